@@ -1,0 +1,88 @@
+import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+
+/** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Paths are absolute. Durations are milliseconds, sizes bytes, throughout. */
+export interface TlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Undefined with `clientAuth: none`, which must be said aloud: then nobody is asked for a certificate. */
+  readonly client?: {
+    readonly caFile: string;
+    /** CN or SAN of a client certificate, exactly. Never empty: a cluster CA signs every kubelet too. */
+    readonly names: readonly string[];
+  };
+}
+
+export interface ServerConfig {
+  readonly listen: ListenAddress;
+  readonly tls?: TlsConfig;
+  readonly apiAudiences: readonly string[];
+  readonly reviewTimeout: number;
+  readonly maxBodySize: number;
+  readonly maxTokenSize: number;
+  readonly maxInFlight: number;
+  readonly maxConnectionAge: number;
+  readonly shutdownDelay: number;
+  readonly drainTimeout: number;
+}
+
+export interface AdminConfig {
+  readonly listen: ListenAddress;
+}
+
+export interface CircuitConfig {
+  readonly minimumCalls: number;
+  readonly openFor: number;
+}
+
+/** What the identity policy of one authenticator allows. */
+export interface IdentityConfig {
+  readonly username: { readonly prefix: string };
+  /** `allow` left out: every group passes. */
+  readonly groups: { readonly prefix: string; readonly allow?: readonly string[]; readonly max: number };
+  readonly allowSystemNames: readonly string[];
+}
+
+export interface AuthenticatorConfig extends IdentityConfig {
+  readonly name: string;
+  /** As the config says it: a bare word, a package name or a path. */
+  readonly use: string;
+  /** The package it was loaded from, for messages. */
+  readonly package: string;
+  readonly plugin: AuthenticatorPlugin<unknown>;
+  /** Validated by the plugin's schema, secrets in place. Never logged. */
+  readonly options: unknown;
+  readonly timeout: number;
+  readonly maxConcurrent: number;
+  readonly circuit: CircuitConfig;
+  readonly onError: 'continue' | 'stop';
+}
+
+export interface LockoutConfig {
+  readonly maxFailures: number;
+  readonly window: number;
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** A whole gateway.yaml, valid, with defaults filled in. */
+export interface GatewayConfig {
+  /** The config file, absolute. */
+  readonly file: string;
+  /** Where relative paths start: the folder of `file`. */
+  readonly baseDirectory: string;
+  /** Files named by `{ file }`, absolute: a change of one is a change of the config. */
+  readonly secretFiles: readonly string[];
+  readonly server: ServerConfig;
+  readonly admin: AdminConfig;
+  /** In the order they are asked. Never empty. */
+  readonly authenticators: readonly AuthenticatorConfig[];
+  readonly lockout: LockoutConfig;
+  readonly log: { readonly level: LogLevel };
+}

@@ -1,0 +1,31 @@
+/** What came of a password that was sent: `unavailable` when the backend did not say. */
+export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
+
+/** A try that may go out. Its place is held until `settle` tells what came of it. */
+export interface AdmittedAttempt {
+  readonly admitted: true;
+  /** Gives the place back, or counts it on `refused`. A second call does nothing. */
+  settle(outcome: AttemptOutcome): Promise<void>;
+}
+
+/** A try that must not go out. */
+export interface DeniedAttempt {
+  readonly admitted: false;
+  /**
+   * `invalid-credentials`: this very secret was refused for this subject a moment ago.
+   * `throttled`: the subject had `lockout.maxFailures` refused tries in `lockout.window`.
+   */
+  readonly reason: 'invalid-credentials' | 'throttled';
+}
+
+/**
+ * The lockout guard for plugins that send passwords to a directory which locks accounts. A secret that was right
+ * before and not refused since is always admitted, so nobody can lock somebody else out.
+ */
+export interface Attempts {
+  /**
+   * @param subject the name as the backend knows it, never as typed: else each spelling has a count of its own
+   * @param secret kept only as a keyed digest
+   */
+  admit(subject: string, secret: string): Promise<AdmittedAttempt | DeniedAttempt>;
+}

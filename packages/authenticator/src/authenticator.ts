@@ -1,0 +1,38 @@
+import type { Decision } from './decision.ts';
+
+/** What an authenticator is told of a review besides the token. */
+export interface AuthenticateContext {
+  /** The audiences the review asks for; empty means the API server's own. Most authenticators need not look. */
+  readonly audiences: readonly string[];
+  /** Aborted at the deadline, or when the caller has gone. Stop work then, and throw. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Decides about bearer tokens. Every layer of the gateway (the chain, the guard, the identity policy) is one too,
+ * so they stack in any order.
+ */
+export interface Authenticator {
+  /**
+   * Whether the token has the shape of one of this authenticator's, told without any I/O in microseconds. False is
+   * no opinion: the token then neither waits for this authenticator nor fails with it. Left out: every token is asked.
+   */
+  recognizes?(token: string): boolean;
+
+  /**
+   * Checks one token. Called many times at once; each call stands for itself.
+   *
+   * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode
+   * @throws AuthenticatorError when the token could not be checked; never to refuse it
+   */
+  authenticate(token: string, context: AuthenticateContext): Promise<Decision>;
+
+  /**
+   * Reaches the backend and says in plain words what is wrong, by a throw. For `sallyport check` and
+   * `/readyz?verbose`; it never decides readiness, since one backend that is down must not lock everybody out.
+   */
+  check?(signal: AbortSignal): Promise<void>;
+
+  /** Ends connections and timers. Called once no `authenticate` is under way; a second call does nothing. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,67 @@
+/**
+ * Why an authenticator refused a token that it recognised as its own. A closed set: these words are
+ * metric labels and reach logs, so no free text of a backend may stand here.
+ */
+export const rejectionReasons = [
+  'invalid-credentials',
+  'expired',
+  'not-yet-valid',
+  'revoked',
+  'locked',
+  'password-expired',
+  'disabled',
+  'ambiguous',
+  'audience-mismatch',
+  'identity-policy',
+  'throttled',
+  'blocked',
+] as const;
+
+/** One of {@link rejectionReasons}. */
+export type RejectionReason = (typeof rejectionReasons)[number];
+
+/**
+ * Who a token belongs to, as the backend knows it: the gateway adds prefixes and applies its identity policy
+ * afterwards. The fields are those of Kubernetes' `authentication.k8s.io/v1` `UserInfo`.
+ */
+export interface UserInfo {
+  /** Never empty: kube-apiserver would take '' for a user of that name. */
+  readonly username: string;
+  /** Stays with the person when the username is given to somebody else. */
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  /** Keys must be lowercase: others do not survive impersonation and aggregation in Kubernetes. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The token is good, and this is who it belongs to. Ends the chain. */
+export interface Authenticated {
+  readonly kind: 'authenticated';
+  readonly user: UserInfo;
+  /**
+   * The audiences the token is bound to, all of them: the gateway intersects them with those of the review.
+   * Left out: the token knows nothing of audiences. Empty: bound to none, so it never passes.
+   */
+  readonly audiences?: readonly string[];
+  /** No cache keeps the decision beyond this moment. Left out: the token has no end of its own. */
+  readonly expiresAt?: Date;
+}
+
+/** The token is this authenticator's, and it is bad. Ends the chain. */
+export interface Rejected {
+  readonly kind: 'rejected';
+  readonly reason: RejectionReason;
+  /** The name as the backend knows it, never as typed: a mistyped name may be a password. */
+  readonly subject?: string;
+}
+
+/** The token is not this authenticator's: the next one is asked. */
+export interface NoOpinion {
+  readonly kind: 'no-opinion';
+}
+
+/**
+ * The answer of an authenticator. There is no member for "could not be checked": that is a throw, so that a
+ * forgotten catch fails closed. See `AuthenticatorError`.
+ */
+export type Decision = Authenticated | Rejected | NoOpinion;

@@ -1,0 +1,14 @@
+export type { AdmittedAttempt, AttemptOutcome, Attempts, DeniedAttempt } from './attempts.ts';
+export type { AuthenticateContext, Authenticator } from './authenticator.ts';
+export {
+  type Authenticated,
+  type Decision,
+  type NoOpinion,
+  type Rejected,
+  type RejectionReason,
+  rejectionReasons,
+  type UserInfo,
+} from './decision.ts';
+export { AuthenticatorError, type AuthenticatorErrorCode } from './errors.ts';
+export type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from './metrics.ts';
+export type { AuthenticatorPlugin, Caching, Logger, PluginContext } from './plugin.ts';

@@ -1,0 +1,62 @@
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
+import type { Attempts } from './attempts.ts';
+import type { Authenticator } from './authenticator.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Structured logging, already marked with the authenticator's name. Never pass a token or a password. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What a plugin gets from the gateway when one of its authenticators is made. */
+export interface PluginContext {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** The folder of the config file, absolute: relative paths in options start here. */
+  readonly baseDirectory: string;
+  /** Aborted when the gateway no longer waits for `create`. */
+  readonly signal: AbortSignal;
+  readonly attempts: Attempts;
+  /**
+   * Reads a file and keeps up with it: `load` is called with its bytes now, and again whenever its content has
+   * changed (looked at every 2 s, at once on SIGHUP), until the authenticator is closed.
+   *
+   * What the first call throws, or that the file can't be read, is thrown here, for `create` to fail with. Later the
+   * gateway logs it with the file's name and what was loaded last stays in force: so take effect only when all is well.
+   *
+   * @param file relative to `baseDirectory`, or absolute
+   */
+  watchFile(file: string, load: (content: Buffer) => void | Promise<void>): Promise<void>;
+}
+
+/** How long-lived an authenticator's answers may be by their nature; the config can override it. */
+export type Caching = 'none' | 'memory' | 'shared';
+
+/** A package's default export. */
+export interface AuthenticatorPlugin<Options> {
+  /** The version of this contract. The gateway refuses any other. */
+  readonly specificationVersion: 1;
+  /** A short lowercase word, such as `ldap`: it stands in the names of the plugin's metrics. */
+  readonly name: string;
+  /**
+   * Validates `options` of gateway.yaml and describes them to editors. Any library that implements both Standard
+   * Schema and Standard JSON Schema serves, zod 4 among them. Unknown keys are found by the gateway, from `properties`.
+   * `{ env }` and `{ file }` have been replaced by their strings before.
+   */
+  readonly optionsSchema: StandardSchemaV1<unknown, Options> & StandardJSONSchemaV1<unknown, Options>;
+  /**
+   * `none`: never cached (looking it up costs nothing). `memory`: for seconds, in each gateway (it must be revocable at
+   * once). `shared`: for minutes, by all replicas (asking is dear).
+   */
+  readonly caching: Caching;
+  /**
+   * Makes one authenticator. It must succeed while the backend is down: a backend's outage is told by
+   * `authenticate` and `check`, never by a gateway that does not start.
+   *
+   * @throws Error when the options can't work, naming the option and the mend
+   */
+  create(options: Options, context: PluginContext): Promise<Authenticator>;
+}
