@@ -1,0 +1,125 @@
+import type { Decision } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { type AssembleOptions, assembleLink } from './assemble.ts';
+import { chain } from './chain.ts';
+
+const config: AssembleOptions['config'] = {
+  name: 'corp',
+  timeout: 3000,
+  maxConcurrent: 100,
+  circuit: { minimumCalls: 5, openFor: 5000 },
+  onError: 'stop',
+  username: { prefix: 'corp:' },
+  groups: { prefix: 'corp:', max: 10 },
+  allowSystemNames: [],
+};
+
+/** A link around a plugin made of a class, whose methods need their `this`. */
+function setUp(answer: () => unknown) {
+  class Plugin {
+    asked = 0;
+    closed = 0;
+    recognizes(token: string): boolean {
+      return this.asked >= 0 && token.startsWith('corp-');
+    }
+    async authenticate(): Promise<Decision> {
+      this.asked++;
+      return answer() as Decision;
+    }
+    async check(): Promise<void> {
+      if (this.asked === 0) throw new Error('never asked');
+    }
+    async close(): Promise<void> {
+      this.closed++;
+    }
+  }
+  const plugin = new Plugin();
+  const logged: [string, object][] = [];
+  const link = assembleLink({
+    config,
+    authenticator: plugin,
+    prefixes: { usernames: ['corp:'], groups: ['corp:'] },
+    apiAudiences: () => ['api'],
+    log: { info: (fields) => logged.push(['info', fields]), warn: (fields) => logged.push(['warn', fields]) },
+    clocks: { monotonic: () => 0, wall: () => 1000 },
+    onAbandoned: () => {},
+  });
+  const links = chain([link], { now: () => 0, log: { error: () => {} } });
+  const ask = (token = 'corp-1', audiences: string[] = []) =>
+    links.authenticate(token, { audiences, signal: new AbortController().signal });
+  return { plugin, link, ask, logged };
+}
+
+describe('the layers of one authenticator', () => {
+  test('all act on an answer', async () => {
+    const answer = {
+      kind: 'authenticated',
+      user: { username: 'jane', groups: ['a'] },
+      audiences: ['api', 'b'],
+      other: 1,
+    };
+    const { ask, link } = setUp(() => answer);
+    expect(await ask()).toStrictEqual({
+      kind: 'authenticated',
+      user: { username: 'corp:jane', groups: ['corp:a'] },
+      audiences: ['api'],
+    });
+    expect(await ask('corp-1', ['b'])).toMatchObject({ audiences: ['b'] });
+    expect([link.name, link.onError, link.guard.circuitState]).toEqual(['corp', 'stop', 'closed']);
+  });
+
+  test('name the subject as the backend knows it', async () => {
+    const user = { username: 'jane' };
+    const subject = 'jane';
+    const answers: Record<string, object> = {
+      'audience-mismatch': { user, audiences: [] },
+      'identity-policy': { user: { ...user, extra: { 'k8s.io/x': [] } } },
+      expired: { user, expiresAt: new Date(1000) },
+    };
+    for (const [reason, answer] of Object.entries(answers)) {
+      const { ask } = setUp(() => ({ kind: 'authenticated', ...answer }));
+      expect(await ask()).toStrictEqual({ kind: 'rejected', reason, subject });
+    }
+  });
+
+  test('leave recognition, the check and the end to the plugin', async () => {
+    const { ask, link, plugin } = setUp(() => ({ kind: 'no-opinion' }));
+    const { signal } = new AbortController();
+    await expect(link.authenticator.check?.(signal)).rejects.toThrow('never asked');
+    expect(await ask('other')).toEqual({ kind: 'no-opinion' });
+    expect(plugin.asked).toBe(0);
+    await ask();
+    await link.authenticator.check?.(signal);
+    await link.authenticator.close();
+    expect([plugin.asked, plugin.closed]).toEqual([1, 1]);
+  });
+
+  test('do not open the circuit for an unsound answer', async () => {
+    const { ask, link } = setUp(() => ({ kind: 'yes' }));
+    for (let call = 0; call < 10; call++) await expect(ask()).rejects.toThrow('authenticator corp unavailable');
+    expect(link.guard.circuitState).toBe('closed');
+  });
+
+  test('log when the circuit opens', async () => {
+    const { ask, link, logged } = setUp(() => {
+      throw new Error('down');
+    });
+    for (let call = 0; call < 6; call++) await expect(ask()).rejects.toThrow('authenticator corp unavailable');
+    expect(link.guard.circuitState).toBe('open');
+    expect(logged).toEqual([['warn', { authenticator: 'corp', circuit: 'open' }]]);
+  });
+});
+
+test('a plugin without a check has none behind the layers either', () => {
+  const link = assembleLink({
+    config,
+    authenticator: { authenticate: async () => ({ kind: 'no-opinion' }), close: async () => {} },
+    prefixes: { usernames: [], groups: [] },
+    apiAudiences: () => [],
+    log: { info: () => {}, warn: () => {} },
+    clocks: { monotonic: () => 0, wall: () => 0 },
+    onAbandoned: () => {},
+  });
+  expect(link.authenticator.check).toBeUndefined();
+  expect(link.authenticator.recognizes?.('any')).toBe(true);
+});

@@ -1,0 +1,256 @@
+import { getEventListeners } from 'node:events';
+import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Answer, ChainContext } from './answer.ts';
+import { chain, type Link } from './chain.ts';
+import { ChainError } from './chain-error.ts';
+
+const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
+const rejected: Decision = { kind: 'rejected', reason: 'revoked' };
+const noOpinion: Decision = { kind: 'no-opinion' };
+const outage = () => Promise.reject(new AuthenticatorError('unavailable', 'down'));
+
+/** Notes in `asked` who was asked. */
+function setUp() {
+  const asked: string[] = [];
+  const logged: object[] = [];
+  let time = 0;
+  const link = (
+    name: string,
+    answer: () => Decision | Promise<Decision>,
+    more: Partial<Authenticator & Link> = {},
+  ): Link => ({
+    name,
+    onError: more.onError ?? 'continue',
+    authenticator: {
+      authenticate: (): Promise<Decision> => {
+        asked.push(name);
+        return answer() as Promise<Decision>;
+      },
+      close: more.close ?? (async () => {}),
+      ...(more.recognizes && { recognizes: more.recognizes }),
+    },
+  });
+  const run = (links: Link[], context: Partial<ChainContext> = {}) =>
+    chain(links, { now: () => time, log: { error: (fields) => logged.push(fields) } }).authenticate('token', {
+      audiences: [],
+      signal: new AbortController().signal,
+      ...context,
+    });
+  return { asked, logged, link, run, pass: (milliseconds: number) => (time += milliseconds) };
+}
+
+async function failure(promise: Promise<unknown>): Promise<ChainError> {
+  const error = await promise.catch((thrown: unknown) => thrown);
+  if (!(error instanceof ChainError)) throw new Error('no ChainError', { cause: error });
+  return error;
+}
+
+describe('the order', () => {
+  test.each([
+    ['authenticated', jane],
+    ['rejected', rejected],
+  ])('ends at the first %s', async (_kind, decision) => {
+    const { asked, link, run } = setUp();
+    const links = [link('a', async () => noOpinion), link('b', async () => decision), link('c', async () => jane)];
+    expect(await run(links)).toBe(decision);
+    expect(asked).toEqual(['a', 'b']);
+  });
+
+  test('ends without opinion when nobody knows the token', async () => {
+    const { link, run } = setUp();
+    expect(await run([link('a', async () => noOpinion), link('b', async () => noOpinion)])).toEqual(noOpinion);
+    expect(await run([])).toEqual(noOpinion);
+  });
+
+  test('goes past one that can not check, whose failure is forgotten when another decides', async () => {
+    const { link, run } = setUp();
+    expect(await run([link('a', outage), link('b', async () => jane)])).toBe(jane);
+    expect(await run([link('a', outage), link('b', async () => rejected)])).toBe(rejected);
+  });
+
+  test('stops at one that can not check with onError: stop', async () => {
+    const { asked, link, run } = setUp();
+    const error = await failure(run([link('a', outage, { onError: 'stop' }), link('b', async () => jane)]));
+    expect(error.authenticators).toEqual(['a']);
+    expect(asked).toEqual(['a']);
+  });
+
+  test('takes a synchronous throw for a rejection, and a plain answer for a promise', async () => {
+    const { link, run } = setUp();
+    const throwing = link('a', () => {
+      throw new Error('at once');
+    });
+    expect(await run([throwing, link('b', () => jane)])).toBe(jane);
+    expect((await failure(run([throwing]))).authenticators).toEqual(['a']);
+  });
+});
+
+describe('the error', () => {
+  test('names all that failed in order, and keeps their errors', async () => {
+    const { link, run } = setUp();
+    const error = await failure(run([link('corp', outage), link('x', async () => noOpinion), link('robots', outage)]));
+    expect(error.message).toBe('authenticators corp, robots unavailable');
+    expect(error.authenticators).toEqual(['corp', 'robots']);
+    expect(error.errors.map(String)).toEqual(['AuthenticatorError: down', 'AuthenticatorError: down']);
+    expect(error).toBeInstanceOf(AggregateError);
+  });
+
+  test('of one speaks of one', async () => {
+    const { link, run } = setUp();
+    expect((await failure(run([link('corp', outage)]))).message).toBe('authenticator corp unavailable');
+  });
+
+  test('does not keep what was thrown unless it is an error', async () => {
+    const { link, run } = setUp();
+    const error = await failure(run([link('corp', () => Promise.reject('the-token'))]));
+    expect(String(error.errors[0])).not.toContain('the-token');
+  });
+});
+
+describe('recognition', () => {
+  test('false is no opinion, without asking and without failing', async () => {
+    const { asked, link, run } = setUp();
+    expect(await run([link('a', outage, { recognizes: () => false, onError: 'stop' })])).toEqual(noOpinion);
+    expect(asked).toEqual([]);
+  });
+
+  test('sees the token', async () => {
+    const { link, run } = setUp();
+    expect(await run([link('a', async () => jane, { recognizes: (token) => token === 'token' })])).toBe(jane);
+  });
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('bad');
+      },
+    ],
+    ['gives a promise', () => Promise.resolve(false) as unknown as boolean],
+    ['gives nothing', () => undefined as unknown as boolean],
+  ])('that %s could not be checked', async (_case, recognizes) => {
+    const { asked, link, run } = setUp();
+    expect((await failure(run([link('a', async () => jane, { recognizes })]))).authenticators).toEqual(['a']);
+    expect(asked).toEqual([]);
+  });
+});
+
+describe("the review's abort", () => {
+  test('ends the wait for one that does not look at its signal, and nobody else is asked', async () => {
+    const { asked, link, run } = setUp();
+    const controller = new AbortController();
+    const hung = link('c', () => new Promise<Decision>(() => controller.abort()));
+    const links = [link('a', outage), link('b', async () => noOpinion), hung, link('d', async () => jane)];
+    const error = await failure(run(links, { signal: controller.signal }));
+    expect(error.authenticators).toEqual(['a', 'c']);
+    expect(asked).toEqual(['a', 'b', 'c']);
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
+  });
+
+  test('between two answers names the one whose turn it was', async () => {
+    const { asked, link, run } = setUp();
+    const controller = new AbortController();
+    const last = link('a', async () => {
+      controller.abort();
+      return noOpinion;
+    });
+    const error = await failure(run([last, link('b', async () => jane)], { signal: controller.signal }));
+    expect(error.authenticators).toEqual(['a']);
+    const late = await failure(run([link('b', async () => jane)], { signal: controller.signal }));
+    expect(late.authenticators).toEqual(['b']);
+    expect(asked).toEqual(['a']);
+  });
+
+  test('leaves no listener behind after an answer or a failure', async () => {
+    const { link, run } = setUp();
+    const { signal } = new AbortController();
+    await run([link('a', outage), link('b', async () => noOpinion), link('c', async () => jane)], { signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+});
+
+describe('the listener', () => {
+  test('is told each answer with its time', async () => {
+    const { link, run, pass } = setUp();
+    const answers: Answer[] = [];
+    const slow = link('b', async () => {
+      pass(250);
+      return jane;
+    });
+    const links = [link('x', async () => jane, { recognizes: () => false }), link('a', outage), slow];
+    await run(links, { onAnswer: (answer) => answers.push(answer) });
+    expect(answers).toEqual([
+      { authenticator: 'x', seconds: 0, decision: noOpinion, recognized: false },
+      { authenticator: 'a', seconds: 0, error: new AuthenticatorError('unavailable', 'down') },
+      { authenticator: 'b', seconds: 0.25, decision: jane, recognized: true },
+    ]);
+  });
+
+  test('that throws changes nothing, and is logged', async () => {
+    const { link, run, logged } = setUp();
+    const onAnswer = () => {
+      throw new Error('full');
+    };
+    expect(await run([link('a', async () => rejected), link('b', async () => jane)], { onAnswer })).toBe(rejected);
+    expect(logged).toMatchObject([{ authenticator: 'a' }]);
+  });
+});
+
+test('close closes every link, also past one that throws, and tells', async () => {
+  const { link } = setUp();
+  const closed: string[] = [];
+  const failing = () => {
+    throw new Error('stuck');
+  };
+  const links = [
+    link('a', outage, { close: failing }),
+    link('b', outage, { close: async () => void closed.push('b') }),
+  ];
+  await expect(chain(links, { now: () => 0, log: { error: () => {} } }).close()).rejects.toThrow('could not be closed');
+  expect(closed).toEqual(['b']);
+});
+
+test('whatever the authenticators say, the outcome is that of the rule, and yes only where one in reach said so', async () => {
+  const script = fc.record({
+    recognizes: fc.constantFrom(true, false, 'throws' as const),
+    says: fc.constantFrom('authenticated' as const, 'rejected' as const, 'no-opinion' as const, 'throws' as const),
+    onError: fc.constantFrom('continue' as const, 'stop' as const),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(script, { maxLength: 6 }), async (scripts) => {
+      const { link, run } = setUp();
+      const answers = { authenticated: jane, rejected, 'no-opinion': noOpinion };
+      const links = scripts.map(({ recognizes, says, onError }, index) =>
+        link(String(index), says === 'throws' ? outage : async () => answers[says], {
+          onError,
+          recognizes: () => {
+            if (recognizes === 'throws') throw new Error('bad shape');
+            return recognizes;
+          },
+        }),
+      );
+      const outcome = await run(links).then(
+        (decision) => decision.kind,
+        (error: ChainError) => error.message,
+      );
+
+      // The rule, told without a loop: where it ends, and what failed up to there.
+      const said = scripts.map((one) =>
+        one.recognizes === false ? 'no-opinion' : one.recognizes === 'throws' ? 'throws' : one.says,
+      );
+      const isEnd = (word: string, index: number) =>
+        word === 'authenticated' || word === 'rejected' || (word === 'throws' && scripts[index]?.onError === 'stop');
+      const end = said.findIndex(isEnd);
+      const reached = end === -1 ? said : said.slice(0, end + 1);
+      const failed = reached.flatMap((word, index) => (word === 'throws' ? [String(index)] : []));
+      const last = reached.at(-1);
+      const error = `authenticator${failed.length === 1 ? '' : 's'} ${failed.join(', ')} unavailable`;
+      const expected =
+        last === 'authenticated' || last === 'rejected' ? last : failed.length > 0 ? error : 'no-opinion';
+      expect(outcome).toBe(expected);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,118 @@
+import { type Authenticator, AuthenticatorError, type Decision, type Logger } from '@sallyport/authenticator';
+import type { Answer, ChainContext } from './answer.ts';
+import { ChainError } from './chain-error.ts';
+
+/** One authenticator in its place in the order. */
+export interface Link {
+  /** Unique in the chain: the label in metrics, logs and errors. */
+  readonly name: string;
+  /** `continue`: the next one is asked when this one can't check, as in Kubernetes' own union. `stop`: nobody else is. */
+  readonly onError: 'continue' | 'stop';
+  readonly authenticator: Authenticator;
+}
+
+/** All authenticators as one. */
+export interface Chain {
+  /**
+   * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when nobody knows the token.
+   *
+   * @throws ChainError when nobody decided and at least one could not check, or when `context.signal` aborted first
+   */
+  authenticate(token: string, context: ChainContext): Promise<Decision>;
+  /** Closes every link, also when one of them throws; then throws what they threw. */
+  close(): Promise<void>;
+}
+
+export interface ChainDependencies {
+  /** Monotonic milliseconds: for durations, so a clock that is set does not bend them. */
+  readonly now: () => number;
+  readonly log: Pick<Logger, 'error'>;
+}
+
+/** Puts the links in order. An empty chain knows no token. */
+export function chain(links: readonly Link[], dependencies: ChainDependencies): Chain {
+  return {
+    async authenticate(token, context) {
+      const failures: { authenticator: string; error: Error }[] = [];
+      for (const link of links) {
+        const answer = await ask(link, token, context, dependencies.now);
+        tell(answer, context, dependencies.log);
+        if ('error' in answer) {
+          failures.push({ authenticator: link.name, error: answer.error });
+          if (link.onError === 'stop' || context.signal.aborted) break;
+        } else if (answer.decision.kind !== 'no-opinion') {
+          return answer.decision;
+        }
+      }
+      if (failures.length > 0) throw new ChainError(failures);
+      return { kind: 'no-opinion' };
+    },
+    async close() {
+      const results = await Promise.allSettled(links.map(async (link) => link.authenticator.close()));
+      const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+      if (errors.length > 0) throw new AggregateError(errors, 'some authenticators could not be closed');
+    },
+  };
+}
+
+async function ask(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
+  const start = now();
+  const told = () => ({ authenticator: link.name, seconds: (now() - start) / 1000 });
+  try {
+    if (!recognizes(link.authenticator, token)) {
+      return { ...told(), decision: { kind: 'no-opinion' }, recognized: false };
+    }
+    const decision = await untilAborted(context.signal, async () =>
+      link.authenticator.authenticate(token, { audiences: context.audiences, signal: context.signal }),
+    );
+    return { ...told(), decision, recognized: true };
+  } catch (error) {
+    return { ...told(), error: asError(error) };
+  }
+}
+
+/** Strict, so that a `recognizes` made `async` by mistake, whose promise would always read as yes, is found. */
+function recognizes(authenticator: Authenticator, token: string): boolean {
+  const answer: unknown = authenticator.recognizes === undefined || authenticator.recognizes(token);
+  if (typeof answer === 'boolean') return answer;
+  throw new AuthenticatorError('failed', 'recognizes() returned neither true nor false');
+}
+
+/** The chain's own end of waiting: it holds for a layer that does not look at its signal, too. */
+function untilAborted(signal: AbortSignal, work: () => Promise<Decision>): Promise<Decision> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      reject(new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason }));
+    };
+    if (signal.aborted) {
+      stop();
+      return;
+    }
+    signal.addEventListener('abort', stop, { once: true });
+    const clear = () => signal.removeEventListener('abort', stop);
+    work().then(
+      (decision) => {
+        clear();
+        resolve(decision);
+      },
+      (error: unknown) => {
+        clear();
+        reject(error);
+      },
+    );
+  });
+}
+
+/** A listener that throws is a bug of ours, and no reason to change what the authenticators decided. */
+function tell(answer: Answer, context: ChainContext, log: Pick<Logger, 'error'>): void {
+  try {
+    context.onAnswer?.(answer);
+  } catch (error) {
+    log.error({ err: error, authenticator: answer.authenticator }, 'an answer could not be recorded');
+  }
+}
+
+/** What was thrown may be the token itself, so only errors are kept. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('threw something that is no Error');
+}

@@ -1,0 +1,154 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type CallOutcome, type CircuitState, createCircuit } from './circuit.ts';
+import { createCircuitWindow } from './circuit-window.ts';
+
+function setUp(minimumCalls = 5, openFor = 5000) {
+  const changes: CircuitState[] = [];
+  let time = 1_000_000;
+  const circuit = createCircuit(
+    { minimumCalls, openFor },
+    { now: () => time, onStateChange: (state) => changes.push(state) },
+  );
+  const finish = (...outcomes: CallOutcome[]) => {
+    for (const outcome of outcomes) circuit.admit().settle(outcome);
+  };
+  return { circuit, changes, finish, pass: (milliseconds: number) => (time += milliseconds) };
+}
+
+const outages = (count: number) => new Array<CallOutcome>(count).fill('outage');
+
+describe('a closed circuit', () => {
+  test('opens at the fifth of five outages, not at the fourth', () => {
+    const { circuit, finish } = setUp();
+    finish(...outages(4));
+    expect(circuit.state).toBe('closed');
+    finish('outage');
+    expect(circuit.state).toBe('open');
+  });
+
+  test('opens at half, not below', () => {
+    const below = setUp();
+    below.finish('answered', 'answered', 'answered', ...outages(2));
+    expect(below.circuit.state).toBe('closed');
+    below.finish('outage');
+    expect(below.circuit.state).toBe('open');
+  });
+
+  test('forgets what is older than 10 s, at any rate of calls', () => {
+    const { circuit, finish, pass } = setUp();
+    finish(...outages(4));
+    pass(10_011);
+    finish('outage');
+    expect(circuit.state).toBe('closed');
+  });
+
+  test('remembers all of 10 s', () => {
+    const { circuit, finish, pass } = setUp();
+    finish(...outages(4));
+    pass(10_000);
+    finish('outage');
+    expect(circuit.state).toBe('open');
+  });
+
+  test('counts a call that was not finished as nothing', () => {
+    const { circuit, finish } = setUp();
+    finish('nothing', 'nothing', ...outages(4), 'nothing');
+    expect(circuit.state).toBe('closed');
+  });
+});
+
+describe('an open circuit', () => {
+  test('refuses at once and says when the next try is', () => {
+    const { circuit, finish, pass } = setUp();
+    finish(...outages(5));
+    expect(() => circuit.admit()).toThrow('circuit open, next try in 5s');
+    pass(2001);
+    expect(() => circuit.admit()).toThrow(
+      expect.objectContaining({ code: 'unavailable', message: expect.stringContaining('in 3s') }),
+    );
+    pass(2999);
+    expect(circuit.state).toBe('half-open');
+  });
+
+  test('is not disturbed by calls that began before', () => {
+    const { circuit, finish, pass, changes } = setUp();
+    const old = [circuit.admit(), circuit.admit(), circuit.admit()];
+    finish(...outages(5));
+    old[0]?.settle('answered');
+    expect(circuit.state).toBe('open');
+    pass(5000);
+    const probe = circuit.admit();
+    old[1]?.settle('outage');
+    expect(circuit.state).toBe('half-open');
+    probe.settle('answered');
+    old[2]?.settle('outage');
+    finish(...outages(4));
+    expect(circuit.state).toBe('closed');
+    expect(changes).toEqual(['open', 'half-open', 'closed']);
+  });
+});
+
+describe('a half-open circuit', () => {
+  const halfOpen = () => {
+    const parts = setUp();
+    parts.finish(...outages(5));
+    parts.pass(5000);
+    return parts;
+  };
+
+  test('lets one probe out and refuses others at once', () => {
+    const { circuit } = halfOpen();
+    expect(circuit.admit().probe).toBe(true);
+    expect(() => circuit.admit()).toThrow('circuit half-open');
+  });
+
+  test('closes with a clean slate when the probe is answered', () => {
+    const { circuit, finish } = halfOpen();
+    finish('answered');
+    expect(circuit.state).toBe('closed');
+    expect(circuit.admit().probe).toBe(false);
+    finish(...outages(4));
+    expect(circuit.state).toBe('closed');
+    finish('outage');
+    expect(circuit.state).toBe('open');
+  });
+
+  test('opens for another openFor at an outage', () => {
+    const { circuit, finish, pass } = halfOpen();
+    finish('outage');
+    pass(4999);
+    expect(() => circuit.admit()).toThrow('circuit open, next try in 1s');
+    pass(1);
+    expect(circuit.admit().probe).toBe(true);
+  });
+
+  test('lets the next probe out when one came to nothing', () => {
+    const { circuit, finish } = halfOpen();
+    finish('nothing');
+    expect(circuit.state).toBe('half-open');
+    expect(circuit.admit().probe).toBe(true);
+  });
+});
+
+test('the window has the counts of a plain list of times, but for the length of a slice', () => {
+  const step = fc.record({ pass: fc.oneof(fc.nat(30), fc.nat(4000), fc.nat(30_000)), outage: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), fc.nat(100_000), (steps, start) => {
+      let time = start;
+      const window = createCircuitWindow(() => time);
+      const list: { at: number; outage: boolean }[] = [];
+      for (const { pass, outage } of steps) {
+        time += pass;
+        window.record(outage);
+        list.push({ at: time, outage });
+        const within = (span: number, only: boolean) =>
+          list.filter((call) => time - call.at <= span && (call.outage || !only)).length;
+        expect(window.calls).toBeGreaterThanOrEqual(within(10_000, false));
+        expect(window.calls).toBeLessThanOrEqual(within(10_010, false));
+        expect(window.outages).toBeGreaterThanOrEqual(within(10_000, true));
+        expect(window.outages).toBeLessThanOrEqual(within(10_010, true));
+      }
+    }),
+  );
+});

@@ -1,0 +1,143 @@
+import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { withSoundDecision } from './decision.ts';
+
+const context = { audiences: [], signal: new AbortController().signal };
+
+/** What the layer makes of whatever a plugin returned, at the wall time 1000. */
+function sound(answer: unknown): Promise<Decision> {
+  const plugin = { authenticate: async () => answer as Decision, close: async () => {} };
+  return withSoundDecision(plugin, () => 1000).authenticate('t', context);
+}
+
+const loneSurrogate = '\uD800';
+const user = { username: 'jane' };
+
+describe('a sound decision', () => {
+  test('is rebuilt with the known fields only, frozen to the bottom', async () => {
+    const answer = {
+      kind: 'authenticated',
+      user: { username: 'jane', uid: '7', groups: ['a'], extra: { k: ['v'] }, password: 'x' },
+      audiences: ['b'],
+      expiresAt: new Date(2000),
+      other: 1,
+    };
+    const decision = await sound(answer);
+    expect(decision).toStrictEqual({
+      kind: 'authenticated',
+      user: { username: 'jane', uid: '7', groups: ['a'], extra: { k: ['v'] } },
+      audiences: ['b'],
+      expiresAt: new Date(2000),
+    });
+    answer.user.groups.push('admins');
+    answer.user.extra.k.push('w');
+    answer.expiresAt.setTime(9e9);
+    if (decision.kind !== 'authenticated') throw new Error('not authenticated');
+    const { groups, extra } = decision.user;
+    expect([groups, extra?.k, decision.expiresAt?.getTime()]).toEqual([['a'], ['v'], 2000]);
+    for (const part of [decision, decision.user, groups, extra, extra?.k, decision.audiences]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+
+  test.each<[string, Decision]>([
+    ['the least of an authenticated', { kind: 'authenticated', user }],
+    ['a rejected', { kind: 'rejected', reason: 'locked' }],
+    ['a rejected with its subject', { kind: 'rejected', reason: 'revoked', subject: 'jane' }],
+    ['no opinion', { kind: 'no-opinion' }],
+  ])('passes %s', async (_case, decision) => {
+    expect(await sound(decision)).toStrictEqual(decision);
+  });
+
+  test('takes undefined fields for left out', async () => {
+    const answer = {
+      kind: 'authenticated',
+      user: { ...user, uid: undefined, groups: undefined },
+      expiresAt: undefined,
+    };
+    expect(await sound(answer)).toStrictEqual({ kind: 'authenticated', user });
+  });
+
+  test('keeps an extra key named __proto__ as a key', async () => {
+    const extra = JSON.parse('{ "__proto__": ["v"] }');
+    const decision = await sound({ kind: 'authenticated', user: { ...user, extra } });
+    expect(JSON.stringify(decision)).toContain('"extra":{"__proto__":["v"]}');
+  });
+
+  test.each<[string, unknown]>([
+    ['it is not an object', undefined],
+    ['it is not an object', null],
+    ['it is not an object', true],
+    ['kind is not one of', {}],
+    ['kind is not one of', { kind: 'Authenticated', user }],
+    ['kind is not one of', { kind: ['authenticated'], user }],
+    ['user is not an object', { kind: 'authenticated' }],
+    ['user is not an object', { kind: 'authenticated', user: 'jane' }],
+    ['user.username is not a string', { kind: 'authenticated', user: {} }],
+    ['user.username is not a string', { kind: 'authenticated', user: { username: Object('jane') } }],
+    ['user.username is empty', { kind: 'authenticated', user: { username: '' } }],
+    ['user.username is not well-formed', { kind: 'authenticated', user: { username: loneSurrogate } }],
+    ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: 7 } }],
+    ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: null } }],
+    ['user.groups is not an array', { kind: 'authenticated', user: { ...user, groups: 'admins' } }],
+    ['user.groups is not an array', { kind: 'authenticated', user: { ...user, groups: new Set(['a']) } }],
+    ['user.groups[1] is not a string', { kind: 'authenticated', user: { ...user, groups: ['a', 1] } }],
+    ['user.groups[0] is not a string', { kind: 'authenticated', user: { ...user, groups: new Array(1) } }],
+    ['user.groups[0] is not well-formed', { kind: 'authenticated', user: { ...user, groups: [loneSurrogate] } }],
+    ['user.extra is not a plain object', { kind: 'authenticated', user: { ...user, extra: [['k', ['v']]] } }],
+    ['user.extra is not a plain object', { kind: 'authenticated', user: { ...user, extra: new Map([['k', ['v']]]) } }],
+    ['a value of user.extra is not an array', { kind: 'authenticated', user: { ...user, extra: { k: 'v' } } }],
+    ['a value of user.extra[0] is not a string', { kind: 'authenticated', user: { ...user, extra: { k: [1] } } }],
+    ['a key of user.extra is not well', { kind: 'authenticated', user: { ...user, extra: { [loneSurrogate]: [] } } }],
+    ['audiences is not an array', { kind: 'authenticated', user, audiences: 'api' }],
+    ['audiences[0] is not a string', { kind: 'authenticated', user, audiences: [null] }],
+    ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: 2000 }],
+    ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: new Date(Number.NaN) }],
+    ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: Object.create(Date.prototype) }],
+    ['reason is not one of', { kind: 'rejected' }],
+    ['reason is not one of', { kind: 'rejected', reason: 'toString' }],
+    ['subject is not a string', { kind: 'rejected', reason: 'locked', subject: 1 }],
+  ])('could not be checked: %s', async (message, answer) => {
+    const error = await sound(answer).catch((thrown: unknown) => thrown);
+    expect(AuthenticatorError.is(error) && error.code).toBe('failed');
+    expect(String(error)).toContain(`the plugin's answer: ${message}`);
+  });
+
+  test('could not be checked when a getter throws, whose words are kept out', async () => {
+    const answer = {
+      get kind(): string {
+        throw new Error('word-of-the-plugin');
+      },
+    };
+    const error = await sound(answer).catch((thrown: unknown) => thrown);
+    expect(AuthenticatorError.is(error) && error.code).toBe('failed');
+    expect(String(error)).not.toContain('word-of-the-plugin');
+  });
+
+  test('reads each field once, so that a getter cannot change its mind', async () => {
+    let reads = 0;
+    const changing = { username: 'jane' };
+    Object.defineProperty(changing, 'username', { get: () => (reads++ === 0 ? 'jane' : 'root') });
+    expect(await sound({ kind: 'authenticated', user: changing })).toStrictEqual({ kind: 'authenticated', user });
+  });
+
+  test('of a token that has ended is expired, from its very millisecond on', async () => {
+    const ending = (at: number) => sound({ kind: 'authenticated', user, expiresAt: new Date(at) });
+    expect(await ending(999)).toStrictEqual({ kind: 'rejected', reason: 'expired', subject: 'jane' });
+    expect(await ending(1000)).toMatchObject({ kind: 'rejected', reason: 'expired' });
+    expect(await ending(1001)).toMatchObject({ kind: 'authenticated' });
+  });
+
+  test('is all that anything at all can become, or it could not be checked', async () => {
+    const kind = fc.constantFrom('authenticated', 'rejected', 'no-opinion');
+    const answer = fc.oneof(fc.anything(), fc.record({ kind, user: fc.anything(), reason: fc.anything() }));
+    await fc.assert(
+      fc.asyncProperty(answer, async (value) => {
+        const outcome = await sound(value).catch((thrown: unknown) => thrown);
+        if (AuthenticatorError.is(outcome)) expect(outcome.code).toBe('failed');
+        else expect(outcome).toMatchObject({ kind: expect.stringMatching(/^(authenticated|rejected|no-opinion)$/) });
+      }),
+    );
+  });
+});

@@ -1,0 +1,348 @@
+import { getEventListeners } from 'node:events';
+import {
+  type AuthenticateContext,
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+} from '@sallyport/authenticator';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { chain } from './chain.ts';
+import { type GuardSettings, withGuard } from './guard.ts';
+
+const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+type Answer = (context: AuthenticateContext, token: string) => Decision | Promise<Decision>;
+
+function setUp(answer: Answer, settings: Partial<GuardSettings> = {}) {
+  const calls: { signal: AbortSignal; time: number }[] = [];
+  const abandoned: Promise<unknown>[] = [];
+  const plugin: Authenticator = {
+    authenticate: (token, context) => {
+      calls.push({ signal: context.signal, time: Date.now() });
+      return answer(context, token) as Promise<Decision>;
+    },
+    close: async () => {},
+  };
+  const guard = withGuard(
+    plugin,
+    { timeout: 3000, maxConcurrent: 100, circuit: { minimumCalls: 5, openFor: 5000 }, ...settings },
+    { now: () => Date.now(), onAbandoned: (work) => abandoned.push(work) },
+  );
+  /** The decision's kind, or the error's code and message; undefined while there is none. */
+  const ask = (caller: AbortSignal = new AbortController().signal, token = 't') => {
+    const result: { outcome?: string; at?: number } = {};
+    const end = (outcome: string) => Object.assign(result, { outcome, at: Date.now() });
+    guard.authenticate(token, { audiences: [], signal: caller }).then(
+      (decision) => end(decision.kind),
+      (error: unknown) => end(AuthenticatorError.is(error) ? `${error.code}: ${error.message}` : String(error)),
+    );
+    return result;
+  };
+  const askNow = async (caller?: AbortSignal, token?: string) => {
+    const result = ask(caller, token);
+    await settle();
+    return result.outcome;
+  };
+  return { guard, calls, abandoned, ask, askNow };
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+const hang = () => new Promise<Decision>(() => {});
+const untilAborted = ({ signal }: AuthenticateContext) =>
+  new Promise<Decision>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+const down = () => Promise.reject(new AuthenticatorError('unavailable', 'down'));
+const badRecord = () => Promise.reject(new AuthenticatorError('failed', 'bad record'));
+const late = 'unavailable: no answer within 3s';
+const gone = 'unavailable: the review ended before the answer';
+
+describe('the deadline', () => {
+  test('ends the wait and aborts the signal, at its millisecond', async () => {
+    const { ask, calls, abandoned } = setUp(hang);
+    const result = ask();
+    await vi.advanceTimersByTimeAsync(2999);
+    expect([result.outcome, calls[0]?.signal.aborted]).toEqual([undefined, false]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([result.outcome, calls[0]?.signal.aborted]).toEqual([late, true]);
+    expect(abandoned).toHaveLength(1);
+  });
+
+  test('is told in the unit it has', async () => {
+    const { ask } = setUp(hang, { timeout: 250 });
+    const result = ask();
+    await vi.advanceTimersByTimeAsync(250);
+    expect(result.outcome).toBe('unavailable: no answer within 250ms');
+  });
+
+  test.each<[string, Answer]>([
+    ['an answer', async () => jane],
+    ['an answer that is no promise', () => jane],
+    ['a failure', down],
+    [
+      'a synchronous throw',
+      () => {
+        throw new Error('at once');
+      },
+    ],
+  ])('leaves no timer, no listener and no abort behind %s', async (_case, answer) => {
+    const { askNow, calls, abandoned } = setUp(answer);
+    const caller = new AbortController();
+    await askNow(caller.signal);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
+    caller.abort();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(calls[0]?.signal.aborted).toBe(false);
+    expect(abandoned).toHaveLength(0);
+  });
+
+  test('leaves neither behind itself', async () => {
+    const { ask } = setUp(hang);
+    const { signal } = new AbortController();
+    ask(signal);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect([vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0]);
+  });
+});
+
+describe("the caller's abort", () => {
+  test('ends the wait and aborts the signal', async () => {
+    const { ask, calls, abandoned } = setUp(hang);
+    const caller = new AbortController();
+    const result = ask(caller.signal);
+    caller.abort();
+    await settle();
+    expect([result.outcome, calls[0]?.signal.aborted, abandoned.length]).toEqual([gone, true, 1]);
+    expect([vi.getTimerCount(), getEventListeners(caller.signal, 'abort').length]).toEqual([0, 0]);
+  });
+
+  test('before the call makes none', async () => {
+    const { askNow, calls } = setUp(async () => jane);
+    expect(await askNow(AbortSignal.abort())).toBe(gone);
+    expect(calls).toHaveLength(0);
+  });
+
+  test('by the plugin itself, before it returns, is seen too', async () => {
+    const caller = new AbortController();
+    const { askNow } = setUp(() => {
+      caller.abort();
+      return hang();
+    });
+    expect(await askNow(caller.signal)).toBe(gone);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('never opens the circuit, though the plugin then throws', async () => {
+    const { ask, guard } = setUp(untilAborted);
+    for (let call = 0; call < 20; call++) {
+      const caller = new AbortController();
+      ask(caller.signal);
+      caller.abort();
+      await settle();
+    }
+    expect(guard.circuitState).toBe('closed');
+  });
+});
+
+describe('the bound on calls under way', () => {
+  test('refuses at once, for this token alone, and is no outage', async () => {
+    const { ask, askNow, guard } = setUp(hang, { maxConcurrent: 2, circuit: { minimumCalls: 1, openFor: 5000 } });
+    ask();
+    ask();
+    for (let call = 0; call < 10; call++) {
+      expect(await askNow()).toBe('failed: too many lookups under way (maxConcurrent 2)');
+    }
+    expect(guard.circuitState).toBe('closed');
+  });
+
+  test('counts a call until the plugin itself has ended, past its deadline and past its caller', async () => {
+    const ends: (() => void)[] = [];
+    const { ask, askNow, abandoned } = setUp(() => new Promise((resolve) => ends.push(() => resolve(jane))), {
+      maxConcurrent: 2,
+    });
+    const caller = new AbortController();
+    ask(caller.signal);
+    ask();
+    caller.abort();
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(await askNow()).toMatch('too many');
+    const ended = vi.fn();
+    for (const work of abandoned) void work.then(ended);
+    await settle();
+    expect([abandoned.length, ended.mock.calls.length]).toEqual([2, 0]);
+    ends[0]?.();
+    await settle();
+    expect(ended).toHaveBeenCalledTimes(1);
+    expect(ask().outcome).toBeUndefined();
+    expect(await askNow()).toMatch('too many');
+  });
+
+  test('gives the place back after each kind of end', async () => {
+    const answers: Answer[] = [
+      async () => jane,
+      badRecord,
+      () => jane,
+      () => {
+        throw new AuthenticatorError('failed', 'at once');
+      },
+      untilAborted,
+      async () => jane,
+    ];
+    const { ask, askNow } = setUp((context, token) => (answers[Number(token)] ?? hang)(context, token), {
+      maxConcurrent: 1,
+    });
+    const outcomes: unknown[] = [];
+    for (const token of ['0', '1', '2', '3']) outcomes.push(await askNow(undefined, token));
+    const aborted = ask(undefined, '4');
+    await vi.advanceTimersByTimeAsync(3000);
+    outcomes.push(aborted.outcome, await askNow(undefined, '5'));
+    const yes = 'authenticated';
+    expect(outcomes).toEqual([yes, 'failed: bad record', yes, 'failed: at once', late, yes]);
+  });
+
+  test('tells of abandoned work that fails later without an unhandled rejection', async () => {
+    const { ask, abandoned } = setUp(untilAborted);
+    ask();
+    await vi.advanceTimersByTimeAsync(3000);
+    await expect(abandoned[0]).resolves.toBeUndefined();
+  });
+});
+
+describe('the circuit', () => {
+  test.each<[string, Answer]>([
+    ['unavailable', down],
+    ['any other error', () => Promise.reject(new TypeError('bug'))],
+    ['a throw of no error', () => Promise.reject('x')],
+    [
+      'a synchronous throw',
+      () => {
+        throw new Error('at once');
+      },
+    ],
+  ])('takes %s for an outage', async (_case, answer) => {
+    const { askNow, guard } = setUp(answer);
+    for (let call = 0; call < 4; call++) await askNow();
+    expect(guard.circuitState).toBe('closed');
+    await askNow();
+    expect(guard.circuitState).toBe('open');
+  });
+
+  test('is never opened by one bad user or record', async () => {
+    const { askNow, guard, calls } = setUp((_context, token) => (token === 'bad' ? badRecord() : jane));
+    for (let call = 0; call < 50; call++) expect(await askNow(undefined, 'bad')).toBe('failed: bad record');
+    expect(await askNow()).toBe('authenticated');
+    expect([guard.circuitState, calls.length]).toEqual(['closed', 51]);
+  });
+
+  test('makes a hung plugin cost minimumCalls deadlines one after another, then nothing', async () => {
+    const { ask, calls } = setUp(hang, { timeout: 1000 });
+    const start = Date.now();
+    const reviews = [];
+    for (let review = 0; review < 20; review++) {
+      const result = ask();
+      // The next review comes when this one has its answer.
+      while (result.at === undefined) await vi.advanceTimersByTimeAsync(1);
+      reviews.push(result);
+      if (Date.now() - start >= 9000) break;
+    }
+    expect(reviews).toHaveLength(20);
+    expect(calls).toHaveLength(5);
+    expect(reviews[19]?.at).toBeLessThan(start + 5 * 1000 + 100);
+    expect(reviews[19]?.outcome).toBe('unavailable: circuit open, next try in 5s');
+  });
+
+  const opened = async (answer: () => Answer) => {
+    let broken = true;
+    const parts = setUp((context, token) => (broken ? down() : answer()(context, token)));
+    for (let call = 0; call < 5; call++) await parts.askNow();
+    broken = false;
+    await vi.advanceTimersByTimeAsync(5000);
+    return parts;
+  };
+
+  test('closes when the probe is answered, with a failure of one token too', async () => {
+    for (const answer of [async () => jane, badRecord]) {
+      const { askNow, guard } = await opened(() => answer);
+      expect(guard.circuitState).toBe('half-open');
+      await askNow();
+      expect(guard.circuitState).toBe('closed');
+    }
+  });
+
+  test('makes nobody wait for the probe, and opens again when that is late', async () => {
+    const { ask, askNow, guard, calls } = await opened(() => hang);
+    const probe = ask();
+    expect(await askNow()).toMatch('unavailable: circuit half-open');
+    await vi.advanceTimersByTimeAsync(3000);
+    expect([probe.outcome, guard.circuitState, calls.length]).toEqual([late, 'open', 6]);
+  });
+
+  test("does not let the probe's caller decide: his wait ends, the probe goes on", async () => {
+    let answer: (decision: Decision) => void = () => {};
+    const { ask, guard, calls, abandoned } = await opened(() => () => new Promise((resolve) => (answer = resolve)));
+    const caller = new AbortController();
+    const result = ask(caller.signal);
+    caller.abort();
+    await settle();
+    expect([result.outcome, guard.circuitState, calls[5]?.signal.aborted]).toEqual([gone, 'half-open', false]);
+    expect(abandoned).toHaveLength(1);
+    answer(jane);
+    await settle();
+    expect([guard.circuitState, vi.getTimerCount(), abandoned.length]).toEqual(['closed', 0, 1]);
+  });
+
+  test('opens at the deadline of a probe that nobody waits for, which is told of once', async () => {
+    const { ask, guard, abandoned } = await opened(() => untilAborted);
+    const caller = new AbortController();
+    ask(caller.signal);
+    caller.abort();
+    await vi.advanceTimersByTimeAsync(3000);
+    expect([guard.circuitState, abandoned.length]).toEqual(['open', 1]);
+  });
+
+  test('lets a probe out later when all places were taken by calls that never ended', async () => {
+    const ends: (() => void)[] = [];
+    const hung = () => new Promise<Decision>((resolve) => ends.push(() => resolve(jane)));
+    const { ask, askNow, guard } = setUp(hung, { maxConcurrent: 5 });
+    for (let call = 0; call < 5; call++) ask();
+    await vi.advanceTimersByTimeAsync(8000);
+    expect(guard.circuitState).toBe('half-open');
+    expect(await askNow()).toMatch('failed: too many');
+    ends[0]?.();
+    await settle();
+    const probe = ask();
+    ends[5]?.();
+    await settle();
+    expect([probe.outcome, guard.circuitState]).toEqual(['authenticated', 'closed']);
+  });
+});
+
+test('a hung authenticator at full load keeps nobody from those before it', async () => {
+  const { guard: hung } = setUp(hang, { maxConcurrent: 10 });
+  const first: Authenticator = {
+    authenticate: async (token) => (token === 'mine' ? jane : { kind: 'no-opinion' }),
+    close: async () => {},
+  };
+  const both = chain(
+    [
+      { name: 'first', onError: 'continue', authenticator: first },
+      { name: 'hung', onError: 'continue', authenticator: hung },
+    ],
+    { now: () => Date.now(), log: { error: () => {} } },
+  );
+  const context = { audiences: [], signal: new AbortController().signal };
+  const others = Array.from({ length: 50 }, () =>
+    both.authenticate('other', context).catch((error: Error) => error.message),
+  );
+  const start = Date.now();
+  for (let review = 0; review < 100; review++) expect(await both.authenticate('mine', context)).toBe(jane);
+  expect(Date.now()).toBe(start);
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(new Set(await Promise.all(others))).toEqual(new Set(['authenticator hung unavailable']));
+});

@@ -1,0 +1,135 @@
+import {
+  type AuthenticateContext,
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+} from '@sallyport/authenticator';
+import type { AuthenticatorConfig } from '../config/types.ts';
+import {
+  type CallOutcome,
+  type CircuitDependencies,
+  type CircuitPermit,
+  type CircuitState,
+  createCircuit,
+} from './circuit.ts';
+import { layer } from './layer.ts';
+
+/** `timeout` in milliseconds, for each call. */
+export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'circuit'>;
+
+export interface GuardDependencies extends CircuitDependencies {
+  /**
+   * Told once of each call that nobody waits for any more and that still runs. `work` settles when the plugin's own
+   * promise has, and never rejects.
+   */
+  readonly onAbandoned: (work: Promise<unknown>) => void;
+}
+
+/** The plugin behind its bounds. */
+export interface Guard extends Authenticator {
+  readonly circuitState: CircuitState;
+}
+
+/**
+ * Bounds what one plugin can cost: a deadline for each call, a bound on calls under way, and a circuit that leaves a
+ * backend alone while it is down. A call keeps its place until the plugin's own promise has settled, waited for or
+ * not: `maxConcurrent` bounds the real ones. So a plugin that ignores its signal and never settles fills its places
+ * for good, and never more than these.
+ */
+export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
+  const circuit = createCircuit(settings.circuit, dependencies);
+  let underWay = 0;
+
+  const admit = (): CircuitPermit => {
+    const permit = circuit.admit();
+    if (underWay < settings.maxConcurrent) return permit;
+    permit.settle('nothing');
+    // Not an outage: the backend may be well, and the circuit must not open because callers are many.
+    throw new AuthenticatorError('failed', `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
+  };
+
+  const guarded = layer(plugin, async (token, context) => {
+    if (context.signal.aborted) throw callerGone(context.signal);
+    const permit = admit();
+    underWay++;
+    return call(permit, settings.timeout, context, dependencies.onAbandoned, async (signal) => {
+      try {
+        return await plugin.authenticate(token, { audiences: context.audiences, signal });
+      } finally {
+        underWay--;
+      }
+    });
+  });
+  return {
+    ...guarded,
+    get circuitState() {
+      return circuit.state;
+    },
+  };
+}
+
+/** One call, from its start to whichever comes first: the plugin's answer, the deadline, or the caller's abort. */
+function call(
+  permit: CircuitPermit,
+  timeout: number,
+  caller: AuthenticateContext,
+  onAbandoned: (work: Promise<unknown>) => void,
+  start: (signal: AbortSignal) => Promise<Decision>,
+): Promise<Decision> {
+  return new Promise((resolve, reject) => {
+    const controller = new AbortController();
+    const work = start(controller.signal);
+    let waitedFor = true;
+    const abandon = (error: AuthenticatorError) => {
+      caller.signal.removeEventListener('abort', leave);
+      if (!waitedFor) return;
+      waitedFor = false;
+      reject(error);
+      onAbandoned(work.catch(() => undefined));
+    };
+    const end = (error: AuthenticatorError, outcome: CallOutcome) => {
+      clearTimeout(timer);
+      permit.settle(outcome);
+      controller.abort(error);
+    };
+    const expire = () => {
+      const error = new AuthenticatorError('unavailable', `no answer within ${inWords(timeout)}`);
+      end(error, 'outage');
+      abandon(error);
+    };
+    const leave = () => {
+      const error = callerGone(caller.signal);
+      // A probe runs on to its own end: callers who hang up must neither close nor open the circuit.
+      if (!permit.probe) end(error, 'nothing');
+      abandon(error);
+    };
+    const timer = setTimeout(expire, timeout);
+    if (caller.signal.aborted) leave();
+    else caller.signal.addEventListener('abort', leave, { once: true });
+
+    const finish = (outcome: CallOutcome) => {
+      if (controller.signal.aborted) return; // Settled already, at the deadline or when the caller left.
+      clearTimeout(timer);
+      caller.signal.removeEventListener('abort', leave);
+      permit.settle(outcome);
+    };
+    work.then(
+      (decision) => {
+        finish('answered');
+        resolve(decision);
+      },
+      (error: unknown) => {
+        finish(AuthenticatorError.is(error) && error.code === 'failed' ? 'answered' : 'outage');
+        reject(error);
+      },
+    );
+  });
+}
+
+function callerGone(signal: AbortSignal): AuthenticatorError {
+  return new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
+}
+
+function inWords(milliseconds: number): string {
+  return milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`;
+}

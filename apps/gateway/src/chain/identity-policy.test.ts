@@ -1,0 +1,176 @@
+import type { Decision, UserInfo } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import type { IdentityConfig } from '../config/types.ts';
+import { withIdentityPolicy } from './identity-policy.ts';
+
+const context = { audiences: [], signal: new AbortController().signal };
+
+interface Case {
+  username?: string;
+  groups?: Partial<IdentityConfig['groups']>;
+  allowSystemNames?: string[];
+  usernames?: string[];
+  groupPrefixes?: string[];
+}
+
+async function judge(user: UserInfo, options: Case = {}): Promise<{ decision: Decision; logged: object[] }> {
+  const logged: object[] = [];
+  const plugin = {
+    authenticate: async (): Promise<Decision> => ({ kind: 'authenticated', user }),
+    close: async () => {},
+  };
+  const identity = {
+    name: 'corp',
+    username: { prefix: options.username ?? '' },
+    groups: { prefix: '', max: 3, ...options.groups },
+    allowSystemNames: options.allowSystemNames ?? [],
+  };
+  const prefixes = { usernames: options.usernames ?? [], groups: options.groupPrefixes ?? [] };
+  const policy = withIdentityPolicy(plugin, identity, prefixes, { warn: (fields) => logged.push(fields) });
+  return { decision: await policy.authenticate('t', context), logged };
+}
+
+async function passes(user: UserInfo, options: Case, expected: UserInfo): Promise<void> {
+  const { decision, logged } = await judge(user, options);
+  expect({ decision, logged }).toStrictEqual({ decision: { kind: 'authenticated', user: expected }, logged: [] });
+}
+
+async function breaks(rule: string, user: UserInfo, options: Case = {}): Promise<void> {
+  const { decision, logged } = await judge(user, options);
+  expect(decision).toStrictEqual({ kind: 'rejected', reason: 'identity-policy', subject: user.username });
+  expect(logged).toMatchObject([
+    { authenticator: 'corp', rule: expect.stringContaining(rule), subject: user.username },
+  ]);
+}
+
+const jane = { username: 'jane' };
+
+describe('names', () => {
+  test('get their prefixes', async () => {
+    await passes(
+      { username: 'jane', uid: '7', groups: ['a', 'b'], extra: { 'example.com/k': ['v'] } },
+      { username: 'corp:', groups: { prefix: 'g:' }, usernames: ['corp:', ''], groupPrefixes: ['g:'] },
+      { username: 'corp:jane', uid: '7', groups: ['g:a', 'g:b'], extra: { 'example.com/k': ['v'] } },
+    );
+  });
+
+  test('of no user are refused, with a prefix too', async () => {
+    await breaks('username is empty', { username: '' });
+    await breaks('username is empty', { username: '' }, { username: 'corp:' });
+  });
+
+  test('are left alone without prefixes and groups', async () => {
+    await passes(jane, {}, jane);
+  });
+});
+
+describe('groups', () => {
+  test('are compared with the allow globs as the backend names them; others are left out', async () => {
+    const groups = { prefix: 'corp:', allow: ['k8s-*', 'ops'] };
+    await passes(
+      { ...jane, groups: ['k8s-a', 'ops', 'corp:k8s-b', 'x'] },
+      { groups },
+      { ...jane, groups: ['corp:k8s-a', 'corp:ops'] },
+    );
+  });
+
+  test('with an empty allow list are all left out', async () => {
+    await passes({ ...jane, groups: ['a'] }, { groups: { allow: [] } }, { ...jane, groups: [] });
+  });
+
+  test('that repeat are sent once', async () => {
+    await passes({ ...jane, groups: ['b', 'a', 'b'] }, {}, { ...jane, groups: ['b', 'a'] });
+  });
+
+  test('are counted once each, after the filter', async () => {
+    const groups = { allow: ['k*'] };
+    await passes(
+      { ...jane, groups: ['k1', 'x', 'k2', 'k3', 'k3'] },
+      { groups },
+      { ...jane, groups: ['k1', 'k2', 'k3'] },
+    );
+    await breaks('4 groups, over groups.max 3', { ...jane, groups: ['k1', 'k2', 'k3', 'k4'] }, { groups });
+  });
+});
+
+describe("another authenticator's prefix", () => {
+  test('may not start a username', async () => {
+    await breaks('prefix corp: belongs to another', { username: 'corp:root' }, { usernames: ['', 'corp:'] });
+  });
+
+  test('may not be made up by prefix and name together', async () => {
+    const options = { username: 'a:', usernames: ['a:', 'a:b:'] };
+    await breaks('prefix a:b: belongs to another', { username: 'b:jane' }, options);
+    await passes({ username: 'c:jane' }, options, { username: 'a:c:jane' });
+  });
+
+  test('may be a shorter part of the own one, or equal to it', async () => {
+    await passes(jane, { username: 'a:b:', usernames: ['a:', 'a:b:', 'a:b:'] }, { username: 'a:b:jane' });
+  });
+
+  test('may not start a group, and is told from a username prefix', async () => {
+    await breaks('prefix g: belongs to another', { ...jane, groups: ['x', 'g:admins'] }, { groupPrefixes: ['', 'g:'] });
+    await passes(
+      { ...jane, groups: ['u:x'] },
+      { usernames: ['u:'], groupPrefixes: [''] },
+      { ...jane, groups: ['u:x'] },
+    );
+    await passes({ username: 'g:x' }, { usernames: [''], groupPrefixes: ['g:'] }, { username: 'g:x' });
+  });
+});
+
+describe('system: names', () => {
+  test('are refused unless listed, users and groups alike', async () => {
+    await breaks('system: name', { username: 'system:admin' });
+    await breaks('system: name', { ...jane, groups: ['system:masters'] });
+    const allowSystemNames = ['system:masters', 'system:node:*'];
+    await passes(
+      { ...jane, groups: ['system:masters'] },
+      { allowSystemNames },
+      { ...jane, groups: ['system:masters'] },
+    );
+    await passes({ username: 'system:node:a' }, { allowSystemNames }, { username: 'system:node:a' });
+    await breaks('system: name', { ...jane, groups: ['system:masters2'] }, { allowSystemNames });
+  });
+
+  test('are judged as Kubernetes sees them', async () => {
+    await passes({ username: 'system:admin' }, { username: 'corp:' }, { username: 'corp:system:admin' });
+    await breaks('system: name', { username: 'admin' }, { username: 'system:' });
+    await breaks('system: name', { username: 'tem:admin' }, { username: 'sys' });
+  });
+});
+
+describe('extra keys', () => {
+  test.each([
+    '',
+    'Key',
+    'example.com/Ä',
+    'k8s.io',
+    'k8s.io/x',
+    'a.k8s.io/x',
+    'kubernetes.io/x',
+    'authentication.kubernetes.io/pod-name',
+  ])('may not be %j', async (key) => {
+    await breaks('an extra key', { ...jane, extra: { ok: [], [key]: ['v'] } });
+  });
+
+  test.each(['key', 'example.com/k8s.io', 'mk8s.io/x', 'k8s.io.example.com/x', '__proto__'])(
+    'may be %j',
+    async (key) => {
+      const user = { ...jane, extra: Object.fromEntries([[key, ['v']]]) };
+      await passes(user, {}, user);
+    },
+  );
+});
+
+test('other decisions pass as they are', async () => {
+  for (const decision of [
+    { kind: 'no-opinion' },
+    { kind: 'rejected', reason: 'locked', subject: 'system:x' },
+  ] as const) {
+    const plugin = { authenticate: async () => decision, close: async () => {} };
+    const identity = { name: 'corp', username: { prefix: 'p:' }, groups: { prefix: '', max: 1 }, allowSystemNames: [] };
+    const policy = withIdentityPolicy(plugin, identity, { usernames: [], groups: [] }, { warn: () => {} });
+    expect(await policy.authenticate('t', context)).toBe(decision);
+  }
+});

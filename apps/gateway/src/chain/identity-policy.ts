@@ -1,0 +1,98 @@
+import type { Authenticated, Authenticator, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
+import type { IdentityConfig } from '../config/types.ts';
+import { anyGlob } from './glob.ts';
+import { layer } from './layer.ts';
+import { foreignPrefix } from './namespaces.ts';
+
+/** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
+export interface IdentityPrefixes {
+  readonly usernames: readonly string[];
+  readonly groups: readonly string[];
+}
+
+/** A rule that an identity broke, in words for the log. `name` is what broke it. */
+interface Breach {
+  readonly rule: string;
+  readonly name?: string;
+}
+
+/**
+ * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the
+ * config. It stands outside of any cache, so an edit of the config holds for cached answers too. A breach is
+ * `rejected: identity-policy`, and the log says which rule.
+ */
+export function withIdentityPolicy(
+  inner: Authenticator,
+  identity: IdentityConfig & { readonly name: string },
+  prefixes: IdentityPrefixes,
+  log: Pick<Logger, 'warn'>,
+): Authenticator {
+  const finish = finalNames(identity);
+  const findBreach = rules(identity, prefixes);
+  const refuse = (decision: Authenticated, breach: Breach): Rejected => {
+    const subject = decision.user.username;
+    log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
+    return { kind: 'rejected', reason: 'identity-policy', subject };
+  };
+  return layer(inner, async (token, context) => {
+    const decision = await inner.authenticate(token, context);
+    if (decision.kind !== 'authenticated') return decision;
+    if (decision.user.username === '') return refuse(decision, { rule: 'the username is empty' });
+    const user = finish(decision.user);
+    const breach = findBreach(user);
+    return breach ? refuse(decision, breach) : { ...decision, user };
+  });
+}
+
+/** Groups are compared with `allow` as the backend names them, before the prefix; those that match none are left out. */
+function finalNames(identity: IdentityConfig): (user: UserInfo) => UserInfo {
+  const { prefix, allow } = identity.groups;
+  const allowed = allow === undefined ? () => true : anyGlob(allow);
+  return (user) => ({
+    ...user,
+    username: identity.username.prefix + user.username,
+    ...(user.groups && { groups: [...new Set(user.groups)].filter(allowed).map((group) => prefix + group) }),
+  });
+}
+
+function rules(identity: IdentityConfig, prefixes: IdentityPrefixes): (user: UserInfo) => Breach | undefined {
+  const foreignUsername = foreignPrefix(identity.username.prefix, prefixes.usernames);
+  const foreignGroup = foreignPrefix(identity.groups.prefix, prefixes.groups);
+  const systemNameAllowed = anyGlob(identity.allowSystemNames);
+  const nameBreach = (name: string, prefix: string | undefined): Breach | undefined => {
+    if (prefix !== undefined) return { rule: `the prefix ${prefix} belongs to another authenticator`, name };
+    if (name.startsWith('system:') && !systemNameAllowed(name)) {
+      return { rule: 'a system: name is not in allowSystemNames', name };
+    }
+    return undefined;
+  };
+  return (user) => {
+    const groups = user.groups ?? [];
+    if (groups.length > identity.groups.max) {
+      return { rule: `${groups.length} groups, over groups.max ${identity.groups.max}` };
+    }
+    return (
+      nameBreach(user.username, foreignUsername(user.username)) ??
+      firstBreach(groups, (group) => nameBreach(group, foreignGroup(group))) ??
+      firstBreach(Object.keys(user.extra ?? {}), extraKeyBreach)
+    );
+  };
+}
+
+function firstBreach(names: readonly string[], find: (name: string) => Breach | undefined): Breach | undefined {
+  for (const name of names) {
+    const breach = find(name);
+    if (breach) return breach;
+  }
+  return undefined;
+}
+
+/** kubernetes/apiserver pkg/authentication/user/user.go: keys are lowercase; the two domains are Kubernetes' own. */
+function extraKeyBreach(key: string): Breach | undefined {
+  if (key === '') return { rule: 'an extra key is empty' };
+  if (key !== key.toLowerCase()) return { rule: 'an extra key is not lowercase', name: key };
+  const domain = key.split('/', 1)[0] ?? '';
+  if (/(^|\.)(k8s|kubernetes)\.io$/.test(domain))
+    return { rule: 'an extra key is in a domain of Kubernetes', name: key };
+  return undefined;
+}

@@ -1,0 +1,322 @@
+import type { AttemptOutcome } from '@sallyport/authenticator';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type AttemptsDependencies, abandonedAfter, createAttempts } from './attempts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const window = 600_000;
+const now = () => Date.now();
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDependencies> = {}) {
+  const attemptsOf = createAttempts(() => settings, { now, ...limits });
+  const attempts = attemptsOf('corp');
+  /** `sent` when it went out and what came of it was told, else why it did not. */
+  const send = async (subject: string, secret: string, outcome: AttemptOutcome, guard = attempts) => {
+    const attempt = await guard.admit(subject, secret);
+    if (!attempt.admitted) return attempt.reason;
+    await attempt.settle(outcome);
+    return 'sent';
+  };
+  /** Asks to send and leaves it under way. */
+  const begin = (subject: string, secret: string) => {
+    const state: { verdict?: string; settle: (outcome: AttemptOutcome) => Promise<void> } = { settle: async () => {} };
+    void attempts.admit(subject, secret).then((attempt) => {
+      state.verdict = attempt.admitted ? 'admitted' : attempt.reason;
+      if (attempt.admitted) state.settle = attempt.settle;
+    });
+    return state;
+  };
+  return { attemptsOf, attempts, send, begin, settings };
+}
+
+describe('refused tries', () => {
+  test('throttle a subject at maxFailures, until the window of the first has passed', async () => {
+    const { send } = setUp();
+    for (const secret of ['a', 'b', 'c']) {
+      expect(await send('jane', secret, 'refused')).toBe('sent');
+      vi.setSystemTime(now() + 1000);
+    }
+    expect(await send('jane', 'd', 'refused')).toBe('throttled');
+    vi.setSystemTime(now() + window - 3001);
+    expect(await send('jane', 'd', 'refused')).toBe('throttled');
+    vi.setSystemTime(now() + 1);
+    expect(await send('jane', 'd', 'refused')).toBe('sent');
+    expect(await send('jane', 'e', 'refused')).toBe('throttled');
+  });
+
+  test('are not sent again in the window, nor counted', async () => {
+    const { send } = setUp();
+    expect(await send('jane', 'a', 'refused')).toBe('sent');
+    for (let repeat = 0; repeat < 10; repeat++) expect(await send('jane', 'a', 'refused')).toBe('invalid-credentials');
+    expect(await send('jane', 'b', 'refused')).toBe('sent');
+    vi.setSystemTime(now() + window);
+    expect(await send('jane', 'a', 'refused')).toBe('sent');
+  });
+
+  test('count for one subject of one authenticator', async () => {
+    const { send, attemptsOf } = setUp({ maxFailures: 1, window });
+    await send('jane', 'a', 'refused');
+    expect(await send('john', 'a', 'accepted')).toBe('sent');
+    expect(await send('jane', 'a', 'accepted', attemptsOf('partners'))).toBe('sent');
+    expect(await send('jane', 'b', 'accepted', attemptsOf('corp'))).toBe('throttled');
+  });
+
+  test('count from when they were refused, not from when they went out', async () => {
+    const { begin, send } = setUp({ maxFailures: 1, window: 1000 });
+    const slow = begin('jane', 'a');
+    await vi.advanceTimersByTimeAsync(900);
+    await slow.settle('refused');
+    vi.setSystemTime(now() + 999);
+    expect(await send('jane', 'b', 'refused')).toBe('throttled');
+    vi.setSystemTime(now() + 1);
+    expect(await send('jane', 'b', 'refused')).toBe('sent');
+  });
+
+  test('are judged by the settings of the moment', async () => {
+    const { send, settings } = setUp();
+    await send('jane', 'a', 'refused');
+    settings.maxFailures = 1;
+    expect(await send('jane', 'b', 'refused')).toBe('throttled');
+    settings.window = 1000;
+    vi.setSystemTime(now() + 1000);
+    expect(await send('jane', 'b', 'refused')).toBe('sent');
+  });
+});
+
+describe('other outcomes', () => {
+  test.each(['accepted', 'unavailable'] as const)('%s gives the place back', async (outcome) => {
+    const { send } = setUp({ maxFailures: 1, window });
+    for (let call = 0; call < 10; call++) expect(await send('jane', `secret ${call}`, outcome)).toBe('sent');
+  });
+
+  test('are told once: a second settle does nothing', async () => {
+    const { attempts, send } = setUp({ maxFailures: 1, window });
+    const attempt = await attempts.admit('jane', 'a');
+    if (!attempt.admitted) throw new Error('not admitted');
+    await attempt.settle('unavailable');
+    await attempt.settle('refused');
+    expect(await send('jane', 'a', 'refused')).toBe('sent');
+    await attempt.settle('accepted');
+    expect(await send('jane', 'b', 'refused')).toBe('throttled');
+  });
+});
+
+describe('a secret that was right', () => {
+  test('goes out though others have used up the tries', async () => {
+    const { send } = setUp({ maxFailures: 1, window });
+    await send('jane', 'right', 'accepted');
+    await send('jane', 'wrong', 'refused');
+    for (let call = 0; call < 10; call++) expect(await send('jane', 'right', 'accepted')).toBe('sent');
+    expect(await send('jane', 'guess', 'refused')).toBe('throttled');
+  });
+
+  test('does so no more once it was refused', async () => {
+    const { send } = setUp({ maxFailures: 1, window });
+    await send('jane', 'right', 'accepted');
+    await send('jane', 'wrong', 'refused');
+    expect(await send('jane', 'right', 'refused')).toBe('sent');
+    expect(await send('jane', 'right', 'refused')).toBe('invalid-credentials');
+    vi.setSystemTime(now() + window);
+    await send('jane', 'wrong', 'refused');
+    expect(await send('jane', 'right', 'refused')).toBe('throttled');
+  });
+
+  test('goes out one at a time when there is no other place, so that a changed password costs one try', async () => {
+    const { send, begin } = setUp({ maxFailures: 1, window });
+    await send('jane', 'right', 'accepted');
+    await send('jane', 'wrong', 'refused');
+    const tries = Array.from({ length: 5 }, () => begin('jane', 'right'));
+    await settle();
+    expect(tries.map((one) => one.verdict)).toEqual(['admitted', undefined, undefined, undefined, undefined]);
+    await tries[0]?.settle('refused');
+    await settle();
+    expect(tries.slice(1).map((one) => one.verdict)).toEqual(new Array(4).fill('invalid-credentials'));
+  });
+
+  test('is right for its subject alone', async () => {
+    const { send } = setUp({ maxFailures: 1, window });
+    await send('john', 'right', 'accepted');
+    await send('jane', 'wrong', 'refused');
+    expect(await send('jane', 'right', 'refused')).toBe('throttled');
+  });
+});
+
+describe('tries under way', () => {
+  test('hold their places: others wait for the outcome, and go out when one is given back', async () => {
+    const { begin } = setUp({ maxFailures: 2, window });
+    const [first, second, third, fourth] = ['a', 'b', 'c', 'd'].map((secret) => begin('jane', secret));
+    await settle();
+    expect([first, second, third, fourth].map((one) => one?.verdict)).toEqual([
+      'admitted',
+      'admitted',
+      undefined,
+      undefined,
+    ]);
+    await first?.settle('accepted');
+    await settle();
+    expect([third?.verdict, fourth?.verdict]).toEqual(['admitted', undefined]);
+    await second?.settle('refused');
+    await settle();
+    expect(fourth?.verdict).toBeUndefined();
+    await third?.settle('refused');
+    await settle();
+    expect(fourth?.verdict).toBe('throttled');
+  });
+
+  test('that are forgotten count as refused, until told otherwise or the window has passed', async () => {
+    const { begin, send } = setUp({ maxFailures: 1, window });
+    const forgotten = begin('jane', 'a');
+    const waiting = begin('jane', 'b');
+    await vi.advanceTimersByTimeAsync(abandonedAfter - 1);
+    expect(waiting.verdict).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(waiting.verdict).toBe('throttled');
+    expect(await send('jane', 'a', 'accepted')).toBe('throttled');
+    await forgotten.settle('accepted');
+    expect(await send('jane', 'b', 'unavailable')).toBe('sent');
+    begin('jane', 'c');
+    await vi.advanceTimersByTimeAsync(abandonedAfter + window);
+    expect(await send('jane', 'b', 'unavailable')).toBe('sent');
+  });
+
+  test('that are forgotten are not known to be right any more', async () => {
+    const { begin, send } = setUp({ maxFailures: 1, window });
+    await send('jane', 'right', 'accepted');
+    begin('jane', 'right');
+    await vi.advanceTimersByTimeAsync(abandonedAfter);
+    expect(await send('jane', 'right', 'accepted')).toBe('throttled');
+  });
+
+  test('leave no timer behind once they are settled', async () => {
+    const { send } = setUp();
+    for (const outcome of ['accepted', 'refused', 'unavailable'] as const) await send('jane', outcome, outcome);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('a flood of names', () => {
+  test('never pushes out a count: new names can not be checked until a window has passed', async () => {
+    const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
+    await send('known', 'right', 'accepted');
+    for (const name of ['jane', 'b', 'c']) expect(await send(name, 'wrong', 'refused')).toBe('sent');
+    await expect(send('d', 'x', 'refused')).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('3 names'),
+    });
+    expect(await send('jane', 'x', 'refused')).toBe('throttled');
+    expect(await send('known', 'right', 'accepted')).toBe('sent');
+    vi.setSystemTime(now() + window);
+    expect(await send('d', 'x', 'refused')).toBe('sent');
+  });
+
+  test('is forgotten name by name as their windows pass, whichever came first', async () => {
+    const { send } = setUp({ maxFailures: 2, window: 1000 }, { maxSubjects: 2 });
+    await send('jane', 'a', 'refused');
+    await send('john', 'a', 'refused');
+    vi.setSystemTime(now() + 900);
+    await send('jane', 'b', 'refused');
+    vi.setSystemTime(now() + 100);
+    expect(await send('new', 'a', 'refused')).toBe('sent');
+  });
+
+  test('takes no room for tries that were not refused', async () => {
+    const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
+    for (let name = 0; name < 20; name++) expect(await send(`name ${name}`, 'x', 'unavailable')).toBe('sent');
+  });
+
+  test('of people who know a password pushes out the right secret used longest ago, which is then an unknown one', async () => {
+    const { send } = setUp({ maxFailures: 1, window }, { maxKnownSecrets: 2 });
+    for (const name of ['a', 'b']) await send(name, 'right', 'accepted');
+    await send('a', 'right', 'unavailable');
+    await send('c', 'right', 'accepted');
+    for (const name of ['a', 'b', 'c']) await send(name, 'wrong', 'refused');
+    expect(await send('a', 'right', 'accepted')).toBe('sent');
+    expect(await send('c', 'right', 'accepted')).toBe('sent');
+    expect(await send('b', 'right', 'accepted')).toBe('throttled');
+  });
+});
+
+test('in any order of events: no refused pair again, no right secret denied, no more refusals than allowed', async () => {
+  const event = fc.oneof(
+    fc.record({
+      do: fc.constant('begin' as const),
+      subject: fc.constantFrom('jane', 'john'),
+      secret: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    }),
+    fc.record({
+      do: fc.constant('settle' as const),
+      index: fc.nat(30),
+      outcome: fc.constantFrom<AttemptOutcome>('accepted', 'refused', 'refused', 'unavailable'),
+    }),
+    fc.record({ do: fc.constant('pass' as const), time: fc.nat(700) }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(event, { maxLength: 60 }), async (events) => {
+      const maxFailures = 2;
+      const span = 1000;
+      const { begin } = setUp({ maxFailures, window: span });
+      // The model: each try that went out, whether its secret was known to be right then, and its end.
+      const tries: {
+        pair: string;
+        subject: string;
+        known: boolean;
+        refusedAt?: number;
+        settled?: true;
+        handle: ReturnType<typeof begin>;
+      }[] = [];
+      const asked: { pair: string; subject: string; handle: ReturnType<typeof begin>; seen?: true }[] = [];
+      const known = new Set<string>();
+      const refusedLately = (pair: string) =>
+        tries.some((one) => one.pair === pair && one.refusedAt !== undefined && now() - one.refusedAt < span);
+      const look = () => {
+        for (const one of asked.filter(({ seen, handle }) => !seen && handle.verdict !== undefined)) {
+          one.seen = true;
+          if (one.handle.verdict === 'throttled') expect(known.has(one.pair)).toBe(false);
+          if (one.handle.verdict !== 'admitted') continue;
+          expect(refusedLately(one.pair)).toBe(false);
+          tries.push({ pair: one.pair, subject: one.subject, known: known.has(one.pair), handle: one.handle });
+        }
+      };
+      for (const step of events) {
+        if (step.do === 'begin') {
+          asked.push({
+            pair: `${step.subject} ${step.secret}`,
+            subject: step.subject,
+            handle: begin(step.subject, step.secret),
+          });
+        } else if (step.do === 'pass') {
+          vi.setSystemTime(now() + step.time);
+        } else {
+          const underWay = tries.filter((one) => !one.settled);
+          const one = underWay[step.index % Math.max(1, underWay.length)];
+          if (!one) continue;
+          one.settled = true;
+          if (step.outcome === 'accepted') known.add(one.pair);
+          if (step.outcome === 'refused') {
+            known.delete(one.pair);
+            one.refusedAt = now();
+          }
+          await one.handle.settle(step.outcome);
+        }
+        await settle();
+        look();
+        for (const subject of ['jane', 'john']) {
+          const refused = tries.filter(
+            (one) =>
+              one.subject === subject && !one.known && one.refusedAt !== undefined && now() - one.refusedAt < span,
+          );
+          expect(refused.length).toBeLessThanOrEqual(maxFailures);
+        }
+      }
+      vi.clearAllTimers();
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,102 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+
+/** One try: it holds a place of its subject while it is here. */
+export interface Try {
+  /** Digests, see `fingerprint.ts`. */
+  readonly subject: string;
+  readonly secret: string;
+  /** `abandoned`: nobody told what came of it, so it counts, and its secret is not known to be wrong. */
+  state: 'pending' | 'refused' | 'abandoned';
+  /** When it was refused or given up, and until then when it began. Monotonic milliseconds. */
+  at: number;
+}
+
+/** The tries of all subjects in the window. */
+export interface Ledger {
+  /** Those under way, and those counted in the window. */
+  triesOf(subject: string): readonly Try[];
+  /**
+   * @param known the secret was right before: its subject is taken in even when there are too many
+   * @throws AuthenticatorError `failed` for a new subject when there are `maxSubjects`
+   */
+  add(subject: string, secret: string, known: boolean): Try;
+  giveBack(one: Try): void;
+  /** From now on it counts until the window has passed. */
+  count(one: Try, as: 'refused' | 'abandoned'): void;
+  /** Resolves when a try of the subject is given back or counted. Only to be asked while one is under way. */
+  nextChange(subject: string): Promise<void>;
+}
+
+interface Page {
+  tries: Try[];
+  readonly waiting: (() => void)[];
+}
+
+/**
+ * @param now monotonic milliseconds
+ * @param window how long a refused try counts, in milliseconds
+ */
+export function createLedger(now: () => number, window: () => number, maxSubjects: number): Ledger {
+  // In the order of the last count, so that those whose window has passed are found at the front.
+  const pages = new Map<string, Page>();
+
+  const prune = (subject: string, page: Page) => {
+    const since = now() - window();
+    page.tries = page.tries.filter((one) => one.state === 'pending' || one.at > since);
+    if (page.tries.length === 0 && page.waiting.length === 0) pages.delete(subject);
+  };
+  const dropOld = () => {
+    for (const [subject, page] of pages) {
+      prune(subject, page);
+      if (pages.has(subject)) return;
+    }
+  };
+  const changed = (subject: string, page: Page) => {
+    for (const wake of page.waiting.splice(0)) wake();
+    prune(subject, page);
+  };
+  const makePage = (subject: string, known: boolean): Page => {
+    if (pages.size >= maxSubjects && !known) {
+      throw new AuthenticatorError('failed', `the lockout guard is full: ${maxSubjects} names have refused tries`);
+    }
+    const page: Page = { tries: [], waiting: [] };
+    pages.set(subject, page);
+    return page;
+  };
+
+  return {
+    triesOf(subject) {
+      dropOld();
+      const page = pages.get(subject);
+      if (page) prune(subject, page);
+      return page?.tries ?? [];
+    },
+    add(subject, secret, known) {
+      const one: Try = { subject, secret, state: 'pending', at: now() };
+      const page = pages.get(subject) ?? makePage(subject, known);
+      page.tries.push(one);
+      return one;
+    },
+    giveBack(one) {
+      const page = pages.get(one.subject);
+      if (!page) return;
+      page.tries = page.tries.filter((other) => other !== one);
+      changed(one.subject, page);
+    },
+    count(one, as) {
+      // Its page is gone when it was abandoned and its window has passed since: what is told now counts all the same.
+      const page = pages.get(one.subject) ?? { tries: [], waiting: [] };
+      one.state = as;
+      one.at = now();
+      if (!page.tries.includes(one)) page.tries.push(one);
+      pages.delete(one.subject);
+      pages.set(one.subject, page);
+      changed(one.subject, page);
+    },
+    nextChange(subject) {
+      const page = pages.get(subject);
+      if (!page) return Promise.resolve();
+      return new Promise((resolve) => page.waiting.push(resolve));
+    },
+  };
+}
