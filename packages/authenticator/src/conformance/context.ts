@@ -1,0 +1,109 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { AttemptOutcome, Attempts, DeniedAttempt } from '../attempts.ts';
+import type { Logger, PluginContext } from '../plugin.ts';
+import { type RecordedMetric, recordingMetrics } from './recording-metrics.ts';
+
+/** One line that a plugin logged, or that was logged about it. */
+export interface RecordedLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly fields: object;
+  readonly message: string;
+}
+
+/** One try that a plugin asked for. */
+export interface RecordedAttempt {
+  readonly subject: string;
+  readonly admitted: boolean;
+  /** Undefined until the plugin settles it. */
+  outcome?: AttemptOutcome;
+}
+
+export interface RecordingContextOptions {
+  /** The plugin's name, for the names of its metrics. */
+  readonly pluginName: string;
+  /** Absolute. */
+  readonly baseDirectory: string;
+  /** Denies every try for this reason. Left out: every try is admitted. */
+  readonly deny?: DeniedAttempt['reason'];
+  readonly signal?: AbortSignal;
+}
+
+/** A context for `create` that keeps all it is told, for the kit and for a plugin's own tests. */
+export interface RecordingContext {
+  readonly context: PluginContext;
+  readonly lines: readonly RecordedLine[];
+  readonly metrics: readonly RecordedMetric[];
+  readonly attempts: readonly RecordedAttempt[];
+  /** Absolute paths, one for each call of `watchFile`. */
+  readonly watchedFiles: readonly string[];
+  /**
+   * Loads every watched file anew, as the gateway does after a change, and gives back what failed: the gateway would
+   * log it, so it stands among `lines` too.
+   *
+   * @param content loaded in place of what the files hold
+   */
+  touch(content?: Buffer): Promise<readonly unknown[]>;
+}
+
+export function recordingContext(options: RecordingContextOptions): RecordingContext {
+  const { pluginName, baseDirectory, signal = new AbortController().signal } = options;
+  const { logger, lines } = recordingLogger();
+  const { metrics, recorded } = recordingMetrics(pluginName);
+  const { attempts, tries } = recordingAttempts(options.deny);
+  const watchedFiles: string[] = [];
+  const watched: { readonly file: string; readonly load: (content: Buffer) => void | Promise<void> }[] = [];
+
+  async function watchFile(file: string, load: (content: Buffer) => void | Promise<void>): Promise<void> {
+    const absolute = path.resolve(baseDirectory, file);
+    await load(await readFile(absolute));
+    watched.push({ file: absolute, load });
+    watchedFiles.push(absolute);
+  }
+
+  async function touch(content?: Buffer): Promise<readonly unknown[]> {
+    const errors: unknown[] = [];
+    for (const { file, load } of watched) {
+      try {
+        await load(content ?? (await readFile(file)));
+      } catch (error) {
+        errors.push(error);
+        logger.error({ file, error }, 'what was loaded last stays in force');
+      }
+    }
+    return errors;
+  }
+
+  return {
+    context: { logger, metrics, baseDirectory, signal, attempts, watchFile },
+    lines,
+    metrics: recorded,
+    attempts: tries,
+    watchedFiles,
+    touch,
+  };
+}
+
+function recordingLogger(): { logger: Logger; lines: readonly RecordedLine[] } {
+  const lines: RecordedLine[] = [];
+  const at = (level: RecordedLine['level']) => (fields: object, message: string) => {
+    lines.push({ level, fields, message });
+  };
+  return { logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, lines };
+}
+
+function recordingAttempts(deny?: DeniedAttempt['reason']): { attempts: Attempts; tries: readonly RecordedAttempt[] } {
+  const tries: RecordedAttempt[] = [];
+  async function admit(subject: string): ReturnType<Attempts['admit']> {
+    const attempt: RecordedAttempt = { subject, admitted: deny === undefined };
+    tries.push(attempt);
+    if (deny !== undefined) return { admitted: false, reason: deny };
+    return {
+      admitted: true,
+      async settle(outcome) {
+        attempt.outcome ??= outcome;
+      },
+    };
+  }
+  return { attempts: { admit }, tries };
+}

@@ -1,0 +1,109 @@
+import { abortCases } from './abort.ts';
+import { attemptsCases } from './attempts.ts';
+import type { CaseDefinition } from './case-definition.ts';
+import { concurrencyCases } from './concurrency.ts';
+import type { ConformanceCase, ConformanceHarness } from './harness.ts';
+import { hostileCases } from './hostile.ts';
+import { identityCases } from './identity.ts';
+import { Kit } from './kit.ts';
+import { lifecycleCases } from './lifecycle.ts';
+import { optionsCases } from './options.ts';
+import { outageCases } from './outage.ts';
+import { pluginShapeCases } from './plugin-shape.ts';
+import { recognitionCases } from './recognition.ts';
+import { refusalCases } from './refusals.ts';
+import { secrecyCases } from './secrecy.ts';
+import { type Outcome, outcomeOf, within } from './verdict.ts';
+import { watchedFilesCases } from './watched-files.ts';
+
+export {
+  type RecordedAttempt,
+  type RecordedLine,
+  type RecordingContext,
+  type RecordingContextOptions,
+  recordingContext,
+} from './context.ts';
+export type {
+  BadOptions,
+  ConformanceBackend,
+  ConformanceCase,
+  ConformanceHarness,
+  RejectedToken,
+  ValidToken,
+} from './harness.ts';
+export type { RecordedMetric } from './recording-metrics.ts';
+
+const definitions: readonly CaseDefinition[] = [
+  ...pluginShapeCases,
+  ...optionsCases,
+  ...identityCases,
+  ...refusalCases,
+  ...hostileCases,
+  ...recognitionCases,
+  ...concurrencyCases,
+  ...abortCases,
+  ...outageCases,
+  ...secrecyCases,
+  ...attemptsCases,
+  ...watchedFilesCases,
+  ...lifecycleCases,
+];
+
+/**
+ * What every authenticator plugin must hold to, as data: `for (const c of conformanceCases(harness)) test(c.name, c.run)`.
+ * Each case makes an authenticator of its own and closes it, and ends by itself within `harness.limit`.
+ *
+ * @throws Error when a skip has no reason or names no case, or `backend.none` has no reason
+ */
+export function conformanceCases<Options>(harness: ConformanceHarness<Options>): readonly ConformanceCase[] {
+  const skips = skipsOf(harness);
+  let last: Promise<unknown> = Promise.resolve();
+  return definitions.map((definition) => {
+    const { name } = definition;
+    const skip = skips.get(name);
+    if (skip !== undefined) return { name, skip, run: () => Promise.reject(skippedError(name, skip)) };
+    const run = () => {
+      const result = last.then(() => runCase(definition, harness));
+      last = result.catch(() => {});
+      return result;
+    };
+    return { name, run };
+  });
+}
+
+function skipsOf<Options>({ skip = {}, backend }: ConformanceHarness<Options>): ReadonlyMap<string, string> {
+  const skips = new Map<string, string>();
+  if ('none' in backend) {
+    if (backend.none.trim() === '') throw new Error('backend.none needs a reason: say why nothing can fail.');
+    for (const { name, needsBackend } of definitions) if (needsBackend) skips.set(name, backend.none);
+  }
+  for (const [name, reason] of Object.entries(skip)) {
+    if (!definitions.some((definition) => definition.name === name)) {
+      throw new Error(
+        `skip names no case: "${name}". The names are:\n  ${definitions.map((one) => one.name).join('\n  ')}`,
+      );
+    }
+    if (reason.trim() === '') throw new Error(`The skip of "${name}" needs a reason.`);
+    skips.set(name, reason);
+  }
+  return skips;
+}
+
+function skippedError(name: string, reason: string): Error {
+  return new Error(`"${name}" is skipped (${reason}). Hand the case's skip to the test runner instead of running it.`);
+}
+
+async function runCase<Options>(definition: CaseDefinition, harness: ConformanceHarness<Options>): Promise<void> {
+  const limit = harness.limit ?? 15_000;
+  const kit = new Kit(harness);
+  const got = 'it goes on';
+  const why = 'A call of the plugin, or of the harness, hangs.';
+  const complaint = { expected: `the case to end within ${limit} ms`, got, why };
+  const ran: Outcome<void> = await outcomeOf(() => within(limit, definition.run(kit), complaint));
+  const ended = await outcomeOf(() =>
+    within(limit, kit.end(), { ...complaint, expected: `the cleanup to end within ${limit} ms` }),
+  );
+  // The first failure is the cause; that of the cleanup may be its consequence.
+  if ('error' in ran) throw ran.error;
+  if ('error' in ended) throw ended.error;
+}

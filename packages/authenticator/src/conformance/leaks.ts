@@ -1,0 +1,88 @@
+import { types } from 'node:util';
+
+/** A secret and what a failure message calls it. */
+export interface NamedSecret {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Halves shorter than this are no proof: a word of English may be as long. */
+const shortestHalf = 12;
+
+/** Every way in which a secret may stand in a text: as it is, half of it, and in the usual encodings. */
+function spellings(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret);
+  const middle = Math.ceil(secret.length / 2);
+  const halves = [secret.slice(0, middle), secret.slice(-middle)].filter((half) => half.length >= shortestHalf);
+  const forms = [
+    secret,
+    ...halves,
+    // Without padding: so it is found with it, too.
+    bytes.toString('base64').replace(/=+$/, ''),
+    bytes.toString('base64url'),
+    bytes.toString('hex'),
+    bytes.toString('hex').toUpperCase(),
+    // encodeURIComponent refuses lone surrogates.
+    encodeURIComponent(secret.toWellFormed()),
+    JSON.stringify(secret).slice(1, -1),
+  ];
+  return [...new Set(forms)];
+}
+
+/** Finds secrets in texts. Their spellings are made once: a case looks through many texts. */
+export function secretFinder(secrets: readonly NamedSecret[]): {
+  /** The names of the secrets that stand in the value, or in anything it holds. */
+  find(value: unknown): readonly string[];
+  /** The text with each spelling of each secret replaced by the secret's name. */
+  redact(text: string): string;
+} {
+  const known = secrets.flatMap(({ name, value }) => spellings(value).map((spelling) => ({ name, spelling })));
+  // The longest first, so that a half does not leave the other half standing.
+  known.sort((one, other) => other.spelling.length - one.spelling.length);
+  return {
+    find(value) {
+      const text = textsOf(value).join('\n');
+      return [...new Set(known.filter(({ spelling }) => text.includes(spelling)).map(({ name }) => name))];
+    },
+    redact: (text) => known.reduce((rest, { name, spelling }) => rest.replaceAll(spelling, `[${name}]`), text),
+  };
+}
+
+/** Deep enough for a cause of a cause that holds a request with headers; not for a whole client with its sockets. */
+const deepest = 6;
+const mostValues = 20_000;
+
+/** All strings in a value: own properties (hidden ones too), causes, entries of maps and sets, bytes as UTF-8. */
+function textsOf(value: unknown): readonly string[] {
+  const texts: string[] = [];
+  const seen = new Set<object>();
+
+  function visit(part: unknown, depth: number): void {
+    if (typeof part === 'string') texts.push(part);
+    if (typeof part === 'symbol') texts.push(part.description ?? '');
+    if (typeof part !== 'object' || part === null) return;
+    if (depth > deepest || seen.size >= mostValues || seen.has(part)) return;
+    seen.add(part);
+    if (ArrayBuffer.isView(part)) {
+      texts.push(Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString());
+      return;
+    }
+    if (types.isMap(part) || types.isSet(part)) for (const entry of part) visit(entry, depth + 1);
+    for (const key of Reflect.ownKeys(part)) {
+      visit(key, depth + 1);
+      visit(propertyOf(part, key), depth + 1);
+    }
+  }
+
+  visit(value, 0);
+  return texts;
+}
+
+function propertyOf(holder: object, key: string | symbol): unknown {
+  try {
+    return Reflect.get(holder, key);
+  } catch {
+    // A getter that throws has nothing to tell.
+    return undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CaseDefinition } from './case-definition.ts';
+import type { Kit } from './kit.ts';
+import { outcomeOf, verify } from './verdict.ts';
+
+const closedTwice: CaseDefinition = {
+  name: 'close() may be called twice',
+  async run(kit) {
+    const authenticator = await kit.create();
+    const [named] = kit.tokens.valid;
+    if (named !== undefined) await kit.ask(authenticator, named);
+    await kit.close(authenticator);
+    await kit.close(authenticator);
+  },
+};
+
+const closedHanging: CaseDefinition = {
+  name: 'close() ends while the backend hangs',
+  needsBackend: true,
+  async run(kit) {
+    const backend = kit.backend();
+    const authenticator = await kit.create();
+    const [named] = kit.tokens.valid;
+    if (named !== undefined) await kit.ask(authenticator, named);
+    await backend.hang();
+    await kit.close(authenticator);
+  },
+};
+
+const standsAlone: CaseDefinition = {
+  name: 'two authenticators of one plugin do not disturb each other',
+  async run(kit) {
+    const old = await kit.create();
+    const current = await kit.create();
+    await kit.close(old);
+    for (const named of kit.tokens.valid) {
+      const decision = await kit.ask(current, named);
+      verify(decision.kind === 'authenticated', {
+        expected: `${named.name} to authenticate after another authenticator of the plugin was closed`,
+        got: `the answer was ${kit.tell(decision)}`,
+        why: 'A config reload makes the new one before it closes the old one; keep nothing at the top of a module.',
+      });
+    }
+  },
+};
+
+const lives = 8;
+/** What keeps a process alive and is not made by the runner again and again. */
+const counted: readonly string[] = [
+  'Timeout',
+  'TCPSocketWrap',
+  'TCPServerWrap',
+  'PipeWrap',
+  'TLSWrap',
+  'UDPWRAP',
+  'FSEventWrap',
+  'StatWatcher',
+];
+
+const nothingLeft: CaseDefinition = {
+  name: 'close() leaves no timer, socket or file watch behind',
+  async run(kit) {
+    const before = resources();
+    // Several lives, so that a leak stands out from what the runner and the backend do meanwhile.
+    for (let life = 0; life < lives; life += 1) await liveOnce(kit);
+    const end = performance.now() + kit.deadline;
+    // A socket is gone only some turns after its end.
+    while (performance.now() < end && leftBehind(before).length > 0) await delay(10);
+    const left = leftBehind(before);
+    verify(left.length === 0, {
+      expected: `nothing to be left of ${lives} authenticators that were closed`,
+      got: `there are more than before of: ${left.join(', ')}`,
+      why: 'Every config reload would leave as much behind, and the process could not end by itself.',
+    });
+  },
+};
+
+async function liveOnce(kit: Kit): Promise<void> {
+  const authenticator = await kit.create();
+  for (const named of kit.tokens.valid) await outcomeOf(() => kit.ask(authenticator, named));
+  await kit.close(authenticator);
+}
+
+function resources(): ReadonlyMap<string, number> {
+  const active = process.getActiveResourcesInfo();
+  return new Map(counted.map((type) => [type, active.filter((one) => one === type).length]));
+}
+
+/** The kinds of which one for each life is left. Fewer are somebody else's. */
+function leftBehind(before: ReadonlyMap<string, number>): readonly string[] {
+  return [...resources()].filter(([type, count]) => count - (before.get(type) ?? 0) >= lives).map(([type]) => type);
+}
+
+export const lifecycleCases: readonly CaseDefinition[] = [closedTwice, closedHanging, standsAlone, nothingLeft];

@@ -1,0 +1,107 @@
+import { performance } from 'node:perf_hooks';
+import type { Authenticator } from '../authenticator.ts';
+import type { CaseDefinition } from './case-definition.ts';
+import {
+  alteredTokens,
+  encodedTokens,
+  hugeTokens,
+  illFormedTokens,
+  injectionTokens,
+  memberTokens,
+  type NamedToken,
+  nulTokens,
+} from './hostile-tokens.ts';
+import type { Kit } from './kit.ts';
+import { outcomeOf, verify } from './verdict.ts';
+
+const ownRecognised: CaseDefinition = {
+  name: 'recognizes() says yes to every token of its own',
+  async run(kit) {
+    const recognizes = recognitionOf(await kit.create());
+    for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
+      verify(recognizes(token) === true, {
+        expected: `recognizes() to be true of ${name}`,
+        got: 'it was not',
+        why: 'The gateway never asks an authenticator about a token that it does not recognise.',
+      });
+    }
+  },
+};
+
+const plainAnswer: CaseDefinition = {
+  name: 'recognizes() answers any string with a boolean, and the same one each time',
+  async run(kit) {
+    const recognizes = recognitionOf(await kit.create());
+    for (const { name, token } of anyStrings(kit)) {
+      const first = await outcomeOf(() => [recognizes(token)]);
+      verify('value' in first, {
+        expected: `recognizes() not to throw on ${name}`,
+        got: `it threw ${kit.tell('error' in first && first.error)}`,
+        why: 'It stands before everything else, so its throw would end reviews that concern other authenticators.',
+      });
+      const answers = [...first.value, recognizes(token)];
+      verify(
+        answers.every((answer) => typeof answer === 'boolean' && answer === answers[0]),
+        {
+          expected: `recognizes() to give one boolean for ${name}`,
+          got: `it gave ${kit.tell(answers)}`,
+          why: 'A promise reads as yes, and a regular expression with the flag g remembers its last match.',
+        },
+      );
+    }
+  },
+};
+
+/** Milliseconds. The contract says microseconds: this only catches what grows with the square of the length. */
+const longest = 100;
+
+const quickAnswer: CaseDefinition = {
+  name: 'recognizes() takes no time, however the token is made',
+  async run(kit) {
+    const recognizes = recognitionOf(await kit.create());
+    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
+      // The best of three: a pause of the machine hits one of them.
+      const times = [1, 2, 3].map(() => timeOf(() => recognizes(token)));
+      verify(Math.min(...times) < longest, {
+        expected: `recognizes() to answer ${name} within microseconds`,
+        got: `it took ${Math.round(Math.min(...times))} ms`,
+        why: 'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
+      });
+    }
+  },
+};
+
+function recognitionOf(authenticator: Authenticator): (token: string) => unknown {
+  verify(authenticator.recognizes, {
+    expected: 'the authenticator to have recognizes()',
+    got: 'it is left out',
+    why: 'Without it every token waits for this backend; skip the case with a reason if its tokens have no shape.',
+  });
+  return (token) => authenticator.recognizes?.(token);
+}
+
+function anyStrings({ tokens }: Kit): readonly NamedToken[] {
+  const makers = [alteredTokens, hugeTokens, nulTokens, illFormedTokens];
+  const made = tokens.valid.flatMap((valid) => makers.flatMap((make) => make(valid)));
+  return [...tokens.valid, ...tokens.foreign, ...made, ...memberTokens, ...injectionTokens, ...encodedTokens];
+}
+
+/** Long runs of what a nested quantifier may split in many ways, with an end that does not match. */
+function tiringTokens({ tokens }: Kit): readonly NamedToken[] {
+  const starts = ['', ...tokens.valid.map(({ token }) => token)];
+  const runs = ['a', '0', '=', '.', ':', '-', '_', ' ', 'a.', 'ab:', 'aA0-'];
+  return starts.flatMap((start, index) =>
+    runs.map((run) => ({
+      name: `${index === 0 ? 'a token' : `valid token ${index}`} with 16 KiB of "${run}" and a "!" behind it`,
+      token: `${start}${run.repeat(16_384 / run.length)}!`,
+    })),
+  );
+}
+
+function timeOf(call: () => unknown): number {
+  const start = performance.now();
+  call();
+  return performance.now() - start;
+}
+
+export const recognitionCases: readonly CaseDefinition[] = [ownRecognised, plainAnswer, quickAnswer];
