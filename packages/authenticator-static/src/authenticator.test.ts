@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Authenticator } from '@sallyport/authenticator';
+import { type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createStaticAuthenticator } from './authenticator.ts';
+import type { StaticOptions } from './options.ts';
+import { digestToken } from './token-set.ts';
+
+const randomToken = () => randomBytes(32).toString('base64url');
+const entry = (token: string, more = '') =>
+  `  - { sha256: ${digestToken(token).toString('hex')}, username: alice${more} }\n`;
+
+interface Gateway extends RecordingContext {
+  readonly authenticator: Authenticator;
+  write(file: string, text: string): Promise<void>;
+  decide(token: string): ReturnType<Authenticator['authenticate']>;
+}
+
+async function gateway(files: Record<string, string>, options: StaticOptions, now?: () => number): Promise<Gateway> {
+  const baseDirectory = await mkdtemp(path.join(tmpdir(), 'static-'));
+  onTestFinished(() => rm(baseDirectory, { recursive: true }));
+  const write = (file: string, text: string) => writeFile(path.join(baseDirectory, file), text);
+  for (const [file, text] of Object.entries(files)) await write(file, text);
+  const recording = recordingContext({ pluginName: 'static', baseDirectory });
+  const authenticator = await createStaticAuthenticator(options, recording.context, now);
+  const signal = AbortSignal.timeout(10_000);
+  const decide = (token: string) => authenticator.authenticate(token, { audiences: [], signal });
+  return { ...recording, authenticator, write, decide };
+}
+
+const yaml = { tokensFile: 'tokens.yaml' };
+const both = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
+
+describe('a static authenticator', () => {
+  test('knows the tokens of both files, and has no opinion of any other', async () => {
+    const [one, two] = [randomToken(), randomToken()];
+    const { decide, lines } = await gateway(
+      { 'tokens.yaml': `tokens:\n${entry(one)}`, 'tokens.csv': `${two},bob,1,"dev,ops"\n` },
+      both,
+    );
+    expect(await decide(one)).toEqual({ kind: 'authenticated', user: { username: 'alice' } });
+    expect(await decide(two)).toEqual({
+      kind: 'authenticated',
+      user: { username: 'bob', uid: '1', groups: ['dev', 'ops'] },
+    });
+    expect(await decide(randomToken())).toEqual({ kind: 'no-opinion' });
+    expect(await decide(one.slice(1))).toEqual({ kind: 'no-opinion' });
+    expect(await decide(digestToken(one).toString('hex'))).toEqual({ kind: 'no-opinion' });
+    expect(lines).toEqual([expect.objectContaining({ level: 'info', fields: { file: 'tokens.csv', tokens: 2 } })]);
+  });
+
+  test('passes on audiences, those of a token bound to none included', async () => {
+    const [bound, unbindable] = [randomToken(), randomToken()];
+    const text = `tokens:\n${entry(bound, ', audiences: [vault]')}${entry(unbindable, ', audiences: []')}`;
+    const { decide } = await gateway({ 'tokens.yaml': text }, yaml);
+    expect(await decide(bound)).toMatchObject({ kind: 'authenticated', audiences: ['vault'] });
+    expect(await decide(unbindable)).toMatchObject({ kind: 'authenticated', audiences: [] });
+  });
+
+  test('refuses a token before notBefore and from expiresAt on, to the millisecond', async () => {
+    const token = randomToken();
+    const text = `tokens:\n${entry(token, ', notBefore: 2031-05-01T00:00:00Z, expiresAt: 2031-05-02T00:00:00Z')}`;
+    const [start, end] = [Date.UTC(2031, 4, 1), Date.UTC(2031, 4, 2)];
+    let now = start - 1;
+    const { decide } = await gateway({ 'tokens.yaml': text }, yaml, () => now);
+    expect(await decide(token)).toEqual({ kind: 'rejected', reason: 'not-yet-valid', subject: 'alice' });
+    now = start;
+    expect(await decide(token)).toEqual({
+      kind: 'authenticated',
+      user: { username: 'alice' },
+      expiresAt: new Date(end),
+    });
+    now = end - 1;
+    expect(await decide(token)).toMatchObject({ kind: 'authenticated' });
+    now = end;
+    expect(await decide(token)).toEqual({ kind: 'rejected', reason: 'expired', subject: 'alice' });
+  });
+
+  test('takes a text that is not well-formed for no token of its own', async () => {
+    const { decide } = await gateway({ 'tokens.yaml': `tokens:\n${entry('\uFFFD')}` }, yaml);
+    expect(await decide('\uD800')).toEqual({ kind: 'no-opinion' });
+  });
+
+  test('gives decisions that nobody can change for the next caller', async () => {
+    const token = randomToken();
+    const text = `tokens:\n${entry(token, ', groups: [a], extra: { k: [v] }, audiences: [x], expiresAt: 2999-01-01T00:00:00Z')}`;
+    const { decide } = await gateway({ 'tokens.yaml': text }, yaml);
+    const decision = await decide(token);
+    if (decision.kind !== 'authenticated') throw new Error('not authenticated');
+    const { user, audiences } = decision;
+    for (const part of [user, user.groups, user.extra, user.extra?.k, audiences])
+      expect(Object.isFrozen(part)).toBe(true);
+    decision.expiresAt?.setTime(0);
+    expect(await decide(token)).toMatchObject({ expiresAt: new Date('2999-01-01T00:00:00Z') });
+  });
+
+  test('refuses at once a token that is taken out of its file, and knows the one put there', async () => {
+    const [old, fresh] = [randomToken(), randomToken()];
+    const { decide, write, touch, lines } = await gateway({ 'tokens.yaml': `tokens:\n${entry(old)}` }, yaml);
+    await write('tokens.yaml', `tokens:\n${entry(fresh)}${entry(randomToken())}`);
+    expect(await touch()).toEqual([]);
+    expect(await decide(old)).toEqual({ kind: 'no-opinion' });
+    expect(await decide(fresh)).toMatchObject({ kind: 'authenticated' });
+    expect(lines.map(({ fields }) => fields)).toEqual([
+      { file: 'tokens.yaml', tokens: 1 },
+      { file: 'tokens.yaml', tokens: 2 },
+    ]);
+  });
+
+  test('keeps the last good set when an edit is bad', async () => {
+    const [token, other] = [randomToken(), randomToken()];
+    const { decide, write, touch } = await gateway({ 'tokens.yaml': `tokens:\n${entry(token)}` }, yaml);
+    await write('tokens.yaml', `tokens:\n${entry(other)}  - nonsense\n`);
+    expect(await touch()).toEqual([
+      expect.objectContaining({ message: expect.stringContaining('tokens.yaml, line 3') }),
+    ]);
+    expect(await decide(token)).toMatchObject({ kind: 'authenticated' });
+    expect(await decide(other)).toEqual({ kind: 'no-opinion' });
+  });
+
+  test('is not made when a file is bad, or holds a token of the other one', async () => {
+    const token = randomToken();
+    await expect(gateway({ 'tokens.yaml': 'tokens: 1' }, yaml)).rejects.toThrow(
+      'tokens.yaml, line 1, column 9: tokens',
+    );
+    await expect(gateway({}, yaml)).rejects.toThrow('ENOENT');
+    const files = { 'tokens.yaml': `tokens:\n${entry(token)}`, 'tokens.csv': `x,bob,1\n${token},bob,1\n` };
+    await expect(gateway(files, both)).rejects.toThrow(
+      'tokens.csv, line 2: the same token as in tokens.yaml, line 2: take it out of one of the two',
+    );
+  });
+
+  test('swaps both files in at once when a token has moved from one to the other', async () => {
+    const [stays, moves] = [randomToken(), randomToken()];
+    const { decide, write, touch } = await gateway(
+      { 'tokens.yaml': `tokens:\n${entry(stays)}`, 'tokens.csv': `${moves},bob,1\n` },
+      both,
+    );
+    await write('tokens.yaml', `tokens:\n${entry(moves)}`);
+    expect(await touch()).toHaveLength(2);
+    expect(await decide(stays)).toMatchObject({ kind: 'authenticated' });
+    expect(await decide(moves)).toMatchObject({ user: { username: 'bob' } });
+    await write('tokens.csv', '');
+    await touch();
+    expect(await decide(stays)).toEqual({ kind: 'no-opinion' });
+    expect(await decide(moves)).toMatchObject({ user: { username: 'alice' } });
+  });
+});

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import plugin from './index.ts';
+
+test('the plugin is named static, and its answers are never cached', () => {
+  expect(plugin).toMatchObject({ specificationVersion: 1, name: 'static', caching: 'none' });
+});
+
+test.each([{ tokensFile: 'a' }, { tokenAuthFile: 'b' }, { tokensFile: 'a', tokenAuthFile: 'b' }])(
+  'the options %j are good',
+  async (options) => {
+    expect(await plugin.optionsSchema['~standard'].validate(options)).toEqual({ value: options });
+  },
+);
+
+test.each([
+  [{}, 'no file of tokens is named: give tokensFile, tokenAuthFile or both'],
+  [{ tokensFile: '' }, 'must name a file'],
+  [{ tokensFile: 'a', tokenFile: 'b' }, 'tokenFile'],
+])('the options %j are refused, and the mend is told', async (options, message) => {
+  const { issues } = await plugin.optionsSchema['~standard'].validate(options);
+  expect(issues?.map((issue) => issue.message).join()).toContain(message);
+});
+
+test('the JSON Schema describes each option and wants at least one of the files', () => {
+  const schema = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+  expect(schema).toMatchObject({
+    properties: {
+      tokensFile: { type: 'string', description: expect.stringContaining('SHA-256') },
+      tokenAuthFile: { type: 'string', description: expect.stringContaining('--token-auth-file') },
+    },
+    additionalProperties: false,
+    anyOf: [{ required: ['tokensFile'] }, { required: ['tokenAuthFile'] }],
+  });
+});

@@ -1,0 +1,15 @@
+import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import { createStaticAuthenticator } from './authenticator.ts';
+import { optionsSchema, type StaticOptions } from './options.ts';
+
+/** Bearer tokens from files. See the README of this package. */
+const plugin: AuthenticatorPlugin<StaticOptions> = {
+  specificationVersion: 1,
+  name: 'static',
+  optionsSchema,
+  // Looking a token up costs less than a cache would, and a token taken out of its file is refused at once.
+  caching: 'none',
+  create: (options, context) => createStaticAuthenticator(options, context),
+};
+
+export default plugin;

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+
+export interface StaticOptions {
+  readonly tokensFile?: string | undefined;
+  readonly tokenAuthFile?: string | undefined;
+}
+
+const file = z.string().min(1, 'must name a file');
+
+export const optionsSchema: z.ZodType<StaticOptions> = z
+  .strictObject({
+    tokensFile: file
+      .describe(
+        'YAML file of SHA-256 digests of tokens, relative to the config file. `pnpm sallyport token hash` makes an entry.',
+      )
+      .optional(),
+    tokenAuthFile: file
+      .describe(
+        "Kubernetes' own static token file (kube-apiserver's --token-auth-file), relative to the config file. " +
+          'CSV: token,user,uid,"group1,group2".',
+      )
+      .optional(),
+  })
+  .refine(({ tokensFile, tokenAuthFile }) => tokensFile !== undefined || tokenAuthFile !== undefined, {
+    error: 'no file of tokens is named: give tokensFile, tokenAuthFile or both',
+  })
+  .meta({ anyOf: [{ required: ['tokensFile'] }, { required: ['tokenAuthFile'] }] })
+  .describe('Static tokens. At least one of the two files must be given.');

@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { TokenFileError } from './faults.ts';
+import { readTokenAuthFile } from './token-auth-file.ts';
+import { blind, digestToken, type TokenSet } from './token-set.ts';
+
+function read(text: string | Buffer): Promise<TokenSet> {
+  return readTokenAuthFile('tokens.csv', Buffer.from(text));
+}
+
+async function usersOf(text: string): Promise<unknown[]> {
+  return [...(await read(text)).values()].map(({ user }) => user);
+}
+
+async function faultsOf(text: string | Buffer): Promise<string> {
+  const outcome = await read(text).catch((error: unknown) => error);
+  expect(outcome).toBeInstanceOf(TokenFileError);
+  return (outcome as TokenFileError).message;
+}
+
+describe("Kubernetes' token file", () => {
+  test('gives each token its user, uid and groups', async () => {
+    const tokens = await read('t1,alice,1001,"dev,ops"\nt2,bob,,dev\n\nt3,carol,1003');
+    expect(tokens.get(blind(digestToken('t1')))).toEqual({
+      user: { username: 'alice', uid: '1001', groups: ['dev', 'ops'] },
+      line: 1,
+    });
+    expect(tokens.get(blind(digestToken('t2')))).toEqual({ user: { username: 'bob', groups: ['dev'] }, line: 2 });
+    expect(tokens.get(blind(digestToken('t3')))).toEqual({ user: { username: 'carol', uid: '1003' }, line: 4 });
+    expect(tokens.size).toBe(3);
+  });
+
+  test.each([
+    ['an empty file', '', []],
+    ['blank lines only', '\n\r\n\n', []],
+    ['line ends of Windows', 'a,b,c\r\nd,e,f\r\n', ['b', 'e']],
+    ['a CR at the end', 'a,b,c,\r', ['b']],
+    ['a line end within quotes', '"a\r\nb","c\r\nd",e\n', ['c\nd']],
+    ['a quote within quotes', 'a,"b""c",d\n', ['b"c']],
+    ['spaces around a name', 'a, b ,c\n', [' b ']],
+    ['a token that begins with #', '#a,b,c\n', ['b']],
+    ['columns after the fourth', 'a,b,c,d,e,f\n', ['b']],
+  ])('may have %s', async (_, text, names) => {
+    expect(await usersOf(text)).toEqual(names.map((username) => expect.objectContaining({ username })));
+  });
+
+  test('keeps the spaces of groups, as Kubernetes does, and leaves empty ones out', async () => {
+    expect(await usersOf('a,b,,"c, d,,"\ne,f,,\n')).toEqual([
+      { username: 'b', groups: ['c', ' d'] },
+      { username: 'f', groups: [] },
+    ]);
+  });
+
+  test.each([
+    ['two columns', '\na,b\n', 'line 2: columns found: 2, needed: token,user,uid'],
+    ['a comment', 'a,b,c\n# note\n', 'line 2: columns found: 1, needed: token,user,uid'],
+    ['an empty token', 'a,b,c\n,d,e\n', 'line 2: the token, the first column, is empty'],
+    ['an empty user name', 'a,b,c\n"d\ne","",e\n', 'line 2: the user name, the second column, is empty'],
+    ['a token twice', 'a,b,c\n\nd,e,f\na,g,h\n', 'line 4: the same token as in line 1: take one of the two out'],
+    ['a token with U+FFFD', 'a\uFFFD,b,c\n', 'line 1: the token holds U+FFFD'],
+    ['a byte order mark', '\uFEFFa,b,c\n', 'line 1: the file begins with a byte order mark'],
+    ['a quote within a column', 'a,b,c\nd,e"f,g\n', 'line 2: a quote stands within a column'],
+    ['text after a quote', 'a,b,c\n"d"e,f,g\n', 'line 2: a quote stands within a column'],
+    [
+      'a quote that is not closed',
+      'a,b,c\nd,"e,f\ng,h,i\n',
+      'line 2: a quote that opens in this row, or in one below,',
+    ],
+  ])('is refused for %s', async (_, text, message) => {
+    expect(await faultsOf(text)).toContain(`tokens.csv, ${message}`);
+  });
+
+  test('that is not UTF-8 is refused with the line', async () => {
+    expect(await faultsOf(Buffer.from('a,b,c\nd,J\xf6rg,e\n', 'latin1'))).toBe(
+      'tokens.csv, line 2: not UTF-8: save the file as UTF-8',
+    );
+  });
+
+  test('has up to ten faults told at once, and none of them tells a token', async () => {
+    const token = randomBytes(24).toString('base64url');
+    const rows = [`${token}`, `${token},,`, `${token},a,b`, `${token},c,d`, `"${token}"x,e,f`];
+    const message = await faultsOf(rows.join('\n'));
+    expect(message.split('\n').map((line) => line.slice(0, 18))).toEqual(
+      [1, 2, 4, 5].map((line) => `tokens.csv, line ${line}`),
+    );
+    expect(message).not.toContain(token);
+    expect((await faultsOf(`${token}\n`.repeat(12))).split('\n')).toHaveLength(11);
+  });
+
+  test('that is large is read in slices to the same effect, with the right lines', async () => {
+    const row = (index: number) => `token-${index},user-${index},"${index}\n""","dev,team-${index}"\n`;
+    const rows = Array.from({ length: 5000 }, (_, index) => row(index));
+    const tokens = await read(rows.join(''));
+    expect([...tokens.values()]).toEqual(
+      rows.map((_, index) => ({
+        user: { username: `user-${index}`, uid: `${index}\n"`, groups: ['dev', `team-${index}`] },
+        line: 1 + 2 * index,
+      })),
+    );
+    expect(await faultsOf([...rows, row(4000), 'x\n'].join(''))).toMatch(
+      /^tokens.csv, line 10001: the same token as in line 8001: .*\ntokens.csv, line 10003: columns found: 1, .*$/,
+    );
+    expect(await faultsOf([...rows, 'x,y"z"\n'].join(''))).toContain('line 10001: a quote stands within a column');
+    expect(await faultsOf([...rows, 'x,"y\n'].join(''))).toContain('line 10001: a quote that opens in this row');
+  });
+});
+
+describe('for any', () => {
+  test('text, the rows are those that Go would read', async () => {
+    const pieces = fc.constantFrom('a', 'b', ',', ',', '"', '"', '\n', '\r', '\r\n', ' ', '#', 'é');
+    await fc.assert(
+      fc.asyncProperty(fc.array(pieces, { maxLength: 30 }), async (parts) => {
+        const text = parts.join('');
+        const expected = usersInGo(text);
+        const outcome = await usersOf(text).catch((error: unknown) => error);
+        if (expected === undefined) expect(outcome).toBeInstanceOf(TokenFileError);
+        else expect(outcome).toEqual(expected);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('bytes, the reader takes them or throws its own error', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array(), async (bytes) => {
+        const outcome = await read(Buffer.from(bytes)).catch((error: unknown) => error);
+        expect(outcome instanceof Map || outcome instanceof TokenFileError).toBe(true);
+      }),
+    );
+  });
+
+  test('rows that are written, each token is found with its user', async () => {
+    const column = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\uFFFD\uFEFF]/.test(text));
+    const row = fc.record({ token: column, username: column, uid: fc.oneof(column, fc.constant('')) });
+    const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(row, { selector: ({ token }) => token }), async (rows) => {
+        const text = rows.map(({ token, username, uid }) => [token, username, uid].map(quoted).join()).join('\n');
+        const tokens = await read(text);
+        expect(tokens.size).toBe(rows.length);
+        for (const { token, username, uid } of rows) {
+          expect(tokens.get(blind(digestToken(token)))?.user).toEqual({ username, ...(uid && { uid }) });
+        }
+      }),
+    );
+  });
+});
+
+/** The users of a file that is good by our rules, read as Go's encoding/csv documents its format; else undefined. */
+function usersInGo(text: string): unknown[] | undefined {
+  const rows = rowsInGo(text.replaceAll('\r\n', '\n').replace(/\r$/, ''));
+  if (rows?.some(([token, username, uid]) => !token || !username || uid === undefined)) return undefined;
+  if (rows === undefined || new Set(rows.map(([token]) => token)).size < rows.length) return undefined;
+  return rows.map(([, username, uid, groups]) => ({
+    username,
+    ...(uid && { uid }),
+    ...(groups !== undefined && { groups: groups.split(',').filter(Boolean) }),
+  }));
+}
+
+function rowsInGo(text: string): string[][] | undefined {
+  const column = /"((?:[^"]|"")*)"(,|\n|$)|([^",\n]*)(,|\n|$)/y;
+  const rows: string[][] = [];
+  let row: string[] = [];
+  for (let at = 0; at < text.length || row.length > 0; at = column.lastIndex) {
+    if (row.length === 0 && text[at] === '\n') {
+      column.lastIndex = at + 1;
+      continue;
+    }
+    column.lastIndex = at;
+    const match = column.exec(text);
+    if (match === null) return undefined;
+    row.push(match[1]?.replaceAll('""', '"') ?? match[3] ?? '');
+    if ((match[2] ?? match[4]) === ',') continue;
+    rows.push(row);
+    row = [];
+  }
+  return rows;
+}

@@ -1,0 +1,308 @@
+import { hash, randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { dump } from 'js-yaml';
+import { describe, expect, test } from 'vitest';
+import { TokenFileError } from './faults.ts';
+import { blind, digestToken, type TokenSet } from './token-set.ts';
+import { readTokensFile } from './tokens-file.ts';
+
+const digest = () => randomBytes(32).toString('hex');
+
+function read(text: string | Buffer): Promise<TokenSet> {
+  return readTokensFile('tokens.yaml', Buffer.from(text));
+}
+
+async function faultsOf(text: string | Buffer): Promise<string> {
+  const outcome = await read(text).catch((error: unknown) => error);
+  expect(outcome).toBeInstanceOf(TokenFileError);
+  return (outcome as TokenFileError).message;
+}
+
+describe('a tokens file', () => {
+  test('is read with every key an entry can have', async () => {
+    const token = randomBytes(32).toString('base64url');
+    const tokens = await read(`# Robots.
+tokens:
+  - sha256: ${hash('sha256', token)}
+    username: deploy-bot
+    uid: "1001"
+    groups: [deployers, "team a"]
+    extra: { scopes: [read, write] }
+    audiences: []
+    notBefore: 2026-01-01T00:00:00Z
+    expiresAt: 2031-05-01T02:00:00.5+02:00
+    description: Deploys from CI.
+`);
+    expect([...tokens]).toEqual([
+      [
+        blind(digestToken(token)),
+        {
+          user: {
+            username: 'deploy-bot',
+            uid: '1001',
+            groups: ['deployers', 'team a'],
+            extra: { scopes: ['read', 'write'] },
+          },
+          audiences: [],
+          notBefore: Date.UTC(2026, 0, 1),
+          expiresAt: Date.UTC(2031, 4, 1, 0, 0, 0, 500),
+          line: 3,
+        },
+      ],
+    ]);
+  });
+
+  test('may hold digests in upper case, line ends of Windows, a byte order mark, flow style and aliases', async () => {
+    const [one, two] = [digest(), digest()];
+    const text = `\uFEFFtokens:\r\n- {sha256: ${one.toUpperCase()}, username: a, groups: &all [g]}\r\n- {sha256: ${two}, username: b, groups: *all}\r\n`;
+    const tokens = await read(text);
+    expect([...tokens.keys()]).toEqual([one, two].map((hex) => blind(Buffer.from(hex, 'hex'))));
+    expect([...tokens.values()].map(({ user }) => user.groups)).toEqual([['g'], ['g']]);
+  });
+
+  test('may hold no token at all, if it says so', async () => {
+    expect((await read('tokens: []\n')).size).toBe(0);
+    expect((await read('# none\ntokens: []')).size).toBe(0);
+  });
+
+  test.each([
+    ['nothing', '', 'line 1: not valid YAML: the file is empty'],
+    ['comments only', '# tokens\n', 'line 1: not valid YAML: the file is empty'],
+    ['several documents', 'tokens: []\n---\ntokens: []\n', 'line 1: not valid YAML: the file holds several documents'],
+    [
+      'a key without a value',
+      '\ntokens:\n',
+      'line 2, column 1: tokens must be a list of entries; for none at all write',
+    ],
+    ['a list at the top', '- a\n', 'line 1, column 1: must hold the key tokens with a list of entries'],
+    ['broken YAML', 'tokens:\n  - a: [\n', 'line 3, column 1: not valid YAML: deficient indentation'],
+    ['a key twice', 'tokens: []\ntokens: []\n', 'line 2, column 1: not valid YAML: duplicated mapping key'],
+    ['another key', 'tokens: []\nextra: 1\n', 'line 2, column 1: unknown key: the file holds one key, tokens'],
+    ['an alias of nothing', 'tokens: [*x]\n', 'line 1, column 11: not valid YAML: unidentified alias'],
+  ])('is refused when it holds %s', async (_, text, message) => {
+    expect(await faultsOf(text)).toContain(`tokens.yaml, ${message}`);
+  });
+
+  test.each([
+    ['without a digest', '  - username: a\n', 'line 2, column 5: sha256 is missing: `pnpm sallyport token hash` makes'],
+    ['with a short digest', '  - sha256: abc\n    username: a\n', 'line 2, column 13: sha256 must be a SHA-256 digest'],
+    ['without a user name', `  - sha256: ${digest()}\n`, 'line 2, column 5: username is missing'],
+    [
+      'with an empty user name',
+      `  - sha256: ${digest()}\n    username: ""\n`,
+      'line 3, column 16: username must not be empty',
+    ],
+    [
+      'with a number for a uid',
+      `  - sha256: ${digest()}\n    username: a\n    uid: 7\n`,
+      'uid must be text: put it in q',
+    ],
+    [
+      'with one group that is no list',
+      `  - sha256: ${digest()}\n    username: a\n    groups: g\n`,
+      'line 4, column 13: groups must be a list',
+    ],
+    [
+      'with a number for a group',
+      `  - sha256: ${digest()}\n    username: a\n    groups:\n      - g\n      - 7\n`,
+      'line 6, column 9: a value in groups must be text: put it in quotes',
+    ],
+    [
+      'with an extra key in upper case',
+      `  - sha256: ${digest()}\n    username: a\n    extra: { Scopes: [a] }\n`,
+      'line 4, column 12: extra must have lowercase keys',
+    ],
+    [
+      'with a date without a zone',
+      `  - sha256: ${digest()}\n    username: a\n    expiresAt: 2031-05-01T00:00:00\n`,
+      'line 4, column 16: expiresAt must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z',
+    ],
+    [
+      'with a day that no calendar has',
+      `  - sha256: ${digest()}\n    username: a\n    expiresAt: 2031-02-30T00:00:00Z\n`,
+      'line 4, column 16: expiresAt must be a date and time with its zone',
+    ],
+    [
+      'that ends before it begins',
+      `  - sha256: ${digest()}\n    username: a\n    expiresAt: 2031-01-01T00:00:00Z\n    notBefore: 2031-01-01T00:00:00Z\n`,
+      'line 5, column 16: notBefore must be before expiresAt',
+    ],
+    [
+      'with an unknown key',
+      `  - sha256: ${digest()}\n    user: a\n    username: b\n`,
+      'line 3, column 5: unknown key: an entry has sha256, username, uid, groups, extra, audiences, notBefore, expiresAt and',
+    ],
+    ['that is no mapping', '  - abc\n', 'line 2, column 5: must be a mapping with sha256 and username'],
+    [
+      'with the digest of nothing',
+      `  - sha256: ${hash('sha256', '')}\n    username: a\n`,
+      'line 2, column 13: sha256 is the digest of an empty text',
+    ],
+  ])('is refused for an entry %s', async (_, entry, message) => {
+    expect(await faultsOf(`tokens:\n${entry}`)).toContain(message);
+  });
+
+  test('that holds a token in clear is refused with the mend, and the token is not told', async () => {
+    const token = randomBytes(24).toString('base64url');
+    const message = await faultsOf(`tokens:\n  - token: ${token}\n    username: a\n  - ${token}: b\n  - *${token}x\n`);
+    expect(message).not.toContain(token);
+    const twice = await faultsOf(
+      `tokens:\n  - token: ${token}\n    username: a\n  - ${token}: b\n  - sha256: ${token}\n`,
+    );
+    expect(twice).toContain(
+      'line 2, column 5: a token in clear has no place here, only its digest under sha256: `pnpm s',
+    );
+    expect(twice).toContain('line 4, column 5: unknown key');
+    expect(twice).toContain('line 5, column 13: sha256 must be a SHA-256 digest');
+    expect(twice).not.toContain(token);
+  });
+
+  test('that holds a token twice is refused with both lines, and eight digits of the digest', async () => {
+    const twice = digest();
+    const message = await faultsOf(
+      `tokens:\n  - sha256: ${twice}\n    username: a\n\n  - username: b\n    sha256: ${twice.toUpperCase()}\n`,
+    );
+    expect(message).toBe(
+      `tokens.yaml, line 6, column 13: the same token as in line 2 (sha256 ${twice.slice(0, 8)}...): take one of the two out`,
+    );
+  });
+
+  test('that is not UTF-8 is refused with each line at fault', async () => {
+    const text = Buffer.from(`tokens:\n  - sha256: ${digest()}\n    username: J?rg\n  - x\n# ?`);
+    for (let at = text.indexOf('?'); at !== -1; at = text.indexOf('?', at)) text[at] = 0xf6;
+    expect(await faultsOf(text)).toBe(
+      'tokens.yaml, line 3: not UTF-8: save the file as UTF-8\ntokens.yaml, line 5: not UTF-8: save the file as UTF-8',
+    );
+  });
+
+  test('with more than ten faults has ten of them told', async () => {
+    const lines = (await faultsOf(`tokens:\n  - username: a\n${'  - {}\n'.repeat(8)}`)).split('\n');
+    expect(lines).toHaveLength(11);
+    expect(lines[9]).toContain('line 7, column 5');
+    expect(lines[10]).toContain('only the first 10');
+  });
+
+  test('that is large is read in slices to the same effect, and its faults have the right places', async () => {
+    const digests = Array.from({ length: 3000 }, digest);
+    const entries = digests.map((hex, index) => `  - sha256: ${hex}\n    username: user-${index}\n`);
+    const tokens = await read(`# Many.\n\ntokens:\n${entries.join('')}`);
+    expect([...tokens.values()].map(({ user, line }) => [user.username, line])).toEqual(
+      digests.map((_, index) => [`user-${index}`, 4 + 2 * index]),
+    );
+    const faulty = entries.with(2998, `  - sha256: ${digests[0]}\n    username: again\n`).with(2999, '  - sha256: x\n');
+    expect(await faultsOf(`tokens:\n${faulty.join('')}`)).toBe(
+      [
+        `tokens.yaml, line 5998, column 13: the same token as in line 2 (sha256 ${digests[0]?.slice(0, 8)}...): take one of the two out`,
+        'tokens.yaml, line 6000, column 13: sha256 must be a SHA-256 digest, 64 hexadecimal digits: `pnpm sallyport token hash` makes an entry',
+        'tokens.yaml, line 6000, column 5: username is missing',
+      ].join('\n'),
+    );
+    const broken = entries.with(2999, `  - sha256: "${digests[2999]}\n`);
+    expect(await faultsOf(`tokens:\n${broken.join('')}`)).toMatch(
+      /^tokens.yaml, line 600[01], column \d+: not valid YAML/,
+    );
+  });
+
+  test('that is large may have an alias from one slice to another', async () => {
+    const entries = Array.from({ length: 3000 }, () => `- sha256: ${digest()}\n  username: a\n  groups: *all\n`);
+    const tokens = await read(`tokens:\n- sha256: ${digest()}\n  username: a\n  groups: &all [g]\n${entries.join('')}`);
+    expect(tokens.size).toBe(3001);
+    expect([...tokens.values()].every(({ user }) => user.groups?.[0] === 'g')).toBe(true);
+  });
+});
+
+const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
+const entry = fc.record(
+  {
+    token: fc.string({ unit: 'grapheme', minLength: 1 }),
+    username: name,
+    groups: fc.array(name, { maxLength: 3 }),
+    audiences: fc.array(name, { maxLength: 2 }),
+  },
+  { requiredKeys: ['token', 'username'] },
+);
+
+describe('for any', () => {
+  test('entries, each token is found with its user, and a token that differs in one bit is not', async () => {
+    const entries = fc.uniqueArray(entry, { selector: ({ token }) => token, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(entries, fc.nat(), async (list, bit) => {
+        const tokens = await read(
+          dump({ tokens: list.map(({ token, ...rest }) => ({ sha256: digestToken(token).toString('hex'), ...rest })) }),
+        );
+        expect(tokens.size).toBe(list.length);
+        for (const { token, username, groups, audiences } of list) {
+          const found = tokens.get(blind(digestToken(token)));
+          expect(found?.user).toEqual({ username, ...(groups && { groups }) });
+          expect(found?.audiences).toEqual(audiences);
+          const altered = digestToken(token);
+          const at = (bit >> 3) % altered.length;
+          altered[at] = (altered[at] ?? 0) ^ (1 << (bit & 7));
+          expect(tokens.get(blind(altered))).toBeUndefined();
+        }
+      }),
+    );
+  });
+
+  test('text, the reader takes it or throws its own error', async () => {
+    const fragments = fc.constantFrom(
+      ...[
+        'tokens:',
+        '\n',
+        '  ',
+        '- ',
+        'sha256: ',
+        digest(),
+        'username: ',
+        'a',
+        '[',
+        ']',
+        '{',
+        '}',
+        '"',
+        "'",
+        '#',
+        '&a ',
+      ],
+      ...[
+        '*a',
+        '!!str ',
+        '!x ',
+        '|',
+        '>',
+        '?',
+        ': ',
+        ',',
+        '\t',
+        '\r',
+        '---',
+        '...',
+        '%YAML 1.2',
+        '<<: ',
+        '__proto__: ',
+        '~',
+      ],
+    );
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(fragments, { maxLength: 40 }).map((parts) => parts.join('')),
+      fc.array(fragments, { maxLength: 20 }).map((parts) => `tokens:\n  - sha256: ${parts.join('')}`),
+    );
+    await fc.assert(
+      fc.asyncProperty(text, async (any) => {
+        const outcome = await read(any).catch((error: unknown) => error);
+        expect(outcome instanceof Map || outcome instanceof TokenFileError).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('bytes, the reader takes them or throws its own error', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array(), async (bytes) => {
+        const outcome = await read(Buffer.from(bytes)).catch((error: unknown) => error);
+        expect(outcome instanceof Map || outcome instanceof TokenFileError).toBe(true);
+      }),
+    );
+  });
+});
