@@ -1,7 +1,7 @@
 import type { ViteUserConfig } from 'vitest/config';
 
-/** What every package's tests share: no retries, a report that `scripts/test.ts` counts, any order. */
-export const base = {
+/** What every package's tests share: no retries, any order, and a report that `pnpm test` counts. */
+export const base: ViteUserConfig = {
   test: {
     include: ['src/**/*.test.ts'],
     retry: 0,
@@ -11,4 +11,4 @@ export const base = {
     testTimeout: 20_000,
     reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
   },
-} satisfies ViteUserConfig;
+};

@@ -1,0 +1,42 @@
+/**
+ * Runs every package's tests and prints `N passed, N failed`, counted from the test runner's own reports, alone on
+ * the last line. Fails when a test failed, when a package has none, and in CI when one was skipped.
+ */
+import { spawnSync } from 'node:child_process';
+import { globSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { countReport, sumCounts } from './count-tests.ts';
+
+const reportOf = (folder: string) => `${folder}/test-results/vitest.json`;
+
+// A report of an earlier run must not stand for this one.
+const folders = globSync([
+  'apps/*/package.json',
+  'packages/*/package.json',
+  'scripts/package.json',
+  'test/package.json',
+])
+  .map(dirname)
+  .sort();
+for (const folder of folders) rmSync(reportOf(folder), { force: true });
+
+const turbo = spawnSync('turbo', ['run', 'test', '--continue', '--concurrency=2', '--output-logs=full'], {
+  stdio: 'inherit',
+  env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
+});
+
+const counts = folders.map((folder) => ({ folder, ...countReport(reportOf(folder)) }));
+for (const { folder, passed, failed, skipped } of counts) {
+  console.log(`${folder}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
+}
+const faults = [
+  ...(turbo.status === 0 ? [] : [`turbo ended with status ${turbo.status}`]),
+  ...counts.filter(({ passed, failed }) => passed + failed === 0).map(({ folder }) => `${folder} ran no test`),
+  ...(process.env.CI
+    ? counts.filter(({ skipped }) => skipped > 0).map(({ folder }) => `${folder} skipped a test`)
+    : []),
+];
+for (const fault of faults) console.error(`error: ${fault}`);
+const { passed, failed } = sumCounts(counts);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || faults.length > 0 ? 1 : 0;
