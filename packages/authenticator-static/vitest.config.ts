@@ -1,4 +1,4 @@
+import { base } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
-import { base } from '../../vitest.base.ts';
 
 export default defineConfig(base);

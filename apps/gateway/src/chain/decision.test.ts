@@ -76,7 +76,6 @@ describe('a sound decision', () => {
     ['user is not an object', { kind: 'authenticated', user: 'jane' }],
     ['user.username is not a string', { kind: 'authenticated', user: {} }],
     ['user.username is not a string', { kind: 'authenticated', user: { username: Object('jane') } }],
-    ['user.username is empty', { kind: 'authenticated', user: { username: '' } }],
     ['user.username is not well-formed', { kind: 'authenticated', user: { username: loneSurrogate } }],
     ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: 7 } }],
     ['user.uid is not a string', { kind: 'authenticated', user: { ...user, uid: null } }],

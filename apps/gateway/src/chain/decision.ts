@@ -61,10 +61,9 @@ function readAuthenticated(read: { user: unknown; audiences: unknown; expiresAt:
 
 function readUser(value: unknown): UserInfo {
   const read = fields(value, 'user', 'username', 'uid', 'groups', 'extra');
-  const username = string(read.username, 'user.username');
-  if (username === '') throw new Unsound('user.username is empty');
   return Object.freeze({
-    username,
+    // An empty one is the identity policy's to refuse.
+    username: string(read.username, 'user.username'),
     ...optional('uid', read.uid, string, 'user.'),
     ...optional('groups', read.groups, strings, 'user.'),
     ...optional('extra', read.extra, readExtra, 'user.'),

@@ -1,4 +1,5 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import type { ConfigProblem } from './problems.ts';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
 export interface ListenAddress {
@@ -32,7 +33,7 @@ export interface ServerConfig {
   readonly drainTimeout: number;
 }
 
-export interface AdminConfig {
+interface AdminConfig {
   readonly listen: ListenAddress;
 }
 
@@ -62,6 +63,11 @@ export interface AuthenticatorConfig extends IdentityConfig {
   readonly maxConcurrent: number;
   readonly circuit: CircuitConfig;
   readonly onError: 'continue' | 'stop';
+  /**
+   * What `create` threw, as a problem at this authenticator's place in the file, naming it and its package. A message
+   * that quotes a secret of its options is withheld.
+   */
+  readonly problem: (cause: unknown) => ConfigProblem;
 }
 
 export interface LockoutConfig {

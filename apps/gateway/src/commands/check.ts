@@ -1,0 +1,103 @@
+import { pino } from 'pino';
+import { loadConfig } from '../config/load.ts';
+import { ConfigError, formatProblem } from '../config/problems.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { createAttempts } from '../lockout/attempts.ts';
+import { closeAuthenticator, createAuthenticator } from '../runtime/create-authenticators.ts';
+import { checkInTime } from '../runtime/health.ts';
+import { readTlsMaterial } from '../server/tls.ts';
+import { configFile } from './config-file.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { type OutputFormat, printJson, printTable } from './output.ts';
+
+export interface CheckOptions {
+  readonly config?: string;
+  readonly output: OutputFormat;
+}
+
+interface Finding {
+  /** What was looked at: `config`, `server certificate`, `authenticator corp`. */
+  readonly check: string;
+  readonly result: 'ok' | 'warning' | 'fault';
+  /** What was found, and on a fault the mend. */
+  readonly detail: string;
+}
+
+/** How long one backend may take to answer, in milliseconds. */
+const backendTimeout = 10_000;
+
+/** Looks at everything that `serve` would need, and serves nothing. */
+export async function check(options: CheckOptions): Promise<ExitCode> {
+  const { file } = configFile(options.config);
+  const findings: Finding[] = [];
+  try {
+    const config = await loadConfig(file, process.env);
+    findings.push({ check: 'config', result: 'ok', detail: file });
+    findings.push(...(await checkCertificates(config)), ...(await checkAuthenticators(config)));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    findings.push(...error.problems.map((problem) => fault('config', formatProblem(problem))));
+  }
+  if (options.output === 'json') printJson({ findings });
+  else
+    printTable(
+      ['CHECK', 'RESULT', 'DETAIL'],
+      findings.map((one) => [one.check, one.result, one.detail]),
+    );
+  return findings.some(({ result }) => result === 'fault') ? exitCodes.fault : exitCodes.success;
+}
+
+function fault(name: string, detail: string): Finding {
+  return { check: name, result: 'fault', detail };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'something was thrown that is no Error';
+}
+
+async function checkCertificates({ server }: GatewayConfig): Promise<Finding[]> {
+  if (server.tls === undefined) {
+    return [{ check: 'TLS', result: 'ok', detail: 'none: plain HTTP on loopback' }];
+  }
+  try {
+    const { certificates, warnings } = await readTlsMaterial(server.tls);
+    return [
+      ...certificates.map(
+        ({ certificate, subject, notAfter }): Finding => ({
+          check: `${certificate} certificate`,
+          result: 'ok',
+          detail: `${subject}, until ${notAfter.toISOString()}`,
+        }),
+      ),
+      ...warnings.map((detail): Finding => ({ check: 'TLS', result: 'warning', detail })),
+    ];
+  } catch (error) {
+    return [fault('TLS', messageOf(error))];
+  }
+}
+
+/** All at once: what is down costs its own time, not the sum. */
+async function checkAuthenticators(config: GatewayConfig): Promise<Finding[]> {
+  const logger = pino({ level: 'silent' });
+  const attempts = createAttempts(() => config.lockout, { now: () => performance.now() });
+  return Promise.all(
+    config.authenticators.map(async (one): Promise<Finding> => {
+      const name = `authenticator ${one.name}`;
+      try {
+        const created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
+        try {
+          await checkInTime(created.authenticator, backendTimeout);
+        } finally {
+          await closeAuthenticator(created, logger);
+        }
+        const reached =
+          created.authenticator.check === undefined
+            ? 'ready; it has no backend to reach'
+            : 'ready, and its backend answers';
+        return { check: name, result: 'ok', detail: `${one.package}: ${reached}` };
+      } catch (error) {
+        return fault(name, formatProblem(one.problem(error)));
+      }
+    }),
+  );
+}

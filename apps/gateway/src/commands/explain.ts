@@ -1,0 +1,104 @@
+import type { Answer } from '../chain/answer.ts';
+import { ChainError } from '../chain/chain-error.ts';
+import { loadConfig } from '../config/load.ts';
+import { createAttempts } from '../lockout/attempts.ts';
+import { createLogger } from '../logging/logger.ts';
+import { createGeneration } from '../runtime/generation.ts';
+import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
+import { configFile } from './config-file.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { readToken } from './input.ts';
+import { type OutputFormat, printJson, printTable } from './output.ts';
+
+export interface ExplainOptions {
+  readonly config?: string;
+  readonly audience?: readonly string[];
+  readonly output: OutputFormat;
+}
+
+/** Asks the chain of the config about one token, in this process, and tells what each authenticator said. */
+export async function explain(options: ExplainOptions): Promise<ExitCode> {
+  const config = await loadConfig(configFile(options.config).file, process.env);
+  const token = await readToken();
+  const generation = await createGeneration(config, {
+    // What the identity policy objects to is told by a warning.
+    logger: createLogger('warn'),
+    attempts: createAttempts(() => config.lockout, { now: () => performance.now() }),
+    onAbandoned: () => undefined,
+  });
+  const answers: Answer[] = [];
+  let result: ReviewResult = { kind: 'no-opinion' };
+  try {
+    if (isCheckable(token, config.server.maxTokenSize)) {
+      result = await generation.authenticate(token, {
+        audiences: options.audience ?? [],
+        signal: AbortSignal.timeout(config.server.reviewTimeout),
+        onAnswer: (answer) => answers.push(answer),
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof ChainError)) throw error;
+    result = { kind: 'error', message: error.message, authenticators: error.authenticators };
+  } finally {
+    await generation.retire(0);
+  }
+  print(
+    config.authenticators.map(({ name }) => name),
+    answers,
+    result,
+    options.output,
+  );
+  return result.kind === 'authenticated'
+    ? exitCodes.success
+    : result.kind === 'error'
+      ? exitCodes.fault
+      : exitCodes.refused;
+}
+
+interface Row {
+  readonly authenticator: string;
+  readonly answer: string;
+  readonly reason: string;
+  /** Null for those that were not asked. */
+  readonly milliseconds: number | null;
+}
+
+function print(names: readonly string[], answers: readonly Answer[], result: ReviewResult, output: OutputFormat): void {
+  const rows = names.map((name) =>
+    rowOf(
+      name,
+      answers.find(({ authenticator }) => authenticator === name),
+    ),
+  );
+  const { status } = toTokenReview('authentication.k8s.io/v1', result);
+  if (output === 'json') {
+    printJson({ authenticators: rows, status });
+    return;
+  }
+  printTable(
+    ['AUTHENTICATOR', 'ANSWER', 'REASON', 'TIME'],
+    rows.map((row) => [
+      row.authenticator,
+      row.answer,
+      row.reason,
+      row.milliseconds === null ? '' : `${row.milliseconds.toFixed(1)}ms`,
+    ]),
+  );
+  process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
+}
+
+function rowOf(authenticator: string, answer: Answer | undefined): Row {
+  if (answer === undefined) return { authenticator, answer: 'not asked', reason: '', milliseconds: null };
+  const milliseconds = answer.seconds * 1000;
+  if ('error' in answer) {
+    return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
+  }
+  const { decision } = answer;
+  return { authenticator, answer: decision.kind, reason: reasonOf(answer), milliseconds };
+
+  function reasonOf({ recognized }: { readonly recognized: boolean }): string {
+    if (decision.kind === 'authenticated') return decision.user.username;
+    if (decision.kind === 'rejected') return decision.reason;
+    return recognized ? 'does not know the token' : 'not the shape of its tokens';
+  }
+}

@@ -1,0 +1,41 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+
+/** Above any `server.maxTokenSize`, in bytes: what is longer is no token. */
+const maxInput = 4 * 1024 * 1024;
+
+/**
+ * Reads a token from standard input, so that it stands in no process list and no shell history. On a terminal it is
+ * asked for and not shown. One newline at the end is not a part of it.
+ *
+ * @throws Error when there is none
+ */
+export async function readToken(): Promise<string> {
+  const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();
+  if (token === '')
+    throw new Error('no token on standard input: pipe it in, such as: printf %s "$TOKEN" | sallyport …');
+  return token;
+}
+
+async function readPiped(): Promise<string> {
+  let size = 0;
+  const bounded = process.stdin.map((chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxInput) throw new Error('standard input is over 4 MiB: that is no token');
+    return chunk;
+  });
+  return (await text(bounded)).replace(/\r?\n$/, '');
+}
+
+async function askHidden(prompt: string): Promise<string> {
+  process.stderr.write(prompt);
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  try {
+    return await lines.question('');
+  } finally {
+    lines.close();
+    process.stderr.write('\n');
+  }
+}

@@ -1,0 +1,81 @@
+import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
+import { parseListenAddress } from '../config/listen.ts';
+import type { ListenAddress } from '../config/types.ts';
+import { createLogger } from '../logging/logger.ts';
+import { prepareDemo } from '../runtime/demo.ts';
+import { type Gateway, startGateway } from '../runtime/gateway.ts';
+import { configFile } from './config-file.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+
+export interface ServeOptions {
+  readonly config?: string;
+  readonly listen?: string;
+  readonly adminListen?: string;
+}
+
+/** Answers reviews until a signal ends it. */
+export async function serve(options: ServeOptions): Promise<ExitCode> {
+  const { file, isEmbedded } = configFile(options.config);
+  const logger = createLogger('info');
+  const end = Promise.withResolvers<ExitCode>();
+  const bodyFile = isEmbedded ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
+  const starting = startGateway({
+    configFile: file,
+    ...address('listen', options.listen),
+    ...address('adminListen', options.adminListen),
+    environment: process.env,
+    logger,
+  });
+  onSignals(starting, logger, end.resolve);
+  const gateway = await starting;
+  if (bodyFile !== undefined) process.stdout.write(invitation(gateway.url, bodyFile));
+  const code = await end.promise;
+  // Not the natural end: a plugin may have left a timer or a connection behind.
+  process.exit(code);
+}
+
+function address<Key extends string>(key: Key, text: string | undefined): Partial<Record<Key, ListenAddress>> {
+  if (text === undefined) return {};
+  return { [key]: parseListenAddress(text) } as Partial<Record<Key, ListenAddress>>;
+}
+
+function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitCode) => void): void {
+  const stop = (delay?: number, code: ExitCode = exitCodes.success) => {
+    starting
+      .then((gateway) => gateway.shutdown(delay))
+      .then(
+        () => end(code),
+        () => end(exitCodes.fault),
+      );
+  };
+  // Ctrl-C reaches the process twice under a package manager, so a second signal must not mean "at once".
+  process.on('SIGTERM', () => stop());
+  // Somebody at a terminal: no load balancer has to hear of it first.
+  process.on('SIGINT', () => stop(0));
+  process.on('SIGHUP', () => {
+    void starting.then((gateway) => gateway.reload());
+  });
+  // A plugin's forgotten promise: its own call has an answer or a deadline, and everybody else's goes on.
+  process.on('unhandledRejection', (error) => logger.error({ err: error }, 'a promise was rejected and nobody looked'));
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'uncaught error: answering what is under way, then ending');
+    stop(0, exitCodes.fault);
+  });
+}
+
+function invitation(url: string, bodyFile: string): string {
+  return `
+Sallyport answers token reviews on ${url}/authenticate
+
+It made a demo token for you; only its digest is in the config. Ask who it belongs to:
+
+  curl -sS -H 'Content-Type: application/json' --data-binary ${shellQuoted(`@${bodyFile}`)} ${url}/authenticate
+
+`;
+}
+
+/** POSIX shell: single quotes keep everything but themselves (POSIX.1-2024, Shell Command Language, 2.2.2). */
+function shellQuoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

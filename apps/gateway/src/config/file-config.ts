@@ -1,0 +1,30 @@
+import type { AuthenticatorConfig, GatewayConfig, ServerConfig, TlsConfig } from './types.ts';
+
+/** `server.tls` as it is written: which of the client settings belong together is a rule of its own. */
+export interface TlsSettings {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly minVersion: TlsConfig['minVersion'];
+  readonly clientCAFile?: string | undefined;
+  readonly clientNames?: readonly string[] | undefined;
+  readonly clientAuth?: 'none' | undefined;
+}
+
+/** `server` as it is written, with defaults. */
+export interface ServerSettings extends Omit<ServerConfig, 'tls'> {
+  readonly tls?: TlsSettings | undefined;
+}
+
+/** An entry of `authenticators` as it is written, with defaults; its plugin's options not yet looked at. */
+export interface AuthenticatorSettings
+  extends Omit<AuthenticatorConfig, 'package' | 'plugin' | 'groups' | 'maxConcurrent' | 'problem'> {
+  /** Left out: follows from `server.maxInFlight`. */
+  readonly maxConcurrent?: number | undefined;
+  readonly groups: { readonly prefix: string; readonly allow?: readonly string[] | undefined; readonly max: number };
+}
+
+/** A whole file, each value of the right kind, with defaults; what the values say of each other is not yet judged. */
+export interface FileConfig extends Pick<GatewayConfig, 'admin' | 'lockout' | 'log'> {
+  readonly server: ServerSettings;
+  readonly authenticators: readonly AuthenticatorSettings[];
+}

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import type { FileConfig } from './file-config.ts';
+import { issueFaults } from './issues.ts';
+import { wordIssue } from './messages.ts';
+import { type Fault, overlaps, type Path } from './problems.ts';
+import { checkRules } from './rules.ts';
+import { fileSchema } from './schema.ts';
+import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
+
+/** What a file says apart from its plugins' options: good, or all that is wrong with it. */
+export interface ParsedFile {
+  /** Undefined when a value is not of its kind. */
+  readonly config?: FileConfig;
+  readonly faults: readonly Fault[];
+}
+
+/** The file's own schema as editors and the search for unknown keys see it; options are free in it. */
+export function fileJsonSchema(): JsonSchema {
+  return z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' });
+}
+
+/** Unknown keys, wrong values and broken rules, all at once. */
+export function parseFile(value: Readonly<Record<string, unknown>>): ParsedFile {
+  const unknown = unknownKeys(fileJsonSchema(), value, []);
+  const result = fileSchema.safeParse(value, { error: wordIssue });
+  if (result.success) return { config: result.data, faults: checkRules(result.data) };
+  const issues = issueFaults(result.error.issues, [], unknown);
+  return { faults: [...unknown, ...issues, ...rulesOfTheRest(value, [...unknown, ...issues])] };
+}
+
+/** The rules that broken values have no part in, so that mending those brings no new surprise. */
+function rulesOfTheRest(value: Readonly<Record<string, unknown>>, faults: readonly Fault[]): Fault[] {
+  const rest = structuredClone(value);
+  for (const { path } of faults) erase(rest, path);
+  const missing = fileSchema.safeParse(rest);
+  // What has no default is text (names, files): any text serves, since no rule that looks at it is heard.
+  for (const { path } of missing.error?.issues ?? []) set(rest, path, 'x');
+  const config = fileSchema.safeParse(rest).data;
+  if (!config) return [];
+  const touched = (path: Path) => faults.some((fault) => overlaps(fault.path, path));
+  return checkRules(config).filter((fault) => ![fault.path, ...fault.because].some(touched));
+}
+
+function erase(value: object, path: Path): void {
+  const parent = parentOf(value, path);
+  if (parent) Reflect.deleteProperty(parent, path.at(-1) ?? '');
+}
+
+function set(value: object, path: Path, text: string): void {
+  const parent = parentOf(value, path);
+  if (parent) Reflect.set(parent, path.at(-1) ?? '', text);
+}
+
+function parentOf(value: object, path: Path): object | undefined {
+  const parent = path
+    .slice(0, -1)
+    .reduce<unknown>(
+      (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
+      value,
+    );
+  return typeof parent === 'object' && parent !== null ? parent : undefined;
+}

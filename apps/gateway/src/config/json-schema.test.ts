@@ -1,0 +1,163 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { configJsonSchema } from './json-schema.ts';
+import { builtInPlugins, resolvePlugin } from './plugins.ts';
+import { configFolder, pluginSource } from './testing/config-folder.ts';
+
+const ldap = `(() => {
+  const bind = z.object({ dn: z.string(), password: z.string().min(1), get next() { return bind.optional(); } });
+  return z.object({
+    urls: z.array(z.url()).describe('Servers.'),
+    bind,
+    user: z.union([z.string(), z.object({ base: z.string() })]).optional(),
+    kind: z.xor([z.string().max(3), z.string().min(9), z.array(z.string())]).optional(),
+  });
+})()`;
+
+/** What a schema for two plugins of these options says of a config. */
+async function judge(yaml: string): Promise<string[]> {
+  await using folder = await configFolder();
+  await folder.install('@sallyport/authenticator-ldap', pluginSource(ldap));
+  await folder.install('@acme/other', pluginSource('z.object({ a: z.int().optional() })'));
+  const plugins = await Promise.all(['ldap', '@acme/other'].map((use) => resolvePlugin(use, folder.file)));
+  const ajv = new Ajv2020({
+    strict: true,
+    strictTypes: false,
+    strictRequired: false,
+    validateFormats: false,
+    allErrors: true,
+  });
+  const validate = ajv.compile(configJsonSchema(plugins));
+  validate(parse(yaml));
+  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+}
+
+const example = `
+server:
+  listen: 127.0.0.1:8080
+  tls:
+    certFile: tls/server.crt
+    keyFile: tls/server.key
+    minVersion: TLSv1.2
+    clientCAFile: tls/front-ca.crt
+    clientNames: [kube-apiserver]
+  apiAudiences: []
+  reviewTimeout: 10s
+  maxBodySize: 256KiB
+  maxTokenSize: 16KiB
+  maxInFlight: 1000
+  maxConnectionAge: 10m
+  shutdownDelay: 0
+  drainTimeout: 20s
+admin:
+  listen: 127.0.0.1:8081
+authenticators:
+  - name: other
+    use: "@acme/other"
+    allowSystemNames: [system:masters]
+  - name: unnamed
+    use: ./plugin.ts
+    options: { any: { thing: 1 } }
+  - name: corp
+    use: ldap
+    timeout: 3s
+    onError: continue
+    username: { prefix: "corp:" }
+    groups: { prefix: "corp:", allow: ["k8s-*"] }
+    options:
+      urls: [{ env: URL }, ldaps://ldap-b.example.com]
+      bind:
+        dn: cn=sallyport
+        password: { file: secrets/ldap }
+        next: { dn: { env: DN }, password: { env: PASSWORD } }
+      user: { env: USER_BASE }
+      kind: { env: KIND }
+lockout: { maxFailures: 3, window: 10m }
+log: { level: info }
+`;
+
+describe('the JSON Schema of the whole file', () => {
+  test('takes the example, secrets in place of texts', async () => {
+    expect(await judge(example)).toEqual([]);
+  });
+
+  test.each([
+    ['a key of the gateway', 'shutdownDelay: 0', 'shutdownDelai: 0', '/server must NOT have additional properties'],
+    ['a duration', 'reviewTimeout: 10s', 'reviewTimeout: 10', '/server/reviewTimeout must be string'],
+    ['a duration’s unit', 'reviewTimeout: 10s', 'reviewTimeout: 10x', '/server/reviewTimeout must match pattern'],
+    ['a size', '256KiB', '256KB', '/server/maxBodySize must match pattern'],
+    [
+      'a choice',
+      'onError: continue',
+      'onError: go',
+      '/authenticators/2/onError must be equal to one of the allowed values',
+    ],
+    ['a plugin’s option', 'urls: [{', 'urls: 1 #', '/authenticators/2/options/urls must be array'],
+    [
+      'a missing option',
+      '        dn: cn=sallyport\n',
+      '',
+      "/authenticators/2/options/bind must have required property 'dn'",
+    ],
+    [
+      'an option behind a reference',
+      'next: { dn:',
+      'next: { dm:',
+      "/authenticators/2/options/bind/next must have required property 'dn'",
+    ],
+    [
+      'a secret of two kinds',
+      '{ env: DN }',
+      '{ env: DN, file: x }',
+      '/authenticators/2/options/bind/next/dn must NOT have additional properties',
+    ],
+    [
+      'a secret without a name',
+      '{ env: URL }',
+      '{ env: "" }',
+      '/authenticators/2/options/urls/0/env must NOT have fewer than 1 characters',
+    ],
+    [
+      'options of another plugin',
+      'use: "@acme/other"',
+      'use: ldap',
+      "/authenticators/0 must have required property 'options'",
+    ],
+  ])('refuses %s that is wrong', async (_name, good, bad, expected) => {
+    expect(example).toContain(good);
+    const errors = await judge(example.replace(good, bad));
+    expect(errors).toContainEqual(expect.stringContaining(expected));
+  });
+
+  test('describes every key of the gateway, and keeps what plugins say of theirs', async () => {
+    await using folder = await configFolder();
+    await folder.install('@sallyport/authenticator-ldap', pluginSource(ldap));
+    const schema = configJsonSchema([await resolvePlugin('ldap', folder.file)]);
+    expect(undescribed(schema, '')).toEqual([]);
+    expect(schema).toHaveProperty('$defs.plugin-0-options.properties.urls.description', 'Servers.');
+  });
+
+  test('offers the known plugins, and takes others', async () => {
+    const schema = configJsonSchema(await builtInPlugins());
+    expect(schema).toHaveProperty('properties.authenticators.items.properties.use.anyOf', [
+      { enum: expect.arrayContaining(['static']) },
+      { type: 'string' },
+    ]);
+  });
+});
+
+interface Described {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Described>>;
+  readonly items?: Described;
+}
+
+/** Keys of the gateway without a description; plugins answer for theirs. */
+function undescribed({ properties = {}, items }: Described, path: string): string[] {
+  const within = Object.entries(properties).flatMap(([key, inner]) => [
+    ...(inner.description ? [] : [`${path}/${key}`]),
+    ...undescribed(inner, `${path}/${key}`),
+  ]);
+  return items ? [...within, ...undescribed(items, `${path}/items`)] : within;
+}

@@ -1,0 +1,102 @@
+import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import { fileJsonSchema } from './file-parse.ts';
+import { isObject, type JsonSchema } from './unknown-keys.ts';
+
+type Json = Record<string, unknown>;
+
+/** A plugin under the name that the config uses for it. */
+export interface NamedPlugin {
+  readonly use: string;
+  readonly plugin: AuthenticatorPlugin<unknown>;
+}
+
+const secret: JsonSchema = {
+  description: 'A secret, kept out of this file: { env: NAME } or { file: path }.',
+  type: 'object',
+  oneOf: [
+    {
+      properties: { env: { type: 'string', minLength: 1, description: 'An environment variable.' } },
+      required: ['env'],
+      additionalProperties: false,
+    },
+    {
+      properties: { file: { type: 'string', minLength: 1, description: 'A file, its path relative to this one.' } },
+      required: ['file'],
+      additionalProperties: false,
+    },
+  ],
+};
+
+/**
+ * The JSON Schema (draft 2020-12) of a whole gateway.yaml, for editors: the options of each plugin follow from `use`,
+ * and each text in them may be a secret's reference instead. Plugins that are not named keep their options open.
+ */
+export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
+  const schema = structuredClone(fileJsonSchema()) as Json & {
+    properties: { authenticators: { items: Json & { properties: Json } } };
+  };
+  const authenticator = schema.properties.authenticators.items;
+  const use = authenticator.properties.use as Json;
+  authenticator.properties.use = { ...use, anyOf: [{ enum: plugins.map((plugin) => plugin.use) }, { type: 'string' }] };
+  authenticator.allOf = plugins.map((plugin, index) => {
+    const { required } = plugin.plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+    return {
+      if: { properties: { use: { const: plugin.use } }, required: ['use'] },
+      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+      then: {
+        properties: { options: { $ref: `#/$defs/${definitionName(index)}` } },
+        ...(Array.isArray(required) && required.length > 0 ? { required: ['options'] } : {}),
+      },
+    };
+  });
+  const definitions = plugins.map(({ plugin }, index) => [definitionName(index), optionsDefinition(plugin, index)]);
+  return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
+}
+
+function definitionName(index: number): string {
+  return `plugin-${index}-options`;
+}
+
+function optionsDefinition(plugin: AuthenticatorPlugin<unknown>, index: number): Json {
+  const { $schema: _, ...schema } = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+  return withSecrets(schema, `#/$defs/${definitionName(index)}`);
+}
+
+/** Keywords that hold schemas: one, a list, or a map of them. `if`, `not` and `contains` judge, they do not describe. */
+const single = ['items', 'additionalProperties', 'then', 'else'];
+const lists = ['prefixItems', 'allOf', 'anyOf', 'oneOf'];
+const maps = ['properties', 'patternProperties', '$defs'];
+
+/** @param root where the schema will stand: its own references start with `#` and must lead there */
+function withSecrets(schema: Json, root: string): Json {
+  const entries = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
+    if (keyword === '$ref' && typeof value === 'string') return ['$ref', value.replace(/^#/, root)];
+    if (single.includes(keyword)) return [keyword, within(value, root)];
+    // A reference fits each branch that takes text: exactly one would refuse it.
+    if (lists.includes(keyword) && Array.isArray(value)) {
+      return [keyword === 'oneOf' ? 'anyOf' : keyword, value.map((inner) => within(inner, root))];
+    }
+    if (maps.includes(keyword) && isObject(value)) {
+      return [keyword, Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner, root)]))];
+    }
+    return [keyword, value];
+  });
+  const walked = Object.fromEntries(entries);
+  return takesText(schema) ? orSecret(walked) : walked;
+}
+
+function within(schema: unknown, root: string): unknown {
+  return isObject(schema) ? withSecrets(schema, root) : schema;
+}
+
+function takesText({ type, enum: values, const: constant }: Json): boolean {
+  if (constant !== undefined) return false;
+  if (type === undefined) return Array.isArray(values) && values.some((value) => typeof value === 'string');
+  return type === 'string' || (Array.isArray(type) && type.includes('string'));
+}
+
+/** What is shown of the value stays outside, where editors look for it. */
+function orSecret({ title, description, default: preset, ...rest }: Json): Json {
+  const shown = Object.entries({ title, description, default: preset }).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(shown), anyOf: [rest, { $ref: '#/$defs/secret' }] };
+}

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { collide, isLoopback, parseListen, parseListenAddress } from './listen.ts';
+
+describe('listen addresses', () => {
+  test.each([
+    ['127.0.0.1:8080', '127.0.0.1', 8080],
+    ['0.0.0.0:0', '0.0.0.0', 0],
+    ['[::1]:0', '::1', 0],
+    ['[fe80::1%eth0]:443', 'fe80::1%eth0', 443],
+    ['localhost:65535', 'localhost', 65_535],
+    ['auth.example.com:8443', 'auth.example.com', 8443],
+    [':8443', '::', 8443],
+  ])('%s', (input, host, port) => {
+    expect(parseListen(input)).toEqual({ value: { host, port } });
+    expect(parseListenAddress(input)).toEqual({ host, port });
+  });
+
+  test.each([
+    ['8080', 'is not an address and a port'],
+    ['127.0.0.1', 'is not an address and a port'],
+    ['127.0.0.1:', 'is not an address and a port'],
+    ['127.0.0.1:80a', 'is not an address and a port'],
+    ['127.0.0.1:65536', 'has a port over 65535'],
+    ['127.0.0.256:80', 'names no host'],
+    ['127.1:80', 'names no host'],
+    ['-a:80', 'names no host'],
+    ['a b:80', 'names no host'],
+    ['*:80', 'names no host'],
+    ['::1', 'has an IPv6 address without brackets'],
+    ['::1:8080', 'has an IPv6 address without brackets'],
+    ['[127.0.0.1]:80', 'has no IPv6 address in its brackets'],
+    ['[]:80', 'has no IPv6 address in its brackets'],
+    ['http://127.0.0.1:80', 'is a URL, not an address'],
+    ['127.0.0.1:80\n', 'is not an address and a port'],
+  ])('%j is refused and the mend shown', (input, fault) => {
+    const mend = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
+    expect(parseListen(input)).toEqual({ fault: `${JSON.stringify(input)} ${fault}`, mend });
+    expect(() => parseListenAddress(input)).toThrow(`${fault}: ${mend}`);
+  });
+
+  test.each([8080, null, undefined, ['127.0.0.1:80']])('%j is no text', (input) => {
+    expect(parseListen(input)).toMatchObject({ fault: 'must be an address and a port' });
+  });
+
+  test('every IPv4 and IPv6 address with a port is taken as it is', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(65_535), (host, port) => {
+        const text = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+        expect(parseListen(text)).toEqual({ value: { host, port } });
+      }),
+    );
+  });
+
+  test('rubbish never throws and never gives a port out of range', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[\d.:[\]a-f]{0,20}$/)), (text) => {
+        const parsed = parseListen(text);
+        expect('fault' in parsed || (parsed.value.port >= 0 && parsed.value.port <= 65_535)).toBe(true);
+      }),
+    );
+  });
+});
+
+test.each(['127.0.0.1', '127.255.0.9', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', 'localhost', 'LOCALHOST'])(
+  '%s is loopback',
+  (host) => expect(isLoopback(host)).toBe(true),
+);
+
+test.each(['0.0.0.0', '::', '128.0.0.1', '10.0.0.1', '::2', 'localhost.example.com', 'example.com', '::ffff:10.0.0.1'])(
+  '%s is not loopback',
+  (host) => expect(isLoopback(host)).toBe(false),
+);
+
+test.each([
+  ['127.0.0.1:80', '127.0.0.1:80', true],
+  ['127.0.0.1:80', '127.0.0.1:81', false],
+  ['127.0.0.1:0', '127.0.0.1:0', false],
+  ['127.0.0.1:80', '127.0.0.2:80', false],
+  [':80', '127.0.0.1:80', true],
+  ['0.0.0.0:80', '10.0.0.1:80', true],
+  ['0.0.0.0:80', 'localhost:80', true],
+  ['0.0.0.0:80', '[::1]:80', false],
+  ['[::1]:80', '[0:0:0:0:0:0:0:1]:80', true],
+  ['localhost:80', '127.0.0.1:80', true],
+  ['localhost:80', '[::1]:80', true],
+  ['a.example.com:80', 'A.example.com:80', true],
+])('whether %s keeps %s from listening: %s', (one, other, expected) => {
+  expect(collide(parseListenAddress(one), parseListenAddress(other))).toBe(expected);
+  expect(collide(parseListenAddress(other), parseListenAddress(one))).toBe(expected);
+});

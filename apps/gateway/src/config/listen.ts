@@ -1,0 +1,77 @@
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import type { Parsed } from './parsed.ts';
+import type { ListenAddress } from './types.ts';
+
+const mend = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/**
+ * `127.0.0.1:8080`, `[::1]:0`, `localhost:8080`; `:8443` is every interface, IPv6 and IPv4. Port 0 takes a free one.
+ * A host name is not looked up here.
+ */
+export function parseListen(input: unknown): Parsed<ListenAddress> {
+  if (typeof input !== 'string') return { fault: 'must be an address and a port', mend };
+  const quoted = JSON.stringify(input);
+  const match = /^(?:\[(?<six>[^[\]]*)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/.exec(input);
+  if (!match?.groups) return { fault: `${quoted} ${whyNoMatch(input)}`, mend };
+  const { six, host = '', port = '' } = match.groups;
+  if (six !== undefined && !isIPv6(six)) return { fault: `${quoted} has no IPv6 address in its brackets`, mend };
+  if (Number(port) > 65_535) return { fault: `${quoted} has a port over 65535`, mend };
+  if (six === undefined && host !== '' && !isHost(host)) return { fault: `${quoted} names no host`, mend };
+  return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
+}
+
+/**
+ * The same for an address of the command line.
+ *
+ * @throws Error saying what to write
+ */
+export function parseListenAddress(input: string): ListenAddress {
+  const parsed = parseListen(input);
+  if ('fault' in parsed) throw new Error(`${parsed.fault}: ${parsed.mend}`);
+  return parsed.value;
+}
+
+/** True for 127.0.0.0/8, ::1 (also the IPv4 ones written as IPv6) and `localhost`. */
+export function isLoopback(host: string): boolean {
+  if (isIP(host) === 0) return host.toLowerCase() === 'localhost';
+  return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
+}
+
+/** Whether a server on one address keeps one from the other. Port 0 is never taken. */
+export function collide(one: ListenAddress, other: ListenAddress): boolean {
+  if (one.port === 0 || one.port !== other.port) return false;
+  return covers(one.host, other.host) || covers(other.host, one.host);
+}
+
+function covers(wide: string, narrow: string): boolean {
+  if (sameHost(wide, narrow) || sameHost(wide, '::')) return true;
+  const isName = (host: string) => host.toLowerCase() === 'localhost';
+  if (wide === '0.0.0.0') return isIPv4(narrow) || isName(narrow);
+  // The name may stand for either.
+  return isName(wide) && (narrow === '127.0.0.1' || sameHost(narrow, '::1'));
+}
+
+function sameHost(one: string, other: string): boolean {
+  if (!isIPv6(one) || !isIPv6(other)) return one.toLowerCase() === other.toLowerCase();
+  const list = new BlockList();
+  list.addAddress(one, 'ipv6');
+  return list.check(other, 'ipv6');
+}
+
+function isHost(host: string): boolean {
+  if (isIPv4(host)) return true;
+  const labels = host.split('.');
+  const wellFormed = labels.every((label) => /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(label));
+  // A last label of digits is a mistyped IPv4 address (RFC 1123, section 2.1), and resolvers read 127.1 as one.
+  return wellFormed && !/^\d+$/.test(labels.at(-1) ?? '');
+}
+
+function whyNoMatch(input: string): string {
+  if (input.includes('://')) return 'is a URL, not an address';
+  if (isIPv6(input) || /^[\da-fA-F:]*:[\da-fA-F:]*:/.test(input)) return 'has an IPv6 address without brackets';
+  return 'is not an address and a port';
+}

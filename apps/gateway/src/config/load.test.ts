@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from './load.ts';
+import { ConfigError } from './problems.ts';
+import { configFolder, folderWithProbe, pluginSource, yaml } from './testing/config-folder.ts';
+
+describe('a good config', () => {
+  test('the least one gets every default', async () => {
+    await using folder = await folderWithProbe();
+    const config = await folder.load('authenticators: [{ name: probe, use: ./probe.js }]');
+    expect(config).toEqual({
+      file: folder.file,
+      baseDirectory: folder.path,
+      secretFiles: [],
+      server: {
+        listen: { host: '127.0.0.1', port: 8080 },
+        apiAudiences: [],
+        reviewTimeout: 10_000,
+        maxBodySize: 262_144,
+        maxTokenSize: 16_384,
+        maxInFlight: 1000,
+        maxConnectionAge: 600_000,
+        shutdownDelay: 5_000,
+        drainTimeout: 20_000,
+      },
+      admin: { listen: { host: '127.0.0.1', port: 8081 } },
+      authenticators: [
+        {
+          name: 'probe',
+          use: './probe.js',
+          package: join(folder.path, 'probe.js'),
+          plugin: expect.objectContaining({ name: 'probe' }),
+          options: {},
+          timeout: 3_000,
+          maxConcurrent: 100,
+          circuit: { minimumCalls: 5, openFor: 5_000 },
+          onError: 'continue',
+          allowSystemNames: [],
+          username: { prefix: '' },
+          groups: { prefix: '', max: 1000 },
+          problem: expect.any(Function),
+        },
+      ],
+      lockout: { maxFailures: 3, window: 600_000 },
+      log: { level: 'info' },
+    });
+  });
+
+  test('a full one: units, TLS files beside it, secrets, the order of authenticators', async () => {
+    await using folder = await folderWithProbe();
+    const [url, password] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
+    await folder.write('secrets/ldap', `${password}\n`);
+    const config = await folder.load(
+      `server:
+  listen: :8443
+  tls:
+    certFile: tls/server.crt
+    keyFile: /etc/server.key
+    minVersion: TLSv1.3
+    clientCAFile: tls/front-ca.crt
+    clientNames: [kube-apiserver]
+  reviewTimeout: 30s
+  shutdownDelay: 0
+authenticators:
+  - { name: first, use: ./probe.js, options: { url: { env: URL } }, groups: { prefix: "a:", allow: ["k8s-*"], max: 1 } }
+  - { name: second, use: ./probe.js, options: { bind: { password: { file: secrets/ldap } } }, maxConcurrent: 7 }
+`,
+      { URL: url },
+    );
+    expect(config.server).toMatchObject({
+      listen: { host: '::', port: 8443 },
+      reviewTimeout: 30_000,
+      shutdownDelay: 0,
+    });
+    expect(config.server.tls).toEqual({
+      certFile: join(folder.path, 'tls/server.crt'),
+      keyFile: '/etc/server.key',
+      minVersion: 'TLSv1.3',
+      client: { caFile: join(folder.path, 'tls/front-ca.crt'), names: ['kube-apiserver'] },
+    });
+    expect(config.authenticators.map(({ name, options }) => [name, options])).toEqual([
+      ['first', { url }],
+      ['second', { bind: { password } }],
+    ]);
+    expect(config.authenticators[0]?.groups).toEqual({ prefix: 'a:', allow: ['k8s-*'], max: 1 });
+    expect(config.authenticators[1]?.maxConcurrent).toBe(7);
+    expect(config.secretFiles).toEqual([join(folder.path, 'secrets/ldap')]);
+  });
+
+  test('clientAuth: none, said aloud', async () => {
+    await using folder = await folderWithProbe();
+    const config = await folder.load(yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none }' }));
+    expect(config.server.tls).toEqual({
+      certFile: join(folder.path, 'c'),
+      keyFile: join(folder.path, 'k'),
+      minVersion: 'TLSv1.2',
+    });
+  });
+
+  test.each([
+    [1000, 100],
+    [100, 50],
+    [3, 1],
+    [1, 1],
+  ])('with maxInFlight %i an authenticator has %i places', async (maxInFlight, places) => {
+    await using folder = await folderWithProbe();
+    const config = await folder.load(
+      `server: { maxInFlight: ${maxInFlight} }\nauthenticators: [{ name: a, use: ./probe.js }]`,
+    );
+    expect(config.authenticators[0]?.maxConcurrent).toBe(places);
+  });
+
+  test('options come as the plugin’s schema returns them, also from a validation that takes its time', async () => {
+    await using folder = await folderWithProbe(
+      pluginSource('z.object({ a: z.string().default("preset").refine(async () => true) })'),
+    );
+    const config = await folder.load('authenticators: [{ name: a, use: ./probe.js }]');
+    expect(config.authenticators[0]?.options).toEqual({ a: 'preset' });
+  });
+});
+
+describe('the file itself', () => {
+  test('missing', async () => {
+    await using folder = await configFolder();
+    const error: unknown = await loadConfig(folder.file, {}).catch((reason) => reason);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(error).toMatchObject({
+      files: [folder.file],
+      message: `${folder.file}: can't be read: there is no such file`,
+    });
+  });
+  test('not UTF-8', async () => {
+    await using folder = await configFolder();
+    expect(await folder.problems(new Uint8Array([0x61, 0x3a, 0x20, 0xff]))).toEqual([
+      expect.stringContaining('is not valid UTF-8'),
+    ]);
+  });
+  test('over 1 MiB', async () => {
+    await using folder = await configFolder();
+    expect(await folder.problems(`# ${'x'.repeat(1024 * 1024)}`)).toEqual([
+      expect.stringContaining('is bigger than 1024 KiB'),
+    ]);
+  });
+  test('with every YAML fault', async () => {
+    await using folder = await configFolder();
+    expect(await folder.problems('a: 1\na: 2\nb: 1\nb: 2')).toEqual([
+      'gateway.yaml:2:1: the key stands twice in this map: keep one of them',
+      'gateway.yaml:4:1: the key stands twice in this map: keep one of them',
+    ]);
+  });
+  test('files that a failed load has read are told, to be watched for the mend', async () => {
+    await using folder = await folderWithProbe();
+    const text = 'authenticators: [{ name: a, use: ./probe.js, options: { a: { file: none } } }]';
+    const error: unknown = await folder.load(text).catch((reason) => reason);
+    expect(error).toMatchObject({ files: [folder.file, join(folder.path, 'none')] });
+  });
+});

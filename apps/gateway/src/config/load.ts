@@ -1,0 +1,106 @@
+import { dirname, resolve } from 'node:path';
+import type { AuthenticatorSettings, FileConfig, TlsSettings } from './file-config.ts';
+import { parseFile } from './file-parse.ts';
+import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
+import { ConfigError, type ConfigProblem, causeOf } from './problems.ts';
+import { readText, UnusableFileError } from './read-text.ts';
+import { withholdSecrets } from './secrets.ts';
+import type { AuthenticatorConfig, GatewayConfig, TlsConfig } from './types.ts';
+import { parseYaml, type YamlSource } from './yaml-source.ts';
+
+/** A config is written by hand: a bigger file is the wrong file. */
+const configFileLimit = 1024 * 1024;
+
+/**
+ * Reads a whole gateway.yaml: its text, its secrets, its plugins and their options. Nothing is started.
+ *
+ * @param file as messages shall name it; relative to the working folder, or absolute
+ * @param environment for `{ env: NAME }`
+ * @throws ConfigError with everything that is wrong
+ */
+export async function loadConfig(
+  file: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<GatewayConfig> {
+  const configFile = resolve(file);
+  const baseDirectory = dirname(configFile);
+  const source = await readSource(file, configFile);
+  const entries = Array.isArray(source.value.authenticators) ? source.value.authenticators : [];
+  const around = { environment, configFile, baseDirectory };
+  const prepared = await Promise.all(entries.map((entry, index) => prepareAuthenticator(entry, index, around)));
+  const secretFiles = [...new Set(prepared.flatMap((one) => one.secretFiles))];
+  const parsed = parseFile(source.value);
+  const faults = [...parsed.faults, ...prepared.flatMap((one) => one.faults)];
+  const authenticators = parsed.config && completeAuthenticators(parsed.config, prepared, source);
+  if (faults.length > 0 || !parsed.config || !authenticators) {
+    throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles]);
+  }
+  const { server, admin, lockout, log } = parsed.config;
+  const { tls, ...rest } = server;
+  const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
+  return { file: configFile, baseDirectory, secretFiles, server: completeServer, admin, authenticators, lockout, log };
+}
+
+async function readSource(file: string, configFile: string): Promise<YamlSource> {
+  const parsed = await readText(configFile, configFileLimit).then(
+    (text) => parseYaml(file, text),
+    (error) => {
+      if (!(error instanceof UnusableFileError)) throw error;
+      return { problems: [{ file, path: '', message: error.reason }] };
+    },
+  );
+  if ('problems' in parsed) throw new ConfigError(parsed.problems, [configFile]);
+  return parsed;
+}
+
+function byPlace(one: ConfigProblem, other: ConfigProblem): number {
+  return (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
+}
+
+function completeTls(
+  { certFile, keyFile, minVersion, clientCAFile, clientNames }: TlsSettings,
+  base: string,
+): TlsConfig {
+  const own = { certFile: resolve(base, certFile), keyFile: resolve(base, keyFile), minVersion };
+  if (clientCAFile === undefined || clientNames === undefined) return own;
+  return { ...own, client: { caFile: resolve(base, clientCAFile), names: clientNames } };
+}
+
+/** Undefined when a plugin is missing: its fault is told already. */
+function completeAuthenticators(
+  { authenticators, server }: FileConfig,
+  prepared: readonly PreparedAuthenticator[],
+  source: YamlSource,
+): AuthenticatorConfig[] | undefined {
+  const complete = authenticators.flatMap((settings, index) => {
+    const one = prepared[index];
+    return one?.resolved
+      ? [completeAuthenticator(settings, index, { ...one, resolved: one.resolved }, server.maxInFlight, source)]
+      : [];
+  });
+  return complete.length === authenticators.length ? complete : undefined;
+}
+
+function completeAuthenticator(
+  settings: AuthenticatorSettings,
+  index: number,
+  { resolved, options, secrets }: PreparedAuthenticator & Required<Pick<PreparedAuthenticator, 'resolved'>>,
+  maxInFlight: number,
+  source: YamlSource,
+): AuthenticatorConfig {
+  const { allow, ...groups } = settings.groups;
+  const title = authenticatorTitle(settings.name, resolved.package);
+  return {
+    ...settings,
+    package: resolved.package,
+    plugin: resolved.plugin,
+    options,
+    // Half the places stay free of it, so that one that hangs can't keep the others from answering.
+    maxConcurrent: settings.maxConcurrent ?? Math.max(1, Math.min(100, Math.floor(maxInFlight / 2))),
+    groups: allow === undefined ? groups : { ...groups, allow },
+    problem: (cause) => {
+      const message = withholdSecrets(causeOf(cause), secrets);
+      return source.locate({ path: ['authenticators', index], message: `${title} can't be made: ${message}` });
+    },
+  };
+}

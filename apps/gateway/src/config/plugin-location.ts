@@ -1,0 +1,94 @@
+import { stat } from 'node:fs/promises';
+import { registerHooks } from 'node:module';
+import { dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** A plugin that can't be used: what is wrong with it, and how to mend that. */
+export class PluginError extends Error {
+  override readonly name = 'PluginError';
+  readonly mend: string;
+
+  constructor(message: string, mend: string) {
+    super(message);
+    this.mend = mend;
+  }
+}
+
+/** Where a plugin's code is. */
+export interface PluginLocation {
+  /** The package's name, or the absolute path of the file: for messages. */
+  readonly package: string;
+  readonly url: string;
+}
+
+const word = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+/** npm's rule for names, with an optional scope and subpath. */
+const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/]+)*$/;
+
+/**
+ * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file beside
+ * the config file, anything else a package's own name. Packages are looked for from the config file's folder, then
+ * from the gateway, so a deployment's own version wins.
+ *
+ * @param configFile absolute
+ * @throws PluginError when it is not there
+ */
+export async function locatePlugin(use: string, configFile: string): Promise<PluginLocation> {
+  if (/^(\.{1,2})?\//.test(use)) return locateFile(resolve(dirname(configFile), use));
+  if (!word.test(use) && !packageName.test(use)) {
+    throw new PluginError(
+      `${JSON.stringify(use)} names no plugin`,
+      'write a word such as static, @scope/name, or ./path',
+    );
+  }
+  const name = word.test(use) ? packageOf(use) : use;
+  const parents = [pathToFileURL(configFile).href, import.meta.url];
+  for (const parent of parents) {
+    const url = resolveFrom(name, parent);
+    if (url !== undefined) return { package: name, url };
+  }
+  throw new PluginError(
+    `the package ${name} is not installed`,
+    `run "npm install ${name}" (or pnpm add) in ${dirname(configFile)}`,
+  );
+}
+
+/** The package that a bare word stands for. */
+export function packageOf(bareWord: string): string {
+  return `@sallyport/authenticator-${bareWord}`;
+}
+
+async function locateFile(file: string): Promise<PluginLocation> {
+  const found = await stat(file).catch(() => undefined);
+  if (!found) throw new PluginError(`there is no file ${file}`, 'a path starts at the folder of the config file');
+  if (found.isDirectory())
+    throw new PluginError(`${file} is a folder`, `name the file in it, such as ${file}/index.ts`);
+  return { package: file, url: pathToFileURL(file).href };
+}
+
+/**
+ * What an import in the file `parent` would get. `import.meta.resolve` takes no notice of a parent that is given to
+ * it, and `createRequire` misses packages made for `import` alone: so a hook puts the parent in, for this one call.
+ *
+ * @returns undefined when no such package is installed
+ * @throws PluginError when it is installed but can't be imported
+ */
+function resolveFrom(name: string, parent: string): string | undefined {
+  const marker = 'sallyport:plugin';
+  const hooks = registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === marker ? next(name, { ...context, parentURL: parent }) : next(specifier, context),
+  });
+  try {
+    return import.meta.resolve(marker);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw new PluginError(
+      `the package ${name} is installed but can't be imported: ${message}`,
+      'its "exports" must lead to an ES module',
+    );
+  } finally {
+    hooks.deregister();
+  }
+}

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { formatProblem } from './problems.ts';
+import { folderWithProbe, pluginSource } from './testing/config-folder.ts';
+
+describe('faults of plugins name the authenticator, the package and the mend', () => {
+  test('a package that is missing', async () => {
+    await using folder = await folderWithProbe();
+    expect(await folder.problems('authenticators: [{ name: corp, use: "@acme/none" }]')).toEqual([
+      `gateway.yaml:1:37: authenticators[0].use: authenticator corp: the package @acme/none is not installed: run "npm install @acme/none" (or pnpm add) in ${folder.path}`,
+    ]);
+  });
+
+  test('a wrong version', async () => {
+    await using folder = await folderWithProbe(pluginSource('z.object({})', 'specificationVersion: 2,'));
+    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js }]')).toEqual([
+      'gateway.yaml:1:37: authenticators[0].use: authenticator corp: the plugin of probe.js has specificationVersion 2, this gateway wants 1: upgrade the gateway, or take an older probe.js',
+    ]);
+  });
+
+  test('bad options', async () => {
+    await using folder = await folderWithProbe(
+      pluginSource(
+        'z.strictObject({ url: z.string(), size: z.int(), bind: z.strictObject({ dn: z.string().optional() }) })',
+      ),
+    );
+    const options = '{ size: 1.5, bind: { dm: x } }';
+    expect(await folder.problems(`authenticators: [{ name: corp, use: ./probe.js, options: ${options} }]`)).toEqual([
+      'gateway.yaml:1:58: authenticators[0].options.url: authenticator corp (probe.js): is missing: Invalid input: expected string, received undefined: see the options of probe.js',
+      'gateway.yaml:1:66: authenticators[0].options.size: authenticator corp (probe.js): Invalid input: expected int, received number: see the options of probe.js',
+      'gateway.yaml:1:79: authenticators[0].options.bind.dm: authenticator corp (probe.js): unknown key: did you mean dn?',
+    ]);
+  });
+
+  test('what the branches of a union want', async () => {
+    await using folder = await folderWithProbe(
+      pluginSource('z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })'),
+    );
+    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: 1 } }]')).toEqual([
+      expect.stringContaining(
+        'Invalid input: expected string, received number; or: Invalid input: expected object, received number',
+      ),
+    ]);
+  });
+
+  test('a key that a validator alone can tell is unknown', async () => {
+    const union = 'z.union([z.strictObject({ a: z.string() }), z.strictObject({ b: z.string() })])';
+    await using folder = await folderWithProbe(pluginSource(union));
+    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: x, b: y } }]')).toEqual(
+      [expect.stringContaining('Unrecognized key: "b"')],
+    );
+  });
+
+  test('a validation that throws', async () => {
+    await using folder = await folderWithProbe(
+      pluginSource('z.looseObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })'),
+    );
+    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: 1 } }]')).toEqual([
+      expect.stringContaining('authenticators[0].options: authenticator corp (probe.js): its validation failed: oh'),
+    ]);
+  });
+
+  test('create() that throws, told by the config', async () => {
+    await using folder = await folderWithProbe();
+    const secret = randomBytes(16).toString('hex');
+    const text = 'authenticators:\n  - name: corp\n    use: ./probe.js\n    options: { a: { env: A } }';
+    const [corp] = (await folder.load(text, { A: secret })).authenticators;
+    const told = (cause: unknown) => (corp ? formatProblem(corp.problem(cause)).replaceAll(`${folder.path}/`, '') : '');
+    expect(told(new Error('tokensFile is missing'))).toBe(
+      "gateway.yaml:2:5: authenticators[0]: authenticator corp (probe.js) can't be made: tokensFile is missing",
+    );
+    expect(told(new Error(`no server at ${secret}`))).not.toContain(secret);
+  });
+});
+
+describe('secrets never appear in a problem', () => {
+  test('whatever a schema says of what it was given', async () => {
+    const secret = `${randomBytes(16).toString('hex')}`;
+    await using folder = await folderWithProbe(
+      pluginSource(`z.object({
+        number: z.int(), url: z.url(), choice: z.enum(['a']), short: z.string().max(1), map: z.record(z.string(), z.int()),
+        list: z.array(z.string()), union: z.union([z.int(), z.url()]), kind: z.discriminatedUnion('k', [z.object({ k: z.literal('a') })]),
+        quoted: z.string().refine(() => false, { error: (issue) => 'bad value ' + issue.input }),
+        thrown: z.string(),
+      }).transform((value, context) => { throw new Error(JSON.stringify(value)) })`),
+    );
+    const keys = ['number', 'url', 'choice', 'short', 'map', 'list', 'union', 'quoted', 'thrown'];
+    const options = [...keys.map((key) => `${key}: { env: SECRET }`), 'kind: { k: { env: SECRET } }'].join(', ');
+    const problems = await folder.problems(
+      `authenticators: [{ name: corp, use: ./probe.js, options: { ${options} } }]`,
+      {
+        SECRET: secret,
+      },
+    );
+    expect(problems.length).toBeGreaterThanOrEqual(9);
+    expect(problems.join('\n')).not.toContain(secret);
+    expect(problems.join('\n')).toContain(
+      'options.quoted: authenticator corp (probe.js): is refused; what the plugin says of it',
+    );
+  });
+
+  test('also when the validation throws with it', async () => {
+    const secret = randomBytes(16).toString('hex');
+    await using folder = await folderWithProbe(
+      pluginSource('z.looseObject({ a: z.string().transform((value) => { throw new Error(value) }) })'),
+    );
+    const text = 'authenticators: [{ name: corp, use: ./probe.js, options: { a: { env: A } } }]';
+    expect((await folder.problems(text, { A: secret })).join('\n')).not.toContain(secret);
+  });
+
+  test('a secret that is missing is told once, without what the schema makes of that', async () => {
+    await using folder = await folderWithProbe(pluginSource('z.object({ url: z.string() })'));
+    expect(
+      await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { url: { env: A } } }]'),
+    ).toEqual([
+      'gateway.yaml:1:65: authenticators[0].options.url: authenticator corp: the environment variable A is not set: set it where the gateway is started',
+    ]);
+  });
+});

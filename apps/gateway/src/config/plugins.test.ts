@@ -1,0 +1,156 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { PluginError } from './plugin-location.ts';
+import { builtInPlugins, resolvePlugin } from './plugins.ts';
+import { configFolder, pluginSource } from './testing/config-folder.ts';
+
+const good = pluginSource('z.object({ a: z.string().optional() })');
+
+async function failure(use: string, configFile: string): Promise<string> {
+  return resolvePlugin(use, configFile).then(
+    () => 'resolved',
+    (error: PluginError) => `${error.message} | ${error.mend}`,
+  );
+}
+
+describe('a plugin is found', () => {
+  test('as the package of a bare word, beside the config file', async () => {
+    await using folder = await configFolder();
+    await folder.install('@sallyport/authenticator-probe-two', good);
+    const plugin = await resolvePlugin('probe-two', folder.file);
+    expect(plugin).toMatchObject({ use: 'probe-two', package: '@sallyport/authenticator-probe-two' });
+    expect(plugin.optionsSchema).toHaveProperty('properties.a');
+  });
+
+  test.each(['@acme/corp', 'acme.corp'])('as the package %s itself', async (name) => {
+    await using folder = await configFolder();
+    await folder.install(name, good);
+    expect(await resolvePlugin(name, folder.file)).toMatchObject({ use: name, package: name });
+  });
+
+  test.each(['corp.js', 'plugins/corp.ts'])('as the file %s beside the config', async (name) => {
+    await using folder = await configFolder();
+    await folder.write('package.json', '{"type":"module"}');
+    await folder.write(name, good);
+    expect(await resolvePlugin(`./${name}`, folder.file)).toMatchObject({ package: join(folder.path, name) });
+    expect(await resolvePlugin(join(folder.path, name), folder.file)).toMatchObject({
+      package: join(folder.path, name),
+    });
+  });
+
+  test('from the gateway when the config folder has none', async () => {
+    await using folder = await configFolder();
+    expect(await resolvePlugin('static', folder.file)).toMatchObject({ plugin: { name: 'static' } });
+  });
+
+  test('in the config folder before the gateway', async () => {
+    await using folder = await configFolder();
+    await folder.install('@sallyport/authenticator-static', good);
+    expect(await resolvePlugin('static', folder.file)).toMatchObject({ plugin: { name: 'probe' } });
+  });
+
+  test('for each folder its own', async () => {
+    await using one = await configFolder();
+    await using other = await configFolder();
+    await one.install('@acme/corp', pluginSource('z.object({})', "name: 'one',"));
+    await other.install('@acme/corp', pluginSource('z.object({})', "name: 'other',"));
+    const plugins = await Promise.all([one, other].map((folder) => resolvePlugin('@acme/corp', folder.file)));
+    expect(plugins.map(({ plugin }) => plugin.name)).toEqual(['one', 'other']);
+  });
+});
+
+describe('a plugin that is not there', () => {
+  test('a package: with the command that adds it', async () => {
+    await using folder = await configFolder();
+    expect(await failure('@acme/none', folder.file)).toBe(
+      `the package @acme/none is not installed | run "npm install @acme/none" (or pnpm add) in ${folder.path}`,
+    );
+  });
+  test('a mistyped word: with the one that was meant', async () => {
+    await using folder = await configFolder();
+    expect(await failure('statik', folder.file)).toContain('| did you mean static? Else run "npm install');
+  });
+  test('a file', async () => {
+    await using folder = await configFolder();
+    expect(await failure('./none.ts', folder.file)).toContain(`there is no file ${folder.path}/none.ts`);
+  });
+  test('a folder', async () => {
+    await using folder = await configFolder();
+    await mkdir(join(folder.path, 'plugin'));
+    expect(await failure('./plugin', folder.file)).toContain('is a folder | name the file in it');
+  });
+  test.each(['node:fs', 'data:text/javascript,1', 'STATISTICS', 'a b', '@acme', '..'])(
+    '%j names no plugin',
+    async (use) => {
+      await using folder = await configFolder();
+      expect(await failure(use, folder.file)).toContain('names no plugin | write a word such as static');
+    },
+  );
+  test('a package that leads nowhere', async () => {
+    await using folder = await configFolder();
+    await folder.write('node_modules/@acme/corp/package.json', '{"exports": {"./other": "./x.js"}}');
+    expect(await failure('@acme/corp', folder.file)).toMatch(
+      /^the package @acme\/corp is installed but can't be imported/,
+    );
+  });
+});
+
+describe('a plugin that can’t be imported keeps the cause', () => {
+  test.each([
+    ['a syntax error', 'export default {', /SyntaxError/],
+    ['a throw', 'throw new Error("no such table")', /Error: no such table \| mend it, and restart/],
+    ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
+    ['a throw of no Error', 'throw null', /it threw something that is no Error/],
+  ])('%s', async (_name, source, expected) => {
+    await using folder = await configFolder();
+    await folder.install('@acme/corp', source);
+    const message = await failure('@acme/corp', folder.file);
+    expect(message).toMatch(/^@acme\/corp can't be imported: /);
+    expect(message).toMatch(expected);
+  });
+});
+
+describe('a plugin that breaks the contract', () => {
+  const schema = 'z.object({})';
+  test.each([
+    ['no default export', 'export const plugin = 1', '@acme/corp has no default export'],
+    ['a default export of another kind', 'export default 1', 'the default export of @acme/corp is no plugin'],
+    [
+      'nothing in it',
+      'export default { specificationVersion: 1 }',
+      'lacks name (a lowercase word), optionsSchema (a Standard',
+    ],
+    ['no name', pluginSource(schema, "name: 'No Name',"), 'lacks name (a lowercase word)'],
+    ['no create', pluginSource(schema, 'create: 1,'), 'lacks create (a function)'],
+    ['caching', pluginSource(schema, "caching: 'all',"), 'lacks caching (none, memory, shared)'],
+    [
+      'a schema without JSON Schema',
+      pluginSource("{ '~standard': { version: 1, validate() {} } }"),
+      'lacks optionsSchema (a Standard',
+    ],
+    ['a schema that JSON can’t say', pluginSource('z.object({ a: z.date() })'), "can't be written as JSON Schema"],
+    [
+      'a newer contract',
+      pluginSource(schema, 'specificationVersion: 2,'),
+      'has specificationVersion 2, this gateway wants 1 | upgrade the gateway',
+    ],
+    [
+      'an older contract',
+      pluginSource(schema, 'specificationVersion: 0,'),
+      'has specificationVersion 0, this gateway wants 1 | upgrade @acme/corp',
+    ],
+    ['no version', pluginSource(schema, 'specificationVersion: undefined,'), 'has specificationVersion undefined'],
+  ])('%s', async (_name, source, expected) => {
+    await using folder = await configFolder();
+    await folder.install('@acme/corp', source);
+    const message = await failure('@acme/corp', folder.file);
+    expect(message).toContain('@acme/corp');
+    expect(message).toContain(expected);
+  });
+});
+
+test('the built-in plugins are those of the manifest', async () => {
+  const plugins = await builtInPlugins();
+  expect(plugins.map(({ use, plugin }) => [use, plugin.name])).toContainEqual(['static', 'static']);
+});

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { nearest } from './nearest.ts';
+import { type CheckedPlugin, checkPlugin } from './plugin-contract.ts';
+import { locatePlugin, PluginError, type PluginLocation, packageOf } from './plugin-location.ts';
+import { causeOf } from './problems.ts';
+
+/** A plugin, ready to make authenticators. */
+export interface ResolvedPlugin extends CheckedPlugin {
+  /** As the config says it: a bare word, a package name or a path. */
+  readonly use: string;
+  /** The package it came from, or the absolute path of its file. */
+  readonly package: string;
+}
+
+const manifest = new URL('../../package.json', import.meta.url);
+
+/**
+ * Finds a plugin, imports it and holds it to the contract. A module is evaluated once in a process: an edited plugin
+ * needs a restart.
+ *
+ * @param use a bare word, a package name or a path, as in gateway.yaml
+ * @param configFile absolute
+ * @throws PluginError with what is wrong and how to mend it
+ */
+export async function resolvePlugin(use: string, configFile: string): Promise<ResolvedPlugin> {
+  const location = await locateOrSuggest(use, configFile);
+  return { use, package: location.package, ...checkPlugin(await importDefault(location), location.package) };
+}
+
+/**
+ * The plugins that come with the gateway: those its own manifest depends on, so that no code names one.
+ *
+ * @throws PluginError when one of them can't be used: then the gateway itself is badly installed
+ */
+export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
+  const gateway = fileURLToPath(manifest);
+  return Promise.all((await builtInWords()).map((use) => resolvePlugin(use, gateway)));
+}
+
+async function builtInWords(): Promise<string[]> {
+  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(await readFile(manifest, 'utf8'));
+  const prefix = packageOf('');
+  return Object.keys(dependencies)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length));
+}
+
+async function locateOrSuggest(use: string, configFile: string): Promise<PluginLocation> {
+  try {
+    return await locatePlugin(use, configFile);
+  } catch (error) {
+    const near = error instanceof PluginError ? nearest(use, await builtInWords()) : undefined;
+    if (near === undefined || near === use) throw error;
+    const { message, mend } = error as PluginError;
+    throw new PluginError(message, `did you mean ${near}? Else ${mend}`);
+  }
+}
+
+async function importDefault({ package: name, url }: PluginLocation): Promise<unknown> {
+  try {
+    const module: { default?: unknown } = await import(url);
+    return module.default;
+  } catch (error) {
+    const { name: kind = '', code = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+    throw new PluginError(
+      `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`,
+      importMends[code] ?? 'mend it, and restart the gateway',
+    );
+  }
+}
+
+const importMends: Readonly<Record<string, string>> = {
+  ERR_MODULE_NOT_FOUND: 'install its dependencies, and restart the gateway',
+  ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING: 'a package must ship JavaScript: build it before it is installed',
+  ERR_UNKNOWN_FILE_EXTENSION: 'name a .js or .ts file',
+};

@@ -1,0 +1,71 @@
+/** The way to a value in the config: `['authenticators', 1, 'timeout']`. */
+export type Path = readonly PropertyKey[];
+
+/** What is wrong with one value, before it is known where in the file that is. */
+export interface Fault {
+  readonly path: Path;
+  readonly message: string;
+  /** What to write or run instead. */
+  readonly mend?: string;
+  /** `key`: the place is that of the key, not of the value. */
+  readonly at?: 'key';
+}
+
+/** One thing wrong with a config file. Holds no secret. */
+export interface ConfigProblem {
+  /** As it was given to `loadConfig`. */
+  readonly file: string;
+  /** From 1. Left out when the fault has no place in the file. */
+  readonly line?: number;
+  /** From 1. */
+  readonly column?: number;
+  /** Such as `authenticators[1].timeout`; empty when the fault is the file's as a whole. */
+  readonly path: string;
+  readonly message: string;
+  readonly mend?: string;
+}
+
+/** Everything that is wrong with a config file, one problem a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  /** In the order of the file. Never empty. */
+  readonly problems: readonly ConfigProblem[];
+  /** Absolute paths of the files read on the way: a change in one of them is a reason to try again. */
+  readonly files: readonly string[];
+
+  constructor(problems: readonly ConfigProblem[], files: readonly string[]) {
+    super(problems.map(formatProblem).join('\n'));
+    this.problems = problems;
+    this.files = files;
+  }
+}
+
+/** `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit: write 3s`. Further lines of a message are indented. */
+export function formatProblem(problem: ConfigProblem): string {
+  const place = [problem.file, problem.line, problem.column].filter((part) => part !== undefined).join(':');
+  const text = [place, problem.path, problem.message, problem.mend].filter((part) => part !== undefined && part !== '');
+  return text.join(': ').replaceAll('\n', '\n    ');
+}
+
+/** `authenticators[1].options["a b"]`. */
+export function formatPath(path: Path): string {
+  return path
+    .map((step, index) => {
+      if (typeof step === 'number') return `[${step}]`;
+      const key = String(step);
+      if (!/^[A-Za-z_$][\w$-]*$/.test(key)) return `[${JSON.stringify(key)}]`;
+      return index === 0 ? key : `.${key}`;
+    })
+    .join('');
+}
+
+/** What a plugin or a library threw, as text. */
+export function causeOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'it threw something that is no Error';
+}
+
+/** Whether one path is the other, or leads to it. */
+export function overlaps(one: Path, other: Path): boolean {
+  const [short, long] = one.length <= other.length ? [one, other] : [other, one];
+  return short.every((step, index) => step === long[index]);
+}

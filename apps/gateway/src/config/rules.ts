@@ -1,0 +1,125 @@
+import type { AuthenticatorSettings, FileConfig, ServerSettings } from './file-config.ts';
+import { collide, isLoopback } from './listen.ts';
+import type { Fault, Path } from './problems.ts';
+
+/** A fault between values: it stands at the first one's place, and is no fault if another of them is wrong by itself. */
+export interface RuleFault extends Fault {
+  readonly because: readonly Path[];
+}
+
+/** What each value alone can't tell. */
+export function checkRules({ server, admin, authenticators }: FileConfig): RuleFault[] {
+  return [
+    ...checkListen(server),
+    ...checkClients(server),
+    ...checkSizes(server),
+    ...(collide(server.listen, admin.listen)
+      ? [
+          {
+            path: ['admin', 'listen'],
+            because: [['server', 'listen']],
+            message: 'is the address of server.listen too',
+            mend: 'give it another port',
+          },
+        ]
+      : []),
+    ...checkNames(authenticators),
+    ...authenticators.flatMap((authenticator, index) => checkBounds(authenticator, index, server)),
+  ];
+}
+
+function checkListen({ listen, tls }: ServerSettings): RuleFault[] {
+  if (tls !== undefined || isLoopback(listen.host)) return [];
+  return [
+    {
+      path: ['server', 'listen'],
+      because: [['server', 'tls']],
+      message: 'tokens would cross the network in clear: plain HTTP is for loopback only',
+      mend: 'add server.tls, or listen on 127.0.0.1 or [::1]',
+    },
+  ];
+}
+
+function checkClients({ tls }: ServerSettings): RuleFault[] {
+  if (tls === undefined) return [];
+  const path = ['server', 'tls'];
+  const key = (name: string) => [...path, name];
+  const fault = (name: string | undefined, message: string, mend: string): RuleFault[] => [
+    {
+      path: name === undefined ? path : key(name),
+      because: [key('clientCAFile'), key('clientNames'), key('clientAuth')],
+      message,
+      mend,
+      at: 'key',
+    },
+  ];
+  if (tls.clientAuth === 'none') {
+    if (tls.clientCAFile === undefined && tls.clientNames === undefined) return [];
+    return fault('clientAuth', '"none" contradicts clientCAFile and clientNames', 'keep the one or the others');
+  }
+  if (tls.clientCAFile !== undefined && tls.clientNames !== undefined) return [];
+  if (tls.clientCAFile !== undefined) {
+    return fault(
+      'clientCAFile',
+      'alone lets in every certificate of that CA, each kubelet too',
+      'add clientNames: [kube-apiserver]',
+    );
+  }
+  if (tls.clientNames !== undefined) {
+    return fault('clientNames', 'can be trusted of a known CA only', 'add clientCAFile');
+  }
+  return fault(
+    undefined,
+    'does not say which clients may ask',
+    'add clientCAFile and clientNames, or say clientAuth: none aloud',
+  );
+}
+
+function checkSizes({ maxTokenSize, maxBodySize }: ServerSettings): RuleFault[] {
+  if (maxTokenSize < maxBodySize) return [];
+  return [
+    {
+      path: ['server', 'maxTokenSize'],
+      because: [['server', 'maxBodySize']],
+      message: `${maxTokenSize} bytes do not fit into a body of server.maxBodySize, ${maxBodySize} bytes`,
+      mend: 'lower it, or raise server.maxBodySize',
+    },
+  ];
+}
+
+function checkNames(authenticators: readonly AuthenticatorSettings[]): RuleFault[] {
+  return authenticators.flatMap(({ name }, index) => {
+    const first = authenticators.findIndex((other) => other.name === name);
+    if (first === index) return [];
+    return [
+      {
+        path: ['authenticators', index, 'name'],
+        because: [['authenticators', first, 'name']],
+        message: `"${name}" is the name of authenticators[${first}] too`,
+        mend: 'names tell authenticators apart in metrics and logs: give it another',
+      },
+    ];
+  });
+}
+
+function checkBounds(authenticator: AuthenticatorSettings, index: number, server: ServerSettings): RuleFault[] {
+  const faults: RuleFault[] = [];
+  if (authenticator.timeout >= server.reviewTimeout) {
+    faults.push({
+      path: ['authenticators', index, 'timeout'],
+      because: [['server', 'reviewTimeout']],
+      message: `${authenticator.timeout} ms is not less than server.reviewTimeout, ${server.reviewTimeout} ms: it would leave the next ones no time`,
+      mend: 'lower it, or raise server.reviewTimeout',
+    });
+  }
+  const { maxConcurrent } = authenticator;
+  if (maxConcurrent !== undefined && maxConcurrent >= server.maxInFlight) {
+    faults.push({
+      path: ['authenticators', index, 'maxConcurrent'],
+      because: [['server', 'maxInFlight']],
+      message: `${maxConcurrent} is not less than server.maxInFlight, ${server.maxInFlight}: hung, this authenticator alone could take every place and keep the others from answering`,
+      mend: 'lower it, or raise server.maxInFlight',
+    });
+  }
+  return faults;
+}

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import type { AuthenticatorSettings, FileConfig, ServerSettings, TlsSettings } from './file-config.ts';
+import { duration, listen, size } from './values.ts';
+
+/** Names are values of metric labels and stand in errors to kube-apiserver. */
+const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+
+const text = z.string().min(1);
+const count = z.int().min(1);
+
+const tls: z.ZodType<TlsSettings> = z
+  .strictObject({
+    certFile: text.describe("The server's certificate with its chain, PEM; the leaf first."),
+    keyFile: text.describe('The private key of certFile, PEM.'),
+    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version spoken.'),
+    clientCAFile: text.optional().describe('The CAs that sign the client certificates, PEM. Needs clientNames.'),
+    clientNames: z
+      .array(text)
+      .min(1)
+      .optional()
+      .describe(
+        'Who may ask: the CN or a SAN of the client certificate, exactly. A cluster CA signs every kubelet too.',
+      ),
+    clientAuth: z
+      .literal('none')
+      .optional()
+      .describe('"none": anybody who reaches the port may ask. In place of clientCAFile and clientNames.'),
+  })
+  .describe('TLS with client certificates. Required unless server.listen is a loopback address.');
+
+const waitOfApiServer = { value: 30_000, text: '30s', why: 'kube-apiserver waits 30 s for an answer, once' };
+const bodyOfApiServer = {
+  value: 3 * 1024 ** 2,
+  text: '3MiB',
+  why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
+};
+const headersOfApiServer = {
+  value: 1024 ** 2,
+  text: '1MiB',
+  why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
+};
+
+const server: z.ZodType<ServerSettings> = z
+  .strictObject({
+    listen: listen(
+      'Where TokenReviews are answered. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
+    ).prefault('127.0.0.1:8080'),
+    tls: tls.optional(),
+    apiAudiences: z
+      .array(text)
+      .default([])
+      .describe("The API server's own audiences (--api-audiences): a review that names none means these."),
+    reviewTimeout: duration('For one review in all, whatever its authenticators take.', {
+      atMost: waitOfApiServer,
+    }).prefault('10s'),
+    maxBodySize: size('A bigger request is answered 413.', bodyOfApiServer).prefault('256KiB'),
+    maxTokenSize: size('A bigger token is unknown, without asking anyone.', headersOfApiServer).prefault('16KiB'),
+    maxInFlight: count
+      .max(100_000)
+      .default(1000)
+      .describe('Reviews under way at once, until their backend work has ended; more are answered 429.'),
+    maxConnectionAge: duration(
+      'A connection is ended in good order after this, 10 % sooner or later, so that replicas share the load.',
+    ).prefault('10m'),
+    shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long. May be 0.', {
+      zero: true,
+    }).prefault('5s'),
+    drainTimeout: duration('After shutdownDelay: how long reviews under way may take to end.').prefault('20s'),
+  })
+  .describe('The address that kube-apiserver calls, and its limits.');
+
+const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
+  name: z
+    .string()
+    .max(63)
+    .regex(namePattern, 'must be lowercase letters, digits and inner dashes, such as corp-ldap')
+    .describe('Unique; the label in metrics, logs and errors.'),
+  use: text.describe(
+    'The plugin: a bare word is the package @sallyport/authenticator-WORD; else @scope/name, or ./path of a file beside this one.',
+  ),
+  options: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe("The plugin's own options. A secret is { env: NAME } or { file: path }."),
+  timeout: duration('For one answer of this authenticator; shorter than server.reviewTimeout.').prefault('3s'),
+  maxConcurrent: count
+    .optional()
+    .describe('Lookups at once; more could not be checked. Left out: 100, but at most half of server.maxInFlight.'),
+  circuit: z
+    .strictObject({
+      minimumCalls: count.default(5).describe('It opens after at least so many calls in 10 s, half of them outages.'),
+      openFor: duration('How long the authenticator is left alone then.').prefault('5s'),
+    })
+    .prefault({})
+    .describe('When an authenticator that does not answer is left alone.'),
+  onError: z
+    .enum(['continue', 'stop'])
+    .default('continue')
+    .describe('When this authenticator could not check a token: ask the next one, or end the review as an error.'),
+  allowSystemNames: z
+    .array(z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'))
+    .default([])
+    .describe('Globs of the "system:" users and groups this authenticator may name. Left out: none.'),
+  username: z
+    .strictObject({ prefix: z.string().default('').describe('Put before each username.') })
+    .prefault({})
+    .describe('How usernames look to Kubernetes.'),
+  groups: z
+    .strictObject({
+      prefix: z.string().default('').describe('Put before each group.'),
+      allow: z
+        .array(text)
+        .optional()
+        .describe('Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.'),
+      max: count.default(1000).describe('A user in more groups is refused.'),
+    })
+    .prefault({})
+    .describe('Which groups reach Kubernetes, and how they look there.'),
+});
+
+/** The whole of gateway.yaml: kinds, bounds and defaults. Plugin options, and what values say of each other, are not its part. */
+export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
+  server: server.prefault({}),
+  admin: z
+    .strictObject({ listen: listen('Where /metrics, /livez and /readyz are answered, without TLS.').prefault('127.0.0.1:8081') })
+    .prefault({})
+    .describe('The address for probes.'),
+  authenticators: z.array(authenticator).min(1).describe('Asked in this order; the first definitive answer decides.'),
+  lockout: z
+    .strictObject({
+      maxFailures: count.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
+      window: duration('How long a refused try counts.').prefault('10m'),
+    })
+    .prefault({})
+    .describe(
+      "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
+    ),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe('The least that is logged.'),
+    })
+    .prefault({})
+    .describe('Logging to stdout.'),
+});

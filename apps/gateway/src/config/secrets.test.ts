@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { fillSecrets, withholdSecrets } from './secrets.ts';
+import { type ConfigFolder, configFolder } from './testing/config-folder.ts';
+
+const path = ['authenticators', 0, 'options'];
+
+function fill(folder: ConfigFolder, options: unknown, environment: Record<string, string> = {}) {
+  return fillSecrets(options, path, { environment, baseDirectory: folder.path });
+}
+
+describe('references', () => {
+  test('are replaced at any depth, and their files are told', async () => {
+    await using folder = await configFolder();
+    const [inEnvironment, inFile] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
+    await folder.write('secrets/ldap', `${inFile}\n`);
+    const options = { url: { env: 'URL' }, deep: [{ password: { file: 'secrets/ldap' } }], port: 1 };
+    expect(await fill(folder, options, { URL: inEnvironment })).toEqual({
+      options: { url: inEnvironment, deep: [{ password: inFile }], port: 1 },
+      faults: [],
+      files: [join(folder.path, 'secrets/ldap')],
+      secrets: [inEnvironment, inFile],
+    });
+  });
+
+  test.each([
+    ['a\n', 'a'],
+    ['a\r\n', 'a'],
+    ['a\n\n', 'a\n'],
+    [' a ', ' a '],
+    ['a\nb', 'a\nb'],
+  ])('of the file content %j the secret is %j', async (content, secret) => {
+    await using folder = await configFolder();
+    await folder.write('s', content);
+    expect(await fill(folder, { a: { file: 's' } })).toMatchObject({ options: { a: secret } });
+  });
+
+  test('are maps of exactly one key with a text: others are the plugin’s own', async () => {
+    await using folder = await configFolder();
+    const options = { a: { env: 'A', more: 1 }, b: { file: 1 }, c: { env: null }, d: { other: 'A' }, e: {}, f: [] };
+    expect(await fill(folder, options, { A: 'x' })).toEqual({ options, faults: [], files: [], secrets: [] });
+  });
+
+  test('are never the options as a whole', async () => {
+    await using folder = await configFolder();
+    expect(await fill(folder, { file: 'tokens.yaml' })).toMatchObject({ options: { file: 'tokens.yaml' }, files: [] });
+  });
+});
+
+describe('faults name the place and what is missing', () => {
+  test.each([
+    ['unset', { env: 'NOT_SET' }, 'the environment variable NOT_SET is not set'],
+    ['empty', { env: 'EMPTY' }, 'the environment variable EMPTY is empty'],
+    ['inherited', { env: 'toString' }, 'the environment variable toString is not set'],
+    ['no name', { env: '' }, 'env is empty'],
+    ['no file name', { file: '' }, 'file is empty'],
+    ['no file', { file: 'none' }, "FOLDER/none can't be read: there is no such file"],
+    ['an empty file', { file: 'empty' }, 'the file FOLDER/empty is empty'],
+    ['only a newline', { file: 'newline' }, 'the file FOLDER/newline is empty'],
+    ['a folder', { file: '.' }, 'FOLDER is not a regular file'],
+    ['a big file', { file: 'big' }, 'FOLDER/big is bigger than 64 KiB'],
+    ['no UTF-8', { file: 'binary' }, 'FOLDER/binary is not valid UTF-8: save it as UTF-8 text'],
+  ])('%s', async (_name, reference, message) => {
+    await using folder = await configFolder();
+    await folder.write('empty', '');
+    await folder.write('newline', '\n');
+    await folder.write('big', 'x'.repeat(64 * 1024 + 1));
+    await folder.write('binary', new Uint8Array([0xff, 0xfe]));
+    const { faults } = await fill(folder, { bind: [{ password: reference }] }, { EMPTY: '' });
+    const expected = message.replace('FOLDER', folder.path);
+    expect(faults).toEqual([{ path: [...path, 'bind', 0, 'password'], message: expected, mend: expect.any(String) }]);
+  });
+
+  test('the biggest file that is taken has 64 KiB', async () => {
+    await using folder = await configFolder();
+    await folder.write('big', 'x'.repeat(64 * 1024));
+    expect((await fill(folder, { a: { file: 'big' } })).faults).toEqual([]);
+  });
+
+  test('a file that is missing is told as one to watch', async () => {
+    await using folder = await configFolder();
+    expect((await fill(folder, { a: { file: 'none' } })).files).toEqual([join(folder.path, 'none')]);
+  });
+});
+
+test('a text that quotes a secret in any usual spelling is withheld', () => {
+  const secret = `a"b ${randomBytes(8).toString('hex')}`;
+  for (const spelling of [secret, JSON.stringify(secret), encodeURIComponent(secret)]) {
+    expect(withholdSecrets(`"${spelling}" is no URL`, [secret])).not.toContain(spelling);
+  }
+  expect(withholdSecrets('is no URL', [secret])).toBe('is no URL');
+});

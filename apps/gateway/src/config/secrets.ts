@@ -1,0 +1,112 @@
+import { resolve } from 'node:path';
+import type { Fault, Path } from './problems.ts';
+import { readText, UnusableFileError } from './read-text.ts';
+
+/** No key or password comes near it; a bigger file is the wrong file. */
+const secretFileLimit = 64 * 1024;
+
+/** Where secrets come from. */
+export interface SecretSources {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where relative paths start. */
+  readonly baseDirectory: string;
+}
+
+/** Options with their secrets in place. */
+export interface FilledOptions {
+  readonly options: unknown;
+  readonly faults: readonly Fault[];
+  /** Absolute, read or not: a change in one is a change of the config. */
+  readonly files: readonly string[];
+  /** The secrets themselves, to keep them out of messages. */
+  readonly secrets: readonly string[];
+}
+
+interface Reference {
+  readonly kind: 'env' | 'file';
+  readonly name: string;
+}
+
+/**
+ * Replaces each `{ env: NAME }` and `{ file: path }` inside options by the string it stands for. Exactly one key and a
+ * string make a reference: any other map is the plugin's own, also one that has `file` beside other keys. The options
+ * as a whole are never a reference, so a plugin may have a single option called `file`. One newline at a file's end is
+ * dropped, as editors put it there.
+ *
+ * @param path where the options stand in the config
+ */
+export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<FilledOptions> {
+  const faults: Fault[] = [];
+  const files: string[] = [];
+  const secrets: string[] = [];
+
+  async function fill(value: unknown, at: Path): Promise<unknown> {
+    const reference = at.length > path.length ? asReference(value) : undefined;
+    if (reference === undefined) return fillWithin(value, (child, key) => fill(child, [...at, key]));
+    if (reference.kind === 'file') files.push(resolve(sources.baseDirectory, reference.name));
+    const found = await look(reference, sources);
+    if ('secret' in found) secrets.push(found.secret);
+    else faults.push({ path: at, ...found });
+    return 'secret' in found ? found.secret : undefined;
+  }
+
+  const filled = await fill(options, path);
+  return { options: filled, faults, files, secrets };
+}
+
+async function fillWithin(
+  value: unknown,
+  fill: (child: unknown, key: PropertyKey) => Promise<unknown>,
+): Promise<unknown> {
+  if (Array.isArray(value)) return Promise.all(value.map(fill));
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(async ([key, child]) => [key, await fill(child, key)] as const);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+function asReference(value: unknown): Reference | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const [entry, ...others] = Object.entries(value);
+  if (entry === undefined || others.length > 0) return undefined;
+  const [kind, name] = entry;
+  return (kind === 'env' || kind === 'file') && typeof name === 'string' ? { kind, name } : undefined;
+}
+
+type Found = { readonly secret: string } | { readonly message: string; readonly mend: string };
+
+async function look({ kind, name }: Reference, sources: SecretSources): Promise<Found> {
+  if (name === '') return { message: `${kind} is empty`, mend: kind === 'env' ? 'name a variable' : 'name a file' };
+  return kind === 'env' ? lookInEnvironment(name, sources) : lookInFile(name, sources);
+}
+
+function lookInEnvironment(name: string, { environment }: SecretSources): Found {
+  const secret = Object.hasOwn(environment, name) ? environment[name] : undefined;
+  if (secret) return { secret };
+  const state = secret === undefined ? 'not set' : 'empty';
+  return { message: `the environment variable ${name} is ${state}`, mend: 'set it where the gateway is started' };
+}
+
+async function lookInFile(name: string, { baseDirectory }: SecretSources): Promise<Found> {
+  const file = resolve(baseDirectory, name);
+  try {
+    const secret = (await readText(file, secretFileLimit)).replace(/\r?\n$/, '');
+    return secret === '' ? { message: `the file ${file} is empty`, mend: 'write the secret into it' } : { secret };
+  } catch (error) {
+    if (!(error instanceof UnusableFileError)) throw error;
+    return { message: error.message, mend: 'make it a readable file that holds the secret alone' };
+  }
+}
+
+/**
+ * Keeps secrets out of a text that others wrote: a plugin or a library may quote what it was given. The whole text is
+ * withheld then, since what is left of it could still tell.
+ */
+export function withholdSecrets(text: string, secrets: readonly string[]): string {
+  const spellings = secrets.flatMap((secret) => [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    encodeURIComponent(secret.toWellFormed()),
+  ]);
+  const leaks = spellings.some((spelling) => text.includes(spelling));
+  return leaks ? 'is refused; what the plugin says of it quotes a secret and is withheld' : text;
+}

@@ -1,0 +1,78 @@
+import type { Parsed } from './parsed.ts';
+
+const millisecondsPer = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
+const bytesPer: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 1024,
+  Ki: 1024,
+  MiB: 1024 ** 2,
+  Mi: 1024 ** 2,
+  GiB: 1024 ** 3,
+  Gi: 1024 ** 3,
+};
+
+const number = String.raw`\d+(?:\.\d+)?`;
+
+/** As a JSON Schema `pattern`: Go's durations (`1h30m`, `1.5s`) down to milliseconds, and days. `0` needs no unit. */
+export const durationPattern: string = `^(?:0|(?=\\d)(?:${number}d)?(?:${number}h)?(?:${number}m)?(?:${number}s)?(?:${number}ms)?)$`;
+
+/** As a JSON Schema `pattern`: bytes, or powers of 1024 with or without Kubernetes' short spelling. */
+export const sizePattern: string = `^${number}(?:B|KiB|Ki|MiB|Mi|GiB|Gi)$`;
+
+const durationMend = 'write 3s, 500ms, 2m or 1h';
+const sizeMend = 'write 256KiB, 1MiB or 512B';
+const duration = new RegExp(durationPattern);
+const size = new RegExp(sizePattern);
+
+/**
+ * A duration in milliseconds. Units go from big to small, each once: `1d`, `1h30m`, `2m`, `1.5s`, `300ms`, `0`.
+ * Parts of a millisecond are refused, not rounded.
+ */
+export function parseDuration(input: unknown): Parsed<number> {
+  if (input === 0 || input === '0') return { value: 0 };
+  const text = unitText(input, 'duration', durationMend);
+  if (typeof text !== 'string') return text;
+  if (!duration.test(text)) return { fault: `"${text}" is no duration`, mend: durationMend };
+  const milliseconds = sum(text.matchAll(/([\d.]+)(ms|[dhms])/g), millisecondsPer);
+  if (!Number.isSafeInteger(milliseconds))
+    return { fault: `"${text}" is no whole number of milliseconds`, mend: durationMend };
+  return { value: milliseconds };
+}
+
+/**
+ * A size in bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
+ */
+export function parseSize(input: unknown): Parsed<number> {
+  const text = unitText(input, 'size', sizeMend);
+  if (typeof text !== 'string') return text;
+  const decimal = /^([\d.]+)(k|K|M|G)B?$/.exec(text);
+  if (decimal) {
+    const mend = `write ${decimal[1]}${decimal[2]?.toUpperCase()}iB`;
+    return { fault: `"${text}" may mean powers of 1000 or of 1024`, mend };
+  }
+  if (!size.test(text)) return { fault: `"${text}" is no size`, mend: sizeMend };
+  const bytes = sum(text.matchAll(/([\d.]+)([A-Za-z]+)/g), bytesPer);
+  if (!Number.isSafeInteger(bytes)) return { fault: `"${text}" is no whole number of bytes`, mend: sizeMend };
+  return { value: bytes };
+}
+
+/** The text to read a unit from, or why there is none. */
+function unitText(input: unknown, what: string, mend: string): string | { fault: string; mend: string } {
+  if (typeof input === 'number' || (typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()))) {
+    return { fault: `"${input}" has no unit`, mend };
+  }
+  if (typeof input !== 'string') return { fault: `must be a ${what}`, mend };
+  return input;
+}
+
+function sum(parts: Iterable<RegExpMatchArray>, factors: Readonly<Record<string, number>>): number {
+  let total = 0;
+  for (const [, amount = '', unit = ''] of parts) total += exactProduct(amount, factors[unit] ?? Number.NaN);
+  return total;
+}
+
+/** Digits and decimal places apart: as binary fractions `1.1 * 1000` is 1100.0000000000002. */
+function exactProduct(amount: string, factor: number): number {
+  const [whole = '', fraction = ''] = amount.split('.');
+  return (Number(whole + fraction) * factor) / 10 ** fraction.length;
+}

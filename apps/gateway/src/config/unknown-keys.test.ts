@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { formatPath } from './problems.ts';
+import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
+
+function keysOf(schema: z.ZodType, value: unknown): string[] {
+  return keysOfJson(z.toJSONSchema(schema, { io: 'input' }), value);
+}
+
+function keysOfJson(schema: JsonSchema, value: unknown): string[] {
+  return unknownKeys(schema, value, ['options']).map((fault) => `${formatPath(fault.path)}: ${fault.mend}`);
+}
+
+const server = z.object({ listen: z.string(), timeout: z.string().optional() });
+
+describe('keys that the schema does not name', () => {
+  test('with the nearest known one', () => {
+    expect(keysOf(server, { lisen: 'x' })).toEqual(['options.lisen: did you mean listen?']);
+  });
+  test('with the known ones when none is near', () => {
+    expect(keysOf(server, { audit: 'x' })).toEqual(['options.audit: known here: listen, timeout']);
+  });
+  test('when there is none at all', () => {
+    expect(keysOf(z.object({}), { a: 1 })).toEqual(['options.a: no key is known here']);
+  });
+  test('deep in lists, tuples and maps', () => {
+    const schema = z.object({
+      list: z.array(server),
+      pair: z.tuple([z.string(), server]),
+      free: z.record(z.string(), server),
+    });
+    const wrong = { listen: 'x', timeuot: '' };
+    expect(keysOf(schema, { list: [{ listen: '' }, wrong], pair: ['', wrong], free: { any: wrong } })).toEqual([
+      'options.list[1].timeuot: did you mean timeout?',
+      'options.pair[1].timeuot: did you mean timeout?',
+      'options.free.any.timeuot: did you mean timeout?',
+    ]);
+  });
+  test('in the branch of a union that its discriminator chooses', () => {
+    const schema = z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('bind'), dn: z.string() }),
+      z.object({ kind: z.literal('anonymous'), user: z.string() }),
+    ]);
+    expect(keysOf(schema, { kind: 'bind', dn: '', user: '' })).toEqual(['options.user: known here: kind, dn']);
+    expect(keysOf(schema, { kind: 'typo', dn: '', user: '', x: '' })).toEqual([
+      'options.x: known here: kind, dn, user',
+    ]);
+  });
+  test('of a union of a text and a map', () => {
+    expect(keysOf(z.union([z.string(), server]), { lisen: '' })).toEqual(['options.lisen: did you mean listen?']);
+  });
+  test('in both halves of an intersection', () => {
+    const schema = z.intersection(server, z.object({ other: z.string() }));
+    expect(keysOf(schema, { listen: '', other: '', x: '' })).toEqual(['options.x: known here: listen, timeout, other']);
+  });
+  test('through references, also in circles', () => {
+    const tree: JsonSchema = {
+      $ref: '#/$defs/a~1b',
+      $defs: {
+        'a/b': { type: 'object', properties: { next: { $ref: '#/$defs/a~1b' } } },
+        loop: { $ref: '#/$defs/loop' },
+      },
+    };
+    expect(keysOfJson(tree, { next: { next: { nxt: 1 } } })).toEqual(['options.next.next.nxt: did you mean next?']);
+    expect(keysOfJson({ $ref: '#/$defs/loop', $defs: tree.$defs }, { any: 1 })).toEqual([]);
+  });
+});
+
+describe('keys that may be there', () => {
+  test('every key of a map of free keys', () => {
+    expect(keysOf(z.object({ extra: z.record(z.string(), z.array(z.string())) }), { extra: { any: ['x'] } })).toEqual(
+      [],
+    );
+    expect(keysOf(z.looseObject({ a: z.string() }), { a: '', b: { c: 1 } })).toEqual([]);
+    expect(keysOfJson({ type: 'object', patternProperties: { '^x-': {} } }, { 'x-a': 1 })).toEqual([]);
+  });
+  test('every key where the schema says nothing', () => {
+    expect(keysOf(z.unknown(), { any: { key: 1 } })).toEqual([]);
+    expect(keysOfJson({ type: 'object' }, { any: 1 })).toEqual([]);
+    expect(keysOfJson({ type: 'object', properties: { a: true } }, { a: { any: 1 } })).toEqual([]);
+  });
+});
+
+test('values of another kind are left to the validator', () => {
+  expect(keysOf(server, 'text')).toEqual([]);
+  expect(keysOf(server, null)).toEqual([]);
+  expect(keysOf(server, [{ a: 1 }])).toEqual([]);
+});

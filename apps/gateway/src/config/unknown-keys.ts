@@ -1,0 +1,117 @@
+import { nearest } from './nearest.ts';
+import type { Fault, Path } from './problems.ts';
+
+/** A JSON Schema as a plugin's library made it: nothing in it is sure. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/**
+ * The keys of a value that its JSON Schema does not name. It serves every schema library alike, also those that drop
+ * unknown keys without a word. Maps of free keys (`additionalProperties`, `patternProperties`) and places that the
+ * schema says nothing of are left alone; what only the validator can tell is left to it.
+ *
+ * @param path where in the file the value stands
+ */
+export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Fault[] {
+  return walk([schema], value, path, schema);
+}
+
+function walk(schemas: readonly JsonSchema[], value: unknown, path: Path, root: JsonSchema): Fault[] {
+  const parts = schemas.flatMap((schema) => alternatives(schema, value, root));
+  if (Array.isArray(value)) {
+    return value.flatMap((item, index) => walk(itemSchemas(parts, index), item, [...path, index], root));
+  }
+  if (!isObject(value)) return [];
+  const { known, open } = describedKeys(parts);
+  return Object.entries(value).flatMap(([key, child]) => {
+    const childPath = [...path, key];
+    const inner = known.get(key);
+    if (inner) return walk(inner, child, childPath, root);
+    if (open) return walk(open, child, childPath, root);
+    return [unknownKey(childPath, key, [...known.keys()])];
+  });
+}
+
+function unknownKey(path: Path, key: string, known: readonly string[]): Fault {
+  const near = nearest(key, known);
+  const listed = known.length === 0 ? 'no key is known here' : `known here: ${known.join(', ')}`;
+  return { path, message: 'unknown key', mend: near === undefined ? listed : `did you mean ${near}?`, at: 'key' };
+}
+
+/** The keys that the parts name, with what they say of each; `open`: what they say of any other key, if it may be there. */
+function describedKeys(parts: readonly JsonSchema[]): {
+  known: Map<string, JsonSchema[]>;
+  open: JsonSchema[] | undefined;
+} {
+  const known = new Map<string, JsonSchema[]>();
+  const open: JsonSchema[] = [];
+  let closed = false;
+  let free = false;
+  for (const part of parts) {
+    for (const [key, schema] of Object.entries(isObject(part.properties) ? part.properties : {})) {
+      known.set(key, [...(known.get(key) ?? []), ...(isObject(schema) ? [schema] : [])]);
+    }
+    const rest = part.additionalProperties;
+    if (rest === true || isObject(rest) || isObject(part.patternProperties)) free = true;
+    if (isObject(rest)) open.push(rest);
+    if (isObject(part.properties) || rest === false) closed = true;
+  }
+  return { known, open: free || !closed ? open : undefined };
+}
+
+function itemSchemas(parts: readonly JsonSchema[], index: number): JsonSchema[] {
+  return parts.flatMap((part) => {
+    const prefix = Array.isArray(part.prefixItems) ? part.prefixItems : [];
+    const schema: unknown = index < prefix.length ? prefix[index] : part.items;
+    return isObject(schema) ? [schema] : [];
+  });
+}
+
+/** A schema with everything it stands for: references followed, and of its branches those that can fit the value. */
+function alternatives(
+  schema: JsonSchema,
+  value: unknown,
+  root: JsonSchema,
+  seen: readonly JsonSchema[] = [],
+): JsonSchema[] {
+  if (seen.includes(schema)) return [];
+  const follow = (inner: unknown) => (isObject(inner) ? alternatives(inner, value, root, [...seen, schema]) : []);
+  const branches = ['anyOf', 'oneOf'].flatMap((keyword) => fitting(asList(schema[keyword]), value, root));
+  const always = [...asList(schema.allOf), schema.then, schema.else, resolveReference(schema.$ref, root)];
+  return [schema, ...always.flatMap(follow), ...branches.flatMap(follow)];
+}
+
+/** The branches that no discriminator rules out; all of them if it rules out all. */
+function fitting(branches: readonly unknown[], value: unknown, root: JsonSchema): readonly unknown[] {
+  const left = branches.filter((branch) => isObject(branch) && !contradicts(branch, value, root));
+  return left.length > 0 ? left : branches;
+}
+
+function contradicts(branch: JsonSchema, value: unknown, root: JsonSchema): boolean {
+  const schema = resolveReference(branch.$ref, root) ?? branch;
+  if (!isObject(value)) return false;
+  if (typeof schema.type === 'string' && schema.type !== 'object') return true;
+  return Object.entries(isObject(schema.properties) ? schema.properties : {}).some(([key, property]) => {
+    if (!isObject(property) || !Object.hasOwn(value, key)) return false;
+    if ('const' in property) return property.const !== value[key];
+    return Array.isArray(property.enum) && !property.enum.includes(value[key]);
+  });
+}
+
+/** Only references within the schema itself are followed: `#` and `#/$defs/name`. */
+function resolveReference(reference: unknown, root: JsonSchema): JsonSchema | undefined {
+  if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined;
+  let target: unknown = root;
+  for (const step of decodeURIComponent(reference.slice(1)).split('/').slice(1)) {
+    target = isObject(target) ? target[step.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined;
+  }
+  return isObject(target) ? target : undefined;
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Whether a value is a map: what a JSON Schema is, and what has keys. */
+export function isObject(value: unknown): value is JsonSchema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { formatProblem } from './problems.ts';
+import { parseYaml, type YamlSource } from './yaml-source.ts';
+
+function parse(text: string): YamlSource {
+  const source = parseYaml('gateway.yaml', text);
+  if ('problems' in source) throw new Error(source.problems.map(formatProblem).join('\n'));
+  return source;
+}
+
+function place(text: string, path: (string | number)[], at?: 'key'): string {
+  const { line, column } = parse(text).locate({ path, message: '', ...(at ? { at } : {}) });
+  return `${line}:${column}`;
+}
+
+describe('places', () => {
+  const text =
+    'server:\n  listen: x\nauthenticators:\n  - name: a\n    options: &o\n      url: {env: A}\n  - options: *o\n    empty:\n';
+
+  test('a value', () => expect(place(text, ['server', 'listen'])).toBe('2:11'));
+  test('a key', () => expect(place(text, ['server', 'listen'], 'key')).toBe('2:3'));
+  test('an entry of a list', () => expect(place(text, ['authenticators', 1])).toBe('7:5'));
+  test('a value in a list', () => expect(place(text, ['authenticators', 0, 'options', 'url', 'env'])).toBe('6:18'));
+  test('a value behind an alias', () => expect(place(text, ['authenticators', 1, 'options', 'url'])).toBe('6:12'));
+  test('an empty value stands after its key', () => expect(place(text, ['authenticators', 1, 'empty'])).toBe('8:11'));
+  test('what is missing stands where its parent does', () =>
+    expect(place(text, ['server', 'tls', 'certFile'])).toBe('2:3'));
+  test('a fault of the whole file stands at its top', () => expect(place(text, [])).toBe('1:1'));
+  test('a key that looks like a number', () => expect(place('a:\n  1: x', ['a', '1'])).toBe('2:6'));
+});
+
+describe('refused', () => {
+  test.each([
+    ['an empty file', '', '1:1: is empty: it needs at least one entry under authenticators'],
+    ['only a comment', '# nothing\n', '1:1: is empty: it needs at least one entry under authenticators'],
+    ['a list at the top', '- a', '1:1: must be keys and values at its top, such as "authenticators:"'],
+    ['a text at the top', 'hello', '1:1: must be keys and values at its top, such as "authenticators:"'],
+    ['a key that stands twice', 'a: 1\nb: 2\na: 3', '3:1: the key stands twice in this map: keep one of them'],
+    ['a number and a text of one key', '1: x\n"1": y', '2:1: the key stands twice in this map: keep one of them'],
+    ['several documents', 'a: 1\n---\nb: 2', '2:1: a second document begins here: keep one and remove the "---" line'],
+    ['an unknown tag', 'a: !foo b', '1:4: Unresolved tag: !foo'],
+    ['a tag that is no plain value', 'a: !!set {x}', '1:4: Unresolved tag: tag:yaml.org,2002:set'],
+    ['a tab', 'a:\n\tb: c', '2:1: a tab is used to indent: use spaces'],
+    ['a key that is a list', '? [a]\n: b', '1:3: With stringKeys, all keys must be strings'],
+    ['IPv6 without quotes', 'a: [::1]:0', '1:9: Unexpected scalar at node end: quote a value that begins with [ or {'],
+    ['an alias of nothing', 'a: *x', 'write the value out instead of an alias'],
+    ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is no usable key'],
+    ['a list within itself', 'a: &x [*x]', 'an alias stands within itself'],
+    ['deep nesting', `a: ${'['.repeat(100)}${']'.repeat(100)}`, 'values are nested too deep'],
+    ['very deep nesting', `a: ${'['.repeat(100_000)}`, 'values are nested too deep'],
+  ])('%s', (_name, text, expected) => {
+    expect(() => parse(text)).toThrow(expected);
+  });
+
+  test('an alias bomb', () => {
+    const rows = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name, index, names) => {
+      const inner = index === 0 ? 'x' : `*${names[index - 1]}`;
+      return `${name}: &${name} [${Array(9).fill(inner).join(', ')}]`;
+    });
+    expect(() => parse(rows.join('\n'))).toThrow('Excessive alias count');
+  });
+
+  test('no line of the file is quoted', () => {
+    expect(() => parse('password: "hunter2\nurl: }')).toThrow(/^(?!.*hunter2)/s);
+  });
+});
+
+test('YAML 1.2: yes is a text and 012 a number', () => {
+  expect(parse('a: yes\nb: 012\nc: &x 1\nd: *x').value).toEqual({ a: 'yes', b: 12, c: 1, d: 1 });
+});

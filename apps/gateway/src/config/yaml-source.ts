@@ -1,0 +1,106 @@
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { type ConfigProblem, type Fault, formatPath, type Path } from './problems.ts';
+
+/** Far beyond any sensible config, and well within the stack. */
+const maxDepth = 64;
+
+/** A config file's text as a value, and the way back from a value to its place in the text. */
+export interface YamlSource {
+  /** Plain objects, arrays and scalars: no cycles, no tags, no `__proto__`. The top is an object. */
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Puts a fault in its place: the deepest part of its path that is in the file. */
+  locate(fault: Fault): ConfigProblem;
+}
+
+/**
+ * Reads the one YAML 1.2 document of a config file. Anything a reader could understand in two ways is a fault:
+ * duplicate keys, several documents, unknown tags, unresolved aliases; and so are aliases that would grow without end.
+ *
+ * @param file for the problems' texts only
+ */
+export function parseYaml(file: string, text: string): YamlSource | { readonly problems: readonly ConfigProblem[] } {
+  const lineCounter = new LineCounter();
+  // prettyErrors would quote lines of the file, which may hold what should have been a secret.
+  const document = parseDocument(text, {
+    lineCounter,
+    prettyErrors: false,
+    stringKeys: true,
+    resolveKnownTags: false,
+    logLevel: 'error',
+  });
+  const at = (offset: number, message: string, mend?: string): ConfigProblem => {
+    const { line, col } = lineCounter.linePos(offset);
+    return {
+      file,
+      line: Math.max(line, 1),
+      column: Math.max(col, 1),
+      path: '',
+      message,
+      ...(mend === undefined ? {} : { mend }),
+    };
+  };
+  // One slip often brings a row of errors after it, and the first tell the most.
+  const faults = [...document.errors, ...document.warnings].slice(0, 5);
+  if (faults.length > 0)
+    return { problems: faults.map((error) => at(error.pos[0], ...yamlFault(error.code, error.message))) };
+  const locate = (fault: Fault): ConfigProblem => {
+    const offset = offsetOf(document, fault);
+    const problem = at(offset ?? 0, fault.message, fault.mend);
+    return { ...problem, path: formatPath(fault.path) };
+  };
+  const fail = (path: Path, message: string, mend?: string) => ({
+    problems: [locate({ path, message, ...(mend === undefined ? {} : { mend }) })],
+  });
+  if (document.contents === null) return fail([], 'is empty', 'it needs at least one entry under authenticators');
+  if (!isMap(document.contents)) return fail([], 'must be keys and values at its top, such as "authenticators:"');
+  try {
+    const value: Record<string, unknown> = document.toJS();
+    const fault = unplain(value, []);
+    return fault ? { problems: [locate(fault)] } : { value, locate };
+  } catch (error) {
+    return fail([], (error as Error).message, 'write the value out instead of an alias');
+  }
+}
+
+function yamlFault(code: string, message: string): [string, string?] {
+  if (code === 'DUPLICATE_KEY') return ['the key stands twice in this map', 'keep one of them'];
+  if (code === 'MULTIPLE_DOCS') return ['a second document begins here', 'keep one and remove the "---" line'];
+  if (code === 'TAB_AS_INDENT') return ['a tab is used to indent', 'use spaces'];
+  if (code === 'RESOURCE_EXHAUSTION') return ['values are nested too deep'];
+  if (message === 'Unexpected scalar at node end') return [message, 'quote a value that begins with [ or {'];
+  return [message];
+}
+
+/** What a walk over the value could trip over later. */
+function unplain(value: unknown, path: Path): Fault | undefined {
+  if (path.length > maxDepth) return { path, message: 'values are nested too deep, or an alias stands within itself' };
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Object.hasOwn(value, '__proto__'))
+    return { path: [...path, '__proto__'], message: 'is no usable key', at: 'key' };
+  const entries: [PropertyKey, unknown][] = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
+  for (const [key, child] of entries) {
+    const fault = unplain(child, [...path, key]);
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+function offsetOf(document: Document, { path, at }: Fault): number | undefined {
+  let node: Node | null = document.contents;
+  let offset = node?.range?.[0];
+  for (const [index, step] of path.entries()) {
+    const collection: Node | null = isAlias(node) ? (node.resolve(document) ?? null) : node;
+    const pair = isMap(collection) ? collection.items.find((item) => keyOf(item) === String(step)) : undefined;
+    const child = (isSeq(collection) ? collection.items[Number(step)] : pair?.value) as Node | null | undefined;
+    const key = pair?.key as Node | undefined;
+    const wanted = at === 'key' && index === path.length - 1 ? key : (child ?? key);
+    if (!wanted?.range) break;
+    offset = wanted.range[0];
+    node = child ?? null;
+  }
+  return offset;
+}
+
+function keyOf(pair: Pair): string | undefined {
+  return isScalar(pair.key) ? String(pair.key.value) : undefined;
+}

@@ -1,0 +1,138 @@
+import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createFileWatcher, type FileWatcher } from './watcher.ts';
+
+describe('createFileWatcher', () => {
+  let folder: string;
+  let file: string;
+  let watcher: FileWatcher;
+  let changes: number;
+  /** Later than any file here was written: nothing counts as changed from the start. */
+  const later = Number.MAX_SAFE_INTEGER;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'watcher-'));
+    file = join(folder, 'tokens.yaml');
+    await writeFile(file, 'one');
+    watcher = createFileWatcher();
+    changes = 0;
+  });
+  afterEach(async () => {
+    watcher.close();
+    vi.useRealTimers();
+    await rm(folder, { recursive: true });
+  });
+
+  const count = async () => {
+    changes++;
+  };
+
+  test('tells of a changed content once', async () => {
+    await watcher.watch([file], later, count);
+    await watcher.scan();
+    expect(changes).toBe(0);
+    await writeFile(file, 'two');
+    await watcher.scan();
+    await watcher.scan();
+    expect(changes).toBe(1);
+  });
+
+  test('tells of a file replaced by a rename, however often', async () => {
+    await watcher.watch([file], later, count);
+    for (const content of ['two', 'six']) {
+      await writeFile(`${file}.new`, content);
+      await rename(`${file}.new`, file);
+      await watcher.scan();
+    }
+    expect(changes).toBe(2);
+  });
+
+  test('sees a mounted ConfigMap swap the link that its files are behind', async () => {
+    for (const version of ['v1', 'v2']) {
+      await mkdir(join(folder, version));
+      await writeFile(join(folder, version, 'gateway.yaml'), version);
+    }
+    await symlink('v1', join(folder, '..data'));
+    await symlink('..data/gateway.yaml', join(folder, 'gateway.yaml'));
+    await watcher.watch([join(folder, 'gateway.yaml')], later, count);
+    await symlink('v2', join(folder, '..data_tmp'));
+    await rename(join(folder, '..data_tmp'), join(folder, '..data'));
+    await watcher.scan();
+    expect(changes).toBe(1);
+  });
+
+  test('does not tell of a file that was only touched', async () => {
+    await watcher.watch([file], later, count);
+    await utimes(file, new Date(), new Date());
+    await watcher.scan();
+    expect(changes).toBe(0);
+  });
+
+  test('tells of a file that goes and of one that comes back the same', async () => {
+    await watcher.watch([file], later, count);
+    await rm(file);
+    await watcher.scan();
+    expect(changes).toBe(1);
+    await writeFile(file, 'one');
+    await watcher.scan();
+    expect(changes).toBe(2);
+  });
+
+  test('takes a file that was written since the caller began to read for changed', async () => {
+    await watcher.watch([file], 0, count);
+    await watcher.scan();
+    expect(changes).toBe(1);
+  });
+
+  test('tells once of several files of one watch, and nothing to the others', async () => {
+    const other = join(folder, 'other');
+    await writeFile(other, 'one');
+    await watcher.watch([file, other], later, count);
+    let others = 0;
+    await watcher.watch([other], later, async () => {
+      others++;
+    });
+    await writeFile(file, 'two');
+    await watcher.scan();
+    expect({ changes, others }).toEqual({ changes: 1, others: 0 });
+  });
+
+  test('a scan asked for while another is under way sees what was written before it was asked for', async () => {
+    const seen = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    await watcher.watch([file], later, async () => {
+      changes++;
+      seen.resolve();
+      await goOn.promise;
+    });
+    await writeFile(file, 'two');
+    const first = watcher.scan();
+    await seen.promise;
+    await writeFile(file, 'six');
+    const second = watcher.scan();
+    goOn.resolve();
+    await Promise.all([first, second]);
+    expect(changes).toBe(2);
+  });
+
+  test('a watch that was ended tells nothing', async () => {
+    const end = await watcher.watch([file], later, count);
+    end();
+    await writeFile(file, 'two');
+    await watcher.scan();
+    expect(changes).toBe(0);
+  });
+
+  test('looks by itself every 2 s', async () => {
+    watcher.close();
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    watcher = createFileWatcher();
+    const told = Promise.withResolvers<void>();
+    await watcher.watch([file], later, async () => told.resolve());
+    await writeFile(file, 'two');
+    vi.advanceTimersByTime(2_000);
+    await told.promise;
+  });
+});

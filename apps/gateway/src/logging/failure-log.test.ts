@@ -1,0 +1,74 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { createFailureLog } from './failure-log.ts';
+
+function recorded(time: { now: number } = { now: 0 }) {
+  const lines: string[] = [];
+  const logger = pino({ level: 'debug', base: null, timestamp: false }, { write: (line: string) => lines.push(line) });
+  const log = createFailureLog(logger, () => time.now);
+  const fail = (error: Error, authenticator = 'corp', token = 'a-token') =>
+    log({ authenticator, seconds: 1, error }, token);
+  return { lines, fail, log, parsed: () => lines.map((line) => JSON.parse(line)) };
+}
+const outage = new AuthenticatorError('unavailable', 'no answer within 3s');
+const warn = 40;
+const debug = 20;
+
+describe('createFailureLog', () => {
+  test('says which authenticator could not check, and why', () => {
+    const { fail, parsed } = recorded();
+    fail(outage);
+    expect(parsed()).toEqual([
+      expect.objectContaining({
+        level: warn,
+        authenticator: 'corp',
+        code: 'unavailable',
+        reason: 'no answer within 3s',
+      }),
+    ]);
+  });
+
+  test('says nothing of an answer', () => {
+    const { log, lines } = recorded();
+    log({ authenticator: 'corp', seconds: 1, decision: { kind: 'no-opinion' }, recognized: true }, 'a-token');
+    expect(lines).toEqual([]);
+  });
+
+  test('warns once in 10 s for each authenticator, and then tells how many there were', () => {
+    const time = { now: 0 };
+    const { fail, parsed } = recorded(time);
+    fail(outage);
+    fail(outage);
+    fail(outage, 'robots');
+    time.now = 9_999;
+    fail(outage);
+    time.now = 10_000;
+    fail(outage);
+    expect(parsed().map(({ level }) => level)).toEqual([warn, debug, warn, debug, warn]);
+    expect(parsed()[4]).toMatchObject({ unloggedSince: 2 });
+  });
+
+  test('blots the token out of a message', () => {
+    const { fail, lines } = recorded();
+    fail(new AuthenticatorError('failed', 'no record for a-token'));
+    expect(lines.join()).toContain('no record for [token]');
+    expect(lines.join()).not.toContain('a-token');
+  });
+
+  test('tells an error that is no AuthenticatorError by its place, never by its message', () => {
+    const { fail, lines, parsed } = recorded();
+    fail(new SyntaxError('Unexpected token \'a\', "a-tok"... is not valid JSON'));
+    expect(lines.join()).not.toContain('a-tok');
+    expect(parsed()[0]).toMatchObject({
+      type: 'SyntaxError',
+      frames: expect.arrayContaining([expect.stringMatching(/^at /)]),
+    });
+  });
+
+  test('keeps a message of several lines out of the frames', () => {
+    const { fail, lines } = recorded();
+    fail(new Error('first line\n    at a-token'));
+    expect(lines.join()).not.toContain('a-token');
+  });
+});

@@ -1,0 +1,33 @@
+import type { Logger } from 'pino';
+import type { Answer } from '../chain/answer.ts';
+import { errorFields } from './error-fields.ts';
+
+/** In an outage every review fails alike: one line in this many milliseconds says so for each authenticator. */
+const interval = 10_000;
+
+/**
+ * Logs why an authenticator could not check: a warning at most every 10 s for each, with how many were like it since;
+ * the others at `debug`.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createFailureLog(logger: Logger, now: () => number): (answer: Answer, token: string) => void {
+  const told = new Map<string, { at: number; since: number }>();
+  return (answer, token) => {
+    if (!('error' in answer)) return;
+    const { authenticator, seconds, error } = answer;
+    const last = told.get(authenticator);
+    const { message, ...others } = errorFields(error);
+    // It must not be there; should a plugin have put it there all the same, it goes no further.
+    const reason = message === undefined ? {} : { reason: message.replaceAll(token, '[token]') };
+    const fields = { authenticator, seconds, ...others, ...reason };
+    if (last !== undefined && now() - last.at < interval) {
+      last.since++;
+      logger.debug(fields, 'authenticator could not check a token');
+      return;
+    }
+    told.set(authenticator, { at: now(), since: 0 });
+    const more = last !== undefined && last.since > 0 ? { unloggedSince: last.since } : {};
+    logger.warn({ ...fields, ...more }, 'authenticator could not check a token');
+  };
+}

@@ -1,0 +1,146 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { loadConfig } from '../config/load.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
+import { createAttempts } from '../lockout/attempts.ts';
+import { createFailureLog } from '../logging/failure-log.ts';
+import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
+import { type AdminServer, startAdminServer } from '../server/admin.ts';
+import { createInFlight, type InFlight } from '../server/in-flight.ts';
+import { type ReviewServer, startReviewServer } from '../server/listener.ts';
+import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
+import { createGeneration } from './generation.ts';
+import { createHealth, type Health } from './health.ts';
+import { type ListenOverrides, withListen } from './listen-override.ts';
+import { createReloader, type Reloader, type Running, tellCertificates } from './reload.ts';
+
+export interface GatewayOptions extends ListenOverrides {
+  /** Absolute. */
+  readonly configFile: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+}
+
+export interface Gateway {
+  /** Where reviews are answered, without a path: `https://127.0.0.1:8443`. */
+  readonly url: string;
+  readonly adminUrl: string;
+  /** Reads everything anew, now. What can't be used is logged, and what runs stays. */
+  reload(): Promise<void>;
+  /**
+   * Ends without losing a review: unready at once, still answering for `delay` milliseconds (left out:
+   * `server.shutdownDelay`), then drained. Later calls wait for the first.
+   */
+  shutdown(delay?: number): Promise<void>;
+}
+
+/** Loads the config, makes the chain, listens. Throws, with nothing left open, when any of it can't be done. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { logger } = options;
+  const startedAt = Date.now();
+  const load = async () => withListen(await loadConfig(options.configFile, options.environment), options);
+  const config = await load();
+  logger.level = config.log.level;
+  const tls = config.server.tls === undefined ? undefined : await readTlsMaterial(config.server.tls);
+  if (tls !== undefined) tellCertificates(tls, logger);
+
+  const inFlight = createInFlight();
+  const settings = { lockout: config.lockout };
+  const attempts = createAttempts(() => settings.lockout, { now: () => performance.now() });
+  const create = async (next: GatewayConfig) => {
+    const generation = await createGeneration(next, { logger, attempts, onAbandoned: inFlight.hold });
+    settings.lockout = next.lockout;
+    return generation;
+  };
+  const running: Running = { generation: await create(config) };
+  const health = createHealth(() => running.generation.links);
+  const { reviews, admin } = await listen(running, { inFlight, health, logger, tls }).catch(async (error: unknown) => {
+    await running.generation.retire(0);
+    throw error;
+  });
+
+  const watcher = createFileWatcher();
+  const reloader = createReloader({ running, load, create, reviews, watcher, logger });
+  await reloader.watch(startedAt);
+  health.listening();
+  logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
+
+  const stop = createShutdown({ running, health, watcher, reloader, reviews, admin, logger });
+  let ended: Promise<void> | undefined;
+  return {
+    url: reviews.url,
+    adminUrl: admin.url,
+    reload: reloader.reload,
+    shutdown(delay = running.generation.config.server.shutdownDelay) {
+      ended ??= stop(delay);
+      return ended;
+    },
+  };
+}
+
+interface ListenDependencies {
+  readonly inFlight: InFlight;
+  readonly health: Health;
+  readonly logger: Logger;
+  readonly tls: TlsMaterial | undefined;
+}
+
+/** Opens both addresses, or neither. */
+async function listen(
+  running: Running,
+  { inFlight, health, logger, tls }: ListenDependencies,
+): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
+  const own = new Registry();
+  collectDefaultMetrics({ register: own });
+  const admin = await startAdminServer({
+    listen: running.generation.config.admin.listen,
+    readiness: health.readiness,
+    authenticators: health.authenticators,
+    metrics: async () => ({
+      contentType: own.contentType,
+      body: await renderMetrics(own, running.generation.registries),
+    }),
+    logger,
+  });
+  const logFailure = createFailureLog(logger, () => performance.now());
+  try {
+    const reviews = await startReviewServer({
+      settings: () => running.generation.config.server,
+      authenticate: (token, context) =>
+        running.generation.authenticate(token, { ...context, onAnswer: (answer) => logFailure(answer, token) }),
+      inFlight,
+      logger,
+      ...(tls === undefined ? {} : { tls }),
+    });
+    return { reviews, admin };
+  } catch (error) {
+    await admin.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly running: Running;
+  readonly health: Health;
+  readonly watcher: FileWatcher;
+  readonly reloader: Reloader;
+  readonly reviews: ReviewServer;
+  readonly admin: AdminServer;
+  readonly logger: Logger;
+}
+
+function createShutdown({ running, health, watcher, reloader, reviews, admin, logger }: Parts) {
+  return async (delay: number): Promise<void> => {
+    health.stopping();
+    watcher.close();
+    logger.info({ delay }, 'shutting down: unready, still answering');
+    await setTimeout(delay);
+    await reviews.drain({ timeout: running.generation.config.server.drainTimeout });
+    await reloader.settled();
+    await running.generation.retire(0);
+    await admin.close();
+    logger.info({}, 'shut down');
+  };
+}

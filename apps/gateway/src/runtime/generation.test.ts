@@ -1,0 +1,177 @@
+import type { Authenticator, AuthenticatorPlugin, PluginContext } from '@sallyport/authenticator';
+import { pino } from 'pino';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import { createAttempts } from '../lockout/attempts.ts';
+import { createGeneration } from './generation.ts';
+
+const loopback = { host: '127.0.0.1', port: 0 };
+const dependencies = {
+  logger: pino({ level: 'silent' }),
+  attempts: createAttempts(() => ({ maxFailures: 3, window: 600_000 }), { now: () => performance.now() }),
+  onAbandoned: () => undefined,
+};
+
+function authenticator(overrides: Partial<Authenticator> = {}): Authenticator {
+  return { authenticate: async () => ({ kind: 'no-opinion' }), close: async () => undefined, ...overrides };
+}
+
+function configured(name: string, create: AuthenticatorPlugin<unknown>['create']): AuthenticatorConfig {
+  return {
+    name,
+    use: './scripted.ts',
+    package: `package-of-${name}`,
+    problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
+    plugin: { specificationVersion: 1, name: 'scripted', caching: 'none', optionsSchema: z.unknown(), create },
+    options: {},
+    timeout: 3_000,
+    maxConcurrent: 100,
+    circuit: { minimumCalls: 5, openFor: 5_000 },
+    onError: 'continue',
+    username: { prefix: '' },
+    groups: { prefix: '', max: 1_000 },
+    allowSystemNames: [],
+  };
+}
+
+function config(...authenticators: AuthenticatorConfig[]): GatewayConfig {
+  return {
+    file: '/etc/sallyport/gateway.yaml',
+    baseDirectory: '/etc/sallyport',
+    secretFiles: [],
+    server: {
+      listen: loopback,
+      apiAudiences: [],
+      reviewTimeout: 10_000,
+      maxBodySize: 262_144,
+      maxTokenSize: 16_384,
+      maxInFlight: 1_000,
+      maxConnectionAge: 600_000,
+      shutdownDelay: 0,
+      drainTimeout: 20_000,
+    },
+    admin: { listen: loopback },
+    authenticators,
+    lockout: { maxFailures: 3, window: 600_000 },
+    log: { level: 'silent' },
+  };
+}
+
+const context = { audiences: [], signal: new AbortController().signal };
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('createGeneration', () => {
+  test('names every authenticator that can not be made, its package and why, and closes the others', async () => {
+    const close = vi.fn(async () => undefined);
+    const made = createGeneration(
+      config(
+        configured('good', async () => authenticator({ close })),
+        configured('corp', () => Promise.reject(new Error('caFile: no such file'))),
+        configured('sync', () => {
+          throw new Error('thrown at once');
+        }),
+        configured('odd', async () => ({}) as Authenticator),
+      ),
+      dependencies,
+    );
+    await expect(made).rejects.toMatchObject({
+      problems: [
+        { path: 'corp', message: 'Error: caFile: no such file' },
+        { path: 'sync', message: 'Error: thrown at once' },
+        { path: 'odd', message: expect.stringContaining('gave no Authenticator') },
+      ],
+    });
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
+  test('gives up on a create() that waits, aborts it, and closes what it makes after all', async () => {
+    vi.useFakeTimers();
+    const late = Promise.withResolvers<Authenticator>();
+    const close = vi.fn(async () => undefined);
+    let given: PluginContext | undefined;
+    const waiting = configured('slow', (_options, pluginContext) => {
+      given = pluginContext;
+      return late.promise;
+    });
+    const outcome = createGeneration(config(waiting), dependencies).catch((error: Error) => error.message);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await outcome).toContain('create() took longer than 10 s');
+    expect(given?.signal.aborted).toBe(true);
+    late.resolve(authenticator({ close }));
+    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(1));
+  });
+
+  test('a file that a plugin watches and that is missing names itself', async () => {
+    const watching = configured('tokens', async (_options, { watchFile }) => {
+      await watchFile('missing.yaml', () => undefined);
+      return authenticator();
+    });
+    await expect(createGeneration(config(watching), dependencies)).rejects.toThrow(/\/etc\/sallyport\/missing\.yaml/);
+  });
+});
+
+describe('retire', () => {
+  test('closes at once when nothing is under way', async () => {
+    const close = vi.fn(async () => undefined);
+    const generation = await createGeneration(
+      config(configured('one', async () => authenticator({ close }))),
+      dependencies,
+    );
+    await generation.retire(60_000);
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
+  test('waits for the reviews under way before it closes', async () => {
+    const answer = Promise.withResolvers<{ kind: 'no-opinion' }>();
+    const close = vi.fn(async () => undefined);
+    const one = configured('one', async () => authenticator({ close, authenticate: () => answer.promise }));
+    const generation = await createGeneration(config(one), dependencies);
+    const review = generation.authenticate('t', context);
+    const retired = generation.retire(60_000);
+    await Promise.resolve();
+    expect(close).not.toHaveBeenCalled();
+    answer.resolve({ kind: 'no-opinion' });
+    await retired;
+    expect(await review).toEqual({ kind: 'no-opinion' });
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
+  test('waits for work that nobody waits for any more, up to its limit', async () => {
+    vi.useFakeTimers();
+    const close = vi.fn(async () => undefined);
+    const hung = configured('hung', async () =>
+      authenticator({ close, authenticate: () => new Promise(() => undefined) }),
+    );
+    const generation = await createGeneration(config(hung), dependencies);
+    const review = generation.authenticate('t', context).catch((error: Error) => error.message);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(await review).toBe('authenticator hung unavailable');
+    const retired = generation.retire(5_000);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(close).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    await retired;
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
+  test('goes on when a plugin fails to close, or never does', async () => {
+    vi.useFakeTimers();
+    const close = vi.fn(async () => undefined);
+    const generation = await createGeneration(
+      config(
+        configured('throws', async () => authenticator({ close: () => Promise.reject(new Error('no')) })),
+        configured('hangs', async () => authenticator({ close: () => new Promise(() => undefined) })),
+        configured('good', async () => authenticator({ close })),
+      ),
+      dependencies,
+    );
+    const retired = generation.retire(0);
+    await vi.advanceTimersByTimeAsync(5_000);
+    await retired;
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+});

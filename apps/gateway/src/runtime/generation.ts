@@ -1,0 +1,111 @@
+import type { Decision } from '@sallyport/authenticator';
+import type { Registry } from 'prom-client';
+import type { ChainContext } from '../chain/answer.ts';
+import { assembleLink, type GuardedLink } from '../chain/assemble.ts';
+import { chain } from '../chain/chain.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import {
+  type CreateDependencies,
+  type CreatedAuthenticator,
+  closeAuthenticator,
+  createAuthenticators,
+} from './create-authenticators.ts';
+import type { WatchedFile } from './watched-file.ts';
+
+/** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
+export interface Generation {
+  readonly config: GatewayConfig;
+  readonly links: readonly GuardedLink[];
+  readonly registries: readonly Registry[];
+  readonly files: readonly WatchedFile[];
+  authenticate(token: string, context: ChainContext): Promise<Decision>;
+  /**
+   * Closes the authenticators once nothing of this chain is under way any more, and after `limit` milliseconds all the
+   * same: a plugin may never let go. No review may begin after this call.
+   */
+  retire(limit: number): Promise<void>;
+}
+
+export interface GenerationDependencies extends CreateDependencies {
+  /** Told of backend work that goes on after its review was answered. */
+  readonly onAbandoned: (work: Promise<unknown>) => void;
+}
+
+/** @throws ConfigError when an authenticator can't be made; nothing is left open then */
+export async function createGeneration(
+  config: GatewayConfig,
+  dependencies: GenerationDependencies,
+): Promise<Generation> {
+  const created = await createAuthenticators(config, dependencies);
+  const work = createWork();
+  const links = assemble(config, created, dependencies, (abandoned) => {
+    work.add(abandoned);
+    dependencies.onAbandoned(abandoned);
+  });
+  const { authenticate } = chain(links, { now: () => performance.now(), log: dependencies.logger });
+  return {
+    config,
+    links,
+    registries: created.map(({ registry }) => registry),
+    files: created.flatMap(({ files }) => files),
+    authenticate(token, context) {
+      const decision = authenticate(token, context);
+      work.add(decision);
+      return decision;
+    },
+    async retire(limit) {
+      await work.ended(limit);
+      await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
+    },
+  };
+}
+
+function assemble(
+  config: GatewayConfig,
+  created: readonly CreatedAuthenticator[],
+  { logger }: GenerationDependencies,
+  onAbandoned: (work: Promise<unknown>) => void,
+): readonly GuardedLink[] {
+  const prefixes = {
+    usernames: config.authenticators.map(({ username }) => username.prefix),
+    groups: config.authenticators.map(({ groups }) => groups.prefix),
+  };
+  const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
+  return created.map(({ config: one, authenticator }) =>
+    assembleLink({
+      config: one,
+      authenticator,
+      prefixes,
+      apiAudiences: () => config.server.apiAudiences,
+      log: logger,
+      clocks,
+      onAbandoned,
+    }),
+  );
+}
+
+/** What is under way, to be waited for. */
+function createWork(): { add(work: Promise<unknown>): void; ended(limit: number): Promise<void> } {
+  const underWay = new Set<Promise<unknown>>();
+  let onEmpty: (() => void) | undefined;
+  return {
+    add(work) {
+      underWay.add(work);
+      const end = () => {
+        underWay.delete(work);
+        if (underWay.size === 0) onEmpty?.();
+      };
+      work.then(end, end);
+    },
+    async ended(limit) {
+      if (underWay.size === 0) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, limit);
+        onEmpty = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { GuardedLink } from '../chain/assemble.ts';
+import type { CircuitState } from '../chain/circuit.ts';
+import { createHealth } from './health.ts';
+
+function link(name: string, circuitState: CircuitState, check?: (signal: AbortSignal) => Promise<void>): GuardedLink {
+  const guard = {
+    authenticate: async () => ({ kind: 'no-opinion' as const }),
+    close: async () => undefined,
+    circuitState,
+    ...(check === undefined ? {} : { check }),
+  };
+  return { name, onError: 'continue', authenticator: guard, guard };
+}
+
+describe('readiness', () => {
+  const failing = (health: ReturnType<typeof createHealth>) =>
+    health
+      .readiness()
+      .filter(({ ok }) => !ok)
+      .map(({ name }) => name);
+
+  test('waits for the listeners, and ends with the shutdown', () => {
+    const health = createHealth(() => []);
+    expect(failing(health)).toEqual(['listening']);
+    health.listening();
+    expect(failing(health)).toEqual([]);
+    health.stopping();
+    expect(failing(health)).toEqual(['shutdown']);
+  });
+
+  test('does not depend on any backend', () => {
+    const health = createHealth(() => [link('corp', 'open', () => Promise.reject(new Error('down')))]);
+    health.listening();
+    expect(failing(health)).toEqual([]);
+  });
+});
+
+describe('the health of authenticators', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('tells what each check says; one without a check is well', async () => {
+    const links = [
+      link('break-glass', 'closed'),
+      link('robots', 'closed', async () => undefined),
+      link('corp', 'closed', () => Promise.reject(new Error('no such base'))),
+    ];
+    expect(await createHealth(() => links).authenticators()).toEqual([
+      { name: 'break-glass', ok: true },
+      { name: 'robots', ok: true },
+      { name: 'corp', ok: false, reason: 'no such base' },
+    ]);
+  });
+
+  test.each(['open', 'half-open'] as const)('leaves the backend alone while the circuit is %s', async (state) => {
+    const check = vi.fn(async () => undefined);
+    const links = [link('corp', state, check)];
+    expect(await createHealth(() => links).authenticators()).toEqual([
+      { name: 'corp', ok: false, reason: `circuit ${state}` },
+    ]);
+    expect(check).not.toHaveBeenCalled();
+  });
+
+  test('gives a check that never answers 2 s', async () => {
+    const links = [link('corp', 'closed', () => new Promise(() => undefined))];
+    const asked = createHealth(() => links).authenticators();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await asked).toEqual([{ name: 'corp', ok: false, reason: 'no answer within 2 s' }]);
+  });
+
+  test('asks a backend once in 10 s, however often it is asked itself', async () => {
+    const check = vi.fn(async () => undefined);
+    const links = [link('corp', 'closed', check)];
+    const health = createHealth(() => links);
+    await Promise.all([health.authenticators(), health.authenticators()]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await health.authenticators();
+    expect(check).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(1);
+    await health.authenticators();
+    expect(check).toHaveBeenCalledTimes(2);
+  });
+
+  test('asks anew after a reload', async () => {
+    let links = [link('corp', 'closed')];
+    const health = createHealth(() => links);
+    await health.authenticators();
+    links = [link('staff', 'closed')];
+    expect(await health.authenticators()).toEqual([{ name: 'staff', ok: true }]);
+  });
+});
