@@ -17,7 +17,7 @@ export interface ServerSettings extends Omit<ServerConfig, 'tls'> {
 
 /** An entry of `authenticators` as it is written, with defaults; its plugin's options not yet looked at. */
 export interface AuthenticatorSettings
-  extends Omit<AuthenticatorConfig, 'package' | 'plugin' | 'groups' | 'maxConcurrent' | 'problem'> {
+  extends Omit<AuthenticatorConfig, 'package' | 'plugin' | 'needsRestart' | 'groups' | 'maxConcurrent' | 'problem'> {
   /** Left out: follows from `server.maxInFlight`. */
   readonly maxConcurrent?: number | undefined;
   readonly groups: { readonly prefix: string; readonly allow?: readonly string[] | undefined; readonly max: number };

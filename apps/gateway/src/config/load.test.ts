@@ -31,6 +31,7 @@ describe('a good config', () => {
           use: './probe.js',
           package: join(folder.path, 'probe.js'),
           plugin: expect.objectContaining({ name: 'probe' }),
+          needsRestart: false,
           options: {},
           timeout: 3_000,
           maxConcurrent: 100,

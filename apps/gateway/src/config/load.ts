@@ -94,6 +94,7 @@ function completeAuthenticator(
     ...settings,
     package: resolved.package,
     plugin: resolved.plugin,
+    needsRestart: resolved.needsRestart,
     options,
     // Half the places stay free of it, so that one that hangs can't keep the others from answering.
     maxConcurrent: settings.maxConcurrent ?? Math.max(1, Math.min(100, Math.floor(maxInFlight / 2))),

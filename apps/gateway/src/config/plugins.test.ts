@@ -150,6 +150,27 @@ describe('a plugin that breaks the contract', () => {
   });
 });
 
+describe('a plugin that changed on disk since it was imported needs a restart', () => {
+  test('a file that was edited', async () => {
+    await using folder = await configFolder();
+    await folder.write('package.json', '{"type":"module"}');
+    await folder.write('corp.js', good);
+    expect(await resolvePlugin('./corp.js', folder.file)).toMatchObject({ needsRestart: false });
+    expect(await resolvePlugin('./corp.js', folder.file)).toMatchObject({ needsRestart: false });
+    await folder.write('corp.js', `${good}// edited`);
+    expect(await resolvePlugin('./corp.js', folder.file)).toMatchObject({ needsRestart: true });
+  });
+
+  test('a package of which another version was installed in its place', async () => {
+    await using folder = await configFolder();
+    await folder.install('@acme/corp', good);
+    expect(await resolvePlugin('@acme/corp', folder.file)).toMatchObject({ needsRestart: false });
+    const manifest = { name: '@acme/corp', version: '1.0.1', type: 'module', exports: { import: './index.js' } };
+    await folder.write('node_modules/@acme/corp/package.json', JSON.stringify(manifest));
+    expect(await resolvePlugin('@acme/corp', folder.file)).toMatchObject({ needsRestart: true });
+  });
+});
+
 test('the built-in plugins are those of the manifest', async () => {
   const plugins = await builtInPlugins();
   expect(plugins.map(({ use, plugin }) => [use, plugin.name])).toContainEqual(['static', 'static']);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { nearest } from './nearest.ts';
 import { type CheckedPlugin, checkPlugin } from './plugin-contract.ts';
+import { changedSinceImport } from './plugin-edition.ts';
 import { locatePlugin, PluginError, type PluginLocation, packageOf } from './plugin-location.ts';
 import { causeOf } from './problems.ts';
 
@@ -11,6 +12,8 @@ export interface ResolvedPlugin extends CheckedPlugin {
   readonly use: string;
   /** The package it came from, or the absolute path of its file. */
   readonly package: string;
+  /** There is other code of it on disk by now: that one runs after a restart. */
+  readonly needsRestart: boolean;
 }
 
 const manifest = new URL('../../package.json', import.meta.url);
@@ -25,7 +28,8 @@ const manifest = new URL('../../package.json', import.meta.url);
  */
 export async function resolvePlugin(use: string, configFile: string): Promise<ResolvedPlugin> {
   const location = await locateOrSuggest(use, configFile);
-  return { use, package: location.package, ...checkPlugin(await importDefault(location), location.package) };
+  const checked = checkPlugin(await importDefault(location), location.package);
+  return { use, package: location.package, needsRestart: await changedSinceImport(location.url), ...checked };
 }
 
 /**

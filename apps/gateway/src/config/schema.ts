@@ -122,7 +122,9 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
 export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
   server: server.prefault({}),
   admin: z
-    .strictObject({ listen: listen('Where /metrics, /livez and /readyz are answered, without TLS.').prefault('127.0.0.1:8081') })
+    .strictObject({
+      listen: listen('Where /metrics, /livez and /readyz are answered, without TLS.').prefault('127.0.0.1:8081'),
+    })
     .prefault({})
     .describe('The address for probes.'),
   authenticators: z.array(authenticator).min(1).describe('Asked in this order; the first definitive answer decides.'),

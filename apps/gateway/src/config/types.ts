@@ -57,6 +57,8 @@ export interface AuthenticatorConfig extends IdentityConfig {
   /** The package it was loaded from, for messages. */
   readonly package: string;
   readonly plugin: AuthenticatorPlugin<unknown>;
+  /** There is other code of the plugin on disk by now, which runs after a restart. */
+  readonly needsRestart: boolean;
   /** Validated by the plugin's schema, secrets in place. Never logged. */
   readonly options: unknown;
   readonly timeout: number;

@@ -115,6 +115,12 @@ async function swap({ running, load, create, reviews, logger }: ReloadDependenci
   running.generation = generation;
   logger.level = config.log.level;
   logger.info({ file: config.file, authenticators: config.authenticators.map(({ name }) => name) }, 'config reloaded');
+  for (const { name, package: from } of config.authenticators.filter(({ needsRestart }) => needsRestart)) {
+    logger.warn(
+      { authenticator: name, package: from },
+      'the plugin has changed on disk: takes effect at the next restart',
+    );
+  }
   void old.retire(old.config.server.reviewTimeout + restGrace);
 }
 
