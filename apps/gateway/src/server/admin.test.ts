@@ -1,0 +1,111 @@
+import { connect } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type AdminServer, type AdminServerOptions, startAdminServer } from './admin.ts';
+import { openRaw, send } from './testing/clients.ts';
+import { createLog, type LogLine } from './testing/server.ts';
+
+async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminServer & { log: LogLine[] }> {
+  const { lines: log, logger } = createLog();
+  const server = await startAdminServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    readiness: () => [],
+    authenticators: async () => [],
+    metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'up 1\n' }),
+    logger,
+    ...options,
+  });
+  onTestFinished(() => server.close());
+  return { ...server, log };
+}
+
+const get = (server: AdminServer, path: string, host = '127.0.0.1', method = 'GET') =>
+  send(server.url, { method, path, headers: { Host: host } });
+
+describe('the admin address', () => {
+  test('is alive, and ready while all checks pass', async () => {
+    let ok = true;
+    const server = await start({ readiness: () => [{ name: 'shutdown', ok, reason: 'draining since noon' }] });
+    expect(await get(server, '/livez')).toMatchObject({ status: 200, text: 'ok' });
+    expect(await get(server, '/readyz')).toMatchObject({ status: 200, text: 'ok' });
+    expect((await get(server, '/readyz?verbose')).text).toBe('[+]ping ok\n[+]shutdown ok\nreadyz check passed\n');
+    ok = false;
+    expect(await get(server, '/livez')).toMatchObject({ status: 200, text: 'ok' });
+    const unready = await get(server, '/readyz');
+    expect(unready.status).toBe(500);
+    expect(unready.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(unready.text).toBe('[+]ping ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n');
+    expect(server.log).toContainEqual(
+      expect.objectContaining({ fields: { failed: [{ check: 'shutdown', reason: 'draining since noon' }] } }),
+    );
+  });
+
+  test('gives the metrics with their own content type', async () => {
+    const answer = await get(await start(), '/metrics');
+    expect(answer).toMatchObject({ status: 200, text: 'up 1\n' });
+    expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4');
+  });
+
+  test('metrics that fail are a 500 without detail', async () => {
+    const server = await start({ metrics: () => Promise.reject(new Error('secret')) });
+    const answer = await get(server, '/metrics');
+    expect(answer).toMatchObject({ status: 500, json: { reason: 'InternalError', message: 'internal error' } });
+    expect(JSON.stringify(server.log)).not.toContain('secret');
+  });
+
+  test('knows nothing else', async () => {
+    const server = await start();
+    expect(await get(server, '/livez/')).toMatchObject({ status: 404, json: { reason: 'NotFound' } });
+    expect(await get(server, '/authenticate')).toMatchObject({ status: 404 });
+    const answer = await get(server, '/metrics', '127.0.0.1', 'DELETE');
+    expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+  });
+
+  test.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:80', '[evil]'])(
+    'on loopback the host %j is refused',
+    async (host) => {
+      expect(await get(await start(), '/livez', host)).toMatchObject({ status: 403, json: { reason: 'Forbidden' } });
+    },
+  );
+
+  test.each(['localhost', 'LOCALHOST:8081', '127.0.0.1', '10.0.0.7:8081', '[::1]:8081'])(
+    'on loopback the host %j passes',
+    async (host) => {
+      expect((await get(await start(), '/livez', host)).status).toBe(200);
+    },
+  );
+
+  test('off loopback any host passes', async () => {
+    const server = await start({ listen: { host: '0.0.0.0', port: 0 } });
+    const answer = await send(`http://127.0.0.1:${server.port}`, {
+      method: 'GET',
+      path: '/livez',
+      headers: { Host: 'gw' },
+    });
+    expect(answer.status).toBe(200);
+  });
+
+  test('answers what is no HTTP with a Status, and lives on', async () => {
+    const server = await start();
+    const raw = openRaw(server.port);
+    raw.socket.write('nonsense\r\n\r\n');
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 400 Bad Request\r\n.*"reason":"BadRequest"/s);
+    expect((await get(server, '/livez')).status).toBe(200);
+  });
+
+  test('a taken port is an error that names the setting and the mend', async () => {
+    const { port } = await start();
+    await expect(start({ listen: { host: '127.0.0.1', port } })).rejects.toThrow(
+      `admin.listen: can't listen on 127.0.0.1:${port}: another process listens there`,
+    );
+  });
+
+  test('close ends open connections', async () => {
+    const server = await start();
+    const socket = connect(server.port, '127.0.0.1');
+    await new Promise((resolve) => socket.once('connect', resolve));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    await server.close();
+    await closed;
+  });
+});

@@ -1,0 +1,108 @@
+import { createServer } from 'node:http';
+import { isIP } from 'node:net';
+import Router from '@koa/router';
+import type { Logger } from '@sallyport/authenticator';
+import Koa, { type Context, type Middleware } from 'koa';
+import { isLoopback } from '../config/listen.ts';
+import type { ListenAddress } from '../config/types.ts';
+import { answerErrors } from './answer-errors.ts';
+import { answerUnreadable } from './connection-errors.ts';
+import { type HealthCheck, healthAnswer } from './health.ts';
+import { authority, listen } from './listen.ts';
+import { StatusError } from './status.ts';
+import { refuseUnmatched } from './unmatched.ts';
+
+export interface AdminServerOptions {
+  readonly listen: ListenAddress;
+  /** Asked at each `/readyz`: `ping` is added. */
+  readonly readiness: () => readonly HealthCheck[];
+  /** Asked at `/readyz?verbose`: told, without a say in readiness. */
+  readonly authenticators: () => Promise<readonly HealthCheck[]>;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly logger: Logger;
+}
+
+/** `/livez`, `/readyz` and `/metrics`, over plain HTTP. */
+export interface AdminServer {
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Listens on `admin.listen`.
+ *
+ * @throws Error naming the address and the mend when it can't
+ */
+export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const { host } = options.listen;
+  const app = createAdminApp(options);
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, app.callback());
+  server.on('clientError', answerUnreadable);
+  const port = await listen(server, options.listen, 'admin.listen');
+  return {
+    url: `http://${authority(host, port)}`,
+    port,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function createAdminApp({ listen: address, readiness, authenticators, metrics, logger }: AdminServerOptions): Koa {
+  const router = new Router({ strict: true, sensitive: true });
+  router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
+  router.get('/readyz', async (context) => {
+    const checks = readiness();
+    const found = context.URL.searchParams.has('verbose') ? await authenticators() : [];
+    const notes = found.map((note) => ({ ...note, name: `authenticator/${note.name}` }));
+    answerHealth(context, 'readyz', checks, logger, notes);
+  });
+  router.get('/metrics', async (context) => {
+    const { contentType, body } = await metrics();
+    context.set('Content-Type', contentType);
+    context.body = body;
+  });
+
+  const app = new Koa();
+  app.use(answerErrors(logger));
+  if (isLoopback(address.host)) app.use(requireLocalHost);
+  app.use(router.routes());
+  app.use(refuseUnmatched('GET, HEAD'));
+  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));
+  return app;
+}
+
+function answerHealth(
+  context: Context,
+  name: string,
+  checks: readonly HealthCheck[],
+  logger: Logger,
+  notes: readonly HealthCheck[] = [],
+): void {
+  const { ok, body } = healthAnswer(name, checks, context.URL.searchParams, notes);
+  for (const note of notes.filter((each) => !each.ok)) {
+    logger.debug({ check: note.name, reason: note.reason }, 'a check that does not decide readiness failed');
+  }
+  if (!ok) {
+    const failed = checks.filter((check) => !check.ok).map((check) => ({ check: check.name, reason: check.reason }));
+    logger.debug({ failed }, `${name} check failed`);
+  }
+  context.status = ok ? 200 : 500;
+  context.set('X-Content-Type-Options', 'nosniff');
+  context.body = body;
+}
+
+/**
+ * A web page may point its own name at this machine (DNS rebinding), and then reads with its visitor's browser what
+ * listens on loopback. The Host header still bears that name.
+ */
+const requireLocalHost: Middleware = async (context, next) => {
+  const host = (context.req.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  if (host.toLowerCase() !== 'localhost' && isIP(host) === 0) {
+    throw new StatusError(403, 'the Host header must be an IP address or localhost');
+  }
+  await next();
+};

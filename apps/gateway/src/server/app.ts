@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import Router from '@koa/router';
+import type { AuthenticateContext, Decision, Logger } from '@sallyport/authenticator';
+import Koa, { type Context } from 'koa';
+import { ChainError } from '../chain/chain-error.ts';
+import type { ServerConfig } from '../config/types.ts';
+import { answerErrors } from './answer-errors.ts';
+import { type Caller, watchCaller } from './caller.ts';
+import type { InFlight } from './in-flight.ts';
+import type { ServerRequest } from './protocol.ts';
+import { createBodyReader } from './read-body.ts';
+import { createReviewReporter, type OnReview } from './review-report.ts';
+import { StatusError } from './status.ts';
+import {
+  isCheckable,
+  parseTokenReview,
+  type ReviewResult,
+  type TokenReviewRequest,
+  toTokenReview,
+} from './token-review.ts';
+import { refuseUnmatched } from './unmatched.ts';
+
+/** What answers reviews. */
+export interface ReviewDependencies {
+  /** Asked at each request, so that a changed config takes effect. */
+  readonly settings: () => ServerConfig;
+  /** The chain. It rejects promptly once the signal aborts, with a ChainError when the token could not be checked. */
+  readonly authenticate: (token: string, context: AuthenticateContext) => Promise<Decision>;
+  readonly inFlight: InFlight;
+  readonly logger: Logger;
+  readonly onReview?: OnReview;
+}
+
+/** What the connections have to say in each request. */
+export interface ConnectionGate {
+  /** @throws StatusError for a client that may not ask */
+  admit(request: ServerRequest): void;
+  /** Whether the answer is to announce the end of its connection. */
+  isLastAnswer(request: ServerRequest): boolean;
+}
+
+/**
+ * The Koa app behind `POST /authenticate`: the whole way of a request, from the outside in.
+ *
+ * @param bodyTimeout milliseconds for a body to arrive
+ */
+export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: number, gate?: ConnectionGate): Koa {
+  const { logger } = dependencies;
+  const router = new Router({ strict: true, sensitive: true });
+  router.post('/authenticate', createReviewHandler(dependencies, bodyTimeout));
+
+  const app = new Koa();
+  app.use(async (context, next) => {
+    await next();
+    if (gate?.isLastAnswer(context.req)) context.set('Connection', 'close');
+  });
+  app.use(answerErrors(logger));
+  app.use(async (context, next) => {
+    gate?.admit(context.req);
+    await next();
+  });
+  app.use(router.routes());
+  app.use(refuseUnmatched('POST'));
+  // Only what fails after an answer began, such as a caller that has gone, still arrives here.
+  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));
+  return app;
+}
+
+function createReviewHandler(
+  dependencies: ReviewDependencies,
+  bodyTimeout: number,
+): (context: Context) => Promise<void> {
+  const { settings, inFlight, logger, onReview } = dependencies;
+  const now = () => performance.now();
+  const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
+  const report = createReviewReporter(logger, now, onReview);
+
+  return async (context) => {
+    const start = now();
+    const caller = watchCaller(context.res);
+    const leave = inFlight.enter(settings().maxInFlight);
+    const read: { request?: TokenReviewRequest } = {};
+    const answer = async (): Promise<ReviewResult> => {
+      if (leave === undefined) throw new StatusError(429, 'too many reviews under way (server.maxInFlight)');
+      read.request = parseTokenReview(await readBody(context));
+      const result = await decide(read.request, caller, dependencies);
+      context.body = toTokenReview(read.request.apiVersion, result);
+      return result;
+    };
+    const end = await answer().catch(asError).finally(leave);
+    const version = read.request?.apiVersion;
+    report({ id: randomUUID(), seconds: (now() - start) / 1000, version, end, callerGone: caller.gone });
+    if (end instanceof Error) throw end;
+  };
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('something that is no Error was thrown');
+}
+
+async function decide(
+  { token, audiences }: TokenReviewRequest,
+  caller: Caller,
+  { settings, authenticate }: ReviewDependencies,
+): Promise<ReviewResult> {
+  const { reviewTimeout, maxTokenSize } = settings();
+  if (!isCheckable(token, maxTokenSize)) return { kind: 'no-opinion' };
+  try {
+    return await caller.within(reviewTimeout, (signal) => authenticate(token, { audiences, signal }));
+  } catch (error) {
+    if (!(error instanceof ChainError)) throw error;
+    return { kind: 'error', message: error.message, authenticators: error.authenticators };
+  }
+}

@@ -1,0 +1,181 @@
+import { once } from 'node:events';
+import { Agent as PlainAgent } from 'node:http';
+import type { ClientHttp2Session } from 'node:http2';
+import { Agent } from 'node:https';
+import { connect } from 'node:net';
+import { connect as secure } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Authority, createAuthority } from './testing/certificates.ts';
+import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
+import { alice, startTestServer, type TestServer } from './testing/server.ts';
+import { readTlsMaterial, type TlsMaterial } from './tls.ts';
+
+let authority: Authority;
+let tls: TlsMaterial;
+beforeAll(async () => {
+  authority = await createAuthority();
+  const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
+  tls = await readTlsMaterial({ ...pair, minVersion: 'TLSv1.2' });
+});
+afterAll(() => authority.remove());
+
+/** After this many requests on new connections a client is content: it has gone elsewhere. */
+const more = 5;
+/** A client that is never told to go has failed the test. */
+const most = 20_000;
+
+/** Drains while clients send one request after the other, until they have been told to go and some more. */
+async function drainUnderLoad(
+  server: TestServer,
+  next: () => Promise<{ status: number }>,
+  wasTold: () => boolean,
+): Promise<number[]> {
+  const statuses: number[] = [];
+  const started = Promise.withResolvers<void>();
+  const client = async () => {
+    for (let count = 0, told = 0; count < most && told < more; count++) {
+      statuses.push(
+        await next().then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      );
+      if (statuses.length > 200) started.resolve();
+      if (wasTold()) told++;
+    }
+  };
+  const clients = Array.from({ length: 8 }, client);
+  await started.promise;
+  const drained = server.drain({ timeout: 10_000 });
+  await Promise.all(clients);
+  await drained;
+  expect(server.log.map(({ message }) => message)).not.toContainEqual(expect.stringMatching(/cut/));
+  expect(wasTold()).toBe(true);
+  return statuses;
+}
+
+describe('drain', () => {
+  const authenticate = async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return alice;
+  };
+
+  test.each(['plain HTTP', 'HTTP/1.1 with TLS'])('loses nothing under load, over %s', async (name) => {
+    const secure = name !== 'plain HTTP';
+    const server = await startTestServer({ authenticate, limits: { drainGrace: 1000 }, ...(secure && { tls }) });
+    const agent = secure ? new Agent({ keepAlive: true, ca: authority.cert }) : new PlainAgent({ keepAlive: true });
+    let told = false;
+    const next = async () => {
+      const answer = await send(server.url, { agent });
+      if (answer.headers.connection === 'close') told = true;
+      return answer;
+    };
+    const statuses = await drainUnderLoad(server, next, () => told);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+    agent.destroy();
+  });
+
+  test('loses nothing under load, over HTTP/2', async () => {
+    const server = await startTestServer({ tls, authenticate, limits: { drainGrace: 1000 } });
+    let told = false;
+    let session: ClientHttp2Session | undefined;
+    const current = () => {
+      if (session !== undefined) return session;
+      const fresh = openSession(server.url, { ca: authority.cert });
+      fresh.once('goaway', () => {
+        told = true;
+        if (session === fresh) session = undefined;
+      });
+      session = fresh;
+      return fresh;
+    };
+    const statuses = await drainUnderLoad(
+      server,
+      async () => {
+        // The GOAWAY is told of after the answers that came with it.
+        await new Promise((resolve) => setImmediate(resolve));
+        // A request that met it on its way out was never sent: RFC 9113 section 8.7 lets clients send it again, as Go's
+        // does.
+        return sendOn(current()).catch((error: Error) => {
+          if (error.message.includes('NGHTTP2_REFUSED_STREAM')) return sendOn(current());
+          throw error;
+        });
+      },
+      () => told,
+    );
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+    expect(server.outcomes).toHaveLength(statuses.length);
+  });
+
+  test('waits for a slow review, refuses new connections meanwhile, and cuts nothing', async () => {
+    const decision = Promise.withResolvers<typeof alice>();
+    const server = await startTestServer({ authenticate: () => decision.promise });
+    const answer = send(server.url, { agent: new PlainAgent({ keepAlive: true }) });
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    const drained = server.drain({ timeout: 10_000 });
+    await vi.waitFor(() => expect(send(server.url, { path: '/' })).rejects.toThrow(/ECONNREFUSED/));
+    decision.resolve(alice);
+    expect(await answer).toMatchObject({ status: 200, headers: { connection: 'close' } });
+    await drained;
+    expect(server.log.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
+  test('accepts until the grace is over', async () => {
+    const server = await startTestServer({ limits: { drainGrace: 300 } });
+    const drained = server.drain({ timeout: 10_000 });
+    expect(await send(server.url, { agent: new PlainAgent({ keepAlive: true }) })).toMatchObject({
+      status: 200,
+      headers: { connection: 'close' },
+    });
+    await drained;
+  });
+
+  test('a TLS handshake under way when it stops listening still gets its answer, and ends after the grace', async () => {
+    const server = await startTestServer({ tls });
+    const socket = connect(server.port, '127.0.0.1');
+    await once(socket, 'connect');
+    const drained = server.drain({ timeout: 10_000 });
+    await vi.waitFor(() => expect(send(server.url, { ca: authority.cert })).rejects.toThrow(/ECONNREFUSED/));
+    const session = openSession(server.url, {
+      createConnection: () => secure({ socket, host: '127.0.0.1', ca: authority.cert, ALPNProtocols: ['h2'] }),
+    });
+    expect((await sendOn(session)).status).toBe(200);
+    await drained;
+    expect(server.log.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
+  test('closes idle connections of both protocols', async () => {
+    const server = await startTestServer({ tls });
+    const session = openSession(server.url, { ca: authority.cert });
+    const agent = new Agent({ keepAlive: true, ca: authority.cert });
+    await Promise.all([sendOn(session), send(server.url, { agent })]);
+    await Promise.all([once(session, 'close'), server.drain({ timeout: 10_000 })]);
+    expect(server.log.filter(({ level }) => level === 'warn')).toEqual([]);
+    agent.destroy();
+  });
+
+  test('pipelined requests all get their answers before the end', async () => {
+    const decision = Promise.withResolvers<typeof alice>();
+    const server = await startTestServer({ authenticate: () => decision.promise });
+    const raw = openRaw(server.port);
+    raw.socket.write(Buffer.concat([rawPost(review()), rawPost(review()), rawPost(review())]));
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(3));
+    const drained = server.drain({ timeout: 10_000 });
+    decision.resolve(alice);
+    await drained;
+    await raw.closed;
+    expect(raw.received().match(/"authenticated":true/g)).toHaveLength(3);
+  });
+
+  test('cuts what takes longer than the timeout, and says so', async () => {
+    const server = await startTestServer({ tls, authenticate: () => new Promise(() => undefined) });
+    const waiting = [sendOn(openSession(server.url, { ca: authority.cert })), send(server.url, { ca: authority.cert })];
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(2));
+    const cut = Promise.allSettled(waiting);
+    await server.drain({ timeout: 100 });
+    expect((await cut).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(server.log).toContainEqual(
+      expect.objectContaining({ level: 'warn', fields: expect.objectContaining({ connections: 2 }) }),
+    );
+  });
+});

@@ -1,0 +1,265 @@
+import { gzipSync } from 'node:zlib';
+import type { Decision } from '@sallyport/authenticator';
+import { describe, expect, test, vi } from 'vitest';
+import { ChainError } from './../chain/chain-error.ts';
+import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
+import { alice, startTestServer, type TestServer } from './testing/server.ts';
+
+const alive = async (server: TestServer) => {
+  expect((await send(server.url)).status).toBe(200);
+  expect(server.inFlight.count).toBe(0);
+};
+
+describe('hostile bodies', () => {
+  test('bytes that are not UTF-8 in the token: unknown, nobody is asked', async () => {
+    const authenticate = vi.fn(async () => alice);
+    const server = await startTestServer({ authenticate });
+    const [before, after] = review({ token: '#' }).split('#');
+    const body = Buffer.concat([Buffer.from(before ?? ''), Buffer.from([0xff, 0xfe]), Buffer.from(after ?? '')]);
+    expect(await send(server.url, { body })).toMatchObject({ status: 200, json: { status: { authenticated: false } } });
+    expect(authenticate).not.toHaveBeenCalled();
+  });
+
+  test('nesting 100,000 deep', async () => {
+    const server = await startTestServer();
+    expect((await send(server.url, { body: '['.repeat(100_000) })).status).toBe(400);
+    expect((await send(server.url, { body: '['.repeat(100_000) + ']'.repeat(100_000) })).status).toBe(400);
+    const deep = `{"x":${'['.repeat(100_000)}${']'.repeat(100_000)},${review().slice(1)}`;
+    expect((await send(server.url, { body: deep })).status).toBe(200);
+    await alive(server);
+  });
+
+  test('of duplicate keys the last wins, as in Kubernetes', async () => {
+    const seen: string[] = [];
+    const server = await startTestServer({
+      authenticate: async (token) => {
+        seen.push(token);
+        return alice;
+      },
+    });
+    await send(server.url, { body: review({ token: 'one' }).replace('"token":"one"', '"token":"one","token":"two"') });
+    expect(seen).toEqual(['two']);
+  });
+
+  test.each(['__proto__', '\\u005f_proto__'])('%s at any depth is refused and pollutes nothing', async (key) => {
+    const server = await startTestServer();
+    for (const body of [`{"${key}":{"kind":"TokenReview"}}`, `{"a":[{"${key}":{"polluted":1}}],${review().slice(1)}`]) {
+      expect((await send(server.url, { body })).status).toBe(400);
+    }
+    expect('polluted' in {}).toBe(false);
+  });
+
+  test('no part of an unreadable body is answered or logged', async () => {
+    const server = await startTestServer();
+    const token = randomToken();
+    for (const body of [
+      `{"spec":{"token":"${token}"`,
+      `${token}`,
+      `"${token}"`,
+      review({ token }).replace('}', token),
+    ]) {
+      const answer = await send(server.url, { body });
+      expect(answer.status).toBe(400);
+      for (const part of [answer.text, JSON.stringify(server.log)]) expect(part).not.toContain(token.slice(0, 6));
+    }
+  });
+
+  test('a compressed bomb is not opened', async () => {
+    const server = await startTestServer();
+    const body = gzipSync(Buffer.alloc(10_000_000, ' '));
+    expect((await send(server.url, { body, headers: { 'Content-Encoding': 'gzip' } })).status).toBe(415);
+    await alive(server);
+  });
+
+  test('a body over the limit is answered before it has arrived, and thrown away', async () => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('', ['Content-Length: 1000000']));
+    await vi.waitFor(() => expect(raw.received()).toContain('"code":413'));
+    raw.socket.write(Buffer.alloc(1_000_000, ' '));
+    raw.socket.write(rawPost(review()));
+    await vi.waitFor(() => expect(raw.received()).toContain('"authenticated":true'));
+  });
+
+  test('a body in chunks over the limit is answered at once, and the rest thrown away', async () => {
+    const server = await startTestServer({ settings: { maxBodySize: 1000 } });
+    const raw = openRaw(server.port);
+    const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
+    raw.socket.write(rawPost(chunk, ['Transfer-Encoding: chunked']));
+    await vi.waitFor(() => expect(raw.received()).toContain('"code":413'));
+    raw.socket.write(`${chunk.repeat(100)}0\r\n\r\n`);
+    raw.socket.write(rawPost(review()));
+    await vi.waitFor(() => expect(raw.received()).toContain('"authenticated":true'));
+  });
+
+  test('a body that comes too slowly is answered 408, and its connection closed', async () => {
+    const server = await startTestServer({ limits: { bodyTimeout: 30 } });
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('{', ['Content-Length: 100']));
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 408 .*Connection: close.*"code":408/is);
+    expect(server.outcomes).toEqual([['invalid', undefined]]);
+    await alive(server);
+  });
+
+  test('headers that never end, and connections that never speak, are closed', async () => {
+    const server = await startTestServer({ limits: { headersTimeout: 20, requestTimeout: 40, checkInterval: 10 } });
+    const [slow, silent] = [openRaw(server.port), openRaw(server.port)];
+    slow.socket.write('POST /authenticate HTTP/1.1\r\nHost: a\r\nX-');
+    await Promise.all([slow.closed, silent.closed]);
+    expect(slow.received()).toMatch(/^HTTP\/1.1 408 .*"reason":"BadRequest"/s);
+  });
+});
+
+describe('hostile requests', () => {
+  test('pipelined requests are answered in order, each with its own', async () => {
+    const decisions = new Map([
+      ['a', Promise.withResolvers<Decision>()],
+      ['b', Promise.withResolvers<Decision>()],
+    ]);
+    const server = await startTestServer({
+      authenticate: (token) => decisions.get(token)?.promise ?? Promise.reject(),
+    });
+    const raw = openRaw(server.port);
+    raw.socket.write(Buffer.concat([rawPost(review({ token: 'a' })), rawPost(review({ token: 'b' }))]));
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(2));
+    decisions.get('b')?.resolve({ kind: 'authenticated', user: { username: 'second' } });
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    decisions.get('a')?.resolve({ kind: 'authenticated', user: { username: 'first' } });
+    await vi.waitFor(() => expect(raw.received()).toMatch(/first.*second/s));
+  });
+
+  test('garbage behind a good request is not taken for its answer', async () => {
+    const decision = Promise.withResolvers<Decision>();
+    const server = await startTestServer({ authenticate: () => decision.promise });
+    const raw = openRaw(server.port);
+    raw.socket.write(Buffer.concat([rawPost(review()), Buffer.from('garbage\r\n\r\n')]));
+    await vi.waitFor(() => expect(server.log.map(({ message }) => message)).toContain('a request could not be read'));
+    decision.resolve(alice);
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 200 OK\r\n.*"authenticated":true/s);
+    expect(raw.received()).not.toContain('400');
+  });
+
+  test.each([
+    ['two lengths', ['Content-Length: 3', 'Content-Length: 5']],
+    ['a length and chunks', ['Content-Length: 3', 'Transfer-Encoding: chunked']],
+    ['a length that is no number', ['Content-Length: 3x']],
+    ['a folded header', ['X-A: b\r\n c']],
+    ['a bare CR in a header', ['X-A: b\rc']],
+    ['a space before the colon', ['Content-Length : 3']],
+  ])('%s: 400 with a Status, and closed', async (_name, headers) => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('{}\n', headers));
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 400 Bad Request\r\nConnection: close\r\n.*"kind":"Status".*"code":400/s);
+    expect(server.outcomes).toEqual([]);
+    await alive(server);
+  });
+
+  test('a transfer coding other than chunked: 400, and closed', async () => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost(review(), ['Transfer-Encoding: gzip']));
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 400 .*Connection: close.*"code":400/is);
+  });
+
+  test('a chunk that is none: 400 at once, and closed', async () => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('2\r\n{"\r\nxyz\r\n', ['Transfer-Encoding: chunked']));
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 400 .*Connection: close.*"code":400/is);
+    await alive(server);
+  });
+
+  test.each([
+    ['one header of 1 MB', [`X-A: ${'a'.repeat(1_000_000)}`]],
+    ['20,000 headers', Array.from({ length: 20_000 }, (_, index) => `X-${index}: a`)],
+  ])('%s: 431', async (_name, headers) => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('', headers));
+    await raw.closed;
+    if (raw.received() !== '') expect(raw.received()).toMatch(/^HTTP\/1.1 431 .*"code":431/s);
+    await alive(server);
+  });
+
+  test('a URL in absolute form means its path', async () => {
+    const server = await startTestServer();
+    for (const [url, status] of [
+      ['http://evil.example/authenticate', 200],
+      ['http://evil.example/', 404],
+      ['*', 404],
+    ] as const) {
+      const raw = openRaw(server.port);
+      const method = url === '*' ? 'OPTIONS' : 'POST';
+      raw.socket.write(rawPost(review()).toString().replace('POST /authenticate', `${method} ${url}`));
+      await vi.waitFor(() => expect(raw.received()).toContain(`HTTP/1.1 ${status} `));
+    }
+  });
+
+  test('CONNECT gets no tunnel, and Upgrade no other protocol', async () => {
+    const server = await startTestServer();
+    const tunnel = openRaw(server.port);
+    tunnel.socket.write('CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n');
+    await tunnel.closed;
+    expect(tunnel.received()).not.toContain(' 200 ');
+    const upgrade = openRaw(server.port);
+    const body = review();
+    upgrade.socket.write(rawPost(body, [`Content-Length: ${body.length}`, 'Connection: Upgrade', 'Upgrade: h2c']));
+    await vi.waitFor(() => expect(upgrade.received()).toMatch(/^HTTP\/1.1 200 OK/));
+    await alive(server);
+  });
+
+  test('a caller that goes while it is looked up aborts the lookup and frees the place', async () => {
+    const seen: AbortSignal[] = [];
+    const server = await startTestServer({
+      authenticate: (_token, { signal }) => {
+        seen.push(signal);
+        return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new ChainError([]))));
+      },
+    });
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost(review()));
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    raw.socket.destroy();
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    expect(seen[0]?.aborted).toBe(true);
+    await vi.waitFor(() => expect(server.outcomes).toEqual([['error', 'v1']]));
+    expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+  });
+
+  test('work that goes on after its caller has gone keeps its place', async () => {
+    const work = Promise.withResolvers<Decision>();
+    const server: TestServer = await startTestServer({
+      authenticate: (_token, { signal }) =>
+        new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => {
+            server.inFlight.hold(work.promise);
+            reject(new ChainError([]));
+          }),
+        ),
+    });
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost(review()));
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    raw.socket.destroy();
+    await vi.waitFor(() => expect(server.outcomes).toHaveLength(1));
+    expect(server.inFlight.count).toBe(1);
+    work.resolve(alice);
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+  });
+
+  test('a caller that goes in mid-body frees the place', async () => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('{', ['Content-Length: 100']));
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    raw.socket.destroy();
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+  });
+});

@@ -1,0 +1,176 @@
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
+import type { Decision } from '@sallyport/authenticator';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ChainError } from '../chain/chain-error.ts';
+import { maxConcurrentStreams } from './limits.ts';
+import { type Authority, createAuthority } from './testing/certificates.ts';
+import { openSession, review, send, sendOn } from './testing/clients.ts';
+import { alice, startTestServer, type TestServer } from './testing/server.ts';
+import { readTlsMaterial, type TlsMaterial } from './tls.ts';
+
+let authority: Authority;
+let tls: TlsMaterial;
+beforeAll(async () => {
+  authority = await createAuthority();
+  const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
+  tls = await readTlsMaterial({ ...pair, minVersion: 'TLSv1.2' });
+});
+afterAll(() => authority.remove());
+
+const open = (server: TestServer) => openSession(server.url, { ca: authority.cert });
+const alive = async (server: TestServer) => {
+  expect((await sendOn(open(server))).status).toBe(200);
+  expect((await send(server.url, { ca: authority.cert })).status).toBe(200);
+};
+
+/** Never decides by itself; rejects when aborted, as the chain does. */
+function hanging(): {
+  authenticate: (token: string, context: { signal: AbortSignal }) => Promise<Decision>;
+  signals: AbortSignal[];
+} {
+  const signals: AbortSignal[] = [];
+  return {
+    signals,
+    authenticate: (_token, { signal }) => {
+      signals.push(signal);
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new ChainError([]))));
+    },
+  };
+}
+
+describe('over HTTP/2', () => {
+  test('a review is answered, and a second on the same session', async () => {
+    const server = await startTestServer({ tls });
+    const session = open(server);
+    for (const version of ['v1', 'v1beta1']) {
+      const answer = await sendOn(session, { body: review({ token: 't' }, version) });
+      expect(answer).toMatchObject({ status: 200, json: { status: { authenticated: true } } });
+    }
+    expect(session.alpnProtocol).toBe('h2');
+  });
+
+  test.each<[string, Record<string, string>, number]>([
+    ['another content type', { 'content-type': 'text/plain' }, 415],
+    ['a coding', { 'content-encoding': 'gzip' }, 415],
+    ['too long by its length', { 'content-length': '1000000' }, 413],
+    ['another path', { ':path': '/' }, 404],
+    ['another method', { ':method': 'PUT' }, 405],
+    ['a method that nobody knows', { ':method': 'BREW' }, 405],
+  ])('%s is answered before the body has come, and its stream ends', async (_name, headers, status) => {
+    const server = await startTestServer({ tls });
+    const session = open(server);
+    for (let index = 0; index < 3; index++) {
+      const answer = await sendOn(session, { headers, unfinished: true, body: '{' });
+      expect(answer).toMatchObject({ status, json: { kind: 'Status', code: status } });
+    }
+    // A leaked stream would keep the session open for good.
+    await server.drain({ timeout: 10_000 });
+    expect(server.log.map(({ message }) => message)).not.toContainEqual(expect.stringMatching(/cut/));
+    expect(server.inFlight.count).toBe(0);
+  });
+
+  test('a body over the limit, in frames, is 413', async () => {
+    const server = await startTestServer({ tls, settings: { maxBodySize: 1000 } });
+    const answer = await sendOn(open(server), { unfinished: true, body: ' '.repeat(1001) });
+    expect(answer).toMatchObject({ status: 413, json: { reason: 'RequestEntityTooLarge' } });
+    await alive(server);
+  });
+
+  test('a body that comes too slowly is 408', async () => {
+    const server = await startTestServer({ tls, limits: { bodyTimeout: 30 } });
+    const answer = await sendOn(open(server), { unfinished: true, body: '{' });
+    expect(answer).toMatchObject({ status: 408, json: { reason: 'BadRequest' } });
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+  });
+
+  test('a reset stream aborts its lookup and frees the place, and the session lives on', async () => {
+    const { authenticate, signals } = hanging();
+    const server = await startTestServer({ tls, authenticate });
+    const session = open(server);
+    const stream = session.request({ ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' });
+    stream.end(review());
+    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    stream.close(constants.NGHTTP2_CANCEL);
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    expect(signals[0]?.aborted).toBe(true);
+    expect((await sendOn(session, { headers: { ':path': '/' } })).status).toBe(404);
+    expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+  });
+
+  test('a stream that is reset in mid-body frees its place', async () => {
+    const server = await startTestServer({ tls });
+    const session = open(server);
+    const stream = session.request({ ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' });
+    stream.write('{');
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    stream.close(constants.NGHTTP2_CANCEL);
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+  });
+
+  test('resetting streams as fast as they open ends that session alone, and what it began is counted to its end', async () => {
+    const work = Promise.withResolvers<Decision>();
+    let started = 0;
+    const server = await startTestServer({
+      tls,
+      // Ignores its signal, as the worst of backends does.
+      authenticate: () => {
+        started++;
+        return work.promise;
+      },
+    });
+    const bystander = open(server);
+    const waiting = sendOn(bystander);
+    await vi.waitFor(() => expect(started).toBe(1));
+    const attacker = connect(server.url, { ca: authority.cert });
+    attacker.on('error', () => undefined);
+    let ended = false;
+    attacker.once('close', () => {
+      ended = true;
+    });
+    await once(attacker, 'connect');
+    const headers = { ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' };
+    while (!ended) {
+      for (let index = 0; index < 50 && !attacker.closed && !attacker.destroyed; index++) {
+        const stream = attacker.request(headers);
+        stream.on('error', () => undefined);
+        stream.end(review(), () => stream.close(constants.NGHTTP2_CANCEL));
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(server.inFlight.count).toBe(started);
+    expect(started).toBeLessThan(maxConcurrentStreams * 4);
+    expect(bystander.destroyed).toBe(false);
+    work.resolve(alice);
+    expect((await waiting).status).toBe(200);
+    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    await alive(server);
+  });
+
+  test('header bombs are refused, and others are served', async () => {
+    const server = await startTestServer({ tls });
+    const headers = (count: number, length: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index}`, 'a'.repeat(length)]));
+    const session = open(server);
+    // The limit on bytes holds once the client has acknowledged it; before, 64 KiB do.
+    for (let index = 0; index < 3; index++) await sendOn(session);
+    await expect(sendOn(session, { headers: headers(20, 1000) })).rejects.toThrow(/ENHANCE_YOUR_CALM/);
+    await expect(sendOn(open(server), { headers: headers(30, 3000) })).rejects.toThrow();
+    await expect(sendOn(open(server), { headers: headers(1000, 1) })).rejects.toThrow();
+    await alive(server);
+  });
+
+  test('CONNECT gets no tunnel', async () => {
+    const server = await startTestServer({ tls });
+    const stream = open(server).request({ ':method': 'CONNECT', ':authority': 'evil.example:443' });
+    const [headers] = await once(stream, 'response');
+    expect(headers[':status']).toBe(405);
+    stream.close();
+    await alive(server);
+  });
+
+  test('a session without requests ends after the idle timeout', async () => {
+    const server = await startTestServer({ tls, limits: { idleTimeout: 30 } });
+    await once(open(server), 'close');
+  });
+});

@@ -1,0 +1,230 @@
+import { once } from 'node:events';
+import { Agent } from 'node:https';
+import { connect } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
+import { openRaw, openSession, send, sendOn } from './testing/clients.ts';
+import { startTestServer, type TestServer } from './testing/server.ts';
+import { readTlsMaterial, type TlsMaterial } from './tls.ts';
+
+let authority: Authority;
+let stranger: Authority;
+let server: Pair;
+let renewed: Pair;
+let apiServer: Pair;
+let kubelet: Pair;
+let forged: Pair;
+beforeAll(async () => {
+  [authority, stranger] = await Promise.all([createAuthority(), createAuthority('stranger CA')]);
+  const loopback = { alternativeNames: ['IP.1 = 127.0.0.1'] };
+  [server, renewed, apiServer, kubelet, forged] = await Promise.all([
+    authority.issue({ commonName: 'gateway', ...loopback }),
+    authority.issue({ commonName: 'gateway renewed', ...loopback }),
+    authority.issue({ commonName: 'kube-apiserver' }),
+    authority.issue({ commonName: 'system:node:a' }),
+    stranger.issue({ commonName: 'kube-apiserver' }),
+  ]);
+});
+afterAll(() => Promise.all([authority.remove(), stranger.remove()]));
+
+const material = (pair = server, names = ['kube-apiserver'], caFile = authority.certFile): Promise<TlsMaterial> =>
+  readTlsMaterial({ ...pair, minVersion: 'TLSv1.2', client: { caFile, names } });
+const as = ({ cert, key }: Pair) => ({ ca: authority.cert, cert, key });
+const start = async (): Promise<TestServer> => startTestServer({ tls: await material() });
+
+describe('mutual TLS', () => {
+  test('a client with the right name is served, over both protocols', async () => {
+    const gateway = await start();
+    expect((await send(gateway.url, as(apiServer))).status).toBe(200);
+    expect((await sendOn(openSession(gateway.url, as(apiServer)))).status).toBe(200);
+  });
+
+  test('a client with another name is told so, over both protocols, and logged once a connection', async () => {
+    const gateway = await start();
+    const refused = {
+      status: 403,
+      json: {
+        kind: 'Status',
+        reason: 'Forbidden',
+        message: expect.stringMatching(/"CN=system:node:a".*server\.tls\.clientNames/),
+      },
+    };
+    expect(await send(gateway.url, as(kubelet))).toMatchObject(refused);
+    const session = openSession(gateway.url, as(kubelet));
+    expect(await sendOn(session)).toMatchObject(refused);
+    expect(await sendOn(session, { headers: { ':path': '/' } })).toMatchObject(refused);
+    expect(gateway.outcomes).toEqual([]);
+    expect(gateway.log.filter(({ level }) => level === 'warn')).toHaveLength(2);
+  });
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    '%s: no certificate, or one of another CA, gets nowhere',
+    async (maxVersion) => {
+      const gateway = await start();
+      await expect(send(gateway.url, { ca: authority.cert, maxVersion } as object)).rejects.toThrow();
+      await expect(send(gateway.url, { ...as(forged), maxVersion } as object)).rejects.toThrow();
+      expect((await send(gateway.url, as(apiServer))).status).toBe(200);
+      expect(gateway.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+    },
+  );
+
+  test('TLS 1.1 is refused, and so is 1.2 where 1.3 is the least', async () => {
+    const handshake = async (gateway: TestServer, version: 'TLSv1.1' | 'TLSv1.2') => {
+      const options = {
+        host: '127.0.0.1',
+        port: gateway.port,
+        ...as(apiServer),
+        minVersion: version,
+        maxVersion: version,
+      };
+      const socket = connect({ ...options, ciphers: 'DEFAULT@SECLEVEL=0' });
+      await once(socket, 'secureConnect').finally(() => socket.destroy());
+    };
+    const gateway = await start();
+    await expect(handshake(gateway, 'TLSv1.1')).rejects.toThrow();
+    await handshake(gateway, 'TLSv1.2');
+    const strict = await startTestServer({ tls: { ...(await material()), minVersion: 'TLSv1.3' } });
+    await expect(handshake(strict, 'TLSv1.2')).rejects.toThrow();
+  });
+
+  test('what speaks no TLS, and handshakes that never end, are closed', async () => {
+    const gateway = await startTestServer({ tls: await material(), limits: { handshakeTimeout: 50 } });
+    const [plain, silent] = [openRaw(gateway.port), openRaw(gateway.port)];
+    plain.socket.write('POST /authenticate HTTP/1.1\r\n\r\n');
+    await Promise.all([plain.closed, silent.closed]);
+    expect((await send(gateway.url, as(apiServer))).status).toBe(200);
+    expect(gateway.log.map(({ message }) => message)).toContain('a TLS handshake failed');
+  });
+});
+
+describe('a certificate that ended while its connection was open', () => {
+  test('is refused, and the connection let go', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: 10_000 } });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    expect((await send(gateway.url, { agent })).status).toBe(200);
+    vi.setSystemTime(Date.now() + 31 * 24 * 60 * 60 * 1000);
+    const message = expect.stringMatching(/"CN=kube-apiserver" has expired since/);
+    expect(await send(gateway.url, { agent })).toMatchObject({
+      status: 403,
+      headers: { connection: 'close' },
+      json: { message },
+    });
+    agent.destroy();
+  });
+});
+
+describe('updateTls', () => {
+  test('a new pair is for new connections; open ones stay', async () => {
+    const gateway = await start();
+    const session = openSession(gateway.url, as(apiServer));
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    let sockets = 0;
+    agent.on('keylog', () => undefined);
+    const create = agent.createConnection.bind(agent);
+    agent.createConnection = (...parameters) => {
+      sockets++;
+      return create(...parameters);
+    };
+    await Promise.all([sendOn(session), send(gateway.url, { agent })]);
+    gateway.updateTls(await material(renewed));
+    expect((await sendOn(session)).status).toBe(200);
+    expect(await send(gateway.url, { agent })).toMatchObject({ status: 200, headers: { connection: 'keep-alive' } });
+    expect(sockets).toBe(1);
+    expect(session.closed).toBe(false);
+    const fresh = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
+    await once(fresh, 'secureConnect');
+    expect(fresh.getPeerCertificate().subject.CN).toBe('gateway renewed');
+    fresh.destroy();
+    agent.destroy();
+  });
+
+  test('a pair that does not fit is refused, and the old one stays', async () => {
+    const gateway = await start();
+    const tls = await material();
+    expect(() => gateway.updateTls({ ...tls, key: kubelet.key })).toThrow(/key values mismatch/);
+    expect((await send(gateway.url, as(apiServer))).status).toBe(200);
+  });
+
+  test('changed names hold for the next request of an open connection, which is let go', async () => {
+    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: 10_000 } });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    const session = openSession(gateway.url, as(apiServer));
+    expect((await send(gateway.url, { agent })).status).toBe(200);
+    expect((await sendOn(session)).status).toBe(200);
+    const away = once(session, 'goaway');
+    gateway.updateTls(await material(server, ['system:node:a']));
+    expect(await send(gateway.url, { agent })).toMatchObject({ status: 403, headers: { connection: 'close' } });
+    await away;
+    expect((await send(gateway.url, as(kubelet))).status).toBe(200);
+    agent.destroy();
+  });
+
+  test('a changed client CA lets open connections go, and idle ones of HTTP/1.1 are closed', async () => {
+    const gateway = await start();
+    const session = openSession(gateway.url, as(apiServer));
+    const idle = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
+    await Promise.all([sendOn(session), once(idle, 'secureConnect')]);
+    const away = once(session, 'goaway');
+    gateway.updateTls(await material(server, ['kube-apiserver'], stranger.certFile));
+    await Promise.all([away, once(session, 'close'), once(idle.resume(), 'close')]);
+    await expect(send(gateway.url, as(apiServer))).rejects.toThrow();
+    expect((await send(gateway.url, as(forged))).status).toBe(200);
+  });
+
+  test('client certificates can be asked for from now on, and no more', async () => {
+    const { client: _none, ...open } = await material();
+    const gateway = await startTestServer({ tls: open });
+    expect((await send(gateway.url, { ca: authority.cert })).status).toBe(200);
+    gateway.updateTls(await material());
+    await expect(send(gateway.url, { ca: authority.cert })).rejects.toThrow();
+    expect((await send(gateway.url, as(apiServer))).status).toBe(200);
+    gateway.updateTls(open);
+    expect((await send(gateway.url, { ca: authority.cert })).status).toBe(200);
+  });
+
+  test('a connection made before client certificates were asked for is refused', async () => {
+    const { client: _none, ...open } = await material();
+    const gateway = await startTestServer({ tls: open, limits: { drainGrace: 10_000 } });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.cert });
+    expect((await send(gateway.url, { agent })).status).toBe(200);
+    gateway.updateTls(await material());
+    const message = expect.stringMatching(/clientCAFile/);
+    expect(await send(gateway.url, { agent })).toMatchObject({ status: 403, json: { message } });
+    agent.destroy();
+  });
+
+  test('a plain server says that it needs a restart', async () => {
+    const gateway = await startTestServer();
+    const tls = await material();
+    expect(() => gateway.updateTls(tls)).toThrow(/restart/);
+  });
+});
+
+describe('an old connection', () => {
+  test('over HTTP/2 gets a GOAWAY, keeps what is under way, and ends', async () => {
+    const decision = Promise.withResolvers<{ kind: 'no-opinion' }>();
+    const gateway = await startTestServer({
+      tls: await material(),
+      settings: { maxConnectionAge: 50 },
+      authenticate: () => decision.promise,
+    });
+    const session = openSession(gateway.url, as(apiServer));
+    const away = once(session, 'goaway');
+    const answer = sendOn(session);
+    await away;
+    decision.resolve({ kind: 'no-opinion' });
+    expect((await answer).status).toBe(200);
+    await once(session, 'close');
+  });
+
+  test('over HTTP/1.1 ends with its next answer', async () => {
+    const gateway = await startTestServer({ tls: await material(), settings: { maxConnectionAge: 1 } });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    await vi.waitFor(async () => {
+      expect((await send(gateway.url, { agent })).headers.connection).toBe('close');
+    });
+    agent.destroy();
+  });
+});

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** A certificate and its key, as files and as bytes. */
+export interface Pair {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+interface Subject {
+  readonly commonName: string;
+  /** Lines of an OpenSSL config section, such as `DNS.1 = a`. */
+  readonly alternativeNames?: readonly string[];
+}
+
+/** A certificate authority in a folder of its own, made by the `openssl` command for one test file. */
+export interface Authority extends Pair {
+  readonly directory: string;
+  issue(subject: Subject): Promise<Pair>;
+  remove(): Promise<void>;
+}
+
+export async function createAuthority(commonName = 'test CA'): Promise<Authority> {
+  const directory = await mkdtemp(join(tmpdir(), 'sallyport-tls-'));
+  const authority = await make(directory, { commonName }, ['basicConstraints = critical, CA:true'], []);
+  const signed = ['-CA', authority.certFile, '-CAkey', authority.keyFile];
+  return {
+    ...authority,
+    directory,
+    issue: (subject) => make(directory, subject, ['basicConstraints = CA:false'], signed),
+    remove: () => rm(directory, { recursive: true }),
+  };
+}
+
+async function make(directory: string, subject: Subject, extensions: string[], signed: string[]): Promise<Pair> {
+  const base = join(directory, randomUUID());
+  const [certFile, keyFile, configFile] = [`${base}.crt`, `${base}.key`, `${base}.cnf`];
+  const names = subject.alternativeNames ?? [];
+  const config = [
+    '[req]',
+    'distinguished_name = dn',
+    'prompt = no',
+    'utf8 = yes',
+    '[dn]',
+    `CN = ${subject.commonName}`,
+  ];
+  config.push('[ext]', ...extensions, ...(names.length > 0 ? ['subjectAltName = @san', '[san]', ...names] : []));
+  await writeFile(configFile, `${config.join('\n')}\n`);
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
+  const request = ['req', '-x509', '-config', configFile, '-extensions', 'ext', '-days', '30', '-out', certFile];
+  await promisify(execFile)('openssl', [...request, ...key, ...signed]);
+  return { certFile, keyFile, cert: await readFile(certFile), key: await readFile(keyFile) };
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TlsConfig } from '../config/types.ts';
+import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
+import { readTlsMaterial } from './tls.ts';
+
+const day = 24 * 60 * 60 * 1000;
+let authority: Authority;
+let pair: Pair;
+let other: Pair;
+beforeAll(async () => {
+  authority = await createAuthority('front CA');
+  [pair, other] = await Promise.all([
+    authority.issue({ commonName: 'gateway' }),
+    authority.issue({ commonName: 'other' }),
+  ]);
+});
+afterAll(() => authority.remove());
+
+async function file(...contents: (string | Buffer)[]): Promise<string> {
+  const path = join(authority.directory, randomUUID());
+  await writeFile(path, contents.map(String).join('\n'));
+  return path;
+}
+const config = (overrides: Partial<TlsConfig> = {}): TlsConfig => ({
+  certFile: pair.certFile,
+  keyFile: pair.keyFile,
+  minVersion: 'TLSv1.2',
+  client: { caFile: authority.certFile, names: ['kube-apiserver'] },
+  ...overrides,
+});
+
+describe('readTlsMaterial', () => {
+  test('reads all, and tells when each certificate ends', async () => {
+    const material = await readTlsMaterial(config());
+    expect(material.client?.names).toEqual(['kube-apiserver']);
+    expect(material.certificates).toEqual([
+      expect.objectContaining({ certificate: 'server', file: pair.certFile, subject: 'CN=gateway' }),
+      expect.objectContaining({ certificate: 'client-ca', file: authority.certFile, subject: 'CN=front CA' }),
+    ]);
+    expect(material.certificates[0]?.notAfter.getTime()).toBeGreaterThan(Date.now() + 29 * day);
+    expect(material.warnings).toEqual([]);
+  });
+
+  test('without client certificates there is no CA', async () => {
+    const { certFile, keyFile } = pair;
+    const material = await readTlsMaterial({ certFile, keyFile, minVersion: 'TLSv1.3' });
+    expect(material.client).toBeUndefined();
+    expect(material.certificates).toHaveLength(1);
+  });
+
+  test('takes a chain in order, and warns of one that is not', async () => {
+    const good = await readTlsMaterial(config({ certFile: await file(pair.cert, authority.cert) }));
+    expect(good.warnings).toEqual([]);
+    const bad = await readTlsMaterial(config({ certFile: await file(pair.cert, other.cert) }));
+    expect(bad.warnings).toEqual([expect.stringMatching(/out of order: "CN=other"/)]);
+  });
+
+  test.each<[string, () => Promise<Partial<TlsConfig>>, RegExp]>([
+    [
+      'a missing file',
+      async () => ({ certFile: '/nowhere/a.crt' }),
+      /certFile: can't read \/nowhere\/a\.crt \(ENOENT\)/,
+    ],
+    ['no certificate', async () => ({ certFile: await file('hello') }), /certFile: .* holds no PEM certificate/],
+    [
+      'a damaged one',
+      async () => ({ certFile: await file(pair.cert.toString().replace('MII', 'AAA')) }),
+      /certificate 1 of .* is damaged/,
+    ],
+    ['no key', async () => ({ keyFile: await file(pair.cert) }), /keyFile: .* holds no PEM private key/],
+    ['another key', async () => ({ keyFile: other.keyFile }), /the key in .* does not belong to the certificate/],
+    [
+      'the chain first',
+      async () => ({ certFile: await file(other.cert, pair.cert) }),
+      /own certificate must come first/,
+    ],
+    [
+      'no CA',
+      async () => ({ client: { caFile: await file(''), names: ['a'] } }),
+      /clientCAFile: .* holds no PEM certificate/,
+    ],
+    [
+      'a damaged CA behind a good one',
+      async () => ({
+        client: { caFile: await file(authority.cert, authority.cert.toString().replace('MII', 'AAA')), names: ['a'] },
+      }),
+      /clientCAFile: certificate 2 of .* is damaged/,
+    ],
+    [
+      'a key with a passphrase',
+      async () => ({
+        keyFile: await file('-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----'),
+      }),
+      /keyFile: the key in .* has a passphrase/,
+    ],
+  ])('refuses %s', async (_name, overrides, message) => {
+    await expect(readTlsMaterial(config(await overrides()))).rejects.toThrow(message);
+  });
+
+  test('no error carries the key', async () => {
+    const keyFile = await file(pair.key.toString().replace('-----END', 'A-----END'));
+    const error = await readTlsMaterial(config({ keyFile })).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    const secret = pair.key.toString().split('\n')[1] ?? '';
+    expect(`${(error as Error).stack}${JSON.stringify(error)}${String((error as Error).cause)}`).not.toContain(
+      secret.slice(0, 20),
+    );
+  });
+
+  test('an ended server certificate is refused, whichever CA is current', async () => {
+    await expect(readTlsMaterial(config(), Date.now() + 31 * day)).rejects.toThrow(
+      /certFile: renew the certificate: "CN=gateway" in .* expired at 20/,
+    );
+  });
+
+  test('warns of one that ends soon, and of one that is not yet valid', async () => {
+    const soon = await readTlsMaterial(config(), Date.now() + 20 * day);
+    expect(soon.warnings).toEqual([
+      expect.stringMatching(/^the server certificate "CN=gateway" .* expires at .*: renew it$/),
+      expect.stringMatching(/^the client-ca certificate "CN=front CA" .* expires at/),
+    ]);
+    const early = await readTlsMaterial(config(), Date.now() - day);
+    expect(early.warnings[0]).toMatch(/is not valid before .*: check the clock/);
+  });
+});
