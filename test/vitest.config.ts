@@ -1,4 +1,5 @@
+import { base } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
-import { base } from '../vitest.base.ts';
 
-export default defineConfig(base);
+// Most of these tests wait for another process: more files at once than cores.
+export default defineConfig({ ...base, test: { ...base.test, maxWorkers: 4 } });

@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest';
+import { ada, down, failed, hang, isAda, noOpinion, startChain, unavailable } from './fixtures/chain.ts';
+import { review } from './fixtures/clients.ts';
+import type { ScriptedBackend } from './fixtures/scripted-backend.ts';
+import { reviewBody } from './fixtures/token-review.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+describe.concurrent('bounds on authenticators', () => {
+  test('a hung authenticator costs five deadlines, then nothing', async () => {
+    const settings = { timeout: '100ms', circuit: { openFor: '1h' } };
+    await using chain = await startChain((backend) => [backend.authenticator('corp', settings)]);
+    for (let call = 0; call < 5; call++) {
+      expect(await review(chain.client, chain.token({ corp: hang }))).toEqual(unavailable);
+    }
+    for (let call = 0; call < 20; call++) {
+      expect(await review(chain.client, chain.token({ corp: ada }))).toEqual(unavailable);
+    }
+    expect(chain.backend.calls).toHaveLength(5);
+    expect(chain.backend.calls.every((call) => call.aborted)).toBe(true);
+  });
+
+  test('an authenticator that was down is tried again after openFor', async () => {
+    const settings = { circuit: { minimumCalls: 1, openFor: '100ms' } };
+    await using chain = await startChain((backend) => [backend.authenticator('corp', settings)]);
+    expect(await review(chain.client, chain.token({ corp: down }))).toEqual(unavailable);
+    await waitFor(async () => (await review(chain.client, chain.token({ corp: ada }))).authenticated, 'a yes');
+    expect(await review(chain.client, chain.token({ corp: ada }))).toEqual(isAda);
+  });
+
+  test('bad records never open the circuit for the others', async () => {
+    await using chain = await startChain((backend) => [backend.authenticator('corp')]);
+    for (let call = 0; call < 30; call++) {
+      await review(chain.client, chain.token({ corp: failed }));
+    }
+    expect(await review(chain.client, chain.token({ corp: ada }))).toEqual(isAda);
+  });
+
+  test('callers that hang up never open the circuit', async () => {
+    await using chain = await startChain((backend) => [backend.authenticator('corp')]);
+    for (let call = 0; call < 10; call++) {
+      const token = chain.token({ corp: hang });
+      const caller = new AbortController();
+      const answer = chain.client.send({ body: reviewBody(token), signal: caller.signal });
+      const ended = expect(answer).rejects.toThrow();
+      await chain.backend.whenAsked(token);
+      caller.abort();
+      await ended;
+    }
+    expect(await review(chain.client, chain.token({ corp: ada }))).toEqual(isAda);
+  });
+
+  test('beyond maxConcurrent a token could not be checked, which is no outage', async () => {
+    await using chain = await startChain((backend) => [backend.authenticator('corp', { maxConcurrent: 2 })]);
+    const waiting = [chain.token({ corp: hang }), chain.token({ corp: hang })];
+    const answers = waiting.map((token) => review(chain.client, token));
+    const calls = await Promise.all(waiting.map((token) => chain.backend.whenAsked(token)));
+    for (let call = 0; call < 20; call++) {
+      const status = await review(chain.client, chain.token({ corp: ada }));
+      expect(status).toEqual({ authenticated: false, error: 'authenticator corp unavailable' });
+    }
+    for (const call of calls) {
+      call.settle(ada);
+    }
+    expect(await Promise.all(answers)).toEqual([isAda, isAda]);
+    expect(await review(chain.client, chain.token({ corp: ada }))).toEqual(isAda);
+  });
+
+  test('a hung authenticator at full load never keeps the ones before it from answering', async () => {
+    const entries = (backend: ScriptedBackend): object[] => [
+      backend.authenticator('robots'),
+      backend.authenticator('corp', { timeout: '9s' }, { ignoresAbort: true }),
+    ];
+    await using chain = await startChain(entries, { maxInFlight: 20 });
+    const flood = Array.from({ length: 200 }, async () =>
+      chain.client.send({ body: reviewBody(chain.token({ corp: hang })) }),
+    );
+    const answered = Promise.all(flood.map((answer) => answer.then((response) => response.status)));
+    const hung = (): number => chain.backend.calls.filter((call) => call.authenticator === 'corp').length;
+    await waitFor(() => hung() === 10, 'ten hung lookups');
+    const roomAgain = async (): Promise<boolean> =>
+      (await chain.client.send({ body: reviewBody(chain.token({ robots: ada })) })).status === 200;
+    await waitFor(roomAgain, 'the end of the first burst');
+    for (let call = 0; call < 50; call++) {
+      expect(await review(chain.client, chain.token({ robots: ada }))).toEqual(isAda);
+    }
+    for (const call of chain.backend.calls) {
+      call.settle(noOpinion);
+    }
+    expect(new Set(await answered)).toEqual(new Set([200, 429]));
+  });
+
+  test('work that ignores its abort keeps its place in maxInFlight until it has ended', async () => {
+    const entries = (backend: ScriptedBackend): object[] =>
+      ['a', 'b'].map((name) =>
+        backend.authenticator(name, { timeout: '100ms', maxConcurrent: 1 }, { ignoresAbort: true }),
+      );
+    await using chain = await startChain(entries, { maxInFlight: 2 });
+    const unchecked = [chain.token({ a: hang }), chain.token({ b: hang })];
+    for (const token of unchecked) {
+      expect(await review(chain.client, token)).toHaveProperty('error');
+    }
+    const body = reviewBody(chain.token({ a: ada }));
+    expect((await chain.client.send({ body })).status).toBe(429);
+    const calls = unchecked.flatMap((token) => chain.backend.callsOf(token));
+    const hung = calls.filter((call) => call.aborted);
+    expect(hung).toHaveLength(2);
+    for (const call of hung) {
+      call.settle(noOpinion);
+    }
+    const answered = async (): Promise<boolean> =>
+      (await chain.client.send({ body: reviewBody(chain.token({ a: ada })) })).text.includes('"username":"ada"');
+    await waitFor(answered, 'a place');
+  });
+
+  test('reviewTimeout ends a chain of authenticators that are slow together', async () => {
+    const entries = (backend: ScriptedBackend): object[] =>
+      ['a', 'b', 'c', 'd'].map((name) => backend.authenticator(name, { timeout: '150ms' }));
+    await using chain = await startChain(entries, { reviewTimeout: '200ms' });
+    const token = chain.token({ a: hang, b: hang, c: hang, d: hang });
+    expect(await review(chain.client, token)).toEqual({
+      authenticated: false,
+      error: 'authenticators a, b unavailable',
+    });
+    expect(chain.backend.callsOf(token).map((call) => call.authenticator)).toEqual(['a', 'b']);
+  });
+});

@@ -1,0 +1,140 @@
+import { connect } from 'node:tls';
+import { describe, expect, test } from 'vitest';
+import { createAuthority, issueClient, issueServer } from './fixtures/certificates.ts';
+import { type Client, http1Client, http2Client, review } from './fixtures/clients.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+import { openRawSocket, rawRequest } from './fixtures/raw-socket.ts';
+import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { reviewBody } from './fixtures/token-review.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor, within } from './fixtures/wait-for.ts';
+
+interface Secure extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly mutualTls: MutualTls;
+}
+
+async function startSecure(server: object = {}): Promise<Secure> {
+  const mutualTls = await createMutualTls();
+  const backend = await startScriptedBackend();
+  backend.answerOthers(authenticated('ada'));
+  const { files, tls } = mutualTls;
+  const config = { server: { tls, ...server }, authenticators: [backend.authenticator('corp')] };
+  const gateway = await startGateway({ files, config });
+  return { gateway, mutualTls, [Symbol.asyncDispose]: () => gateway.stop() };
+}
+
+/** The fingerprint of the certificate that a new connection is shown. */
+async function shownCertificate({ gateway, mutualTls }: Secure): Promise<string> {
+  const { authority: ca, certificate: cert, key } = mutualTls.client;
+  const { hostname: host, port } = new URL(gateway.url);
+  const socket = connect({ host, port: Number(port), ca, cert, key });
+  const shown = new Promise<string>((resolve, reject) => {
+    socket.once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256)).once('error', reject);
+  });
+  return await within(shown, 'a handshake').finally(() => socket.destroy());
+}
+
+const isYes = { authenticated: true, user: { username: 'ada', groups: [] } };
+
+async function expectYes(client: Client): Promise<void> {
+  expect(await review(client, randomToken())).toEqual(isYes);
+}
+
+describe.concurrent('certificates', () => {
+  test('a new pair is shown to new connections, and no open one is dropped', async () => {
+    await using secure = await startSecure();
+    const { gateway, mutualTls } = secure;
+    using overHttp2 = http2Client(gateway.url, mutualTls.client);
+    using raw = await openRawSocket(gateway.url, mutualTls.client);
+    await expectYes(overHttp2);
+    raw.send(rawRequest(reviewBody(randomToken())));
+    await raw.received(/"username":"ada"/);
+    const before = await shownCertificate(secure);
+    const session = overHttp2.session();
+
+    const pair = await issueServer(mutualTls.serverAuthority);
+    await gateway.write('tls/server.crt', pair.certificate);
+    await gateway.write('tls/server.key', pair.key);
+    await gateway.waitForLog('certificates reloaded');
+
+    expect(await shownCertificate(secure)).not.toBe(before);
+    await expectYes(overHttp2);
+    expect(overHttp2.session()).toBe(session);
+    raw.send(rawRequest(reviewBody(randomToken())));
+    await raw.received(/"username":"ada".*"username":"ada"/s);
+  });
+
+  test('a certificate whose key has not come yet is refused and logged, and the old pair stays', async () => {
+    await using secure = await startSecure();
+    const { gateway, mutualTls } = secure;
+    using client = http2Client(gateway.url, mutualTls.client);
+    await expectYes(client);
+    const before = await shownCertificate(secure);
+    const pair = await issueServer(mutualTls.serverAuthority);
+    await gateway.write('tls/server.crt', pair.certificate);
+    gateway.signal('SIGHUP');
+    const line = await gateway.output.waitForLine((one) => /reload refused/.test(one.msg), 'of a refusal');
+    expect(line.level).toBe('error');
+    expect(JSON.stringify(line.problems)).toMatch(/server\.(crt|key)/);
+    expect(await shownCertificate(secure)).toBe(before);
+    await expectYes(client);
+
+    await gateway.write('tls/server.key', pair.key);
+    gateway.signal('SIGHUP');
+    await waitFor(async () => (await shownCertificate(secure)) !== before, 'the new certificate');
+  });
+
+  test('text that is no certificate is refused, and the old pair stays', async () => {
+    await using secure = await startSecure();
+    const { gateway } = secure;
+    const before = await shownCertificate(secure);
+    await gateway.write('tls/server.crt', 'not a certificate\n');
+    const line = await gateway.waitForLog('certificate reload refused');
+    expect(line.level).toBe('error');
+    expect(await shownCertificate(secure)).toBe(before);
+  });
+
+  test('a new client authority lets the connections of the old one go, without losing a review', async () => {
+    await using secure = await startSecure();
+    const { gateway, mutualTls } = secure;
+    using overHttp2 = http2Client(gateway.url, mutualTls.client);
+    using raw = await openRawSocket(gateway.url, mutualTls.client);
+    await expectYes(overHttp2);
+    raw.send(rawRequest(reviewBody(randomToken())));
+    await raw.received(/"username":"ada"/);
+    const session = overHttp2.session();
+    const away = new Promise((resolve) => session.once('goaway', resolve));
+    const ended = new Promise((resolve) => session.once('close', resolve));
+
+    const authority = await createAuthority('next');
+    const client = mutualTls.clientWith(await issueClient(authority));
+    await gateway.write('tls/client-ca.crt', authority.certificate);
+    gateway.signal('SIGHUP');
+    await within(away, 'GOAWAY');
+    await within(ended, 'the end of the session');
+    await raw.closed();
+    await expect(review(overHttp2, randomToken())).rejects.toThrow();
+    using next = http1Client(gateway.url, client);
+    await expectYes(next);
+  });
+
+  test('a connection is let go at maxConnectionAge, and no review is lost by it', async () => {
+    await using secure = await startSecure({ maxConnectionAge: '300ms' });
+    const { gateway, mutualTls } = secure;
+    using overHttp2 = http2Client(gateway.url, mutualTls.client);
+    const sessions = new Set();
+    while (sessions.size < 3) {
+      await expectYes(overHttp2);
+      sessions.add(overHttp2.session());
+    }
+    using overHttp1 = http1Client(gateway.url, mutualTls.client, 1);
+    let ends = 0;
+    while (ends < 2) {
+      const response = await overHttp1.send({ body: reviewBody(randomToken()) });
+      expect(response.status).toBe(200);
+      ends += response.headers.connection === 'close' ? 1 : 0;
+    }
+  });
+});

@@ -1,0 +1,205 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { http1Client, review } from './fixtures/clients.ts';
+import { type CommandResult, runCommand } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText, startGateway } from './fixtures/gateway.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { awkwardToken, randomToken, sha256 } from './fixtures/tokens.ts';
+
+interface Place {
+  readonly folder: string;
+  readonly token: string;
+  run(commandArguments: readonly string[], input?: string): Promise<CommandResult>;
+}
+
+/** A folder with a config of static tokens, one of them known. */
+async function createPlace(config: object = { authenticators: [staticAuthenticator] }): Promise<Place> {
+  const folder = await temporaryFolder('commands');
+  const token = randomToken();
+  await writeFile(join(folder, 'gateway.yaml'), configText({ ...config }));
+  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [token]: 'ci' }));
+  const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
+  return { folder, token, run: (commandArguments, input) => runCommand(commandArguments, { cwd: folder, env }, input) };
+}
+
+describe.concurrent('sallyport', () => {
+  test.each(
+    [[], ['serve'], ['check'], ['explain'], ['token'], ['token', 'hash'], ['schema']].map((path) => ({ path })),
+  )('$path --help tells how, and exits 0', async ({ path }) => {
+    const { run } = await createPlace();
+    const { code, stdout, stderr } = await run([...path, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Usage: sallyport ${path.join(' ')}`));
+    expect(stderr).toBe('');
+  });
+
+  test.each(
+    [['fly'], ['check', '--fly'], ['check', '-o', 'xml'], ['token', 'hash'], ['serve', '--config']].map((path) => ({
+      path,
+    })),
+  )('$path is wrong usage, and exits 2', async ({ path }) => {
+    const { run } = await createPlace();
+    const { code, stdout, stderr } = await run(path);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^error: /);
+  });
+
+  test('check passes a good config, as a table and as JSON', async () => {
+    const { run, folder } = await createPlace();
+    const table = await run(['check']);
+    expect(table).toMatchObject({ code: 0, stderr: '' });
+    expect(table.stdout).toMatch(/robots.*ok/);
+    const json = await run(['check', '-o', 'json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      findings: expect.arrayContaining([
+        { check: 'config', result: 'ok', detail: join(folder, 'gateway.yaml') },
+        expect.objectContaining({ check: 'authenticator robots', result: 'ok' }),
+      ]),
+    });
+  });
+
+  test.each([
+    ['an unknown key', 'listen:', 'lissten:', /gateway\.yaml:\d+:3: .*lissten.*listen/s],
+    ['a duration without a unit', 'shutdownDelay: 0s', 'shutdownDelay: 5', /gateway\.yaml:\d+:18: .*unit/s],
+    ['a missing tokens file', 'tokens.yaml', 'missing.yaml', /missing\.yaml/],
+    ['an unknown plugin', 'use: static', 'use: statik', /statik/],
+    ['a tab', '    use', '\tuse', /gateway\.yaml:\d+:\d+: /],
+  ])('check finds %s, says where, and exits 1', async (_name, good, bad, message) => {
+    const { run, folder } = await createPlace();
+    const text = configText({ authenticators: [staticAuthenticator] });
+    await writeFile(join(folder, 'gateway.yaml'), text.replace(good, bad));
+    const { code, stdout, stderr } = await run(['check']);
+    expect(code).toBe(1);
+    expect(stdout + stderr).toMatch(message);
+  });
+
+  test('explain tells what each authenticator says, and what kube-apiserver would get', async () => {
+    const { run, token } = await createPlace();
+    const { code, stdout } = await run(['explain', '-o', 'json'], token);
+    expect(code).toBe(0);
+    const { authenticators, status } = JSON.parse(stdout);
+    expect(authenticators).toEqual([
+      { authenticator: 'robots', answer: 'authenticated', reason: 'ci', milliseconds: expect.any(Number) },
+    ]);
+    expect(status).toMatchObject({ authenticated: true, user: { username: 'ci' } });
+    expect((await run(['explain'], `${token}\n`)).stdout).toMatch(/robots +authenticated +ci/);
+  });
+
+  test('explain of a token that nobody knows exits 3', async () => {
+    const { run } = await createPlace();
+    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken());
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout).status).toEqual({ authenticated: false });
+  });
+
+  test('explain of a token that could not be checked exits 1', async () => {
+    const down = { name: 'corp', use: './broken.ts' };
+    const { run, folder } = await createPlace({ authenticators: [down] });
+    await writeFile(join(folder, 'broken.ts'), brokenPlugin);
+    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken());
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).status).toEqual({ authenticated: false, error: 'authenticator corp unavailable' });
+  });
+
+  test('explain without a token says how to give one', async () => {
+    const { run } = await createPlace();
+    const { code, stderr } = await run(['explain'], '');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/standard input/);
+  });
+
+  test('token hash makes an entry that the gateway takes', async () => {
+    const { run } = await createPlace();
+    const token = awkwardToken();
+    const person = [
+      '--username',
+      'zoë',
+      '--uid',
+      '7',
+      '--group',
+      'a',
+      '--group',
+      'b',
+      '--expires-at',
+      '2099-01-31T12:00:00Z',
+    ];
+    const { code, stdout, stderr } = await run(['token', 'hash', ...person], token);
+    expect([code, stderr]).toEqual([0, '']);
+    const files = { 'tokens.yaml': `tokens:\n${stdout}` };
+    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
+    using client = http1Client(gateway.url);
+    const user = { username: 'zoë', uid: '7', groups: ['a', 'b'] };
+    expect(await review(client, token)).toEqual({ authenticated: true, user });
+  });
+
+  test('token hash -o json prints JSON, and --generate a token that fits', async () => {
+    const { run, token } = await createPlace();
+    const given = await run(['token', 'hash', '--username', 'ci', '-o', 'json'], token);
+    expect(JSON.parse(given.stdout)).toEqual({ entry: { sha256: sha256(token), username: 'ci' } });
+    const made = JSON.parse((await run(['token', 'hash', '--username', 'ci', '--generate', '-o', 'json'])).stdout);
+    expect(made.token.length).toBeGreaterThanOrEqual(32);
+    expect(made.entry.sha256).toBe(sha256(made.token));
+  });
+
+  test.each([
+    ['--expires-at', 'tomorrow'],
+    ['--username', ''],
+  ])('token hash %s "%s" is refused', async (...option) => {
+    const { run, token } = await createPlace();
+    const { code, stdout, stderr } = await run(['token', 'hash', '--username', 'ci', ...option], token);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain(String(option[0]));
+  });
+
+  test('schema prints a JSON Schema with the options of the plugins in it', async () => {
+    const { run } = await createPlace();
+    const { code, stdout } = await run(['schema']);
+    expect(code).toBe(0);
+    const schema = JSON.parse(stdout);
+    expect(schema.$schema).toMatch(/^https:\/\/json-schema\.org\//);
+    expect(Object.keys(schema.properties)).toEqual(
+      expect.arrayContaining(['server', 'admin', 'authenticators', 'log']),
+    );
+    expect(stdout).toContain('tokensFile');
+  });
+
+  test('serve with a config that is not there names it, and exits 1', async () => {
+    const { run, folder } = await createPlace();
+    const { code, stdout, stderr } = await run(['serve', '--config', 'elsewhere.yaml']);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain(join(folder, 'elsewhere.yaml'));
+  });
+
+  test('serve --listen takes the place of the config, and stdout stays empty', async () => {
+    const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
+    const config = { server: { listen: '127.0.0.1:1' }, authenticators: [staticAuthenticator] };
+    await using gateway = await startGateway({ config, files, commandArguments: ['--listen', '127.0.0.1:0'] });
+    expect(new URL(gateway.url).port).not.toBe('1');
+    expect(gateway.output.stdout()).toBe('');
+    expect(parse(configText(config)).server.listen).toBe('127.0.0.1:1');
+  });
+
+  test('a port that is taken is named, with the mend', async () => {
+    const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
+    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
+    const { run } = await createPlace();
+    const { code, stderr } = await run(['serve', '--listen', new URL(gateway.url).host]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/server\.listen.*another process/s);
+  });
+});
+
+/** A plugin whose every check fails, without a dependency. */
+const brokenPlugin = `
+const schema = () => ({ type: 'object', properties: {} });
+export default {
+  specificationVersion: 1,
+  name: 'broken',
+  caching: 'none',
+  optionsSchema: { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }), jsonSchema: { input: schema, output: schema } } },
+  create: async () => ({ authenticate: async () => { throw new Error('down'); }, close: async () => {} }),
+};
+`;

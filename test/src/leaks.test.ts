@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { http1Client, review } from './fixtures/clients.ts';
+import { runCommand } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { startGateway } from './fixtures/gateway.ts';
+import { disguises, findLeaks, goJson } from './fixtures/leaks.ts';
+import { startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { awkwardToken, randomToken, secret } from './fixtures/tokens.ts';
+
+const noise = (): string => `{"level":"debug","msg":"${randomBytes(300).toString('base64')}"}\n`;
+
+const plantings: readonly [string, (token: string) => string][] = [
+  ['in clear', (token) => token],
+  ['base64', (token) => Buffer.from(token).toString('base64')],
+  ['base64url', (token) => Buffer.from(token).toString('base64url')],
+  ['hex', (token) => Buffer.from(token).toString('hex')],
+  ['URL-encoded', (token) => encodeURIComponent(token)],
+  ['URL-encoded', (token) => new URLSearchParams({ token }).toString()],
+  ['JSON-escaped', (token) => JSON.stringify({ token })],
+  ['JSON-escaped', (token) => goJson({ token })],
+  ['JSON-escaped twice', (token) => JSON.stringify({ body: JSON.stringify({ token }) })],
+];
+
+for (const kind of [randomToken, awkwardToken]) {
+  test.each(plantings)(`a ${kind.name} planted %s is found in a long log`, (encoding, plant) => {
+    const lines = Array.from({ length: 250 }, noise);
+    const secrets = [kind(), kind(), kind()];
+    expect(findLeaks(lines.join(''), secrets)).toEqual([]);
+    lines.splice(123, 0, `{"msg":"${plant(secrets[1] ?? '')}"}\n`);
+    const leaks = findLeaks(lines.join(''), secrets);
+    expect(leaks).toContain(`secret 2 of 3 stands ${encoding} in line 124`);
+    expect(leaks.join()).not.toContain('secret 1');
+  });
+}
+
+test.each([0, 1, 2, 3, 4, 5])('a token within a base64 text of %i bytes before it is found', (shift) => {
+  const token = randomToken();
+  const text = Buffer.from('x'.repeat(shift) + JSON.stringify({ token })).toString('base64');
+  expect(findLeaks(text, [token]).join()).toContain('base64');
+});
+
+test('ten characters of a token, as JSON.parse quotes them, are found', () => {
+  const token = randomToken();
+  expect(findLeaks(`Unexpected token in JSON: ...${token.slice(7, 17)}...`, [token])).toHaveLength(1);
+  expect(findLeaks(`Unexpected token in JSON: ...${token.slice(7, 16)}...`, [token])).toEqual([]);
+});
+
+test('a finding does not show the secret', () => {
+  const token = randomToken();
+  const [leak = ''] = findLeaks(`before ${token} after`, [token]);
+  for (const forms of disguises(token).values()) {
+    expect(forms.some((form) => leak.includes(form))).toBe(false);
+  }
+});
+
+test('a gateway that logs a token of the test file fails at its stop', async () => {
+  const backend = await startScriptedBackend();
+  const careless = backend.authenticator('careless', {}, { careless: true });
+  const gateway = await startGateway({ config: { authenticators: [careless] } });
+  using client = http1Client(gateway.url);
+  expect(await review(client, randomToken())).toEqual({ authenticated: false });
+  await expect(gateway.stop()).rejects.toThrow(/the gateway tells secrets: .*stands in clear/);
+});
+
+test('a command whose output holds a secret of the test file fails', async () => {
+  const cwd = await temporaryFolder('leak');
+  secret('Usage: sallyport');
+  await expect(runCommand(['--help'], { cwd })).rejects.toThrow('tells secrets');
+});
