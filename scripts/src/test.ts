@@ -3,7 +3,7 @@
  * the last line. Fails when a test failed, when a package has none, and in CI when one was skipped.
  */
 import { spawnSync } from 'node:child_process';
-import { globSync, rmSync } from 'node:fs';
+import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { countReport, sumCounts } from './count-tests.ts';
 
@@ -38,5 +38,8 @@ const faults = [
 ];
 for (const fault of faults) console.error(`error: ${fault}`);
 const { passed, failed } = sumCounts(counts);
-console.log(`${passed} passed, ${failed} failed`);
+const summary = `${passed} passed, ${failed} failed`;
+mkdirSync('test-results', { recursive: true });
+writeFileSync('test-results/summary.txt', `${summary}\n`);
+console.log(summary);
 process.exitCode = failed > 0 || faults.length > 0 ? 1 : 0;

@@ -4,6 +4,7 @@ import { type Gateway, startGateway } from './fixtures/gateway.ts';
 import { startLoad } from './fixtures/load.ts';
 import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { reviewBody } from './fixtures/token-review.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor, within } from './fixtures/wait-for.ts';
 
@@ -28,6 +29,10 @@ async function start(server: object = {}, shared?: MutualTls): Promise<Busy> {
 
 const isReady = async (gateway: Gateway): Promise<boolean> =>
   (await get(gateway.adminUrl, '/readyz').catch(() => ({ status: 0 }))).status === 200;
+
+/** The connection of an HTTP/2 client, to see whether it lives on. */
+const http2Session = (client: Client): unknown =>
+  'session' in client ? (client as ReturnType<typeof http2Client>).session() : undefined;
 
 const kinds = [
   ['HTTP/2', http2Client],
@@ -85,6 +90,7 @@ describe.concurrent.each(kinds)('under load over %s', (_name, createClient) => {
     using client = createClient(gateway.url, mutualTls.client);
     const load = startLoad(client, 16);
     await waitFor(() => load.answered() > 100, 'the load');
+    const session = http2Session(client);
     gateway.signal('SIGTERM');
     await waitFor(async () => !(await isReady(gateway)), 'the end of readiness');
     const answered = load.answered();
@@ -93,6 +99,9 @@ describe.concurrent.each(kinds)('under load over %s', (_name, createClient) => {
     expect(await review(late, randomToken())).toMatchObject({ authenticated: true });
     await load.stop();
     expect(load.faults()).toEqual([]);
+    const response = await client.send({ body: reviewBody(randomToken()) });
+    expect(response.headers.connection).not.toBe('close');
+    expect(http2Session(client)).toBe(session);
     await gateway.kill();
   });
 

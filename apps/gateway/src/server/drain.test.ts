@@ -19,8 +19,11 @@ beforeAll(async () => {
 });
 afterAll(() => authority.remove());
 
-/** After this many requests on new connections a client is content: it has gone elsewhere. */
-const more = 5;
+/**
+ * Requests of each client after one of them was told to go: on new connections, which the grace still accepts. Few, so
+ * that a busy machine makes them all within it.
+ */
+const more = 1;
 /** A client that is never told to go has failed the test. */
 const most = 20_000;
 
