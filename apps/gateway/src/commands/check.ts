@@ -3,7 +3,11 @@ import { loadConfig } from '../config/load.ts';
 import { ConfigError, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
-import { closeAuthenticator, createAuthenticator } from '../runtime/create-authenticators.ts';
+import {
+  type CreatedAuthenticator,
+  closeAuthenticator,
+  createAuthenticator,
+} from '../runtime/create-authenticators.ts';
 import { checkInTime } from '../runtime/health.ts';
 import { readTlsMaterial } from '../server/tls.ts';
 import { configFile } from './config-file.ts';
@@ -83,21 +87,24 @@ async function checkAuthenticators(config: GatewayConfig): Promise<Finding[]> {
   return Promise.all(
     config.authenticators.map(async (one): Promise<Finding> => {
       const name = `authenticator ${one.name}`;
+      let created: CreatedAuthenticator;
       try {
-        const created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
-        try {
-          await checkInTime(created.authenticator, backendTimeout);
-        } finally {
-          await closeAuthenticator(created, logger);
-        }
-        const reached =
-          created.authenticator.check === undefined
-            ? 'ready; it has no backend to reach'
-            : 'ready, and its backend answers';
-        return { check: name, result: 'ok', detail: `${one.package}: ${reached}` };
+        created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
       } catch (error) {
         return fault(name, formatProblem(one.problem(error)));
       }
+      try {
+        await checkInTime(created.authenticator, backendTimeout);
+      } catch (error) {
+        return fault(name, `${one.package}: its backend can't be used: ${messageOf(error)}`);
+      } finally {
+        await closeAuthenticator(created, logger);
+      }
+      const reached =
+        created.authenticator.check === undefined
+          ? 'ready; it has no backend to reach'
+          : 'ready, and its backend answers';
+      return { check: name, result: 'ok', detail: `${one.package}: ${reached}` };
     }),
   );
 }

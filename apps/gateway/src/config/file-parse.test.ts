@@ -148,6 +148,15 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     expect(problems[0]).toContain(expected);
   });
 
+  test('a rule is told beside an item of a wrong pattern', async () => {
+    await using folder = await folderWithProbe();
+    const parts = { server: '  listen: 0.0.0.0:8080', authenticator: '    allowSystemNames: ["*"]' };
+    expect(await folder.problems(yaml(parts))).toEqual([
+      expect.stringContaining('server.listen: tokens would cross the network in clear'),
+      expect.stringContaining('allowSystemNames[0]: must begin with "system:"'),
+    ]);
+  });
+
   test.each(['Probe', '-a', 'a-', 'a_b', 'a.b', 'a b', '', 'a'.repeat(64)])('the name %j', async (name) => {
     await using folder = await folderWithProbe();
     const problems = await folder.problems(`authenticators: [{ name: ${JSON.stringify(name)}, use: ./probe.js }]`);
@@ -156,6 +165,10 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
 
   test.each([
     ['authenticators: []', '1:17: authenticators: must not be empty'],
+    [
+      'server: { maxInFlight: 1 }\nauthenticators: [{ name: a, use: ./probe.js }]',
+      '1:24: server.maxInFlight: must be at least 2: with one place, one authenticator that hangs keeps all others',
+    ],
     ['log: {}', '1:1: authenticators: is missing'],
     ['authenticators: 1', '1:17: authenticators: must be a list'],
     ['authenticators: [1]', '1:18: authenticators[0]: must be keys and values'],

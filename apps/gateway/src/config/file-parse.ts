@@ -32,9 +32,10 @@ export function parseFile(value: Readonly<Record<string, unknown>>): ParsedFile 
 function rulesOfTheRest(value: Readonly<Record<string, unknown>>, faults: readonly Fault[]): Fault[] {
   const rest = structuredClone(value);
   for (const { path } of faults) erase(rest, path);
-  const missing = fileSchema.safeParse(rest);
-  // What has no default is text (names, files): any text serves, since no rule that looks at it is heard.
-  for (const { path } of missing.error?.issues ?? []) set(rest, path, 'x');
+  // What has no default is text: one of these fits each pattern, and no rule that looks at it is heard.
+  for (const text of ['x', 'system:x']) {
+    for (const { path } of fileSchema.safeParse(rest).error?.issues ?? []) set(rest, path, text);
+  }
   const config = fileSchema.safeParse(rest).data;
   if (!config) return [];
   const touched = (path: Path) => faults.some((fault) => overlaps(fault.path, path));

@@ -103,7 +103,7 @@ authenticators:
     [1000, 100],
     [100, 50],
     [3, 1],
-    [1, 1],
+    [2, 1],
   ])('with maxInFlight %i an authenticator has %i places', async (maxInFlight, places) => {
     await using folder = await folderWithProbe();
     const config = await folder.load(

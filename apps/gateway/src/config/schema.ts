@@ -56,6 +56,7 @@ const server: z.ZodType<ServerSettings> = z
     maxBodySize: size('A bigger request is answered 413.', bodyOfApiServer).prefault('256KiB'),
     maxTokenSize: size('A bigger token is unknown, without asking anyone.', headersOfApiServer).prefault('16KiB'),
     maxInFlight: count
+      .min(2, 'must be at least 2: with one place, one authenticator that hangs keeps all others from answering')
       .max(100_000)
       .default(1000)
       .describe('Reviews under way at once, until their backend work has ended; more are answered 429.'),
@@ -145,5 +146,5 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
         .describe('The least that is logged.'),
     })
     .prefault({})
-    .describe('Logging to stdout.'),
+    .describe('What is logged to standard error.'),
 });

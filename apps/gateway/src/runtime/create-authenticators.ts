@@ -26,6 +26,8 @@ export interface CreatedAuthenticator {
 export interface CreateDependencies {
   readonly logger: Logger;
   readonly attempts: (authenticator: string) => Attempts;
+  /** Told of each file that a plugin is about to read. */
+  readonly onFile?: (file: string) => void;
 }
 
 /**
@@ -37,8 +39,10 @@ export async function createAuthenticators(
   config: GatewayConfig,
   dependencies: CreateDependencies,
 ): Promise<readonly CreatedAuthenticator[]> {
+  const files: string[] = [];
+  const watching = { ...dependencies, onFile: (file: string) => files.push(file) };
   const results = await Promise.allSettled(
-    config.authenticators.map((one) => createAuthenticator(one, config.baseDirectory, dependencies)),
+    config.authenticators.map((one) => createAuthenticator(one, config.baseDirectory, watching)),
   );
   const created = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   if (created.length === results.length) return created;
@@ -46,7 +50,7 @@ export async function createAuthenticators(
   const problems = results.flatMap((result, index) =>
     result.status === 'rejected' ? (config.authenticators[index]?.problem(result.reason) ?? []) : [],
   );
-  throw new ConfigError(problems, []);
+  throw new ConfigError(problems, files);
 }
 
 /**
@@ -70,7 +74,9 @@ export async function createAuthenticator(
       signal,
       attempts: dependencies.attempts(config.name),
       async watchFile(file, load) {
-        files.push(await loadWatchedFile(resolve(baseDirectory, file), load));
+        const path = resolve(baseDirectory, file);
+        dependencies.onFile?.(path);
+        files.push(await loadWatchedFile(path, load));
       },
     });
     // It was given up: what it made after all must not live on unseen.

@@ -111,7 +111,11 @@ describe('createGeneration', () => {
       await watchFile('missing.yaml', () => undefined);
       return authenticator();
     });
-    await expect(createGeneration(config(watching), dependencies)).rejects.toThrow(/\/etc\/sallyport\/missing\.yaml/);
+    await expect(createGeneration(config(watching), dependencies)).rejects.toMatchObject({
+      message: expect.stringContaining('/etc/sallyport/missing.yaml'),
+      // For a reload that was refused to be tried again when the file has come.
+      files: ['/etc/sallyport/missing.yaml'],
+    });
   });
 });
 

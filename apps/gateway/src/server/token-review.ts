@@ -57,6 +57,8 @@ const maxAudienceBytes = 256;
  */
 export function parseTokenReview(body: unknown): TokenReviewRequest {
   if (!isObject(body)) throw malformed('the body must be a TokenReview object');
+  // An empty body is read as `{}`.
+  if (Object.keys(body).length === 0) throw malformed('the body is empty: it must be a TokenReview object');
   if (body.kind !== 'TokenReview') throw malformed('kind must be TokenReview');
   const apiVersion = apiVersions.find((version) => version === body.apiVersion);
   if (apiVersion === undefined) {
