@@ -104,6 +104,22 @@ describe.concurrent('gateway.yaml', () => {
     expect(await review(client, randomToken())).toMatchObject({ user: { username: 'new:ada' } });
   });
 
+  test('an edit that was refused for a missing file is taken in when the file has come', async () => {
+    const [before, after] = [randomToken(), randomToken()];
+    const files = { 'tokens.yaml': tokensFile({ [before]: 'before' }) };
+    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
+    using client = http1Client(gateway.url);
+    const other = { ...staticAuthenticator, options: { tokensFile: 'others.yaml' } };
+    await gateway.configure({ authenticators: [other] });
+    gateway.signal('SIGHUP');
+    await gateway.waitForLog('config reload refused');
+    expect(await review(client, before)).toMatchObject({ user: { username: 'before' } });
+    await gateway.write('others.yaml', tokensFile({ [after]: 'after' }));
+    await gateway.waitForLog('config reloaded');
+    expect(await review(client, after)).toMatchObject({ user: { username: 'after' } });
+    expect(await review(client, before)).toEqual({ authenticated: false });
+  });
+
   test('a mounted ConfigMap whose link is swapped is read anew, without a signal', async () => {
     const folder = await temporaryFolder('mount');
     const backend = await startScriptedBackend();

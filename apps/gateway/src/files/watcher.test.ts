@@ -9,6 +9,8 @@ describe('createFileWatcher', () => {
   let file: string;
   let watcher: FileWatcher;
   let changes: number;
+  /** What happens while a changed file is given time to settle. */
+  let meanwhile: () => Promise<void>;
   /** Later than any file here was written: nothing counts as changed from the start. */
   const later = Number.MAX_SAFE_INTEGER;
 
@@ -16,8 +18,9 @@ describe('createFileWatcher', () => {
     folder = await mkdtemp(join(tmpdir(), 'watcher-'));
     file = join(folder, 'tokens.yaml');
     await writeFile(file, 'one');
-    watcher = createFileWatcher();
+    watcher = createFileWatcher(() => meanwhile());
     changes = 0;
+    meanwhile = async () => undefined;
   });
   afterEach(async () => {
     watcher.close();
@@ -117,6 +120,17 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(2);
   });
 
+  test('does not tell of a file while it is being written', async () => {
+    await watcher.watch([file], later, count);
+    await writeFile(file, 'tokens: # half of it');
+    meanwhile = () => writeFile(file, 'tokens: # half of it and the rest');
+    await watcher.scan();
+    expect(changes).toBe(0);
+    meanwhile = async () => undefined;
+    await watcher.scan();
+    expect(changes).toBe(1);
+  });
+
   test('a watch that was ended tells nothing', async () => {
     const end = await watcher.watch([file], later, count);
     end();
@@ -128,7 +142,7 @@ describe('createFileWatcher', () => {
   test('looks by itself every 2 s', async () => {
     watcher.close();
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    watcher = createFileWatcher();
+    watcher = createFileWatcher(() => meanwhile());
     const told = Promise.withResolvers<void>();
     await watcher.watch([file], later, async () => told.resolve());
     await writeFile(file, 'two');

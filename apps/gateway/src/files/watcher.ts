@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 
 /** How often files are looked at, in milliseconds. */
 const interval = 2_000;
+
+/**
+ * A changed file must stay as it is for so long before it is told of, in milliseconds: an editor that writes in place
+ * leaves half a list for a moment, which may well read as a whole one.
+ */
+const settleTime = 100;
 
 /** A file's content, told apart by its digest; `stamp` spares reading a file that nobody touched. */
 interface Fingerprint {
@@ -36,8 +43,10 @@ export interface FileWatcher {
 /**
  * Looks at the content of files every 2 s. Not `fs.watch`: it goes deaf when a file is replaced by a rename, and a
  * mounted ConfigMap swaps a link in another folder altogether.
+ *
+ * @param settle waits until a changed file must have been written to its end
  */
-export function createFileWatcher(): FileWatcher {
+export function createFileWatcher(settle: () => Promise<void> = () => setTimeout(settleTime)): FileWatcher {
   const watches = new Set<{ current: Watch }>();
   let scanning: Promise<void> | undefined;
   let closed = false;
@@ -46,9 +55,13 @@ export function createFileWatcher(): FileWatcher {
     for (const entry of [...watches]) {
       if (closed || !watches.has(entry)) continue;
       const { files, onChange } = entry.current;
-      const next = new Map<string, Fingerprint>();
-      for (const [file, known] of files) next.set(file, await fingerprint(file, known));
-      const changed = [...files].some(([file, known]) => next.get(file)?.digest !== known.digest);
+      const next = await fingerprints(files);
+      const changed = differ(files, next);
+      if (changed) {
+        await settle();
+        // Still being written: the next look will tell.
+        if (differ(next, await fingerprints(files))) continue;
+      }
       entry.current = { files: next, onChange };
       if (changed && watches.has(entry)) await onChange();
     }
@@ -85,6 +98,16 @@ export function createFileWatcher(): FileWatcher {
       watches.clear();
     },
   };
+}
+
+async function fingerprints(files: ReadonlyMap<string, Fingerprint>): Promise<ReadonlyMap<string, Fingerprint>> {
+  const found = new Map<string, Fingerprint>();
+  for (const [file, known] of files) found.set(file, await fingerprint(file, known));
+  return found;
+}
+
+function differ(one: ReadonlyMap<string, Fingerprint>, other: ReadonlyMap<string, Fingerprint>): boolean {
+  return [...one].some(([file, { digest }]) => other.get(file)?.digest !== digest);
 }
 
 /** A file that can't be read has a fingerprint too: it tells why. */

@@ -60,11 +60,12 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
   async function reloadConfig(): Promise<void> {
     const since = Date.now();
     let others: readonly string[] = [];
+    let next: GatewayConfig | undefined;
     try {
-      await swap(dependencies);
+      next = keepListening(await dependencies.load(), running.generation.config, logger);
+      await swap(next, dependencies);
     } catch (error) {
-      // A refused config may name files that the running one does not: one of them may be the mend.
-      if (error instanceof ConfigError) others = error.files;
+      others = filesOfRefused(next, error);
       const problems = error instanceof ConfigError ? error.problems : [reasonOf(error)];
       logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
     }
@@ -96,10 +97,17 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
   return { watch, reload: () => inTurn(reloadConfig), settled: () => queue };
 }
 
+/** A refused config may name files that the running one does not: one of them may be the mend. */
+function filesOfRefused(config: GatewayConfig | undefined, error: unknown): readonly string[] {
+  return [
+    ...(error instanceof ConfigError ? error.files : []),
+    ...(config === undefined ? [] : [...config.secretFiles, ...tlsFiles(config.server.tls)]),
+  ];
+}
+
 /** All that can fail comes first; then the old chain and the new one change places in one step. */
-async function swap({ running, load, create, reviews, logger }: ReloadDependencies): Promise<void> {
+async function swap(config: GatewayConfig, { running, create, reviews, logger }: ReloadDependencies): Promise<void> {
   const old = running.generation;
-  const config = keepListening(await load(), old.config, logger);
   const { tls } = config.server;
   const material = tls === undefined ? undefined : await readTlsMaterial(tls);
   const generation = await create(config);
@@ -152,7 +160,8 @@ function sameAddress(one: ListenAddress, other: ListenAddress): boolean {
   return one.host === other.host && one.port === other.port;
 }
 
-function tlsFiles(tls: NonNullable<GatewayConfig['server']['tls']>): string[] {
+function tlsFiles(tls: GatewayConfig['server']['tls']): string[] {
+  if (tls === undefined) return [];
   return [tls.certFile, tls.keyFile, ...(tls.client === undefined ? [] : [tls.client.caFile])];
 }
 
