@@ -7,7 +7,7 @@ import { type CommandResult, runCommand } from './fixtures/command.ts';
 import { temporaryFolder } from './fixtures/folder.ts';
 import { configText, startGateway } from './fixtures/gateway.ts';
 import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { awkwardToken, randomToken, sha256 } from './fixtures/tokens.ts';
+import { awkwardToken, randomToken, secret, sha256 } from './fixtures/tokens.ts';
 
 interface Place {
   readonly folder: string;
@@ -107,13 +107,14 @@ describe.concurrent('sallyport', () => {
   test('explain without a token says how to give one', async () => {
     const { run } = await createPlace();
     const { code, stderr } = await run(['explain'], '');
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toMatch(/standard input/);
   });
 
   test('token hash makes an entry that the gateway takes', async () => {
     const { run } = await createPlace();
-    const token = awkwardToken();
+    // Without the space, at which kube-apiserver cuts.
+    const token = secret(awkwardToken().replaceAll(' ', ''));
     const person = [
       '--username',
       'zoë',
@@ -146,12 +147,44 @@ describe.concurrent('sallyport', () => {
 
   test.each([
     ['--expires-at', 'tomorrow'],
+    ['--expires-at', '2030-02-31T12:00:00Z'],
     ['--username', ''],
+    ['--group', ''],
   ])('token hash %s "%s" is refused', async (...option) => {
     const { run, token } = await createPlace();
     const { code, stdout, stderr } = await run(['token', 'hash', '--username', 'ci', ...option], token);
-    expect([code, stdout]).toEqual([1, '']);
+    expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(String(option[0]));
+  });
+
+  test('token hash refuses a token that kube-apiserver would cut', async () => {
+    const { run } = await createPlace();
+    const { code, stdout, stderr } = await run(
+      ['token', 'hash', '--username', 'ci'],
+      `${randomToken()} ${randomToken()}`,
+    );
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/space/);
+  });
+
+  test.each([
+    ['--config', ''],
+    ['--listen', '8080'],
+  ])('serve %s "%s" is wrong usage', async (...option) => {
+    const { run } = await createPlace();
+    const { code, stdout, stderr } = await run(['serve', ...option]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^sallyport: .+\n$/);
+  });
+
+  test('explain says why nobody was asked about a token that is too long', async () => {
+    const { run } = await createPlace();
+    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken().repeat(1000));
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout).authenticators[0]).toMatchObject({
+      answer: 'not asked',
+      reason: expect.stringContaining('server.maxTokenSize'),
+    });
   });
 
   test('schema prints a JSON Schema with the options of the plugins in it', async () => {

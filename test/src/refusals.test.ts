@@ -1,10 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { Request, Response } from './fixtures/clients.ts';
+import type { Client, Request, Response } from './fixtures/clients.ts';
 import { protocols, startFleet } from './fixtures/protocols.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
 import { apiVersion, reviewBody, type Version, versions } from './fixtures/token-review.ts';
 import { randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
 
 /** A request that is no review, and the `Status` that tells so. */
 interface Row {
@@ -138,10 +139,24 @@ let backend: ScriptedBackend;
 
 const fleet = startFleet(async () => {
   backend = await startScriptedBackend();
-  // One authenticator alone must leave room in maxInFlight, so two fill it.
-  const authenticators = ['corp', 'robots'].map((name) => backend.authenticator(name, { maxConcurrent: 2 }));
+  // All that hang together leave one place, which only a body that is slow to come takes.
+  const authenticators = ['corp', 'robots'].map((name) => backend.authenticator(name, { maxConcurrent: 1 }));
   return { config: { server: { maxBodySize: '64KiB', maxInFlight: 3 }, authenticators } };
 });
+
+/** Begins a request over HTTP/1.1 and never sends the end of its body. */
+function sendHalf(client: Client): { hangUp: () => Promise<void> } {
+  const caller = new AbortController();
+  const answer = client.send({ body: '{', headers: { 'content-length': '1000' }, signal: caller.signal });
+  // An answer would mean that it had no place.
+  const unanswered = expect(answer).rejects.toThrow(/abort/);
+  return {
+    hangUp: async () => {
+      caller.abort();
+      await unanswered;
+    },
+  };
+}
 
 function expectStatus(response: Response, row: Pick<Row, 'code' | 'reason' | 'message'>): void {
   expect(response.status).toBe(row.code);
@@ -193,21 +208,29 @@ describe.each(protocols)('over %s', (protocol) => {
 
     test('a review beyond maxInFlight is answered 429, and the next one once there is room again', async () => {
       const client = fleet.client(protocol);
-      const waiting = [randomToken(), randomToken(), randomToken()];
+      const waiting = [randomToken(), randomToken()];
       const answers = waiting.map((token) => {
         backend.answer(token, { kind: 'hang' });
         return client.send({ body: reviewBody(token, version) });
       });
       const calls = await Promise.all(waiting.map((token) => backend.whenAsked(token)));
+      const slow = sendHalf(fleet.client(protocol === 'plain HTTP' ? protocol : 'HTTP/1.1 over mutual TLS'));
+      const status = async () => (await client.send({ body: reviewBody(randomToken(), version) })).status;
+      await waitFor(async () => (await status()) === 429, 'the slow body to take the last place');
       const token = randomToken();
       const refused = await client.send({ body: reviewBody(token, version) });
       expectStatus(refused, { code: 429, reason: 'TooManyRequests', message: /maxInFlight/ });
       expect(backend.callsOf(token)).toEqual([]);
+      await slow.hangUp();
+      await waitFor(async () => (await status()) === 200, 'room after the slow body');
       for (const call of calls) {
         call.settle(authenticated('ada'));
       }
-      expect((await Promise.all(answers)).map((answer) => answer.status)).toEqual([200, 200, 200]);
-      expect((await client.send({ body: reviewBody(token, version) })).status).toBe(200);
+      expect((await Promise.all(answers)).map((answer) => answer.status)).toEqual([200, 200]);
+      backend.answer(token, authenticated('ada'));
+      expect(JSON.parse((await client.send({ body: reviewBody(token, version) })).text)).toMatchObject({
+        status: { authenticated: true },
+      });
     });
   });
 });

@@ -1,12 +1,21 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { exitCodes } from './commands/exit-codes.ts';
+import { type ExitCode, exitCodes } from './commands/exit-codes.ts';
+import { UsageError } from './commands/usage-error.ts';
+import { ConfigError, causeOf } from './config/problems.ts';
 
 /** Commands are loaded when they are called, so that each starts as fast as it can. */
 const program = new Command('sallyport')
   .description('Kubernetes webhook token authentication gateway')
-  .configureHelp({ sortSubcommands: false })
+  .version(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
+  .addHelpText(
+    'after',
+    '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage.' +
+      '\nExample: sallyport serve --config /etc/sallyport/gateway.yaml',
+  )
   .exitOverride();
+let exitCode: ExitCode = exitCodes.success;
 
 const configOption = () => new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG');
 const outputOption = () =>
@@ -20,7 +29,7 @@ program
   .option('--admin-listen <address>', "take the place of the config's admin.listen")
   .action(async (options) => {
     const { serve } = await import('./commands/serve.ts');
-    process.exitCode = await serve(options);
+    exitCode = await serve(options);
   });
 
 program
@@ -31,7 +40,7 @@ program
   .addHelpText('after', '\nExit status: 0 all is well, 1 something is wrong, 2 wrong usage.')
   .action(async (options) => {
     const { check } = await import('./commands/check.ts');
-    process.exitCode = await check(options);
+    exitCode = await check(options);
   });
 
 program
@@ -47,7 +56,7 @@ program
   )
   .action(async (options) => {
     const { explain } = await import('./commands/explain.ts');
-    process.exitCode = await explain(options);
+    exitCode = await explain(options);
   });
 
 program
@@ -58,7 +67,7 @@ program
   .addOption(configOption())
   .action(async (options) => {
     const { schema } = await import('./commands/schema.ts');
-    process.exitCode = await schema(options);
+    exitCode = await schema(options);
   });
 
 program
@@ -74,17 +83,25 @@ program
   .addOption(outputOption())
   .action(async (options) => {
     const { tokenHash } = await import('./commands/token-hash.ts');
-    process.exitCode = await tokenHash(options);
+    exitCode = await tokenHash(options);
   });
 
+/** Says what is wrong, and gives the exit status for it. */
+function explainError(error: unknown): ExitCode {
+  // Commander has said it already; help and version are no errors.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
+  const several = error instanceof ConfigError && error.problems.length > 1;
+  const heading = several ? `${error.problems.length} faults in the config:\n` : '';
+  process.stderr.write(`sallyport: ${heading}${causeOf(error)}\n`);
+  return error instanceof UsageError ? exitCodes.usage : exitCodes.fault;
+}
+
+// Empty is what a template leaves of a variable that is not meant.
+if (process.env.SALLYPORT_CONFIG === '') Reflect.deleteProperty(process.env, 'SALLYPORT_CONFIG');
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    // Commander has said what is wrong; help and version are no errors.
-    process.exitCode = error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
-  } else {
-    process.stderr.write(`sallyport: ${error instanceof Error ? error.message : 'failed'}\n`);
-    process.exitCode = exitCodes.fault;
-  }
+  exitCode = explainError(error);
 }
+// Not the natural end: a plugin may have left a timer or a connection behind. What was printed goes out first.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));

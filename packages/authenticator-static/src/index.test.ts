@@ -14,7 +14,9 @@ test.each([{ tokensFile: 'a' }, { tokenAuthFile: 'b' }, { tokensFile: 'a', token
 
 test.each([
   [{}, 'no file of tokens is named: give tokensFile, tokenAuthFile or both'],
-  [{ tokensFile: '' }, 'must name a file'],
+  [{ tokensFile: '' }, 'must name a file, such as tokens.yaml'],
+  [{ tokensFile: 7 }, 'must be a path, such as tokens.yaml'],
+  [{ tokenAuthFile: ['a'] }, 'must be a path, such as tokens.csv'],
   [{ tokensFile: 'a', tokenFile: 'b' }, 'tokenFile'],
 ])('the options %j are refused, and the mend is told', async (options, message) => {
   const { issues } = await plugin.optionsSchema['~standard'].validate(options);

@@ -5,16 +5,17 @@ export interface StaticOptions {
   readonly tokenAuthFile?: string | undefined;
 }
 
-const file = z.string().min(1, 'must name a file');
+const file = (example: string) =>
+  z.string({ error: `must be a path, such as ${example}` }).min(1, `must name a file, such as ${example}`);
 
 export const optionsSchema: z.ZodType<StaticOptions> = z
   .strictObject({
-    tokensFile: file
+    tokensFile: file('tokens.yaml')
       .describe(
         'YAML file of SHA-256 digests of tokens, relative to the config file. `pnpm sallyport token hash` makes an entry.',
       )
       .optional(),
-    tokenAuthFile: file
+    tokenAuthFile: file('tokens.csv')
       .describe(
         "Kubernetes' own static token file (kube-apiserver's --token-auth-file), relative to the config file. " +
           'CSV: token,user,uid,"group1,group2".',

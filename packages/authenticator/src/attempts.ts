@@ -1,7 +1,10 @@
 /** What came of a password that was sent: `unavailable` when the backend did not say. */
 export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
 
-/** A try that may go out. Its place is held until `settle` tells what came of it. */
+/**
+ * A try that may go out. Its place is held until `settle` tells what came of it. One that is never settled counts as
+ * refused after 60 s; a later `settle` still puts that right.
+ */
 export interface AdmittedAttempt {
   readonly admitted: true;
   /** Gives the place back, or counts it on `refused`. A second call does nothing. */
@@ -24,8 +27,12 @@ export interface DeniedAttempt {
  */
 export interface Attempts {
   /**
+   * Asks before a password goes out. It may wait for tries of this subject that are under way, and takes no signal: look
+   * at that of your call afterwards, and when it is aborted settle `unavailable` and throw.
+   *
    * @param subject the name as the backend knows it, never as typed: else each spelling has a count of its own
    * @param secret kept only as a keyed digest
+   * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted: let it pass
    */
   admit(subject: string, secret: string): Promise<AdmittedAttempt | DeniedAttempt>;
 }

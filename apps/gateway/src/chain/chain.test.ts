@@ -198,20 +198,6 @@ describe('the listener', () => {
   });
 });
 
-test('close closes every link, also past one that throws, and tells', async () => {
-  const { link } = setUp();
-  const closed: string[] = [];
-  const failing = () => {
-    throw new Error('stuck');
-  };
-  const links = [
-    link('a', outage, { close: failing }),
-    link('b', outage, { close: async () => void closed.push('b') }),
-  ];
-  await expect(chain(links, { now: () => 0, log: { error: () => {} } }).close()).rejects.toThrow('could not be closed');
-  expect(closed).toEqual(['b']);
-});
-
 test('whatever the authenticators say, the outcome is that of the rule, and yes only where one in reach said so', async () => {
   const script = fc.record({
     recognizes: fc.constantFrom(true, false, 'throws' as const),

@@ -19,8 +19,6 @@ export interface Chain {
    * @throws ChainError when nobody decided and at least one could not check, or when `context.signal` aborted first
    */
   authenticate(token: string, context: ChainContext): Promise<Decision>;
-  /** Closes every link, also when one of them throws; then throws what they threw. */
-  close(): Promise<void>;
 }
 
 export interface ChainDependencies {
@@ -46,11 +44,6 @@ export function chain(links: readonly Link[], dependencies: ChainDependencies): 
       }
       if (failures.length > 0) throw new ChainError(failures);
       return { kind: 'no-opinion' };
-    },
-    async close() {
-      const results = await Promise.allSettled(links.map(async (link) => link.authenticator.close()));
-      const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-      if (errors.length > 0) throw new AggregateError(errors, 'some authenticators could not be closed');
     },
   };
 }

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { loadConfig } from '../config/load.ts';
-import { ConfigError, formatProblem } from '../config/problems.ts';
+import { ConfigError, type ConfigProblem, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import {
@@ -25,6 +25,8 @@ interface Finding {
   readonly result: 'ok' | 'warning' | 'fault';
   /** What was found, and on a fault the mend. */
   readonly detail: string;
+  /** The same in parts, where it concerns a place in the config. */
+  readonly problem?: ConfigProblem;
 }
 
 /** How long one backend may take to answer, in milliseconds. */
@@ -40,7 +42,7 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
     findings.push(...(await checkCertificates(config)), ...(await checkAuthenticators(config)));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    findings.push(...error.problems.map((problem) => fault('config', formatProblem(problem))));
+    findings.push(...error.problems.map((problem) => problemFound('config', problem)));
   }
   if (options.output === 'json') printJson({ findings });
   else
@@ -55,8 +57,8 @@ function fault(name: string, detail: string): Finding {
   return { check: name, result: 'fault', detail };
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'something was thrown that is no Error';
+function problemFound(name: string, problem: ConfigProblem): Finding {
+  return { ...fault(name, formatProblem(problem)), problem };
 }
 
 async function checkCertificates({ server }: GatewayConfig): Promise<Finding[]> {
@@ -76,7 +78,7 @@ async function checkCertificates({ server }: GatewayConfig): Promise<Finding[]> 
       ...warnings.map((detail): Finding => ({ check: 'TLS', result: 'warning', detail })),
     ];
   } catch (error) {
-    return [fault('TLS', messageOf(error))];
+    return [fault('TLS', causeOf(error))];
   }
 }
 
@@ -91,12 +93,12 @@ async function checkAuthenticators(config: GatewayConfig): Promise<Finding[]> {
       try {
         created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
       } catch (error) {
-        return fault(name, formatProblem(one.problem(error)));
+        return problemFound(name, one.problem(error));
       }
       try {
         await checkInTime(created.authenticator, backendTimeout);
       } catch (error) {
-        return fault(name, `${one.package}: its backend can't be used: ${messageOf(error)}`);
+        return fault(name, `${one.package}: its backend can't be used: ${causeOf(error)}`);
       } finally {
         await closeAuthenticator(created, logger);
       }

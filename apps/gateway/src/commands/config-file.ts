@@ -1,8 +1,11 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { UsageError } from './usage-error.ts';
 
 /** The shipped config: static tokens with a demo token made by the first start. */
 const embedded = fileURLToPath(new URL('../../gateway.yaml', import.meta.url));
+
+const packageFolder = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface ConfigFile {
   /** Absolute. */
@@ -11,14 +14,20 @@ export interface ConfigFile {
   readonly isEmbedded: boolean;
 }
 
-/** Where the user stands: pnpm runs scripts in the package's folder and tells the user's own in INIT_CWD. */
-function fromUser(path: string): string {
-  return resolve(process.env.INIT_CWD ?? process.cwd(), path);
+/**
+ * The config of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.
+ *
+ * @throws UsageError when one is named and empty, as `--config "$UNSET"` is: the demo must not run in its place
+ */
+export function configFile(named: string | undefined): ConfigFile {
+  if (named === '') throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
+  return named === undefined
+    ? { file: embedded, isEmbedded: true }
+    : { file: resolve(whereTheUserStands(), named), isEmbedded: false };
 }
 
-/** The config of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one. */
-export function configFile(named: string | undefined): ConfigFile {
-  return named === undefined || named === ''
-    ? { file: embedded, isEmbedded: true }
-    : { file: fromUser(named), isEmbedded: false };
+/** A package manager runs scripts in the package's folder, and tells the user's own in INIT_CWD. */
+function whereTheUserStands(): string {
+  const folder = process.cwd();
+  return resolve(folder) === resolve(packageFolder) ? (process.env.INIT_CWD ?? folder) : folder;
 }

@@ -1,3 +1,4 @@
+import type { Decision } from '@sallyport/authenticator';
 import type { Answer } from '../chain/answer.ts';
 import { ChainError } from '../chain/chain-error.ts';
 import { loadConfig } from '../config/load.ts';
@@ -27,9 +28,11 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
+  const { maxTokenSize } = config.server;
+  const checkable = isCheckable(token, maxTokenSize);
   let result: ReviewResult = { kind: 'no-opinion' };
   try {
-    if (isCheckable(token, config.server.maxTokenSize)) {
+    if (checkable) {
       result = await generation.authenticate(token, {
         audiences: options.audience ?? [],
         signal: AbortSignal.timeout(config.server.reviewTimeout),
@@ -42,12 +45,14 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
   } finally {
     await generation.retire(0);
   }
-  print(
-    config.authenticators.map(({ name }) => name),
-    answers,
-    result,
-    options.output,
-  );
+  const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
+  const rows = config.authenticators.map(({ name }) => {
+    const answer = answers.find(({ authenticator }) => authenticator === name);
+    return answer === undefined
+      ? { authenticator: name, answer: 'not asked', reason: notAsked, milliseconds: null }
+      : rowOf(answer);
+  });
+  print(rows, result, options.output);
   return result.kind === 'authenticated'
     ? exitCodes.success
     : result.kind === 'error'
@@ -63,13 +68,7 @@ interface Row {
   readonly milliseconds: number | null;
 }
 
-function print(names: readonly string[], answers: readonly Answer[], result: ReviewResult, output: OutputFormat): void {
-  const rows = names.map((name) =>
-    rowOf(
-      name,
-      answers.find(({ authenticator }) => authenticator === name),
-    ),
-  );
+function print(rows: readonly Row[], result: ReviewResult, output: OutputFormat): void {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   if (output === 'json') {
     printJson({ authenticators: rows, status });
@@ -87,18 +86,16 @@ function print(names: readonly string[], answers: readonly Answer[], result: Rev
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 
-function rowOf(authenticator: string, answer: Answer | undefined): Row {
-  if (answer === undefined) return { authenticator, answer: 'not asked', reason: '', milliseconds: null };
-  const milliseconds = answer.seconds * 1000;
-  if ('error' in answer) {
-    return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
-  }
-  const { decision } = answer;
-  return { authenticator, answer: decision.kind, reason: reasonOf(answer), milliseconds };
+function rowOf(answer: Answer): Row {
+  const { authenticator, seconds } = answer;
+  const row = { authenticator, milliseconds: seconds * 1000 };
+  if ('error' in answer) return { ...row, answer: 'could not be checked', reason: answer.error.message };
+  const { decision, recognized } = answer;
+  return { ...row, answer: decision.kind, reason: reasonOf(decision, recognized) };
+}
 
-  function reasonOf({ recognized }: { readonly recognized: boolean }): string {
-    if (decision.kind === 'authenticated') return decision.user.username;
-    if (decision.kind === 'rejected') return decision.reason;
-    return recognized ? 'does not know the token' : 'not the shape of its tokens';
-  }
+function reasonOf(decision: Decision, recognized: boolean): string {
+  if (decision.kind === 'authenticated') return decision.user.username;
+  if (decision.kind === 'rejected') return decision.reason;
+  return recognized ? 'does not know the token' : 'not the shape of its tokens';
 }

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { UsageError } from './usage-error.ts';
 
 /** Above any `server.maxTokenSize`, in bytes: what is longer is no token. */
 const maxInput = 4 * 1024 * 1024;
@@ -9,12 +10,12 @@ const maxInput = 4 * 1024 * 1024;
  * Reads a token from standard input, so that it stands in no process list and no shell history. On a terminal it is
  * asked for and not shown. One newline at the end is not a part of it.
  *
- * @throws Error when there is none
+ * @throws UsageError when there is none
  */
 export async function readToken(): Promise<string> {
   const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();
   if (token === '')
-    throw new Error('no token on standard input: pipe it in, such as: printf %s "$TOKEN" | sallyport …');
+    throw new UsageError('no token on standard input: pipe it in, such as: printf %s "$TOKEN" | sallyport …');
   return token;
 }
 

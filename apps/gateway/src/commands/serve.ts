@@ -1,12 +1,14 @@
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { parseListenAddress } from '../config/listen.ts';
+import { causeOf } from '../config/problems.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, startGateway } from '../runtime/gateway.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface ServeOptions {
   readonly config?: string;
@@ -30,14 +32,16 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
   onSignals(starting, logger, end.resolve);
   const gateway = await starting;
   if (bodyFile !== undefined) process.stdout.write(invitation(gateway.url, bodyFile));
-  const code = await end.promise;
-  // Not the natural end: a plugin may have left a timer or a connection behind.
-  process.exit(code);
+  return end.promise;
 }
 
 function address<Key extends string>(key: Key, text: string | undefined): Partial<Record<Key, ListenAddress>> {
   if (text === undefined) return {};
-  return { [key]: parseListenAddress(text) } as Partial<Record<Key, ListenAddress>>;
+  try {
+    return { [key]: parseListenAddress(text) } as Partial<Record<Key, ListenAddress>>;
+  } catch (error) {
+    throw new UsageError(causeOf(error));
+  }
 }
 
 function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitCode) => void): void {

@@ -126,6 +126,16 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
       'authenticators[0].maxConcurrent: 1000 is not less than server.maxInFlight, 1000: hung, this authenticator alone could take every place',
     ],
     [
+      'shares that leave no place when all hang',
+      { authenticator: '    maxConcurrent: 800', more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }' },
+      '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups under way (maxConcurrent), which is not less than server.maxInFlight, 1000: hung together they would take every place: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
+    ],
+    [
+      'one share that leaves no place beside the one of an authenticator without a bound',
+      { more: '  - { name: other, use: ./probe.js, maxConcurrent: 900 }' },
+      'authenticators[1].maxConcurrent: the authenticators may have 100 + 900 = 1000 lookups',
+    ],
+    [
       'one name twice',
       { more: '  - { name: probe, use: ./probe.js }' },
       '8:13: authenticators[1].name: "probe" is the name of authenticators[0] too',
@@ -168,6 +178,10 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     [
       'server: { maxInFlight: 1 }\nauthenticators: [{ name: a, use: ./probe.js }]',
       '1:24: server.maxInFlight: must be at least 2: with one place, one authenticator that hangs keeps all others',
+    ],
+    [
+      'server: { maxInFlight: 2 }\nauthenticators: [{ name: a, use: ./probe.js }, { name: b, use: ./probe.js }]',
+      '1:24: server.maxInFlight: the authenticators may have 1 + 1 = 2 lookups under way (maxConcurrent), which is not less than server.maxInFlight, 2: hung together they would take every place: raise it to more than 2',
     ],
     ['log: {}', '1:1: authenticators: is missing'],
     ['authenticators: 1', '1:17: authenticators: must be a list'],

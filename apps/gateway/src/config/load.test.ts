@@ -13,6 +13,7 @@ describe('a good config', () => {
       file: folder.file,
       baseDirectory: folder.path,
       secretFiles: [],
+      pluginFiles: [join(folder.path, 'probe.js')],
       server: {
         listen: { host: '127.0.0.1', port: 8080 },
         apiAudiences: [],
@@ -100,16 +101,33 @@ authenticators:
   });
 
   test.each([
-    [1000, 100],
-    [100, 50],
-    [3, 1],
-    [2, 1],
-  ])('with maxInFlight %i an authenticator has %i places', async (maxInFlight, places) => {
+    [1000, [''], [100]],
+    [1000, ['', ''], [100, 100]],
+    [100, [''], [50]],
+    [100, ['', ''], [33, 33]],
+    [100, ['', 'maxConcurrent: 66'], [33, 66]],
+    [4, ['', '', ''], [1, 1, 1]],
+    [2, [''], [1]],
+  ])(
+    'with maxInFlight %i and the authenticators %j their places are %j',
+    async (maxInFlight, authenticators, places) => {
+      await using folder = await folderWithProbe();
+      const entries = authenticators.map((settings, index) => `  - { name: a${index}, use: ./probe.js, ${settings} }`);
+      const config = await folder.load(
+        `server: { maxInFlight: ${maxInFlight} }\nauthenticators:\n${entries.join('\n')}\n`,
+      );
+      expect(config.authenticators.map(({ maxConcurrent }) => maxConcurrent)).toEqual(places);
+    },
+  );
+
+  test('plugins that are files are told, once each, and packages are not', async () => {
     await using folder = await folderWithProbe();
-    const config = await folder.load(
-      `server: { maxInFlight: ${maxInFlight} }\nauthenticators: [{ name: a, use: ./probe.js }]`,
-    );
-    expect(config.authenticators[0]?.maxConcurrent).toBe(places);
+    await folder.install('@acme/probe', pluginSource('z.object({})'));
+    await folder.write('plugins/other.js', pluginSource('z.object({})'));
+    const uses = ['./probe.js', '@acme/probe', './plugins/other.js', join(folder.path, 'probe.js')];
+    const entries = uses.map((use, index) => `  - { name: a${index}, use: "${use}" }`);
+    const { pluginFiles } = await folder.load(`authenticators:\n${entries.join('\n')}\n`);
+    expect(pluginFiles).toEqual(['probe.js', 'plugins/other.js'].map((name) => join(folder.path, name)));
   });
 
   test('options come as the plugin’s schema returns them, also from a validation that takes its time', async () => {
@@ -140,7 +158,7 @@ describe('the file itself', () => {
   test('over 1 MiB', async () => {
     await using folder = await configFolder();
     expect(await folder.problems(`# ${'x'.repeat(1024 * 1024)}`)).toEqual([
-      expect.stringContaining('is bigger than 1024 KiB'),
+      expect.stringContaining('is bigger than 1 MiB'),
     ]);
   });
   test('with every YAML fault', async () => {
@@ -150,10 +168,17 @@ describe('the file itself', () => {
       'gateway.yaml:4:1: the key stands twice in this map: keep one of them',
     ]);
   });
+  test('a plugin file that is not there is told too', async () => {
+    await using folder = await configFolder();
+    const error: unknown = await folder.load('authenticators: [{ name: a, use: ./none.ts }]').catch((reason) => reason);
+    expect(error).toMatchObject({ files: [folder.file, join(folder.path, 'none.ts')] });
+  });
   test('files that a failed load has read are told, to be watched for the mend', async () => {
     await using folder = await folderWithProbe();
     const text = 'authenticators: [{ name: a, use: ./probe.js, options: { a: { file: none } } }]';
     const error: unknown = await folder.load(text).catch((reason) => reason);
-    expect(error).toMatchObject({ files: [folder.file, join(folder.path, 'none')] });
+    expect(error).toMatchObject({
+      files: [folder.file, ...['none', 'probe.js'].map((name) => join(folder.path, name))],
+    });
   });
 });

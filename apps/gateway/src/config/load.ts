@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { AuthenticatorSettings, FileConfig, TlsSettings } from './file-config.ts';
 import { parseFile } from './file-parse.ts';
+import { lookupPlaces } from './lookup-places.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
 import { ConfigError, type ConfigProblem, causeOf } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
@@ -29,16 +30,18 @@ export async function loadConfig(
   const around = { environment, configFile, baseDirectory };
   const prepared = await Promise.all(entries.map((entry, index) => prepareAuthenticator(entry, index, around)));
   const secretFiles = [...new Set(prepared.flatMap((one) => one.secretFiles))];
+  const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
   const parsed = parseFile(source.value);
   const faults = [...parsed.faults, ...prepared.flatMap((one) => one.faults)];
   const authenticators = parsed.config && completeAuthenticators(parsed.config, prepared, source);
   if (faults.length > 0 || !parsed.config || !authenticators) {
-    throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles]);
+    throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles, ...pluginFiles]);
   }
   const { server, admin, lockout, log } = parsed.config;
   const { tls, ...rest } = server;
   const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
-  return { file: configFile, baseDirectory, secretFiles, server: completeServer, admin, authenticators, lockout, log };
+  const files = { file: configFile, baseDirectory, secretFiles, pluginFiles };
+  return { ...files, server: completeServer, admin, authenticators, lockout, log };
 }
 
 async function readSource(file: string, configFile: string): Promise<YamlSource> {
@@ -72,10 +75,11 @@ function completeAuthenticators(
   prepared: readonly PreparedAuthenticator[],
   source: YamlSource,
 ): AuthenticatorConfig[] | undefined {
+  const places = lookupPlaces(authenticators, server.maxInFlight);
   const complete = authenticators.flatMap((settings, index) => {
     const one = prepared[index];
     return one?.resolved
-      ? [completeAuthenticator(settings, index, { ...one, resolved: one.resolved }, server.maxInFlight, source)]
+      ? [completeAuthenticator(settings, index, { ...one, resolved: one.resolved }, places[index] ?? 1, source)]
       : [];
   });
   return complete.length === authenticators.length ? complete : undefined;
@@ -85,7 +89,7 @@ function completeAuthenticator(
   settings: AuthenticatorSettings,
   index: number,
   { resolved, options, secrets }: PreparedAuthenticator & Required<Pick<PreparedAuthenticator, 'resolved'>>,
-  maxInFlight: number,
+  maxConcurrent: number,
   source: YamlSource,
 ): AuthenticatorConfig {
   const { allow, ...groups } = settings.groups;
@@ -96,8 +100,7 @@ function completeAuthenticator(
     plugin: resolved.plugin,
     needsRestart: resolved.needsRestart,
     options,
-    // Half the places stay free of it, so that one that hangs can't keep the others from answering.
-    maxConcurrent: settings.maxConcurrent ?? Math.max(1, Math.min(100, Math.floor(maxInFlight / 2))),
+    maxConcurrent,
     groups: allow === undefined ? groups : { ...groups, allow },
     problem: (cause) => {
       const message = withholdSecrets(causeOf(cause), secrets);

@@ -34,7 +34,8 @@ const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/
  * @throws PluginError when it is not there
  */
 export async function locatePlugin(use: string, configFile: string): Promise<PluginLocation> {
-  if (/^(\.{1,2})?\//.test(use)) return locateFile(resolve(dirname(configFile), use));
+  const file = pluginFile(use, configFile);
+  if (file !== undefined) return locateFile(file);
   if (!word.test(use) && !packageName.test(use)) {
     throw new PluginError(
       `${JSON.stringify(use)} names no plugin`,
@@ -51,6 +52,16 @@ export async function locatePlugin(use: string, configFile: string): Promise<Plu
     `the package ${name} is not installed`,
     `run "npm install ${name}" (or pnpm add) in ${dirname(configFile)}`,
   );
+}
+
+/**
+ * The absolute path of a plugin that is named by its path, there or not.
+ *
+ * @param configFile absolute
+ * @returns undefined for the name of a package
+ */
+export function pluginFile(use: string, configFile: string): string | undefined {
+  return /^(\.{1,2})?\//.test(use) ? resolve(dirname(configFile), use) : undefined;
 }
 
 /** The package that a bare word stands for. */

@@ -108,6 +108,23 @@ describe('secrets never appear in a problem', () => {
     expect((await folder.problems(text, { A: secret })).join('\n')).not.toContain(secret);
   });
 
+  test('a secret that is missing is told once, also where the schema judges the options as a whole', async () => {
+    await using folder = await folderWithProbe(
+      pluginSource(
+        'z.strictObject({ url: z.string().optional(), size: z.int() }).refine(({ url }) => url, "no url is given")',
+      ),
+    );
+    const text = (options: string) => `authenticators: [{ name: corp, use: ./probe.js, options: ${options} }]`;
+    const missing = expect.stringContaining('options.url: authenticator corp: the environment variable A is not set');
+    expect(await folder.problems(text('{ size: 1, url: { env: A } }'))).toEqual([missing]);
+    expect(await folder.problems(text('{ size: 1 }'))).toEqual([expect.stringContaining('no url is given')]);
+    // What stands elsewhere is told with it.
+    expect(await folder.problems(text('{ size: x, url: { env: A } }'))).toEqual([
+      expect.stringContaining('options.size'),
+      missing,
+    ]);
+  });
+
   test('a secret that is missing is told once, without what the schema makes of that', async () => {
     await using folder = await folderWithProbe(pluginSource('z.object({ url: z.string() })'));
     expect(

@@ -1,8 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { issueFaults } from './issues.ts';
-import { PluginError } from './plugin-location.ts';
+import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
-import { causeOf, type Fault, type Path } from './problems.ts';
+import { causeOf, type Fault, overlaps, type Path } from './problems.ts';
 import { type FilledOptions, fillSecrets, withholdSecrets } from './secrets.ts';
 import { isObject, unknownKeys } from './unknown-keys.ts';
 
@@ -14,6 +14,8 @@ export interface PreparedAuthenticator {
   readonly options?: unknown;
   readonly secrets: readonly string[];
   readonly secretFiles: readonly string[];
+  /** Of a plugin that is named by its path: that path, absolute, there or not. */
+  readonly pluginFiles: readonly string[];
   readonly faults: readonly Fault[];
 }
 
@@ -24,7 +26,7 @@ interface Surroundings {
   readonly baseDirectory: string;
 }
 
-const nothing: PreparedAuthenticator = { secrets: [], secretFiles: [], faults: [] };
+const nothing: PreparedAuthenticator = { secrets: [], secretFiles: [], pluginFiles: [], faults: [] };
 
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry: so all is
@@ -41,18 +43,23 @@ export async function prepareAuthenticator(
   const path = ['authenticators', index];
   if (typeof use !== 'string' || use === '') return nothing;
   const filled = isObject(options) ? await fillSecrets(options, [...path, 'options'], around) : undefined;
-  const secrets = { secrets: filled?.secrets ?? [], secretFiles: filled?.files ?? [] };
+  const file = pluginFile(use, around.configFile);
+  const known = {
+    secrets: filled?.secrets ?? [],
+    secretFiles: filled?.files ?? [],
+    pluginFiles: file === undefined ? [] : [file],
+  };
   const secretFaults = attribute(filled?.faults ?? [], authenticatorTitle(name));
   try {
     const resolved = await resolvePlugin(use, around.configFile);
-    if (filled === undefined) return { ...secrets, resolved, faults: secretFaults };
+    if (filled === undefined) return { ...known, resolved, faults: secretFaults };
     const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
     const faults = attribute(validated.faults, authenticatorTitle(name, resolved.package));
-    return { ...secrets, resolved, options: validated.options, faults: [...secretFaults, ...faults] };
+    return { ...known, resolved, options: validated.options, faults: [...secretFaults, ...faults] };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     const fault = { path: [...path, 'use'], message: error.message, mend: error.mend };
-    return { ...secrets, faults: [...secretFaults, ...attribute([fault], authenticatorTitle(name))] };
+    return { ...known, faults: [...secretFaults, ...attribute([fault], authenticatorTitle(name))] };
   }
 }
 
@@ -80,7 +87,11 @@ async function validateOptions(
   const unknown = unknownKeys(optionsSchema, filled.options, path);
   const result = await validate(plugin.optionsSchema['~standard'], filled.options);
   if (!result.issues) return { options: result.value, faults: unknown };
-  const faults = issueFaults(result.issues, path, [...unknown, ...filled.faults]).map((fault) => {
+  const issues = issueFaults(result.issues, path, unknown).filter(
+    // What the schema says of a place where a secret is missing follows from that.
+    (issue) => !filled.faults.some((fault) => overlaps(fault.path, issue.path)),
+  );
+  const faults = issues.map((fault) => {
     const missing = valueAt(written, fault.path.slice(path.length)) === undefined ? 'is missing: ' : '';
     const message = missing + withholdSecrets(fault.message, filled.secrets);
     return { ...fault, message, mend: `see the options of ${packageName}` };

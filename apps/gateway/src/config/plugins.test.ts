@@ -101,7 +101,7 @@ describe('a plugin that can’t be imported keeps the cause', () => {
     ['a syntax error', 'export default {', /SyntaxError/],
     ['a throw', 'throw new Error("no such table")', /Error: no such table \| mend it, and restart/],
     ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
-    ['a throw of no Error', 'throw null', /it threw something that is no Error/],
+    ['a throw of no Error', 'throw null', /something that is no Error was thrown/],
   ])('%s', async (_name, source, expected) => {
     await using folder = await configFolder();
     await folder.install('@acme/corp', source);

@@ -59,9 +59,29 @@ export function formatPath(path: Path): string {
     .join('');
 }
 
-/** What a plugin or a library threw, as text. */
+/**
+ * What a plugin or a library threw, as text for a message: the error's own message. Where that is empty, as when every
+ * address of a host name refused, what its inner errors say, else its code or its name. Of what is no Error nothing is
+ * told, since it may be anything, a token too; nor are `cause` and other properties. Never empty, and never throws.
+ *
+ * Secrets that a message quotes stay in it: keeping them out is the caller's part.
+ */
 export function causeOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'it threw something that is no Error';
+  try {
+    if (!(error instanceof Error)) return noError;
+    const inner = error instanceof AggregateError ? error.errors.map(ownWords).filter((words) => words !== '') : [];
+    const { name, code } = error as NodeJS.ErrnoException;
+    return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
+  } catch {
+    // Even to look at it may throw: a getter or a proxy of somebody else's.
+    return noError;
+  }
+}
+
+const noError = 'something that is no Error was thrown';
+
+function ownWords(error: unknown): string {
+  return error instanceof Error && typeof error.message === 'string' ? error.message.trim() : '';
 }
 
 /** Whether one path is the other, or leads to it. */

@@ -1,14 +1,20 @@
-import { open } from 'node:fs/promises';
+import { constants, type FileHandle, open } from 'node:fs/promises';
+
+const kibibyte = 1024;
+const mebibyte = 1024 * kibibyte;
 
 /** A file that can't be used. */
 export class UnusableFileError extends Error {
   override readonly name = 'UnusableFileError';
   /** The message without the file's name. */
   readonly reason: string;
+  /** What to do about it where the config names the file. Left out where the reason says it, or nothing is known. */
+  readonly mend?: string;
 
-  constructor(file: string, reason: string) {
+  constructor(file: string, reason: string, mend?: string) {
     super(`${file} ${reason}`);
     this.reason = reason;
+    if (mend !== undefined) this.mend = mend;
   }
 }
 
@@ -27,28 +33,53 @@ export async function readText(file: string, limit: number): Promise<string> {
   }
 }
 
-async function readBytes(file: string, limit: number): Promise<Uint8Array> {
+/**
+ * Reads a whole file.
+ *
+ * @param limit in bytes: a bigger file is refused without being held in memory
+ * @throws UnusableFileError when it can't be read, is no regular file (a pipe would hang) or is too big
+ */
+export async function readBytes(file: string, limit: number): Promise<Buffer> {
   try {
-    await using handle = await open(file);
-    if (!(await handle.stat()).isFile()) throw new UnusableFileError(file, 'is not a regular file');
-    const buffer = Buffer.alloc(limit + 1);
-    let length = 0;
-    while (length < buffer.length) {
-      const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    if (length > limit) throw new UnusableFileError(file, `is bigger than ${limit / 1024} KiB`);
-    return buffer.subarray(0, length);
+    // Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    return await readWhole(file, handle, limit);
   } catch (error) {
     if (error instanceof UnusableFileError) throw error;
-    throw new UnusableFileError(file, `can't be read: ${reasonOf(error)}`);
+    throw unreadable(file, error);
   }
 }
 
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'permission denied for the user that runs the gateway';
-  return code ?? message;
+async function readWhole(file: string, handle: FileHandle, limit: number): Promise<Buffer> {
+  const stats = await handle.stat();
+  if (stats.isDirectory()) throw new UnusableFileError(file, 'is a folder', `name a file in it${wherePathsStart}`);
+  if (!stats.isFile())
+    throw new UnusableFileError(file, 'is not a regular file', 'name one: a pipe or a device may hang');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // One byte more than may be there, since a file may grow while it is read, and some tell no size.
+  for await (const chunk of handle.createReadStream({ autoClose: false, end: limit, highWaterMark: mebibyte })) {
+    chunks.push(chunk);
+    length += chunk.length;
+  }
+  if (length > limit) throw new UnusableFileError(file, `is bigger than ${inWords(limit)}`, 'is it the right file?');
+  return Buffer.concat(chunks, length);
+}
+
+const wherePathsStart = ' (relative paths start at the folder of the config file)';
+
+function unreadable(file: string, error: unknown): UnusableFileError {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const [reason, mend] = wordings[code] ?? [code || message, undefined];
+  return new UnusableFileError(file, `can't be read: ${reason}`, mend);
+}
+
+const wordings: Readonly<Record<string, readonly [reason: string, mend: string]>> = {
+  ENOENT: ['there is no such file', `create it, or mend the path${wherePathsStart}`],
+  ENOTDIR: ['a part of its path is a file and no folder', `mend the path${wherePathsStart}`],
+  EACCES: ['permission denied for the user that runs the gateway', 'let that user read it, and enter its folder'],
+};
+
+function inWords(bytes: number): string {
+  return bytes % mebibyte === 0 ? `${bytes / mebibyte} MiB` : `${bytes / kibibyte} KiB`;
 }

@@ -1,5 +1,6 @@
 import type { AuthenticatorSettings, FileConfig, ServerSettings } from './file-config.ts';
 import { collide, isLoopback } from './listen.ts';
+import { lookupPlaces } from './lookup-places.ts';
 import type { Fault, Path } from './problems.ts';
 
 /** A fault between values: it stands at the first one's place, and is no fault if another of them is wrong by itself. */
@@ -24,7 +25,8 @@ export function checkRules({ server, admin, authenticators }: FileConfig): RuleF
         ]
       : []),
     ...checkNames(authenticators),
-    ...authenticators.flatMap((authenticator, index) => checkBounds(authenticator, index, server)),
+    ...authenticators.flatMap((authenticator, index) => checkTimeout(authenticator, index, server)),
+    ...checkPlaces(authenticators, server.maxInFlight),
   ];
 }
 
@@ -102,24 +104,47 @@ function checkNames(authenticators: readonly AuthenticatorSettings[]): RuleFault
   });
 }
 
-function checkBounds(authenticator: AuthenticatorSettings, index: number, server: ServerSettings): RuleFault[] {
-  const faults: RuleFault[] = [];
-  if (authenticator.timeout >= server.reviewTimeout) {
-    faults.push({
+function checkTimeout({ timeout }: AuthenticatorSettings, index: number, server: ServerSettings): RuleFault[] {
+  if (timeout < server.reviewTimeout) return [];
+  return [
+    {
       path: ['authenticators', index, 'timeout'],
       because: [['server', 'reviewTimeout']],
-      message: `${authenticator.timeout} ms is not less than server.reviewTimeout, ${server.reviewTimeout} ms: it would leave the next ones no time`,
+      message: `${timeout} ms is not less than server.reviewTimeout, ${server.reviewTimeout} ms: it would leave the next ones no time`,
       mend: 'lower it, or raise server.reviewTimeout',
-    });
-  }
-  const { maxConcurrent } = authenticator;
-  if (maxConcurrent !== undefined && maxConcurrent >= server.maxInFlight) {
-    faults.push({
-      path: ['authenticators', index, 'maxConcurrent'],
-      because: [['server', 'maxInFlight']],
-      message: `${maxConcurrent} is not less than server.maxInFlight, ${server.maxInFlight}: hung, this authenticator alone could take every place and keep the others from answering`,
-      mend: 'lower it, or raise server.maxInFlight',
-    });
-  }
-  return faults;
+    },
+  ];
+}
+
+/** Authenticators that hang must never take every place, or those that are well could answer nobody. */
+function checkPlaces(authenticators: readonly AuthenticatorSettings[], maxInFlight: number): RuleFault[] {
+  const tooMany = authenticators.flatMap(({ maxConcurrent }, index): RuleFault[] => {
+    if (maxConcurrent === undefined || maxConcurrent < maxInFlight) return [];
+    return [
+      {
+        path: ['authenticators', index, 'maxConcurrent'],
+        because: [['server', 'maxInFlight']],
+        message: `${maxConcurrent} is not less than server.maxInFlight, ${maxInFlight}: hung, this authenticator alone could take every place and keep the others from answering`,
+        mend: 'lower it, or raise server.maxInFlight',
+      },
+    ];
+  });
+  return tooMany.length > 0 ? tooMany : checkPlacesTogether(authenticators, maxInFlight);
+}
+
+function checkPlacesTogether(authenticators: readonly AuthenticatorSettings[], maxInFlight: number): RuleFault[] {
+  const places = lookupPlaces(authenticators, maxInFlight);
+  const sum = places.reduce((total, count) => total + count, 0);
+  if (sum < maxInFlight) return [];
+  const all = authenticators.map((_, index): Path => ['authenticators', index, 'maxConcurrent']);
+  const first = authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined);
+  const bound: Path = ['server', 'maxInFlight'];
+  return [
+    {
+      path: all[first] ?? bound,
+      because: [bound, ...all],
+      message: `the authenticators may have ${places.join(' + ')} = ${sum} lookups under way (maxConcurrent), which is not less than server.maxInFlight, ${maxInFlight}: hung together they would take every place`,
+      mend: `${first < 0 ? 'raise it' : 'lower maxConcurrent of one, or raise server.maxInFlight'} to more than ${sum}`,
+    },
+  ];
 }

@@ -86,7 +86,9 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
   timeout: duration('For one answer of this authenticator; shorter than server.reviewTimeout.').prefault('3s'),
   maxConcurrent: count
     .optional()
-    .describe('Lookups at once; more could not be checked. Left out: 100, but at most half of server.maxInFlight.'),
+    .describe(
+      'Lookups at once; more could not be checked. Left out: an equal share of server.maxInFlight with one share kept free, at most 100. Of all authenticators together less than server.maxInFlight.',
+    ),
   circuit: z
     .strictObject({
       minimumCalls: count.default(5).describe('It opens after at least so many calls in 10 s, half of them outages.'),

@@ -58,7 +58,7 @@ describe('faults name the place and what is missing', () => {
     ['no file', { file: 'none' }, "FOLDER/none can't be read: there is no such file"],
     ['an empty file', { file: 'empty' }, 'the file FOLDER/empty is empty'],
     ['only a newline', { file: 'newline' }, 'the file FOLDER/newline is empty'],
-    ['a folder', { file: '.' }, 'FOLDER is not a regular file'],
+    ['a folder', { file: '.' }, 'FOLDER is a folder'],
     ['a big file', { file: 'big' }, 'FOLDER/big is bigger than 64 KiB'],
     ['no UTF-8', { file: 'binary' }, 'FOLDER/binary is not valid UTF-8: save it as UTF-8 text'],
   ])('%s', async (_name, reference, message) => {

@@ -87,6 +87,11 @@ export interface GatewayConfig {
   readonly baseDirectory: string;
   /** Files named by `{ file }`, absolute: a change of one is a change of the config. */
   readonly secretFiles: readonly string[];
+  /**
+   * Code of plugins that are named by path, absolute: other code in one takes effect at a restart, and a load tells so
+   * by `needsRestart`. Not the plugins that are packages, nor what a file imports.
+   */
+  readonly pluginFiles: readonly string[];
   readonly server: ServerConfig;
   readonly admin: AdminConfig;
   /** In the order they are asked. Never empty. */

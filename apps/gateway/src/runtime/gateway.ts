@@ -14,7 +14,7 @@ import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { createGeneration } from './generation.ts';
 import { createHealth, type Health } from './health.ts';
 import { type ListenOverrides, withListen } from './listen-override.ts';
-import { createReloader, type Reloader, type Running, tellCertificates } from './reload.ts';
+import { createReloader, logCertificateWarnings, type Reloader, type Running } from './reload.ts';
 
 export interface GatewayOptions extends ListenOverrides {
   /** Absolute. */
@@ -44,17 +44,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const config = await load();
   logger.level = config.log.level;
   const tls = config.server.tls === undefined ? undefined : await readTlsMaterial(config.server.tls);
-  if (tls !== undefined) tellCertificates(tls, logger);
+  if (tls !== undefined) logCertificateWarnings(tls, logger);
 
   const inFlight = createInFlight();
-  const settings = { lockout: config.lockout };
-  const attempts = createAttempts(() => settings.lockout, { now: () => performance.now() });
-  const create = async (next: GatewayConfig) => {
-    const generation = await createGeneration(next, { logger, attempts, onAbandoned: inFlight.hold });
-    settings.lockout = next.lockout;
-    return generation;
-  };
+  let started: Running | undefined;
+  const lockout = () => (started?.generation.config ?? config).lockout;
+  const attempts = createAttempts(lockout, { now: () => performance.now() });
+  const create = (next: GatewayConfig) => createGeneration(next, { logger, attempts, onAbandoned: inFlight.hold });
   const running: Running = { generation: await create(config) };
+  started = running;
   const health = createHealth(() => running.generation.links);
   const { reviews, admin } = await listen(running, { inFlight, health, logger, tls }).catch(async (error: unknown) => {
     await running.generation.retire(0);

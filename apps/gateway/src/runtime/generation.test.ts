@@ -41,6 +41,7 @@ function config(...authenticators: AuthenticatorConfig[]): GatewayConfig {
     file: '/etc/sallyport/gateway.yaml',
     baseDirectory: '/etc/sallyport',
     secretFiles: [],
+    pluginFiles: [],
     server: {
       listen: loopback,
       apiAudiences: [],

@@ -1,4 +1,5 @@
 import type { GuardedLink } from '../chain/assemble.ts';
+import { causeOf } from '../config/problems.ts';
 import type { HealthCheck } from '../server/health.ts';
 import { withTimeLimit } from './time-limit.ts';
 
@@ -51,7 +52,7 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
     await checkInTime(guard, checkTimeout);
     return { name, ok: true };
   } catch (error) {
-    return { name, ok: false, reason: error instanceof Error ? error.message : 'check failed' };
+    return { name, ok: false, reason: causeOf(error) };
   }
 }
 

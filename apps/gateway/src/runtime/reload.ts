@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { ConfigError } from '../config/problems.ts';
+import { ConfigError, causeOf } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import type { FileWatcher } from '../files/watcher.ts';
 import type { ReviewServer } from '../server/listener.ts';
@@ -52,6 +52,9 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
     const { tls } = config.server;
     unwatch = [
       await watcher.watch([config.file, ...config.secretFiles, ...others], since, () => inTurn(reloadConfig)),
+      await watcher.watch(config.pluginFiles, since, async () => {
+        logger.warn({ files: config.pluginFiles }, 'a plugin has changed on disk: takes effect at the next restart');
+      }),
       ...(tls === undefined ? [] : [await watcher.watch(tlsFiles(tls), since, () => inTurn(reloadCertificates))]),
       ...(await Promise.all(files.map((one) => watcher.watch([one.file], since, () => inTurn(() => reloadFile(one)))))),
     ];
@@ -66,7 +69,7 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
       await swap(next, dependencies);
     } catch (error) {
       others = filesOfRefused(next, error);
-      const problems = error instanceof ConfigError ? error.problems : [reasonOf(error)];
+      const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
       logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
     }
     await watch(since, others);
@@ -78,10 +81,10 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
     try {
       const material = await readTlsMaterial(tls);
       dependencies.reviews.updateTls(material);
-      tellCertificates(material, logger);
+      logCertificateWarnings(material, logger);
       logger.info({ certFile: tls.certFile }, 'certificates reloaded');
     } catch (error) {
-      logger.error({ certFile: tls.certFile, problems: [reasonOf(error)] }, 'certificate reload refused');
+      logger.error({ certFile: tls.certFile, problems: [causeOf(error)] }, 'certificate reload refused');
     }
   }
 
@@ -90,7 +93,7 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
       await reload();
       logger.info({ file }, 'file reloaded');
     } catch (error) {
-      logger.error({ file, problems: [reasonOf(error)] }, 'file reload refused');
+      logger.error({ file, problems: [causeOf(error)] }, 'file reload refused');
     }
   }
 
@@ -114,7 +117,7 @@ async function swap(config: GatewayConfig, { running, create, reviews, logger }:
   try {
     if (material !== undefined) {
       reviews.updateTls(material);
-      tellCertificates(material, logger);
+      logCertificateWarnings(material, logger);
     }
   } catch (error) {
     await generation.retire(0);
@@ -133,7 +136,7 @@ async function swap(config: GatewayConfig, { running, create, reviews, logger }:
 }
 
 /** What of the certificates will not last, or will not do for everybody. */
-export function tellCertificates({ warnings }: TlsMaterial, logger: Logger): void {
+export function logCertificateWarnings({ warnings }: TlsMaterial, logger: Logger): void {
   for (const warning of warnings) logger.warn({}, warning);
 }
 
@@ -163,8 +166,4 @@ function sameAddress(one: ListenAddress, other: ListenAddress): boolean {
 function tlsFiles(tls: GatewayConfig['server']['tls']): string[] {
   if (tls === undefined) return [];
   return [tls.certFile, tls.keyFile, ...(tls.client === undefined ? [] : [tls.client.caFile])];
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'something was thrown that is no Error';
 }

@@ -1,4 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readBytes, UnusableFileError } from '../config/read-text.ts';
+
+/** In bytes. Far above any list of tokens: a bigger file is the wrong file. */
+const fileLimit = 256 * 1024 * 1024;
 
 /** A file that a plugin reads through `watchFile`. */
 export interface WatchedFile {
@@ -6,7 +9,11 @@ export interface WatchedFile {
   readonly file: string;
   /** When it was read first, in wall clock milliseconds. */
   readonly loadedAt: number;
-  /** Reads it again and has the plugin take it in. Throws when that fails; the plugin then keeps what it had. */
+  /**
+   * Reads it again and has the plugin take it in. The plugin keeps what it had when that fails.
+   *
+   * @throws Error with the file, what is wrong and the mend when it can't be read; else what the plugin threw
+   */
   reload(): Promise<void>;
 }
 
@@ -15,8 +22,17 @@ export async function loadWatchedFile(
   file: string,
   load: (content: Buffer) => void | Promise<void>,
 ): Promise<WatchedFile> {
-  const reload = async () => load(await readFile(file));
+  const reload = async () => load(await read(file));
   const loadedAt = Date.now();
   await reload();
   return { file, loadedAt, reload };
+}
+
+async function read(file: string): Promise<Buffer> {
+  try {
+    return await readBytes(file, fileLimit);
+  } catch (error) {
+    if (!(error instanceof UnusableFileError) || error.mend === undefined) throw error;
+    throw new Error(`${error.message}: ${error.mend}`, { cause: error });
+  }
 }

@@ -53,7 +53,8 @@ export function createClientCheck(dependencies: ClientCheckDependencies): (reque
     const now = dependencies.now();
     if (now < reading.notBefore || now > reading.notAfter) {
       dependencies.onEnded(request);
-      throw forbidden(`the client certificate of "${reading.subject}" has expired since the connection was made`);
+      const fault = now > reading.notAfter ? 'has expired since the connection was made' : 'is not valid yet';
+      throw forbidden(`the client certificate of "${reading.subject}" ${fault}`);
     }
   };
 }

@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { http1Client, review } from './fixtures/clients.ts';
+import { gatewayFolder } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText } from './fixtures/gateway.ts';
+import { findLeaks } from './fixtures/leaks.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken, secretsInUse } from './fixtures/tokens.ts';
+import { waitFor, within } from './fixtures/wait-for.ts';
+
+// `script` of util-linux gives the gateway a terminal.
+test('on a terminal the log is for reading, and holds no token', async () => {
+  const folder = await temporaryFolder('terminal');
+  const [known, unknown] = [randomToken(), randomToken()];
+  await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
+  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [known]: 'ada' }));
+  const command = `exec '${process.execPath}' '${join(gatewayFolder, 'src/cli.ts')}' serve --config gateway.yaml`;
+  const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    cwd: folder,
+    env: { PATH: process.env.PATH ?? '', HOME: folder },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+
+  await waitFor(() => /url: .*http:/.test(text), 'the line that says where it listens');
+  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(text)?.[0] ?? '';
+  {
+    using client = http1Client(url);
+    expect(await review(client, known)).toMatchObject({ authenticated: true });
+    expect(await review(client, unknown)).toEqual({ authenticated: false });
+  }
+  // Ctrl-C at the terminal.
+  child.stdin.write('\u0003');
+  expect(await within(ended, 'the end')).toBe(0);
+  expect(text).toMatch(/INFO.*: .*listening/);
+  expect(text).toMatch(/DEBUG.*: .*token review/);
+  expect(text).toContain('shut down');
+  expect(text).not.toContain('{"level"');
+  expect(findLeaks(text, secretsInUse())).toEqual([]);
+});
