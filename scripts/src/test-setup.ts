@@ -2,28 +2,23 @@
  * Installs what the tests need from the system: Debian packages, when run as root on Debian. Elsewhere it says exactly
  * what is missing. What is there already is left alone.
  */
-import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { withServicesDenied } from './denied-services.ts';
+import { planSetup, testTools } from './test-tools.ts';
 
-/** Each with the command that the tests run. */
-const packages = [
-  { name: 'curl', command: 'curl', use: 'pastes the line that the first start prints' },
-  { name: 'openssl', command: 'openssl', use: 'makes certificates for the TLS tests' },
-] as const;
-
-const missing = packages.filter(({ command }) => !isOnPath(command));
-if (missing.length === 0) {
-  console.log(`Everything that the tests need is here: ${packages.map(({ name }) => name).join(', ')}.`);
-} else if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
-  console.log('Debian packages to be installed for the tests:');
-  for (const { name, use } of missing) console.log(`  ${name}: ${use}`);
-  install(missing.map(({ name }) => name));
-} else {
-  console.error('The tests need these, and they are missing:');
-  for (const { name, command, use } of missing) console.error(`  ${command} (Debian package ${name}): ${use}`);
-  console.error(`On Debian or Ubuntu: sudo apt-get install ${missing.map(({ name }) => name).join(' ')}`);
+const plan = planSetup(testTools, {
+  has: isOnPath,
+  canInstall: process.getuid?.() === 0 && existsSync('/etc/debian_version'),
+});
+if (plan.kind === 'impossible') {
+  console.error(plan.message);
   process.exitCode = 1;
+} else {
+  console.log(plan.message);
+  if (plan.kind === 'install') await install(plan.packages);
 }
 
 function isOnPath(command: string): boolean {
@@ -39,23 +34,16 @@ function isOnPath(command: string): boolean {
   });
 }
 
-/** Service starts are denied while it installs (invoke-rc.d obeys policy-rc.d): no daemon comes up on a public port. */
-function install(names: readonly string[]): void {
-  const policy = '/usr/sbin/policy-rc.d';
-  const ours = !existsSync(policy);
-  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    run('apt-get', ['update', '--quiet']);
-    run('apt-get', ['install', '--yes', '--quiet', '--no-install-recommends', ...names]);
-  } finally {
-    if (ours) rmSync(policy);
-  }
+function install(names: readonly string[]): Promise<void> {
+  return withServicesDenied('/usr/sbin/policy-rc.d', async (signal) => {
+    await run('apt-get', ['update', '--quiet']);
+    signal.throwIfAborted();
+    await run('apt-get', ['install', '--yes', '--quiet', '--no-install-recommends', ...names]);
+  });
 }
 
-function run(command: string, args: readonly string[]): void {
-  const { status, error } = spawnSync(command, args, {
-    stdio: 'inherit',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? `exit status ${status}`}`);
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const [status, signal] = await once(spawn(command, args, { stdio: 'inherit', env }), 'close');
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${signal ?? `exit status ${status}`}`);
 }

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { countReport, sumCounts } from './count-tests.ts';
+import { faultsOf } from './faults.ts';
 
 const reportOf = (folder: string) => `${folder}/test-results/vitest.json`;
 
@@ -29,13 +30,7 @@ const counts = folders.map((folder) => ({ folder, ...countReport(reportOf(folder
 for (const { folder, passed, failed, skipped } of counts) {
   console.log(`${folder}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
 }
-const faults = [
-  ...(turbo.status === 0 ? [] : [`turbo ended with status ${turbo.status}`]),
-  ...counts.filter(({ passed, failed }) => passed + failed === 0).map(({ folder }) => `${folder} ran no test`),
-  ...(process.env.CI
-    ? counts.filter(({ skipped }) => skipped > 0).map(({ folder }) => `${folder} skipped a test`)
-    : []),
-];
+const faults = faultsOf(counts, { ci: Boolean(process.env.CI), status: turbo.status });
 for (const fault of faults) console.error(`error: ${fault}`);
 const { passed, failed } = sumCounts(counts);
 const summary = `${passed} passed, ${failed} failed`;

@@ -1,11 +1,14 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Client, http1Client, review } from './fixtures/clients.ts';
 import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { openRawSocket, rawRequest } from './fixtures/raw-socket.ts';
+import { openRawSocket, type RawSocket, rawRequest } from './fixtures/raw-socket.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
 import { reviewBody } from './fixtures/token-review.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
+
+/** The lookups that the gateway under test does at once; of reviews it takes one more, the least that it may. */
+const lookups = 300;
 
 let backend: ScriptedBackend;
 let gateway: Gateway;
@@ -13,7 +16,8 @@ let client: Client;
 
 beforeAll(async () => {
   backend = await startScriptedBackend();
-  gateway = await startGateway({ config: { authenticators: [backend.authenticator('corp', { maxConcurrent: 400 })] } });
+  const authenticators = [backend.authenticator('corp', { maxConcurrent: lookups })];
+  gateway = await startGateway({ config: { server: { maxInFlight: lookups + 1 }, authenticators } });
   client = http1Client(gateway.url);
 });
 
@@ -32,6 +36,32 @@ function ada(): string {
   const token = randomToken();
   backend.answer(token, authenticated('ada'));
   return token;
+}
+
+/**
+ * Takes every place for a lookup at once, with callers that go again in the midst of it.
+ *
+ * @returns false when a place was still taken by somebody else
+ */
+async function takeAllPlaces(): Promise<boolean> {
+  const tokens = Array.from({ length: lookups }, () => randomToken());
+  const raws = await Promise.all(tokens.map(() => openRawSocket(gateway.url)));
+  let refused = 0;
+  for (const [index, token] of tokens.entries()) {
+    backend.answer(token, { kind: 'hang' });
+    raws[index]?.socket.once('data', () => refused++);
+    raws[index]?.send(rawRequest(reviewBody(token)));
+  }
+  const asked = (): typeof backend.calls => {
+    const own = new Set(tokens);
+    return backend.calls.filter((call) => own.has(call.token));
+  };
+  await waitFor(() => asked().length + refused === lookups, 'a lookup or a refusal for each caller');
+  for (const raw of raws) {
+    raw.socket.resetAndDestroy();
+  }
+  await waitFor(() => asked().every((call) => call.aborted), 'the abort of every lookup');
+  return refused === 0;
 }
 
 const refusedHeads: readonly [string, string, RegExp][] = [
@@ -77,7 +107,7 @@ test.each([
 ])('%s as the target is answered and no bug', async (_name, target, code) => {
   using raw = await openRawSocket(gateway.url);
   raw.send(rawRequest(reviewBody(ada())).toString().replace('/authenticate', target));
-  expect(await raw.received(/\r\n\r\n/)).toMatch(new RegExp(`^HTTP/1\\.1 (${code}|400|404) `));
+  expect(await raw.received(/\r\n\r\n/)).toMatch(new RegExp(`^HTTP/1\\.1 ${code} `));
 });
 
 test('pipelined reviews are all answered, in their order', async () => {
@@ -141,14 +171,22 @@ test('a client that waits for 100-continue is served', async () => {
 
 test('hundreds of bodies that never end hold up nobody, and go with their callers', async () => {
   const half = rawRequest(reviewBody(randomToken()));
-  const slow = await Promise.all(Array.from({ length: 300 }, () => openRawSocket(gateway.url)));
-  for (const raw of slow) {
+  const slow: RawSocket[] = [];
+  const openSlow = async (): Promise<void> => {
+    const raw = await openRawSocket(gateway.url);
+    slow.push(raw);
     raw.send(half.subarray(0, half.length - 5));
-  }
+  };
+  await Promise.all(Array.from({ length: lookups }, openSlow));
   expect(await review(client, ada())).toMatchObject({ authenticated: true });
+  await openSlow();
+  const isFull = async (): Promise<boolean> => (await client.send({ body: reviewBody(ada()) })).status === 429;
+  await waitFor(isFull, 'every place to be taken');
   for (const raw of slow) {
     raw[Symbol.dispose]();
   }
+  // Well before the gateway would give up on the bodies of its own accord, which it does after ten seconds.
+  await waitFor(takeAllPlaces, 'the places of the callers that have gone', 5000);
 });
 
 test('a caller that goes in mid-lookup aborts it', async () => {
@@ -161,16 +199,7 @@ test('a caller that goes in mid-lookup aborts it', async () => {
   await waitFor(() => call.aborted, 'the abort of the lookup');
 });
 
-test('callers that go in mid-lookup, hundreds at once, leave room for the next', async () => {
-  const tokens = Array.from({ length: 300 }, randomToken);
-  const raws = await Promise.all(tokens.map(() => openRawSocket(gateway.url)));
-  for (const [index, token] of tokens.entries()) {
-    backend.answer(token, { kind: 'hang' });
-    raws[index]?.send(rawRequest(reviewBody(token)));
-  }
-  const calls = await Promise.all(tokens.map((token) => backend.whenAsked(token)));
-  for (const raw of raws) {
-    raw.socket.resetAndDestroy();
-  }
-  await waitFor(() => calls.every((call) => call.aborted), 'the abort of every lookup');
+test('callers that go in mid-lookup, hundreds at once, leave room for as many', async () => {
+  await waitFor(takeAllPlaces, 'every place');
+  await waitFor(takeAllPlaces, 'every place again');
 });
