@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,6 +82,15 @@ describe('createFileWatcher', () => {
     await writeFile(file, 'one');
     await watcher.scan();
     expect(changes).toBe(2);
+  });
+
+  test('tells of a file that a pipe took the place of, without waiting for a writer', async () => {
+    await watcher.watch([file], later, count);
+    await rm(file);
+    execFileSync('mkfifo', [file]);
+    await watcher.scan();
+    await watcher.scan();
+    expect(changes).toBe(1);
   });
 
   test('takes a file that was written since the caller began to read for changed', async () => {

@@ -114,7 +114,10 @@ function differ(one: ReadonlyMap<string, Fingerprint>, other: ReadonlyMap<string
 async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerprint> {
   const readAt = Date.now();
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    const found = await stat(file, { bigint: true });
+    // Reading a pipe would wait for a writer, and every other file with it.
+    if (!found.isFile()) return { stamp: 'no file', digest: 'no file', readAt, changedAt: 0 };
+    const { dev, ino, size, mtimeNs, ctimeNs } = found;
     const stamp = [dev, ino, size, mtimeNs, ctimeNs].join(':');
     const changedAt = Number(ctimeNs / 1_000_000n);
     // Written twice within one tick of the file system's clock, a file keeps its stamp: only an old one is trusted.
