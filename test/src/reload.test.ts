@@ -185,6 +185,25 @@ describe.concurrent('a tokens file', () => {
     expect([await user(kept), await user(added)]).toEqual(['kept', 'added']);
   });
 
+  test.each(['by itself', 'at SIGHUP'])(
+    'a token removed beside a config that is refused is refused too, %s',
+    async (how) => {
+      const [kept, removed] = [randomToken(), randomToken()];
+      const files = { 'tokens.yaml': tokensFile({ [kept]: 'kept', [removed]: 'removed' }) };
+      const config = { authenticators: [staticAuthenticator] };
+      await using gateway = await startGateway({ config, files });
+      using client = http1Client(gateway.url);
+      expect(await review(client, removed)).toMatchObject({ authenticated: true });
+      await gateway.write('tokens.yaml', tokensFile({ [kept]: 'kept' }));
+      await gateway.write('gateway.yaml', configText(config).replace('use:', 'usee:'));
+      if (how === 'at SIGHUP') gateway.signal('SIGHUP');
+      await gateway.waitForLog('config reload refused');
+      await gateway.waitForLog('file reloaded');
+      expect(await review(client, removed)).toEqual({ authenticated: false });
+      expect(await review(client, kept)).toMatchObject({ user: { username: 'kept' } });
+    },
+  );
+
   test('SIGHUP reads it at once', async () => {
     const [removed, added] = [randomToken(), randomToken()];
     const files = { 'tokens.yaml': tokensFile({ [removed]: 'removed' }) };

@@ -62,7 +62,9 @@ function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitC
   });
   // A plugin's forgotten promise: its own call has an answer or a deadline, and everybody else's goes on.
   process.on('unhandledRejection', (error) => logger.error({ err: error }, 'a promise was rejected and nobody looked'));
-  process.on('uncaughtException', (error) => {
+  // The first tells; those that follow while it ends are like it.
+  process.once('uncaughtException', (error) => {
+    process.on('uncaughtException', () => undefined);
     logger.fatal({ err: error }, 'uncaught error: answering what is under way, then ending');
     stop(0, exitCodes.fault);
   });

@@ -38,12 +38,16 @@ describe('refused', () => {
     ['a key that stands twice', 'a: 1\nb: 2\na: 3', '3:1: the key stands twice in this map: keep one of them'],
     ['a number and a text of one key', '1: x\n"1": y', '2:1: the key stands twice in this map: keep one of them'],
     ['several documents', 'a: 1\n---\nb: 2', '2:1: a second document begins here: keep one and remove the "---" line'],
-    ['an unknown tag', 'a: !foo b', '1:4: Unresolved tag: !foo'],
-    ['a tag that is no plain value', 'a: !!set {x}', '1:4: Unresolved tag: tag:yaml.org,2002:set'],
+    [
+      'an unknown tag',
+      'a: !foo b',
+      '1:4: a tag (a word that begins with "!") is not known: quote a value that begins with !',
+    ],
+    ['a tag that is no plain value', 'a: !!set {x}', '1:4: a tag (a word that begins with "!") is not known'],
     ['a tab', 'a:\n\tb: c', '2:1: a tab is used to indent: use spaces'],
-    ['a key that is a list', '? [a]\n: b', '1:3: With stringKeys, all keys must be strings'],
+    ['a key that is a list', '? [a]\n: b', '1:3: a key must be a word'],
     ['IPv6 without quotes', 'a: [::1]:0', '1:9: Unexpected scalar at node end: quote a value that begins with [ or {'],
-    ['an alias of nothing', 'a: *x', 'write the value out instead of an alias'],
+    ['an alias of nothing', 'a: *x', 'an alias (a word that begins with "*") can not be resolved'],
     ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is no usable key'],
     ['a list within itself', 'a: &x [*x]', 'an alias stands within itself'],
     ['deep nesting', `a: ${'['.repeat(100)}${']'.repeat(100)}`, 'values are nested too deep'],
@@ -57,7 +61,20 @@ describe('refused', () => {
       const inner = index === 0 ? 'x' : `*${names[index - 1]}`;
       return `${name}: &${name} [${Array(9).fill(inner).join(', ')}]`;
     });
-    expect(() => parse(rows.join('\n'))).toThrow('Excessive alias count');
+    expect(() => parse(rows.join('\n'))).toThrow('or there are too many');
+  });
+
+  test.each([
+    '!Secr3tPw',
+    '*Secr3tPw',
+    '|Secr3tPw',
+    '>Secr3tPw',
+    '!!Secr3tPw',
+    '!<Secr3tPw> x',
+    '!e!Secr3tPw x',
+    '&Secr3tPw &Secr3tPw x',
+  ])('a password %s where { env } belongs is not quoted', (password) => {
+    expect(() => parse(`password: ${password}`)).toThrow(/^(?!.*Secr3tPw)/s);
   });
 
   test('no line of the file is quoted', () => {

@@ -57,10 +57,24 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
     const value: Record<string, unknown> = document.toJS();
     const fault = unplain(value, []);
     return fault ? { problems: [locate(fault)] } : { value, locate };
-  } catch (error) {
-    return fail([], (error as Error).message, 'write the value out instead of an alias');
+  } catch {
+    return fail(
+      [],
+      'an alias (a word that begins with "*") can not be resolved, or there are too many',
+      'quote a value that begins with *, or write it out instead of an alias',
+    );
   }
 }
+
+const yamlFaults: Readonly<Record<string, [string, string?]>> = {
+  TAG_RESOLVE_FAILED: ['a tag (a word that begins with "!") is not known', 'quote a value that begins with !'],
+  NON_STRING_KEY: ['a key must be a word', 'quote a key that begins with [ or {'],
+  BAD_ALIAS: ['an alias (a word that begins with "*") names nothing', 'quote a value that begins with *'],
+  BLOCK_AS_IMPLICIT_KEY: ['a nested map must begin on a line of its own', 'quote a value that holds ": "'],
+  BAD_INDENT: ['the indentation does not fit what stands above'],
+  MISSING_CHAR: ['a quote, bracket or comma is missing'],
+  UNEXPECTED_TOKEN: ['does not belong here', 'quote a value that begins with | or > or another sign of YAML'],
+};
 
 function yamlFault(code: string, message: string): [string, string?] {
   if (code === 'DUPLICATE_KEY') return ['the key stands twice in this map', 'keep one of them'];
@@ -68,7 +82,8 @@ function yamlFault(code: string, message: string): [string, string?] {
   if (code === 'TAB_AS_INDENT') return ['a tab is used to indent', 'use spaces'];
   if (code === 'RESOURCE_EXHAUSTION') return ['values are nested too deep'];
   if (message === 'Unexpected scalar at node end') return [message, 'quote a value that begins with [ or {'];
-  return [message];
+  // The parser's own words quote what stands there, and that may be a password written where { env } belongs.
+  return yamlFaults[code] ?? ['is not valid YAML here', 'look at quotes, indentation and brackets'];
 }
 
 /** What a walk over the value could trip over later. */

@@ -129,6 +129,9 @@ interface Parts {
   readonly logger: Logger;
 }
 
+/** How long a reload under way may take before the process ends without it, in milliseconds. */
+const reloadGrace = 2_000;
+
 function createShutdown({ running, health, watcher, reloader, reviews, admin, logger }: Parts) {
   return async (delay: number): Promise<void> => {
     health.stopping();
@@ -136,7 +139,7 @@ function createShutdown({ running, health, watcher, reloader, reviews, admin, lo
     logger.info({ delay }, 'shutting down: unready, still answering');
     await setTimeout(delay);
     await reviews.drain({ timeout: running.generation.config.server.drainTimeout });
-    await reloader.settled();
+    await Promise.race([reloader.settled(), setTimeout(reloadGrace)]);
     await running.generation.retire(0);
     await admin.close();
     logger.info({}, 'shut down');

@@ -5,7 +5,9 @@ import type { FileWatcher } from '../files/watcher.ts';
 import type { ReviewServer } from '../server/listener.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import type { Generation } from './generation.ts';
+import { withTimeLimit } from './time-limit.ts';
 import type { WatchedFile } from './watched-file.ts';
+import { createWatches, tlsFiles } from './watches.ts';
 
 /** What runs now; a reload puts another in its place, whole. */
 export interface Running {
@@ -31,6 +33,9 @@ export interface Reloader {
   settled(): Promise<void>;
 }
 
+/** How long one reload may take, in milliseconds: a plugin may hang in it, and others wait. */
+const turnLimit = 30_000;
+
 /** How long an old chain may take to come to rest, beyond `reviewTimeout`, before it is closed all the same. In ms. */
 const restGrace = 5_000;
 
@@ -38,66 +43,76 @@ const restGrace = 5_000;
 export function createReloader(dependencies: ReloadDependencies): Reloader {
   const { running, watcher, logger } = dependencies;
   let queue: Promise<void> = Promise.resolve();
-  let unwatch: (() => void)[] = [];
 
-  /** One at a time: two swaps must not cross. */
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    queue = queue.then(work);
+  /** One at a time: two swaps must not cross. Nothing that a plugin does or leaves undone holds up the next. */
+  const inTurn = (work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
+    queue = queue.then(() =>
+      withTimeLimit(turnLimit, `a reload took longer than ${turnLimit / 1000} s`, work).catch((error: unknown) => {
+        logger.error({ problems: [causeOf(error)] }, 'reload given up');
+      }),
+    );
     return queue;
   };
 
-  async function watch(since: number, others: readonly string[] = []): Promise<void> {
-    for (const end of unwatch) end();
-    const { config, files } = running.generation;
-    const { tls } = config.server;
-    unwatch = [
-      await watcher.watch([config.file, ...config.secretFiles, ...others], since, () => inTurn(reloadConfig)),
-      await watcher.watch(config.pluginFiles, since, async () => {
-        logger.warn({ files: config.pluginFiles }, 'a plugin has changed on disk: takes effect at the next restart');
-      }),
-      ...(tls === undefined ? [] : [await watcher.watch(tlsFiles(tls), since, () => inTurn(reloadCertificates))]),
-      ...(await Promise.all(files.map((one) => watcher.watch([one.file], since, () => inTurn(() => reloadFile(one)))))),
-    ];
-  }
+  const watches = createWatches(watcher, {
+    config: () => inTurn(reloadConfig),
+    certificates: () => inTurn(() => reloadCertificates(dependencies)),
+    file: (one) => inTurn(() => reloadFile(one, logger)),
+    async pluginCode(files) {
+      logger.warn({ files }, 'a plugin has changed on disk: takes effect at the next restart');
+    },
+  });
 
-  async function reloadConfig(): Promise<void> {
+  async function reloadConfig(signal: AbortSignal): Promise<void> {
     const since = Date.now();
     let others: readonly string[] = [];
     let next: GatewayConfig | undefined;
     try {
       next = keepListening(await dependencies.load(), running.generation.config, logger);
-      await swap(next, dependencies);
+      await swap(next, dependencies, signal);
+      await watches.others(running.generation, since);
     } catch (error) {
       others = filesOfRefused(next, error);
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
       logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
     }
-    await watch(since, others);
+    await watches.config(running.generation, since, others);
   }
 
-  async function reloadCertificates(): Promise<void> {
-    const { tls } = running.generation.config.server;
-    if (tls === undefined) return;
-    try {
-      const material = await readTlsMaterial(tls);
-      dependencies.reviews.updateTls(material);
-      logCertificateWarnings(material, logger);
-      logger.info({ certFile: tls.certFile }, 'certificates reloaded');
-    } catch (error) {
-      logger.error({ certFile: tls.certFile, problems: [causeOf(error)] }, 'certificate reload refused');
-    }
-  }
+  return {
+    async watch(since) {
+      await watches.config(running.generation, since);
+      await watches.others(running.generation, since);
+    },
+    async reload() {
+      await inTurn(reloadConfig);
+      // Where that was refused, a certificate or a token list is taken in all the same.
+      await watcher.scan();
+    },
+    settled: () => queue,
+  };
+}
 
-  async function reloadFile({ file, reload }: WatchedFile): Promise<void> {
-    try {
-      await reload();
-      logger.info({ file }, 'file reloaded');
-    } catch (error) {
-      logger.error({ file, problems: [causeOf(error)] }, 'file reload refused');
-    }
+async function reloadCertificates({ running, reviews, logger }: ReloadDependencies): Promise<void> {
+  const { tls } = running.generation.config.server;
+  if (tls === undefined) return;
+  try {
+    const material = await readTlsMaterial(tls);
+    reviews.updateTls(material);
+    logCertificateWarnings(material, logger);
+    logger.info({ certFile: tls.certFile }, 'certificates reloaded');
+  } catch (error) {
+    logger.error({ certFile: tls.certFile, problems: [causeOf(error)] }, 'certificate reload refused');
   }
+}
 
-  return { watch, reload: () => inTurn(reloadConfig), settled: () => queue };
+async function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<void> {
+  try {
+    await reload();
+    logger.info({ file }, 'file reloaded');
+  } catch (error) {
+    logger.error({ file, problems: [causeOf(error)] }, 'file reload refused');
+  }
 }
 
 /** A refused config may name files that the running one does not: one of them may be the mend. */
@@ -109,12 +124,18 @@ function filesOfRefused(config: GatewayConfig | undefined, error: unknown): read
 }
 
 /** All that can fail comes first; then the old chain and the new one change places in one step. */
-async function swap(config: GatewayConfig, { running, create, reviews, logger }: ReloadDependencies): Promise<void> {
+async function swap(
+  config: GatewayConfig,
+  { running, create, reviews, logger }: ReloadDependencies,
+  signal: AbortSignal,
+): Promise<void> {
   const old = running.generation;
   const { tls } = config.server;
   const material = tls === undefined ? undefined : await readTlsMaterial(tls);
   const generation = await create(config);
   try {
+    // Given up, it must not take the place of what a later reload has put there.
+    signal.throwIfAborted();
     if (material !== undefined) {
       reviews.updateTls(material);
       logCertificateWarnings(material, logger);
@@ -161,9 +182,4 @@ function keepListening(next: GatewayConfig, now: GatewayConfig, logger: Logger):
 
 function sameAddress(one: ListenAddress, other: ListenAddress): boolean {
   return one.host === other.host && one.port === other.port;
-}
-
-function tlsFiles(tls: GatewayConfig['server']['tls']): string[] {
-  if (tls === undefined) return [];
-  return [tls.certFile, tls.keyFile, ...(tls.client === undefined ? [] : [tls.client.caFile])];
 }

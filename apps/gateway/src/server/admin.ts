@@ -56,7 +56,7 @@ function createAdminApp({ listen: address, readiness, authenticators, metrics, l
   router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
   router.get('/readyz', async (context) => {
     const checks = readiness();
-    const found = context.URL.searchParams.has('verbose') ? await authenticators() : [];
+    const found = new URLSearchParams(context.querystring).has('verbose') ? await authenticators() : [];
     const notes = found.map((note) => ({ ...note, name: `authenticator/${note.name}` }));
     answerHealth(context, 'readyz', checks, logger, notes);
   });
@@ -82,7 +82,7 @@ function answerHealth(
   logger: Logger,
   notes: readonly HealthCheck[] = [],
 ): void {
-  const { ok, body } = healthAnswer(name, checks, context.URL.searchParams, notes);
+  const { ok, body } = healthAnswer(name, checks, new URLSearchParams(context.querystring), notes);
   for (const note of notes.filter((each) => !each.ok)) {
     logger.debug({ check: note.name, reason: note.reason }, 'a check that does not decide readiness failed');
   }

@@ -14,7 +14,8 @@ export function answerErrors(logger: Logger): Middleware {
     closeUnreadStream(context);
     try {
       await next();
-    } catch (error) {
+    } catch (thrown) {
+      const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is no URL') : thrown;
       if (!(error instanceof StatusError)) logger.error({ error: errorFields(error) }, 'a request failed: a bug');
       const { code, message } = error instanceof StatusError ? error : new StatusError(500, 'internal error');
       context.status = code;
@@ -22,6 +23,11 @@ export function answerErrors(logger: Logger): Middleware {
       if (context.req.httpVersionMajor === 1) discardBody(context, code);
     }
   };
+}
+
+/** Node's and Koa's own parsing of a target such as `http://[/authenticate`. */
+function isUnreadableTarget(error: unknown): boolean {
+  return error instanceof TypeError && 'code' in error && error.code === 'ERR_INVALID_URL';
 }
 
 /**

@@ -23,12 +23,20 @@ export interface Connection {
   onClose(listener: () => void): void;
 }
 
-/** HTTP/1.1 has no word for going: the end is announced by the last answer. */
-export function http1Connection(socket: Socket): Connection {
+/**
+ * HTTP/1.1 has no word for going: the end is announced by the last answer. A client that always has its next request
+ * out before that does not stay: after the grace the next answer is the last, whatever else it has sent.
+ */
+export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, 'drainGrace' | 'linger'>): Connection {
   let pending = 0;
   let announced = false;
+  let insistent = false;
   let ending = false;
   let newest: ServerRequest | undefined;
+  const after = (milliseconds: number, act: () => void) => {
+    const timer = setTimeout(act, milliseconds).unref();
+    socket.once('close', () => clearTimeout(timer));
+  };
   return {
     begin(request, answer) {
       newest = request;
@@ -47,13 +55,18 @@ export function http1Connection(socket: Socket): Connection {
       return true;
     },
     // Pipelined requests are all answered: only the last of them may be followed by the end.
-    isLastAnswer: () => announced && pending === 1,
+    isLastAnswer: () => announced && (pending === 1 || insistent),
     announceEnd() {
+      if (announced) return;
       announced = true;
+      after(limits.drainGrace, () => {
+        insistent = true;
+      });
     },
     endWhenIdle() {
       ending = true;
       if (pending === 0) socket.destroySoon();
+      else after(limits.linger, () => socket.destroy());
     },
     destroy: () => socket.destroy(),
     onClose: (listener) => socket.once('close', listener),

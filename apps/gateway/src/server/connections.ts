@@ -58,7 +58,7 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
     // Its next answer ends it. Until then it is not closed for its age: a request may be on its way, and its client
     // would not send it again.
     addSocket(socket) {
-      const connection = http1Connection(socket);
+      const connection = http1Connection(socket, limits);
       add(socket, connection, connection.announceEnd);
       if (draining) connection.announceEnd();
     },

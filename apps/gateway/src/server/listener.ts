@@ -65,7 +65,7 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
     connections.begin(request, response);
     void answer(request as IncomingMessage, response as ServerResponse);
   });
-  const sockets = watch(server, connections, logger, material !== undefined);
+  const { sockets, handshakes } = watch(server, connections, logger, material !== undefined);
   const { listen: address } = settings();
   const port = await listen(server, address, 'server.listen');
   const cut = () => {
@@ -82,7 +82,10 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
       const sameClients = isSameClient(material, next);
       applyTls(server, next);
       material = next;
-      if (!sameClients) connections.retireAll();
+      if (sameClients) return;
+      connections.retireAll();
+      // A handshake that began under the old CA would be finished under it, and trusted from then on.
+      for (const socket of handshakes.values()) socket.destroy();
     },
     drain: ({ timeout }) => drain({ server, connections, cut, grace: limits.drainGrace, timeout, logger }),
     async close() {
@@ -96,16 +99,30 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
 /**
  * Follows every connection, and keeps its errors from ending the process.
  *
- * @returns the bare sockets, those in a TLS handshake among them
+ * @returns the bare sockets, and by their peers those in a TLS handshake
  */
-function watch(server: Server, connections: Connections, logger: Logger, secure: boolean): ReadonlySet<Socket> {
+function watch(
+  server: Server,
+  connections: Connections,
+  logger: Logger,
+  secure: boolean,
+): { readonly sockets: ReadonlySet<Socket>; readonly handshakes: ReadonlyMap<string, Socket> } {
   const sockets = new Set<Socket>();
+  const handshakes = new Map<string, Socket>();
+  // The one thing that a TLS socket and the bare one below it have in common.
+  const peerOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`;
   server.on('connection', (socket: Socket) => {
+    const peer = peerOf(socket);
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    if (!secure) connections.addSocket(socket);
+    if (secure) handshakes.set(peer, socket);
+    else connections.addSocket(socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      if (handshakes.get(peer) === socket) handshakes.delete(peer);
+    });
   });
   server.on('secureConnection', (socket: TLSSocket) => {
+    handshakes.delete(peerOf(socket));
     if (socket.alpnProtocol !== 'h2') connections.addSocket(socket);
   });
   server.on('session', connections.addSession);
@@ -127,7 +144,7 @@ function watch(server: Server, connections: Connections, logger: Logger, secure:
   server.on('drop', (drop?: { remoteAddress?: string }) => {
     logger.debug({ peer: drop?.remoteAddress }, 'a connection was dropped: too many are open');
   });
-  return sockets;
+  return { sockets, handshakes };
 }
 
 function isSameClient(one: TlsMaterial, other: TlsMaterial): boolean {

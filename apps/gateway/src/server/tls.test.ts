@@ -62,7 +62,7 @@ describe('readTlsMaterial', () => {
     [
       'a missing file',
       async () => ({ certFile: '/nowhere/a.crt' }),
-      /certFile: can't read \/nowhere\/a\.crt \(ENOENT\)/,
+      /certFile: \/nowhere\/a\.crt can't be read: there is no such file/,
     ],
     ['no certificate', async () => ({ certFile: await file('hello') }), /certFile: .* holds no PEM certificate/],
     [

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { causeOf } from '../config/problems.ts';
+import { readBytes } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
 
 /** One certificate in force. */
@@ -25,6 +26,9 @@ export interface TlsMaterial {
   /** What works, but will not for everybody or not for long; for the log. */
   readonly warnings: readonly string[];
 }
+
+/** Of a certificate file, in bytes: all the world's CAs in one fit. */
+const fileLimit = 4 * 1024 * 1024;
 
 /** How long before its end a certificate is worth a warning at each load. Milliseconds: 14 days. */
 const expiryWarning = 14 * 24 * 60 * 60 * 1000;
@@ -76,10 +80,9 @@ export function secureContext(tls: Pick<TlsMaterial, 'cert' | 'key' | 'minVersio
 
 async function read(file: string, setting: string): Promise<Buffer> {
   try {
-    return await readFile(file);
+    return await readBytes(file, fileLimit);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    throw new Error(`server.tls.${setting}: can't read ${file} (${code})`, { cause: error });
+    throw new Error(`server.tls.${setting}: ${causeOf(error)}`, { cause: error });
   }
 }
 

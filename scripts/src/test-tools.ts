@@ -1,0 +1,51 @@
+/** What the tests need from the system. */
+export interface TestTool {
+  /** The Debian package. */
+  readonly name: string;
+  /** The command of it that the tests run. */
+  readonly command: string;
+  /** What the tests do with it. */
+  readonly use: string;
+}
+
+export const testTools: readonly TestTool[] = [
+  { name: 'curl', command: 'curl', use: 'pastes the line that the first start prints' },
+  { name: 'openssl', command: 'openssl', use: 'makes certificates for the TLS tests' },
+];
+
+/** What to do about tools, and what to tell. */
+export type SetupPlan =
+  | { readonly kind: 'nothing'; readonly message: string }
+  | { readonly kind: 'install'; readonly message: string; readonly packages: readonly string[] }
+  | { readonly kind: 'impossible'; readonly message: string };
+
+/** The machine, as far as the plan depends on it. */
+export interface Machine {
+  /** Whether a command is there already. */
+  has(command: string): boolean;
+  /** Root on Debian, or what is made from it. */
+  readonly canInstall: boolean;
+}
+
+/** What is there already is left alone. */
+export function planSetup(tools: readonly TestTool[], machine: Machine): SetupPlan {
+  const missing = tools.filter(({ command }) => !machine.has(command));
+  const packages = missing.map(({ name }) => name);
+  if (missing.length === 0) {
+    return {
+      kind: 'nothing',
+      message: `Everything that the tests need is here: ${tools.map(({ name }) => name).join(', ')}.`,
+    };
+  }
+  if (machine.canInstall) {
+    const lines = missing.map(({ name, use }) => `  ${name}: ${use}`);
+    return {
+      kind: 'install',
+      message: ['Debian packages to be installed for the tests:', ...lines].join('\n'),
+      packages,
+    };
+  }
+  const lines = missing.map(({ name, command, use }) => `  ${command} (Debian package ${name}): ${use}`);
+  const mend = `On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}`;
+  return { kind: 'impossible', message: ['The tests need these, and they are missing:', ...lines, mend].join('\n') };
+}

@@ -1,0 +1,48 @@
+import { writeFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText } from './fixtures/gateway.ts';
+import { rootFolder, runPnpm } from './fixtures/pnpm.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken } from './fixtures/tokens.ts';
+
+/** The folder of a good config, with a name that is not there anywhere else. */
+async function createConfig(): Promise<string> {
+  const folder = await temporaryFolder('package-manager');
+  await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
+  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [randomToken()]: 'ci' }));
+  return folder;
+}
+
+describe.concurrent('pnpm', () => {
+  test.each([
+    ['the root', rootFolder],
+    ['a folder in it', join(rootFolder, 'docs')],
+  ])('sallyport takes a relative --config from %s, where the user stands', async (_name, cwd) => {
+    const folder = await createConfig();
+    const config = relative(cwd, join(folder, 'gateway.yaml'));
+    const { code, stdout } = await runPnpm(['sallyport', 'check', '--config', config, '-o', 'json'], cwd);
+    // Nothing but the JSON: a line of pnpm's own before it would be no JSON.
+    expect(JSON.parse(stdout).findings[0]).toEqual({
+      check: 'config',
+      result: 'ok',
+      detail: join(folder, 'gateway.yaml'),
+    });
+    expect(code).toBe(0);
+  });
+
+  test('sallyport passes on the exit code of a command', async () => {
+    const missing = `${basename(await createConfig())}.yaml`;
+    const { code, stdout } = await runPnpm(['sallyport', 'check', '--config', missing, '-o', 'json'], rootFolder);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).findings[0].problem.file).toBe(join(rootFolder, missing));
+  });
+
+  test('--filter gateway start takes a relative --config from where the user stands, not from the package', async () => {
+    const missing = `${basename(await createConfig())}.yaml`;
+    const { code, stderr } = await runPnpm(['--filter', 'gateway', 'start', '--config', missing], rootFolder);
+    expect(code).toBe(1);
+    expect(stderr).toContain(join(rootFolder, missing));
+  });
+});
