@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { Agent } from 'node:https';
+import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
-import { openRaw, openSession, send, sendOn } from './testing/clients.ts';
+import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
 import { startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
@@ -173,6 +174,46 @@ describe('updateTls', () => {
     expect((await send(gateway.url, as(forged))).status).toBe(200);
   });
 
+  test('a handshake that began under the old client CA is not finished under it', async () => {
+    const gateway = await start();
+    const held: Buffer[] = [];
+    const holding = Promise.withResolvers<Socket>();
+    // Lets the ClientHello through and keeps what follows, the client's certificate.
+    const proxy = createServer((client) => {
+      const upstream = connectPlain(gateway.port, '127.0.0.1');
+      upstream.pipe(client);
+      upstream.on('error', () => client.destroy());
+      upstream.on('close', () => client.destroy());
+      client.on('error', () => upstream.destroy());
+      client.once('data', (hello: Buffer) => {
+        upstream.write(hello);
+        client.on('data', (chunk: Buffer) => {
+          held.push(chunk);
+          holding.resolve(upstream);
+        });
+      });
+    });
+    onTestFinished(() => void proxy.close());
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    const client = connect({ host: '127.0.0.1', port, ...as(apiServer) });
+    let received = '';
+    client.on('error', () => undefined);
+    client.on('data', (chunk: Buffer) => {
+      received += chunk.toString('latin1');
+    });
+    const closed = new Promise<void>((resolve) => {
+      client.once('close', () => resolve());
+    });
+    client.write(rawPost(review()));
+    const upstream = await holding.promise;
+    gateway.updateTls(await material(server, ['kube-apiserver'], stranger.certFile));
+    for (const chunk of held) upstream.write(chunk);
+    await closed;
+    expect(received).toBe('');
+    expect(gateway.outcomes).toEqual([]);
+  });
+
   test('client certificates can be asked for from now on, and no more', async () => {
     const { client: _none, ...open } = await material();
     const gateway = await startTestServer({ tls: open });
@@ -226,5 +267,31 @@ describe('an old connection', () => {
       expect((await send(gateway.url, { agent })).headers.connection).toBe('close');
     });
     agent.destroy();
+  });
+
+  test('over HTTP/1.1 ends though the client always has its next request out', async () => {
+    const gateway = await startTestServer({
+      tls: await material(),
+      settings: { maxConnectionAge: 1 },
+      limits: { drainGrace: 100 },
+    });
+    const socket = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
+    onTestFinished(() => void socket.destroy());
+    const closed = new Promise<void>((resolve) => {
+      socket.once('close', () => resolve());
+    });
+    socket.on('error', () => undefined);
+    const request = rawPost(review());
+    const bodyAt = request.indexOf('\r\n\r\n') + 4;
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text = (text + chunk.toString('latin1')).slice(-2_000);
+      // The rest of the request that has begun, and the head of the one after it: whenever one is answered, another
+      // is under way.
+      socket.write(Buffer.concat([request.subarray(bodyAt), request.subarray(0, bodyAt)]));
+    });
+    socket.write(Buffer.concat([request, request.subarray(0, bodyAt)]));
+    await closed;
+    expect(text).toMatch(/Connection: close/i);
   });
 });
