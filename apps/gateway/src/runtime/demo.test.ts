@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -60,6 +60,15 @@ describe('prepareDemo', () => {
   test('eight first starts at once agree on one token', async () => {
     await Promise.all(Array.from({ length: 8 }, () => prepareDemo(folder)));
     expect(await digestsFit()).toBe(true);
+  });
+
+  test('refuses a folder that others may write into, or that is a link', async () => {
+    await prepareDemo(folder);
+    await chmod(folder, 0o777);
+    await expect(prepareDemo(folder)).rejects.toThrow(/remove it and start again/);
+    await chmod(folder, 0o700);
+    await symlink(folder, join(root, 'link'));
+    await expect(prepareDemo(join(root, 'link'))).rejects.toThrow(/remove it and start again/);
   });
 
   test('removes what a start killed long ago left behind, and leaves that of another start alone', async () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** A temporary file that a killed start left behind is removed once it is this old, in milliseconds. */
@@ -18,6 +18,7 @@ const privateMode = 0o600;
  */
 export async function prepareDemo(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  await requireOwn(directory);
   await removeLeftovers(directory);
   const bodyFile = join(directory, 'token-review.json');
   let token = await readToken(bodyFile);
@@ -31,6 +32,14 @@ export async function prepareDemo(directory: string): Promise<string> {
   const tokens = tokensOf(token);
   if ((await readText(tokensFile)) !== tokens) await writeWhole(tokensFile, tokens, rename);
   return bodyFile;
+}
+
+/** What somebody else could have put there would let their token in. */
+async function requireOwn(directory: string): Promise<void> {
+  const found = await lstat(directory);
+  const isOwn = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
+  if (isOwn || process.getuid === undefined) return;
+  throw new Error(`${directory} must be a folder of this user, closed to others: remove it and start again`);
 }
 
 function reviewOf(token: string): string {

@@ -22,6 +22,15 @@ const get = (server: AdminServer, path: string, host = '127.0.0.1', method = 'GE
   send(server.url, { method, path, headers: { Host: host } });
 
 describe('the admin address', () => {
+  test.each(['127.0.0.1:99999', '::ffff:8.8.8.8', '[::1]:x'])(
+    'answers the odd Host %s without a fault of ours',
+    async (host) => {
+      const server = await start();
+      expect((await get(server, '/livez?verbose', host)).status).toBeLessThan(500);
+      expect(server.log.filter(({ level }) => level === 'error')).toEqual([]);
+    },
+  );
+
   test('is alive, and ready while all checks pass', async () => {
     let ok = true;
     const server = await start({ readiness: () => [{ name: 'shutdown', ok, reason: 'draining since noon' }] });

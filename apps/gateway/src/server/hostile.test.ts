@@ -201,6 +201,14 @@ describe('hostile requests', () => {
     }
   });
 
+  test('a target that is no URL is answered 400, and is no fault of ours', async () => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost(review()).toString('latin1').replace('POST /authenticate', 'POST http://[/authenticate'));
+    await vi.waitFor(() => expect(raw.received()).toMatch(/^HTTP\/1\.1 40[04]/));
+    expect(server.log.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
   test('CONNECT gets no tunnel, and Upgrade no other protocol', async () => {
     const server = await startTestServer();
     const tunnel = openRaw(server.port);

@@ -1,0 +1,57 @@
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { GatewayConfig } from '../config/types.ts';
+import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
+import type { Generation } from './generation.ts';
+import { createReloader, type Running } from './reload.ts';
+
+function generation(name: string): Generation {
+  const listen = { host: '127.0.0.1', port: 0 };
+  const config = {
+    file: '/nowhere/gateway.yaml',
+    secretFiles: [],
+    pluginFiles: [],
+    server: { listen, reviewTimeout: 10_000 },
+    admin: { listen },
+    authenticators: [{ name, needsRestart: false }],
+    log: { level: 'silent' },
+  } as unknown as GatewayConfig;
+  const retire = vi.fn(async () => undefined);
+  return { config, links: [], registries: [], files: [], authenticate: vi.fn(), retire };
+}
+
+describe('a reload that hangs', () => {
+  let watcher: FileWatcher;
+  beforeEach(() => {
+    vi.useFakeTimers();
+    watcher = createFileWatcher();
+  });
+  afterEach(() => {
+    watcher.close();
+    vi.useRealTimers();
+  });
+
+  test('is given up after 30 s, the next one goes on, and the first can not take its place afterwards', async () => {
+    const running: Running = { generation: generation('old') };
+    const [late, next] = [generation('late'), generation('next')];
+    const hanging = Promise.withResolvers<Generation>();
+    const create = vi.fn<() => Promise<Generation>>().mockReturnValueOnce(hanging.promise).mockResolvedValueOnce(next);
+    const load = async () => running.generation.config;
+    const reloader = createReloader({
+      running,
+      load,
+      create,
+      reviews: { updateTls: vi.fn() },
+      watcher,
+      logger: pino({ level: 'silent' }),
+    });
+    const first = reloader.reload();
+    const second = reloader.reload();
+    await vi.advanceTimersByTimeAsync(30_000);
+    await Promise.all([first, second]);
+    expect(running.generation).toBe(next);
+    hanging.resolve(late);
+    await vi.waitFor(() => expect(late.retire).toHaveBeenCalledTimes(1));
+    expect(running.generation).toBe(next);
+  });
+});
