@@ -1,4 +1,5 @@
 import { type Authenticator, AuthenticatorError, type Decision, type Logger } from '@sallyport/authenticator';
+import { asError } from '../logging/error-fields.ts';
 import type { Answer, ChainContext } from './answer.ts';
 import { ChainError } from './chain-error.ts';
 
@@ -103,9 +104,4 @@ function tell(answer: Answer, context: ChainContext, log: Pick<Logger, 'error'>)
   } catch (error) {
     log.error({ err: error, authenticator: answer.authenticator }, 'an answer could not be recorded');
   }
-}
-
-/** What was thrown may be the token itself, so only errors are kept. */
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('threw something that is no Error');
 }

@@ -26,6 +26,11 @@ export function errorFields(error: unknown): ErrorFields {
   return { type: error.name, ...code, frames: framesOf(error) };
 }
 
+/** What was thrown may be the token itself, so only errors are kept. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('something that is no Error was thrown');
+}
+
 /** The stack begins with the message, whose own lines may look like frames. */
 function framesOf({ stack = '', message }: Error): readonly string[] {
   const start = stack.indexOf(message);

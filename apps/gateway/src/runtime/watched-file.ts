@@ -7,8 +7,6 @@ const fileLimit = 256 * 1024 * 1024;
 export interface WatchedFile {
   /** Absolute. */
   readonly file: string;
-  /** When it was read first, in wall clock milliseconds. */
-  readonly loadedAt: number;
   /**
    * Reads it again and has the plugin take it in. The plugin keeps what it had when that fails.
    *
@@ -23,9 +21,8 @@ export async function loadWatchedFile(
   load: (content: Buffer) => void | Promise<void>,
 ): Promise<WatchedFile> {
   const reload = async () => load(await read(file));
-  const loadedAt = Date.now();
   await reload();
-  return { file, loadedAt, reload };
+  return { file, reload };
 }
 
 async function read(file: string): Promise<Buffer> {

@@ -4,6 +4,7 @@ import type { AuthenticateContext, Decision, Logger } from '@sallyport/authentic
 import Koa, { type Context } from 'koa';
 import { ChainError } from '../chain/chain-error.ts';
 import type { ServerConfig } from '../config/types.ts';
+import { asError } from '../logging/error-fields.ts';
 import { answerErrors } from './answer-errors.ts';
 import { type Caller, watchCaller } from './caller.ts';
 import type { InFlight } from './in-flight.ts';
@@ -92,10 +93,6 @@ function createReviewHandler(
     report({ id: randomUUID(), seconds: (now() - start) / 1000, version, end, callerGone: caller.gone });
     if (end instanceof Error) throw end;
   };
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('something that is no Error was thrown');
 }
 
 async function decide(
