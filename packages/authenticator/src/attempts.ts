@@ -27,12 +27,15 @@ export interface DeniedAttempt {
  */
 export interface Attempts {
   /**
-   * Asks before a password goes out. It may wait for tries of this subject that are under way, and takes no signal: look
-   * at that of your call afterwards, and when it is aborted settle `unavailable` and throw.
+   * Asks before a password goes out. It may wait for tries of this subject that are under way.
    *
    * @param subject the name as the backend knows it, never as typed: else each spelling has a count of its own
    * @param secret kept only as a keyed digest
-   * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted: let it pass
+   * @param signal that of the call: ends the waiting. Left out: the wait has no end of its own, so look at your signal
+   *   afterwards, settle `unavailable` and throw when it is aborted
+   * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted, or when very many tries
+   *   (64) of this subject wait already: let it pass
+   * @throws the reason of the signal when it is aborted
    */
-  admit(subject: string, secret: string): Promise<AdmittedAttempt | DeniedAttempt>;
+  admit(subject: string, secret: string, signal?: AbortSignal): Promise<AdmittedAttempt | DeniedAttempt>;
 }

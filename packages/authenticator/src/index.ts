@@ -11,4 +11,6 @@ export {
 } from './decision.ts';
 export { AuthenticatorError, type AuthenticatorErrorCode } from './errors.ts';
 export type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from './metrics.ts';
+export type { Parsed } from './parsed.ts';
 export type { AuthenticatorPlugin, Caching, Logger, PluginContext } from './plugin.ts';
+export { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';

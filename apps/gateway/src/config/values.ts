@@ -1,8 +1,7 @@
+import { durationPattern, type Parsed, parseDuration, parseSize, sizePattern } from '@sallyport/authenticator';
 import { z } from 'zod';
 import { parseListen } from './listen.ts';
-import type { Parsed } from './parsed.ts';
 import type { ListenAddress } from './types.ts';
-import { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';
 
 /** setTimeout takes at most 2^31 - 1 ms (24.8 days) and fires at once on more, also with 10 % added. */
 const longestDuration = { value: 7 * 86_400_000, text: '7d' };

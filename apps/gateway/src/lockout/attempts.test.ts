@@ -170,6 +170,39 @@ describe('tries under way', () => {
     expect(fourth?.verdict).toBe('throttled');
   });
 
+  test('are waited for as long as the caller does', async () => {
+    const { attempts, begin } = setUp({ maxFailures: 1, window });
+    const first = begin('jane', 'a');
+    await settle();
+    const caller = new AbortController();
+    const waiting = attempts.admit('jane', 'b', caller.signal);
+    const after = begin('jane', 'c');
+    const gone = new Error('the caller has gone');
+    caller.abort(gone);
+    await expect(waiting).rejects.toBe(gone);
+    await expect(attempts.admit('jane', 'd', caller.signal)).rejects.toBe(gone);
+    await first.settle('unavailable');
+    await settle();
+    expect(after.verdict).toBe('admitted');
+  });
+
+  test('are waited for by 64 others of the same name, and a place is free again when one has gone', async () => {
+    const { attempts, begin } = setUp({ maxFailures: 1, window });
+    begin('jane', 'a');
+    await settle();
+    const caller = new AbortController();
+    const waiting = attempts.admit('jane', 'b', caller.signal);
+    for (let other = 1; other < 64; other++) begin('jane', `secret ${other}`);
+    await settle();
+    await expect(attempts.admit('jane', 'one more')).rejects.toMatchObject({ code: 'failed' });
+    expect(await attempts.admit('john', 'a')).toMatchObject({ admitted: true });
+    caller.abort();
+    await expect(waiting).rejects.toThrow();
+    const next = begin('jane', 'one more');
+    await settle();
+    expect(next.verdict).toBeUndefined();
+  });
+
   test('that are forgotten count as refused, until told otherwise or the window has passed', async () => {
     const { begin, send } = setUp({ maxFailures: 1, window });
     const forgotten = begin('jane', 'a');

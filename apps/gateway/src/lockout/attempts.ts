@@ -78,14 +78,14 @@ export function createAttempts(
   };
 
   return (authenticator) => ({
-    async admit(name, password) {
+    async admit(name, password, signal) {
       const subject = fingerprint(authenticator, name);
       const secret = fingerprint(authenticator, name, password);
       for (;;) {
         const verdict = judge(subject, secret);
         if (verdict === 'admit') return { admitted: true, settle: open(subject, secret) };
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
-        await ledger.nextChange(subject);
+        await ledger.nextChange(subject, signal);
       }
     },
   });

@@ -23,14 +23,25 @@ export interface Ledger {
   giveBack(one: Try): void;
   /** From now on it counts until the window has passed. */
   count(one: Try, as: 'refused' | 'abandoned'): void;
-  /** Resolves when a try of the subject is given back or counted. Only to be asked while one is under way. */
-  nextChange(subject: string): Promise<void>;
+  /**
+   * Resolves when a try of the subject is given back or counted. Only to be asked while one is under way.
+   *
+   * @throws AuthenticatorError `failed` when `maxWaiting` wait already
+   * @throws the reason of the signal when it is aborted
+   */
+  nextChange(subject: string, signal: AbortSignal | undefined): Promise<void>;
 }
 
 interface Page {
   tries: Try[];
-  readonly waiting: (() => void)[];
+  readonly waiting: Set<() => void>;
 }
+
+/**
+ * Tries of one subject that wait. More than a person's tools ask at one time, and less than fills an authenticator's
+ * `maxConcurrent` (100), which all names share.
+ */
+const maxWaiting = 64;
 
 /**
  * @param now monotonic milliseconds
@@ -43,7 +54,7 @@ export function createLedger(now: () => number, window: () => number, maxSubject
   const prune = (subject: string, page: Page) => {
     const since = now() - window();
     page.tries = page.tries.filter((one) => one.state === 'pending' || one.at > since);
-    if (page.tries.length === 0 && page.waiting.length === 0) pages.delete(subject);
+    if (page.tries.length === 0 && page.waiting.size === 0) pages.delete(subject);
   };
   const dropOld = () => {
     for (const [subject, page] of pages) {
@@ -52,14 +63,14 @@ export function createLedger(now: () => number, window: () => number, maxSubject
     }
   };
   const changed = (subject: string, page: Page) => {
-    for (const wake of page.waiting.splice(0)) wake();
+    for (const wake of page.waiting) wake();
     prune(subject, page);
   };
   const makePage = (subject: string, known: boolean): Page => {
     if (pages.size >= maxSubjects && !known) {
       throw new AuthenticatorError('failed', `the lockout guard is full: ${maxSubjects} names have refused tries`);
     }
-    const page: Page = { tries: [], waiting: [] };
+    const page: Page = { tries: [], waiting: new Set() };
     pages.set(subject, page);
     return page;
   };
@@ -85,7 +96,7 @@ export function createLedger(now: () => number, window: () => number, maxSubject
     },
     count(one, as) {
       // Its page is gone when it was abandoned and its window has passed since: what is told now counts all the same.
-      const page = pages.get(one.subject) ?? { tries: [], waiting: [] };
+      const page = pages.get(one.subject) ?? { tries: [], waiting: new Set() };
       one.state = as;
       one.at = now();
       if (!page.tries.includes(one)) page.tries.push(one);
@@ -93,10 +104,27 @@ export function createLedger(now: () => number, window: () => number, maxSubject
       pages.set(one.subject, page);
       changed(one.subject, page);
     },
-    nextChange(subject) {
+    async nextChange(subject, signal) {
       const page = pages.get(subject);
-      if (!page) return Promise.resolve();
-      return new Promise((resolve) => page.waiting.push(resolve));
+      if (page) await oneOf(page.waiting, signal);
     },
   };
+}
+
+/** Resolves when it is woken as one of `waiting`, which it leaves in any case. */
+async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  if (waiting.size >= maxWaiting) {
+    throw new AuthenticatorError('failed', `${maxWaiting} logins of one name wait for what comes of those before them`);
+  }
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const giveUp = () => reject(signal?.reason);
+  waiting.add(resolve);
+  signal?.addEventListener('abort', giveUp, { once: true });
+  try {
+    await promise;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+    waiting.delete(resolve);
+  }
 }
