@@ -5,12 +5,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { withServicesDenied } from './denied-services.ts';
 import { planSetup, testTools } from './test-tools.ts';
 
 const plan = planSetup(testTools, {
-  has: isOnPath,
+  has: isThere,
   canInstall: process.getuid?.() === 0 && existsSync('/etc/debian_version'),
 });
 if (plan.kind === 'impossible') {
@@ -21,7 +21,8 @@ if (plan.kind === 'impossible') {
   if (plan.kind === 'install') await install(plan.packages);
 }
 
-function isOnPath(command: string): boolean {
+function isThere(command: string): boolean {
+  if (isAbsolute(command)) return existsSync(command);
   // Servers of Debian's packages live in sbin, which not every user has on the PATH.
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => {

@@ -2,7 +2,7 @@
 export interface TestTool {
   /** The Debian package. */
   readonly name: string;
-  /** The command of it that the tests run. */
+  /** The command of it that the tests run; of a package that has none, the absolute path of a file that they need. */
   readonly command: string;
   /** What the tests do with it. */
   readonly use: string;
@@ -11,6 +11,17 @@ export interface TestTool {
 export const testTools: readonly TestTool[] = [
   { name: 'curl', command: 'curl', use: 'pastes the line that the first start prints' },
   { name: 'openssl', command: 'openssl', use: 'makes certificates for the TLS tests' },
+  { name: 'slapd', command: 'slapd', use: 'is the OpenLDAP server of the LDAP tests' },
+  { name: 'ldap-utils', command: 'ldapwhoami', use: 'fills the directories of the LDAP tests, and looks into them' },
+  { name: 'samba-ad-dc', command: 'samba', use: 'is the Active Directory domain of the LDAP tests' },
+  {
+    name: 'samba-ad-provision',
+    command: '/usr/share/samba/setup/ad-schema/AD_DS_Attributes_Windows_Server_v1903.ldf',
+    use: 'has the schema that a new domain begins with',
+  },
+  { name: '389-ds-base', command: 'ns-slapd', use: 'is the 389 Directory Server of the LDAP tests' },
+  { name: 'libnss3-tools', command: 'certutil', use: 'gives the 389 Directory Server its certificate' },
+  { name: 'dnsmasq-base', command: 'dnsmasq', use: 'serves the SRV records of the LDAP tests' },
 ];
 
 /** What to do about tools, and what to tell. */
@@ -21,7 +32,7 @@ export type SetupPlan =
 
 /** The machine, as far as the plan depends on it. */
 export interface Machine {
-  /** Whether a command is there already. */
+  /** Whether a command, or the file of an absolute path, is there already. */
   has(command: string): boolean;
   /** Root on Debian, or what is made from it. */
   readonly canInstall: boolean;

@@ -1,0 +1,187 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { type Authority, createAuthority } from './certificates.ts';
+import { createNssDatabase } from './ds389-certificates.ts';
+import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
+import { toLdif } from './ldif.ts';
+import { accepts, freePort, withFreePorts } from './ports.ts';
+import { createServerProcess, type ServerProcess } from './server-process.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+/** A 389 Directory Server of its own on free ports of 127.0.0.1, stopped and deleted when it is let go. */
+export interface Ds389 extends AsyncDisposable {
+  /** `ldap://127.0.0.1:PORT`; StartTLS is offered there. */
+  readonly url: string;
+  readonly ldapsUrl: string;
+  readonly authority: Authority;
+  readonly caFile: string;
+  readonly suffix: string;
+  /** Reads all but passwords. */
+  readonly service: { readonly dn: string; readonly password: string };
+  /** Adds LDIF content records. @throws Error with the words of ldapadd */
+  add(ldif: string): Promise<void>;
+  /** Applies LDIF change records. @throws Error with the words of ldapmodify */
+  modify(ldif: string): Promise<void>;
+  stop(): Promise<void>;
+  /** After `stop` or `hang`: on the same ports, with the same data. */
+  start(): Promise<void>;
+  hang(): void;
+}
+
+const suffix = 'dc=example,dc=com';
+const managerDn = 'cn=Directory Manager';
+const serviceDn = `uid=gateway,ou=services,${suffix}`;
+
+/**
+ * Starts Debian's 389-ds-base with TLS and memberOf, and with ou=people, ou=groups and the service account in it. Three
+ * wrong passwords lock an account. Debian's own dscreate would put it all over the system, as root; this does not.
+ */
+export function startDs389(): Promise<Ds389> {
+  return withFreePorts(startOnce);
+}
+
+async function startOnce(): Promise<Ds389> {
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await temporaryFolder('ds389')).path;
+  const authority = resources.use(await createAuthority());
+  const [port, ldapsPort] = [await freePort(), await freePort()];
+  const manager: Login = { url: `ldap://127.0.0.1:${port}`, dn: managerDn, password: newPassword() };
+  await writeInstance(folder, { port, ldapsPort, managerPassword: manager.password });
+  await createNssDatabase(join(folder, 'certificates'), authority, await authority.issueServer());
+  const server = resources.use(ds389Process(folder, port, ldapsPort));
+  await server.start();
+  const service = { dn: serviceDn, password: newPassword() };
+  await addEntries(manager, firstEntries(service.password));
+  const owned = resources.move();
+  return {
+    url: manager.url,
+    ldapsUrl: `ldaps://127.0.0.1:${ldapsPort}`,
+    authority,
+    caFile: authority.certificateFile,
+    suffix,
+    service,
+    add: (ldif) => addEntries(manager, ldif),
+    modify: (ldif) => modifyEntries(manager, ldif),
+    stop: server.stop,
+    start: server.start,
+    hang: server.hang,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function ds389Process(folder: string, port: number, ldapsPort: number): ServerProcess {
+  const pidFile = join(folder, 'run', 'pid');
+  return createServerProcess({
+    name: '389-DS',
+    command: 'ns-slapd',
+    arguments: ['-D', folder, '-i', pidFile, '-d', '0'],
+    // It writes to its own log, not to its output.
+    logFile: join(folder, 'log', 'errors'),
+    prepare: () => rm(pidFile, { force: true }),
+    isReady: async () => existsSync(pidFile) && (await accepts(port)) && (await accepts(ldapsPort)),
+  });
+}
+
+interface InstanceSettings {
+  readonly port: number;
+  readonly ldapsPort: number;
+  readonly managerPassword: string;
+}
+
+const template = '/usr/share/dirsrv/data/template-dse.ldif';
+
+/** What dscreate does, but in one folder. */
+async function writeInstance(folder: string, settings: InstanceSettings): Promise<void> {
+  const folders = ['certificates', 'database', 'lock', 'log', 'run', 'schema'];
+  await Promise.all(folders.map((name) => mkdir(join(folder, name))));
+  const values: Readonly<Record<string, string>> = {
+    schema_dir: join(folder, 'schema'),
+    cert_dir: join(folder, 'certificates'),
+    db_dir: join(folder, 'database'),
+    db_home_dir: join(folder, 'database'),
+    lock_dir: join(folder, 'lock'),
+    log_dir: join(folder, 'log'),
+    run_dir: join(folder, 'run'),
+    config_dir: folder,
+    db_lib: 'mdb',
+    ds_port: String(settings.port),
+    ds_user: userInfo().username,
+    ds_suffix: suffix,
+    ds_passwd: salted(settings.managerPassword),
+    rootdn: managerDn,
+    fqdn: 'localhost',
+    ldapi: join(folder, 'run', 'ldapi'),
+    ldapi_enabled: 'off',
+    ldapi_autobind: 'off',
+  };
+  // What is not named above is a folder that may be any.
+  const filled = (await readFile(template, 'utf8')).replace(/%(\w+)%/g, (_, name: string) => values[name] ?? folder);
+  const first = /^nsslapd-port: .*$/m;
+  const memberOf = /(dn: cn=MemberOf Plugin,[\s\S]*?nsslapd-pluginenabled: )off/;
+  const dse = filled.replace(first, (line) => [line, ...configuration(settings)].join('\n')).replace(memberOf, '$1on');
+  await writeFile(join(folder, 'dse.ldif'), dse, { mode: 0o600 });
+  await writeFile(join(folder, 'slapd-collations.conf'), '');
+  // Without a file of this name it takes the last of the system's for the one that it may write.
+  await writeFile(join(folder, 'schema', '99user.ldif'), 'dn: cn=schema\nobjectClass: top\nobjectClass: subschema\n');
+}
+
+/** Lines of cn=config. */
+function configuration({ ldapsPort }: InstanceSettings): string[] {
+  return [
+    'nsslapd-listenhost: 127.0.0.1',
+    'nsslapd-securelistenhost: 127.0.0.1',
+    `nsslapd-secureport: ${ldapsPort}`,
+    'nsslapd-security: on',
+    'passwordLockout: on',
+    'passwordMaxFailure: 3',
+    'passwordUnlock: off',
+    'passwordExp: on',
+    // As it comes, a hash takes as long as it should where passwords are worth something.
+    'passwordStorageScheme: SSHA512',
+  ];
+}
+
+function firstEntries(servicePassword: string): string {
+  const reads = `allow (read, search, compare) userdn="ldap:///${serviceDn}";`;
+  const unit = (name: string) => ({ dn: `ou=${name},${suffix}`, attributes: { objectClass: 'organizationalUnit' } });
+  return toLdif([
+    {
+      dn: 'cn=userRoot,cn=ldbm database,cn=plugins,cn=config',
+      attributes: { objectClass: ['extensibleObject', 'nsBackendInstance'], 'nsslapd-suffix': suffix },
+    },
+    {
+      dn: `cn="${suffix}",cn=mapping tree,cn=config`,
+      attributes: {
+        objectClass: ['extensibleObject', 'nsMappingTree'],
+        'nsslapd-state': 'backend',
+        'nsslapd-backend': 'userRoot',
+      },
+    },
+    {
+      dn: suffix,
+      attributes: {
+        objectClass: 'domain',
+        aci: `(targetattr!="userPassword")(version 3.0; acl "the service account reads"; ${reads})`,
+      },
+    },
+    ...['people', 'groups', 'services'].map(unit),
+    {
+      dn: serviceDn,
+      attributes: { objectClass: ['account', 'simpleSecurityObject'], userPassword: servicePassword },
+    },
+  ]);
+}
+
+function newPassword(): string {
+  return randomBytes(18).toString('base64url');
+}
+
+/** The manager's password must be hashed in the file. */
+function salted(password: string): string {
+  const salt = randomBytes(8);
+  const digest = createHash('sha512').update(password).update(salt).digest();
+  return `{SSHA512}${Buffer.concat([digest, salt]).toString('base64')}`;
+}

@@ -1,0 +1,171 @@
+import { execFile } from 'node:child_process';
+import { randomBytes, randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
+import type { LdifEntry } from './ldif.ts';
+import { accepts } from './ports.ts';
+import { createServerProcess, type ServerProcess } from './server-process.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+/** An Active Directory domain of its own, served by Samba; stopped and deleted when it is let go. */
+export interface Samba extends AsyncDisposable {
+  /** `ldap://ADDRESS:389`. Samba takes passwords there after StartTLS only, as it comes; see `url` of `Login`. */
+  readonly url: string;
+  readonly ldapsUrl: string;
+  readonly authority: Authority;
+  readonly caFile: string;
+  /** The domain's DN. */
+  readonly suffix: string;
+  /** The domain's DNS name, which is what follows the @ of a userPrincipalName. */
+  readonly realm: string;
+  readonly administrator: { readonly dn: string; readonly password: string };
+  /** Adds LDIF content records. @throws Error with the words of ldapadd */
+  add(ldif: string): Promise<void>;
+  /** Applies LDIF change records. @throws Error with the words of ldapmodify */
+  modify(ldif: string): Promise<void>;
+  stop(): Promise<void>;
+  /** After `stop` or `hang`: on the same address, with the same data. */
+  start(): Promise<void>;
+  hang(): void;
+}
+
+const realm = 'sallyport.test';
+const suffix = 'DC=sallyport,DC=test';
+
+/**
+ * Provisions a domain and starts Debian's samba-ad-dc for it, about 5 s in all. It can't be told its ports, so it gets a
+ * loopback address of its own. Passwords need not be complex, and one that is wrong three times locks the account.
+ *
+ * @throws Error unless it runs as root: the files of a domain belong to root, and the port is 389
+ */
+export async function startSamba(): Promise<Samba> {
+  if (process.getuid?.() !== 0) {
+    throw new Error('Samba provisions a domain as root only: run these tests as root, as in a container');
+  }
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await temporaryFolder('samba')).path;
+  const authority = resources.use(await createAuthority());
+  const address = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
+  const certificate = await authority.issueServer({ names: ['DNS:localhost', `IP:${address}`] });
+  const password = newAdPassword();
+  await provision(folder, address, password);
+  const server = resources.use(sambaProcess(folder, address, certificate, authority));
+  await server.start();
+  const administrator = { dn: `CN=Administrator,CN=Users,${suffix}`, password };
+  const login: Login = { url: `ldaps://${address}`, caFile: authority.certificateFile, ...administrator };
+  await modifyEntries(login, passwordSettings);
+  const owned = resources.move();
+  return {
+    url: `ldap://${address}:389`,
+    ldapsUrl: `ldaps://${address}:636`,
+    authority,
+    caFile: authority.certificateFile,
+    suffix,
+    realm,
+    administrator,
+    add: (ldif) => addEntries(login, ldif),
+    modify: (ldif) => modifyEntries(login, ldif),
+    stop: server.stop,
+    start: server.start,
+    hang: server.hang,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** One that the domain takes before `passwordSettings`, too. */
+export function newAdPassword(): string {
+  return `${randomBytes(15).toString('base64url')}.Aa1`;
+}
+
+/** userAccountControl, MS-ADTS section 2.2.16. */
+export const accountControl = {
+  normal: 0x200,
+  disabled: 0x202,
+  /** A normal one whose password stays good. */
+  lasting: 0x10200,
+} as const;
+
+/** Passwords of a microsecond's life: all have expired, but those of users who are told that theirs never does. */
+const passwordSettings = [
+  `dn: CN=Administrator,CN=Users,${suffix}`,
+  'changetype: modify',
+  'replace: userAccountControl',
+  `userAccountControl: ${accountControl.lasting}`,
+  '',
+  `dn: ${suffix}`,
+  'changetype: modify',
+  'replace: lockoutThreshold',
+  'lockoutThreshold: 3',
+  '-',
+  'replace: pwdProperties',
+  'pwdProperties: 0',
+  '-',
+  'replace: minPwdAge',
+  'minPwdAge: 0',
+  '-',
+  'replace: maxPwdAge',
+  'maxPwdAge: -10',
+].join('\n');
+
+async function provision(folder: string, address: string, password: string): Promise<void> {
+  const what = ['domain', 'provision', `--realm=${realm.toUpperCase()}`, '--domain=SALLYPORT', '--server-role=dc'];
+  const where = [`--targetdir=${folder}`, '--host-name=dc1', `--host-ip=${address}`];
+  // No DNS is served. Attributes of files in a database: in a container even root may not set them on files.
+  const how = ['--use-rfc2307', '--dns-backend=NONE', `--option=posix:eadb=${join(folder, 'eadb.tdb')}`];
+  const run = promisify(execFile)('samba-tool', [...what, ...where, ...how, `--adminpass=${password}`]);
+  await run.catch((error: { readonly stderr: string }) => {
+    // The error's own message has the command line, and so the password.
+    throw new Error(`samba-tool could not provision a domain:\n${error.stderr || 'it is not there'}`);
+  });
+}
+
+function sambaProcess(folder: string, address: string, certificate: KeyPair, authority: Authority): ServerProcess {
+  const settings = {
+    'server services': 'ldap',
+    interfaces: `${address}/8`,
+    'bind interfaces only': 'yes',
+    'pid directory': folder,
+    'ncalrpc dir': join(folder, 'ncalrpc'),
+    'log file': join(folder, 'samba.log'),
+    'tls certfile': certificate.certificateFile,
+    'tls keyfile': certificate.keyFile,
+    'tls cafile': authority.certificateFile,
+  };
+  const options = Object.entries(settings).map(([name, value]) => `--option=${name}=${value}`);
+  const foreground = ['--interactive', '--no-process-group', '-M', 'single', '-s', join(folder, 'etc/smb.conf')];
+  return createServerProcess({
+    name: 'Samba',
+    command: 'samba',
+    arguments: [...foreground, ...options],
+    logFile: join(folder, 'log'),
+    isReady: async () => (await accepts(389, address)) && (await accepts(636, address)),
+  });
+}
+
+export interface AdUser {
+  /** The RDN as RFC 4514 writes it, such as `CN=R\+D`. */
+  readonly rdn: string;
+  readonly accountName: string;
+  readonly password: string;
+  /** Default: `accountControl.lasting`. */
+  readonly control?: number;
+  readonly more?: LdifEntry['attributes'];
+}
+
+/** A user below CN=Users, ready to log in unless its attributes say otherwise. */
+export function adUser({ rdn, accountName, password, control = accountControl.lasting, more = {} }: AdUser): LdifEntry {
+  return {
+    dn: `${rdn},CN=Users,${suffix}`,
+    attributes: {
+      objectClass: 'user',
+      sAMAccountName: accountName,
+      userPrincipalName: `${accountName}@${realm}`,
+      // In quotes and UTF-16 (MS-ADTS section 3.1.1.3.1.5.1).
+      unicodePwd: Buffer.from(`"${password}"`, 'utf16le'),
+      userAccountControl: String(control),
+      ...more,
+    },
+  };
+}

@@ -1,0 +1,125 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open, readFile } from 'node:fs/promises';
+import { PortTaken } from './ports.ts';
+import { waitUntil } from './wait-until.ts';
+
+export interface ServerProcessOptions {
+  /** For messages. */
+  readonly name: string;
+  readonly command: string;
+  readonly arguments: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Gets stdout and stderr of every start, one behind the other. */
+  readonly logFile: string;
+  /** Before each start: what a former one left behind is cleared. */
+  prepare?(): Promise<void>;
+  /** Whether it answers. */
+  isReady(): Promise<boolean>;
+}
+
+/** A server in the foreground, which can be stopped, frozen and started again. */
+export interface ServerProcess extends AsyncDisposable {
+  /** Starts it, or thaws it, and waits until it answers. Does nothing if it runs. */
+  start(): Promise<void>;
+  /** Ends it, frozen or not, and waits for its end. Does nothing if it does not run. */
+  stop(): Promise<void>;
+  /** Freezes it: the system still accepts connections for it, but nobody answers. */
+  hang(): void;
+}
+
+/** Killed with the test process, however that ends. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) {
+    child.kill('SIGKILL');
+  }
+});
+
+/** Debian's servers live in sbin, which not every user has on the PATH. */
+const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
+
+/** Servers make tables as long as the limit of open files, which in a container may be a thousand million. */
+const withFewFiles = 'ulimit -n 8192 2>/dev/null; exec "$0" "$@"';
+
+/** How long a server has to end by itself. */
+const grace = 5_000;
+
+export function createServerProcess(options: ServerProcessOptions): ServerProcess {
+  let child: ChildProcess | undefined;
+  let frozen = false;
+
+  async function start(): Promise<void> {
+    if (frozen) {
+      frozen = false;
+      child?.kill('SIGCONT');
+      return;
+    }
+    if (child !== undefined) {
+      return;
+    }
+    await options.prepare?.();
+    child = await launch(options);
+    const launched = child;
+    launched.once('exit', () => {
+      running.delete(launched);
+      child = undefined;
+    });
+    try {
+      await waitUntil(async () => {
+        if (child === undefined) {
+          throw await startFault(options);
+        }
+        return options.isReady();
+      }, `${options.name} to answer`);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+  }
+
+  async function stop(): Promise<void> {
+    const stopped = child;
+    if (stopped === undefined) {
+      return;
+    }
+    const ended = once(stopped, 'exit');
+    stopped.kill(frozen ? 'SIGKILL' : 'SIGTERM');
+    frozen = false;
+    const timer = setTimeout(() => stopped.kill('SIGKILL'), grace);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  return {
+    start,
+    stop,
+    hang() {
+      frozen = child?.kill('SIGSTOP') ?? false;
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+async function launch(options: ServerProcessOptions): Promise<ChildProcess> {
+  const log = await open(options.logFile, 'a');
+  try {
+    const child = spawn('/bin/sh', ['-c', withFewFiles, options.command, ...options.arguments], {
+      env: { PATH: path, ...options.environment },
+      stdio: ['ignore', log.fd, log.fd],
+    });
+    running.add(child);
+    await once(child, 'spawn');
+    return child;
+  } finally {
+    await log.close();
+  }
+}
+
+async function startFault({ name, command, logFile }: ServerProcessOptions): Promise<Error> {
+  const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-20).join('\n');
+  if (/address already in use|errno=98|error 98|in use/i.test(lines)) {
+    return new PortTaken(`${name}: a port was taken:\n${lines}`);
+  }
+  return new Error(`${name} (${command}) ended before it answered. Is its Debian package installed?\n${lines}`);
+}

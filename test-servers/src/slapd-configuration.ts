@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import type { KeyPair } from './certificates.ts';
+import { type LdifEntry, toLdif } from './ldif.ts';
+
+export const suffix = 'dc=example,dc=com';
+
+/** May do all; only the fixture uses it. */
+export const managerDn: string = `cn=manager,${suffix}`;
+
+export const serviceDn: string = `cn=gateway,ou=services,${suffix}`;
+
+/** Password policies, for `pwdPolicySubentry` of a user. Without one, nothing expires and nobody is locked out. */
+export const policies: Readonly<Record<'lockout' | 'expiry' | 'grace' | 'warning' | 'mustChange', string>> = {
+  /** Three wrong passwords, for good. */
+  lockout: `cn=lockout,ou=policies,${suffix}`,
+  /** A day after `pwdChangedTime`. */
+  expiry: `cn=expiry,ou=policies,${suffix}`,
+  /** As `expiry`, with a thousand logins more. */
+  grace: `cn=grace,ou=policies,${suffix}`,
+  /** A year after `pwdChangedTime`, told from a second after it on. */
+  warning: `cn=warning,ou=policies,${suffix}`,
+  /** The password must be changed, if the user has `pwdReset`. */
+  mustChange: `cn=must-change,ou=policies,${suffix}`,
+};
+
+export interface SlapdSettings {
+  readonly folder: string;
+  readonly pidFile: string;
+  readonly certificate: KeyPair;
+  readonly authorityFile: string;
+  readonly managerPassword: string;
+  readonly sizeLimit: number;
+  readonly anonymousRead: boolean;
+  readonly requiresTls: boolean;
+  readonly clientCertificates: 'never' | 'demand';
+}
+
+/** slapd.conf(5). Tools that read only cn=config are not used here, and this can be read. */
+export function slapdConfiguration(settings: SlapdSettings): string {
+  return [
+    ...['core', 'cosine', 'inetorgperson', 'nis'].map((schema) => `include /etc/ldap/schema/${schema}.schema`),
+    'modulepath /usr/lib/ldap',
+    ...['back_mdb', 'memberof', 'ppolicy'].map((module) => `moduleload ${module}`),
+    `pidfile ${settings.pidFile}`,
+    // As Active Directory: a DN with an empty password is a success, and a password with an empty DN too.
+    'allow bind_anon_dn bind_anon_cred',
+    `sizelimit ${settings.sizeLimit}`,
+    // The fixture's own way in, a socket of the file system, counts as encrypted.
+    'localSSF 256',
+    ...(settings.requiresTls ? ['security simple_bind=128'] : []),
+    `TLSCertificateFile ${settings.certificate.certificateFile}`,
+    `TLSCertificateKeyFile ${settings.certificate.keyFile}`,
+    `TLSCACertificateFile ${settings.authorityFile}`,
+    `TLSVerifyClient ${settings.clientCertificates}`,
+    'database mdb',
+    `suffix ${suffix}`,
+    `directory ${join(settings.folder, 'data')}`,
+    'maxsize 268435456',
+    // Lost with the machine, but that is lost anyway.
+    'dbnosync',
+    `rootdn ${managerDn}`,
+    `rootpw ${settings.managerPassword}`,
+    'index objectClass,uid,cn,member,memberUid eq',
+    'overlay memberof',
+    'overlay ppolicy',
+    // Else a locked user is told only that the password is wrong.
+    'ppolicy_use_lockout',
+    'access to attrs=userPassword by anonymous auth by * none',
+    // Users read nothing: a search on the wrong connection finds nobody.
+    `access to * by dn.exact="${serviceDn}" read by anonymous ${settings.anonymousRead ? 'read' : 'none'} by * none`,
+    '',
+  ].join('\n');
+}
+
+/** What is there before a test adds anything. */
+export function firstEntries(servicePassword: string): string {
+  return toLdif([
+    { dn: suffix, attributes: { objectClass: ['domain'], dc: 'example' } },
+    ...['people', 'groups', 'services', 'policies'].map(unit),
+    { dn: serviceDn, attributes: { objectClass: ['device', 'simpleSecurityObject'], userPassword: servicePassword } },
+    policy(policies.lockout, { pwdLockout: 'TRUE', pwdMaxFailure: '3' }),
+    policy(policies.expiry, { pwdMaxAge: '86400' }),
+    policy(policies.grace, { pwdMaxAge: '86400', pwdGraceAuthNLimit: '1000' }),
+    policy(policies.warning, { pwdMaxAge: '31536000', pwdExpireWarning: '31535999' }),
+    policy(policies.mustChange, { pwdMustChange: 'TRUE' }),
+  ]);
+}
+
+function unit(name: string): LdifEntry {
+  return { dn: `ou=${name},${suffix}`, attributes: { objectClass: 'organizationalUnit' } };
+}
+
+function policy(dn: string, attributes: LdifEntry['attributes']): LdifEntry {
+  const common = { objectClass: ['device', 'pwdPolicy'], pwdAttribute: 'userPassword' };
+  return { dn, attributes: { ...common, ...attributes } };
+}

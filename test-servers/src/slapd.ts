@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
+import { createOperationCounter, type Operations } from './operations.ts';
+import { accepts, freePort, hasIPv6, withFreePorts } from './ports.ts';
+import { createServerProcess, type ServerProcess } from './server-process.ts';
+import { firstEntries, managerDn, serviceDn, slapdConfiguration, suffix } from './slapd-configuration.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+export interface SlapdOptions {
+  /** Whose certificate it shows. Default: an authority of its own, which goes with it. */
+  readonly authority?: Authority;
+  /** Default: one of the authority for localhost, 127.0.0.1 and ::1. */
+  readonly certificate?: KeyPair;
+  /** Entries that a search gives at most, before it ends with code 4. Default 500, as Debian has it. */
+  readonly sizeLimit?: number;
+  /** Default false: only the service account reads. */
+  readonly anonymousRead?: boolean;
+  /** A simple bind in clear text ends with code 13. Default false. */
+  readonly requiresTls?: boolean;
+  /** Clients show a certificate of the authority. Default false. */
+  readonly requiresClientCertificate?: boolean;
+  /** False: no log, which is faster, and `operations` throws. Default true. */
+  readonly countsOperations?: boolean;
+}
+
+/** An OpenLDAP server of its own on free loopback ports, stopped and deleted when it is let go. */
+export interface Slapd extends AsyncDisposable {
+  readonly port: number;
+  readonly ldapsPort: number;
+  /** `ldap://127.0.0.1:PORT`; StartTLS is offered there. The ports answer on `localhost` too, and on [::1] if there is IPv6. */
+  readonly url: string;
+  readonly ldapsUrl: string;
+  readonly authority: Authority;
+  readonly caFile: string;
+  readonly suffix: string;
+  /** Reads all but passwords. */
+  readonly service: { readonly dn: string; readonly password: string };
+  /** Adds LDIF content records. @throws Error with the words of ldapadd */
+  add(ldif: string): Promise<void>;
+  /** Applies LDIF change records. @throws Error with the words of ldapmodify */
+  modify(ldif: string): Promise<void>;
+  /** Connections end, and new ones are refused. */
+  stop(): Promise<void>;
+  /** After `stop` or `hang`: on the same ports, with the same data. */
+  start(): Promise<void>;
+  /** Connections stay, new ones are accepted, and nothing is answered. */
+  hang(): void;
+  /** All that began before the call, also before a `stop`. */
+  operations(): Promise<Operations>;
+}
+
+/**
+ * Starts Debian's slapd with TLS, memberOf and password policies (see `policies`), and with ou=people, ou=groups and
+ * the service account in it. An empty password passes for every DN, as it does in Active Directory.
+ */
+export function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
+  return withFreePorts(() => startOnce(options));
+}
+
+async function startOnce(options: SlapdOptions): Promise<Slapd> {
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await temporaryFolder('slapd')).path;
+  const authority = options.authority ?? resources.use(await createAuthority());
+  const [port, ldapsPort] = [await freePort(), await freePort()];
+  const socket = `ldapi://${encodeURIComponent(join(folder, 'ldapi'))}`;
+  const manager: Login = { url: socket, dn: managerDn, password: newPassword() };
+  const settings = { folder, pidFile: join(folder, 'pid'), logFile: join(folder, 'log') };
+  await writeConfiguration(settings, authority, manager.password, options);
+  const urls = [...listeners('ldap', port), ...listeners('ldaps', ldapsPort), socket];
+  const server = resources.use(slapdProcess(settings, urls, port, options));
+  await server.start();
+  const service = { dn: serviceDn, password: newPassword() };
+  await addEntries(manager, firstEntries(service.password));
+  const count = createOperationCounter(settings.logFile, managerDn);
+  const owned = resources.move();
+  return {
+    port,
+    ldapsPort,
+    url: `ldap://127.0.0.1:${port}`,
+    ldapsUrl: `ldaps://127.0.0.1:${ldapsPort}`,
+    authority,
+    caFile: authority.certificateFile,
+    suffix,
+    service,
+    add: (ldif) => addEntries(manager, ldif),
+    modify: (ldif) => modifyEntries(manager, ldif),
+    stop: server.stop,
+    start: server.start,
+    hang: server.hang,
+    operations() {
+      if (options.countsOperations === false) {
+        throw new Error('this slapd was started with countsOperations: false');
+      }
+      return count();
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Files {
+  readonly folder: string;
+  readonly pidFile: string;
+  readonly logFile: string;
+}
+
+async function writeConfiguration(
+  { folder, pidFile }: Files,
+  authority: Authority,
+  managerPassword: string,
+  options: SlapdOptions,
+): Promise<void> {
+  const text = slapdConfiguration({
+    folder,
+    pidFile,
+    certificate: options.certificate ?? (await authority.issueServer()),
+    authorityFile: authority.certificateFile,
+    managerPassword,
+    sizeLimit: options.sizeLimit ?? 500,
+    anonymousRead: options.anonymousRead ?? false,
+    requiresTls: options.requiresTls ?? false,
+    clientCertificates: options.requiresClientCertificate ? 'demand' : 'never',
+  });
+  await mkdir(join(folder, 'data'));
+  await writeFile(join(folder, 'slapd.conf'), text, { mode: 0o600 });
+}
+
+function slapdProcess(
+  { folder, pidFile, logFile }: Files,
+  urls: readonly string[],
+  port: number,
+  options: SlapdOptions,
+): ServerProcess {
+  const level = options.countsOperations === false ? '0' : 'stats';
+  return createServerProcess({
+    name: 'slapd',
+    command: 'slapd',
+    arguments: ['-d', level, '-f', join(folder, 'slapd.conf'), '-h', urls.join(' ')],
+    logFile,
+    prepare: () => rm(pidFile, { force: true }),
+    // Only a slapd that has all its ports writes its pid: until then another's server may be what accepts.
+    isReady: async () => existsSync(pidFile) && (await accepts(port)),
+  });
+}
+
+function listeners(scheme: string, port: number): string[] {
+  return ['127.0.0.1', ...(hasIPv6 ? ['[::1]'] : [])].map((host) => `${scheme}://${host}:${port}`);
+}
+
+function newPassword(): string {
+  return randomBytes(18).toString('base64url');
+}
