@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto';
+import { type Authenticator, AuthenticatorError, type Decision, type PluginContext } from '@sallyport/authenticator';
+import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
+import { describe, expect, test } from 'vitest';
+import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from '../fixtures/ldap-options.ts';
+import {
+  entry,
+  type MemoryDirectory,
+  type MemoryDirectoryOptions,
+  memoryDirectory,
+} from '../fixtures/memory-directory.ts';
+import { createLdapAuthenticator } from './authenticator.ts';
+import { parseDnTemplate } from './filter/dn-template.ts';
+import type { LdapOptions } from './options/types.ts';
+
+const password = randomUUID();
+const aliceDn = `uid=alice,${peopleBase}`;
+const alice = entry(aliceDn, { uid: ['Alice'], entryUUID: ['7'], departmentNumber: ['4'] });
+const twins = ['a', 'b'].map((unit) => entry(`uid=twin,ou=${unit},${peopleBase}`, { uid: ['twin'] }));
+const admins = entry(`cn=admins,${groupsBase}`, { cn: ['admins'], member: [aliceDn] });
+
+/** As real servers compare names: the typed spelling finds the entry. */
+const onSearch: NonNullable<MemoryDirectoryOptions['onSearch']> = ({ filter, base }) =>
+  base === peopleBase && filter.kind === 'equality' && /^alice$/i.test(filter.value.toString())
+    ? { entries: [alice] }
+    : undefined;
+
+interface Setup {
+  readonly options?: Partial<LdapOptions>;
+  readonly script?: MemoryDirectoryOptions;
+  readonly deny?: RecordingContextOptions['deny'];
+  readonly attempts?: PluginContext['attempts'];
+}
+
+interface Gateway extends ReturnType<typeof recordingContext> {
+  readonly authenticator: Authenticator;
+  readonly directory: MemoryDirectory;
+  logIn(username: string, secret?: string, signal?: AbortSignal): Promise<Decision>;
+}
+
+const attributes = { username: 'uid', uid: 'entryUUID', extra: { department: 'departmentNumber' } };
+const never = new AbortController().signal;
+
+async function gateway({ options, script, deny, attempts }: Setup = {}): Promise<Gateway> {
+  const recording = recordingContext({ pluginName: 'ldap', baseDirectory: '/', ...(deny && { deny }) });
+  const passwords = new Map([[aliceDn, password]]);
+  const directory = memoryDirectory({ entries: [...twins, admins], passwords, onSearch, ...script });
+  const whole = ldapOptions({ user: userOptions({ attributes }), groups: searchedGroups(), ...options });
+  const context = { ...recording.context, ...(attempts && { attempts }) };
+  const authenticator = await createLdapAuthenticator(whole, context, () => directory);
+  return {
+    ...recording,
+    authenticator,
+    directory,
+    logIn: (username, secret = password, signal = never) =>
+      authenticator.authenticate(tokenOf(username, secret), { audiences: [], signal }),
+  };
+}
+
+describe('a login', () => {
+  test('gives the user as the directory knows it, whatever was typed', async () => {
+    const { logIn, attempts, directory } = await gateway();
+    expect(await logIn('ALICE')).toEqual({
+      kind: 'authenticated',
+      user: { username: 'Alice', uid: '7', groups: ['admins'], extra: { department: ['4'] } },
+    });
+    expect(attempts).toEqual([{ subject: aliceDn, admitted: true, outcome: 'accepted' }]);
+    expect(directory.binds).toEqual([{ dn: aliceDn, password }]);
+  });
+
+  test('has no groups when none are looked for', async () => {
+    const recording = recordingContext({ pluginName: 'ldap', baseDirectory: '/' });
+    const directory = memoryDirectory({ passwords: new Map([[aliceDn, password]]), onSearch });
+    const authenticator = await createLdapAuthenticator(ldapOptions(), recording.context, () => directory);
+    const decision = await authenticator.authenticate(tokenOf('alice', password), { audiences: [], signal: never });
+    expect(decision).toEqual({ kind: 'authenticated', user: { username: 'Alice' } });
+    expect(directory.visits).toBe(1);
+  });
+
+  test('asks in each step the server of the step before first', async () => {
+    const { logIn, directory } = await gateway();
+    await logIn('alice');
+    expect(directory.preferred).toEqual([undefined, 'memory-1', 'memory-2']);
+  });
+
+  test('with a wrong password is refused, by the name that the directory has, and no groups are looked for', async () => {
+    const { logIn, attempts, directory } = await gateway();
+    const refusal = { kind: 'rejected', reason: 'invalid-credentials', subject: 'Alice' };
+    expect(await logIn('aLiCe', `${password}x`)).toEqual(refusal);
+    expect(attempts).toMatchObject([{ outcome: 'refused' }]);
+    expect(directory.visits).toBe(1);
+  });
+
+  test('with a right password of an account that is closed is refused with the reason', async () => {
+    const diagnosticMessage = 'comment: AcceptSecurityContext error, data 533, v3839';
+    const { logIn, attempts } = await gateway({ script: { onBind: () => ({ code: 49, diagnosticMessage }) } });
+    expect(await logIn('alice')).toEqual({ kind: 'rejected', reason: 'disabled', subject: 'Alice' });
+    expect(attempts).toMatchObject([{ outcome: 'accepted' }]);
+  });
+
+  test('is recognised by its shape', async () => {
+    const { authenticator, directory } = await gateway({ options: { tokenPrefix: 'ldap:' } });
+    const token = tokenOf('alice', password);
+    expect(authenticator.recognizes?.(`ldap:${token}`)).toBe(true);
+    for (const foreign of [token, 'ldap:', `ldap:${tokenOf('alice', '')}`, `ldap:${tokenOf('', password)}`]) {
+      expect(authenticator.recognizes?.(foreign)).toBe(false);
+      const context = { audiences: [], signal: never };
+      expect(await authenticator.authenticate(foreign, context)).toEqual({ kind: 'no-opinion' });
+    }
+    expect(directory.preferred).toEqual([]);
+  });
+
+  test('gives an answer of its own each time', async () => {
+    const { logIn } = await gateway();
+    const [one, two] = [await logIn('alice'), await logIn('alice')];
+    if (one.kind !== 'authenticated' || two.kind !== 'authenticated') throw new Error('not authenticated');
+    expect(one).toEqual(two);
+    expect(one.user).not.toBe(two.user);
+    expect(one.user.groups).not.toBe(two.user.groups);
+    expect(one.user.extra?.department).not.toBe(two.user.extra?.department);
+  });
+});
+
+describe('a name that gets no bind of its own costs a decoy', () => {
+  const decoyed = async (setup: Setup, username: string) => {
+    const { logIn, directory, attempts, lines } = await gateway(setup);
+    const decision = await logIn(username);
+    expect(directory.visits).toBe(1);
+    expect(directory.binds).toHaveLength(1);
+    const [bind] = directory.binds;
+    expect(bind?.dn).toMatch(new RegExp(`^(cn|uid)=[0-9a-f]{32},${peopleBase}$`));
+    expect(bind?.password).not.toContain(password);
+    expect(directory.preferred).toEqual([undefined, 'memory-1']);
+    return { decision, attempts, lines, bind };
+  };
+
+  test('an unknown one', async () => {
+    const one = await decoyed({}, 'nobody');
+    expect(one).toMatchObject({ decision: { kind: 'no-opinion' }, attempts: [], lines: [] });
+    const other = await decoyed({ options: { user: userOptions({ unknown: 'rejected' }) } }, 'nobody');
+    expect(other).toMatchObject({ decision: { kind: 'rejected', reason: 'invalid-credentials' }, attempts: [] });
+    expect(other.decision).not.toHaveProperty('subject');
+    expect(other.bind?.dn).not.toBe(one.bind?.dn);
+    expect(other.bind?.password).not.toBe(one.bind?.password);
+  });
+
+  test('an unknown one of a DN template', async () => {
+    const find = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
+    const { decision, bind } = await decoyed({ options: { user: userOptions({ find }) } }, 'nobody');
+    expect(decision).toEqual({ kind: 'no-opinion' });
+    expect(bind?.dn).toMatch(/^uid=/);
+  });
+
+  test('one of two entries, which are told to the operator', async () => {
+    const { decision, attempts, lines } = await decoyed({}, 'twin');
+    expect(decision).toEqual({ kind: 'rejected', reason: 'ambiguous' });
+    expect(attempts).toEqual([]);
+    expect(lines).toMatchObject([{ level: 'warn', fields: { entries: twins.map(({ dn }) => dn) } }]);
+  });
+
+  test.each(['throttled', 'invalid-credentials'] as const)('one that may not be tried now: %s', async (deny) => {
+    const { decision } = await decoyed({ deny }, 'alice');
+    expect(decision).toEqual({ kind: 'rejected', reason: deny, subject: 'Alice' });
+  });
+
+  test('even if the server took the decoy, nobody is let in', async () => {
+    const script = { onBind: () => ({ code: 0 }) };
+    expect((await decoyed({ script }, 'nobody')).decision).toEqual({ kind: 'no-opinion' });
+    expect((await decoyed({ script, deny: 'throttled' }, 'alice')).decision).toMatchObject({ kind: 'rejected' });
+  });
+});
+
+describe('an attempt is settled once', () => {
+  const counting = () => {
+    const outcomes: string[] = [];
+    const admit: PluginContext['attempts']['admit'] = async () => ({
+      admitted: true,
+      settle: async (outcome) => void outcomes.push(outcome),
+    });
+    return { outcomes, attempts: { admit } };
+  };
+
+  test('as unavailable when no server answers the bind', async () => {
+    const { outcomes, attempts } = counting();
+    const outage = new AuthenticatorError('unavailable', 'no server answers');
+    const { logIn } = await gateway({ attempts, script: { onBind: () => Promise.reject(outage) } });
+    await expect(logIn('alice')).rejects.toBe(outage);
+    expect(outcomes).toEqual(['unavailable']);
+  });
+
+  test.each([
+    [8, 'unavailable'],
+    [80, 'failed'],
+  ])('as unavailable when the server says neither yes nor no: %i is %s', async (code, error) => {
+    const { outcomes, attempts } = counting();
+    const { logIn } = await gateway({ attempts, script: { onBind: () => ({ code }) } });
+    await expect(logIn('alice')).rejects.toMatchObject({ code: error });
+    expect(outcomes).toEqual(['unavailable']);
+  });
+
+  test('as accepted when the password was right and the groups can not be read', async () => {
+    const { outcomes, attempts } = counting();
+    const script: MemoryDirectoryOptions = {
+      onSearch: (request) => (request.base === groupsBase ? { code: 11 } : onSearch(request)),
+    };
+    const { logIn } = await gateway({ attempts, script });
+    await expect(logIn('alice')).rejects.toMatchObject({ code: 'failed' });
+    expect(outcomes).toEqual(['accepted']);
+  });
+
+  test('as unavailable, and nothing is sent, when the caller has gone while it waited for its turn', async () => {
+    const { outcomes, attempts } = counting();
+    const controller = new AbortController();
+    const gone = new Error('the caller has gone');
+    const admit: PluginContext['attempts']['admit'] = async (...all) => {
+      controller.abort(gone);
+      return await attempts.admit(...all);
+    };
+    const { logIn, directory } = await gateway({ attempts: { admit } });
+    await expect(logIn('alice', password, controller.signal)).rejects.toBe(gone);
+    expect(outcomes).toEqual(['unavailable']);
+    expect(directory.preferred).toEqual([undefined]);
+  });
+
+  test('and its end is waited for no longer than the caller is there: the guard has the signal', async () => {
+    const signals: unknown[] = [];
+    const { attempts } = counting();
+    const admit: PluginContext['attempts']['admit'] = (subject, secret, signal) => {
+      signals.push(signal);
+      return attempts.admit(subject, secret);
+    };
+    const { logIn } = await gateway({ attempts: { admit } });
+    await logIn('alice');
+    expect(signals).toEqual([never]);
+  });
+});
+
+describe('a caller that has gone', () => {
+  test('gets no answer, and nothing is asked', async () => {
+    const { logIn, directory } = await gateway();
+    const reason = new Error('the caller has gone');
+    await expect(logIn('alice', password, AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(directory.preferred).toEqual([]);
+  });
+
+  test.each(['alice', 'nobody'])('in the middle gets none either: %s', async (username) => {
+    const controller = new AbortController();
+    const reason = new Error('the caller has gone');
+    const onBind = () => {
+      controller.abort(reason);
+      return undefined;
+    };
+    const { logIn } = await gateway({ script: { onBind } });
+    await expect(logIn(username, password, controller.signal)).rejects.toBe(reason);
+  });
+});
+
+test('close() closes the directory, and check() asks it', async () => {
+  const { authenticator, directory } = await gateway();
+  await expect(authenticator.check?.(never)).rejects.toThrow('user.base');
+  await authenticator.close();
+  expect(directory.isClosed).toBe(true);
+});

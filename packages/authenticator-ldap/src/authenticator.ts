@@ -1,0 +1,93 @@
+import type { Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import { checkDirectory } from './check.ts';
+import type { TlsSettings } from './connection/types.ts';
+import type { Directory, DirectoryCall } from './directory/types.ts';
+import { bindUser } from './login/bind-user.ts';
+import { readCredentials } from './login/credentials.ts';
+import { bindDecoy } from './login/decoy.ts';
+import { findGroups, groupAttributes } from './login/find-groups.ts';
+import { type Finding, findUser } from './login/find-user.ts';
+import type { DirectoryUser } from './login/user-entry.ts';
+import type { LdapOptions } from './options/types.ts';
+import { watchTlsFiles } from './tls-files.ts';
+
+/** Makes the directory that an authenticator asks. `tls` is called at each handshake. */
+export type MakeDirectory = (tls: () => TlsSettings) => Directory;
+
+/**
+ * Logins by name and password. Nothing is asked of a server before the first of them.
+ *
+ * @throws Error when a TLS file can't be used
+ */
+export async function createLdapAuthenticator(
+  options: LdapOptions,
+  context: PluginContext,
+  makeDirectory: MakeDirectory,
+): Promise<Authenticator> {
+  let directory: Directory | undefined;
+  const tls = await watchTlsFiles(options.tls, context, () => directory?.renewConnections());
+  directory = makeDirectory(tls);
+  const login = createLogin(options, context, directory);
+  return {
+    recognizes: (token) => readCredentials(token, options.tokenPrefix) !== undefined,
+    async authenticate(token, { signal }) {
+      signal.throwIfAborted();
+      const decision = await login(token, signal);
+      // What was answered after the caller had gone is no answer.
+      signal.throwIfAborted();
+      return decision;
+    },
+    check: (signal) => checkDirectory(directory, options, signal),
+    close: () => directory.close(),
+  };
+}
+
+type Login = (token: string, signal: AbortSignal) => Promise<Decision>;
+
+/**
+ * Finds the entry, binds as the user, reads the groups. Each step may be answered by another server, but asks the one
+ * of the step before first.
+ */
+function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory): Login {
+  const moreAttributes = groupAttributes(options.groups);
+
+  async function notFound(finding: Exclude<Finding, { kind: 'found' }>, call: DirectoryCall): Promise<Decision> {
+    if (finding.kind === 'ambiguous') {
+      const { entries } = finding;
+      logger.warn({ entries }, 'a login is refused: several entries have its name; make user.filter find one only');
+    }
+    await bindDecoy(directory, options.user.find, call);
+    if (finding.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };
+    return options.user.unknown === 'rejected'
+      ? { kind: 'rejected', reason: 'invalid-credentials' }
+      : { kind: 'no-opinion' };
+  }
+
+  async function logIn(user: DirectoryUser, password: string, call: DirectoryCall): Promise<Decision> {
+    const subject = user.username;
+    const attempt = await attempts.admit(user.dn, password, call.signal);
+    if (!attempt.admitted) {
+      await bindDecoy(directory, options.user.find, call);
+      return { kind: 'rejected', reason: attempt.reason, subject };
+    }
+    const bound = await bindUser(directory, { dn: user.dn, password }, attempt, call);
+    if (bound.kind === 'rejected') return { kind: 'rejected', reason: bound.reason, subject };
+    const { username, uid, extra } = user;
+    const groups =
+      options.groups && (await findGroups(directory, options.groups, user, { ...call, prefer: bound.server }));
+    return {
+      kind: 'authenticated',
+      user: { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
+    };
+  }
+
+  return async (token, signal) => {
+    const credentials = readCredentials(token, options.tokenPrefix);
+    if (credentials === undefined) return { kind: 'no-opinion' };
+    const { username, password } = credentials;
+    const search = { username, options: options.user, moreAttributes };
+    const { value: finding, server } = await findUser(directory, search, { signal });
+    const call = { signal, prefer: server };
+    return finding.kind === 'found' ? await logIn(finding.user, password, call) : await notFound(finding, call);
+  };
+}

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import {
+  attributeGroups,
+  groupsBase,
+  ldapOptions,
+  peopleBase,
+  searchedGroups,
+  template,
+  userOptions,
+} from '../fixtures/ldap-options.ts';
+import { entry, type MemoryDirectory, memoryDirectory } from '../fixtures/memory-directory.ts';
+import { checkDirectory } from './check.ts';
+import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
+import type { Directory } from './directory/types.ts';
+import { parseDnTemplate } from './filter/dn-template.ts';
+import type { LdapOptions } from './options/types.ts';
+
+const signal = new AbortController().signal;
+const bases = [entry(peopleBase), entry(groupsBase)];
+const options = ldapOptions({ groups: searchedGroups() });
+
+const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
+  checkDirectory(directory, { ...options, ...changed }, signal);
+
+/** Bases are there; a search with a filter gives what is told. */
+function searching(below: string, result: Partial<SearchResult>): MemoryDirectory {
+  const onSearch = ({ base, scope }: SearchRequest) => (scope === 'sub' && base === below ? result : undefined);
+  return memoryDirectory({ entries: bases, onSearch });
+}
+
+describe('check()', () => {
+  test('looks for each base and tries each filter with a name that nobody has', async () => {
+    const directory = memoryDirectory({ entries: bases });
+    await check(directory);
+    expect(directory.searches.map(({ base, scope, filter }) => [base, scope, filter.kind])).toEqual([
+      [peopleBase, 'base', 'present'],
+      [peopleBase, 'sub', 'equality'],
+      [groupsBase, 'base', 'present'],
+      [groupsBase, 'sub', 'equality'],
+    ]);
+    expect(directory.searches.every(({ attributes }) => String(attributes) === '1.1')).toBe(true);
+    expect(directory.searches.map(({ sizeLimit }) => sizeLimit)).toEqual([1, 2, 1, 101]);
+    expect(directory.binds).toEqual([]);
+  });
+
+  test('looks for what a DN template and groups from an attribute need', async () => {
+    const directory = memoryDirectory({ entries: bases });
+    const user = userOptions({ find: { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } });
+    await check(directory, { user, groups: attributeGroups() });
+    expect(directory.searches.map(({ base, scope }) => [base, scope])).toEqual([
+      [peopleBase, 'base'],
+      [groupsBase, 'base'],
+    ]);
+    const nested = { filter: template('(member={dn})'), scope: 'sub' as const };
+    await check(directory, { user, groups: attributeGroups({ nested }) });
+    expect(directory.searches).toHaveLength(5);
+  });
+
+  test.each([
+    [peopleBase, 'user.base'],
+    [groupsBase, 'groups.base'],
+  ])('says that the base %s is not there', async (missing, option) => {
+    const message = `no LDAP server is well:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account may not see it`;
+    await expect(check(memoryDirectory({ entries: bases.filter(({ dn }) => dn !== missing) }))).rejects.toThrow(
+      message,
+    );
+    const onSearch = ({ base }: SearchRequest) => (base === missing ? { code: 32 } : undefined);
+    await expect(check(memoryDirectory({ entries: bases, onSearch }))).rejects.toThrow(message);
+  });
+
+  test.each([
+    [1, 'the server wants the service account to be bound first: give bind.dn and bind.password (1 operationsError)'],
+    [10, 'is on another server: it answered with a referral'],
+    [50, 'can not be read: the service account may not search there: give it the right to'],
+    [4096, 'can not be read: 4096 other'],
+  ])('says what the code %i means for a base', async (code, text) => {
+    await expect(check(memoryDirectory({ onSearch: () => ({ code }) }))).rejects.toThrow(text);
+  });
+
+  test.each([
+    [4, 'even a name that nobody has finds more entries than the size limit'],
+    [11, "costs more than the server's limits allow: index the attributes of the filter, or raise the limits"],
+    [50, 'the service account may not search there: give it the right to (50 insufficientAccessRights)'],
+  ])('says what the code %i means for a search', async (code, text) => {
+    for (const [below, what] of [
+      [peopleBase, 'a search for a user'],
+      [groupsBase, 'a search for groups'],
+    ] as const) {
+      const start = `${what} below "${below}" does not work: `;
+      const error: unknown = await check(searching(below, { code })).catch((reason) => reason);
+      expect(String(error)).toContain(start);
+      expect(String(error)).toContain(text);
+    }
+  });
+
+  test('says that a filter finds somebody for nobody, which groups may well be', async () => {
+    const entries = [entry('cn=everyone')];
+    await expect(check(searching(peopleBase, { entries }))).rejects.toThrow(
+      'a name that nobody has: correct user.filter',
+    );
+    await check(searching(groupsBase, { entries }));
+  });
+
+  test('a referral is no fault of a search: nothing of it is chased', async () => {
+    await check(searching(peopleBase, { code: 10 }));
+  });
+
+  test('has one line for each server that is not well', async () => {
+    const server = (host: string): Server => ({ url: `ldaps://${host}:636`, host, port: 636, security: 'ldaps' });
+    const reporting = (problems: Record<string, string | undefined>): Directory => ({
+      ...memoryDirectory(),
+      check: async () =>
+        Object.entries(problems).map(([host, problem]) => ({ server: server(host), ...(problem && { problem }) })),
+    });
+    await check(reporting({ a: undefined, b: undefined }));
+    await expect(check(reporting({ a: undefined, b: 'it is down' }))).rejects.toThrow(
+      /^1 of 2 LDAP servers are not well:\n {2}ldaps:\/\/b:636: it is down$/,
+    );
+    await expect(check(reporting({ a: 'x', b: 'y' }))).rejects.toThrow(
+      /^no LDAP server is well:\n {2}ldaps:\/\/a:636: x\n {2}ldaps:\/\/b:636: y$/,
+    );
+    await expect(check(reporting({ a: 'no TCP connection to ldaps://a:636: refused' }))).rejects.toThrow(
+      /^no LDAP server is well:\n {2}no TCP connection to ldaps:\/\/a:636: refused$/,
+    );
+    await expect(check(reporting({}))).rejects.toThrow('there is no LDAP server to ask');
+  });
+});

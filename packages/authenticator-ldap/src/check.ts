@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import type { SearchRequest, SearchResult } from './connection/types.ts';
+import type { Directory, SearchConnection, ServerReport } from './directory/types.ts';
+import type { Filter } from './filter/types.ts';
+import { named } from './login/search-entries.ts';
+import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
+
+/**
+ * Asks every server for all that a login needs of it.
+ *
+ * @throws Error with a line for each server that has a problem, and its mend
+ */
+export async function checkDirectory(directory: Directory, options: LdapOptions, signal: AbortSignal): Promise<void> {
+  const reports = await directory.check((connection) => look(connection, options, signal), signal);
+  const bad = reports.filter(({ problem }) => problem !== undefined);
+  if (reports.length > 0 && bad.length === 0) return;
+  throw new Error(told(reports, bad));
+}
+
+function told(reports: readonly ServerReport[], bad: readonly ServerReport[]): string {
+  if (reports.length === 0) return 'there is no LDAP server to ask';
+  const head =
+    bad.length === reports.length
+      ? 'no LDAP server is well'
+      : `${bad.length} of ${reports.length} LDAP servers are not well`;
+  return [`${head}:`, ...bad.map(lineOf)].join('\n');
+}
+
+/** What comes from the connection names the server itself. */
+function lineOf({ server: { url }, problem = '' }: ServerReport): string {
+  return problem.includes(url) ? `  ${problem}` : `  ${url}: ${problem}`;
+}
+
+async function look(connection: SearchConnection, { user, groups }: LdapOptions, signal: AbortSignal): Promise<void> {
+  const search = (request: SearchRequest) => connection.search(request, signal);
+  await lookForUsers(search, user.find);
+  if (groups !== undefined) await lookForGroups(search, groups);
+}
+
+type Search = (request: SearchRequest) => Promise<SearchResult>;
+
+async function lookForUsers(search: Search, find: UserOptions['find']): Promise<void> {
+  if (find.by === 'dn') return await findBase(search, 'the parent in user.dnTemplate', find.template.parent);
+  for (const base of find.bases) await findBase(search, 'user.base', base);
+  const name = nobody();
+  const filter = find.filter.fill((placeholder) => (placeholder === 'username' ? [name] : []));
+  const found = await tryFilter(search, 'a search for a user', { ...find, filter, sizeLimit: 2 });
+  if (found > 0) throw new Error('a search for a user finds entries for a name that nobody has: correct user.filter');
+}
+
+async function lookForGroups(search: Search, groups: GroupOptions): Promise<void> {
+  for (const base of groups.bases) await findBase(search, 'groups.base', base);
+  const searching = groups.by === 'search' ? groups : groups.nested;
+  if (searching === undefined) return;
+  const [base] = groups.bases;
+  const dn = base ? `cn=${nobody()},${base}` : `cn=${nobody()}`;
+  const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dn : nobody()]);
+  const { bases, maxGroups } = groups;
+  await tryFilter(search, 'a search for groups', { bases, scope: searching.scope, filter, sizeLimit: maxGroups + 1 });
+}
+
+const anyEntry: Filter = { kind: 'present', attribute: 'objectClass' };
+
+async function findBase(search: Search, option: string, base: string): Promise<void> {
+  const request = { base, scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 1 } as const;
+  const { code, entries } = await search(request);
+  if (code === 32 || (code === 0 && entries.length === 0)) {
+    throw new Error(`${option} "${base}" does not exist there, or the service account may not see it`);
+  }
+  if (code === 10) throw new Error(`${option} "${base}" is on another server: it answered with a referral`);
+  if (code !== 0) throw new Error(`${option} "${base}" can not be read: ${inWords(code)}`);
+}
+
+interface Trial {
+  readonly bases: readonly string[];
+  readonly scope: 'one' | 'sub';
+  readonly filter: Filter | undefined;
+  /** As a login has it. */
+  readonly sizeLimit: number;
+}
+
+/** With values that nobody has: either little comes, or the search itself does not work. @returns how many entries */
+async function tryFilter(search: Search, what: string, { bases, filter, ...rest }: Trial): Promise<number> {
+  if (filter === undefined) return 0;
+  let count = 0;
+  for (const base of bases) {
+    const { code, entries } = await search({ ...rest, base, filter, attributes: ['1.1'] });
+    if (code !== 0 && code !== 10) throw new Error(`${what} below "${base}" does not work: ${inWords(code)}`);
+    count += entries.length;
+  }
+  return count;
+}
+
+const words: ReadonlyMap<number, string> = new Map([
+  [1, 'the server wants the service account to be bound first: give bind.dn and bind.password'],
+  [3, 'it takes too long: index the attributes of the filter'],
+  [4, 'even a name that nobody has finds more entries than the size limit: correct the filter, or raise the limit'],
+  [11, "it costs more than the server's limits allow: index the attributes of the filter, or raise the limits"],
+  [12, 'the server does not know a matching rule of the filter'],
+  [18, 'the server does not know a matching rule of the filter'],
+  [50, 'the service account may not search there: give it the right to'],
+  [53, 'the server is not willing to: look at its log'],
+]);
+
+function inWords(code: number): string {
+  const told = words.get(code);
+  return told === undefined ? named(code) : `${told} (${named(code)})`;
+}
+
+/** A name that is nobody's, in digits so that it suits numeric attributes too. */
+function nobody(): string {
+  return String(randomBytes(6).readUIntBE(0, 6));
+}

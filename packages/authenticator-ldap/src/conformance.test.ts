@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import { conformanceCases, type RejectedToken, type ValidToken } from '@sallyport/authenticator/conformance';
+import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
+import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
+import { policies } from '@sallyport/test-servers/slapd-configuration';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { tokenOf } from '../fixtures/ldap-options.ts';
+import plugin from './index.ts';
+
+interface Person {
+  readonly name: string;
+  readonly password: string;
+  /** Operational attributes, of the password policy. */
+  readonly state: Readonly<Record<string, string>>;
+}
+
+const people = 'ou=people,dc=example,dc=com';
+const groups = 'ou=groups,dc=example,dc=com';
+const person = (name: string, state: Person['state'] = {}): Person => ({
+  name,
+  password: `${randomBytes(12).toString('base64url')}:é`,
+  state,
+});
+const dnOf = ({ name }: Person) => `uid=${name},${people}`;
+
+const users = Array.from({ length: 150 }, (_, index) => person(`user-${index}`));
+const longAgo = { pwdChangedTime: '20200101000000Z' };
+const locked = person('locked', { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: '000001010000Z' });
+const expired = person('expired', { pwdPolicySubentry: policies.expiry, ...longAgo });
+const mustChange = person('must-change', { pwdPolicySubentry: policies.mustChange, pwdReset: 'TRUE' });
+const twin = person('twin');
+const wrongPassword = randomBytes(12).toString('base64url');
+
+let slapd: Slapd;
+beforeAll(async () => {
+  slapd = await startSlapd();
+  await slapd.add(toLdif([...entriesOfPeople(), ...entriesOfGroups()]));
+  const stateful = [locked, expired, mustChange];
+  await slapd.modify(toReplacements(stateful.map((one) => ({ dn: dnOf(one), attributes: one.state }))));
+});
+afterAll(() => slapd?.[Symbol.asyncDispose]());
+
+function entriesOfPeople() {
+  const everybody = [...users, locked, expired, mustChange, twin].map((one) => ({ ...one, dn: dnOf(one) }));
+  const second = { ...twin, dn: `cn=second,${people}` };
+  return [...everybody, second].map(({ dn, name, password }) => ({
+    dn,
+    attributes: {
+      objectClass: 'inetOrgPerson',
+      uid: name,
+      cn: dn === second.dn ? 'second' : name,
+      sn: name,
+      employeeNumber: `${name}-7`,
+      mail: `${name}@example.com`,
+      userPassword: password,
+    },
+  }));
+}
+
+/** Two halves, which are in one group together; that is in a cycle. */
+function entriesOfGroups() {
+  const group = (name: string, member: readonly string[]) => ({
+    dn: `cn=${name},${groups}`,
+    attributes: { objectClass: 'groupOfNames', member },
+  });
+  const half = (rest: number) => users.filter((_, index) => index % 2 === rest).map(dnOf);
+  return [
+    group('even', half(0)),
+    group('odd', half(1)),
+    group('all', [`cn=even,${groups}`, `cn=odd,${groups}`, `cn=all,${groups}`]),
+  ];
+}
+
+const valid = users.map(({ name, password }, index): ValidToken => {
+  const half = index % 2 === 0 ? 'even' : 'odd';
+  const user = { username: name, uid: `${name}-7`, groups: ['all', half], extra: { email: [`${name}@example.com`] } };
+  // Typed in another way than the directory has it.
+  return { token: tokenOf(index % 3 === 0 ? name.toUpperCase() : name, password), user };
+});
+
+const refused = (one: Person, reason: RejectedToken['reason'], password = one.password): RejectedToken => ({
+  token: tokenOf(one.name.toUpperCase(), password),
+  reason,
+  subject: one.name,
+});
+
+/** Both ways to TLS, and both to find groups. */
+const ways = {
+  'LDAPS, groups by search': () => ({
+    urls: [slapd.ldapsUrl],
+    groups: { base: groups, filter: '(member={dn})', nested: true },
+  }),
+  'StartTLS, groups from memberOf': () => ({
+    urls: [slapd.url],
+    startTLS: true,
+    groups: { attribute: 'memberOf', base: groups, filter: '(member={dn})', nested: true },
+  }),
+};
+
+const optionsFor = (way: () => object) => ({
+  caFile: slapd.caFile,
+  serverTimeout: '4s',
+  serverCircuit: { probeInterval: '200ms' },
+  bind: slapd.service,
+  user: {
+    base: people,
+    filter: '(&(objectClass=inetOrgPerson)(uid={username}))',
+    attributes: { uid: 'employeeNumber', email: 'mail' },
+  },
+  ...way(),
+});
+
+const casesFor = (way: () => object) =>
+  conformanceCases({
+    plugin,
+    get options() {
+      return optionsFor(way);
+    },
+    get badOptions() {
+      const { user, bind, ...rest } = optionsFor(way);
+      return [
+        { options: { ...rest, bind }, key: 'user' },
+        { options: { ...rest, user, bind: { ...bind, password: '' } }, key: 'bind.password' },
+        { options: { ...rest, user, bind, urls: ['http://127.0.0.1'] }, key: 'urls.0' },
+        { options: { ...rest, user: { ...user, filter: '(uid={name})' }, bind }, key: 'user.filter' },
+        { options: { ...rest, user, bind, keyFile: slapd.caFile, certFile: slapd.caFile }, key: 'keyFile' },
+      ];
+    },
+    baseDirectory: '/',
+    validTokens: valid.slice(0, 4),
+    rejectedTokens: [
+      refused(users[0] as Person, 'invalid-credentials', wrongPassword),
+      refused(locked, 'locked'),
+      refused(expired, 'password-expired'),
+      refused(mustChange, 'password-expired'),
+      { token: tokenOf(twin.name, twin.password), reason: 'ambiguous' },
+    ],
+    foreignTokens: [
+      tokenOf('nobody', wrongPassword),
+      randomBytes(32).toString('base64url'),
+      `${(users[0] as Person).name}:${(users[0] as Person).password}`,
+    ],
+    get secrets() {
+      return [
+        slapd.service.password,
+        wrongPassword,
+        ...[...users, locked, expired, twin].map(({ password }) => password),
+      ];
+    },
+    backend: {
+      stop: () => slapd.stop(),
+      start: () => slapd.start(),
+      hang: async () => slapd.hang(),
+    },
+    sendsPasswords: true,
+    watchesFiles: true,
+    manyTokens: async (count) => valid.slice(0, count),
+    deadline: 10_000,
+    limit: 60_000,
+  });
+
+describe.each(Object.entries(ways))('%s', (_what, way) => {
+  for (const { name, run } of casesFor(way)) test(name, run, 130_000);
+});

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ber } from '../../fixtures/ber.ts';
+import { searchDone, searchEntry } from '../../fixtures/ldap-answers.ts';
+import { createFramer } from './frames.ts';
+
+/** Cuts the bytes at the places given. */
+function split(bytes: Buffer, places: readonly number[]): Buffer[] {
+  const cuts = [0, ...[...places].sort((a, b) => a - b), bytes.length];
+  return cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end));
+}
+
+describe('frames', () => {
+  test('are the same however the stream is split', () => {
+    const content = fc.uint8Array({ maxLength: 400 });
+    fc.assert(
+      fc.property(fc.array(content, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 12 }), (contents, places) => {
+        const frames = contents.map((bytes) => ber(0x30, Buffer.from(bytes)));
+        const stream = Buffer.concat(frames);
+        const framer = createFramer();
+        const chunks = split(
+          stream,
+          places.map((place) => place % (stream.length + 1)),
+        );
+        const got = chunks.flatMap((chunk) => framer.push(Buffer.from(chunk)));
+        expect(got).toEqual(frames);
+        expect(framer.pending).toBe(0);
+      }),
+    );
+  });
+
+  test('are whole when each byte comes by itself', () => {
+    const frames = [searchEntry({ id: 2, dn: 'cn=x', attributes: { cn: ['x'.repeat(300)] } }), searchDone({ id: 2 })];
+    const framer = createFramer();
+    const got = [...Buffer.concat(frames)].flatMap((byte) => framer.push(Buffer.from([byte])));
+    expect(got).toEqual(frames);
+  });
+
+  test('stay as they were when later bytes come', () => {
+    const framer = createFramer();
+    framer.push(Buffer.from('3003', 'hex'));
+    const [first] = framer.push(Buffer.from('aaaaaa3003bb', 'hex'));
+    framer.push(Buffer.from('bbbb', 'hex'));
+    expect(first?.toString('hex')).toBe('3003aaaaaa');
+  });
+
+  test('have lengths of four bytes, as AD writes them', () => {
+    expect(createFramer().push(Buffer.from('3084000000010a', 'hex'))).toEqual([Buffer.from('3084000000010a', 'hex')]);
+  });
+
+  test('come out of ten thousand tiny messages in one chunk', () => {
+    const chunk = Buffer.concat(Array.from({ length: 10_000 }, () => Buffer.from('3000', 'hex')));
+    expect(createFramer().push(chunk)).toHaveLength(10_000);
+  });
+
+  test('of many bytes cost as much in small chunks as in large ones', () => {
+    // A copy of everything at each chunk would be 2 TB here.
+    const size = 8 * 1024 * 1024;
+    const frame = ber(0x30, Buffer.alloc(size - 5));
+    const framer = createFramer();
+    let got: Buffer[] = [];
+    for (let offset = 0; offset < frame.length; offset += 16) {
+      got = framer.push(frame.subarray(offset, offset + 16));
+    }
+    expect(got[0]?.equals(frame)).toBe(true);
+  });
+
+  test.each([
+    ['an HTTP answer', 'HTTP/1.1 400 Bad Request\r\n'],
+    ['zeros', '\0\0\0\0'],
+    ['one byte of a wrong tag', '\x31'],
+    ['an indefinite length', '\x30\x80'],
+    ['a length of five bytes', '\x30\x85'],
+    ['a reserved length', '\x30\xff'],
+  ])('are refused at once for %s', (_what, text) => {
+    const framer = createFramer();
+    expect(() => framer.push(Buffer.from(text, 'latin1'))).toThrow(expect.objectContaining({ kind: 'protocol' }));
+  });
+
+  test('are refused when a wrong one comes behind a good one', () => {
+    expect(() => createFramer().push(Buffer.from('300048', 'hex'))).toThrow('began with the byte 0x48');
+  });
+
+  test('are refused at their header when they are over the bound', () => {
+    expect(() => createFramer().push(Buffer.from('308401000000', 'hex'))).toThrow(
+      expect.objectContaining({ kind: 'too-large' }),
+    );
+    expect(createFramer().push(Buffer.from('308400fffffa', 'hex'))).toEqual([]);
+    expect(() => createFramer(300).push(Buffer.from('30820200', 'hex'))).toThrow('516 bytes');
+  });
+});

@@ -1,0 +1,82 @@
+/** What codec.ts uses of ldapjs 3.0.7 and @ldapjs/asn1 2.0.0, as their sources have it. */
+
+declare module '@ldapjs/asn1' {
+  interface BerReader {
+    readonly remain: number;
+    readonly offset: number;
+    /** Of the field that `readLength` looked at; negative when its four bytes have the highest bit set. */
+    readonly length: number;
+    readonly buffer: Buffer;
+    peek(): number | null;
+    /** Where the value begins; null when the length is cut off. It is not checked against the bytes that are there. */
+    readLength(offset: number): number | null;
+    setOffset(offset: number): void;
+  }
+  interface BerWriter {
+    readonly buffer: Buffer;
+    startSequence(tag?: number): void;
+    endSequence(): void;
+    writeString(text: string, tag?: number): void;
+    writeBuffer(value: Buffer, tag: number): void;
+    writeBoolean(value: boolean, tag: number): void;
+  }
+  const asn1: {
+    readonly BerReader: new (bytes: Buffer) => BerReader;
+    readonly BerWriter: new () => BerWriter;
+  };
+  export default asn1;
+  export type { BerReader, BerWriter };
+}
+
+declare module 'ldapjs' {
+  import type { BerReader, BerWriter } from '@ldapjs/asn1';
+
+  class LdapMessage {
+    toBer(): BerReader;
+  }
+  class Control {
+    readonly type: string;
+  }
+  class FilterString {
+    TAG: number;
+    toBer(): BerReader;
+    _toBer(writer: BerWriter): void;
+  }
+  /** Base DNs are told by their toStringTag, so any object with it passes. */
+  interface DnLike {
+    readonly [Symbol.toStringTag]: 'LdapDn';
+    toString(): string;
+  }
+  interface SearchFields {
+    readonly messageId: number;
+    readonly baseObject: DnLike;
+    readonly scope: 'base' | 'one' | 'sub';
+    readonly sizeLimit: number;
+    readonly filter: FilterString;
+  }
+  class SearchRequest extends LdapMessage {
+    constructor(fields: SearchFields);
+    /** Its own array, not a copy. */
+    readonly attributes: string[];
+  }
+  const ldapjs: {
+    readonly BindRequest: new (fields: {
+      readonly messageId: number;
+      readonly name: string;
+      readonly credentials: string;
+      readonly controls: readonly Control[];
+    }) => LdapMessage;
+    readonly SearchRequest: typeof SearchRequest;
+    readonly ExtendedRequest: new (fields: { readonly messageId: number; readonly requestName: string }) => LdapMessage;
+    readonly UnbindRequest: new (fields: { readonly messageId: number }) => LdapMessage;
+    readonly PasswordPolicyControl: new () => Control;
+    readonly FilterString: typeof FilterString;
+    readonly AndFilter: new (fields: { readonly filters: readonly FilterString[] }) => FilterString;
+    readonly OrFilter: new (fields: { readonly filters: readonly FilterString[] }) => FilterString;
+    readonly NotFilter: new (fields: { readonly filter: FilterString }) => FilterString;
+    readonly PresenceFilter: new (fields: { readonly attribute: string }) => FilterString;
+    readonly EqualityFilter: new (fields: { readonly attribute: string; readonly raw: Buffer }) => FilterString;
+  };
+  export default ldapjs;
+  export type { FilterString, LdapMessage };
+}

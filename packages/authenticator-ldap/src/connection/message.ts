@@ -1,0 +1,171 @@
+import { isUtf8 } from 'node:buffer';
+import { type Budget, type Element, readElements } from './codec.ts';
+import type { BindResult, Entry } from './types.ts';
+import { WireError } from './wire-error.ts';
+
+/** LDAPResult (RFC 4511 section 4.1.9) without matched DN and referral. */
+interface Result {
+  readonly code: number;
+  readonly diagnosticMessage: string;
+}
+
+/** One LDAPMessage of a server, as far as it is of use here. */
+export type Message =
+  | ({ readonly kind: 'bind'; readonly id: number } & BindResult)
+  | { readonly kind: 'entry'; readonly id: number; readonly entry: Entry }
+  | { readonly kind: 'reference'; readonly id: number }
+  | ({ readonly kind: 'done'; readonly id: number } & Result)
+  | ({ readonly kind: 'extended'; readonly id: number; readonly name: string | undefined } & Result)
+  | { readonly kind: 'other'; readonly id: number; readonly tag: number };
+
+const tags = {
+  boolean: 0x01,
+  integer: 0x02,
+  octetString: 0x04,
+  enumerated: 0x0a,
+  sequence: 0x30,
+  set: 0x31,
+  bindResponse: 0x61,
+  searchResultEntry: 0x64,
+  searchResultDone: 0x65,
+  searchResultReference: 0x73,
+  extendedResponse: 0x78,
+  responseName: 0x8a,
+  controls: 0xa0,
+} as const;
+
+/** draft-behera-ldap-password-policy-11 section 6.2. */
+const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
+
+/** Netscape's "password expired" control, of 389-DS. */
+const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
+
+/**
+ * Takes one whole message apart.
+ *
+ * @throws WireError when it is not built as RFC 4511 section 4.1.1 says, or costs more than the budget has left
+ */
+export function decodeMessage(frame: Buffer, budget: Budget): Message {
+  const [envelope] = readElements(frame, budget);
+  const [first, operation, ...more] = readElements(expect(envelope, tags.sequence, 'message'), budget);
+  const id = readInteger(first, tags.integer, 'message id');
+  if (!operation) {
+    throw new WireError('protocol', 'a message has no operation');
+  }
+  // Messages with the id 0 end the connection whatever they hold, and AD is known to add to them.
+  if (id !== 0 && (more.length > 1 || (more[0] && more[0].tag !== tags.controls))) {
+    throw new WireError('protocol', 'a message has more than one operation');
+  }
+  const { tag, content } = operation;
+  switch (tag) {
+    case tags.bindResponse:
+      return { kind: 'bind', id, ...readResult(content, budget), ...readBindControls(more[0]?.content, budget) };
+    case tags.searchResultEntry:
+      return { kind: 'entry', id, entry: readEntry(content, budget) };
+    case tags.searchResultReference:
+      return { kind: 'reference', id };
+    case tags.searchResultDone:
+      return { kind: 'done', id, ...readResult(content, budget) };
+    case tags.extendedResponse:
+      return { kind: 'extended', id, ...readResult(content, budget), name: readResponseName(content, budget) };
+    default:
+      return { kind: 'other', id, tag };
+  }
+}
+
+function expect(element: Element | undefined, tag: number, what: string): Buffer {
+  if (element?.tag !== tag) {
+    throw new WireError('protocol', `a ${what} is missing or of a wrong type`);
+  }
+  return element.content;
+}
+
+/** One byte at least: none would read as 0, which is the id of notices and the code of success. */
+function readInteger(element: Element | undefined, tag: number, what: string): number {
+  const bytes = expect(element, tag, what);
+  if (bytes.length < 1 || bytes.length > 4) {
+    throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
+  }
+  return bytes.readIntBE(0, bytes.length);
+}
+
+function readResult(content: Buffer, budget: Budget): Result {
+  const [code, matchedDn, diagnosticMessage] = readElements(content, budget);
+  expect(matchedDn, tags.octetString, 'matched DN');
+  return {
+    code: readInteger(code, tags.enumerated, 'result code'),
+    diagnosticMessage: expect(diagnosticMessage, tags.octetString, 'diagnostic message').toString(),
+  };
+}
+
+function readResponseName(content: Buffer, budget: Budget): string | undefined {
+  return readElements(content, budget)
+    .find(({ tag }) => tag === tags.responseName)
+    ?.content.toString();
+}
+
+function readEntry(content: Buffer, budget: Budget): Entry {
+  const [name, list] = readElements(content, budget);
+  const dn = expect(name, tags.octetString, "entry's DN");
+  const attributes = new Map<string, Buffer[]>();
+  for (const attribute of readElements(expect(list, tags.sequence, 'list of attributes'), budget)) {
+    const [type, set] = readElements(expect(attribute, tags.sequence, 'attribute'), budget);
+    const key = expect(type, tags.octetString, "attribute's name").toString().toLowerCase();
+    // An attribute may come in several parts; each has one value or more.
+    for (const value of readElements(expect(set, tags.set, 'set of values'), budget)) {
+      const values = attributes.get(key) ?? [];
+      attributes.set(key, values);
+      values.push(expect(value, tags.octetString, 'value'));
+    }
+  }
+  return { dn: isUtf8(dn) ? dn.toString() : undefined, attributes };
+}
+
+type BindControls = Pick<BindResult, 'passwordPolicyError' | 'passwordMustChange'>;
+
+function readBindControls(content: Buffer | undefined, budget: Budget): BindControls {
+  const controls = content === undefined ? [] : readElements(content, budget).map((each) => readControl(each, budget));
+  const policies = controls.filter(({ oid }) => oid === passwordPolicyControl);
+  const error = policies.length > 1 ? 'unreadable' : policies[0] && readPasswordPolicy(policies[0].value, budget);
+  return {
+    passwordMustChange: controls.some(({ oid }) => oid === passwordMustChangeControl),
+    ...(error === undefined ? {} : { passwordPolicyError: error }),
+  };
+}
+
+interface Control {
+  readonly oid: string;
+  readonly value: Buffer | undefined;
+}
+
+/** RFC 4511 section 4.1.11: the criticality and the value may be left out. */
+function readControl(element: Element, budget: Budget): Control {
+  const [type, ...rest] = readElements(expect(element, tags.sequence, 'control'), budget);
+  const value = rest[0]?.tag === tags.boolean ? rest[1] : rest[0];
+  return {
+    oid: expect(type, tags.octetString, "control's OID").toString(),
+    value: value && expect(value, tags.octetString, "control's value"),
+  };
+}
+
+/**
+ * PasswordPolicyResponseValue: a sequence of a warning (0xa0, of no interest) and an error (0x81), each of which may be
+ * left out.
+ */
+function readPasswordPolicy(value: Buffer | undefined, budget: Budget): number | 'unreadable' | undefined {
+  try {
+    const [sequence, ...behind] = readElements(value ?? Buffer.alloc(0), budget);
+    const parts = readElements(expect(sequence, tags.sequence, 'password policy'), budget);
+    const error = parts[0]?.tag === 0xa0 ? parts[1] : parts[0];
+    const known = parts[0]?.tag === 0xa0 ? 2 : 1;
+    if (behind.length > 0 || parts.length > known) {
+      return 'unreadable';
+    }
+    return error && readInteger(error, 0x81, 'password policy error');
+  } catch (error) {
+    if (error instanceof WireError && error.kind === 'protocol') {
+      return 'unreadable';
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,187 @@
+import { inspect } from 'node:util';
+import { describe, expect, test, vi } from 'vitest';
+import { ber, berInteger } from '../../fixtures/ber.ts';
+import { connectTo, credentials, everything, faultOf, never, obliging } from '../../fixtures/connecting.ts';
+import { startFakeServer } from '../../fixtures/fake-server.ts';
+import {
+  bindResponse,
+  extendedResponse,
+  ldapMessage,
+  passwordPolicyControl,
+  resultMessage,
+  searchDone,
+  searchEntry,
+  searchReference,
+} from '../../fixtures/ldap-answers.ts';
+
+describe('rule 6: only a bind response to the bind is its answer', () => {
+  const success = [berInteger(0, 0x0a), ber(0x04), ber(0x04)];
+
+  test.each<readonly [string, (id: number) => Buffer]>([
+    ['a search result', (id) => searchDone({ id })],
+    ['a modify response', (id) => resultMessage(0x67, { id })],
+    ['an add response', (id) => resultMessage(0x69, { id })],
+    ['an extended response', (id) => extendedResponse({ id })],
+    ['an intermediate response', (id) => resultMessage(0x79, { id })],
+    ['a search entry, which has no code', (id) => searchEntry({ id, dn: '' })],
+    ['a reference', (id) => searchReference(id, 'ldap://x')],
+    ['another id', (id) => bindResponse({ id: id + 1 })],
+    ['an id of the past', (id) => bindResponse({ id: id - 1 })],
+    ['the id 0', () => bindResponse({ id: 0 })],
+    ['a code without a byte', (id) => ldapMessage(id, ber(0x61, ber(0x0a), ber(0x04), ber(0x04)))],
+    ['a code that overflows to 0', (id) => ldapMessage(id, ber(0x61, ber(0x0a, '\x01\0\0\0\0'), ber(0x04), ber(0x04)))],
+    ['a second answer behind it', (id) => Buffer.concat([bindResponse({ id }), bindResponse({ id, code: 49 })])],
+    ['bytes behind it', (id) => Buffer.concat([bindResponse({ id }), Buffer.from('30', 'hex')])],
+    ['garbage behind it', (id) => Buffer.concat([bindResponse({ id }), Buffer.from('x')])],
+    ['two operations in one message', (id) => ber(0x30, berInteger(id), ber(0x61, ...success), ber(0x61, ...success))],
+  ])('and not %s', async (_what, answer) => {
+    await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(answer(id)) });
+    const connection = await connectTo(fake.server);
+    expect(await faultOf(connection.bind(credentials, never))).toMatchObject({ kind: 'protocol', step: 'bind' });
+    expect(connection.isOpen).toBe(false);
+    await fake.untilClosed();
+  });
+
+  test('and a search is not answered by a bind response', async () => {
+    await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(bindResponse({ id })) });
+    const connection = await connectTo(fake.server);
+    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'protocol', step: 'search' });
+  });
+
+  test('in whatever pieces it comes', async () => {
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(...[...bindResponse({ id })].map((byte) => Buffer.from([byte]))),
+    });
+    const connection = await connectTo(fake.server);
+    expect(await connection.bind(credentials, never)).toMatchObject({ code: 0, passwordMustChange: false });
+    connection.close();
+  });
+});
+
+describe('rule 8: codes, texts and controls of the server are kept', () => {
+  test.each([0, 9, 35, 49, 4096, 2_147_483_647])('with the code %i', async (code) => {
+    const diagnosticMessage = '80090308: LdapErr: DSID-0C090400, comment: AcceptSecurityContext error, data 533, v1db1';
+    const controls = [passwordPolicyControl({ error: 1 })];
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(bindResponse({ id, code, diagnosticMessage, controls })),
+    });
+    const connection = await connectTo(fake.server);
+    expect(await connection.bind(credentials, never)).toEqual({
+      code,
+      diagnosticMessage,
+      passwordPolicyError: 1,
+      passwordMustChange: false,
+    });
+    connection.close();
+  });
+});
+
+describe('rules 9 and 10: values and DNs go out as they are', () => {
+  test('in a search', async () => {
+    await using fake = await startFakeServer({ onRequest: obliging });
+    const connection = await connectTo(fake.server);
+    const value = Buffer.from('*()\\\0é山\\2a');
+    const base = 'cn=Back\\5Cslash,cn=R\\+D,dc=x\\20';
+    await connection.search({ ...everything, base, filter: { kind: 'equality', attribute: 'uid', value } }, never);
+    const [request] = fake.requests;
+    expect(request?.dn).toBe(base);
+    expect(request?.bytes.includes(ber(0xa3, ber(0x04, 'uid'), ber(0x04, value)))).toBe(true);
+    connection.close();
+  });
+
+  test('and from an entry into a bind', async () => {
+    const dns = ['cn=al\\5C69ce', 'CN=R\\+D,DC=x', 'cn=trail\\20', 'cn;lang-en=x', 'not a dn'];
+    await using fake = await startFakeServer({
+      onRequest(request, peer) {
+        const entries = dns.map((dn) => searchEntry({ id: request.id, dn }));
+        peer.write(...(request.operation === 'search' ? entries : []));
+        obliging(request, peer);
+      },
+    });
+    const connection = await connectTo(fake.server);
+    const { entries } = await connection.search(everything, never);
+    expect(entries.map(({ dn }) => dn)).toEqual(dns);
+    for (const { dn = '' } of entries) {
+      await connection.bind({ dn, password: credentials.password }, never);
+    }
+    expect(fake.requests.slice(1)).toMatchObject(
+      dns.map((dn) => ({ operation: 'bind', dn, password: credentials.password })),
+    );
+    connection.close();
+  });
+});
+
+describe('rule 14: entries have bytes, and references are left out', () => {
+  test('in a search with an error at its end', async () => {
+    const guid = Buffer.from('00ff80fe5c2a0aff', 'hex');
+    await using fake = await startFakeServer({
+      onRequest({ id }, peer) {
+        const entry = searchEntry({ id, dn: 'cn=x', attributes: { objectGUID: [guid] } });
+        peer.write(Buffer.concat([searchReference(id, 'ldap://other/dc=x'), entry, searchReference(id, 'ldap://o')]));
+        peer.write(searchDone({ id, code: 4, diagnosticMessage: 'size limit' }));
+      },
+    });
+    const connection = await connectTo(fake.server);
+    expect(await connection.search(everything, never)).toEqual({
+      code: 4,
+      diagnosticMessage: 'size limit',
+      entries: [{ dn: 'cn=x', attributes: new Map([['objectguid', [guid]]]) }],
+    });
+    connection.close();
+  });
+
+  test('and an answer without bounds is too large', async () => {
+    const filler = Buffer.alloc(1024 * 1024);
+    await using fake = await startFakeServer({
+      onRequest({ id }, peer) {
+        const entry = searchEntry({ id, dn: 'cn=x', attributes: { jpegPhoto: [filler] } });
+        peer.write(...Array.from({ length: 17 }, () => entry));
+      },
+    });
+    const connection = await connectTo(fake.server);
+    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
+    await fake.untilClosed();
+  });
+
+  test('and one of very many small parts too', async () => {
+    const values = ber(0x31, Buffer.alloc(600_000, ber(0x04)));
+    const attribute = ber(0x30, ber(0x30, ber(0x04, 'member'), values));
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(ldapMessage(id, ber(0x64, ber(0x04), attribute))),
+    });
+    const connection = await connectTo(fake.server);
+    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
+    await fake.untilClosed();
+  });
+});
+
+describe('rule 15: errors of the library are errors of the call', () => {
+  test('a filter that cannot be written rejects, and the connection goes on', async () => {
+    await using fake = await startFakeServer({ onRequest: obliging });
+    const connection = await connectTo(fake.server);
+    const search = connection.search({ ...everything, filter: { kind: 'present', attribute: 'uid)(x' } }, never);
+    await expect(search).rejects.toThrow('is not the name or OID');
+    expect(await connection.search(everything, never)).toMatchObject({ code: 0 });
+    expect(fake.requests).toHaveLength(1);
+    connection.close();
+  });
+
+  test('a listener that throws keeps nobody else from hearing of the close', async () => {
+    await using fake = await startFakeServer({ onRequest: (_request, peer) => peer.reset() });
+    const connection = await connectTo(fake.server);
+    const listener = vi.fn();
+    connection.onClose(() => {
+      throw new Error('mine');
+    });
+    connection.onClose(listener);
+    const fault = await faultOf(connection.bind(credentials, never));
+    expect(listener).toHaveBeenCalledExactlyOnceWith(fault);
+  });
+
+  test('a password is in no error', async () => {
+    await using fake = await startFakeServer({ onRequest: ({ bytes }, peer) => peer.write(bytes) });
+    const fault = await faultOf((await connectTo(fake.server)).bind(credentials, never));
+    expect(inspect(fault, { depth: 10, showHidden: true })).not.toContain(credentials.password);
+    expect(inspect(fault, { depth: 10, showHidden: true })).not.toContain('al\\\\5C69ce');
+  });
+});

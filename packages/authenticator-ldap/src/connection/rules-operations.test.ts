@@ -1,0 +1,270 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { connectTo, credentials, everything, faultOf, never, obliging } from '../../fixtures/connecting.ts';
+import type { FakePeer } from '../../fixtures/fake-peer.ts';
+import { startFakeServer } from '../../fixtures/fake-server.ts';
+import { bindResponse, disconnectionNotice, searchEntry } from '../../fixtures/ldap-answers.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('rule 1: an empty DN or password never goes out', () => {
+  test.each([
+    ['an empty password', { dn: 'cn=a', password: '' }],
+    ['an empty DN', { dn: '', password: 'p' }],
+    ['neither', { dn: '', password: '' }],
+    ['a password of another type', { dn: 'cn=a', password: undefined as unknown as string }],
+    ['a DN of another type', { dn: null as unknown as string, password: 'p' }],
+  ])('with %s', async (_what, empty) => {
+    await using fake = await startFakeServer({ onRequest: obliging });
+    const connection = await connectTo(fake.server);
+    await expect(connection.bind(empty, never)).rejects.toThrow('a bind needs a DN and a password');
+    expect(connection.isOpen).toBe(true);
+    // Whatever had been sent before would have come before this.
+    await connection.search(everything, never);
+    expect(fake.requests.map(({ operation }) => operation)).toEqual(['search']);
+    connection.close();
+  });
+});
+
+describe('rule 2: a connection that is closed is gone', () => {
+  test('with an unbind when nothing is under way', async () => {
+    await using fake = await startFakeServer({
+      onRequest: (request, peer) => request.operation === 'bind' && obliging(request, peer),
+    });
+    const connection = await connectTo(fake.server);
+    const faults: unknown[] = [];
+    connection.onClose((fault) => faults.push(fault));
+    await connection.bind(credentials, never);
+    connection.close();
+    connection.close();
+    expect(connection.isOpen).toBe(false);
+    await fake.untilClosed();
+    expect(fake.requests.map(({ operation }) => operation)).toEqual(['bind', 'unbind']);
+    expect(faults).toEqual([undefined]);
+  });
+
+  test('though the server ignores FIN', async () => {
+    let server: FakePeer | undefined;
+    await using fake = await startFakeServer({
+      ignoresFin: true,
+      onRequest(request, peer) {
+        server = peer;
+        if (request.operation === 'bind') {
+          obliging(request, peer);
+        }
+      },
+    });
+    const connection = await connectTo(fake.server);
+    await connection.bind(credentials, never);
+    connection.close();
+    await fake.untilRequests(2);
+    // A socket that waits for FIN would take these bytes; one that is gone answers with RST.
+    server?.write(Buffer.from('x'), Buffer.from('y'));
+    await fake.untilClosed();
+  });
+
+  test('in the middle of an operation, without an unbind', async () => {
+    await using fake = await startFakeServer();
+    const connection = await connectTo(fake.server);
+    const bind = faultOf(connection.bind(credentials, never));
+    await fake.untilRequests(1);
+    connection.close();
+    expect(await bind).toMatchObject({ kind: 'closed', step: 'bind' });
+    await fake.untilClosed();
+    expect(fake.requests).toHaveLength(1);
+  });
+
+  test('and tells so to listeners that come late', async () => {
+    await using fake = await startFakeServer();
+    const connection = await connectTo(fake.server);
+    connection.close();
+    const listener = vi.fn();
+    connection.onClose(listener);
+    expect(listener).toHaveBeenCalledExactlyOnceWith(undefined);
+  });
+});
+
+describe('rule 3: nothing is queued, and nothing sent twice', () => {
+  test('a second operation before the end of the first is not sent', async () => {
+    let answer = () => {};
+    await using fake = await startFakeServer({
+      onRequest: (request, peer) => {
+        answer = () => obliging(request, peer);
+      },
+    });
+    const connection = await connectTo(fake.server);
+    const first = connection.search(everything, never);
+    await fake.untilRequests(1);
+    await expect(connection.bind(credentials, never)).rejects.toThrow('whose search is under way');
+    answer();
+    expect(await first).toMatchObject({ code: 0 });
+    const next = connection.search(everything, never);
+    await fake.untilRequests(2);
+    answer();
+    await next;
+    expect(fake.requests.map(({ operation }) => operation)).toEqual(['search', 'search']);
+    connection.close();
+  });
+
+  test('after a fault later operations throw, and no new connection is made', async () => {
+    await using fake = await startFakeServer({ onRequest: (_request, peer) => peer.reset() });
+    const connection = await connectTo(fake.server);
+    expect(await faultOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
+    expect(await faultOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
+    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'closed', step: 'search' });
+    expect([fake.connections, fake.requests.length]).toEqual([1, 1]);
+  });
+});
+
+describe('rule 4: no state of a connection throws past it', () => {
+  function halfMessage(peer: FakePeer): void {
+    peer.write(bindResponse({ id: 2 }).subarray(0, 9));
+    peer.end();
+  }
+
+  const endings: readonly (readonly [string, (peer: FakePeer) => void])[] = [
+    ['FIN', (peer) => peer.end()],
+    ['RST', (peer) => peer.reset()],
+    ['an HTTP answer', (peer) => peer.write(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))],
+    ['zeros', (peer) => peer.write(Buffer.alloc(64))],
+    ['a length of 2 GiB', (peer) => peer.write(Buffer.from('30847fffffff', 'hex'))],
+    ['half a message and FIN', halfMessage],
+    ['ten thousand tiny messages', (peer) => peer.write(Buffer.alloc(20_000, Buffer.from('3000', 'hex')))],
+    ['a notice of disconnection', (peer) => peer.write(disconnectionNotice(52, 'shutting down'))],
+  ];
+
+  test.each(endings)('not when %s comes in place of an answer', async (_what, end) => {
+    await using fake = await startFakeServer({ onRequest: (_request, peer) => end(peer) });
+    const connection = await connectTo(fake.server);
+    const closed = new Promise<unknown>((resolve) => connection.onClose(resolve));
+    const fault = await faultOf(connection.bind(credentials, never));
+    expect(fault.message).toContain(fake.server.url);
+    expect(await closed).toBe(fault);
+    expect(connection.isOpen).toBe(false);
+    await fake.untilClosed();
+  });
+
+  test.each([
+    ...endings,
+    ['half a message', (peer: FakePeer) => peer.write(bindResponse({ id: 2 }).subarray(0, 9))] as const,
+  ])('not when %s comes while nothing is asked', async (_what, end) => {
+    let server: FakePeer | undefined;
+    await using fake = await startFakeServer({
+      onRequest(request, peer) {
+        server = peer;
+        obliging(request, peer);
+      },
+    });
+    const connection = await connectTo(fake.server);
+    await connection.bind(credentials, never);
+    const closed = new Promise<unknown>((resolve) => connection.onClose(resolve));
+    if (server) {
+      end(server);
+    }
+    expect(await closed).toMatchObject({ name: 'ServerFault' });
+    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'closed' });
+    await fake.untilClosed();
+  });
+
+  test('not when the server goes away after the close', async () => {
+    let server: FakePeer | undefined;
+    await using fake = await startFakeServer({ onConnection: (peer) => (server = peer) });
+    const connection = await connectTo(fake.server);
+    await fake.untilConnections(1);
+    connection.close();
+    server?.reset();
+    await fake.untilClosed();
+    expect(connection.isOpen).toBe(false);
+  });
+
+  test('and a notice of disconnection tells its code', async () => {
+    await using fake = await startFakeServer({
+      onRequest: (_request, peer) => peer.write(disconnectionNotice(51, 'too\nbusy')),
+    });
+    const fault = await faultOf((await connectTo(fake.server)).bind(credentials, never));
+    expect(fault).toMatchObject({ kind: 'closed', step: 'bind' });
+    expect(fault.message).toBe(
+      `${fake.server.url}: bind: the server ended the connection with result code 51: too busy`,
+    );
+  });
+
+  test('and an answer counts although a notice is glued to it', async () => {
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(Buffer.concat([bindResponse({ id, code: 49 }), disconnectionNotice(52)])),
+    });
+    const connection = await connectTo(fake.server);
+    expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
+    expect(connection.isOpen).toBe(false);
+  });
+});
+
+describe('rule 5: one deadline for an operation, and one end', () => {
+  const answers: readonly (readonly [string, string, (id: number) => Buffer])[] = [
+    ['nothing comes', 'no answer within 5 s', () => Buffer.alloc(0)],
+    ['one entry comes', 'only a part of the answer within 5 s', (id) => searchEntry({ id, dn: 'cn=x' })],
+    ['half an entry comes', 'only a part', (id) => searchEntry({ id, dn: 'cn=x' }).subarray(0, 5)],
+  ];
+
+  test.each(answers)('when %s and then silence', async (_what, text, answer) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(answer(id)) });
+    const connection = await connectTo(fake.server);
+    const search = faultOf(connection.search(everything, never));
+    await fake.untilRequests(1);
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    vi.advanceTimersByTime(4999);
+    expect(connection.isOpen).toBe(true);
+    vi.advanceTimersByTime(1);
+    const fault = await search;
+    expect(fault).toMatchObject({ kind: 'timeout', step: 'search' });
+    expect(fault.message).toContain(text);
+    await fake.untilClosed();
+  });
+
+  test('when entries come one by one without an end', async () => {
+    await using fake = await startFakeServer({
+      onRequest({ id }, peer) {
+        const drip = setInterval(() => peer.write(searchEntry({ id, dn: 'cn=x' })), 5);
+        void fake.untilClosed().then(() => clearInterval(drip));
+      },
+    });
+    const connection = await connectTo(fake.server, { stepTimeout: 60 });
+    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'timeout' });
+    await fake.untilClosed();
+  });
+
+  test('and the next operation has a deadline of its own', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await using fake = await startFakeServer({ onRequest: obliging });
+    const connection = await connectTo(fake.server);
+    await connection.bind(credentials, never);
+    expect(vi.getTimerCount()).toBe(0);
+    connection.close();
+  });
+
+  test('an abort ends it with its reason, and the socket', async () => {
+    await using fake = await startFakeServer();
+    const connection = await connectTo(fake.server);
+    const listener = vi.fn();
+    connection.onClose(listener);
+    const caller = new AbortController();
+    const bind = connection.bind(credentials, caller.signal);
+    await fake.untilRequests(1);
+    const reason = new Error('the caller went away');
+    caller.abort(reason);
+    await expect(bind).rejects.toBe(reason);
+    expect(listener).toHaveBeenCalledExactlyOnceWith(undefined);
+    await fake.untilClosed();
+  });
+
+  test('a signal that is aborted before keeps the request from going out', async () => {
+    await using fake = await startFakeServer();
+    const connection = await connectTo(fake.server);
+    const reason = new Error('too late');
+    await expect(connection.bind(credentials, AbortSignal.abort(reason))).rejects.toBe(reason);
+    await fake.untilClosed();
+    expect(fake.clearText).toHaveLength(0);
+  });
+});

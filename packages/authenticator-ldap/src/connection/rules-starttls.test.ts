@@ -1,0 +1,156 @@
+import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ber } from '../../fixtures/ber.ts';
+import { connectTo, faultOf, never } from '../../fixtures/connecting.ts';
+import type { FakeServerOptions } from '../../fixtures/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../../fixtures/fake-server.ts';
+import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../../fixtures/ldap-answers.ts';
+
+/**
+ * The head of a bind response of success to the message after StartTLS. Its diagnostic message swallows the server's
+ * true answer, 14 bytes, that comes behind it: whoever reads on in one buffer takes a wrong password for a right one.
+ */
+const injection = Buffer.from('301a02010261150a01000400040e', 'hex');
+
+const credentials = { dn: 'cn=alice,dc=x', password: 'a wrong password' };
+
+const startTlsOid = '1.3.6.1.4.1.1466.20037';
+
+let authority: Authority;
+let pair: KeyPair;
+let ca: Buffer;
+
+beforeAll(async () => {
+  authority = await createAuthority();
+  pair = await authority.issueServer();
+  ca = Buffer.from(authority.certificate);
+});
+
+afterAll(async () => {
+  await authority[Symbol.asyncDispose]();
+});
+
+/** Refuses every bind, so that a success can only have been made up on the way. */
+function start(options: Pick<FakeServerOptions, 'onStartTls'>): Promise<FakeServer> {
+  return startFakeServer({
+    security: 'starttls',
+    tls: { key: pair.key, cert: pair.certificate },
+    onRequest: ({ id }, peer) => peer.write(bindResponse({ id, code: 49 })),
+    ...options,
+  });
+}
+
+/** No password and no bind went out, in whatever form: the StartTLS request is all that was sent in clear text. */
+function expectOnlyStartTls(fake: FakeServer): void {
+  expect(fake.requests.map(({ operation, dn }) => [operation, dn])).toEqual([['extended', startTlsOid]]);
+}
+
+describe('rule 13: StartTLS', () => {
+  test('is over TLS in everything that comes behind it', async () => {
+    await using fake = await start({});
+    const connection = await connectTo(fake.server, { tls: { ca } });
+    expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
+    connection.close();
+    await fake.untilClosed();
+    expect(fake.clearText).toEqual(ber(0x30, ber(0x02, '\x01'), ber(0x77, ber(0x80, startTlsOid))));
+  });
+
+  test.each([
+    ['the head of an answer', injection],
+    ['one byte', injection.subarray(0, 1)],
+    ['a whole message', searchDone({ id: 2 })],
+  ])('is refused with %s glued behind its answer, though the certificate is good', async (_what, glued) => {
+    await using fake = await start({
+      onStartTls({ id }, peer) {
+        peer.write(Buffer.concat([extendedResponse({ id }), glued]));
+        peer.startTls();
+      },
+    });
+    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
+    expect(fault).toMatchObject({ kind: 'protocol', step: 'starttls' });
+    expect(fault.message).toContain('bytes behind the answer');
+    await fake.untilClosed();
+    expectOnlyStartTls(fake);
+  });
+
+  test('never reads as LDAP what comes in clear text behind its answer, in a packet of its own', async () => {
+    await using fake = await start({
+      onStartTls({ id }, peer) {
+        peer.write(extendedResponse({ id }));
+        setImmediate(() => {
+          peer.write(injection);
+          peer.startTls();
+        });
+      },
+    });
+    const attempt = connectTo(fake.server, { tls: { ca } }).then((connection) => connection.bind(credentials, never));
+    expect(await faultOf(attempt)).toMatchObject({ name: 'ServerFault' });
+    await fake.untilClosed();
+    expect(fake.clearText.includes(credentials.password)).toBe(false);
+  });
+
+  test.each([1, 2, 52, 4096])('that is refused with code %i ends the connection', async (code) => {
+    await using fake = await start({
+      onStartTls: ({ id }, peer) => peer.write(extendedResponse({ id, code, diagnosticMessage: 'no\nTLS' })),
+    });
+    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
+    expect(fault).toMatchObject({ kind: 'answer', step: 'starttls' });
+    expect(fault.message).toContain(`refused with result code ${code}: no TLS`);
+    await fake.untilClosed();
+    expectOnlyStartTls(fake);
+  });
+
+  test.each([
+    ['a bind response', bindResponse({ id: 1 })],
+    ['another id', extendedResponse({ id: 2 })],
+    ['another extended response', extendedResponse({ id: 1, name: '1.2.3' })],
+    ['a notice of disconnection', disconnectionNotice(0)],
+    ['no LDAP', Buffer.from('HTTP/1.1 200 OK\r\n\r\n')],
+    ['a message of 1 MiB', Buffer.from('308400100000', 'hex')],
+  ])('that is answered with %s ends the connection', async (_what, answer) => {
+    await using fake = await start({ onStartTls: (_request, peer) => peer.write(answer) });
+    expect(await faultOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({
+      name: 'ServerFault',
+      step: 'starttls',
+    });
+    await fake.untilClosed();
+    expectOnlyStartTls(fake);
+  });
+
+  test('in pieces is an answer', async () => {
+    await using fake = await start({
+      onStartTls({ id }, peer) {
+        peer.write(...[...extendedResponse({ id, name: startTlsOid })].map((byte) => Buffer.from([byte])));
+        peer.startTls();
+      },
+    });
+    (await connectTo(fake.server, { tls: { ca } })).close();
+    await fake.untilClosed();
+  });
+
+  test.each(['end', 'reset'] as const)('that is cut off (%s) ends the connection', async (how) => {
+    await using fake = await start({ onStartTls: (_request, peer) => peer[how]() });
+    expect(await faultOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({ kind: 'closed', step: 'starttls' });
+    await fake.untilClosed();
+  });
+
+  test('that is not answered ends with the step, and with the signal', async () => {
+    await using fake = await start({ onStartTls: () => {} });
+    const fault = await faultOf(connectTo(fake.server, { stepTimeout: 50 }));
+    expect(fault).toMatchObject({ kind: 'timeout', step: 'starttls' });
+    await fake.untilClosed();
+    const caller = new AbortController();
+    const attempt = connectTo(fake.server, { signal: caller.signal });
+    await fake.untilRequests(2);
+    caller.abort(new Error('gone'));
+    await expect(attempt).rejects.toThrow('gone');
+    await fake.untilClosed();
+  });
+
+  test('with an untrusted certificate sends no password in any form', async () => {
+    await using fake = await start({});
+    expect(await faultOf(connectTo(fake.server))).toMatchObject({ kind: 'tls', step: 'tls' });
+    await fake.untilClosed();
+    expectOnlyStartTls(fake);
+  });
+});

@@ -1,0 +1,60 @@
+import type { PeerCertificate } from 'node:tls';
+import { oneLine } from './step.ts';
+
+/** What Node puts into the errors of TLS, besides a code. */
+interface TlsError extends NodeJS.ErrnoException {
+  readonly cert?: PeerCertificate;
+}
+
+type Explain = (name: string, error: TlsError) => string;
+
+const unknownAuthority: Explain = () =>
+  "the server's certificate is from an authority that is not trusted here: put the authority's certificate into tls.caFile";
+
+const clientRefused: Explain = () =>
+  'the server refused the client certificate, or asks for one: look at tls.certFile and tls.keyFile, and at the ' +
+  'authorities that the server trusts';
+
+const noCommonVersion: Explain = () =>
+  'the two sides have no version or cipher of TLS in common (look at tls.minVersion), or the server asks for a client certificate';
+
+const noTls: Explain = () =>
+  'the server answers, but not in TLS: is this the port for ldaps (mostly 636), or should the URL begin with ldap:// and use StartTLS?';
+
+const wrongName: Explain = (name, { cert }) =>
+  `the server's certificate is not for ${name} but for ${oneLine(cert?.subjectaltname ?? String(cert?.subject.CN))}: ` +
+  'use a name that it has in the URL, or set tls.serverName';
+
+const expired: Explain = () =>
+  "the server's certificate, or one above it, has expired: renew it on the server, and look at the clock here";
+
+const closed: Explain = () =>
+  'the server closed the connection in the handshake: it may have no certificate, ask for a client certificate ' +
+  '(tls.certFile), or be cut off by something on the way';
+
+/** By the code of the error; the first that matches. Codes that begin with ERR_SSL are the texts of OpenSSL. */
+const explanations: readonly (readonly [RegExp, Explain])[] = [
+  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, wrongName],
+  [/^(UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED|INVALID_CA)/, unknownAuthority],
+  [/^CERT_HAS_EXPIRED$/, expired],
+  [/^CERT_NOT_YET_VALID$/, () => "the server's certificate is not valid yet: look at the clocks on both sides"],
+  [/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTPS?_(PROXY_)?REQUEST)$/, noTls],
+  [/^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA)/, clientRefused],
+  [/^ERR_SSL_.*(PROTOCOL|VERSION|HANDSHAKE_FAILURE|CIPHER)/, noCommonVersion],
+  [/^(ECONNRESET|EPIPE)$/, closed],
+];
+
+/**
+ * What was wrong with a handshake, and what to do about it.
+ *
+ * @param name the name or address that the certificate must have
+ */
+export function explainTls(error: TlsError, name: string): { kind: 'tls' | 'closed'; problem: string } {
+  const [, explain] = explanations.find(([pattern]) => pattern.test(error.code ?? '')) ?? [];
+  return { kind: explain === closed ? 'closed' : 'tls', problem: explain?.(name, error) ?? oneLine(error.message) };
+}
+
+/** True for errors of TLS itself, which can come behind the handshake: TLS 1.3 refuses client certificates then. */
+export function isTlsError(error: NodeJS.ErrnoException): boolean {
+  return /^ERR_SSL_/.test(error.code ?? '');
+}

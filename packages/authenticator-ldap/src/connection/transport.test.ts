@@ -1,0 +1,297 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect as connectSocket } from 'node:net';
+import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connectTo, faultOf, never } from '../../fixtures/connecting.ts';
+import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
+import { startFakeServer } from '../../fixtures/fake-server.ts';
+import { bindResponse, extendedResponse, searchDone } from '../../fixtures/ldap-answers.ts';
+import type { Server } from './types.ts';
+
+const credentials = { dn: 'cn=alice,dc=x', password: 'wrong' };
+
+/** Every bind is refused: a success can only have been made up on the way. */
+const refuseAll = ({ id }: FakeRequest, peer: FakePeer) => peer.write(bindResponse({ id, code: 49 }));
+
+let authority: Authority;
+let pair: KeyPair;
+let ca: Buffer;
+
+beforeAll(async () => {
+  authority = await createAuthority();
+  pair = await authority.issueServer();
+  ca = Buffer.from(authority.certificate);
+});
+
+afterAll(async () => {
+  await authority[Symbol.asyncDispose]();
+});
+
+const serverTls = (own: KeyPair = pair) => ({ key: own.key, cert: own.certificate });
+
+const secure = ['ldaps', 'starttls'] as const;
+
+describe('TCP', () => {
+  test.each(['127.0.0.1', '::1'])('to the address %s', async (host) => {
+    await using fake = await startFakeServer({ host, onRequest: refuseAll });
+    const connection = await connectTo(fake.server);
+    expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
+    connection.close();
+  });
+
+  test('to a name, whichever of its addresses answers', async () => {
+    await using fake = await startFakeServer({ host: '127.0.0.1', onRequest: refuseAll });
+    const connection = await connectTo({ ...fake.server, host: 'localhost' });
+    expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
+    connection.close();
+  });
+
+  test('to a port where nothing listens', async () => {
+    const fake = await startFakeServer();
+    await fake[Symbol.asyncDispose]();
+    const fault = await faultOf(connectTo(fake.server));
+    expect(fault).toMatchObject({ kind: 'unreachable', step: 'connect' });
+    expect(fault.message).toContain(`${fake.server.url}: connecting: connection refused: nothing listens on this port`);
+    expect((await faultOf(connectTo({ ...fake.server, host: 'localhost' }))).message).toMatch(
+      /refused: .*ECONNREFUSED/,
+    );
+  });
+
+  test('to a name that there is not', async () => {
+    const server: Server = { url: 'ldap://x.invalid:389', host: 'x.invalid', port: 389, security: 'insecure' };
+    expect(await faultOf(connectTo(server))).toMatchObject({ kind: 'unreachable', step: 'connect' });
+  });
+
+  test('that is never answered ends with the step', async () => {
+    await using full = await startFullServer();
+    const fault = await faultOf(connectTo(full.server, { stepTimeout: 50 }));
+    expect(fault).toMatchObject({ kind: 'timeout', step: 'connect' });
+    expect(fault.message).toContain('no connection within 50 ms');
+  });
+
+  test('that is never answered ends with the signal, whose reason is thrown', async () => {
+    await using full = await startFullServer();
+    const caller = new AbortController();
+    const attempt = connectTo(full.server, { signal: caller.signal });
+    const reason = new Error('the caller went away');
+    setImmediate(() => caller.abort(reason));
+    await expect(attempt).rejects.toBe(reason);
+    await expect(connectTo(full.server, { signal: caller.signal })).rejects.toBe(reason);
+  });
+});
+
+describe.each(secure)('%s', (security) => {
+  test.each([
+    ['localhost', 'localhost'],
+    ['127.0.0.1', ''],
+  ])('talks to %s, with the SNI %j', async (host, sni) => {
+    const names: string[] = [];
+    await using fake = await startFakeServer({
+      security,
+      tls: serverTls(),
+      onRequest(request, peer) {
+        names.push(peer.serverName);
+        refuseAll(request, peer);
+      },
+    });
+    const connection = await connectTo({ ...fake.server, host }, { tls: { ca } });
+    expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
+    expect(names).toEqual([sni]);
+    expect(fake.clearText.includes(credentials.password)).toBe(false);
+    connection.close();
+    await fake.untilClosed();
+  });
+
+  test('says which names a certificate has when the name is another', async () => {
+    const tls = serverTls(await authority.issueServer({ names: ['DNS:ldap.example.com', 'IP:192.0.2.1'] }));
+    await using fake = await startFakeServer({ security, tls });
+    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
+    expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
+    expect(fault.message).toContain('not for 127.0.0.1 but for DNS:ldap.example.com, IP Address:192.0.2.1');
+    await fake.untilClosed();
+  });
+
+  test('checks an address against the certificate, not "localhost"', async () => {
+    const tls = serverTls(await authority.issueServer({ names: ['DNS:localhost'] }));
+    await using fake = await startFakeServer({ security, tls });
+    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
+    expect(fault.message).toContain('not for 127.0.0.1 but for DNS:localhost');
+  });
+
+  test('goes by serverName in place of the host', async () => {
+    const tls = serverTls(await authority.issueServer({ names: ['DNS:ldap.example.com'] }));
+    const names: string[] = [];
+    await using fake = await startFakeServer({
+      security,
+      tls,
+      onRequest(request, peer) {
+        names.push(peer.serverName);
+        refuseAll(request, peer);
+      },
+    });
+    const connection = await connectTo(fake.server, { tls: { ca, serverName: 'ldap.example.com' } });
+    await connection.bind(credentials, never);
+    connection.close();
+    expect(names).toEqual(['ldap.example.com']);
+    expect(
+      await faultOf(connectTo({ ...fake.server, host: 'localhost' }, { tls: { ca, serverName: 'other' } })),
+    ).toMatchObject({
+      kind: 'tls',
+    });
+  });
+
+  test('refuses an authority that it was not told of', async () => {
+    await using fake = await startFakeServer({ security, tls: serverTls() });
+    await using stranger = await createAuthority();
+    for (const tls of [{}, { ca: Buffer.from(stranger.certificate) }, { ca: Buffer.from('garbage') }]) {
+      const fault = await faultOf(connectTo(fake.server, { tls }));
+      expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
+      expect(fault.message).toContain("put the authority's certificate into tls.caFile");
+    }
+    await fake.untilClosed();
+  });
+
+  test('refuses a certificate that has expired', async () => {
+    const tls = serverTls(await authority.issueServer({ expired: true }));
+    await using fake = await startFakeServer({ security, tls });
+    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
+    expect(fault).toMatchObject({ kind: 'tls' });
+    expect(fault.message).toContain('has expired: renew it on the server');
+  });
+
+  test('refuses an older version than the minimum', async () => {
+    await using fake = await startFakeServer({ security, tls: { ...serverTls(), maxVersion: 'TLSv1.2' } });
+    const fault = await faultOf(connectTo(fake.server, { tls: { ca, minVersion: 'TLSv1.3' } }));
+    expect(fault).toMatchObject({ kind: 'tls' });
+    expect(fault.message).toContain('tls.minVersion');
+  });
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'shows its client certificate, and says so when one is missing, %s',
+    async (version) => {
+      const tls = {
+        ...serverTls(),
+        ca: authority.certificate,
+        requestCert: true,
+        rejectUnauthorized: true,
+        minVersion: version,
+        maxVersion: version,
+      };
+      await using fake = await startFakeServer({ security, tls, onRequest: refuseAll });
+      const client = await authority.issueClient('sallyport');
+      const own = { ca, certificate: Buffer.from(client.certificate), key: Buffer.from(client.key) };
+      const connection = await connectTo(fake.server, { tls: own });
+      expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
+      connection.close();
+      // In TLS 1.3 the refusal comes behind the handshake.
+      const without = connectTo(fake.server, { tls: { ca } }).then((made) => made.bind(credentials, never));
+      const fault = await faultOf(without);
+      expect(fault).toMatchObject({ kind: 'tls' });
+      expect(fault.message).toContain('client certificate');
+      await fake.untilClosed();
+    },
+  );
+
+  test('goes by the settings of this handshake, not of an earlier one', async () => {
+    await using fake = await startFakeServer({ security, tls: { ...serverTls(), maxVersion: 'TLSv1.2' } });
+    const own = Buffer.from(ca);
+    for (const other of [
+      { minVersion: 'TLSv1.3' },
+      { key: Buffer.from('x') },
+      { certificate: Buffer.from('x') },
+      { ca: Buffer.from('x') },
+    ] as const) {
+      (await connectTo(fake.server, { tls: { ca: own } })).close();
+      expect(await faultOf(connectTo(fake.server, { tls: { ca: own, ...other } }))).toMatchObject({ kind: 'tls' });
+    }
+    (await connectTo(fake.server, { tls: { ca: own } })).close();
+  });
+
+  test('says so when its own files are of no use', async () => {
+    await using fake = await startFakeServer({ security, tls: serverTls() });
+    const { key } = await authority.issueClient('another');
+    for (const tls of [
+      { ca, certificate: Buffer.from('garbage'), key: Buffer.from('garbage') },
+      { ca, certificate: Buffer.from(pair.certificate), key: Buffer.from(key) },
+    ]) {
+      const fault = await faultOf(connectTo(fake.server, { tls }));
+      expect(fault).toMatchObject({ kind: 'tls' });
+      expect(fault.message).toContain('tls.certFile or tls.keyFile cannot be used');
+      expect(fault.message).not.toContain('PRIVATE');
+    }
+    await fake.untilClosed();
+  });
+
+  test('whose handshake is never answered ends with the step, and with the signal', async () => {
+    await using fake = await startSilentTls(security);
+    const fault = await faultOf(connectTo(fake.server, { stepTimeout: 50 }));
+    expect(fault).toMatchObject({ kind: 'timeout', step: 'tls' });
+    await fake.untilClosed();
+    const caller = new AbortController();
+    const attempt = connectTo(fake.server, { signal: caller.signal });
+    await fake.untilConnections(2);
+    caller.abort(new Error('gone'));
+    await expect(attempt).rejects.toThrow('gone');
+    await fake.untilClosed();
+  });
+
+  test.each(['end', 'reset'] as const)('whose handshake is cut off (%s) fails', async (how) => {
+    await using fake = await startSilentTls(security, (peer) => peer[how]());
+    // A reset at once may be seen as early as while connecting.
+    expect((await faultOf(connectTo(fake.server, { tls: { ca } }))).kind).toMatch(/^(closed|unreachable)$/);
+    await fake.untilClosed();
+  });
+});
+
+/** Takes what should be a handshake and does nothing with it, or what it is told. */
+async function startSilentTls(security: Server['security'], end: (peer: FakePeer) => void = (peer) => peer.ignore()) {
+  const fake = await startFakeServer({
+    ...(security === 'ldaps' && { onConnection: end }),
+    onStartTls({ id }, peer) {
+      peer.write(extendedResponse({ id }));
+      end(peer);
+    },
+  });
+  const { untilClosed, untilConnections, server } = fake;
+  return {
+    server: { ...server, security },
+    untilClosed,
+    untilConnections,
+    [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose](),
+  };
+}
+
+/** A port that listens, but whose queue is full, so that the handshake of TCP is never answered. */
+async function startFullServer() {
+  // Stopped in the same turn in which it listens: it never accepts.
+  const script =
+    "const s = require('net').createServer().listen(0, '127.0.0.1', 1, () => {" +
+    "require('fs').writeSync(1, String(s.address().port)); process.kill(process.pid, 'SIGSTOP'); })";
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [text] = (await once(child.stdout, 'data')) as [Buffer];
+  const port = Number(text);
+  // The queue holds one more than was asked for.
+  const queued = [1, 2].map(() => connectSocket(port, '127.0.0.1'));
+  await Promise.all(queued.map((socket) => once(socket, 'connect')));
+  const server: Server = { url: `ldap://127.0.0.1:${port}`, host: '127.0.0.1', port, security: 'insecure' };
+  return {
+    server,
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, 'close');
+      for (const socket of queued) {
+        socket.on('error', () => {}).destroy();
+      }
+      child.kill('SIGKILL');
+      await gone;
+    },
+  };
+}
+
+test('ldaps to a server that speaks no TLS says so', async () => {
+  await using fake = await startFakeServer({ onConnection: (peer) => peer.write(searchDone({ id: 1 })) });
+  const fault = await faultOf(connectTo({ ...fake.server, security: 'ldaps' }));
+  expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
+  expect(fault.message).toContain('not in TLS');
+  await fake.untilClosed();
+});

@@ -1,0 +1,104 @@
+import type { Filter } from '../filter/types.ts';
+
+/** One directory server, as one URL of the options or one SRV record names it. */
+export interface Server {
+  /** Scheme, host and port, always with the port: `ldaps://ldap-a.example.com:636`. The label in metrics, logs, errors. */
+  readonly url: string;
+  /** A name or an address; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** `ldaps`: TLS from the first byte. `starttls`: RFC 4511 section 4.14. `insecure`: clear text, said aloud in options. */
+  readonly security: 'ldaps' | 'starttls' | 'insecure';
+}
+
+/** What a TLS handshake needs besides the server's name. All PEM. */
+export interface TlsSettings {
+  /** Left out: the authorities that Node brings. */
+  readonly ca?: Buffer;
+  readonly certificate?: Buffer;
+  readonly key?: Buffer;
+  /** Checked against the certificate, and sent as SNI, in place of the host. */
+  readonly serverName?: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export interface ConnectOptions {
+  readonly server: Server;
+  /** Read when the handshake begins, so that a changed CA file holds for the next connection. */
+  readonly tls: () => TlsSettings;
+  /** Milliseconds for each step: TCP, TLS, StartTLS, and later each request until its last answer. */
+  readonly stepTimeout: number;
+  /** Ends the attempt to connect, and with it every socket of it. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens one connection.
+ *
+ * @throws ServerFault when the server is to blame
+ * @throws the signal's reason when it is aborted
+ */
+export type Connect = (options: ConnectOptions) => Promise<Connection>;
+
+/**
+ * One connection, which does one operation at a time: a second one before the end of the first is a bug of the caller
+ * and throws a plain Error. Any fault, timeout or abort closes it for good; nothing is ever queued or sent twice.
+ *
+ * Every method throws a ServerFault when the server is to blame, or the reason of an aborted signal.
+ */
+export interface Connection {
+  /** A simple bind (RFC 4511 section 4.2). @throws Error for an empty DN or password, before anything is sent. */
+  bind(credentials: BindCredentials, signal: AbortSignal): Promise<BindResult>;
+  search(request: SearchRequest, signal: AbortSignal): Promise<SearchResult>;
+  /** False once it was closed by either side. */
+  readonly isOpen: boolean;
+  /** Called once, at the close, with the fault that was the reason, if there was one. At once if it is closed already. */
+  onClose(listener: (fault?: Error) => void): void;
+  /** Closes the socket. Never throws; a second call does nothing. */
+  close(): void;
+}
+
+export interface BindCredentials {
+  /** As raw as the directory sent it, never re-spelled. */
+  readonly dn: string;
+  readonly password: string;
+}
+
+export interface BindResult {
+  /** RFC 4511 section 4.1.9; any number. */
+  readonly code: number;
+  /** Free text of the server: for recognising reasons, and for logs about the service account. Never for callers. */
+  readonly diagnosticMessage: string;
+  /**
+   * `error` of the password policy control (draft-behera-ldap-password-policy-11 section 6.2), if the answer had one.
+   * `unreadable`: there was such a control, but not to be understood.
+   */
+  readonly passwordPolicyError?: number | 'unreadable';
+  /** The answer had the control 2.16.840.1.113730.3.4.4, 389-DS' "password expired, must be changed". */
+  readonly passwordMustChange: boolean;
+}
+
+export interface SearchRequest {
+  /** Raw, as the directory sent it or as the options have it. */
+  readonly base: string;
+  readonly scope: 'base' | 'one' | 'sub';
+  readonly filter: Filter;
+  /** Never empty: `['1.1']` asks for none (RFC 4511 section 4.5.1.8). */
+  readonly attributes: readonly string[];
+  /** Entries; 0 is no limit of ours. */
+  readonly sizeLimit: number;
+}
+
+export interface SearchResult {
+  readonly code: number;
+  readonly diagnosticMessage: string;
+  /** Those that came before the result, also when `code` is not 0. References (RFC 4511 section 4.5.3) are left out. */
+  readonly entries: readonly Entry[];
+}
+
+export interface Entry {
+  /** The objectName, byte for byte. Undefined if it is not UTF-8. */
+  readonly dn: string | undefined;
+  /** Keys are lower case, options such as `;binary` included. Each attribute has one value or more. */
+  readonly attributes: ReadonlyMap<string, readonly Buffer[]>;
+}

@@ -1,0 +1,269 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ServerFault } from '../connection/server-fault.ts';
+import type { Behaviour } from './testing/memory-server.ts';
+import { memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+const user = { dn: 'uid=jane,ou=people', password: 'of the user' };
+
+/** The outcome, and the milliseconds of the fake clock that it took. */
+async function timed(call: () => Promise<string>): Promise<readonly [string, number]> {
+  const began = performance.now();
+  const ended = call().then((outcome) => [outcome, performance.now() - began] as const);
+  await pass(60_000);
+  return ended;
+}
+
+describe('failover', () => {
+  test.each<Behaviour>(['unreachable', 'closed', 'tls', 'protocol', 'too-large', 'answer'])(
+    'goes on to the next server at a fault of the kind %s',
+    async (kind) => {
+      const { directory, server } = memoryDirectory(2);
+      server(0).connecting = kind;
+      expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
+      expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch('by b');
+      await directory.close();
+    },
+  );
+
+  test.each(['connecting', 'binding', 'searching'] as const)('costs one serverTimeout when %s hangs', async (step) => {
+    const { directory, server } = memoryDirectory(2);
+    server(0)[step] = 'hang';
+    const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    expect(await timed(search)).toEqual(['0 by b', 1000]);
+    await directory.close();
+  });
+
+  test('asks again when the work itself finds the server to blame', async () => {
+    const { directory } = memoryDirectory(2);
+    const asked: unknown[] = [];
+    const work = async () => {
+      asked.push(0);
+      if (asked.length === 1) throw new ServerFault('answer', 'search', 'the base is missing');
+      return 'found';
+    };
+    expect(await outcomeOf(directory.withService(work, { signal: never }))).toBe('found by b');
+    await directory.close();
+  });
+
+  test('does not go on when the login is to blame, and uses the connection again', async () => {
+    const { directory, servers } = memoryDirectory(2);
+    const work = async () => {
+      throw new AuthenticatorError('failed', 'too many groups');
+    };
+    for (let count = 0; count < 5; count++) {
+      const call = directory.withService(work, { signal: never });
+      expect(await outcomeOf(call)).toBe('failed: too many groups');
+    }
+    expect(servers.map(({ connects }) => connects)).toEqual([1, 0]);
+    await directory.close();
+  });
+
+  test('asks the preferred server first, unless it is left alone', async () => {
+    const { directory, server } = memoryDirectory(3);
+    const call = { signal: never, prefer: server(1).server };
+    expect(await outcomeOf(directory.withService(searchOnce(), call))).toBe('0 by b');
+    server(1).searching = 'closed';
+    for (let count = 0; count < 4; count++) await directory.withService(searchOnce(), call);
+    const before = server(1).connects;
+    expect(await outcomeOf(directory.withService(searchOnce(), call))).toBe('0 by a');
+    expect(server(1).connects).toBe(before);
+    await directory.close();
+  });
+
+  test('begins each login at another server in the order spread, and keeps a login where it is', async () => {
+    const { directory } = memoryDirectory(3, { order: 'spread' });
+    const firsts: string[] = [];
+    for (let login = 0; login < 6; login++) {
+      const { server } = await directory.withService(searchOnce(), { signal: never });
+      const bound = await directory.bindUser(user, { signal: never, prefer: server });
+      expect(bound.server).toBe(server);
+      firsts.push(server.host);
+    }
+    expect(firsts).toEqual(['b', 'c', 'a', 'b', 'c', 'a']);
+    await directory.close();
+  });
+
+  test('tells each server and its reason when none could answer', async () => {
+    const { directory, server } = memoryDirectory(2);
+    server(0).connecting = 'unreachable';
+    server(1).searching = 'closed';
+    const call = outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    expect(await call).toBe(
+      'unavailable: no directory server could answer: ldaps://a:636: connect: unreachable; ldaps://b:636: search: closed',
+    );
+    await directory.close();
+  });
+
+  test('is at once, and names reasons and their age, when every server is left alone', async () => {
+    const { directory, servers } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 60_000 } });
+    for (const server of servers) server.connecting = 'unreachable';
+    await directory.withService(searchOnce(), { signal: never }).catch(() => {});
+    await pass(12_000);
+    const connects = servers.map((server) => server.connects);
+    const call = outcomeOf(directory.bindUser(user, { signal: never }));
+    expect(await call).toBe(
+      'unavailable: no directory server could answer: ' +
+        'left alone since its last fault: ldaps://a:636: connect: unreachable (12 s ago); ' +
+        'left alone since its last fault: ldaps://b:636: connect: unreachable (12 s ago)',
+    );
+    expect(servers.map((server) => server.connects)).toEqual(connects);
+    await directory.close();
+  });
+
+  test('ends with the caller, and counts no fault that nobody waited for', async () => {
+    const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
+    server(0).connecting = 'hang';
+    const controller = new AbortController();
+    const call = outcomeOf(directory.withService(searchOnce(), { signal: controller.signal }));
+    await pass(999);
+    controller.abort(new Error('caller gone'));
+    expect(await call).toBe('caller gone');
+    expect([server(1).connects, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([0, 0]);
+    await directory.close();
+  });
+
+  test('ends with the reason of the signal, also when a fault comes with its abort', async () => {
+    const { directory, values } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 5000 } });
+    const controller = new AbortController();
+    const work = async () => {
+      controller.abort(new Error('caller gone'));
+      throw new ServerFault('closed', 'search', 'closed');
+    };
+    expect(await outcomeOf(directory.withService(work, { signal: controller.signal }))).toBe('caller gone');
+    expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
+    await directory.close();
+  });
+
+  test('answers whenever one server is well, whatever the others do and whichever is preferred', async () => {
+    const behaviour = fc.constantFrom<Behaviour>(0, 'hang', 'unreachable', 'closed', 'tls', 'protocol', 'answer');
+    const step = fc.constantFrom('connecting' as const, 'searching' as const);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(step, behaviour), { minLength: 1, maxLength: 4 }),
+        fc.option(fc.nat(3)),
+        fc.constantFrom('listed' as const, 'spread' as const),
+        async (faults, preferred, order) => {
+          const { directory, servers } = memoryDirectory(faults.length, { order });
+          for (const [index, [where, what]] of faults.entries()) Object.assign(servers[index] ?? {}, { [where]: what });
+          const well = servers.filter((_, index) => faults[index]?.[1] === 0).map(({ server }) => server.host);
+          const prefer = servers[preferred ?? -1]?.server;
+          for (let call = 0; call < 5; call++) {
+            const options = { signal: never, ...(prefer && { prefer }) };
+            const [outcome] = await timed(() => outcomeOf(directory.withService(searchOnce(), options)));
+            if (well.length === 0) expect(outcome).toMatch(/^unavailable: no directory server could answer: /);
+            else expect(well.map((host) => `0 by ${host}`)).toContain(outcome);
+          }
+          await directory.close();
+          expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([servers.map(() => 0), 0]);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe('a connection that was used before', () => {
+  async function used(count: number, failures = 1) {
+    const all = memoryDirectory(count, { circuit: { failures, probeInterval: 600_000 } });
+    const hold = Promise.withResolvers<void>();
+    const holding = (connection: Parameters<ReturnType<typeof searchOnce>>[0]) =>
+      hold.promise.then(() => searchOnce()(connection));
+    const calls = [1, 2].map(() => all.directory.withService(holding, { signal: never }));
+    await pass();
+    hold.resolve();
+    await Promise.all(calls);
+    return all;
+  }
+
+  test('and was closed before it answered is replaced at once, and no fault', async () => {
+    const { directory, server, values } = await used(2);
+    let closes = 1;
+    server(0).searching = () => (closes-- > 0 ? 'closed' : 0);
+    expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
+    expect([server(0).connects, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([3, 0]);
+    await directory.close();
+  });
+
+  test('and is silent takes its idle siblings along, and the next server answers', async () => {
+    const { directory, server, values } = await used(2, 2);
+    for (const connection of server(0).connections) connection.deaden();
+    const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    const call = search();
+    await pass(1000);
+    expect(await call).toBe('0 by b');
+    expect([server(0).openConnections, values.get('server_circuit_state{server=ldaps://a:636}')]).toEqual([0, 0]);
+    server(0).connecting = 'unreachable';
+    await search();
+    expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(2);
+    await directory.close();
+  });
+
+  test('and is silent gives its server a second chance on a fresh one when no other could answer', async () => {
+    const { directory, server, values } = await used(2);
+    for (const connection of server(0).connections) connection.deaden();
+    server(1).connecting = 'unreachable';
+    const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    expect(await timed(search)).toEqual(['0 by a', 1000]);
+    expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
+    await directory.close();
+  });
+
+  test('and is silent does not open the circuit of the only server when a fresh one is well', async () => {
+    const { directory, server, lines } = await used(1);
+    for (const connection of server(0).connections) connection.deaden();
+    const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    const both = await timed(async () => (await Promise.all([search(), search()])).join());
+    expect([both, lines]).toEqual([['0 by a,0 by a', 1000], []]);
+    await directory.close();
+  });
+});
+
+describe('too many at once', () => {
+  test('wait for a connection, then ask the next server, and fail without blame when all are busy', async () => {
+    const { directory, servers, values } = memoryDirectory(2, {
+      pool: { min: 0, max: 1, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 },
+    });
+    const hold = Promise.withResolvers<void>();
+    const held = [0, 1].map((index) => {
+      const prefer = servers[index]?.server;
+      return directory.withService(() => hold.promise, { signal: never, ...(prefer && { prefer }) });
+    });
+    await pass();
+    const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    expect(await timed(search)).toEqual([
+      'failed: no connection to the directory became free: ' +
+        'all 1 connections to ldaps://a:636 are busy: raise pool.max; all 1 connections to ldaps://b:636 are busy: raise pool.max',
+      2000,
+    ]);
+    expect(['a', 'b'].map((name) => values.get(`server_circuit_state{server=ldaps://${name}:636}`))).toEqual([0, 0]);
+    hold.resolve();
+    await Promise.all(held);
+    await directory.close();
+  });
+
+  test('that wait for a server are sent on when its circuit opens', async () => {
+    const { directory, server } = memoryDirectory(2, {
+      circuit: { failures: 1, probeInterval: 600_000 },
+      pool: { min: 0, max: 1, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 },
+    });
+    await directory.withService(searchOnce(), { signal: never });
+    server(0).searching = 'hang';
+    const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    const first = search();
+    await pass(500);
+    const waiting = async () => (await Promise.all([search(), search()])).join();
+    expect(await timed(waiting)).toEqual(['0 by b,0 by b', 500]);
+    expect([await first, server(0).connects]).toEqual(['0 by b', 1]);
+    await directory.close();
+  });
+});

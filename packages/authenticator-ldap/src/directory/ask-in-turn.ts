@@ -1,0 +1,95 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { ServerFault } from '../connection/server-fault.ts';
+import type { DirectoryServer } from './directory-server.ts';
+import { PassedOver } from './passed-over.ts';
+import type { Use } from './server-circuit.ts';
+import { SilentConnection } from './service-work.ts';
+import type { Answered } from './types.ts';
+import { ageInWords } from './words.ts';
+
+export interface Question<T> {
+  /** In the order in which they are asked. */
+  readonly servers: readonly DirectoryServer[];
+  readonly use: Use;
+  readonly ask: (server: DirectoryServer) => Promise<T>;
+  /** No further server is asked once it is aborted. */
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+}
+
+/** Why a server gave no answer. */
+type Refrain = ServerFault | SilentConnection | PassedOver;
+
+/**
+ * Asks one server after the other until one answers; those with an open circuit are skipped. At the end those whose
+ * old connection was silent are asked once more, as a fresh one may do.
+ *
+ * @throws AuthenticatorError `unavailable` with each server's reason; `failed` if one of them was only busy
+ * @throws the reason of the signal, and what `ask` throws and is no fault of a server
+ */
+export async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
+  const { servers, signal, now } = question;
+  const reasons = new Map<DirectoryServer, string>();
+  const silent: DirectoryServer[] = [];
+  let isBusy = false;
+
+  const note = (server: DirectoryServer, refrain: Refrain) => {
+    if (signal.aborted) throw signal.reason;
+    reasons.set(server, named(server, refrain.message));
+    if (refrain instanceof SilentConnection) silent.push(server);
+    if (refrain instanceof PassedOver && refrain.kind === 'busy') isBusy = true;
+  };
+  for (const [index, server] of servers.entries()) {
+    if (server.circuit.isOpen) {
+      reasons.set(server, leftAlone(server, now()));
+      continue;
+    }
+    const isLast = servers.slice(index + 1).every(({ circuit }) => circuit.isOpen);
+    const outcome = await askOne(question, server, isLast);
+    if ('value' in outcome) return { value: outcome.value, server: server.server };
+    note(server, outcome.refrain);
+  }
+  for (const server of [...silent]) {
+    const outcome = await askOne(question, server, false);
+    if ('value' in outcome) return { value: outcome.value, server: server.server };
+    note(server, outcome.refrain);
+  }
+  const told = servers.map((server) => reasons.get(server)).join('; ');
+  throw isBusy
+    ? new AuthenticatorError('failed', `no connection to the directory became free: ${told}`)
+    : new AuthenticatorError('unavailable', `no directory server could answer: ${told}`);
+}
+
+/** @param hasSecondChance a silence is not counted: the same server is asked next, and that counts */
+async function askOne<T>(
+  { use, ask, signal }: Question<T>,
+  server: DirectoryServer,
+  hasSecondChance: boolean,
+): Promise<{ readonly value: T } | { readonly refrain: Refrain }> {
+  const call = server.circuit.begin(use);
+  try {
+    const value = await ask(server);
+    call.succeeded();
+    return { value };
+  } catch (error) {
+    if (error instanceof PassedOver) return { refrain: error };
+    if (error instanceof SilentConnection) {
+      if (!hasSecondChance && !signal.aborted) call.failed(error.message);
+      return { refrain: error };
+    }
+    if (!(error instanceof ServerFault)) throw error;
+    if (!signal.aborted) call.failed(error.message);
+    return { refrain: error };
+  }
+}
+
+/** What a caller found wrong in an answer does not know which server it had. */
+function named({ server: { url } }: DirectoryServer, problem: string): string {
+  return problem.includes(url) ? problem : `${url}: ${problem}`;
+}
+
+function leftAlone(server: DirectoryServer, now: number): string {
+  const { lastFault } = server.circuit;
+  const last = lastFault === undefined ? '' : `: ${lastFault.reason} (${ageInWords(now - lastFault.at)})`;
+  return named(server, `left alone since its last fault${last}`);
+}

@@ -1,0 +1,331 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ConnectionPool, type PoolSettings } from './connection-pool.ts';
+import { createServerMetrics } from './metrics.ts';
+import { PassedOver } from './passed-over.ts';
+import { askForRootEntry } from './root-entry.ts';
+import { countingMetrics } from './testing/counting-metrics.ts';
+import { memoryConnect, memoryServer } from './testing/memory-server.ts';
+import { never } from './testing/set-up.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function setUp(more: Partial<PoolSettings> = {}) {
+  const memory = memoryServer('a');
+  const connect = memoryConnect([memory]);
+  const { url } = memory.server;
+  const { metrics, values } = countingMetrics();
+  const settings = {
+    url,
+    min: 0,
+    max: 2,
+    idleTimeout: 60_000,
+    maxAge: 3_600_000,
+    healthCheckInterval: 10_000,
+    waitTimeout: 1000,
+    ...more,
+  };
+  const background: { refuses: boolean; faults: number } = { refuses: false, faults: 0 };
+  let skew = 0;
+  const pool = new ConnectionPool(settings, {
+    open: (signal) =>
+      connect({ server: memory.server, signal, stepTimeout: 1000, tls: () => ({ minVersion: 'TLSv1.2' }) }),
+    examine: (connection) => askForRootEntry(connection, url, never),
+    inBackground: async (open) => {
+      if (background.refuses) return;
+      await open(never).catch(() => background.faults++);
+    },
+    metrics: createServerMetrics(metrics)(url),
+    now: () => performance.now() + skew,
+    random: () => 0.5,
+  });
+  const states = () =>
+    ['opening', 'idle', 'busy'].map((state) => values.get(`connections{server=${url},state=${state}}`) ?? 0);
+  const use = async (count: number) => {
+    const leases = await Promise.all(Array.from({ length: count }, () => pool.acquire(never)));
+    for (const lease of leases) lease.release(true);
+  };
+  /** Time passes, but no timer ends. */
+  const lag = (milliseconds: number) => {
+    skew += milliseconds;
+  };
+  return { memory, pool, states, use, background, values, lag };
+}
+
+const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+const failure = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'nothing',
+    (error: Error) => error.message,
+  );
+
+describe('a connection pool', () => {
+  test('uses none of before again after a renewal, whether idle, busy or just being opened', async () => {
+    const { memory, pool, states, use } = setUp({ max: 3 });
+    await use(2);
+    const busy = await pool.acquire(never);
+    const opening = Promise.all([pool.acquire(never), pool.acquire(never)]);
+    while (memory.connects < 3) await Promise.resolve();
+    pool.renew();
+    busy.release(true);
+    for (const lease of await opening) lease.release(true);
+    expect(states()).toEqual([0, 0, 0]);
+    const before = memory.connections.length;
+    await use(1);
+    await use(1);
+    expect(memory.connections.length - before).toBe(1);
+    await pool.close();
+  });
+
+  test('uses a connection again, the one used last first', async () => {
+    const { memory, pool, use, states } = setUp();
+    await use(2);
+    const lease = await pool.acquire(never);
+    expect([lease.reused, memory.connects, states()]).toEqual([true, 2, [0, 1, 1]]);
+    expect(lease.connection).toBe(memory.connections[1]);
+  });
+
+  test('makes callers wait in their order once all are busy, and hands connections on', async () => {
+    const { pool, memory, values } = setUp();
+    const first = await pool.acquire(never);
+    await pool.acquire(never);
+    const served: string[] = [];
+    const waits = ['one', 'two'].map((name) =>
+      pool.acquire(never).then((lease) => {
+        served.push(name);
+        return lease;
+      }),
+    );
+    await pass();
+    expect(served).toEqual([]);
+    first.release(true);
+    (await waits[0])?.release(true);
+    await waits[1];
+    expect([served, memory.connects]).toEqual([['one', 'two'], 2]);
+    expect(values.get('connection_wait_seconds{server=ldaps://a:636}')).toBe(4);
+  });
+
+  test('ends a wait at its time, with what to raise, and at the abort of its signal', async () => {
+    const { pool } = setUp({ max: 1 });
+    const lease = await pool.acquire(never);
+    const controller = new AbortController();
+    const late = failure(pool.acquire(never));
+    const aborted = failure(pool.acquire(controller.signal));
+    controller.abort(new Error('caller gone'));
+    await pass(1000);
+    expect(await late).toBe('all 1 connections to ldaps://a:636 are busy: raise pool.max');
+    expect(await aborted).toBe('caller gone');
+    lease.release(true);
+    expect((await pool.acquire(never)).reused).toBe(true);
+  });
+
+  test('gives the room of a failed connection to who waits', async () => {
+    const { pool, memory } = setUp({ max: 1 });
+    const lease = await pool.acquire(never);
+    const waiting = pool.acquire(never);
+    lease.release(false);
+    await pass();
+    expect([(await waiting).reused, memory.openConnections]).toEqual([false, 1]);
+  });
+
+  test('lets nobody pass those who wait, also while room is being made', async () => {
+    const { pool } = setUp({ max: 1 });
+    const lease = await pool.acquire(never);
+    const served: string[] = [];
+    const come = (name: string) =>
+      pool.acquire(never).then((held) => {
+        served.push(name);
+        held.release(true);
+      });
+    const first = come('first');
+    await pass();
+    lease.release(false);
+    const second = come('second');
+    await pass();
+    await Promise.all([first, second]);
+    expect(served).toEqual(['first', 'second']);
+  });
+
+  test('replaces a connection in its own place, without waiting', async () => {
+    const { pool, memory, states } = setUp({ max: 1 });
+    const lease = await pool.acquire(never);
+    const waiting = failure(pool.acquire(never));
+    await lease.renew(never);
+    expect([memory.connects, memory.openConnections, states()]).toEqual([2, 1, [0, 0, 1]]);
+    memory.connecting = 'unreachable';
+    await expect(lease.renew(never)).rejects.toThrow('unreachable');
+    lease.release(true);
+    await pass();
+    expect([await waiting, states()]).toEqual(['ldaps://a:636: connect: unreachable', [0, 0, 0]]);
+  });
+
+  test('opens the first one alone: when it fails, those who wait for it are told at once', async () => {
+    const { pool, memory } = setUp({ max: 4 });
+    memory.connecting = 'unreachable';
+    const reasons = await Promise.all([1, 2, 3].map(() => failure(pool.acquire(never))));
+    expect([memory.connects, new Set(reasons)]).toEqual([1, new Set(['ldaps://a:636: connect: unreachable'])]);
+  });
+
+  test('lets the next one open when the caller of the first gives up', async () => {
+    const { pool, memory } = setUp();
+    memory.connecting = 'hang';
+    const controller = new AbortController();
+    const first = failure(pool.acquire(controller.signal));
+    const second = pool.acquire(never);
+    memory.connecting = 0;
+    controller.abort(new Error('caller gone'));
+    await pass();
+    expect([await first, (await second).reused]).toEqual(['caller gone', false]);
+  });
+
+  test('never hands out one that the server has closed', async () => {
+    const { pool, memory, use, states } = setUp();
+    await use(2);
+    memory.connections[1]?.end();
+    expect(states()).toEqual([0, 1, 0]);
+    expect((await pool.acquire(never)).connection).toBe(memory.connections[0]);
+  });
+
+  test('never hands out one that is too old, also when its timer is late', async () => {
+    const { memory, pool, use, lag } = setUp({ maxAge: 100_000 });
+    await use(1);
+    lag(100_000);
+    expect([(await pool.acquire(never)).reused, memory.connections[0]?.isOpen]).toEqual([false, false]);
+  });
+
+  test('closes what is idle too long, but keeps min', async () => {
+    const { memory, use } = setUp({ min: 1, max: 3 });
+    await use(3);
+    await pass(59_999);
+    expect(memory.openConnections).toBe(3);
+    await pass(1);
+    expect(memory.openConnections).toBe(1);
+    await pass(600_000);
+    expect(memory.openConnections).toBe(1);
+  });
+
+  test('closes what is older than maxAge, also among min, and puts a new one in its place', async () => {
+    const { memory, use } = setUp({ min: 1, maxAge: 100_000 });
+    await use(1);
+    await pass(99_999);
+    expect(memory.connects).toBe(1);
+    await pass(1);
+    expect([memory.connections[0]?.isOpen, memory.connects, memory.openConnections]).toEqual([false, 2, 1]);
+  });
+
+  test('closes one that passed maxAge in use when it comes back', async () => {
+    const { pool, memory } = setUp({ maxAge: 100_000 });
+    const lease = await pool.acquire(never);
+    await pass(100_000);
+    expect(memory.openConnections).toBe(1);
+    lease.release(true);
+    expect(memory.openConnections).toBe(0);
+  });
+
+  test('checks idle ones by the root entry, and closes those that fail', async () => {
+    const { memory, use, states } = setUp();
+    await use(2);
+    memory.connections[0]?.deaden();
+    await pass(9_999);
+    expect(memory.searches.length).toBe(0);
+    await pass(2_000);
+    expect(memory.searches.map(({ base, scope, attributes }) => ({ base, scope, attributes }))).toEqual(
+      Array(2).fill({ base: '', scope: 'base', attributes: ['1.1'] }),
+    );
+    expect([memory.connections.map(({ isOpen }) => isOpen), states()]).toEqual([
+      [false, true],
+      [0, 1, 0],
+    ]);
+  });
+
+  test('checks one at a time', async () => {
+    const { memory, use } = setUp({ max: 3, min: 2, healthCheckInterval: 10_000, idleTimeout: 10_500 });
+    await use(3);
+    for (const connection of memory.connections) connection.deaden();
+    await pass(10_900);
+    expect([memory.searches.length, memory.openConnections]).toEqual([1, 2]);
+    await pass(200);
+    expect(memory.searches.length).toBe(2);
+  });
+
+  test('fills up to min only after the first use, and after a failure not before the next', async () => {
+    const { memory, use, background } = setUp({ min: 3, max: 3 });
+    await pass(120_000);
+    expect(memory.connects).toBe(0);
+    await use(1);
+    await pass();
+    expect(memory.openConnections).toBe(3);
+    memory.connecting = 'unreachable';
+    memory.connections[0]?.end();
+    await pass();
+    expect([background.faults, memory.openConnections]).toEqual([1, 2]);
+    memory.connecting = 0;
+    await use(1);
+    await pass();
+    expect(memory.openConnections).toBe(3);
+  });
+
+  test('does not fill when the server must not be tried', async () => {
+    const { memory, use, background } = setUp({ min: 2 });
+    background.refuses = true;
+    await use(1);
+    await pass();
+    expect(memory.connects).toBe(1);
+  });
+
+  test('takes in a connection of others while there is room, and closes it when there is none', async () => {
+    const { pool, memory } = setUp({ max: 1 });
+    const other = async () => {
+      const connect = memoryConnect([memory]);
+      return connect({
+        server: memory.server,
+        signal: never,
+        stepTimeout: 1000,
+        tls: () => ({ minVersion: 'TLSv1.2' }),
+      });
+    };
+    const [one, two] = [await other(), await other()];
+    pool.adopt(one);
+    pool.adopt(two);
+    expect([one.isOpen, two.isOpen, (await pool.acquire(never)).connection === one]).toEqual([true, false, true]);
+  });
+
+  test('sends those who wait to another server when it is told to', async () => {
+    const { pool } = setUp({ max: 1 });
+    await pool.acquire(never);
+    const waiting = pool.acquire(never).catch((error: unknown) => error);
+    pool.turnAway('left alone');
+    expect(await waiting).toEqual(new PassedOver('left-alone', 'left alone'));
+  });
+
+  test('leaves nothing at close: no connection, busy, idle or half open, no timer, no one who waits', async () => {
+    const { pool, memory, states } = setUp({ min: 1, max: 3 });
+    const busy = await pool.acquire(never);
+    const idle = await pool.acquire(never);
+    memory.connecting = 'hang';
+    const controller = new AbortController();
+    const opening = failure(pool.acquire(controller.signal));
+    const waiting = pool.acquire(never);
+    idle.release(true);
+    await pass();
+    controller.abort(new Error('closed'));
+    await pool.close();
+    busy.release(true);
+    (await waiting).release(true);
+    await pass();
+    expect([await opening, memory.connects]).toEqual(['closed', 3]);
+    await expect(pool.acquire(never)).rejects.toThrow('no directory server any more');
+    expect([memory.openConnections, states(), vi.getTimerCount()]).toEqual([0, [0, 0, 0], 0]);
+  });
+
+  test('closes a connection that was being opened at close', async () => {
+    const { pool, memory } = setUp();
+    const opening = failure(pool.acquire(never));
+    await pool.close();
+    expect([await opening, memory.openConnections]).toEqual(['ldaps://a:636 is no directory server any more', 0]);
+  });
+});

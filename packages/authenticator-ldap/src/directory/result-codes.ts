@@ -1,0 +1,80 @@
+/** RFC 4511 section 4.1.9. The numbers that are left out there (9, 35, ...) have no name. */
+const names: ReadonlyMap<number, string> = new Map([
+  [0, 'success'],
+  [1, 'operationsError'],
+  [2, 'protocolError'],
+  [3, 'timeLimitExceeded'],
+  [4, 'sizeLimitExceeded'],
+  [5, 'compareFalse'],
+  [6, 'compareTrue'],
+  [7, 'authMethodNotSupported'],
+  [8, 'strongerAuthRequired'],
+  [10, 'referral'],
+  [11, 'adminLimitExceeded'],
+  [12, 'unavailableCriticalExtension'],
+  [13, 'confidentialityRequired'],
+  [14, 'saslBindInProgress'],
+  [16, 'noSuchAttribute'],
+  [17, 'undefinedAttributeType'],
+  [18, 'inappropriateMatching'],
+  [19, 'constraintViolation'],
+  [20, 'attributeOrValueExists'],
+  [21, 'invalidAttributeSyntax'],
+  [32, 'noSuchObject'],
+  [33, 'aliasProblem'],
+  [34, 'invalidDNSyntax'],
+  [36, 'aliasDereferencingProblem'],
+  [48, 'inappropriateAuthentication'],
+  [49, 'invalidCredentials'],
+  [50, 'insufficientAccessRights'],
+  [51, 'busy'],
+  [52, 'unavailable'],
+  [53, 'unwillingToPerform'],
+  [54, 'loopDetect'],
+  [64, 'namingViolation'],
+  [65, 'objectClassViolation'],
+  [66, 'notAllowedOnNonLeaf'],
+  [67, 'notAllowedOnRDN'],
+  [68, 'entryAlreadyExists'],
+  [69, 'objectClassModsProhibited'],
+  [71, 'affectsMultipleDSAs'],
+  [80, 'other'],
+]);
+
+/** For labels of metrics and for messages: a name of RFC 4511, and `other` for every number that has none. */
+export function resultCodeName(code: number): string {
+  return names.get(code) ?? 'other';
+}
+
+/**
+ * What the code of a search says:
+ *
+ * - `ok`: the entries are all there is
+ * - `size-limit`: there is more than was asked for, or than the server gives
+ * - `not-found`: a referral; what was asked for is somewhere else, and nothing is chased
+ * - `no-such-object`: the base is not there; whether that blames the server depends on where the base came from
+ * - `failed`: about this one search (time and admin limits, values that the schema does not take)
+ * - `server`: the server can't, or says what nobody knows: another one is asked
+ */
+export type SearchOutcome = 'ok' | 'size-limit' | 'not-found' | 'no-such-object' | 'failed' | 'server';
+
+const outcomes: ReadonlyMap<number, SearchOutcome> = new Map([
+  [0, 'ok'],
+  [3, 'failed'],
+  [4, 'size-limit'],
+  [10, 'not-found'],
+  [11, 'failed'],
+  [18, 'failed'],
+  [21, 'failed'],
+  [32, 'no-such-object'],
+  [34, 'failed'],
+]);
+
+export function classifySearch(code: number): SearchOutcome {
+  return outcomes.get(code) ?? 'server';
+}
+
+/** The server says that it can't at the moment (RFC 4511 appendix A.2): an outage, also as the answer to a bind. */
+export function isServerOutage(code: number): boolean {
+  return code === 51 || code === 52;
+}

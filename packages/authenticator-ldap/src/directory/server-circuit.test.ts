@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { createServerCircuit, type Use } from './server-circuit.ts';
+
+function setUp(failures = 3) {
+  const changes: string[] = [];
+  let time = 0;
+  const circuit = createServerCircuit({
+    failures,
+    now: () => time,
+    onOpen: (reason) => changes.push(`open: ${reason}`),
+    onClose: () => changes.push('closed'),
+  });
+  const fail = (use: Use = 'service', reason = 'down') => circuit.begin(use).failed(reason);
+  return { circuit, changes, fail, tick: () => time++ };
+}
+
+describe('a server circuit', () => {
+  test('opens at the fault that makes it so many in a row, and tells its reason', () => {
+    const { circuit, changes, fail } = setUp();
+    fail();
+    fail();
+    expect(circuit.isOpen).toBe(false);
+    fail('service', 'the third');
+    expect([circuit.isOpen, changes]).toEqual([true, ['open: the third']]);
+  });
+
+  test('counts anew after a success', () => {
+    const { circuit, fail } = setUp();
+    fail();
+    fail();
+    circuit.begin('service').succeeded();
+    fail();
+    fail();
+    expect(circuit.isOpen).toBe(false);
+  });
+
+  test('opens when every user bind hangs, although searches go well in between', () => {
+    const { circuit, fail } = setUp();
+    for (let login = 0; login < 3; login++) {
+      circuit.begin('service').succeeded();
+      fail('user');
+    }
+    expect(circuit.isOpen).toBe(true);
+  });
+
+  test('is on trial once a probe has closed it: one fault opens it, one success ends the trial', () => {
+    const { circuit, fail } = setUp();
+    for (let count = 0; count < 3; count++) fail();
+    circuit.close();
+    expect(circuit.isOpen).toBe(false);
+    fail('user');
+    expect(circuit.isOpen).toBe(true);
+    circuit.close();
+    circuit.begin('user').succeeded();
+    fail('user');
+    expect(circuit.isOpen).toBe(false);
+  });
+
+  test('does not hear what calls of before it opened or closed have to say', () => {
+    const { circuit, fail } = setUp();
+    const early = [circuit.begin('user'), circuit.begin('service')];
+    for (let count = 0; count < 3; count++) fail();
+    early[0]?.succeeded();
+    expect(circuit.isOpen).toBe(true);
+    circuit.close();
+    early[1]?.failed('late');
+    expect([circuit.isOpen, circuit.lastFault?.reason]).toEqual([false, 'down']);
+  });
+
+  test('is closed by the success of a call that began while it was open', () => {
+    const { circuit, changes, fail } = setUp(1);
+    fail();
+    circuit.begin('service').succeeded();
+    expect([circuit.isOpen, changes]).toEqual([false, ['open: down', 'closed']]);
+  });
+
+  test('keeps the newest reason and its time, also of a probe that failed', () => {
+    const { circuit, fail, tick } = setUp(1);
+    fail();
+    tick();
+    fail('service', 'still down');
+    expect([circuit.lastFault, circuit.isOpen]).toEqual([{ reason: 'still down', at: 1 }, true]);
+  });
+});

@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { SrvOptions } from '../options/types.ts';
+import { drawOrder, type SrvRecord, srvServers } from './srv-records.ts';
+
+const srv: SrvOptions = { name: '_ldap._tcp.example.com', security: 'starttls', nameServers: [] };
+const record = (name: string, more: Partial<SrvRecord> = {}): SrvRecord => ({
+  name,
+  port: 389,
+  priority: 0,
+  weight: 0,
+  ...more,
+});
+const urls = (records: readonly SrvRecord[], options = srv, anyTarget = false) =>
+  srvServers(records, options, anyTarget).servers.map(({ server }) => server.url);
+
+describe('SRV records', () => {
+  test('give servers, in lower case and without the last dot, each once', () => {
+    const records = [record('DC1.example.com.'), record('dc1.example.com'), record('dc2.example.com', { port: 3389 })];
+    expect(urls(records)).toEqual(['ldap://dc1.example.com:389', 'ldap://dc2.example.com:3389']);
+    expect(urls([record('dc1.example.com', { port: 636 })], { ...srv, security: 'ldaps' })).toEqual([
+      'ldaps://dc1.example.com:636',
+    ]);
+  });
+
+  test('whose target is outside of the domain are left out and named', () => {
+    const records = [
+      'evil.test',
+      'notexample.com',
+      'example.com.evil.test',
+      'a.example.com',
+      'example.com',
+      '10.0.0.1',
+    ];
+    const found = srvServers(
+      records.map((name) => record(name)),
+      srv,
+      false,
+    );
+    expect(found.servers.map(({ server }) => server.host)).toEqual(['a.example.com', 'example.com']);
+    expect(found.strangers).toEqual(['evil.test', 'notexample.com', 'example.com.evil.test', '10.0.0.1']);
+  });
+
+  test('may have any target when certificates are checked against a fixed name', () => {
+    expect(urls([record('elsewhere.test')], srv, true)).toEqual(['ldap://elsewhere.test:389']);
+  });
+
+  test.each(['_ldap._tcp.dc._msdcs.example.com', '_ldap._tcp.Site-1._sites.dc._msdcs.EXAMPLE.com.'])(
+    "of Active Directory's %s belong to example.com",
+    (name) => {
+      expect(urls([record('dc1.example.com'), record('dc1.example.org')], { ...srv, name })).toEqual([
+        'ldap://dc1.example.com:389',
+      ]);
+    },
+  );
+
+  test('with the target "." or port 0 give none', () => {
+    expect(urls([record('.'), record(''), record('a.example.com', { port: 0 })], srv, true)).toEqual([]);
+  });
+});
+
+describe('the order of RFC 2782', () => {
+  const servers = (...weights: readonly (readonly [priority: number, weight: number])[]) =>
+    srvServers(
+      weights.map(([priority, weight], index) => record(`s${index}.example.com`, { priority, weight })),
+      srv,
+      false,
+    ).servers;
+
+  test('goes by priority before all, and loses and doubles nothing', () => {
+    const one = fc.tuple(fc.nat(3), fc.nat(65535));
+    fc.assert(
+      fc.property(
+        fc.array(one, { maxLength: 20 }),
+        fc.array(fc.float({ min: 0, max: Math.fround(0.999) })),
+        (list, dice) => {
+          const random = () => dice.pop() ?? 0.5;
+          const all = servers(...list);
+          const order = drawOrder(all, random);
+          expect(order.map(({ priority }) => priority)).toEqual(all.map(({ priority }) => priority).sort());
+          expect(new Set(order)).toEqual(new Set(all));
+          expect(order.length).toBe(all.length);
+        },
+      ),
+    );
+  });
+
+  test('begins with each as often as its weight says', () => {
+    const all = servers([0, 10], [0, 30], [0, 60]);
+    let state = 1;
+    // Park and Miller's minimal standard generator: the same numbers in each run.
+    const random = () => {
+      state = (state * 48271) % 2147483647;
+      return state / 2147483647;
+    };
+    const firsts = [0, 0, 0];
+    for (let draw = 0; draw < 10_000; draw++) {
+      const first = all.indexOf(drawOrder(all, random)[0] as never);
+      firsts[first] = (firsts[first] ?? 0) + 1;
+    }
+    for (const [index, share] of [0.1, 0.3, 0.6].entries()) {
+      expect(Math.abs((firsts[index] ?? 0) / 10_000 - share)).toBeLessThan(0.03);
+    }
+  });
+
+  test('has no favourite when all weights are 0', () => {
+    const all = servers([0, 0], [0, 0]);
+    const firstWith = (...dice: number[]) => drawOrder(all, () => dice.shift() ?? 0)[0]?.server.host;
+    expect([firstWith(0.1, 0.9), firstWith(0.9, 0.1)]).toEqual(['s0.example.com', 's1.example.com']);
+  });
+});

@@ -1,0 +1,98 @@
+import type { Server } from '../connection/types.ts';
+import type { SrvOptions } from '../options/types.ts';
+
+/** One answer of DNS (RFC 2782), as `node:dns` gives it. */
+export interface SrvRecord {
+  readonly name: string;
+  readonly port: number;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+export interface SrvServer {
+  readonly server: Server;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+export interface SrvServers {
+  /** Each host and port once. */
+  readonly servers: readonly SrvServer[];
+  /** Targets that must not be used. */
+  readonly strangers: readonly string[];
+}
+
+/**
+ * What the records name. A target must be the domain of the SRV name itself or below it: the certificate is checked
+ * against the target, so an answer that an attacker made up would otherwise choose whose certificate is right. With
+ * `anyTarget` (a fixed name is checked) this does not matter.
+ *
+ * A target of `.` says that there is no such service; it gives no server.
+ */
+export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTarget: boolean): SrvServers {
+  const domain = domainOf(srv.name);
+  const servers = new Map<string, SrvServer>();
+  const strangers: string[] = [];
+  for (const { name, port, priority, weight } of records) {
+    const host = plainName(name);
+    if (host === '' || port === 0) continue;
+    if (!anyTarget && host !== domain && !host.endsWith(`.${domain}`)) {
+      strangers.push(host);
+      continue;
+    }
+    const url = `${srv.security === 'ldaps' ? 'ldaps' : 'ldap'}://${host}:${port}`;
+    const server: Server = { url, host, port, security: srv.security };
+    if (!servers.has(url)) servers.set(url, { server, priority, weight });
+  }
+  return { servers: [...servers.values()], strangers };
+}
+
+/**
+ * In the order of RFC 2782: by priority, and within one at random by weight, those of weight 0 with a very small
+ * chance to come before others.
+ *
+ * @param random at least 0, less than 1
+ */
+export function drawOrder(servers: readonly SrvServer[], random: () => number): readonly SrvServer[] {
+  const order: SrvServer[] = [];
+  const priorities = [...new Set(servers.map(({ priority }) => priority))].sort((one, other) => one - other);
+  for (const priority of priorities) {
+    const left = shuffled(
+      servers.filter((one) => one.priority === priority),
+      random,
+    ).sort((one, other) => one.weight - other.weight);
+    while (left.length > 0) order.push(...left.splice(draw(left, random), 1));
+  }
+  return order;
+}
+
+/** The index of the first whose running sum of weights reaches a random number from 0 to the sum, both included. */
+function draw(servers: readonly SrvServer[], random: () => number): number {
+  const sum = servers.reduce((total, { weight }) => total + weight, 0);
+  const threshold = Math.floor(random() * (sum + 1));
+  let running = 0;
+  const index = servers.findIndex(({ weight }) => {
+    running += weight;
+    return running >= threshold;
+  });
+  return Math.max(index, 0);
+}
+
+/** So that equal weights, all 0 say, have no order of their own. */
+function shuffled<T>(things: readonly T[], random: () => number): T[] {
+  return things
+    .map((thing) => ({ thing, key: random() }))
+    .sort((one, other) => one.key - other.key)
+    .map(({ thing }) => thing);
+}
+
+/** What stands behind the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com */
+function domainOf(srvName: string): string {
+  const labels = plainName(srvName).split('.');
+  const last = labels.findLastIndex((label) => label.startsWith('_'));
+  return labels.slice(last + 1).join('.');
+}
+
+function plainName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
+}

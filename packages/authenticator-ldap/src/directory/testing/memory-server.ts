@@ -1,0 +1,152 @@
+import { type FaultKind, ServerFault, type Step } from '../../connection/server-fault.ts';
+import type {
+  BindCredentials,
+  BindResult,
+  Connect,
+  Connection,
+  SearchRequest,
+  SearchResult,
+  Server,
+} from '../../connection/types.ts';
+
+/** What a step does: nothing for ever, a fault at once, or an answer with that code. */
+export type Behaviour = 'hang' | FaultKind | number;
+
+/** A server without a network, for rules about state and time. */
+export interface MemoryServer {
+  readonly server: Server;
+  /** To be changed by tests at any time. */
+  connecting: Behaviour;
+  binding: Behaviour | ((credentials: BindCredentials) => Behaviour | Promise<Behaviour>);
+  searching: Behaviour | ((request: SearchRequest) => Behaviour | Promise<Behaviour>);
+  passwordPolicyError: number | undefined;
+  /** Attempts, whatever came of them. */
+  connects: number;
+  readonly binds: BindCredentials[];
+  readonly searches: SearchRequest[];
+  readonly connections: MemoryConnection[];
+  readonly openConnections: number;
+}
+
+interface MemoryConnection extends Connection {
+  /** As the server's end: closes without a word. */
+  end(): void;
+  /** It is silent from now on. */
+  deaden(): void;
+}
+
+export function memoryServer(name: string): MemoryServer {
+  const memory: MemoryServer = {
+    server: { url: `ldaps://${name}:636`, host: name, port: 636, security: 'ldaps' },
+    connecting: 0,
+    binding: 0,
+    searching: 0,
+    passwordPolicyError: undefined,
+    connects: 0,
+    binds: [],
+    searches: [],
+    connections: [],
+    get openConnections() {
+      return memory.connections.filter(({ isOpen }) => isOpen).length;
+    },
+  };
+  return memory;
+}
+
+/** A `Connect` to these servers, by their URL. */
+export function memoryConnect(servers: readonly MemoryServer[]): Connect {
+  return async ({ server, signal, stepTimeout }) => {
+    const memory = servers.find((one) => one.server.url === server.url);
+    if (memory === undefined) throw new Error(`There is no ${server.url}.`);
+    memory.connects++;
+    signal.throwIfAborted();
+    await behave(memory, 'connect', memory.connecting, signal, stepTimeout);
+    const connection = memoryConnection(memory, stepTimeout);
+    memory.connections.push(connection);
+    return connection;
+  };
+}
+
+function memoryConnection(memory: MemoryServer, timeout: number): MemoryConnection {
+  const listeners: (() => void)[] = [];
+  let isOpen = true;
+  let isDead = false;
+  let isBusy = false;
+  const closed = new AbortController();
+  const close = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    closed.abort(new ServerFault('closed', 'search', `${memory.server.url}: closed here`));
+    for (const listener of listeners) listener();
+  };
+  const operate = async (step: Step, behaviour: () => Behaviour | Promise<Behaviour>, signal: AbortSignal) => {
+    if (isBusy) throw new Error('This connection is busy.');
+    if (!isOpen) throw new ServerFault('closed', step, `${memory.server.url}: ${step}: closed before`);
+    isBusy = true;
+    try {
+      signal.throwIfAborted();
+      return await behave(
+        memory,
+        step,
+        isDead ? 'hang' : await behaviour(),
+        AbortSignal.any([signal, closed.signal]),
+        timeout,
+      );
+    } catch (error) {
+      close();
+      throw error;
+    } finally {
+      isBusy = false;
+    }
+  };
+  const asked = <T>(script: Behaviour | ((asked: T) => Behaviour | Promise<Behaviour>), what: T) =>
+    typeof script === 'function' ? script(what) : script;
+  return {
+    async bind(credentials, signal): Promise<BindResult> {
+      memory.binds.push(credentials);
+      const code = await operate('bind', () => asked(memory.binding, credentials), signal);
+      const { passwordPolicyError: error } = memory;
+      const policy = error === undefined ? {} : { passwordPolicyError: error };
+      return { code, diagnosticMessage: '', passwordMustChange: false, ...policy };
+    },
+    async search(request, signal): Promise<SearchResult> {
+      memory.searches.push(request);
+      const code = await operate('search', () => asked(memory.searching, request), signal);
+      return { code, diagnosticMessage: '', entries: [] };
+    },
+    get isOpen() {
+      return isOpen;
+    },
+    onClose(listener) {
+      if (isOpen) listeners.push(listener);
+      else listener();
+    },
+    close,
+    end: close,
+    deaden() {
+      isDead = true;
+    },
+  };
+}
+
+function behave(
+  { server }: MemoryServer,
+  step: Step,
+  behaviour: Behaviour,
+  signal: AbortSignal,
+  timeout: number,
+): Promise<number> {
+  if (typeof behaviour === 'number') return Promise.resolve(behaviour);
+  const fault = (kind: FaultKind) => new ServerFault(kind, step, `${server.url}: ${step}: ${kind}`);
+  if (behaviour !== 'hang') return Promise.reject(fault(behaviour));
+  return new Promise((_resolve, reject) => {
+    const end = (reason: unknown) => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      reject(reason);
+    };
+    const abort = () => end(signal.reason);
+    const timer = setTimeout(() => end(fault('timeout')), timeout);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+}

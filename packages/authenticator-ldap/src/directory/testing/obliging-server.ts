@@ -1,0 +1,35 @@
+import type { FakePeer, FakeRequest, FakeServerOptions } from '../../../fixtures/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../../../fixtures/fake-server.ts';
+import { bindResponse, searchDone } from '../../../fixtures/ldap-answers.ts';
+import type { BindCredentials } from '../../connection/types.ts';
+
+/** Answers binds and searches with success. */
+export function oblige({ operation, id }: FakeRequest, peer: FakePeer): void {
+  if (operation === 'bind') peer.write(bindResponse({ id }));
+  if (operation === 'search') peer.write(searchDone({ id }));
+}
+
+export const user: BindCredentials = { dn: 'uid=jane,ou=people', password: 'of the user' };
+
+/** A server that is well, except for what `options` say of it. */
+export function startObligingServer(options: FakeServerOptions = {}): Promise<FakeServer> {
+  return startFakeServer({ onRequest: oblige, ...options });
+}
+
+/** A server that obliges, but answers binds of the user with that code. */
+export function startRefusingServer(code: number): Promise<FakeServer> {
+  return startFakeServer({
+    onRequest(request, peer) {
+      if (isUserBind(request)) peer.write(bindResponse({ id: request.id, code }));
+      else oblige(request, peer);
+    },
+  });
+}
+
+export function isUserBind({ operation, dn }: FakeRequest): boolean {
+  return operation === 'bind' && dn === user.dn;
+}
+
+export function userBinds({ requests }: FakeServer): readonly FakeRequest[] {
+  return requests.filter(isUserBind);
+}

@@ -1,0 +1,103 @@
+import { tmpdir } from 'node:os';
+import { type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
+import type { Connect, SearchRequest, Server } from '../../connection/types.ts';
+import type { LdapOptions } from '../../options/types.ts';
+import { createDirectory, type DirectoryDependencies } from '../create-directory.ts';
+import type { Work } from '../service-work.ts';
+import type { Directory } from '../types.ts';
+import { countingMetrics } from './counting-metrics.ts';
+import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.ts';
+
+/** Options that leave servers, and what a test is about, to be said. */
+export function ldapOptions(servers: readonly Server[], more: Partial<LdapOptions> = {}): LdapOptions {
+  return {
+    tokenPrefix: '',
+    servers,
+    order: 'listed',
+    serverTimeout: 1000,
+    circuit: { failures: 3, probeInterval: 5000 },
+    tls: { minVersion: 'TLSv1.2' },
+    bind: { dn: 'cn=service', password: 'of the service' },
+    user: {
+      find: { by: 'search', bases: [], scope: 'sub', filter: undefined as never },
+      attributes: { username: 'uid', extra: {} },
+      unknown: 'no-opinion',
+    },
+    pool: { min: 0, max: 4, idleTimeout: 60_000, maxAge: 3_600_000, healthCheckInterval: 30_000 },
+    maxUserBinds: 10,
+    ...more,
+  };
+}
+
+export interface DirectorySetUp {
+  readonly directory: Directory;
+  readonly lines: RecordingContext['lines'];
+  readonly values: ReadonlyMap<string, number>;
+}
+
+export function directoryOf(
+  options: LdapOptions,
+  connect: Connect,
+  more: Partial<DirectoryDependencies> = {},
+): DirectorySetUp {
+  const { metrics, values } = countingMetrics();
+  const { context, lines } = recordingContext({ pluginName: 'ldap', baseDirectory: tmpdir() });
+  const directory = createDirectory({
+    options,
+    connect,
+    metrics,
+    logger: context.logger,
+    tls: () => ({ minVersion: 'TLSv1.2' }),
+    now: () => performance.now(),
+    random: () => 0,
+    ...more,
+  });
+  return { directory, lines, values };
+}
+
+export interface MemorySetUp extends DirectorySetUp {
+  readonly servers: readonly MemoryServer[];
+  /** As `servers`; throws when there are not so many. */
+  server(index: number): MemoryServer;
+}
+
+/** A directory of servers without a network, called `a`, `b` and so on. */
+export function memoryDirectory(count: number, more: Partial<LdapOptions> = {}): MemorySetUp {
+  const servers = ['a', 'b', 'c', 'd'].slice(0, count).map(memoryServer);
+  const options = ldapOptions(
+    servers.map(({ server }) => server),
+    more,
+  );
+  const server = (index: number) => {
+    const found = servers[index];
+    if (found === undefined) throw new Error(`There is no server ${index}.`);
+    return found;
+  };
+  return { ...directoryOf(options, memoryConnect(servers)), servers, server };
+}
+
+const searchRequest: SearchRequest = {
+  base: 'dc=example',
+  scope: 'sub',
+  filter: { kind: 'present', attribute: 'objectClass' },
+  attributes: ['1.1'],
+  sizeLimit: 2,
+};
+
+export const never: AbortSignal = new AbortController().signal;
+
+/** Work that searches once and gives the code. */
+export function searchOnce(signal: AbortSignal = never): Work<number> {
+  return async (connection) => (await connection.search(searchRequest, signal)).code;
+}
+
+/** How a call ended, in one string, for `expect`. */
+export function outcomeOf(call: Promise<{ readonly value: unknown; readonly server: Server }>): Promise<string> {
+  return call.then(
+    ({ value, server }) => `${typeof value === 'object' ? JSON.stringify(value) : value} by ${server.host}`,
+    (error: unknown) => {
+      if (!(error instanceof Error)) return String(error);
+      return `${'code' in error ? `${error.code}: ` : ''}${error.message}`;
+    },
+  );
+}

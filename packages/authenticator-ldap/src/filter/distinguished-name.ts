@@ -1,0 +1,53 @@
+import { readDn } from './dn-reader.ts';
+
+/** One `attribute=value` of a DN. */
+export interface AttributeValue {
+  /** A name or an OID, as spelled. */
+  readonly attribute: string;
+  /** The bytes that the spelling stands for. */
+  readonly value: Buffer;
+}
+
+/** The parts of one level of a DN: one, or several joined with `+`. */
+export type Rdn = readonly AttributeValue[];
+
+/**
+ * Reads a DN in its string form (RFC 4514), also as Active Directory spells it (`\ `, `\#`) and as LDAPv2 did (RFC 2253
+ * section 4: spaces around separators, `;`, `OID.` and values in quotes). No byte of a value is lost or changed.
+ *
+ * @returns from the entry up to the root, [] for ''; undefined when it is no DN
+ */
+export function parseDn(text: string): Rdn[] | undefined {
+  return readDn(text)?.map(({ rdn }) => rdn);
+}
+
+/** The entry's own level. Undefined for the empty DN, and for what is no DN. */
+export function firstRdn(dn: string): Rdn | undefined {
+  return parseDn(dn)?.[0];
+}
+
+/**
+ * Whether an entry is the base or lies below it. Names of attributes are compared without regard to case; values too,
+ * and spaces at their ends and runs of spaces do not count, as `caseIgnoreMatch` has it (RFC 4518). An OID is another
+ * attribute than the name that stands for it. What is no DN is below nothing, and nothing is below it.
+ */
+export function isBelow(dn: string, base: string): boolean {
+  const lower = parseDn(dn);
+  const upper = parseDn(base);
+  if (lower === undefined || upper === undefined || lower.length < upper.length) return false;
+  const above = lower.slice(lower.length - upper.length);
+  return upper.every((rdn, level) => comparable(rdn) === comparable(above[level] ?? []));
+}
+
+/** Equal for RDNs that are the same, in whatever order their parts come. */
+function comparable(rdn: Rdn): string {
+  return JSON.stringify(
+    rdn.map((part) => [part.attribute.toLowerCase(), comparableValue(part.value)].join('=')).sort(),
+  );
+}
+
+function comparableValue(value: Buffer): string {
+  const text = value.toString('utf8');
+  if (!Buffer.from(text).equals(value)) return `not UTF-8: ${value.toString('hex')}`;
+  return `text: ${text.normalize('NFKC').toLowerCase().replace(/ +/g, ' ').trim()}`;
+}

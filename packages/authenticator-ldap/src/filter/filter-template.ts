@@ -1,0 +1,143 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { parseFilter } from './filter-grammar.ts';
+import type { Placeholder, ValueTemplate } from './filter-value.ts';
+import { TemplateFault } from './template-fault.ts';
+import type { Assertion, Filter, FilterOf } from './types.ts';
+
+/** Assertions of a filter once it is filled in: what a server is asked to do for one login has an end. */
+const mostAssertions = 10_000;
+
+/** A filter of the config, parsed once. Values are put into it as bytes, so none can change what it means. */
+export interface FilterTemplate {
+  /** `username`, `dn`, `attribute:NAME` as written. */
+  readonly placeholders: ReadonlySet<string>;
+
+  /**
+   * An assertion whose placeholder has several values becomes one that holds for any of them (with several
+   * placeholders: for any combination). Where a placeholder has no value nothing can match: the assertion is dropped
+   * from an `or`, and makes an `and` or `not` around it as unable to match as itself. Empty values count as none.
+   *
+   * @param values called once for each placeholder; strings go out as UTF-8
+   * @returns undefined when nothing can match: there is nothing to search for
+   * @throws AuthenticatorError `failed` when values make more than 10,000 assertions
+   */
+  fill(values: (placeholder: string) => readonly (string | Buffer)[]): Filter | undefined;
+}
+
+/**
+ * Reads a filter (RFC 4515) with placeholders in its values. `\7b` and `\7d` are literal braces.
+ *
+ * @param allowed what to write in place of a placeholder, by its name without braces; undefined when it may stand
+ * @throws TemplateFault with the column and the mend
+ */
+export function parseFilterTemplate(
+  text: string,
+  allowed: (placeholder: string) => string | undefined,
+): FilterTemplate {
+  const root = parseFilter(text);
+  const found = placeholdersWithin(root);
+  for (const { placeholder, index } of found) {
+    const mend = allowed(placeholder);
+    if (mend !== undefined) throw new TemplateFault(text, index, `{${placeholder}} can't stand here`, mend);
+  }
+  const placeholders = new Set(found.map(({ placeholder }) => placeholder));
+  return {
+    placeholders,
+    fill(values) {
+      const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
+      return fillFilter(root, new Filling(known));
+    },
+  };
+}
+
+type Assignment = ReadonlyMap<string, Buffer>;
+
+class Filling {
+  readonly #values: ReadonlyMap<string, readonly Buffer[]>;
+  #assertions = 0;
+
+  constructor(values: ReadonlyMap<string, readonly Buffer[]>) {
+    this.#values = values;
+  }
+
+  /** Each way to give each of the placeholders one of its values. */
+  assignments(placeholders: ReadonlySet<string>): Assignment[] {
+    const choices = [...placeholders].map((name) => [name, this.#values.get(name) ?? []] as const);
+    this.#assertions += choices.reduce((product, [, values]) => product * values.length, 1);
+    if (this.#assertions > mostAssertions) {
+      const names = choices.map(([name, values]) => `{${name}}: ${values.length}`).join(', ');
+      const message = `a filter would have more than ${mostAssertions} assertions with these values (${names})`;
+      throw new AuthenticatorError('failed', message);
+    }
+    return choices.reduce<Assignment[]>(
+      (made, [name, values]) => made.flatMap((one) => values.map((value) => new Map([...one, [name, value]]))),
+      [new Map()],
+    );
+  }
+}
+
+function fillFilter(filter: FilterOf<ValueTemplate>, filling: Filling): Filter | undefined {
+  switch (filter.kind) {
+    case 'and':
+    case 'or':
+      return fillList(filter.kind, filter.filters, filling);
+    case 'not': {
+      const inner = fillFilter(filter.filter, filling);
+      return inner && { kind: 'not', filter: inner };
+    }
+    default: {
+      const names = new Set(placeholdersWithin(filter).map(({ placeholder }) => placeholder));
+      const filters = filling.assignments(names).map((assignment) => fillAssertion(filter, assignment));
+      return filters.length > 1 ? { kind: 'or', filters } : filters[0];
+    }
+  }
+}
+
+function fillList(kind: 'and' | 'or', list: readonly FilterOf<ValueTemplate>[], filling: Filling): Filter | undefined {
+  const filled = list.map((inner) => fillFilter(inner, filling));
+  const filters = filled.filter((inner) => inner !== undefined);
+  const matches = kind === 'and' ? filters.length === filled.length : filters.length > 0;
+  return matches ? { kind, filters } : undefined;
+}
+
+function fillAssertion(assertion: Assertion<ValueTemplate>, assignment: Assignment): Assertion<Buffer> {
+  const bytes = (value: ValueTemplate) =>
+    Buffer.concat(value.map((part) => (Buffer.isBuffer(part) ? part : (assignment.get(part.placeholder) ?? empty))));
+  if (assertion.kind === 'present') return assertion;
+  if (assertion.kind !== 'substring') return { ...assertion, value: bytes(assertion.value) };
+  const { initial, any, final, ...rest } = assertion;
+  return {
+    ...rest,
+    ...(initial && { initial: bytes(initial) }),
+    any: any.map(bytes),
+    ...(final && { final: bytes(final) }),
+  };
+}
+
+const empty = Buffer.alloc(0);
+
+function usable(values: readonly (string | Buffer)[]): readonly Buffer[] {
+  return values
+    .filter((value) => value.length > 0)
+    .map((value) => (typeof value === 'string' ? Buffer.from(value) : value));
+}
+
+function placeholdersWithin(filter: FilterOf<ValueTemplate>): Placeholder[] {
+  return valuesWithin(filter).flatMap((value) => value.filter((part): part is Placeholder => !Buffer.isBuffer(part)));
+}
+
+function valuesWithin(filter: FilterOf<ValueTemplate>): readonly ValueTemplate[] {
+  switch (filter.kind) {
+    case 'and':
+    case 'or':
+      return filter.filters.flatMap(valuesWithin);
+    case 'not':
+      return valuesWithin(filter.filter);
+    case 'present':
+      return [];
+    case 'substring':
+      return [filter.initial ?? [], ...filter.any, filter.final ?? []];
+    default:
+      return [filter.value];
+  }
+}

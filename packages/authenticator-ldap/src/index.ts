@@ -1,0 +1,23 @@
+import type { AuthenticatorPlugin, PluginContext } from '@sallyport/authenticator';
+import { createLdapAuthenticator, type MakeDirectory } from './authenticator.ts';
+import { connect } from './connection/connection.ts';
+import { createDirectory } from './directory/create-directory.ts';
+import { optionsSchema } from './options/schema.ts';
+import type { LdapOptions } from './options/types.ts';
+
+/** User name and password against an LDAP directory. See the README of this package. */
+const plugin: AuthenticatorPlugin<LdapOptions> = {
+  specificationVersion: 1,
+  name: 'ldap',
+  optionsSchema,
+  // A login costs a directory two searches, a TLS handshake and a password hash.
+  caching: 'shared',
+  create: (options, context) => createLdapAuthenticator(options, context, realDirectory(options, context)),
+};
+
+function realDirectory(options: LdapOptions, { metrics, logger }: PluginContext): MakeDirectory {
+  const now = () => performance.now();
+  return (tls) => createDirectory({ options, tls, connect, metrics, logger, now, random: Math.random });
+}
+
+export default plugin;

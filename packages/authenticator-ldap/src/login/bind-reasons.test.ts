@@ -1,0 +1,142 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { BindResult } from '../connection/types.ts';
+import { judgeBind } from './bind-reasons.ts';
+
+const answer = (code: number, more: Partial<BindResult> = {}): BindResult => ({
+  code,
+  diagnosticMessage: '',
+  passwordMustChange: false,
+  ...more,
+});
+const windows = (data: string) =>
+  `80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data ${data}, v3839`;
+
+describe('what the bind of a user says', () => {
+  test('code 0 without complaints authenticates', () => {
+    expect(judgeBind(answer(0))).toEqual({ kind: 'authenticated', attempt: 'accepted' });
+  });
+
+  test.each([
+    ['52e', 'invalid-credentials', 'refused'],
+    ['525', 'invalid-credentials', 'refused'],
+    ['530', 'disabled', 'accepted'],
+    ['531', 'disabled', 'accepted'],
+    ['532', 'password-expired', 'accepted'],
+    ['533', 'disabled', 'accepted'],
+    ['701', 'expired', 'accepted'],
+    ['773', 'password-expired', 'accepted'],
+    ['775', 'locked', 'refused'],
+    ['52f', 'invalid-credentials', 'refused'],
+    ['5330', 'invalid-credentials', 'refused'],
+    ['0', 'invalid-credentials', 'refused'],
+  ])("49 with Active Directory's data %s is %s, and the password was %s", (data, reason, attempt) => {
+    const verdict = { kind: 'rejected', reason, attempt };
+    expect(judgeBind(answer(49, { diagnosticMessage: windows(data) }))).toEqual(verdict);
+    expect(judgeBind(answer(49, { diagnosticMessage: windows(data).toUpperCase() }))).toEqual(verdict);
+  });
+
+  test.each([
+    'data 533',
+    'AcceptSecurityContext error, data533',
+    'AcceptSecurityContext error, data  533',
+    'AcceptSecurityContext error, data 533g',
+    'AcceptSecurityContext error, data 0x533',
+    'NotAcceptSecurityContext error, data 533',
+    'Invalid credentials; error, data 533',
+  ])('a text that is only like it gives no reason: %s', (diagnosticMessage) => {
+    expect(judgeBind(answer(49, { diagnosticMessage }))).toMatchObject({ reason: 'invalid-credentials' });
+  });
+
+  test("Active Directory's text is read beside code 49 only", () => {
+    const diagnosticMessage = windows('533');
+    expect(judgeBind(answer(0, { diagnosticMessage }))).toMatchObject({ kind: 'authenticated' });
+    expect(judgeBind(answer(19, { diagnosticMessage }))).toMatchObject({ reason: 'locked' });
+    expect(judgeBind(answer(1, { diagnosticMessage }))).toMatchObject({ kind: 'unchecked' });
+  });
+
+  test.each([
+    [0, 'password-expired', 'accepted'],
+    [1, 'locked', 'refused'],
+    [2, 'password-expired', 'accepted'],
+  ])(
+    'password policy error %i is %s with each code that can carry it, also with 0',
+    (passwordPolicyError, reason, attempt) => {
+      for (const code of [0, 19, 49]) {
+        expect(judgeBind(answer(code, { passwordPolicyError }))).toEqual({ kind: 'rejected', reason, attempt });
+      }
+    },
+  );
+
+  test.each([3, 4, 5, 6, 7, 8, 9, 1000, -1, 'unreadable'] as const)(
+    'password policy error %s leaves a success unchecked, and a refusal a refusal',
+    (passwordPolicyError) => {
+      for (const passwordMustChange of [true, false]) {
+        expect(judgeBind(answer(0, { passwordPolicyError, passwordMustChange }))).toMatchObject({
+          kind: 'unchecked',
+          attempt: 'unavailable',
+          error: { code: 'failed' },
+        });
+      }
+      const refused = { kind: 'rejected', attempt: 'refused' };
+      expect(judgeBind(answer(49, { passwordPolicyError }))).toEqual({ ...refused, reason: 'invalid-credentials' });
+      expect(judgeBind(answer(19, { passwordPolicyError }))).toEqual({ ...refused, reason: 'locked' });
+      expect(judgeBind(answer(53, { passwordPolicyError }))).toEqual({ ...refused, reason: 'disabled' });
+    },
+  );
+
+  test.each([0, 49])("389-DS' control beside code %i says that the password must be changed", (code) => {
+    const verdict = { kind: 'rejected', reason: 'password-expired', attempt: 'accepted' };
+    expect(judgeBind(answer(code, { passwordMustChange: true }))).toEqual(verdict);
+  });
+
+  test('53 is disabled, whatever a password policy control says: 389-DS calls an inactive account locked there', () => {
+    for (const passwordPolicyError of [0, 1, 2]) {
+      const disabled = { kind: 'rejected', reason: 'disabled', attempt: 'refused' };
+      expect(judgeBind(answer(53, { passwordPolicyError }))).toEqual(disabled);
+    }
+  });
+
+  test.each([
+    [49, 'invalid-credentials'],
+    [19, 'locked'],
+    [53, 'disabled'],
+  ])('a plain %i is %s', (code, reason) => {
+    expect(judgeBind(answer(code))).toEqual({ kind: 'rejected', reason, attempt: 'refused' });
+  });
+
+  test.each([
+    [8, 'unavailable', 'only over TLS'],
+    [13, 'unavailable', 'only over TLS'],
+    [51, 'unavailable', 'can not check passwords now'],
+    [52, 'unavailable', 'can not check passwords now'],
+  ])('a plain %i is an outage: %s, %s', (code, error, text) => {
+    const message = expect.stringContaining(text);
+    expect(judgeBind(answer(code))).toMatchObject({ attempt: 'unavailable', error: { code: error, message } });
+  });
+
+  test.each([1, 2, 3, 7, 9, 10, 14, 32, 34, 48, 50, 80, 118, 4096, -1])('a plain %i could not be checked', (code) => {
+    const message = expect.stringContaining(`result code ${code},`);
+    const verdict = { kind: 'unchecked', attempt: 'unavailable', error: { code: 'failed', message } };
+    expect(judgeBind(answer(code))).toMatchObject(verdict);
+  });
+
+  test('nothing but a clean success authenticates, whatever comes together, and no text of the server is told', () => {
+    const results = fc.record({
+      code: fc.oneof(fc.constantFrom(0, 8, 19, 49, 53), fc.integer({ min: -1, max: 5000 })),
+      diagnosticMessage: fc.oneof(fc.string({ minLength: 12 }), fc.constantFrom('52e', '533', '773').map(windows)),
+      passwordPolicyError: fc.option(fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constant('unreadable' as const)), {
+        nil: undefined,
+      }),
+      passwordMustChange: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(results, ({ passwordPolicyError, ...rest }) => {
+        const verdict = judgeBind({ ...rest, ...(passwordPolicyError !== undefined && { passwordPolicyError }) });
+        const clean = rest.code === 0 && passwordPolicyError === undefined && !rest.passwordMustChange;
+        expect(verdict.kind === 'authenticated').toBe(clean);
+        if (verdict.kind === 'unchecked') expect(verdict.error.message).not.toContain(rest.diagnosticMessage);
+      }),
+    );
+  });
+});

@@ -1,0 +1,107 @@
+import { type AttemptOutcome, AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
+import type { BindResult } from '../connection/types.ts';
+
+/** What a user's bind says about the password and the account. `attempt` is for the lockout guard. */
+export type BindVerdict =
+  | { readonly kind: 'authenticated'; readonly attempt: 'accepted' }
+  | Refusal
+  | { readonly kind: 'unchecked'; readonly error: AuthenticatorError; readonly attempt: 'unavailable' };
+
+interface Refusal {
+  readonly kind: 'rejected';
+  readonly reason: RejectionReason;
+  readonly attempt: Exclude<AttemptOutcome, 'unavailable'>;
+}
+
+/**
+ * Reads the answer to the bind of a user. Only code 0 without any complaint authenticates, and whatever is not known
+ * here is unchecked. A refusal whose details are unknown stays a refusal: the directory has counted it as one.
+ *
+ * `attempt` is `accepted` also for a refusal that only a right password gets: who knows the password does not guess.
+ */
+export function judgeBind(result: BindResult): BindVerdict {
+  switch (result.code) {
+    case 0:
+      return judgeSuccess(result);
+    case 49:
+      return policyRefusal(result) ?? dataRefusal(result.diagnosticMessage) ?? refused('invalid-credentials');
+    case 19:
+      return policyRefusal(result) ?? refused('locked');
+    case 53:
+      // 389-DS says of an inactive account, with a password policy control beside it, that it is locked.
+      return refused('disabled');
+    case 8:
+    case 13:
+      return unchecked(
+        'unavailable',
+        `the server takes passwords only over TLS (result code ${result.code}): use an ldaps:// URL or StartTLS`,
+      );
+    case 51:
+    case 52:
+      return unchecked('unavailable', `the server can not check passwords now (result code ${result.code})`);
+    default:
+      return unchecked(
+        'failed',
+        `the bind of a user ended in result code ${result.code}, which is neither a success nor a refusal: ` +
+          "look at the directory's own log",
+      );
+  }
+}
+
+/** Complaints may come with a success: a password that must be changed first is no login (rule 6 of the tests). */
+function judgeSuccess(result: BindResult): BindVerdict {
+  const refusal = policyRefusal(result);
+  if (refusal !== undefined) return refusal;
+  if (result.passwordPolicyError === undefined) return { kind: 'authenticated', attempt: 'accepted' };
+  return unchecked(
+    'failed',
+    result.passwordPolicyError === 'unreadable'
+      ? 'the directory accepted a bind with a password policy control that can not be read'
+      : `the directory accepted a bind with password policy error ${result.passwordPolicyError}, which has no meaning there`,
+  );
+}
+
+/** draft-behera-ldap-password-policy-11 section 6.2, and 389-DS' control for a password that must be changed. */
+function policyRefusal({ passwordPolicyError, passwordMustChange }: BindResult): Refusal | undefined {
+  // passwordExpired and changeAfterReset are told only once the password was found right; accountLocked is told before.
+  if (passwordPolicyError === 0 || passwordPolicyError === 2) return refused('password-expired', 'accepted');
+  if (passwordPolicyError === 1) return refused('locked');
+  // Beside a control that is not understood, a code 0 must stay unchecked.
+  if (passwordMustChange && passwordPolicyError === undefined) return refused('password-expired', 'accepted');
+  return undefined;
+}
+
+/**
+ * Active Directory's own codes, as Windows error numbers in hexadecimal:
+ * `80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data 52e, v3839`
+ *
+ * All but 52e, 525 and 775 are told only for a right password.
+ */
+const dataCodes: ReadonlyMap<string, Refusal> = new Map([
+  ['52e', refused('invalid-credentials')],
+  // No such user: between the search and the bind the entry was deleted.
+  ['525', refused('invalid-credentials')],
+  // Not at this hour, not from this workstation.
+  ['530', refused('disabled', 'accepted')],
+  ['531', refused('disabled', 'accepted')],
+  ['533', refused('disabled', 'accepted')],
+  ['532', refused('password-expired', 'accepted')],
+  ['773', refused('password-expired', 'accepted')],
+  ['701', refused('expired', 'accepted')],
+  ['775', refused('locked')],
+]);
+
+const dataCode = /\bAcceptSecurityContext error, data ([0-9a-f]{1,8})(?![0-9a-z])/i;
+
+function dataRefusal(diagnosticMessage: string): Refusal | undefined {
+  const code = dataCode.exec(diagnosticMessage)?.[1];
+  return code === undefined ? undefined : dataCodes.get(code.toLowerCase());
+}
+
+function refused(reason: RejectionReason, attempt: Refusal['attempt'] = 'refused'): Refusal {
+  return { kind: 'rejected', reason, attempt };
+}
+
+function unchecked(code: AuthenticatorError['code'], message: string): BindVerdict {
+  return { kind: 'unchecked', error: new AuthenticatorError(code, message), attempt: 'unavailable' };
+}

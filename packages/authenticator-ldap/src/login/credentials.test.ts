@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { readCredentials } from './credentials.ts';
+
+const base64 = (text: string | Buffer) => Buffer.from(text as string).toString('base64');
+const spellings = (text: string | Buffer): string[] => {
+  const padded = base64(text);
+  const url = padded.replaceAll('+', '-').replaceAll('/', '_');
+  return [padded, padded.replace(/=+$/, ''), url, url.replace(/=+$/, '')];
+};
+
+describe('readCredentials', () => {
+  test.each([
+    ['alice:secret', 'alice', 'secret'],
+    ['alice:se:cr:et:', 'alice', 'se:cr:et:'],
+    ['a::', 'a', ':'],
+    ['Ünï@example.com: pass wörd\t😀', 'Ünï@example.com', ' pass wörd\t😀'],
+    ['\ufeffa:b', '\ufeffa', 'b'],
+    ['a~?:b>?~~', 'a~?', 'b>?~~'],
+    [`${'é'.repeat(512)}:b`, 'é'.repeat(512), 'b'],
+  ])('reads %j in both alphabets, with and without padding', (text, username, password) => {
+    for (const spelling of spellings(text)) {
+      expect(readCredentials(spelling, '')).toEqual({ username, password });
+      expect(readCredentials(`ldap:${spelling}`, 'ldap:')).toEqual({ username, password });
+    }
+  });
+
+  test.each([
+    ['no colon', 'alice'],
+    ['an empty name', ':secret'],
+    ['an empty password', 'alice:'],
+    ['nothing', ''],
+    ['a colon alone', ':'],
+    ['NUL in the name', 'al\0ice:secret'],
+    ['NUL in the password', 'alice:sec\0ret'],
+    ['a line break in the name', 'al\nice:secret'],
+    ['a C1 control in the name', 'al\u0085ice:secret'],
+    ['DEL in the name', 'alice\x7f:secret'],
+    ['U+FFFD in the name', 'al\ufffdce:secret'],
+    ['U+FFFD in the password', 'alice:secr\ufffdt'],
+    ['a name over 1024 bytes', `${'é'.repeat(512)}a:secret`],
+    ['a byte that is no UTF-8', Buffer.from('616cff3a62', 'hex')],
+    ['an overlong colon', Buffer.from('61c0ba62', 'hex')],
+    ['a surrogate in UTF-8', Buffer.from('61eda0803a62', 'hex')],
+  ])('knows nothing of %s', (_name, text) => {
+    for (const spelling of spellings(text)) expect(readCredentials(spelling, '')).toBeUndefined();
+  });
+
+  test('wants the prefix exactly, and nothing before it', () => {
+    const token = base64('alice:secret');
+    expect(readCredentials(token, 'ldap:')).toBeUndefined();
+    expect(readCredentials(`LDAP:${token}`, 'ldap:')).toBeUndefined();
+    expect(readCredentials(` ldap:${token}`, 'ldap:')).toBeUndefined();
+    expect(readCredentials(`ldap:${token}`, '')).toBeUndefined();
+    expect(readCredentials('ldap:', 'ldap:')).toBeUndefined();
+  });
+
+  test.each([
+    ['a bit that counts for nothing', `${base64('alice:secret1').slice(0, -3)}B==`],
+    ['mixed alphabets', '+-'],
+    ['too much padding', `${base64('alice:secret')}=`],
+    ['half of the padding', base64('alice:secret1').slice(0, -1)],
+    ['padding in the middle', `${base64('a:bc')}${base64('defg')}`],
+    ['a space', `${base64('alice:secret')} `],
+    ['a line break', `${base64('alice:secret')}\n`],
+    ['a space inside', `YWxp Y2U6c2VjcmV0`],
+    ['a character of no alphabet', `${base64('alice:secret')}!`],
+    ['one character too many', `${base64('alice:secret')}A`],
+    ['a JWT', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.'],
+  ])('refuses %s', (_name, token) => {
+    const mixed = token === '+-' ? base64('a:>>>???').replace('+', '-') : token;
+    expect(readCredentials(mixed, '')).toBeUndefined();
+  });
+
+  test('gives back any name and password', () => {
+    const name = fc
+      .string({ minLength: 1, maxLength: 64, unit: 'grapheme' })
+      .filter((text) => !/[:\p{Cc}\ufffd]/u.test(text));
+    const password = fc
+      .string({ minLength: 1, unit: 'binary' })
+      .filter((text) => text.isWellFormed() && !/[\0\ufffd]/.test(text));
+    fc.assert(
+      fc.property(name, password, fc.nat(3), (username, secret, spelling) => {
+        const token = spellings(`${username}:${secret}`)[spelling] ?? '';
+        expect(readCredentials(token, '')).toEqual({ username, password: secret });
+      }),
+    );
+  });
+
+  test('what it reads has one spelling in each alphabet, padded or not, and it never throws', () => {
+    const letter = fc.constantFrom(...'YWxpY2U6c2VjcmV0QUJD+/-_= !');
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.string({ unit: letter }), fc.base64String()), (token) => {
+        const credentials = readCredentials(token, '');
+        if (credentials === undefined) return;
+        const text = `${credentials.username}:${credentials.password}`;
+        expect(spellings(text)).toContain(token);
+      }),
+    );
+  });
+});

@@ -1,0 +1,55 @@
+/** What a token carries. Neither is ever empty. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Bytes of UTF-8. No directory has a longer name, and each is sent to it. */
+const longestUsername = 1024;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads `tokenPrefix` + base64 of `user:password`, either alphabet (RFC 4648 sections 4 and 5), with or without padding.
+ * The first colon divides; more of them belong to the password. One spelling only stands for each text in each alphabet:
+ * what does not come out the same when written again is refused, so that no second token is good that nobody issued.
+ *
+ * @returns undefined for whatever else: such a token is not ours
+ */
+export function readCredentials(token: string, tokenPrefix: string): Credentials | undefined {
+  if (!token.startsWith(tokenPrefix)) return undefined;
+  const bytes = decodeBase64(token.slice(tokenPrefix.length));
+  const text = bytes && decodeUtf8(bytes);
+  if (text === undefined) return undefined;
+  const colon = text.indexOf(':');
+  if (colon === -1) return undefined;
+  const username = text.slice(0, colon);
+  const password = text.slice(colon + 1);
+  return isUsername(username) && isPassword(password) ? { username, password } : undefined;
+}
+
+function decodeBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  const padded = bytes.toString('base64');
+  // An alphabet of its own each: base64url differs in two characters and has no padding unless one adds it.
+  const spelling = /[-_]/.test(text) ? padded.replaceAll('+', '-').replaceAll('/', '_') : padded;
+  return text === spelling || text === spelling.replace(/=+$/, '') ? bytes : undefined;
+}
+
+function decodeUtf8(bytes: Buffer): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** U+FFFD is what a client made of text that it could not read: two names could become one. */
+function isUsername(text: string): boolean {
+  return text !== '' && Buffer.byteLength(text) <= longestUsername && !/[\p{Cc}\uFFFD]/u.test(text);
+}
+
+/** An empty password would be no authentication at all (RFC 4513 section 5.1.2), and some servers stop at a NUL. */
+function isPassword(text: string): boolean {
+  return text !== '' && !/[\0\uFFFD]/.test(text);
+}

@@ -1,0 +1,222 @@
+import { describe, expect, test } from 'vitest';
+import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../../fixtures/ldap-options.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../../fixtures/memory-directory.ts';
+import { ServerFault } from '../connection/server-fault.ts';
+import type { Entry, SearchRequest } from '../connection/types.ts';
+import { parseNameTemplate } from '../filter/name-template.ts';
+import type { Filter } from '../filter/types.ts';
+import type { GroupOptions } from '../options/types.ts';
+import { findGroups, groupAttributes } from './find-groups.ts';
+
+const signal = new AbortController().signal;
+const userDn = `uid=alice,${peopleBase}`;
+const dnOf = (name: string) => `cn=${name},${groupsBase}`;
+const groupOf = (name: string, ...members: string[]) => entry(dnOf(name), { cn: [name], member: members });
+
+async function groups(
+  options: GroupOptions,
+  script: MemoryDirectoryOptions,
+  user: Entry = entry(userDn, { uid: ['alice'] }),
+) {
+  const directory = memoryDirectory(script);
+  const call = { signal };
+  const found = findGroups(directory, options, { dn: userDn, username: 'alice', entry: user }, call);
+  await found.catch(() => {});
+  return { directory, found };
+}
+
+const byMember = (dn: string): Filter => ({ kind: 'equality', attribute: 'member', value: Buffer.from(dn) });
+
+describe('groups by search', () => {
+  test('are those that the filter finds, by name, each once, in a stable order', async () => {
+    const entries = [
+      groupOf('web', userDn),
+      groupOf('api', userDn),
+      groupOf('other', `uid=bob,${peopleBase}`),
+      entry(`cn=web,ou=more,${groupsBase}`, { cn: ['web'], member: [userDn] }),
+    ];
+    const { directory, found } = await groups(searchedGroups(), { entries });
+    expect(await found).toEqual(['api', 'web']);
+    expect(directory.searches).toEqual([
+      { base: groupsBase, scope: 'sub', filter: byMember(userDn), attributes: ['cn'], sizeLimit: 101 },
+    ]);
+  });
+
+  test('may be looked for by the name and by attributes of the user', async () => {
+    const filter = template('(|(memberUid={username})(gidNumber={attribute:GIDnumber}))');
+    const options = searchedGroups({ filter });
+    const entries = [
+      entry(dnOf('named'), { cn: ['named'], memberUid: ['alice'] }),
+      entry(dnOf('primary'), { cn: ['primary'], gidNumber: ['500'] }),
+    ];
+    const user = entry(userDn, { uid: ['alice'], gidNumber: ['500'] });
+    expect(groupAttributes(options)).toEqual(['GIDnumber']);
+    expect(await (await groups(options, { entries }, user)).found).toEqual(['named', 'primary']);
+    expect(await (await groups(options, { entries })).found).toEqual(['named']);
+  });
+
+  test('without a value to look for, no server is asked', async () => {
+    const options = searchedGroups({ filter: template('(gidNumber={attribute:gidNumber})') });
+    const { directory, found } = await groups(options, {});
+    expect(await found).toEqual([]);
+    expect(directory.searches).toEqual([]);
+  });
+
+  test('of groups cost one search a level and base, on one connection', async () => {
+    const bases = [groupsBase, 'ou=roles,dc=example,dc=com'];
+    const entries = [
+      groupOf('a', userDn),
+      groupOf('b', userDn),
+      groupOf('c', dnOf('a'), dnOf('b'), dnOf('d')),
+      entry('cn=d,ou=roles,dc=example,dc=com', { cn: ['d'], member: [dnOf('b')] }),
+      groupOf('e', dnOf('c')),
+      groupOf('a-again', dnOf('e')),
+    ];
+    const { directory, found } = await groups(searchedGroups({ bases, nested: true }), { entries });
+    expect(await found).toEqual(['a', 'a-again', 'b', 'c', 'd', 'e']);
+    expect(directory.visits).toBe(1);
+    expect(directory.searches.map(({ base }) => base)).toEqual([...bases, ...bases, ...bases, ...bases, ...bases]);
+    const [, , second] = directory.searches;
+    expect(second?.filter).toEqual({ kind: 'or', filters: [byMember(dnOf('a')), byMember(dnOf('b'))] });
+  });
+
+  test('the filter is filled for each group by itself', async () => {
+    const filter = template('(&(member={dn})(!(owner={dn})))');
+    const options = searchedGroups({ filter, nested: true });
+    const entries = [
+      groupOf('a', userDn),
+      groupOf('b', userDn),
+      // Owned by one of the two groups, and a member of it is the other.
+      entry(dnOf('c'), { cn: ['c'], member: [dnOf('a')], owner: [dnOf('b')] }),
+    ];
+    expect(await (await groups(options, { entries })).found).toEqual(['a', 'b', 'c']);
+  });
+
+  test('cycles end', async () => {
+    const entries = [groupOf('a', userDn, dnOf('c')), groupOf('b', dnOf('a')), groupOf('c', dnOf('b'), dnOf('c'))];
+    const { directory, found } = await groups(searchedGroups({ nested: true }), { entries });
+    expect(await found).toEqual(['a', 'b', 'c']);
+    expect(directory.searches).toHaveLength(4);
+  });
+
+  test('a group has no name and no attribute that a filter could ask for', async () => {
+    const filter = template('(|(member={dn})(memberUid={username}))');
+    const entries = [groupOf('a', userDn), entry(dnOf('b'), { cn: ['b'], memberUid: ['a'] }), groupOf('c', dnOf('a'))];
+    const { directory, found } = await groups(searchedGroups({ filter, nested: true }), { entries });
+    expect(await found).toEqual(['a', 'c']);
+    expect(directory.searches[1]?.filter).toEqual({ kind: 'or', filters: [byMember(dnOf('a'))] });
+  });
+
+  test('the name may be made of several attributes, and of the DN', async () => {
+    const entries = [entry(dnOf('a'), { cn: ['a'], ou: ['x'], member: [userDn] })];
+    const named = async (text: string) => {
+      const { directory, found } = await groups(searchedGroups({ name: parseNameTemplate(text) }), { entries });
+      return { names: await found, asked: directory.searches[0]?.attributes };
+    };
+    expect(await named('{ou}:{cn}')).toEqual({ names: ['x:a'], asked: ['ou', 'cn'] });
+    expect(await named('{dn}')).toEqual({ names: [dnOf('a')], asked: ['1.1'] });
+  });
+});
+
+describe('a search for groups that is not the whole answer fails the login', () => {
+  const failing = async (answer: (request: SearchRequest) => { code?: number; entries?: readonly Entry[] }) =>
+    (await groups(searchedGroups({ maxGroups: 2 }), { onSearch: answer })).found;
+  const many = ['a', 'b', 'c'].map((name) => groupOf(name));
+
+  test.each([0, 1, 2])('a size limit, with %i groups seen', async (seen) => {
+    await expect(failing(() => ({ code: 4, entries: many.slice(0, seen) }))).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining(`gave no more than ${seen} of the user's groups: raise its size limit`),
+    });
+  });
+
+  test.each([0, 4])('more groups than allowed, with code %i', async (code) => {
+    await expect(failing(() => ({ code, entries: many }))).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('in more than 2 groups'),
+    });
+  });
+
+  test.each([3, 11, 18, 21, 34])('the code %i', async (code) => {
+    await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toMatchObject({ code: 'failed' });
+  });
+
+  test.each([1, 2, 8, 10, 32, 50, 51, 52, 53, 80, 4096])('the code %i, and the next server is asked', async (code) => {
+    await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toBeInstanceOf(ServerFault);
+  });
+
+  test('an error in a later level or base', async () => {
+    const bases = [groupsBase, 'ou=roles,dc=example,dc=com'];
+    const entries = [groupOf('a', userDn)];
+    let count = 0;
+    const onSearch = () => (count++ === 3 ? { code: 3 } : { entries });
+    const { directory, found } = await groups(searchedGroups({ bases, nested: true }), { onSearch });
+    await expect(found).rejects.toMatchObject({ code: 'failed' });
+    expect(directory.searches).toHaveLength(4);
+  });
+
+  test.each([
+    ['no name', {}, 'cn of the group cn=x is missing or empty: correct groups.name'],
+    ['an empty name', { cn: [''] }, 'cn of the group cn=x is missing or empty'],
+    ['two names', { cn: ['a', 'b'] }, 'cn=x has 2 values of the attribute cn, which must have one'],
+    ['a name that is no text', { cn: [Buffer.from([0x80])] }, 'a value of the attribute cn is no text'],
+  ])('a group with %s', async (_what, attributes, message) => {
+    const failed = failing(() => ({ entries: [groupOf('fine'), entry('cn=x', attributes)] }));
+    await expect(failed).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(message) });
+  });
+
+  test.each([
+    ['an empty DN', ''],
+    ['a DN that is not UTF-8', undefined],
+  ])('a group with %s', async (what, dn) => {
+    const failed = failing(() => ({ entries: [{ ...groupOf('fine'), dn }] }));
+    await expect(failed).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(what) });
+  });
+});
+
+describe('groups from an attribute of the user', () => {
+  const member = (...values: (string | Buffer)[]) => entry(userDn, { uid: ['alice'], memberOf: values });
+
+  test('are those below the bases, named by their first level, and no server is asked', async () => {
+    const user = member(
+      dnOf('web'),
+      `CN=R\\+D,OU=Groups,DC=Example,DC=com`,
+      'cn=outside,ou=roles,dc=example,dc=com',
+      `ou=unit,${groupsBase}`,
+      `cn=a+ou=b,${groupsBase}`,
+    );
+    const options = attributeGroups();
+    const { directory, found } = await groups(options, {}, user);
+    expect(groupAttributes(options)).toEqual(['memberOf']);
+    expect(await found).toEqual(['R+D', 'a', 'web']);
+    expect(directory.visits).toBe(0);
+  });
+
+  test('are all of them when no base is named, none when there is no such attribute', async () => {
+    const options = attributeGroups({ bases: [] });
+    expect(await (await groups(options, {}, member(dnOf('a'), 'cn=b,dc=org'))).found).toEqual(['a', 'b']);
+    expect(await (await groups(options, {}))?.found).toEqual([]);
+  });
+
+  test('may have their groups searched for', async () => {
+    const entries = [groupOf('b', dnOf('a')), groupOf('c', dnOf('b'))];
+    const nested = { filter: template('(member={dn})'), scope: 'sub' as const };
+    const { directory, found } = await groups(attributeGroups({ nested }), { entries }, member(dnOf('a')));
+    expect(await found).toEqual(['a', 'b', 'c']);
+    expect(directory.searches).toHaveLength(3);
+    const none = await groups(attributeGroups({ nested }), { entries });
+    expect(none.directory.searches).toHaveLength(0);
+  });
+
+  test.each([
+    ['no DN', member(dnOf('a'), 'nonsense'), 'a value of the user\'s memberOf is no DN: "nonsense"'],
+    ['an empty value', member(''), "a value of the user's memberOf is no DN"],
+    ['bytes that are no text', member(Buffer.from([0xff])), 'memberOf is no text'],
+    ['two names in the first level', member(`cn=a+cn=b,${groupsBase}`), 'has 2 values of the attribute cn'],
+    ['a part of the values', entry(userDn, { 'memberof;range=0-1': [dnOf('a')] }), 'gave a part of the attribute'],
+    ['too many', member(dnOf('a'), dnOf('b'), dnOf('c')), 'in more than 2 groups'],
+  ])('with %s fail the login', async (_what, user, message) => {
+    const { found } = await groups(attributeGroups({ maxGroups: 2 }), {}, user);
+    await expect(found).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(message) });
+  });
+});

@@ -1,0 +1,93 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
+import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
+import type { FilterTemplate } from '../filter/filter-template.ts';
+import type { Filter } from '../filter/types.ts';
+import type { GroupOptions } from '../options/types.ts';
+import { textsOf, valuesOf } from './entry-values.ts';
+import { groupOfDn } from './group-names.ts';
+import { searchGroups } from './group-search.ts';
+import { type Group, walkGroups } from './group-walk.ts';
+import type { DirectoryUser } from './user-entry.ts';
+
+/**
+ * The names of all groups of a user, each once, in the order of their code units: what caches compare is the same
+ * every time.
+ *
+ * @throws AuthenticatorError `failed` whenever they may not be all of them, or as `Directory.withService`
+ */
+export async function findGroups(
+  directory: Directory,
+  options: GroupOptions,
+  user: DirectoryUser,
+  call: DirectoryCall,
+): Promise<readonly string[]> {
+  const groups =
+    options.by === 'attribute' && options.nested === undefined
+      ? await walkGroups(groupsOfAttribute(options, user), options)
+      : (await directory.withService((connection) => searched(connection, options, user, call.signal), call)).value;
+  return [...new Set(groups.map(({ name }) => name))].sort();
+}
+
+/** What the search for the user must ask for besides. */
+export function groupAttributes(options: GroupOptions | undefined): readonly string[] {
+  if (options === undefined) return [];
+  if (options.by === 'attribute') return [options.attribute];
+  return [...options.filter.placeholders].flatMap((placeholder) => attributeWithin(placeholder) ?? []);
+}
+
+/** On one connection, so that all levels are of one state of one server. */
+async function searched(
+  connection: SearchConnection,
+  options: GroupOptions,
+  user: DirectoryUser,
+  signal: AbortSignal,
+): Promise<readonly Group[]> {
+  if (options.by === 'search') {
+    const filter = options.filter.fill((placeholder) => valuesFor(placeholder, user));
+    const direct = await searchGroups(connection, options, filter, signal);
+    const parents = (groups: readonly Group[]) =>
+      searchGroups(connection, options, parentsFilter(options.filter, groups), signal);
+    return await walkGroups(direct, options, options.nested ? parents : undefined);
+  }
+  const { nested } = options;
+  return await walkGroups(
+    groupsOfAttribute(options, user),
+    options,
+    nested &&
+      ((groups) => searchGroups(connection, { ...options, ...nested }, parentsFilter(nested.filter, groups), signal)),
+  );
+}
+
+function valuesFor(placeholder: string, { dn, username, entry }: DirectoryUser): readonly (string | Buffer)[] {
+  if (placeholder === 'dn') return [dn];
+  if (placeholder === 'username') return [username];
+  const attribute = attributeWithin(placeholder);
+  return attribute === undefined ? [] : valuesOf(entry, attribute);
+}
+
+function attributeWithin(placeholder: string): string | undefined {
+  return /^attribute:(.+)$/s.exec(placeholder)?.[1];
+}
+
+/** One search for the groups of a whole level. A group has a DN and nothing else that a filter could ask for. */
+function parentsFilter(template: FilterTemplate, groups: readonly Group[]): Filter | undefined {
+  const filters = groups.flatMap(({ dn }) => template.fill((placeholder) => (placeholder === 'dn' ? [dn] : [])) ?? []);
+  return filters.length > 1 ? { kind: 'or', filters } : filters[0];
+}
+
+type AttributeOptions = Extract<GroupOptions, { by: 'attribute' }>;
+
+function groupsOfAttribute({ attribute, bases, name }: AttributeOptions, { entry }: DirectoryUser): readonly Group[] {
+  return textsOf(entry, attribute).flatMap((dn) => {
+    requireDn(dn, attribute);
+    const isOurs = bases.length === 0 || bases.some((base) => isBelow(dn, base));
+    return isOurs ? (groupOfDn(dn, name) ?? []) : [];
+  });
+}
+
+/** What can't be read would be below no base, and so be left out. */
+function requireDn(text: string, attribute: string): void {
+  if (firstRdn(text) !== undefined) return;
+  throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${text}"`);
+}

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { peopleBase, template, userOptions } from '../../fixtures/ldap-options.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../../fixtures/memory-directory.ts';
+import { ServerFault } from '../connection/server-fault.ts';
+import type { Entry } from '../connection/types.ts';
+import { parseDnTemplate } from '../filter/dn-template.ts';
+import type { UserOptions } from '../options/types.ts';
+import { type Finding, findUser } from './find-user.ts';
+
+const signal = new AbortController().signal;
+const robots = 'ou=robots,dc=example,dc=com';
+const alice = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], mail: ['alice@example.com'], sn: ['Liddell'] });
+const bob = entry(`uid=bob,${robots}`, { uid: ['bob'] });
+
+const twoBases = (scope: 'one' | 'sub' = 'sub'): UserOptions['find'] => ({
+  by: 'search',
+  bases: [peopleBase, robots],
+  scope,
+  filter: template('(uid={username})'),
+});
+const byDn: UserOptions['find'] = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) };
+
+async function find(username: string, options: Partial<UserOptions>, script: MemoryDirectoryOptions) {
+  const directory = memoryDirectory({ entries: [alice, bob], ...script });
+  const search = { username, options: userOptions(options), moreAttributes: [] };
+  const finding: Promise<Finding> = findUser(directory, search, { signal }).then(({ value }) => value);
+  // Waited for here, so that the searches are complete also when it fails.
+  await finding.catch(() => {});
+  return { directory, finding };
+}
+
+const answers = (code: number, entries: readonly Entry[] = []) => ({ onSearch: () => ({ code, entries }) });
+
+describe('finding a user by search', () => {
+  test.each(['alice', 'bob', 'nobody', '*', 'a)(uid=*'])('searches every base once for %s', async (username) => {
+    const { directory, finding } = await find(username, { find: twoBases() }, {});
+    expect((await finding).kind).toBe(['alice', 'bob'].includes(username) ? 'found' : 'none');
+    expect(directory.visits).toBe(1);
+    const filter = { kind: 'equality', attribute: 'uid', value: Buffer.from(username) };
+    const rest = { scope: 'sub', filter, attributes: ['uid'], sizeLimit: 2 };
+    expect(directory.searches).toEqual([
+      { base: peopleBase, ...rest },
+      { base: robots, ...rest },
+    ]);
+  });
+
+  test('asks for the attributes that are needed, each once, and for no other', async () => {
+    const attributes = { username: 'uid', uid: 'entryUUID', email: 'mail', extra: { name: 'sn', login: 'UID' } };
+    const directory = memoryDirectory();
+    const search = { username: 'x', options: userOptions({ attributes }), moreAttributes: ['MEMBEROF', 'mail'] };
+    await findUser(directory, search, { signal });
+    const asked = directory.searches[0]?.attributes.map((attribute) => attribute.toLowerCase());
+    expect(asked?.sort()).toEqual(['entryuuid', 'mail', 'memberof', 'sn', 'uid']);
+  });
+
+  test('two entries are ambiguous, be they below one base or two', async () => {
+    const twin = entry(`uid=alice,${robots}`, { uid: ['alice'] });
+    for (const entries of [
+      [alice, twin],
+      [alice, entry(`uid=alice,ou=a,${peopleBase}`, { uid: ['alice'] })],
+    ]) {
+      const { directory, finding } = await find('alice', { find: twoBases() }, { entries });
+      expect(await finding).toEqual({ kind: 'ambiguous', entries: entries.map(({ dn }) => dn) });
+      expect(directory.searches).toHaveLength(2);
+    }
+  });
+
+  test('one entry found through two bases is one, and another spelling of its DN is not', async () => {
+    expect(await (await find('alice', { find: twoBases() }, answers(0, [alice]))).finding).toMatchObject({
+      kind: 'found',
+    });
+    let count = 0;
+    const respelled = { ...alice, dn: `UID=alice,${peopleBase}` };
+    const onSearch = () => ({ entries: [count++ === 0 ? alice : respelled] });
+    expect(await (await find('alice', { find: twoBases() }, { onSearch })).finding).toMatchObject({
+      kind: 'ambiguous',
+    });
+  });
+
+  test('entries whose DN is not UTF-8 are never taken for the same', async () => {
+    const nameless = { ...alice, dn: undefined };
+    expect(await (await find('alice', { find: twoBases() }, answers(0, [nameless]))).finding).toMatchObject({
+      kind: 'ambiguous',
+    });
+  });
+
+  test.each([0, 1, 2])('a size limit that is passed is ambiguous, with %i entries seen', async (seen) => {
+    const { finding } = await find('alice', {}, answers(4, [alice, bob].slice(0, seen)));
+    expect((await finding).kind).toBe('ambiguous');
+  });
+
+  test('a referral is nothing found', async () => {
+    expect(await (await find('alice', {}, answers(10, [alice]))).finding).toEqual({ kind: 'none' });
+  });
+
+  test.each([3, 11, 18, 21, 34])('the code %i is a matter of this login', async (code) => {
+    const { finding } = await find('alice', {}, answers(code));
+    const message = expect.stringContaining('the search for a user ended in');
+    await expect(finding).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed', message });
+  });
+
+  test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])('the code %i is a fault of the server', async (code) => {
+    const { finding } = await find('alice', {}, answers(code, [alice]));
+    await expect(finding).rejects.toBeInstanceOf(ServerFault);
+    await expect(finding).rejects.toMatchObject({ kind: 'answer', step: 'search' });
+    await expect(finding).rejects.toThrow(peopleBase);
+  });
+});
+
+describe('finding a user by a DN template', () => {
+  test('reads the one entry, with the name escaped', async () => {
+    const { directory, finding } = await find('alice', { find: byDn }, {});
+    expect(await finding).toMatchObject({ kind: 'found', user: { dn: alice.dn, username: 'alice' } });
+    const filter = { kind: 'present', attribute: 'objectClass' };
+    expect(directory.searches).toEqual([{ base: alice.dn, scope: 'base', filter, attributes: ['uid'], sizeLimit: 2 }]);
+    const hostile = await find('alice,ou=admins', { find: byDn }, {});
+    expect(hostile.directory.searches[0]?.base).toBe(`uid=alice\\,ou=admins,${peopleBase}`);
+  });
+
+  test.each([10, 32])('the code %i says that it is not there', async (code) => {
+    expect(await (await find('alice', { find: byDn }, answers(code))).finding).toEqual({ kind: 'none' });
+  });
+
+  test.each([
+    [34, 'failed'],
+    [50, undefined],
+  ])('the code %i is none, and no error quotes the typed name', async (code, error) => {
+    const typed = randomUUID();
+    const failure: unknown = await (await find(typed, { find: byDn }, answers(code))).finding.catch((reason) => reason);
+    expect(failure).toMatchObject(error === undefined ? { name: 'ServerFault' } : { code: error });
+    expect(String(failure)).not.toContain(typed);
+  });
+});
+
+describe("a user's entry", () => {
+  const attributes = {
+    username: 'uid',
+    uid: 'entryUUID',
+    email: 'mail',
+    extra: { 'example.com/phone': 'telephoneNumber', guid: 'objectGUID' },
+  };
+  const read = async (one: Entry) =>
+    (await find('alice', { attributes }, answers(0, [one]))).finding.then(
+      (finding) => finding.kind === 'found' && finding.user,
+    );
+
+  test('gives username, uid, extra and email as the directory has them', async () => {
+    const guid = Buffer.from('33221100554477668899aabbccddeeff', 'hex');
+    const values = { uid: ['Alice'], entryUUID: ['7'], mail: ['a@x', 'b@x'], telephoneNumber: ['1', '2'] };
+    expect(await read(entry('uid=alice', { ...values, objectGUID: [guid] }))).toMatchObject({
+      dn: 'uid=alice',
+      username: 'Alice',
+      uid: '7',
+      extra: {
+        email: ['a@x', 'b@x'],
+        'example.com/phone': ['1', '2'],
+        guid: ['00112233-4455-6677-8899-aabbccddeeff'],
+      },
+    });
+  });
+
+  test('may lack all but the username', async () => {
+    const user = await read(entry('uid=alice', { uid: ['alice'] }));
+    expect(user).not.toHaveProperty('uid');
+    expect(user).not.toHaveProperty('extra');
+  });
+
+  test.each([
+    ['no username', entry('uid=x'), 'the attribute uid of uid=x is missing or empty'],
+    ['an empty username', entry('uid=x', { uid: [''] }), 'the attribute uid of uid=x is missing or empty'],
+    ['two usernames', entry('uid=x', { uid: ['a', 'b'] }), 'uid=x has 2 values of the attribute uid'],
+    ['two uids', entry('uid=x', { uid: ['a'], entryUUID: ['1', '2'] }), 'has 2 values of the attribute entryUUID'],
+    ['a username that is no text', entry('uid=x', { uid: [Buffer.from([0xff])] }), 'attribute uid is no text'],
+    [
+      'a part of an attribute',
+      entry('uid=x', { uid: ['a'], 'mail;range=0-1': ['m'] }),
+      'gave a part of the attribute mail',
+    ],
+    ['an empty DN', entry('', { uid: ['alice'] }), 'the directory gave an empty DN for a user'],
+    ['a DN that is not UTF-8', { ...alice, dn: undefined }, 'gave a DN that is not UTF-8 for a user'],
+  ])('with %s fails this login', async (_what, one, message) => {
+    await expect(read(one)).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(message) });
+  });
+});

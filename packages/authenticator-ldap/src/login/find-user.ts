@@ -1,0 +1,85 @@
+import type { Entry } from '../connection/types.ts';
+import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
+import type { Filter } from '../filter/types.ts';
+import type { UserOptions } from '../options/types.ts';
+import { type FoundEntries, foundEntries } from './search-entries.ts';
+import { type DirectoryUser, readUser, userAttributes } from './user-entry.ts';
+
+export type Finding =
+  | { readonly kind: 'found'; readonly user: DirectoryUser }
+  | { readonly kind: 'none' }
+  /** `entries` are the DNs of those that were seen. */
+  | { readonly kind: 'ambiguous'; readonly entries: readonly string[] };
+
+export interface UserSearch {
+  readonly username: string;
+  readonly options: UserOptions;
+  /** Besides those that make the user: what the search for groups needs of the entry. */
+  readonly moreAttributes: readonly string[];
+}
+
+/**
+ * Finds the one entry that a typed name stands for. The server does the same for every name: one search for each base,
+ * always all of them.
+ *
+ * @throws AuthenticatorError as `Directory.withService`; `failed` when the entry can't be used
+ */
+export async function findUser(
+  directory: Directory,
+  search: UserSearch,
+  call: DirectoryCall,
+): Promise<Answered<Finding>> {
+  const { options, moreAttributes } = search;
+  const attributes = distinct([...userAttributes(options.attributes), ...moreAttributes]);
+  return await directory.withService(async (connection) => {
+    const { entries, isCut } = await findEntries(connection, search, attributes, call.signal);
+    const [entry, ...others] = distinctEntries(entries);
+    if (isCut || others.length > 0) return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
+    return entry === undefined ? { kind: 'none' } : { kind: 'found', user: readUser(entry, options.attributes) };
+  }, call);
+}
+
+async function findEntries(
+  connection: SearchConnection,
+  { username, options: { find } }: UserSearch,
+  attributes: readonly string[],
+  signal: AbortSignal,
+): Promise<FoundEntries> {
+  if (find.by === 'dn') {
+    const { template } = find;
+    const request = {
+      base: template.fill(username),
+      scope: 'base',
+      filter: anyEntry,
+      attributes,
+      sizeLimit: 2,
+    } as const;
+    return foundEntries(await connection.search(request, signal), {
+      what: 'the look at a user (user.dnTemplate)',
+      base: template.parent,
+    });
+  }
+  const filter = find.filter.fill((placeholder) => (placeholder === 'username' ? [username] : []));
+  if (filter === undefined) return { entries: [], isCut: false };
+  const entries: Entry[] = [];
+  let isCut = false;
+  for (const base of find.bases) {
+    const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2 };
+    const found = foundEntries(await connection.search(request, signal), { what: 'the search for a user', base });
+    entries.push(...found.entries);
+    isCut ||= found.isCut;
+  }
+  return { entries, isCut };
+}
+
+const anyEntry: Filter = { kind: 'present', attribute: 'objectClass' };
+
+/** The same entry found through two bases that overlap is one. Other spellings of its DN would be another server's. */
+function distinctEntries(entries: readonly Entry[]): readonly Entry[] {
+  return entries.filter(({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index);
+}
+
+/** Names of attributes are the same in any case. */
+function distinct(attributes: readonly string[]): readonly string[] {
+  return [...new Map(attributes.map((attribute) => [attribute.toLowerCase(), attribute])).values()];
+}

@@ -1,0 +1,42 @@
+import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
+import type { Entry } from '../connection/types.ts';
+import type { UserOptions } from '../options/types.ts';
+import { entryDn, onlyText, textsOf } from './entry-values.ts';
+
+/** A user as the directory has it. */
+export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
+  readonly dn: string;
+  /** With what the search for groups needs. */
+  readonly entry: Entry;
+}
+
+/**
+ * Reads a user's entry: the username must be there once, `uid` may be missing, what is in `extra` may be missing or
+ * have many values. `email` becomes the key of that name in `extra`.
+ *
+ * @throws AuthenticatorError `failed` naming the attribute and the mend
+ */
+export function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
+  const dn = entryDn(entry, 'a user');
+  const name = onlyText(entry, username);
+  if (name === undefined) {
+    const mend = 'correct user.attributes.username, or let the service account read it';
+    throw new AuthenticatorError('failed', `the attribute ${username} of ${dn} is missing or empty: ${mend}`);
+  }
+  const id = uid === undefined ? undefined : onlyText(entry, uid);
+  const named = Object.entries({ ...extra, ...(email !== undefined && { email }) });
+  const texts = named.map(([key, attribute]) => [key, textsOf(entry, attribute)] as const);
+  const present = texts.filter(([, values]) => values.length > 0);
+  return {
+    dn,
+    entry,
+    username: name,
+    ...(id !== undefined && { uid: id }),
+    ...(present.length > 0 && { extra: Object.fromEntries(present) }),
+  };
+}
+
+/** All that `readUser` looks at, as the search must ask for it. */
+export function userAttributes({ username, uid, email, extra }: UserOptions['attributes']): readonly string[] {
+  return [username, uid, email, ...Object.values(extra)].filter((attribute) => attribute !== undefined);
+}

@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+
+const base = 'ou=groups,dc=example,dc=com';
+const groupsOf = (keys: unknown) => settled(writtenOptions({ groups: keys })).groups;
+
+describe('groups', () => {
+  test('are none unless options say more', () => {
+    expect(settled(writtenOptions())).not.toHaveProperty('groups');
+  });
+
+  test('are searched for', () => {
+    const groups = groupsOf({
+      base,
+      filter: '(|(member={dn})(memberUid={username})(gidNumber={attribute:gidNumber}))',
+    });
+    expect(groups).toMatchObject({
+      by: 'search',
+      bases: [base],
+      scope: 'sub',
+      nested: false,
+      maxDepth: 10,
+      maxGroups: 1000,
+    });
+    expect(groups?.name.attributes).toEqual(['cn']);
+    expect([...(groups?.by === 'search' ? groups.filter.placeholders : [])]).toEqual([
+      'dn',
+      'username',
+      'attribute:gidNumber',
+    ]);
+    expect(
+      groupsOf({
+        base: [base, 'dc=x'],
+        scope: 'one',
+        filter: '(member={dn})',
+        nested: true,
+        name: '{cn}@{o}',
+        maxDepth: 3,
+        maxGroups: 5,
+      }),
+    ).toMatchObject({
+      bases: [base, 'dc=x'],
+      scope: 'one',
+      nested: true,
+      name: { attributes: ['cn', 'o'] },
+      maxDepth: 3,
+      maxGroups: 5,
+    });
+  });
+
+  test('are read from an attribute of the user, and nested ones searched for', () => {
+    expect(groupsOf({ attribute: 'memberOf' })).toMatchObject({ by: 'attribute', attribute: 'memberOf', bases: [] });
+    expect(groupsOf({ attribute: 'memberOf', base })).toMatchObject({ bases: [base] });
+    expect(groupsOf({ attribute: 'memberOf' })).not.toHaveProperty('nested');
+    expect(groupsOf({ attribute: 'memberOf', base, nested: true, filter: '(member={dn})' })).toMatchObject({
+      by: 'attribute',
+      bases: [base],
+      nested: { scope: 'sub', filter: { placeholders: new Set(['dn']) } },
+    });
+    expect(
+      groupsOf({ attribute: 'memberOf', base, nested: true, scope: 'one', filter: '(member={dn})', maxDepth: 2 }),
+    ).toMatchObject({
+      nested: { scope: 'one' },
+      maxDepth: 2,
+    });
+  });
+
+  const idle = 'does nothing beside attribute, unless nested: true asks for groups of groups: write that, or remove it';
+
+  test.each<[unknown, string[]]>([
+    [
+      {},
+      [
+        'groups.base: must be the DN below which groups are: write "ou=groups,dc=example,dc=com", or give attribute: memberOf',
+        'groups.filter: must say how groups are found: write "(member={dn})", or give attribute: memberOf',
+      ],
+    ],
+    [
+      'memberOf',
+      ['groups: must be keys and values: write { base: "ou=groups,dc=example,dc=com", filter: "(member={dn})" }'],
+    ],
+    [
+      { base, filter: '(objectClass=group)' },
+      [
+        'groups.filter: must hold {dn}, {username} or {attribute:NAME}, else it finds all groups: write "(&(objectClass=groupOfNames)(member={dn}))"',
+      ],
+    ],
+    [
+      { base, filter: '(member={user})' },
+      [
+        "groups.filter: column 9: {user} can't stand here: the filter of groups knows {dn}, {username} and {attribute:NAME}",
+      ],
+    ],
+    [
+      { base, filter: '(memberUid={username})', nested: true },
+      ['groups.filter: must hold {dn} to find groups of groups: write "(member={dn})", or remove nested'],
+    ],
+    [
+      { base, filter: '(member={dn})', maxDepth: 3 },
+      ['groups.maxDepth: does nothing without nested: true: write that, or remove maxDepth'],
+    ],
+    [{ base, filter: '(member={dn})', nested: 'no' }, ['groups.nested: must be true or false, without quotes']],
+    [
+      { base, filter: '(member={dn})', nested: true, maxDepth: 0 },
+      ['groups.maxDepth: must be a whole number from 1 to 100'],
+    ],
+    [{ base, filter: '(member={dn})', maxGroups: 1.5 }, ['groups.maxGroups: must be a whole number from 1 to 100000']],
+    [
+      { base, filter: '(member={dn})', name: 'a b' },
+      [
+        'groups.name: column 1: "a b" is no attribute: write cn, or a text with attributes in braces, such as team:{cn}',
+      ],
+    ],
+    [
+      { base: ['dc=x', 'ou=a,dc=x'], filter: '(member={dn})' },
+      ['groups.base.1: "ou=a,dc=x" lies below "dc=x", which is listed too: remove it'],
+    ],
+    [
+      { attribute: 'member of' },
+      ['groups.attribute: "member of" is no name of an attribute: it has letters, digits and dashes; write memberOf'],
+    ],
+    [
+      { attribute: 'memberOf', filter: '(member={dn})', scope: 'one' },
+      [`groups.filter: ${idle}`, `groups.scope: ${idle}`],
+    ],
+    [
+      { attribute: 'memberOf', nested: true },
+      [
+        'groups.base: must say where groups of groups are searched for: write "ou=groups,dc=example,dc=com"',
+        'groups.filter: must say how groups of groups are found: write "(member={dn})", or remove nested',
+      ],
+    ],
+    [
+      { attribute: 'memberOf', base, nested: true, filter: '(|(member={dn})(memberUid={username}))' },
+      ['groups.filter: {username} has no value here: beside attribute the filter finds groups of groups, by {dn} only'],
+    ],
+    [
+      { attribute: 'memberOf', base, nested: true, filter: '(objectClass=group)' },
+      ['groups.filter: must hold {dn} to find groups of groups: write "(member={dn})", or remove nested'],
+    ],
+    [
+      { attribute: 'memberOf', from: 'x' },
+      [
+        'groups: has an unknown key: from; known here: base, scope, filter, attribute, nested, name, maxDepth, maxGroups',
+      ],
+    ],
+  ])('as %j are refused', (keys, expected) => {
+    expect(complaints(writtenOptions({ groups: keys }))).toEqual(expected);
+  });
+});

@@ -1,0 +1,123 @@
+import type { z } from 'zod';
+import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
+import { parseNameTemplate } from '../filter/name-template.ts';
+import { attribute, bases, refuseOverlap, template } from './names.ts';
+import { type Complain, section } from './section.ts';
+import type { GroupOptions } from './types.ts';
+import { choice, count, flag } from './values.ts';
+
+const filterExample = '(&(objectClass=groupOfNames)(member={dn}))';
+const baseExample = 'ou=groups,dc=example,dc=com';
+const deepest = 10;
+
+const shape = {
+  base: bases(
+    'The DN below which groups are, or a list of them. With attribute: only groups below it count.',
+    baseExample,
+  ).optional(),
+  scope: choice('sub: at any depth below the base. one: directly below it.', ['sub', 'one'])
+    .optional()
+    .meta({ default: 'sub' }),
+  filter: template(
+    "Finds groups (RFC 4515) by their member: {dn} is the user's DN, {username} the value of attributes.username, {attribute:NAME} any attribute of the user.",
+    filterExample,
+    (text) => parseFilterTemplate(text, allowedPlaceholder),
+  ).optional(),
+  attribute: attribute(
+    "In place of a search: the attribute of the user that holds the groups' DNs.",
+    'memberOf',
+  ).optional(),
+  nested: flag('Groups of groups count too, found level by level with the filter, with {dn} as the DN of a group.'),
+  name: template(
+    'What a group is called: an attribute of it, or a text with attributes in braces such as team:{cn}. dn is its DN.',
+    'cn',
+    parseNameTemplate,
+  ).prefault('cn'),
+  maxDepth: count(
+    'With nested: levels of groups, the direct ones being the first. A login that would go deeper fails.',
+    1,
+    100,
+  )
+    .optional()
+    .meta({ default: deepest }),
+  maxGroups: count('A login with more groups fails.', 1, 100_000).default(1000),
+};
+
+function allowedPlaceholder(placeholder: string): string | undefined {
+  if (placeholder === 'dn' || placeholder === 'username' || placeholder.startsWith('attribute:')) return undefined;
+  return 'the filter of groups knows {dn}, {username} and {attribute:NAME}';
+}
+
+interface GroupKeys {
+  readonly base?: readonly string[] | undefined;
+  readonly scope?: 'sub' | 'one' | undefined;
+  readonly filter?: FilterTemplate | undefined;
+  readonly nested?: boolean | undefined;
+  readonly maxDepth?: number | undefined;
+}
+
+/** How a user's groups are found and called. */
+export const groupsSchema: z.ZodType<GroupOptions> = section(
+  shape,
+  `{ base: "${baseExample}", filter: "(member={dn})" }`,
+  (keys, complain): GroupOptions | undefined => {
+    const { name, maxGroups, maxDepth = deepest } = keys;
+    const bounds = { name, maxGroups, maxDepth };
+    refuseOverlap(keys.base, keys.scope ?? 'sub', complain);
+    if (keys.maxDepth !== undefined && keys.nested !== true) {
+      complain(['maxDepth'], 'does nothing without nested: true: write that, or remove maxDepth');
+    }
+    if (keys.attribute !== undefined) return settleAttribute(keys.attribute, keys, bounds, complain);
+    return settleSearch(keys, bounds, complain);
+  },
+)
+  .meta({ anyOf: [{ required: ['base', 'filter'] }, { required: ['attribute'] }] })
+  .describe('How the groups of a user are found. Left out: users have none.');
+
+type Bounds = Pick<GroupOptions, 'name' | 'maxGroups' | 'maxDepth'>;
+
+function settleSearch(keys: GroupKeys, bounds: Bounds, complain: Complain): GroupOptions | undefined {
+  const { base, scope = 'sub', filter, nested = false } = keys;
+  if (base === undefined) {
+    complain(['base'], `must be the DN below which groups are: write "${baseExample}", or give attribute: memberOf`);
+  }
+  if (filter === undefined) {
+    complain(['filter'], `must say how groups are found: write "(member={dn})", or give attribute: memberOf`);
+  } else if (filter.placeholders.size === 0) {
+    complain(
+      ['filter'],
+      `must hold {dn}, {username} or {attribute:NAME}, else it finds all groups: write "${filterExample}"`,
+    );
+  } else if (nested) refuseNestedWithoutDn(filter, complain);
+  return base && filter && { by: 'search', bases: base, scope, filter, nested, ...bounds };
+}
+
+function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain: Complain): GroupOptions {
+  const { base = [], scope, filter, nested } = keys;
+  const common = { by: 'attribute', attribute: name, bases: base, ...bounds } as const;
+  if (nested !== true) {
+    const mend =
+      'does nothing beside attribute, unless nested: true asks for groups of groups: write that, or remove it';
+    if (filter !== undefined) complain(['filter'], mend);
+    if (scope !== undefined) complain(['scope'], mend);
+    return common;
+  }
+  if (base.length === 0) complain(['base'], `must say where groups of groups are searched for: write "${baseExample}"`);
+  if (filter === undefined) {
+    complain(['filter'], `must say how groups of groups are found: write "(member={dn})", or remove nested`);
+    return common;
+  }
+  const foreign = [...filter.placeholders].find((placeholder) => placeholder !== 'dn');
+  if (foreign !== undefined) {
+    complain(
+      ['filter'],
+      `{${foreign}} has no value here: beside attribute the filter finds groups of groups, by {dn} only`,
+    );
+  } else refuseNestedWithoutDn(filter, complain);
+  return { ...common, nested: { filter, scope: scope ?? 'sub' } };
+}
+
+function refuseNestedWithoutDn(filter: FilterTemplate, complain: Complain): void {
+  if (filter.placeholders.has('dn')) return;
+  complain(['filter'], 'must hold {dn} to find groups of groups: write "(member={dn})", or remove nested');
+}

@@ -1,0 +1,60 @@
+import type { Parsed } from '@sallyport/authenticator';
+import type { z } from 'zod';
+import { attributeDescriptionPattern, isAttributeDescription } from '../filter/attribute-description.ts';
+import { isBelow, parseDn } from '../filter/distinguished-name.ts';
+import { TemplateFault } from '../filter/template-fault.ts';
+import type { Complain } from './section.ts';
+import { oneOrMore, parseText, value } from './values.ts';
+
+/** An attribute's name or OID (RFC 4512 section 2.5). */
+export function attribute(description: string, example: string): z.ZodType<string> {
+  return value({ description, pattern: attributeDescriptionPattern }, (input) => parseAttribute(input, example));
+}
+
+/** An attribute's name or OID, or what to write. */
+export function parseAttribute(input: unknown, example: string): Parsed<string> {
+  const parsed = parseText(input, example);
+  if ('fault' in parsed || isAttributeDescription(parsed.value)) return parsed;
+  const fault = `${JSON.stringify(parsed.value)} is no name of an attribute`;
+  return { fault, mend: `it has letters, digits and dashes; write ${example}` };
+}
+
+/** Text that a parser of templates reads. */
+export function template<Template>(
+  description: string,
+  example: string,
+  parse: (text: string) => Template,
+): z.ZodType<Template> {
+  return value({ description, minLength: 1 }, (input) => {
+    // Filters of several lines are good: their parser says what is not.
+    const parsed = typeof input === 'string' && input !== '' ? { value: input } : parseText(input, example);
+    if ('fault' in parsed) return parsed;
+    try {
+      return { value: parse(parsed.value) };
+    } catch (error) {
+      if (!(error instanceof TemplateFault)) throw error;
+      return { fault: error.fault, mend: error.mend };
+    }
+  });
+}
+
+/** The DNs to search below. */
+export function bases(description: string, example: string): z.ZodType<readonly string[]> {
+  return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) => {
+    const parsed = parseText(input, example);
+    if ('fault' in parsed || parseDn(parsed.value)?.length) return parsed;
+    return { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${example}` };
+  });
+}
+
+/** An entry below two bases would be found twice: a user would be ambiguous, a group paid for twice. */
+export function refuseOverlap(dns: readonly string[] = [], scope: 'one' | 'sub', complain: Complain): void {
+  for (const [index, dn] of dns.entries()) {
+    const others = dns.filter((other, place) => place !== index && isBelow(dn, other));
+    const [other] = others.filter((upper) => scope === 'sub' || isBelow(upper, dn));
+    if (other === undefined) continue;
+    const where = isBelow(other, dn) ? 'is there twice' : `lies below ${JSON.stringify(other)}, which is listed too`;
+    complain(['base', index], `${JSON.stringify(dn)} ${where}: remove it`);
+    return;
+  }
+}

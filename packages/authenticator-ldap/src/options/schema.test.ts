@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest';
+import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+import { optionsSchema } from './schema.ts';
+
+describe('options', () => {
+  test('have defaults for all but servers and users', () => {
+    expect(settled(writtenOptions())).toMatchObject({
+      tokenPrefix: '',
+      order: 'listed',
+      serverTimeout: 1_000,
+      circuit: { failures: 3, probeInterval: 2_000 },
+      pool: { min: 1, max: 10, idleTimeout: 300_000, maxAge: 1_800_000, healthCheckInterval: 30_000 },
+      maxUserBinds: 32,
+    });
+    expect(settled(writtenOptions())).not.toHaveProperty('bind');
+    expect(settled(writtenOptions())).not.toHaveProperty('srv');
+  });
+
+  test('are taken as written', () => {
+    const bind = { dn: 'cn=sallyport,dc=x', password: ' p:ä\n\n' };
+    const pool = { min: 2, max: 2, idleTimeout: '1s', maxAge: '7d', healthCheckInterval: '1m30s' };
+    const keys = {
+      order: 'spread',
+      serverTimeout: '50ms',
+      serverCircuit: { failures: 1, probeInterval: '10m' },
+      maxUserBinds: 1,
+    };
+    expect(settled(writtenOptions({ ...keys, bind, pool, tokenPrefix: 'ldap:' }))).toMatchObject({
+      tokenPrefix: 'ldap:',
+      order: 'spread',
+      serverTimeout: 50,
+      circuit: { failures: 1, probeInterval: 600_000 },
+      bind,
+      pool: { min: 2, max: 2, idleTimeout: 1_000, maxAge: 604_800_000, healthCheckInterval: 90_000 },
+      maxUserBinds: 1,
+    });
+  });
+
+  test.each(['sallyport@example.com', 'EXAMPLE\\sallyport'])(
+    'take %s for a service account, as Active Directory does',
+    (dn) => {
+      expect(complaints(writtenOptions({ bind: { dn, password: 'x' } }))).toEqual([]);
+    },
+  );
+
+  test.each<[Record<string, unknown>, string]>([
+    [{ serverTimeout: '49ms' }, 'serverTimeout: is too short: write at least 50ms'],
+    [{ serverTimeout: '30001ms' }, 'serverTimeout: is too long: write at most 30s'],
+    [{ serverTimeout: 1000 }, 'serverTimeout: "1000" has no unit: write 3s, 500ms, 2m or 1h'],
+    [{ serverTimeout: null }, 'serverTimeout: must be a duration: write 3s, 500ms, 2m or 1h'],
+    [{ order: 'random' }, 'order: must be listed or spread'],
+    [{ serverCircuit: { failures: 0 } }, 'serverCircuit.failures: must be a whole number from 1 to 100'],
+    [{ serverCircuit: { probeInterval: '99ms' } }, 'serverCircuit.probeInterval: is too short: write at least 100ms'],
+    [{ serverCircuit: 3 }, 'serverCircuit: must be keys and values: write { failures: 3, probeInterval: 2s }'],
+    [{ pool: { min: -1 } }, 'pool.min: must be a whole number from 0 to 1000'],
+    [{ pool: { max: 0 } }, 'pool.max: must be a whole number from 1 to 1000'],
+    [{ pool: { max: '5' } }, 'pool.max: must be a whole number from 1 to 1000'],
+    [{ pool: { min: 11 } }, 'pool.min: must be at most max, which is 10: write min: 10, or a bigger max'],
+    [{ pool: { maxAge: '8d' } }, 'pool.maxAge: is too long: write at most 7d'],
+    [{ pool: { idleTimeout: '0' } }, 'pool.idleTimeout: is too short: write at least 1s'],
+    [{ pool: { healthCheckInterval: '1' } }, 'pool.healthCheckInterval: "1" has no unit: write 3s, 500ms, 2m or 1h'],
+    [{ maxUserBinds: 1001 }, 'maxUserBinds: must be a whole number from 1 to 1000'],
+    [{ tokenPrefix: 'ldap ' }, 'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes'],
+    [{ tokenPrefix: 7 }, 'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes'],
+    [
+      { tokenPrefix: 'a'.repeat(65) },
+      'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes',
+    ],
+    [
+      { bind: null },
+      'bind: must be keys and values: write { dn: "cn=sallyport,ou=services,dc=example,dc=com", password: { file: secrets/ldap } }',
+    ],
+    [
+      { bind: { dn: '', password: 'x' } },
+      'bind.dn: must not be empty: write cn=sallyport,ou=services,dc=example,dc=com',
+    ],
+    [
+      { bind: { dn: 'cn=a,b', password: 'x' } },
+      'bind.dn: "cn=a,b" is no DN: write cn=sallyport,ou=services,dc=example,dc=com',
+    ],
+    [{ bind: { dn: 'a' } }, 'bind.password: must be a secret: write { file: secrets/ldap } or { env: LDAP_PASSWORD }'],
+    [
+      { bind: { dn: 'a', password: '' } },
+      'bind.password: must not be empty (servers take that for nobody): write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+    ],
+    [
+      { bind: { dn: 'a', password: 1234 } },
+      'bind.password: must be a secret: write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+    ],
+    [
+      { bind: { dn: 'a', password: 'secret\0' } },
+      'bind.password: must be text: write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+    ],
+    [
+      { bind: { dn: 'a\nb', password: 'x' } },
+      'bind.dn: must be one line of text: write cn=sallyport,ou=services,dc=example,dc=com',
+    ],
+  ])('%j are refused', (keys, complaint) => {
+    expect(complaints(writtenOptions(keys))).toEqual([complaint]);
+  });
+
+  test('that are no keys and values, or have an unknown key, are refused with what to write', () => {
+    expect(complaints('ldap')).toEqual([
+      ': must be keys and values: write { urls: [ldaps://ldap.example.com], user: { … } }',
+    ]);
+    expect(complaints(writtenOptions({ url: 'ldaps://a' }))[0]).toMatch(
+      /^: has an unknown key: url; known here: urls, srv, /,
+    );
+  });
+
+  test('tell every fault of single values at once', () => {
+    expect(
+      complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
+        (fault) => fault.split(':')[0],
+      ),
+    ).toEqual(['urls.0', 'order', 'user.base', 'pool.max']);
+  });
+});
+
+describe('the JSON Schema of the options', () => {
+  const schema = optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+
+  interface Described {
+    readonly description?: string;
+    readonly type?: unknown;
+    readonly properties?: Readonly<Record<string, Described>>;
+    readonly [keyword: string]: unknown;
+  }
+
+  const keys = (described: Described, path = ''): [string, Described][] =>
+    Object.entries(described.properties ?? {}).flatMap(([key, inner]) => [
+      [path + key, inner],
+      ...keys(inner, `${path}${key}.`),
+    ]);
+  const all = new Map(keys(schema as Described));
+
+  test('describes every key', () => {
+    expect([...all.keys()]).toEqual(
+      expect.arrayContaining([
+        'urls',
+        'srv.nameServers',
+        'bind.password',
+        'user.attributes.extra',
+        'groups.maxDepth',
+        'pool.min',
+        'tokenPrefix',
+      ]),
+    );
+    expect([...all].filter(([, { description }]) => !description?.endsWith('.')).map(([key]) => key)).toEqual([]);
+  });
+
+  test.each([
+    ['order', { default: 'listed', enum: ['listed', 'spread'] }],
+    ['serverTimeout', { default: '1s', type: 'string', pattern: expect.any(String) }],
+    ['serverCircuit.failures', { default: 3, type: 'integer', minimum: 1, maximum: 100 }],
+    ['minVersion', { default: 'TLSv1.2', enum: ['TLSv1.2', 'TLSv1.3'] }],
+    ['user.scope', { default: 'sub', enum: ['sub', 'one'] }],
+    ['user.unknown', { default: 'no-opinion', enum: ['no-opinion', 'rejected'] }],
+    ['user.attributes.username', { default: 'uid', type: 'string', pattern: expect.any(String) }],
+    ['user.attributes.extra', { type: 'object', additionalProperties: { type: 'string' } }],
+    ['groups.name', { default: 'cn', type: 'string' }],
+    ['groups.maxDepth', { default: 10, type: 'integer' }],
+    ['groups.maxGroups', { default: 1000 }],
+    ['pool.maxAge', { default: '30m' }],
+    ['maxUserBinds', { default: 32 }],
+    ['tokenPrefix', { default: '', type: 'string' }],
+    ['urls', { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: 16 }],
+    ['user.base', { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] }],
+    ['bind', { required: ['dn', 'password'], additionalProperties: false }],
+  ])('completes %s', (key, expected) => {
+    expect(all.get(key)).toMatchObject(expected);
+  });
+
+  test('says what must be there, and closes every section against unknown keys', () => {
+    expect(schema).toMatchObject({
+      type: 'object',
+      required: ['user'],
+      anyOf: [{ required: ['urls'] }, { required: ['srv'] }],
+    });
+    expect(all.get('user')).toMatchObject({ anyOf: [{ required: ['base'] }, { required: ['dnTemplate'] }] });
+    const sections = [['', schema as Described] as const, ...all].filter(
+      ([, { properties }]) => properties !== undefined,
+    );
+    expect(sections.filter(([, section]) => section.additionalProperties !== false)).toEqual([]);
+  });
+});

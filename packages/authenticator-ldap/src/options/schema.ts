@@ -1,0 +1,64 @@
+import type { z } from 'zod';
+import { groupsSchema } from './groups.ts';
+import { section } from './section.ts';
+import { serverShape, settleServers } from './servers.ts';
+import { bindSchema, circuitSchema, poolSchema } from './service.ts';
+import { settleTls, tlsShape } from './tls.ts';
+import type { LdapOptions } from './types.ts';
+import { userSchema } from './user.ts';
+import { choice, count, duration, value } from './values.ts';
+
+const shape = {
+  ...serverShape,
+  order: choice('listed: the first server that works. spread: each login begins at another one.', [
+    'listed',
+    'spread',
+  ]).default('listed'),
+  serverTimeout: duration(
+    'For each step with a server: TCP, TLS, a bind, a search. The same login then asks the next server.',
+    { least: { value: 50, text: '50ms' }, most: { value: 30_000, text: '30s' } },
+  ).prefault('1s'),
+  serverCircuit: circuitSchema.prefault({}),
+  ...tlsShape,
+  bind: bindSchema.optional(),
+  user: userSchema,
+  groups: groupsSchema.optional(),
+  pool: poolSchema.prefault({}),
+  maxUserBinds: count('Users that bind at one time, each on a connection of its own; more wait.', 1, 1000).default(32),
+  tokenPrefix: value(
+    { description: 'What tokens begin with, before the base64 of user:password, such as ldap:.', pattern: '^[!-~]*$' },
+    (input) => {
+      const good = typeof input === 'string' && input.length <= 64 && /^[!-~]*$/.test(input);
+      if (good) return { value: input };
+      return { fault: 'must be visible ASCII, at most 64 characters', mend: 'write ldap: in quotes' };
+    },
+  ).prefault(''),
+};
+
+/** `options` of an authenticator of this plugin, secrets in place, made what the plugin works with. */
+export const optionsSchema: z.ZodType<LdapOptions> = section(
+  shape,
+  '{ urls: [ldaps://ldap.example.com], user: { … } }',
+  (keys, complain): LdapOptions => {
+    const { servers, srv } = settleServers(keys, complain);
+    const all = [...servers, ...(srv ? [srv] : [])];
+    const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
+    const { tokenPrefix, order, serverTimeout, serverCircuit, bind, user, groups, pool, maxUserBinds } = keys;
+    return {
+      tokenPrefix,
+      servers,
+      ...(srv && { srv }),
+      order,
+      serverTimeout,
+      circuit: serverCircuit,
+      tls: settleTls(keys, spoken, complain),
+      ...(bind && { bind }),
+      user,
+      ...(groups && { groups }),
+      pool,
+      maxUserBinds,
+    };
+  },
+)
+  .meta({ anyOf: [{ required: ['urls'] }, { required: ['srv'] }] })
+  .describe('A directory that users bind to with name and password.');

@@ -1,0 +1,64 @@
+import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
+import type { Parsed } from '@sallyport/authenticator';
+import { parseText } from './values.ts';
+
+/** A URL of the options, taken apart. */
+export interface ServerUrl {
+  readonly scheme: 'ldap' | 'ldaps';
+  /** A name in lower case, or an address; IPv6 without brackets and in its shortest form. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export const serverUrlPattern = '^[Ll][Dd][Aa][Pp][Ss]?://[^/?#@]+/?$';
+const shape = /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[\]]*))(?::(?<port>\d{1,5}))?\/?$/i;
+const mend = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+
+/** `ldaps://host`, `ldap://host:port`, IPv6 in brackets. What else an LDAP URL (RFC 4516) can say has keys of its own. */
+export function parseServerUrl(input: unknown): Parsed<ServerUrl> {
+  const parsed = parseText(input, 'ldaps://ldap-a.example.com');
+  if ('fault' in parsed) return parsed;
+  // What is quoted holds no password: a URL with an @ is not.
+  if (parsed.value.includes('@')) {
+    return { fault: 'must not name a user', mend: 'the DN and the password stand under bind; write ldaps://host' };
+  }
+  const quoted = JSON.stringify(parsed.value);
+  const { scheme = '', six, name = '', port } = shape.exec(parsed.value)?.groups ?? {};
+  if (scheme === '') return { fault: `${quoted} ${whyNoMatch(parsed.value)}`, mend };
+  if (six === undefined ? !isHost(name) : !isIPv6(six)) return { fault: `${quoted} names no host`, mend };
+  const secure = scheme.toLowerCase() === 'ldaps';
+  const number = port === undefined ? (secure ? 636 : 389) : Number(port);
+  if (number < 1 || number > 65_535) return { fault: `${quoted} has no port from 1 to 65535`, mend };
+  const host = six === undefined ? name.toLowerCase() : shortestIPv6(six);
+  return { value: { scheme: secure ? 'ldaps' : 'ldap', host, port: number } };
+}
+
+/** `scheme://host:port`, as the label of a server. */
+export function formatServerUrl({ scheme, host, port }: ServerUrl): string {
+  return `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+function isHost(text: string): boolean {
+  return isIPv4(text) || isHostName(text);
+}
+
+/** A host's name in ASCII (RFC 1123 section 2.1). */
+export function isHostName(text: string): boolean {
+  const labels = text.split('.');
+  const wellFormed = labels.every((label) => /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(label));
+  // A last label of digits is a mistyped IPv4 address, and resolvers read 127.1 as one.
+  return wellFormed && text.length <= 253 && isIP(text) === 0 && !/^\d+$/.test(labels.at(-1) ?? '');
+}
+
+/** An address with a zone (`fe80::1%eth0`) keeps it. */
+function shortestIPv6(address: string): string {
+  const [plain = '', ...zone] = address.split('%');
+  return [new SocketAddress({ address: plain, family: 'ipv6' }).address, ...zone].join('%');
+}
+
+function whyNoMatch(text: string): string {
+  if (!/^ldaps?:\/\//i.test(text)) return 'must begin with ldaps:// or ldap://';
+  if (/^ldaps?:\/\/[^/]*\/./i.test(text) || /[?#]/.test(text)) return 'must end after the host and port';
+  if (/:\/\/[\da-f]*:[\da-f:]*:/i.test(text)) return 'has an IPv6 address without brackets';
+  return 'is not a host and a port';
+}

@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+
+const clear = { startTLS: true };
+
+describe('urls', () => {
+  test.each([
+    [
+      'ldaps://ldap.example.com',
+      {},
+      { url: 'ldaps://ldap.example.com:636', host: 'ldap.example.com', port: 636, security: 'ldaps' },
+    ],
+    [
+      'LDAPS://LDAP.Example.com:3269/',
+      {},
+      { url: 'ldaps://ldap.example.com:3269', host: 'ldap.example.com', port: 3269, security: 'ldaps' },
+    ],
+    ['ldap://ldap', clear, { url: 'ldap://ldap:389', host: 'ldap', port: 389, security: 'starttls' }],
+    [
+      'ldap://192.0.2.7:1389',
+      { insecure: true },
+      { url: 'ldap://192.0.2.7:1389', host: '192.0.2.7', port: 1389, security: 'insecure' },
+    ],
+    [
+      'ldaps://[2001:DB8:0::1]:1636',
+      {},
+      { url: 'ldaps://[2001:db8::1]:1636', host: '2001:db8::1', port: 1636, security: 'ldaps' },
+    ],
+    [
+      'ldaps://[fe80::1%eth0]',
+      {},
+      { url: 'ldaps://[fe80::1%eth0]:636', host: 'fe80::1%eth0', port: 636, security: 'ldaps' },
+    ],
+  ])('%s is taken apart', (url, keys, server) => {
+    expect(settled(writtenOptions({ urls: [url], ...keys })).servers).toEqual([server]);
+  });
+
+  test('keep their order, and startTLS is for those of ldap:// only', () => {
+    const { servers } = settled(writtenOptions({ urls: ['ldaps://b', 'ldap://a', 'ldaps://a'], startTLS: true }));
+    expect(servers.map(({ url, security }) => [url, security])).toEqual([
+      ['ldaps://b:636', 'ldaps'],
+      ['ldap://a:389', 'starttls'],
+      ['ldaps://a:636', 'ldaps'],
+    ]);
+  });
+
+  test.each([
+    ['ldap.example.com', 'must begin with ldaps:// or ldap://'],
+    ['https://ldap.example.com', 'must begin with ldaps:// or ldap://'],
+    ['ldaps://', 'names no host'],
+    ['ldaps://ldap.example.com/dc=example,dc=com', 'must end after the host and port'],
+    ['ldaps://ldap.example.com?uid', 'must end after the host and port'],
+    ['ldaps://ldap.example.com#x', 'must end after the host and port'],
+    ['ldaps://2001:db8::1', 'has an IPv6 address without brackets'],
+    ['ldaps://ldap.example.com:ldaps', 'is not a host and a port'],
+    ['ldaps://[192.0.2.1]', 'names no host'],
+    ['ldaps://[::g]', 'names no host'],
+    ['ldaps://127.1', 'names no host'],
+    ['ldaps://-a.example.com', 'names no host'],
+    ['ldaps://lüdap', 'names no host'],
+    ['ldaps://a b', 'names no host'],
+    ['ldaps://ldap:0', 'has no port from 1 to 65535'],
+    ['ldaps://ldap:65536', 'has no port from 1 to 65535'],
+  ])('%s is refused, quoted, with an example', (url, words) => {
+    const mend = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${mend}`]);
+  });
+
+  test('with a user in them are refused without a word of it', () => {
+    const [complaint = '', ...others] = complaints(writtenOptions({ urls: ['ldap://admin:hunter2@ldap.example.com'] }));
+    expect(others).toEqual([]);
+    expect(complaint).toBe(
+      'urls.0: must not name a user: the DN and the password stand under bind; write ldaps://host',
+    );
+  });
+
+  test.each([
+    [[], 'urls: must have 1 to 16 entries: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]'],
+    [
+      Array.from({ length: 17 }, (_, index) => `ldaps://a${index}`),
+      'urls: must have 1 to 16 entries: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]',
+    ],
+    ['ldaps://a', 'urls: must be a list: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]'],
+    [null, 'urls: must be a list: write [ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]'],
+    [[7], 'urls.0: must be text: write ldaps://ldap-a.example.com'],
+    [[null], 'urls.0: is empty: write ldaps://ldap-a.example.com'],
+    [['ldaps://a', 'ldaps://b', 'LDAPS://A:636/'], 'urls.2: is the same server as entry 1: remove one of the two'],
+    [['ldaps://[::1]', 'ldaps://[0:0::0:1]'], 'urls.1: is the same server as entry 1: remove one of the two'],
+  ])('as %j are refused', (urls, complaint) => {
+    expect(complaints(writtenOptions({ urls }))).toEqual([complaint]);
+  });
+});
+
+describe('srv', () => {
+  test.each([
+    ['_ldaps._tcp.example.com', {}, 'ldaps'],
+    ['_LDAPS._TCP.example.com.', {}, 'ldaps'],
+    ['_ldap._tcp.example.com', clear, 'starttls'],
+    ['_ldap._tcp.dc._msdcs.example.com', { insecure: true }, 'insecure'],
+    ['_ldap._tcp.Default-First-Site-Name._sites.dc._msdcs.example.com', clear, 'starttls'],
+  ])('%s stands in place of urls', (name, keys, security) => {
+    const options = settled(writtenOptions({ urls: undefined, srv: { name }, ...keys }));
+    expect(options).toMatchObject({ servers: [], srv: { name: name.replace(/\.$/, ''), security, nameServers: [] } });
+  });
+
+  test.each([
+    'example.com',
+    '_kerberos._tcp.example.com',
+    '_ldap._udp.example.com',
+    '_ldap._tcp.',
+    '_ldap._tcp.a b',
+    '_ldap._tcp._',
+  ])('%s is refused', (name) => {
+    expect(complaints(writtenOptions({ urls: undefined, srv: { name } }))).toEqual([
+      `srv.name: "${name}" names no LDAP service: write _ldaps._tcp.example.com (TLS from the start), or _ldap._tcp.example.com with startTLS: true`,
+    ]);
+  });
+
+  test('asks name servers by their addresses', () => {
+    const nameServers = ['192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]', '[2001:db8::53]:5353'];
+    const name = '_ldaps._tcp.example.com';
+    expect(settled(writtenOptions({ urls: undefined, srv: { name, nameServers } })).srv?.nameServers).toEqual(
+      nameServers,
+    );
+    const bad = ['dns.example.com', '192.0.2.53:0', '192.0.2.53:65536', '[192.0.2.53]', '192.0.2'];
+    expect(complaints(writtenOptions({ urls: undefined, srv: { name, nameServers: bad.slice(0, 5) } }))).toEqual(
+      bad.map(
+        (address, index) =>
+          `srv.nameServers.${index}: "${address}" is no address of a DNS server: write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"`,
+      ),
+    );
+    expect(complaints(writtenOptions({ urls: undefined, srv: { name, nameServers: [] } }))).toEqual([
+      'srv.nameServers: must have 1 to 8 entries: write [192.0.2.53]',
+    ]);
+  });
+
+  test('or urls: one of them, and one only', () => {
+    expect(complaints(writtenOptions({ urls: undefined }))).toEqual([
+      'urls: must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: _ldaps._tcp.example.com }',
+    ]);
+    expect(complaints(writtenOptions({ srv: { name: '_ldaps._tcp.example.com' } }))).toEqual([
+      'srv: must not stand beside urls: remove one of the two',
+    ]);
+    expect(complaints(writtenOptions({ urls: undefined, srv: {} }))).toEqual([
+      'srv.name: must be text: write _ldaps._tcp.example.com',
+    ]);
+    expect(complaints(writtenOptions({ urls: undefined, srv: '_ldaps._tcp.example.com' }))).toEqual([
+      'srv: must be keys and values: write { name: _ldaps._tcp.example.com }',
+    ]);
+  });
+});
+
+describe('clear text', () => {
+  const mend = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
+  const srv = { name: '_ldap._tcp.example.com' };
+
+  test.each<[Record<string, unknown>, string[]]>([
+    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${mend}`]],
+    [
+      { urls: ['ldap://b'], startTLS: false, insecure: false },
+      [`urls.0: ldap:// is clear text: write ldaps://; or ${mend}`],
+    ],
+    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${mend}`]],
+    [
+      { urls: ['ldap://b'], startTLS: true, insecure: true },
+      ['insecure: must not stand beside startTLS: remove insecure, and everything is encrypted'],
+    ],
+    [{ startTLS: true }, ['startTLS: does nothing: TLS begins with the first byte of ldaps; remove startTLS']],
+    [{ insecure: true }, ['insecure: would make nothing insecure: all servers are ldaps; remove insecure']],
+    [
+      { urls: undefined, srv: { name: '_ldaps._tcp.example.com' }, insecure: true },
+      ['insecure: would make nothing insecure: all servers are ldaps; remove insecure'],
+    ],
+    [{ startTLS: 'yes' }, ['startTLS: must be true or false, without quotes']],
+  ])('%j is refused', (keys, expected) => {
+    expect(complaints(writtenOptions(keys))).toEqual(expected);
+  });
+
+  test('is spoken with ldap:// servers only, when it was said aloud', () => {
+    const { servers } = settled(writtenOptions({ urls: ['ldaps://a', 'ldap://b'], insecure: true }));
+    expect(servers.map(({ security }) => security)).toEqual(['ldaps', 'insecure']);
+  });
+});

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+
+test('TLS is at least 1.2, with the authorities of Node, unless options say more', () => {
+  expect(settled(writtenOptions()).tls).toEqual({ minVersion: 'TLSv1.2' });
+  const tls = {
+    caFile: 'tls/ca.crt',
+    certFile: 'tls/client.crt',
+    keyFile: 'tls/client.key',
+    serverName: 'ldap.example.com',
+    minVersion: 'TLSv1.3',
+  };
+  expect(settled(writtenOptions(tls)).tls).toEqual(tls);
+  expect(settled(writtenOptions({ urls: ['ldap://a', 'ldaps://b'], insecure: true, ...tls })).tls).toEqual(tls);
+});
+
+test.each<[Record<string, unknown>, string]>([
+  [{ certFile: 'a' }, 'keyFile: must name the key of certFile: write keyFile: tls/ldap-client.key'],
+  [{ keyFile: 'a' }, 'certFile: must name the certificate of keyFile: write certFile: tls/ldap-client.crt'],
+  [{ caFile: '' }, 'caFile: must not be empty: write tls/ldap-ca.crt'],
+  [{ caFile: null }, 'caFile: is empty: write tls/ldap-ca.crt'],
+  [{ caFile: ['a'] }, 'caFile: must be text: write tls/ldap-ca.crt'],
+  [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is no host\'s name: write ldap.example.com'],
+  [
+    { serverName: 'ldap.example.com:636' },
+    'serverName: "ldap.example.com:636" is no host\'s name: write ldap.example.com',
+  ],
+  [{ minVersion: 'TLSv1.1' }, 'minVersion: must be TLSv1.2 or TLSv1.3'],
+])('%j is refused', (keys, complaint) => {
+  expect(complaints(writtenOptions(keys))).toEqual([complaint]);
+});
+
+test.each(['caFile', 'certFile', 'keyFile', 'serverName', 'minVersion'])('%s without any TLS is refused', (key) => {
+  const setting = key === 'minVersion' ? 'TLSv1.2' : 'a';
+  const mend = 'does nothing: no server is reached with TLS; remove it, or use ldaps:// or startTLS: true';
+  expect(complaints(writtenOptions({ urls: ['ldap://a'], insecure: true, [key]: setting }))).toContain(
+    `${key}: ${mend}`,
+  );
+  const srv = { name: '_ldap._tcp.example.com' };
+  expect(complaints(writtenOptions({ urls: undefined, srv, insecure: true, [key]: setting }))).toContain(
+    `${key}: ${mend}`,
+  );
+});
+
+test.each(['caFile', 'certFile', 'keyFile'])('%s with the content of a file is refused without a word of it', (key) => {
+  const found = complaints(writtenOptions({ [key]: '-----BEGIN PRIVATE KEY-----\nMIIabc\n' }));
+  expect(found).toEqual([
+    expect.stringMatching(new RegExp(`^${key}: must be a path, not the content of a file: write tls/ldap-`)),
+  ]);
+});

@@ -1,0 +1,105 @@
+import type { Server } from '../connection/types.ts';
+import type { DnTemplate } from '../filter/dn-template.ts';
+import type { FilterTemplate } from '../filter/filter-template.ts';
+import type { NameTemplate } from '../filter/name-template.ts';
+
+/** `options` of gateway.yaml once validated: durations are milliseconds, templates parsed, URLs taken apart. */
+export interface LdapOptions {
+  /** Empty: tokens are bare base64. */
+  readonly tokenPrefix: string;
+  /** Either these, in the order of the config, or `srv`. */
+  readonly servers: readonly Server[];
+  readonly srv?: SrvOptions;
+  /** `listed`: the first that works. `spread`: each login starts at another one. */
+  readonly order: 'listed' | 'spread';
+  /** For each of TCP, TLS, StartTLS, and each request until its last answer. */
+  readonly serverTimeout: number;
+  readonly circuit: ServerCircuitOptions;
+  readonly tls: TlsOptions;
+  /** Left out: searches are anonymous. */
+  readonly bind?: { readonly dn: string; readonly password: string };
+  readonly user: UserOptions;
+  /** Left out: users have no groups. */
+  readonly groups?: GroupOptions;
+  readonly pool: PoolOptions;
+  /** User binds at one time, each on a connection of its own. */
+  readonly maxUserBinds: number;
+}
+
+export interface SrvOptions {
+  /** `_ldap._tcp.example.com` */
+  readonly name: string;
+  readonly security: Server['security'];
+  /** `address` or `address:port` of DNS servers; empty: the system's. */
+  readonly nameServers: readonly string[];
+}
+
+export interface ServerCircuitOptions {
+  /** Faults in a row after which a server is left alone. */
+  readonly failures: number;
+  /** Between two background probes of a server that is left alone. */
+  readonly probeInterval: number;
+}
+
+/** Files are as written in the config; `context.watchFile` resolves and follows them. */
+export interface TlsOptions {
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly serverName?: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export interface UserOptions {
+  /** How the entry is found: a search below each of `bases`, or the one entry that the DN template names. */
+  readonly find:
+    | {
+        readonly by: 'search';
+        readonly bases: readonly string[];
+        readonly scope: 'one' | 'sub';
+        readonly filter: FilterTemplate;
+      }
+    | { readonly by: 'dn'; readonly template: DnTemplate };
+  readonly attributes: {
+    readonly username: string;
+    readonly uid?: string;
+    readonly email?: string;
+    /** Keys of Kubernetes' `extra`, lower case, each with an attribute. */
+    readonly extra: Readonly<Record<string, string>>;
+  };
+  /** What a name that is not in the directory is. */
+  readonly unknown: 'no-opinion' | 'rejected';
+}
+
+export type GroupOptions =
+  | {
+      readonly by: 'search';
+      readonly bases: readonly string[];
+      readonly scope: 'one' | 'sub';
+      readonly filter: FilterTemplate;
+      readonly nested: boolean;
+      readonly name: NameTemplate;
+      readonly maxDepth: number;
+      readonly maxGroups: number;
+    }
+  | {
+      readonly by: 'attribute';
+      /** `memberOf`, or what the directory calls it. */
+      readonly attribute: string;
+      /** Only groups below one of these count; empty: all. */
+      readonly bases: readonly string[];
+      /** Set: groups of groups are searched for below `bases`, with this filter, level by level. */
+      readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };
+      readonly name: NameTemplate;
+      readonly maxDepth: number;
+      readonly maxGroups: number;
+    };
+
+export interface PoolOptions {
+  /** Service connections kept open to each server in use. */
+  readonly min: number;
+  readonly max: number;
+  readonly idleTimeout: number;
+  readonly maxAge: number;
+  readonly healthCheckInterval: number;
+}

@@ -1,0 +1,163 @@
+import { describe, expect, test } from 'vitest';
+import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+import type { FilterTemplate } from '../filter/filter-template.ts';
+
+const base = 'ou=people,dc=example,dc=com';
+const user = (keys: Record<string, unknown>) => writtenOptions({ user: keys });
+const alice = (filter: FilterTemplate) => filter.fill((name) => (name === 'username' ? ['alice'] : []));
+const equality = (attribute: string, value: string) => ({ kind: 'equality', attribute, value: Buffer.from(value) });
+
+function searchOf(keys: Record<string, unknown>) {
+  const { find } = settled(user(keys)).user;
+  if (find.by !== 'search') throw new Error('no search');
+  return find;
+}
+
+describe('a user', () => {
+  test('is searched for below one base or several, at any depth', () => {
+    const find = searchOf({ base, filter: '(uid={username})' });
+    expect(find).toMatchObject({ bases: [base], scope: 'sub' });
+    expect(alice(find.filter)).toEqual(equality('uid', 'alice'));
+    const bases = ['ou=a,dc=x', 'ou=b,dc=x'];
+    expect(searchOf({ base: bases, scope: 'one', filter: '(uid={username})' })).toMatchObject({ bases, scope: 'one' });
+  });
+
+  test('is found by any login attribute, and by the filter as well', () => {
+    expect(alice(searchOf({ base, loginAttributes: ['uid'] }).filter)).toEqual(equality('uid', 'alice'));
+    const logins = {
+      kind: 'or',
+      filters: [equality('sAMAccountName', 'alice'), equality('userPrincipalName', 'alice')],
+    };
+    const loginAttributes = ['sAMAccountName', 'userPrincipalName'];
+    expect(alice(searchOf({ base, loginAttributes }).filter)).toEqual(logins);
+    expect(alice(searchOf({ base, loginAttributes, filter: ' (objectClass=user)\n' }).filter)).toEqual({
+      kind: 'and',
+      filters: [equality('objectClass', 'user'), logins],
+    });
+  });
+
+  test('is the entry that a DN template names', () => {
+    const { find } = settled(user({ dnTemplate: 'uid={username},ou=people,dc=example,dc=com' })).user;
+    expect(find).toMatchObject({ by: 'dn', template: { parent: base } });
+    expect(find.by === 'dn' && find.template.fill('a,b')).toBe(`uid=a\\,b,${base}`);
+  });
+
+  test('whom the directory does not know is no-opinion, or rejected if the options say so', () => {
+    expect(settled(writtenOptions()).user.unknown).toBe('no-opinion');
+    expect(settled(user({ base, filter: '(uid={username})', unknown: 'rejected' })).user.unknown).toBe('rejected');
+  });
+
+  test.each<[string, unknown, string[]]>([
+    [
+      'nothing',
+      undefined,
+      ['user: must be keys and values: write { base: "ou=people,dc=example,dc=com", filter: "(uid={username})" }'],
+    ],
+    [
+      'no way to find one',
+      {},
+      [
+        'user.base: must be the DN below which users are: write "ou=people,dc=example,dc=com", or give dnTemplate',
+        'user.filter: must say how a user is found: write "(uid={username})", or give loginAttributes',
+      ],
+    ],
+    [
+      'a filter that finds everybody',
+      { base, filter: '(objectClass=person)' },
+      ['user.filter: must hold {username}, else it finds everybody: write "(&(objectClass=person)(uid={username}))"'],
+    ],
+    [
+      'a filter with another placeholder',
+      { base, filter: '(|(uid={username})(cn={dn}))' },
+      ["user.filter: column 23: {dn} can't stand here: the filter of a user knows {username} only"],
+    ],
+    [
+      'a filter that is none',
+      { base, filter: 'uid={username}' },
+      ['user.filter: column 1: no filter begins here: put each filter in parentheses, such as (uid={username})'],
+    ],
+    [
+      'an empty filter',
+      { base, filter: '' },
+      ['user.filter: must not be empty: write (&(objectClass=person)(uid={username}))'],
+    ],
+    [
+      'a filter of another kind',
+      { base, filter: 7 },
+      ['user.filter: must be text: write (&(objectClass=person)(uid={username}))'],
+    ],
+    [
+      'both ways to find one',
+      { base, scope: 'sub', filter: '(uid={username})', loginAttributes: ['uid'], dnTemplate: 'uid={username},dc=x' },
+      ['base', 'scope', 'filter', 'loginAttributes'].map(
+        (key) => `user.${key}: must not stand beside dnTemplate: remove one of the two`,
+      ),
+    ],
+    [
+      'a DN template without its parent',
+      { dnTemplate: 'uid={username}' },
+      ['user.dnTemplate: column 15: no DN of a parent: write it as in uid={username},ou=people,dc=example,dc=com'],
+    ],
+    ['another scope', { base, scope: 'base', filter: '(uid={username})' }, ['user.scope: must be sub or one']],
+    [
+      'another word for unknown',
+      { base, filter: '(uid={username})', unknown: 'x' },
+      ['user.unknown: must be no-opinion or rejected'],
+    ],
+    [
+      'login attributes that are none',
+      { base, loginAttributes: [] },
+      ['user.loginAttributes: must have 1 to 8 entries: write [sAMAccountName, userPrincipalName]'],
+    ],
+    [
+      'a login attribute that would change the filter',
+      { base, loginAttributes: ['uid', 'uid)(x'] },
+      [
+        'user.loginAttributes.1: "uid)(x" is no name of an attribute: it has letters, digits and dashes; write sAMAccountName',
+      ],
+    ],
+    [
+      'a login attribute twice',
+      { base, loginAttributes: ['uid', 'mail', 'UID'] },
+      ['user.loginAttributes.2: is there twice: remove it'],
+    ],
+    [
+      'an unknown key',
+      { base, filter: '(uid={username})', bases: [] },
+      [
+        'user: has an unknown key: bases; known here: base, scope, filter, loginAttributes, dnTemplate, attributes, unknown',
+      ],
+    ],
+  ])('with %s is refused', (_name, keys, expected) => {
+    expect(complaints(writtenOptions({ user: keys }))).toEqual(expected);
+  });
+});
+
+describe('the bases', () => {
+  const filter = '(uid={username})';
+
+  test.each<[unknown, string, string[]]>([
+    ['example.com', 'sub', ['user.base: "example.com" is no DN: write ou=people,dc=example,dc=com']],
+    [' ', 'sub', ['user.base: " " is no DN: write ou=people,dc=example,dc=com']],
+    ['', 'sub', ['user.base: must not be empty: write ou=people,dc=example,dc=com']],
+    [null, 'sub', ['user.base: is empty: write ou=people,dc=example,dc=com']],
+    [[], 'sub', ['user.base: must not be empty: write one or a list']],
+    [
+      ['dc=x', 7, 'y'],
+      'sub',
+      [
+        'user.base.1: must be text: write ou=people,dc=example,dc=com',
+        'user.base.2: "y" is no DN: write ou=people,dc=example,dc=com',
+      ],
+    ],
+    [Array.from({ length: 17 }, (_, index) => `dc=x${index}`), 'sub', ['user.base: has 17 entries: write at most 16']],
+    [['dc=x', 'ou=a,DC=X'], 'sub', ['user.base.1: "ou=a,DC=X" lies below "dc=x", which is listed too: remove it']],
+    [['ou=a,dc=x', 'OU=A, dc=x'], 'one', ['user.base.0: "ou=a,dc=x" is there twice: remove it']],
+  ])('%j with scope %s are refused', (bases, scope, expected) => {
+    expect(complaints(user({ base: bases, scope, filter }))).toEqual(expected);
+  });
+
+  test('may lie below one another where only the level below them is searched', () => {
+    expect(complaints(user({ base: ['dc=x', 'ou=a,dc=x'], scope: 'one', filter }))).toEqual([]);
+  });
+});

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import type { Decision } from '@sallyport/authenticator';
+import { type LdifEntry, toLdif } from '@sallyport/test-servers/ldif';
+import {
+  type AdUser,
+  accountControl,
+  adUser,
+  newAdPassword,
+  type Samba,
+  startSamba,
+} from '@sallyport/test-servers/samba';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
+import plugin from './index.ts';
+
+const password = newAdPassword();
+let samba: Samba;
+beforeAll(async () => {
+  samba = await startSamba();
+}, 120_000);
+afterAll(() => samba?.[Symbol.asyncDispose]());
+
+const inChain = '(&(objectClass=group)(member:1.2.840.113556.1.4.1941:={dn}))';
+
+function gateway(changed: object = {}): Promise<PluginGateway> {
+  const { ldapsUrl, caFile, suffix, administrator } = samba;
+  return pluginGateway(plugin, {
+    urls: [ldapsUrl],
+    caFile,
+    serverTimeout: '10s',
+    bind: administrator,
+    user: {
+      base: suffix,
+      filter: '(&(objectCategory=person)(objectClass=user))',
+      loginAttributes: ['sAMAccountName', 'userPrincipalName'],
+      attributes: { username: 'sAMAccountName', uid: 'objectGUID', extra: { sid: 'objectSid' } },
+    },
+    groups: { base: suffix, filter: inChain, name: 'sAMAccountName' },
+    ...changed,
+  });
+}
+
+async function addUser(state: Partial<AdUser> = {}): Promise<{ readonly dn: string; readonly name: string }> {
+  const name = `u-${randomUUID().slice(0, 13)}`;
+  const user = adUser({ rdn: `CN=${name}`, accountName: name, password, ...state });
+  await samba.add(toLdif([user]));
+  return { dn: user.dn, name };
+}
+
+function group(name: string, member: string, rdn = `CN=${name}`): LdifEntry {
+  return {
+    dn: `${rdn},CN=Users,${samba.suffix}`,
+    attributes: { objectClass: 'group', sAMAccountName: name, member },
+  };
+}
+
+const groupsOf = (decision: Decision) => (decision.kind === 'authenticated' ? decision.user.groups : decision);
+
+describe('Active Directory', () => {
+  test('logs in by either name, with the GUID and the SID as text', async () => {
+    const { name } = await addUser();
+    await using made = await gateway();
+    const decision = await made.logIn(name, password);
+    expect(decision).toEqual({
+      kind: 'authenticated',
+      user: {
+        username: name,
+        uid: expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+        groups: [],
+        extra: { sid: [expect.stringMatching(/^S-1-5-21-\d+-\d+-\d+-\d+$/)] },
+      },
+    });
+    expect(await made.logIn(`${name.toUpperCase()}@${samba.realm}`, password)).toEqual(decision);
+    expect(await made.logIn(`${name}@elsewhere.example.com`, password)).toEqual({ kind: 'no-opinion' });
+    expect(made.attempts.map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted']);
+  });
+
+  test.each([
+    ['a wrong password', 'invalid-credentials', 'refused', {}, `${password}x`],
+    ['no hour of the week', 'disabled', 'accepted', { more: { logonHours: Buffer.alloc(21) } }, password],
+    ['a password that is too old', 'password-expired', 'accepted', { control: accountControl.normal }, password],
+    ['a disabled account', 'disabled', 'accepted', { control: accountControl.disabled }, password],
+    ['an expired account', 'expired', 'accepted', { more: { accountExpires: '1' } }, password],
+    [
+      'a password to be changed',
+      'password-expired',
+      'accepted',
+      { control: accountControl.normal, more: { pwdLastSet: '0' } },
+      password,
+    ],
+  ])('%s is refused as %s, and the password was %s', async (_what, reason, outcome, state, secret) => {
+    const { dn, name } = await addUser(state);
+    await using made = await gateway();
+    expect(await made.logIn(name, secret)).toEqual({ kind: 'rejected', reason, subject: name });
+    expect(made.attempts).toEqual([{ subject: dn, admitted: true, outcome }]);
+    const guess = await made.logIn(name, `${password}y`);
+    expect(guess).toEqual({ kind: 'rejected', reason: 'invalid-credentials', subject: name });
+  });
+
+  test('three wrong passwords lock an account, and then the right one is refused as locked', async () => {
+    const { name } = await addUser();
+    await using made = await gateway();
+    for (let attempt = 0; attempt < 3; attempt += 1) await made.logIn(name, `${password}${attempt}`);
+    expect(await made.logIn(name, password)).toEqual({ kind: 'rejected', reason: 'locked', subject: name });
+  });
+
+  test('an unknown name is no opinion, and an empty password is no token', async () => {
+    const { name } = await addUser();
+    await using made = await gateway();
+    expect(await made.logIn(`no-${name}`, password)).toEqual({ kind: 'no-opinion' });
+    expect(await made.logIn(name, '')).toEqual({ kind: 'no-opinion' });
+    expect(made.attempts).toEqual([]);
+  });
+});
+
+describe('groups of Active Directory', () => {
+  test.each([
+    'CN=R\\+D',
+    'CN=\\+5 x',
+    'CN=Back\\5Cslash',
+    'CN=al\\5C69ce',
+    'CN=\\ lead and trail\\ ',
+    'CN=\\#hash (x) * é 山',
+    'CN=a\\,b\\;c\\"d\\<e\\>f\\=g',
+  ])('of %s are found in chain, level by level, and from memberOf, all the same', async (rdn) => {
+    const { dn, name } = await addUser({ rdn });
+    const inner = group(`in-${name}`, dn);
+    const hard = group(`hard-${name}`, inner.dn, `CN=hard\\+\\, ${name}`);
+    const outer = group(`out-${name}`, hard.dn);
+    await samba.add(toLdif([inner, hard, outer]));
+    const base = samba.suffix;
+    const names = [inner, hard, outer].map(({ attributes }) => attributes.sAMAccountName).sort();
+    const level = '(&(objectClass=group)(member={dn}))';
+    await using chained = await gateway();
+    expect(groupsOf(await chained.logIn(name, password))).toEqual(names);
+    await using walked = await gateway({ groups: { base, filter: level, nested: true, name: 'sAMAccountName' } });
+    expect(groupsOf(await walked.logIn(name, password))).toEqual(names);
+    await using listed = await gateway({ groups: { attribute: 'memberOf', base } });
+    expect(groupsOf(await listed.logIn(name, password))).toEqual([`in-${name}`]);
+    await using both = await gateway({ groups: { attribute: 'memberOf', base, filter: level, nested: true } });
+    expect(groupsOf(await both.logIn(name, password))).toEqual([`hard+, ${name}`, `in-${name}`, `out-${name}`].sort());
+  });
+
+  test('nothing of another user comes along', async () => {
+    const plain = await addUser({ rdn: 'CN=Q69' });
+    const plus = await addUser({ rdn: 'CN=\\+Q69' });
+    await samba.add(toLdif([group(`secret-${plain.name}`, plain.dn)]));
+    await using made = await gateway();
+    expect(groupsOf(await made.logIn(plain.name, password))).toEqual([`secret-${plain.name}`]);
+    expect(groupsOf(await made.logIn(plus.name, password))).toEqual([]);
+  });
+});
+
+test('check() is well, and tells a wrong base, a wrong account and a connection in clear', async () => {
+  await using good = await gateway();
+  await good.check();
+  const { administrator, suffix, url, ldapsUrl } = samba;
+  await using wrongBase = await gateway({ groups: { base: `OU=gone,${suffix}`, filter: inChain } });
+  await expect(wrongBase.check()).rejects.toThrow(`${ldapsUrl}: groups.base "OU=gone,${suffix}" does not exist there`);
+  await using wrongAccount = await gateway({ bind: { ...administrator, password: newAdPassword() } });
+  await expect(wrongAccount.check()).rejects.toThrow('the service account');
+  await using clear = await gateway({ urls: [url], caFile: undefined, insecure: true });
+  await expect(clear.check()).rejects.toThrow('(8 strongerAuthRequired): use ldaps://');
+  await expect(clear.logIn('Administrator', password)).rejects.toMatchObject({ code: 'unavailable' });
+  await using upgraded = await gateway({ urls: [url], startTLS: true });
+  await upgraded.check();
+});

@@ -1,0 +1,127 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { recordingContext } from '@sallyport/authenticator/conformance';
+import { createAuthority } from '@sallyport/test-servers/certificates';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ldapOptions } from '../fixtures/ldap-options.ts';
+import { memoryDirectory } from '../fixtures/memory-directory.ts';
+import { createLdapAuthenticator } from './authenticator.ts';
+import type { TlsOptions } from './options/types.ts';
+import { watchTlsFiles } from './tls-files.ts';
+
+async function folder(files: Record<string, string>) {
+  const { path: baseDirectory, [Symbol.asyncDispose]: dispose } = await temporaryFolder('tls');
+  onTestFinished(() => dispose());
+  const write = (file: string, text: string) => writeFile(path.join(baseDirectory, file), text);
+  for (const [file, text] of Object.entries(files)) await write(file, text);
+  const recording = recordingContext({ pluginName: 'ldap', baseDirectory });
+  const changes: number[] = [];
+  const watch = (options: Partial<TlsOptions>) =>
+    watchTlsFiles({ minVersion: 'TLSv1.2', ...options }, recording.context, () => changes.push(1));
+  return { ...recording, write, watch, changes };
+}
+
+async function authority() {
+  const made = await createAuthority();
+  onTestFinished(() => made[Symbol.asyncDispose]());
+  return made;
+}
+
+const pair = { certFile: 'client.crt', keyFile: 'client.key' };
+
+describe('TLS files', () => {
+  test('give what a handshake needs, and no more than is configured', async () => {
+    const ca = await authority();
+    const { certificate, key } = await ca.issueClient('sallyport');
+    const files = { 'ca.crt': ca.certificate, 'client.crt': certificate, 'client.key': key };
+    const { watch, watchedFiles } = await folder(files);
+    expect((await watch({}))()).toEqual({ minVersion: 'TLSv1.2' });
+    expect(watchedFiles).toEqual([]);
+    const all = await watch({ ...pair, caFile: 'ca.crt', serverName: 'ldap.example.com', minVersion: 'TLSv1.3' });
+    expect(all()).toEqual({
+      ca: Buffer.from(ca.certificate),
+      certificate: Buffer.from(certificate),
+      key: Buffer.from(key),
+      serverName: 'ldap.example.com',
+      minVersion: 'TLSv1.3',
+    });
+    expect(watchedFiles).toHaveLength(3);
+  });
+
+  test('a changed CA holds for the next handshake, a damaged one is refused and the old one stays', async () => {
+    const [old, next] = [await authority(), await authority()];
+    const { watch, write, touch, lines, changes } = await folder({ 'ca.crt': old.certificate });
+    const settings = await watch({ caFile: 'ca.crt' });
+    changes.length = 0;
+    await write('ca.crt', old.certificate + next.certificate);
+    expect(await touch()).toEqual([]);
+    expect(settings().ca?.toString()).toBe(old.certificate + next.certificate);
+    await write('ca.crt', next.certificate);
+    expect(await touch()).toEqual([]);
+    expect(settings().ca?.toString()).toBe(next.certificate);
+    expect(changes).toHaveLength(2);
+    for (const [text, fault] of [
+      ['', 'caFile: ca.crt holds no PEM certificate'],
+      ['garbage', 'caFile: ca.crt holds no PEM certificate'],
+      [next.certificate + next.certificate.replace(/MI/, 'IM'), 'caFile: ca.crt is damaged in its certificate 2'],
+    ] as const) {
+      await write('ca.crt', text);
+      expect(await touch()).toEqual([expect.objectContaining({ message: expect.stringContaining(fault) })]);
+      expect(settings().ca?.toString()).toBe(next.certificate);
+    }
+    expect(lines.filter(({ level }) => level === 'info')).toHaveLength(3);
+  });
+
+  test('a certificate and a key take effect together, whichever changes first', async () => {
+    const ca = await authority();
+    const [old, second, third] = [await ca.issueClient('a'), await ca.issueClient('b'), await ca.issueClient('c')];
+    const { watch, write, touch } = await folder({ 'client.crt': old.certificate, 'client.key': old.key });
+    const settings = await watch(pair);
+    const inForce = () => [settings().certificate?.toString(), settings().key?.toString()];
+    // Each touch loads both files: the one that changed does not fit, and then neither does the other.
+    await write('client.crt', second.certificate);
+    expect(await touch()).not.toEqual([]);
+    expect(inForce()).toEqual([old.certificate, old.key]);
+    await write('client.key', second.key);
+    await touch();
+    expect(inForce()).toEqual([second.certificate, second.key]);
+    await write('client.key', third.key);
+    expect(await touch()).not.toEqual([]);
+    expect(inForce()).toEqual([second.certificate, second.key]);
+    await write('client.crt', third.certificate);
+    expect(await touch()).toEqual([]);
+    expect(inForce()).toEqual([third.certificate, third.key]);
+  });
+
+  test('that can not be used at the start are told with the option, the file and the mend, and no part of a key', async () => {
+    const ca = await authority();
+    const [one, other] = [await ca.issueClient('a'), await ca.issueClient('b')];
+    const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, garbage: 'garbage' };
+    const { watch } = await folder(files);
+    const told = async (options: Partial<TlsOptions>) =>
+      await watch(options).then(
+        () => 'nothing',
+        (error: unknown) => String(error),
+      );
+    const mixed = await told({ certFile: 'client.crt', keyFile: 'other.key' });
+    expect(mixed).toContain('keyFile: other.key does not fit yet: certFile and keyFile are no pair');
+    for (const line of other.key.split('\n').slice(1, 3)) expect(mixed).not.toContain(line);
+    expect(await told({ ...pair, keyFile: 'garbage' })).toContain('keyFile: garbage holds no PEM private key');
+    expect(await told({ ...pair, keyFile: 'client.crt' })).toContain('keyFile: client.crt holds no PEM private key');
+    expect(await told({ ...pair, certFile: 'client.key' })).toContain('certFile: client.key holds no PEM certificate');
+    expect(await told({ caFile: 'missing' })).toContain('ENOENT');
+  });
+});
+
+test('an authenticator makes no more use of connections that were made under the old files', async () => {
+  const [old, next] = [await authority(), await authority()];
+  const { context, write, touch } = await folder({ 'ca.crt': old.certificate });
+  const directory = memoryDirectory();
+  const options = ldapOptions({ tls: { minVersion: 'TLSv1.2', caFile: 'ca.crt' } });
+  await createLdapAuthenticator(options, context, () => directory);
+  expect(directory.renewals).toBe(0);
+  await write('ca.crt', next.certificate);
+  await touch();
+  expect(directory.renewals).toBe(1);
+});

@@ -1,0 +1,98 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { PluginContext } from '@sallyport/authenticator';
+import type { TlsSettings } from './connection/types.ts';
+import type { TlsOptions } from './options/types.ts';
+
+/**
+ * Reads the TLS files of the options and keeps up with them. A file that can't be used is refused and what was in force
+ * stays; a certificate and a key that do not fit together take effect only once they do, both at once.
+ *
+ * @param onChange called when something else holds for handshakes than before
+ * @returns what holds for the next handshake
+ * @throws Error naming the option, the file and the mend, never quoting the content
+ */
+export async function watchTlsFiles(
+  { caFile, certFile, keyFile, serverName, minVersion }: TlsOptions,
+  { watchFile, logger }: Pick<PluginContext, 'watchFile' | 'logger'>,
+  onChange: () => void,
+): Promise<() => TlsSettings> {
+  let ca: Buffer | undefined;
+  let pair: Pair | undefined;
+  const latest: { certificate?: Buffer; key?: Buffer } = {};
+
+  async function watch(option: string, file: string | undefined, take: (pem: Buffer) => void): Promise<void> {
+    if (file === undefined) return;
+    await watchFile(file, (pem) => {
+      try {
+        take(pem);
+      } catch (error) {
+        throw new Error(`${option}: ${file} ${error instanceof Error ? error.message : 'can not be read'}`);
+      }
+      logger.info({ option, file }, 'TLS file loaded, for the connections that are made from now on');
+      onChange();
+    });
+  }
+
+  /** Kept even when the other file does not fit yet: once it has changed too, both take effect. */
+  function takePair(part: Partial<Pair>): void {
+    const { certificate, key } = Object.assign(latest, part);
+    if (certificate === undefined || key === undefined) return;
+    requireFit(certificate, key);
+    pair = { certificate, key };
+  }
+
+  await watch('caFile', caFile, (pem) => {
+    requireCertificates(pem);
+    ca = pem;
+  });
+  await watch('certFile', certFile, (pem) => {
+    requireCertificates(pem);
+    takePair({ certificate: pem });
+  });
+  await watch('keyFile', keyFile, (pem) => {
+    requireKey(pem);
+    takePair({ key: pem });
+  });
+  return () => ({ minVersion, ...(ca && { ca }), ...pair, ...(serverName !== undefined && { serverName }) });
+}
+
+interface Pair {
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+}
+
+const pemCertificate =
+  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+/** Node takes anything for a CA and then trusts nobody. */
+function requireCertificates(pem: Buffer): void {
+  const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
+  if (blocks.length === 0) throw new Error('holds no PEM certificate ("-----BEGIN CERTIFICATE-----")');
+  for (const [index, block] of blocks.entries()) {
+    try {
+      new X509Certificate(block);
+    } catch {
+      throw new Error(`is damaged in its certificate ${index + 1}: copy it again`);
+    }
+  }
+}
+
+/** The causes are left out: no part of a key is to stand in an error. */
+function requireKey(pem: Buffer): void {
+  try {
+    createPrivateKey(pem);
+  } catch {
+    throw new Error('holds no PEM private key without passphrase ("-----BEGIN PRIVATE KEY-----")');
+  }
+}
+
+function requireFit(cert: Buffer, key: Buffer): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch {
+    throw new Error(
+      'does not fit yet: certFile and keyFile are no pair. The certificate itself comes first in its file',
+    );
+  }
+}

@@ -1,0 +1,182 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createAuthority } from '@sallyport/test-servers/certificates';
+import { describe, expect, test } from 'vitest';
+import { http1Client, review } from './fixtures/clients.ts';
+import { runCommand } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText, type Gateway, startGateway } from './fixtures/gateway.ts';
+import { ldapToken, type People, startPeople } from './fixtures/ldap-gateway.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken, secret } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
+const refused = { authenticated: false };
+const unavailable = { authenticated: false, error: 'authenticator corp unavailable' };
+
+function startWith(people: People, ...more: readonly object[]): Promise<Gateway> {
+  return startGateway({ config: { authenticators: [people.authenticator(), ...more] }, files: people.files });
+}
+
+describe.concurrent('a gateway in front of a directory', () => {
+  test('lets people in with their passwords, as their groups, and nobody else', async () => {
+    await using people = await startPeople();
+    await using gateway = await startWith(people);
+    using client = http1Client(gateway.url);
+    expect(await review(client, people.alice.token)).toEqual(isAlice);
+    expect(await review(client, people.bob.token)).toEqual({
+      authenticated: true,
+      user: { username: 'corp:bob', groups: [] },
+    });
+    expect(await review(client, ldapToken('alice', people.bob.password))).toEqual(refused);
+    expect(await review(client, ldapToken('nobody', randomToken()))).toEqual(refused);
+    expect(await review(client, ldapToken('*', people.alice.password))).toEqual(refused);
+  });
+
+  test('asks the directory nothing about tokens that hold no name and password', async () => {
+    await using people = await startPeople();
+    await using gateway = await startWith(people);
+    using client = http1Client(gateway.url);
+    const before = await people.slapd.operations();
+    for (const token of [randomToken(), secret(Buffer.from('alice:').toString('base64')), 'a.b.c']) {
+      expect(await review(client, token)).toEqual(refused);
+    }
+    expect(await people.slapd.operations()).toEqual(before);
+  });
+
+  test('says that it could not check while the directory is down, lets others in, and recovers by itself', async () => {
+    await using people = await startPeople();
+    const robot = randomToken();
+    const files = { ...people.files, 'tokens.yaml': tokensFile({ [robot]: 'ci' }) };
+    const corp = people.authenticator({
+      options: { serverTimeout: '300ms', serverCircuit: { probeInterval: '200ms' } },
+      entry: { circuit: { openFor: '200ms' } },
+    });
+    await using gateway = await startGateway({ config: { authenticators: [corp, staticAuthenticator] }, files });
+    using client = http1Client(gateway.url);
+    expect(await review(client, people.alice.token)).toEqual(isAlice);
+    for (const end of ['stop', 'hang'] as const) {
+      await people.slapd[end]();
+      for (let login = 0; login < 10; login++) expect(await review(client, people.alice.token)).toEqual(unavailable);
+      expect(await review(client, robot)).toHaveProperty('user.username', 'ci');
+      await people.slapd.start();
+      await waitFor(async () => (await review(client, people.alice.token)).authenticated, `a yes after ${end}`);
+    }
+    // The answers that came meanwhile were cached nowhere and locked nobody.
+    expect(await review(client, people.alice.token)).toEqual(isAlice);
+  });
+
+  test('sends three wrong passwords of one user and no more, while the right one still passes', async () => {
+    await using people = await startPeople();
+    await using gateway = await startWith(people);
+    using client = http1Client(gateway.url);
+    expect(await review(client, people.alice.token)).toEqual(isAlice);
+    const bindsOfAlice = async () => (await people.slapd.operations()).bindsByDn.get(people.alice.dn) ?? 0;
+    const before = await bindsOfAlice();
+    // Other spellings are the same person: the directory finds names in any case.
+    for (const name of ['alice', 'ALICE', 'Alice', 'aLICE', 'alice', 'ALICe']) {
+      expect(await review(client, ldapToken(name, randomToken()))).toEqual(refused);
+    }
+    expect((await bindsOfAlice()) - before).toBe(3);
+    expect(await review(client, people.alice.token)).toEqual(isAlice);
+  });
+
+  test('takes in a new CA file, and keeps the old one when the new one is none', async () => {
+    await using people = await startPeople();
+    await using gateway = await startWith(people);
+    using client = http1Client(gateway.url);
+    expect(await review(client, people.alice.token)).toEqual(isAlice);
+    await gateway.write('tls/ldap-ca.crt', 'this is no certificate');
+    gateway.signal('SIGHUP');
+    const complaint = (line: object): boolean => JSON.stringify(line).includes('ldap-ca.crt');
+    await gateway.output.waitForLine(complaint, 'a complaint about the CA file');
+    expect(await review(client, people.alice.token)).toEqual(isAlice);
+    await using stranger = await createAuthority();
+    await gateway.write('tls/ldap-ca.crt', await readFile(stranger.certificateFile, 'utf8'));
+    gateway.signal('SIGHUP');
+    await waitFor(async () => 'error' in (await review(client, people.bob.token)), 'the new CA to be in force');
+  });
+
+  test('shows its connections and binds on /metrics, and nobody by name', async () => {
+    await using people = await startPeople();
+    await using gateway = await startWith(people);
+    using client = http1Client(gateway.url);
+    await review(client, people.alice.token);
+    await review(client, ldapToken('bob', randomToken()));
+    const metrics = await (await fetch(new URL('/metrics', gateway.adminUrl))).text();
+    const server = `server="${people.slapd.ldapsUrl}"`;
+    for (const [name, labels] of [
+      ['binds_total', `use="user",result="success"`],
+      ['binds_total', `use="user",result="invalidCredentials"`],
+      ['binds_total', `use="service",result="success"`],
+      ['connections', 'state="idle"'],
+    ] as const) {
+      const lines = metrics.split('\n').filter((line) => line.startsWith(`sallyport_plugin_ldap_${name}{`));
+      const found = lines.find((line) =>
+        [server, 'authenticator="corp"', ...labels.split(',')].every((label) => line.includes(label)),
+      );
+      expect(found, `${name} with ${labels}`).toMatch(/ [1-9]\d*$/);
+    }
+    expect(metrics).not.toMatch(/alice|bob/);
+  });
+});
+
+describe.concurrent('sallyport check', () => {
+  const faults: readonly [string, (people: People) => object, RegExp][] = [
+    [
+      'a wrong password of the service account',
+      (people) => ({ bind: { dn: people.slapd.service.dn, password: { file: 'wrong' } } }),
+      /bind\.password/,
+    ],
+    ['a wrong CA', () => ({ caFile: 'stranger.crt' }), /caFile/],
+    [
+      'a missing user base',
+      () => ({ user: { base: 'ou=nowhere,dc=example,dc=com', filter: '(uid={username})' } }),
+      /user\.base "ou=nowhere/,
+    ],
+    [
+      'a missing group base',
+      () => ({ groups: { base: 'ou=nowhere,dc=example,dc=com', filter: '(member={dn})' } }),
+      /groups\.base "ou=nowhere/,
+    ],
+    [
+      'a server that is not there',
+      ({ slapd }) => ({ urls: [slapd.ldapsUrl, 'ldaps://127.0.0.1:1'] }),
+      /ldaps:\/\/127\.0\.0\.1:1\b.*refused/s,
+    ],
+  ];
+
+  test.each([['nothing wrong', () => ({}), undefined] as const, ...faults])(
+    'finds %s',
+    async (_name, options, complaint) => {
+      await using people = await startPeople();
+      const folder = await temporaryFolder('check');
+      await using stranger = await createAuthority();
+      const files = {
+        ...people.files,
+        wrong: randomToken(),
+        'stranger.crt': await readFile(stranger.certificateFile, 'utf8'),
+        'gateway.yaml': configText({ authenticators: [people.authenticator({ options: options(people) })] }),
+      };
+      await temporaryFiles(folder, files);
+      const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
+      const finding = JSON.parse(stdout).findings.find(
+        ({ check }: { check: string }) => check === 'authenticator corp',
+      );
+      if (complaint === undefined) {
+        expect([code, finding]).toEqual([0, expect.objectContaining({ result: 'ok' })]);
+      } else {
+        expect(code).toBe(1);
+        expect(finding.detail).toMatch(complaint);
+      }
+    },
+  );
+});
+
+async function temporaryFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content, { mode: 0o600 });
+  }
+}
