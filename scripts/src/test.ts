@@ -3,22 +3,20 @@
  * the last line. Fails when a test failed, when a package has none, and in CI when one was skipped.
  */
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { countReport, sumCounts } from './count-tests.ts';
 import { faultsOf } from './faults.ts';
 
 const reportOf = (folder: string) => `${folder}/test-results/vitest.json`;
 
-// A report of an earlier run must not stand for this one.
-const folders = globSync([
-  'apps/*/package.json',
-  'packages/*/package.json',
-  'scripts/package.json',
-  'test/package.json',
-])
+// All members of the workspace: one that is added can't be forgotten here. (Its first lines are as simple as that.)
+const [, listed = ''] = /^packages:\n((?: {2}- .+\n)+)/m.exec(readFileSync('pnpm-workspace.yaml', 'utf8')) ?? [];
+const members = [...listed.matchAll(/- (.+)/g)].map(([, member]) => member);
+const folders = globSync(members.map((member) => `${member}/package.json`))
   .map(dirname)
   .sort();
+// A report of an earlier run must not stand for this one.
 for (const folder of folders) rmSync(reportOf(folder), { force: true });
 
 const turbo = spawnSync('turbo', ['run', 'test', '--continue', '--concurrency=2', '--output-logs=full'], {
