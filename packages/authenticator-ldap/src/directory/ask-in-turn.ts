@@ -11,6 +11,7 @@ export interface Question<T> {
   /** In the order in which they are asked. */
   readonly servers: readonly DirectoryServer[];
   readonly use: Use;
+  readonly subject: string | undefined;
   readonly ask: (server: DirectoryServer) => Promise<T>;
   /** No further server is asked once it is aborted. */
   readonly signal: AbortSignal;
@@ -20,24 +21,31 @@ export interface Question<T> {
 /** Why a server gave no answer. */
 type Refrain = ServerFault | SilentConnection | PassedOver;
 
+interface Refused {
+  readonly refrain: Refrain;
+  /** Left out: it counts for nothing. */
+  readonly concerns?: 'server' | 'login';
+}
+
 /**
  * Asks one server after the other until one answers; those with an open circuit are skipped. At the end those whose
  * old connection was silent are asked once more, as a fresh one may do.
  *
- * @throws AuthenticatorError `unavailable` with each server's reason; `failed` if one of them was only busy
+ * @throws AuthenticatorError `unavailable` with each server's reason; `failed` if one of them was only busy, or if they
+ *   answer others and not this login
  * @throws the reason of the signal, and what `ask` throws and is no fault of a server
  */
 export async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   const { servers, signal, now } = question;
   const reasons = new Map<DirectoryServer, string>();
   const silent: DirectoryServer[] = [];
-  let isBusy = false;
+  const refusals: Refused[] = [];
 
-  const note = (server: DirectoryServer, refrain: Refrain) => {
+  const note = (server: DirectoryServer, refused: Refused) => {
     if (signal.aborted) throw signal.reason;
-    reasons.set(server, named(server, refrain.message));
-    if (refrain instanceof SilentConnection) silent.push(server);
-    if (refrain instanceof PassedOver && refrain.kind === 'busy') isBusy = true;
+    reasons.set(server, named(server, refused.refrain.message));
+    refusals.push(refused);
+    if (refused.refrain instanceof SilentConnection) silent.push(server);
   };
   for (const [index, server] of servers.entries()) {
     if (server.circuit.isOpen) {
@@ -47,26 +55,39 @@ export async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> 
     const isLast = servers.slice(index + 1).every(({ circuit }) => circuit.isOpen);
     const outcome = await askOne(question, server, isLast);
     if ('value' in outcome) return { value: outcome.value, server: server.server };
-    note(server, outcome.refrain);
+    note(server, outcome);
   }
   for (const server of [...silent]) {
     const outcome = await askOne(question, server, false);
     if ('value' in outcome) return { value: outcome.value, server: server.server };
-    note(server, outcome.refrain);
+    note(server, outcome);
   }
-  const told = servers.map((server) => reasons.get(server)).join('; ');
-  throw isBusy
-    ? new AuthenticatorError('failed', `no connection to the directory became free: ${told}`)
-    : new AuthenticatorError('unavailable', `no directory server could answer: ${told}`);
+  throw noAnswer(servers.map((server) => reasons.get(server)).join('; '), refusals);
+}
+
+function noAnswer(told: string, refusals: readonly Refused[]): AuthenticatorError {
+  if (refusals.some(({ refrain }) => refrain instanceof PassedOver && refrain.kind === 'busy')) {
+    return new AuthenticatorError('failed', `no connection to the directory became free: ${told}`);
+  }
+  const concerns = new Set(refusals.map((refused) => refused.concerns));
+  if (concerns.has('login') && !concerns.has('server')) {
+    return new AuthenticatorError('failed', `this login got no answer, though others do: ${told}`);
+  }
+  return new AuthenticatorError('unavailable', `no directory server could answer: ${told}`);
+}
+
+/** The server was reached and asked, and then said nothing. */
+function mayBeLogin({ kind, step }: ServerFault): boolean {
+  return (kind === 'timeout' || kind === 'closed') && (step === 'bind' || step === 'search');
 }
 
 /** @param hasSecondChance a silence is not counted: the same server is asked next, and that counts */
 async function askOne<T>(
-  { use, ask, signal }: Question<T>,
+  { use, subject, ask, signal }: Question<T>,
   server: DirectoryServer,
   hasSecondChance: boolean,
-): Promise<{ readonly value: T } | { readonly refrain: Refrain }> {
-  const call = server.circuit.begin(use);
+): Promise<{ readonly value: T } | Refused> {
+  const call = server.circuit.begin(use, subject);
   try {
     const value = await ask(server);
     call.succeeded();
@@ -74,12 +95,11 @@ async function askOne<T>(
   } catch (error) {
     if (error instanceof PassedOver) return { refrain: error };
     if (error instanceof SilentConnection) {
-      if (!hasSecondChance && !signal.aborted) call.failed(error.message);
-      return { refrain: error };
+      const counts = !hasSecondChance && !signal.aborted;
+      return { refrain: error, ...(counts && { concerns: call.failed(error.message, true) }) };
     }
     if (!(error instanceof ServerFault)) throw error;
-    if (!signal.aborted) call.failed(error.message);
-    return { refrain: error };
+    return { refrain: error, ...(!signal.aborted && { concerns: call.failed(error.message, mayBeLogin(error)) }) };
   }
 }
 

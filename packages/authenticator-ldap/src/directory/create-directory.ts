@@ -52,14 +52,21 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
     withService: (work, options) =>
       inScope(options, async (call) => {
         const ask = (server: DirectoryServer) => server.withService(work, call.signal);
-        return askInTurn({ servers: await inOrder(call), use: 'service', ask, signal: call.signal, now });
+        return askInTurn({ ...call, subject: call.subject, servers: await inOrder(call), use: 'service', ask, now });
       }),
     bindUser: (credentials, options) =>
       inScope(options, async (call) => {
         const leave = await userBinds.take({ signal: call.signal, timeout: serverTimeout, late });
         try {
           const ask = (server: DirectoryServer) => server.bindUser(credentials, call.signal);
-          return await askInTurn({ servers: await inOrder(call), use: 'user', ask, signal: call.signal, now });
+          return await askInTurn({
+            ...call,
+            subject: credentials.dn,
+            servers: await inOrder(call),
+            use: 'user',
+            ask,
+            now,
+          });
         } finally {
           leave();
         }

@@ -36,6 +36,7 @@ export class DirectoryServer {
   readonly #pool: ConnectionPool;
   readonly #background: Background;
   readonly #probe: Probe;
+  #isJudging = false;
 
   constructor(dependencies: DirectoryServerDependencies) {
     const { server, options, metrics, logger, now } = dependencies;
@@ -52,12 +53,15 @@ export class DirectoryServer {
       now,
     });
     this.#pool = this.#createPool();
-    this.#probe = createProbe(options.circuit.probeInterval, () => this.#look());
+    this.#probe = createProbe(options.circuit.probeInterval, async () => {
+      if (await this.#look()) this.circuit.close();
+    });
     this.circuit = createServerCircuit({
       failures: options.circuit.failures,
       now,
       onOpen: (reason) => this.#leaveAlone(reason),
       onClose: () => this.#takeBack(),
+      onDoubt: () => void this.#judge(),
     });
   }
 
@@ -141,8 +145,8 @@ export class DirectoryServer {
   }
 
   /** The probe: all that a search needs, on a connection that is then used. */
-  async #look(): Promise<void> {
-    const found = await this.#counted(async (signal) => {
+  #look(): Promise<boolean> {
+    return this.#counted(async (signal) => {
       // A server that refuses the service account is there, and the account's pause outlasts the probe's interval.
       if (this.#account.isRefused) return (await this.#openConnection(signal)).close();
       const connection = await this.#account.open(signal);
@@ -154,7 +158,15 @@ export class DirectoryServer {
       }
       this.#pool.adopt(connection);
     });
-    if (found) this.circuit.close();
+  }
+
+  /** Once at a time, for what only some logins tell against the server. */
+  async #judge(): Promise<void> {
+    if (this.#isJudging) return;
+    this.#isJudging = true;
+    const isWell = await this.#look();
+    this.#isJudging = false;
+    if (!this.#background.isEnded) this.circuit.judge(isWell);
   }
 
   /** Work in the background, whose faults count. Never throws. @returns whether the server answered */

@@ -6,7 +6,7 @@ import { extendedResponse, searchEntry } from '../../fixtures/ldap-answers.ts';
 import { connect } from '../connection/connection.ts';
 import type { Server } from '../connection/types.ts';
 import { startFullPort } from './testing/full-port.ts';
-import { isUserBind, oblige, startObligingServer, user } from './testing/obliging-server.ts';
+import { isUserBind, oblige, startObligingServer, userNumber } from './testing/obliging-server.ts';
 import { type RawServer, startRawServer } from './testing/raw-server.ts';
 import { directoryOf, ldapOptions, never, searchOnce } from './testing/set-up.ts';
 
@@ -96,7 +96,7 @@ async function askAll(use: Fault['use'], bad: Server, good: Server) {
     const asked =
       use === 'service'
         ? directory.withService(searchOnce(), { signal: never })
-        : directory.bindUser(user, { signal: never });
+        : directory.bindUser(userNumber(call), { signal: never });
     expect((await asked).server.url).toBe(good.url);
     times.push(Math.round(performance.now() - began));
   }

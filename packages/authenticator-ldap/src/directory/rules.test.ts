@@ -11,6 +11,7 @@ import {
   startRefusingServer,
   user,
   userBinds,
+  userNumber,
 } from './testing/obliging-server.ts';
 import { directoryOf, ldapOptions, never, outcomeOf, searchOnce } from './testing/set-up.ts';
 
@@ -86,7 +87,7 @@ describe('rule 3: failover and retry are our own, and nothing is queued', () => 
       logger: { debug: () => {}, info: () => back.resolve(), warn: () => {}, error: () => {} },
     });
     const outcomes = await Promise.all(
-      Array.from({ length: 8 }, () => outcomeOf(directory.bindUser(user, { signal: never }))),
+      Array.from({ length: 8 }, (_, login) => outcomeOf(directory.bindUser(userNumber(login), { signal: never }))),
     );
     expect(outcomes.filter((outcome) => outcome.startsWith('unavailable: '))).toHaveLength(8);
     const sent = userBinds(fake).length;

@@ -124,7 +124,7 @@ describe('servers by SRV records', () => {
     await pass(5000);
     answer([{ ...record('a'), name: 'evil.test' }]);
     expect(await ask()).toBe(
-      `${words}its targets (evil.test) are outside of its domain: if that is right, set tls.serverName`,
+      `${words}its targets (evil.test) are outside of its domain: if that is right, set serverName`,
     );
     await pass(5000);
     answer([{ ...record('a'), name: '.' }]);

@@ -100,7 +100,7 @@ async function lookUp(settings: SrvListSettings, dependencies: SrvListDependenci
     if (servers.length > 0) return { servers: servers.toSorted(byUrl), strangers: strangers.toSorted() };
     if (strangers.length === 0) throw new Error('DNS says that there is no such service');
     const some = strangers.slice(0, 3).join(', ');
-    throw new Error(`its targets (${some}) are outside of its domain: if that is right, set tls.serverName`);
+    throw new Error(`its targets (${some}) are outside of its domain: if that is right, set serverName`);
   } catch (error) {
     const reason = scope.signal.aborted ? scope.signal.reason : error;
     const text = reason instanceof Error ? reason.message : String(reason);
@@ -122,7 +122,7 @@ function tellLeftOut(found: SrvServers, { srv }: SrvListSettings, { logger }: Sr
     const targets = found.strangers.slice(0, mostTargets);
     logger.warn(
       { srv: srv.name, targets },
-      'SRV targets outside of their domain are not asked, unless tls.serverName is set',
+      'SRV targets outside of their domain are not asked, unless serverName is set',
     );
   }
   if (found.servers.length > mostTargets) {

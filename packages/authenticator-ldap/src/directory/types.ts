@@ -36,6 +36,11 @@ export interface DirectoryCall {
   readonly signal: AbortSignal;
   /** The server that answered the step before: it is asked first, so that one login sees one state of the directory. */
   readonly prefer?: Server;
+  /**
+   * Whose login it is, as the directory names them, where the server's work depends on them. A server that does not
+   * answer this one but answers others is not to blame. A bind's is its DN.
+   */
+  readonly subject?: string;
 }
 
 export interface Answered<T> {

@@ -9,7 +9,14 @@ export function oblige({ operation, id }: FakeRequest, peer: FakePeer): void {
   if (operation === 'search') peer.write(searchDone({ id }));
 }
 
-export const user: BindCredentials = { dn: 'uid=jane,ou=people', password: 'of the user' };
+const people = 'ou=people';
+
+export const user: BindCredentials = { dn: `uid=jane,${people}`, password: 'of the user' };
+
+/** Somebody else for each number. */
+export function userNumber(number: number): BindCredentials {
+  return { dn: `uid=user-${number},${people}`, password: 'of the user' };
+}
 
 /** A server that is well, except for what `options` say of it. */
 export function startObligingServer(options: FakeServerOptions = {}): Promise<FakeServer> {
@@ -27,7 +34,7 @@ export function startRefusingServer(code: number): Promise<FakeServer> {
 }
 
 export function isUserBind({ operation, dn }: FakeRequest): boolean {
-  return operation === 'bind' && dn === user.dn;
+  return operation === 'bind' && dn?.endsWith(people) === true;
 }
 
 export function userBinds({ requests }: FakeServer): readonly FakeRequest[] {

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { startFakeServer } from '../../fixtures/fake-server.ts';
+import { connect } from '../connection/connection.ts';
+import { ServerFault } from '../connection/server-fault.ts';
+import { isUserBind, oblige, userNumber } from './testing/obliging-server.ts';
+import { directoryOf, ldapOptions, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+
+const slow = userNumber(0);
+
+/** As a directory where one user's password hash takes a million rounds, and one user's groups are without end. */
+function startServerSlowForOne() {
+  return startFakeServer({
+    onRequest(request, peer) {
+      const isSlow = isUserBind(request) && request.dn === slow.dn;
+      if (!isSlow) oblige(request, peer);
+    },
+  });
+}
+
+test('one user whose logins hang the server does not take it away from others, nor tells an outage for long', async () => {
+  await using fake = await startServerSlowForOne();
+  const options = ldapOptions([fake.server], {
+    serverTimeout: 100,
+    circuit: { failures: 3, probeInterval: 600_000 },
+  });
+  const { directory, lines } = directoryOf(options, connect);
+  const outcomes: string[] = [];
+  for (let login = 0; login < 8; login++) {
+    outcomes.push(await outcomeOf(directory.bindUser(slow, { signal: never })));
+    expect(await outcomeOf(directory.bindUser(userNumber(login + 1), { signal: never }))).toMatch(/ by /);
+  }
+  expect(outcomes[0]).toMatch(/^unavailable: /);
+  for (const outcome of outcomes.slice(1))
+    expect(outcome).toMatch(/^failed: .*this login got no answer, though others do/);
+  expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  await directory.close();
+});
+
+test('alone at night, such a user finds the server looked at, and is told the same', async () => {
+  await using fake = await startServerSlowForOne();
+  const options = ldapOptions([fake.server], {
+    serverTimeout: 100,
+    circuit: { failures: 3, probeInterval: 600_000 },
+  });
+  const { directory, lines } = directoryOf(options, connect);
+  const outcomes: string[] = [];
+  for (let login = 0; login < 6; login++) outcomes.push(await outcomeOf(directory.bindUser(slow, { signal: never })));
+  expect(outcomes.map((outcome) => outcome.split(':')[0])).toEqual([
+    ...new Array(3).fill('unavailable'),
+    ...new Array(3).fill('failed'),
+  ]);
+  expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(/ by /);
+  expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  await directory.close();
+});
+
+test('a group search that hangs for one user is a matter of that user', async () => {
+  await using fake = await startServerSlowForOne();
+  const options = ldapOptions([fake.server], { serverTimeout: 100, circuit: { failures: 2, probeInterval: 600_000 } });
+  const { directory, lines } = directoryOf(options, connect);
+  const silence = new ServerFault('timeout', 'search', 'no answer');
+  const call = { signal: never, subject: slow.dn };
+  const outcomes: string[] = [];
+  for (let login = 0; login < 4; login++) {
+    expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(/ by /);
+    outcomes.push(await outcomeOf(directory.withService(() => Promise.reject(silence), call)));
+  }
+  expect(outcomes.map((outcome) => outcome.split(':')[0])).toEqual(['unavailable', 'failed', 'failed', 'failed']);
+  expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  await directory.close();
+});
