@@ -4,6 +4,7 @@ import type { Authenticator, Decision, PluginContext } from '@sallyport/authenti
 import { toLdif } from '@sallyport/test-servers/ldif';
 import type { Slapd } from '@sallyport/test-servers/slapd';
 import { tokenOf } from '../fixtures/ldap-options.ts';
+import { settled } from '../fixtures/written-options.ts';
 import plugin from '../src/index.ts';
 
 /** A login, and what must come of it: a name, a refusal, or nobody of that name. */
@@ -24,10 +25,7 @@ export async function fillDirectory({ add, suffix }: Slapd): Promise<readonly Pl
   const dnOf = (index: number) => `uid=user-${index},ou=people,${suffix}`;
   const users = passwords.map((userPassword, index) => ({
     dn: dnOf(index),
-    attributes: {
-      objectClass: ['account', 'simpleSecurityObject'],
-      userPassword,
-    },
+    attributes: { objectClass: ['account', 'simpleSecurityObject'], userPassword },
   }));
   const group = (cn: string, member: readonly string[]) => ({
     dn: `cn=${cn},ou=groups,${suffix}`,
@@ -53,7 +51,7 @@ export async function fillDirectory({ add, suffix }: Slapd): Promise<readonly Pl
 
 /** An authenticator over TLS. The lockout guard is the gateway's, so here each try may go out. */
 export async function createAuthenticator({ caFile, ldapsUrl, service, suffix }: Slapd): Promise<Authenticator> {
-  const options = await plugin.optionsSchema['~standard'].validate({
+  const options = settled({
     urls: [ldapsUrl],
     caFile,
     serverTimeout: '5s',
@@ -61,8 +59,7 @@ export async function createAuthenticator({ caFile, ldapsUrl, service, suffix }:
     user: { base: `ou=people,${suffix}`, filter: '(uid={username})' },
     groups: { base: `ou=groups,${suffix}`, filter: '(member={dn})', nested: true },
   });
-  if (options.issues) throw new Error(options.issues.map(({ message }) => message).join('\n'));
-  return await plugin.create(options.value, quietContext);
+  return await plugin.create(options, quietContext);
 }
 
 const nothing = () => {};

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Authenticator, AuthenticatorError, type Decision, type PluginContext } from '@sallyport/authenticator';
 import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from '../fixtures/ldap-options.ts';
 import {
   entry,
@@ -163,10 +163,83 @@ describe('a name that gets no bind of its own costs a decoy', () => {
     expect(decision).toEqual({ kind: 'rejected', reason: deny, subject: 'Alice' });
   });
 
+  test('one whose entry can not be used, before that is told', async () => {
+    const two = entry(aliceDn, { uid: ['alice', 'al'] });
+    const { logIn, directory, attempts } = await gateway({ script: { onSearch: () => ({ entries: [two] }) } });
+    await expect(logIn('alice')).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('2 values'),
+    });
+    expect(directory.binds).toEqual([{ dn: expect.stringMatching(/^cn=[0-9a-f]{32},/), password: expect.any(String) }]);
+    expect(attempts).toEqual([]);
+  });
+
   test('even if the server took the decoy, nobody is let in', async () => {
     const script = { onBind: () => ({ code: 0 }) };
     expect((await decoyed({ script }, 'nobody')).decision).toEqual({ kind: 'no-opinion' });
     expect((await decoyed({ script, deny: 'throttled' }, 'alice')).decision).toMatchObject({ kind: 'rejected' });
+  });
+});
+
+describe('a server that hashes passwords slowly, for names that it has', () => {
+  /** A second for each password of somebody. */
+  async function slowly(serverTimeout = 5000): Promise<Gateway> {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const made = await gateway({ options: { serverTimeout } });
+    const { bindUser } = made.directory;
+    Object.assign(made.directory, {
+      bindUser: async (...all: Parameters<typeof bindUser>) => {
+        if (all[0].dn === aliceDn) await new Promise((resolve) => setTimeout(resolve, 1000));
+        return await bindUser(...all);
+      },
+    });
+    return made;
+  }
+
+  /** What becomes of a login in so many milliseconds. */
+  async function within(milliseconds: number, login: Promise<Decision>): Promise<Decision | undefined> {
+    let decision: Decision | undefined;
+    void login.then((made) => {
+      decision = made;
+    });
+    await vi.advanceTimersByTimeAsync(milliseconds);
+    return decision;
+  }
+
+  test('tells nobody by its time which those are', async () => {
+    const { logIn } = await slowly();
+    expect(await within(1000, logIn('alice', `${password}x`))).toMatchObject({ reason: 'invalid-credentials' });
+    const unknown = logIn('nobody');
+    expect(await within(999, unknown)).toBeUndefined();
+    expect(await within(1, unknown)).toEqual({ kind: 'no-opinion' });
+  });
+
+  test('lets no caller wait who has gone', async () => {
+    const { logIn } = await slowly();
+    await within(1000, logIn('alice', `${password}x`));
+    const controller = new AbortController();
+    const reason = new Error('the caller has gone');
+    const login = logIn('nobody', password, controller.signal);
+    const gone = expect(login).rejects.toBe(reason);
+    await vi.advanceTimersByTimeAsync(10);
+    controller.abort(reason);
+    await gone;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('holds nobody back for longer than serverTimeout, so that the next authenticator gets its turn', async () => {
+    const { logIn } = await slowly(300);
+    await within(1000, logIn('alice', `${password}x`));
+    const unknown = logIn('nobody');
+    expect(await within(299, unknown)).toBeUndefined();
+    expect(await within(1, unknown)).toEqual({ kind: 'no-opinion' });
+  });
+
+  test('is measured by wrong passwords alone', async () => {
+    const { logIn } = await slowly();
+    expect(await within(1000, logIn('alice'))).toMatchObject({ kind: 'authenticated' });
+    expect(await within(0, logIn('nobody'))).toEqual({ kind: 'no-opinion' });
   });
 });
 
@@ -220,6 +293,38 @@ describe('an attempt is settled once', () => {
     await expect(logIn('alice', password, controller.signal)).rejects.toBe(gone);
     expect(outcomes).toEqual(['unavailable']);
     expect(directory.preferred).toEqual([undefined]);
+  });
+
+  test.each([
+    ['refused', `${password}x`],
+    ['accepted', password],
+  ])('as %s when the server says so after the caller has gone, who is told nothing', async (outcome, secret) => {
+    const settled = Promise.withResolvers<string>();
+    const settle = async (told: string) => settled.resolve(told);
+    const { logIn, directory } = await gateway({ attempts: { admit: async () => ({ admitted: true, settle }) } });
+    const { bindUser } = directory;
+    const answer = Promise.withResolvers<void>();
+    const sent = Promise.withResolvers<void>();
+    const signals: AbortSignal[] = [];
+    Object.assign(directory, {
+      bindUser: async (...all: Parameters<typeof bindUser>) => {
+        signals.push(all[1].signal);
+        sent.resolve();
+        await answer.promise;
+        return await bindUser(...all);
+      },
+    });
+    const controller = new AbortController();
+    const reason = new Error('the caller has gone');
+    const login = logIn('alice', secret, controller.signal);
+    await sent.promise;
+    controller.abort(reason);
+    await expect(login).rejects.toBe(reason);
+    answer.resolve();
+    expect(await settled.promise).toBe(outcome);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    // No groups are looked for.
+    expect(directory.visits).toBe(1);
   });
 
   test('and its end is waited for no longer than the caller is there: the guard has the signal', async () => {

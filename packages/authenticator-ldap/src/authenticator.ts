@@ -4,8 +4,8 @@ import type { TlsSettings } from './connection/types.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
 import { readCredentials } from './login/credentials.ts';
-import { bindDecoy } from './login/decoy.ts';
-import { findGroups, groupAttributes } from './login/find-groups.ts';
+import { createDecoys } from './login/decoy.ts';
+import { findGroups, groupAttributes, userAnswerBytes } from './login/find-groups.ts';
 import { type Finding, findUser } from './login/find-user.ts';
 import type { DirectoryUser } from './login/user-entry.ts';
 import type { LdapOptions } from './options/types.ts';
@@ -50,13 +50,16 @@ type Login = (token: string, signal: AbortSignal) => Promise<Decision>;
  */
 function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory): Login {
   const moreAttributes = groupAttributes(options.groups);
+  const maxBytes = userAnswerBytes(options.groups);
+  const decoys = createDecoys(directory, options);
 
   async function notFound(finding: Exclude<Finding, { kind: 'found' }>, call: DirectoryCall): Promise<Decision> {
     if (finding.kind === 'ambiguous') {
       const { entries } = finding;
       logger.warn({ entries }, 'a login is refused: several entries have its name; make user.filter find one only');
     }
-    await bindDecoy(directory, options.user.find, call);
+    await decoys.bind(call);
+    if (finding.kind === 'unusable') throw finding.error;
     if (finding.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };
     return options.user.unknown === 'rejected'
       ? { kind: 'rejected', reason: 'invalid-credentials' }
@@ -67,14 +70,19 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const subject = user.username;
     const attempt = await attempts.admit(user.dn, password, call.signal);
     if (!attempt.admitted) {
-      await bindDecoy(directory, options.user.find, call);
+      await decoys.bind(call);
       return { kind: 'rejected', reason: attempt.reason, subject };
     }
+    const begun = performance.now();
     const bound = await bindUser(directory, { dn: user.dn, password }, attempt, call);
-    if (bound.kind === 'rejected') return { kind: 'rejected', reason: bound.reason, subject };
+    if (bound.kind === 'rejected') {
+      if (bound.reason === 'invalid-credentials') decoys.noteRefusal(performance.now() - begun);
+      return { kind: 'rejected', reason: bound.reason, subject };
+    }
     const { username, uid, extra } = user;
     const groups =
-      options.groups && (await findGroups(directory, options.groups, user, { ...call, prefer: bound.server }));
+      options.groups &&
+      (await findGroups(directory, options.groups, user, { ...call, prefer: bound.server, subject: user.dn }));
     return {
       kind: 'authenticated',
       user: { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
@@ -85,7 +93,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
-    const search = { username, options: options.user, moreAttributes };
+    const search = { username, options: options.user, moreAttributes, maxBytes };
     const { value: finding, server } = await findUser(directory, search, { signal });
     const call = { signal, prefer: server };
     return finding.kind === 'found' ? await logIn(finding.user, password, call) : await notFound(finding, call);

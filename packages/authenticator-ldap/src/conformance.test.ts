@@ -150,7 +150,7 @@ const casesFor = (way: () => object) =>
     backend: {
       stop: () => slapd.stop(),
       start: () => slapd.start(),
-      hang: async () => slapd.hang(),
+      hang: () => slapd.hang(),
     },
     sendsPasswords: true,
     watchesFiles: true,

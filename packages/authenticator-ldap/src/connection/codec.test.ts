@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { ber, berInteger, type Content } from '../../fixtures/ber.ts';
@@ -131,6 +132,11 @@ describe('requests', () => {
     await expect(import('./connection.ts')).rejects.toThrow('install what the lockfile has');
     vi.doUnmock('./codec.ts');
   });
+});
+
+test('ldapjs and its BER reader are pinned exactly: another version may write or read in another way', async () => {
+  const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  expect(JSON.parse(manifest).dependencies).toMatchObject({ ldapjs: '3.0.7', '@ldapjs/asn1': '2.0.0' });
 });
 
 describe('elements', () => {

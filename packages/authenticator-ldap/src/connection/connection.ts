@@ -26,7 +26,9 @@ function createConnection(exchange: Exchange): Connection {
     },
     async search(request, signal) {
       const encode = (id: number) => encodeSearch(id, request);
-      return await exchange.run<SearchResult>({ step: 'search', encode, accept: acceptSearch() }, signal);
+      const { maxBytes } = request;
+      const bound = maxBytes === undefined ? {} : { maxBytes };
+      return await exchange.run<SearchResult>({ step: 'search', encode, accept: acceptSearch(), ...bound }, signal);
     },
     get isOpen() {
       return exchange.isOpen;

@@ -8,7 +8,7 @@ import { explainTls, isTlsError } from './tls-problem.ts';
 import type { Server } from './types.ts';
 import { WireError } from './wire-error.ts';
 
-/** Bytes of one answer, all its messages together. */
+/** Bytes of one answer, all its messages together, unless the request has a bound of its own. */
 const maxAnswerBytes = 16 * 1024 * 1024;
 
 /** BER elements of one answer, which is how many small objects it costs. An entry has five, each value one more. */
@@ -27,6 +27,8 @@ export interface Request<T> {
   accept(message: Message): T | undefined;
   /** The bytes hold a password: they are overwritten once they went out. */
   readonly isSecret?: boolean;
+  /** Of the whole answer. Left out: `maxAnswerBytes`. */
+  readonly maxBytes?: number;
 }
 
 /** The request that is under way. */
@@ -34,6 +36,7 @@ interface Operation {
   readonly id: number;
   readonly step: Step;
   readonly budget: Budget;
+  readonly maxBytes: number;
   bytes: number;
   /** Gives what settles the operation when this was the last message of its answer. */
   accept(message: Message): (() => void) | undefined;
@@ -88,7 +91,8 @@ export class Exchange {
   }
 
   /** @throws as Connection's methods */
-  async run<T>({ step, encode, accept, isSecret }: Request<T>, signal: AbortSignal): Promise<T> {
+  async run<T>(request: Request<T>, signal: AbortSignal): Promise<T> {
+    const { step, encode, isSecret } = request;
     if (this.#operation) {
       throw new Error(`a ${step} was begun on a connection whose ${this.#step} is under way`);
     }
@@ -102,7 +106,7 @@ export class Exchange {
     }
     this.#lastId += 1;
     const bytes = encode(this.#lastId);
-    const result = this.#wait(accept, signal);
+    const result = this.#wait(request, signal);
     this.#socket.write(bytes, () => {
       if (isSecret) {
         bytes.fill(0);
@@ -123,7 +127,7 @@ export class Exchange {
     this.#socket.once('close', () => clearTimeout(timer));
   }
 
-  #wait<T>(accept: Request<T>['accept'], signal: AbortSignal): Promise<T> {
+  #wait<T>({ accept, maxBytes = maxAnswerBytes }: Request<T>, signal: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const stop = () => {
         clearTimeout(timer);
@@ -137,6 +141,7 @@ export class Exchange {
         id: this.#lastId,
         step: this.#step,
         budget: { elements: maxAnswerElements },
+        maxBytes,
         bytes: 0,
         accept(message) {
           const result = accept(message);
@@ -172,8 +177,8 @@ export class Exchange {
     const budget = operation?.budget ?? { elements: maxNoticeElements };
     if (operation) {
       operation.bytes += chunk.length;
-      if (operation.bytes > maxAnswerBytes) {
-        throw new WireError('too-large', `the answer has more than ${maxAnswerBytes} bytes`);
+      if (operation.bytes > operation.maxBytes) {
+        throw new WireError('too-large', `the answer has more than ${operation.maxBytes} bytes`);
       }
     }
     let settle: (() => void) | undefined;

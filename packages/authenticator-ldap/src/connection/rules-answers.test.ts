@@ -143,6 +143,20 @@ describe('rule 14: entries have bytes, and references are left out', () => {
     await fake.untilClosed();
   });
 
+  test('and one over the bound of the request, though nothing else is wrong with it', async () => {
+    await using fake = await startFakeServer({
+      onRequest: ({ id }, peer) => peer.write(Buffer.concat([searchEntry({ id, dn: 'cn=x' }), searchDone({ id })])),
+    });
+    const bytes = Buffer.concat([searchEntry({ id: 2, dn: 'cn=x' }), searchDone({ id: 2 })]).length;
+    const good = await connectTo(fake.server);
+    expect(await good.search({ ...everything, maxBytes: bytes }, never)).toMatchObject({ code: 0 });
+    good.close();
+    const bad = await connectTo(fake.server);
+    const fault = await faultOf(bad.search({ ...everything, maxBytes: bytes - 1 }, never));
+    expect(fault).toMatchObject({ kind: 'too-large', step: 'search' });
+    await fake.untilClosed();
+  });
+
   test('and one of very many small parts too', async () => {
     const values = ber(0x31, Buffer.alloc(600_000, ber(0x04)));
     const attribute = ber(0x30, ber(0x30, ber(0x04, 'member'), values));

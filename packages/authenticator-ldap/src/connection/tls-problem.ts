@@ -9,10 +9,10 @@ interface TlsError extends NodeJS.ErrnoException {
 type Explain = (name: string, error: TlsError) => string;
 
 const unknownAuthority: Explain = () =>
-  "the server's certificate is from an authority that is not trusted here: put the authority's certificate into tls.caFile";
+  "the server's certificate is from an authority that is not trusted here: put the authority's certificate into caFile";
 
 const clientRefused: Explain = () =>
-  'the server refused the client certificate, or asks for one: look at tls.certFile and tls.keyFile, and at the ' +
+  'the server refused the client certificate, or asks for one: look at certFile and keyFile, and at the ' +
   'authorities that the server trusts';
 
 const noCommonVersion: Explain = () =>
@@ -23,14 +23,14 @@ const noTls: Explain = () =>
 
 const wrongName: Explain = (name, { cert }) =>
   `the server's certificate is not for ${name} but for ${oneLine(cert?.subjectaltname ?? String(cert?.subject.CN))}: ` +
-  'use a name that it has in the URL, or set tls.serverName';
+  'use a name that it has in the URL, or set serverName';
 
 const expired: Explain = () =>
   "the server's certificate, or one above it, has expired: renew it on the server, and look at the clock here";
 
 const closed: Explain = () =>
   'the server closed the connection in the handshake: it may have no certificate, ask for a client certificate ' +
-  '(tls.certFile), or be cut off by something on the way';
+  '(certFile), or be cut off by something on the way';
 
 /** By the code of the error; the first that matches. Codes that begin with ERR_SSL are the texts of OpenSSL. */
 const explanations: readonly (readonly [RegExp, Explain])[] = [

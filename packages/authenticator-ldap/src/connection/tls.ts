@@ -19,9 +19,7 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
       settings = options.tls();
       socket = connect(connectionOptions(raw, server.host, settings));
     } catch (error) {
-      end.fail(
-        fault('tls', `tls.caFile, tls.certFile or tls.keyFile cannot be used: ${oneLine(String(error))}`, error),
-      );
+      end.fail(fault('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error));
       return () => {};
     }
     ignoreErrors(socket);

@@ -147,7 +147,7 @@ describe.each(secure)('%s', (security) => {
     for (const tls of [{}, { ca: Buffer.from(stranger.certificate) }, { ca: Buffer.from('garbage') }]) {
       const fault = await faultOf(connectTo(fake.server, { tls }));
       expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
-      expect(fault.message).toContain("put the authority's certificate into tls.caFile");
+      expect(fault.message).toContain("put the authority's certificate into caFile");
     }
     await fake.untilClosed();
   });
@@ -217,7 +217,7 @@ describe.each(secure)('%s', (security) => {
     ]) {
       const fault = await faultOf(connectTo(fake.server, { tls }));
       expect(fault).toMatchObject({ kind: 'tls' });
-      expect(fault.message).toContain('tls.certFile or tls.keyFile cannot be used');
+      expect(fault.message).toContain('certFile or keyFile cannot be used');
       expect(fault.message).not.toContain('PRIVATE');
     }
     await fake.untilClosed();

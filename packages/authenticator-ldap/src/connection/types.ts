@@ -87,6 +87,8 @@ export interface SearchRequest {
   readonly attributes: readonly string[];
   /** Entries; 0 is no limit of ours. */
   readonly sizeLimit: number;
+  /** Bytes of the whole answer; beyond them it is a fault, `too-large`. Left out: 16 MiB. */
+  readonly maxBytes?: number;
 }
 
 export interface SearchResult {

@@ -144,7 +144,7 @@ describe('isBelow', () => {
     ['uid=a', ''],
     ['cn=x,ou=My  Team ,dc=x', 'ou=my team,dc=x'],
     ['cn=x,ou=M\\C3\\BCller,dc=x', 'ou=müller,dc=x'],
-    ['cn=x,ou=Mu\u0308ller', 'ou=M\u00fcller'],
+    ['cn=x,ou=STRAßE ÆÐŠ', 'ou=straße æðš'],
     ['cn=x,ou=R\\2BD,dc=x', 'ou=r\\+d,dc=x'],
     ['cn=x,ou=a+l=b,dc=x', 'L=B+OU=A,dc=x'],
     ['cn=x,ou=\\FF', 'ou=\\ff'],
@@ -164,6 +164,15 @@ describe('isBelow', () => {
     ['cn=x,ou=\\FF', 'ou=\\FE'],
     ['cn=x,ou=\\FF', 'ou=\\EF\\BF\\BD'],
     ['cn=x,2.5.4.11=a', 'ou=a'],
+    // Other entries for 389-DS, which stand beside the base.
+    ['cn=x,ou=Mu\u0308ller', 'ou=M\u00fcller'],
+    ['cn=x,ou=\uff47roups', 'ou=groups'],
+    ['cn=x,ou=\u212a8s', 'ou=k8s'],
+    ['cn=x,ou=\ufb03', 'ou=ffi'],
+    ['cn=x,ou=group\u017f', 'ou=groups'],
+    ['cn=x,ou=\u0130', 'ou=i\u0307'],
+    ['cn=x,ou=groups\u00a0', 'ou=groups'],
+    ['cn=x,ou=groups\\0A', 'ou=groups'],
   ])('%j is not below %j', (dn, base) => {
     expect(isBelow(dn, base)).toBe(false);
   });

@@ -28,8 +28,10 @@ export function firstRdn(dn: string): Rdn | undefined {
 
 /**
  * Whether an entry is the base or lies below it. Names of attributes are compared without regard to case; values too,
- * and spaces at their ends and runs of spaces do not count, as `caseIgnoreMatch` has it (RFC 4518). An OID is another
- * attribute than the name that stands for it. What is no DN is below nothing, and nothing is below it.
+ * and spaces at their ends and runs of spaces do not count, as `caseIgnoreMatch` has it (RFC 4518). What only some
+ * directories take for the same (`é` as one character or two, wide letters, ligatures) is not: for 389-DS that is
+ * another entry, which may be somebody else's. An OID is another attribute than the name that stands for it. What is no
+ * DN is below nothing, and nothing is below it.
  */
 export function isBelow(dn: string, base: string): boolean {
   const lower = parseDn(dn);
@@ -49,5 +51,13 @@ function comparable(rdn: Rdn): string {
 function comparableValue(value: Buffer): string {
   const text = value.toString('utf8');
   if (!Buffer.from(text).equals(value)) return `not UTF-8: ${value.toString('hex')}`;
-  return `text: ${text.normalize('NFKC').toLowerCase().replace(/ +/g, ' ').trim()}`;
+  return `text: ${lowerCase(text).replace(/ +/g, ' ').replace(/^ | $/g, '')}`;
+}
+
+/** Of letters that come back the same: the Kelvin sign is no `K`. */
+function lowerCase(text: string): string {
+  return text.replace(/\p{Lu}/gu, (letter) => {
+    const lower = letter.toLowerCase();
+    return lower.toUpperCase() === letter ? lower : letter;
+  });
 }

@@ -10,9 +10,21 @@ export type Bound = Exclude<BindVerdict, { kind: 'unchecked' }> & { readonly ser
  * Sends one password that the lockout guard has admitted. The attempt is settled once, whatever happens: as unavailable
  * when no server said yes or no.
  *
+ * A bind that has begun goes on when the caller leaves, within the directory's own times: a server counts what it was
+ * sent, so the guard must too. Else whoever hangs up soon enough could try passwords until the account is locked.
+ *
  * @throws AuthenticatorError as `Directory.bindUser`, and for an answer that is neither; the reason of the signal
  */
-export async function bindUser(
+export function bindUser(
+  directory: Directory,
+  credentials: BindCredentials,
+  attempt: AdmittedAttempt,
+  call: DirectoryCall,
+): Promise<Bound> {
+  return orAborted(bindToTheEnd(directory, credentials, attempt, call), call.signal);
+}
+
+async function bindToTheEnd(
   directory: Directory,
   credentials: BindCredentials,
   attempt: AdmittedAttempt,
@@ -22,7 +34,8 @@ export async function bindUser(
   try {
     // The guard may have waited for another try of this user.
     call.signal.throwIfAborted();
-    const { value, server } = await directory.bindUser(credentials, call);
+    const { signal } = new AbortController();
+    const { value, server } = await directory.bindUser(credentials, { ...call, signal });
     const verdict = judgeBind(value);
     outcome = verdict.attempt;
     if (verdict.kind === 'unchecked') throw verdict.error;
@@ -30,4 +43,14 @@ export async function bindUser(
   } finally {
     await attempt.settle(outcome);
   }
+}
+
+/** Waits no longer than the caller does. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }

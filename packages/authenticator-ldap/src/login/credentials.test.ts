@@ -18,6 +18,7 @@ describe('readCredentials', () => {
     ['\ufeffa:b', '\ufeffa', 'b'],
     ['a~?:b>?~~', 'a~?', 'b>?~~'],
     [`${'é'.repeat(512)}:b`, 'é'.repeat(512), 'b'],
+    [`a:${'é'.repeat(32_768)}`, 'a', 'é'.repeat(32_768)],
   ])('reads %j in both alphabets, with and without padding', (text, username, password) => {
     for (const spelling of spellings(text)) {
       expect(readCredentials(spelling, '')).toEqual({ username, password });
@@ -39,6 +40,7 @@ describe('readCredentials', () => {
     ['U+FFFD in the name', 'al\ufffdce:secret'],
     ['U+FFFD in the password', 'alice:secr\ufffdt'],
     ['a name over 1024 bytes', `${'é'.repeat(512)}a:secret`],
+    ['a password over 64 KiB', `a:b${'é'.repeat(32_768)}`],
     ['a byte that is no UTF-8', Buffer.from('616cff3a62', 'hex')],
     ['an overlong colon', Buffer.from('61c0ba62', 'hex')],
     ['a surrogate in UTF-8', Buffer.from('61eda0803a62', 'hex')],

@@ -7,6 +7,9 @@ export interface Credentials {
 /** Bytes of UTF-8. No directory has a longer name, and each is sent to it. */
 const longestUsername = 1024;
 
+/** The same. Servers hang up on a bind of 256 KiB or less, which would look like an outage of each of them. */
+const longestPassword = 65_536;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
@@ -51,5 +54,5 @@ function isUsername(text: string): boolean {
 
 /** An empty password would be no authentication at all (RFC 4513 section 5.1.2), and some servers stop at a NUL. */
 function isPassword(text: string): boolean {
-  return text !== '' && !/[\0\uFFFD]/.test(text);
+  return text !== '' && Buffer.byteLength(text) <= longestPassword && !/[\0\uFFFD]/.test(text);
 }

@@ -1,17 +1,58 @@
 import { randomBytes } from 'node:crypto';
 import type { BindCredentials } from '../connection/types.ts';
 import type { Directory, DirectoryCall } from '../directory/types.ts';
-import type { UserOptions } from '../options/types.ts';
+import type { LdapOptions, UserOptions } from '../options/types.ts';
 
-/**
- * A bind that nobody can succeed with, in place of the one that a login would have ended with: a name that is not
- * there, or may not be tried now, then costs the server and the caller what a wrong password costs, and the time
- * tells nobody which names exist. What the server answers means nothing.
- *
- * @throws AuthenticatorError as `Directory.bindUser`: a login with a wrong password would throw here too
- */
-export async function bindDecoy(directory: Directory, find: UserOptions['find'], call: DirectoryCall): Promise<void> {
-  await directory.bindUser(decoyCredentials(find), call);
+/** Binds that nobody can succeed with, in place of the one that a login would have ended with. */
+export interface Decoys {
+  /**
+   * A name that is not there, or may not be tried now, then costs the server and the caller what a wrong password
+   * costs, and the time does not tell which names exist: it is at least that of a real refusal of late, since a server
+   * hashes no password for a name that it does not have. What the server answers means nothing.
+   *
+   * @throws AuthenticatorError as `Directory.bindUser`: a login with a wrong password would throw here too
+   */
+  bind(call: DirectoryCall): Promise<void>;
+  /** How long a wrong password of somebody who is there took to be refused. */
+  noteRefusal(milliseconds: number): void;
+}
+
+/** Refusals that are remembered: users whose passwords are hashed in different ways take different times. */
+const kept = 64;
+
+/** @param options `serverTimeout` is the longest that a name which is not there is held back */
+export function createDecoys(
+  directory: Directory,
+  { user: { find }, serverTimeout }: Pick<LdapOptions, 'user' | 'serverTimeout'>,
+): Decoys {
+  const refusals: number[] = [];
+  let next = 0;
+  return {
+    async bind(call) {
+      const begun = performance.now();
+      const least = refusals[Math.floor(Math.random() * refusals.length)] ?? 0;
+      await directory.bindUser(decoyCredentials(find), call);
+      await pause(least - (performance.now() - begun), call.signal);
+    },
+    noteRefusal(milliseconds) {
+      refusals[next] = Math.min(milliseconds, serverTimeout);
+      next = (next + 1) % kept;
+    },
+  };
+}
+
+/** Ends early, and does not throw, when the signal is aborted. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (milliseconds <= 0 || signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener('abort', end);
+  });
 }
 
 function decoyCredentials(find: UserOptions['find']): BindCredentials {

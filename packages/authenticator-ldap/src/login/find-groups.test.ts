@@ -6,7 +6,7 @@ import type { Entry, SearchRequest } from '../connection/types.ts';
 import { parseNameTemplate } from '../filter/name-template.ts';
 import type { Filter } from '../filter/types.ts';
 import type { GroupOptions } from '../options/types.ts';
-import { findGroups, groupAttributes } from './find-groups.ts';
+import { findGroups, groupAttributes, userAnswerBytes } from './find-groups.ts';
 
 const signal = new AbortController().signal;
 const userDn = `uid=alice,${peopleBase}`;
@@ -210,13 +210,24 @@ describe('groups from an attribute of the user', () => {
 
   test.each([
     ['no DN', member(dnOf('a'), 'nonsense'), 'a value of the user\'s memberOf is no DN: "nonsense"'],
+    ['no DN, in several lines', member(`a\nb${'c'.repeat(1000)}`), `is no DN: "a b${'c'.repeat(197)}..."`],
     ['an empty value', member(''), "a value of the user's memberOf is no DN"],
     ['bytes that are no text', member(Buffer.from([0xff])), 'memberOf is no text'],
     ['two names in the first level', member(`cn=a+cn=b,${groupsBase}`), 'has 2 values of the attribute cn'],
     ['a part of the values', entry(userDn, { 'memberof;range=0-1': [dnOf('a')] }), 'gave a part of the attribute'],
     ['too many', member(dnOf('a'), dnOf('b'), dnOf('c')), 'in more than 2 groups'],
+    ['too many, the rest of which is not read', member(...'abc'.split('').map(dnOf), 'no DN'), 'in more than 2 groups'],
   ])('with %s fail the login', async (_what, user, message) => {
     const { found } = await groups(attributeGroups({ maxGroups: 2 }), {}, user);
     await expect(found).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining(message) });
   });
+});
+
+test.each([
+  [undefined, 1024],
+  [searchedGroups({ maxGroups: 5000 }), 1024],
+  [attributeGroups({ maxGroups: 5000 }), 6024],
+  [attributeGroups({ maxGroups: 100_000 }), 16_384],
+])('a user may have an entry as large as the groups in it make it', (options, kibibytes) => {
+  expect(userAnswerBytes(options)).toBe(kibibytes * 1024);
 });

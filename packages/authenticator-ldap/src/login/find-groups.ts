@@ -1,4 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { oneLine } from '../connection/step.ts';
 import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
@@ -7,7 +8,7 @@ import type { GroupOptions } from '../options/types.ts';
 import { textsOf, valuesOf } from './entry-values.ts';
 import { groupOfDn } from './group-names.ts';
 import { searchGroups } from './group-search.ts';
-import { type Group, walkGroups } from './group-walk.ts';
+import { type Group, tooManyGroups, walkGroups } from './group-walk.ts';
 import type { DirectoryUser } from './user-entry.ts';
 
 /**
@@ -34,6 +35,12 @@ export function groupAttributes(options: GroupOptions | undefined): readonly str
   if (options === undefined) return [];
   if (options.by === 'attribute') return [options.attribute];
   return [...options.filter.placeholders].flatMap((placeholder) => attributeWithin(placeholder) ?? []);
+}
+
+/** Bytes that an answer with the user's entry may have: one MiB, and one KiB more for each group that stands in it. */
+export function userAnswerBytes(options: GroupOptions | undefined): number {
+  const groups = options?.by === 'attribute' ? options.maxGroups : 0;
+  return Math.min(16 * 1024, 1024 + groups) * 1024;
 }
 
 /** On one connection, so that all levels are of one state of one server. */
@@ -78,16 +85,24 @@ function parentsFilter(template: FilterTemplate, groups: readonly Group[]): Filt
 
 type AttributeOptions = Extract<GroupOptions, { by: 'attribute' }>;
 
-function groupsOfAttribute({ attribute, bases, name }: AttributeOptions, { entry }: DirectoryUser): readonly Group[] {
-  return textsOf(entry, attribute).flatMap((dn) => {
+function groupsOfAttribute(
+  { attribute, bases, name, maxGroups }: AttributeOptions,
+  { entry }: DirectoryUser,
+): readonly Group[] {
+  const groups: Group[] = [];
+  for (const dn of textsOf(entry, attribute)) {
     requireDn(dn, attribute);
     const isOurs = bases.length === 0 || bases.some((base) => isBelow(dn, base));
-    return isOurs ? (groupOfDn(dn, name) ?? []) : [];
-  });
+    const group = isOurs ? groupOfDn(dn, name) : undefined;
+    if (group !== undefined) groups.push(group);
+    // Here already: reading DNs takes the time of everybody, seconds for 100,000 of them.
+    if (groups.length > maxGroups) throw tooManyGroups(maxGroups);
+  }
+  return groups;
 }
 
 /** What can't be read would be below no base, and so be left out. */
 function requireDn(text: string, attribute: string): void {
   if (firstRdn(text) !== undefined) return;
-  throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${text}"`);
+  throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${oneLine(text)}"`);
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { peopleBase, template, userOptions } from '../../fixtures/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../../fixtures/memory-directory.ts';
@@ -21,10 +22,16 @@ const twoBases = (scope: 'one' | 'sub' = 'sub'): UserOptions['find'] => ({
 });
 const byDn: UserOptions['find'] = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) };
 
+type Usable = Exclude<Finding, { kind: 'unusable' }>;
+
+/** `finding` throws for what is unusable. */
 async function find(username: string, options: Partial<UserOptions>, script: MemoryDirectoryOptions) {
   const directory = memoryDirectory({ entries: [alice, bob], ...script });
-  const search = { username, options: userOptions(options), moreAttributes: [] };
-  const finding: Promise<Finding> = findUser(directory, search, { signal }).then(({ value }) => value);
+  const search = { username, options: userOptions(options), moreAttributes: [], maxBytes: 1000 };
+  const finding: Promise<Usable> = findUser(directory, search, { signal }).then(({ value }) => {
+    if (value.kind === 'unusable') throw value.error;
+    return value;
+  });
   // Waited for here, so that the searches are complete also when it fails.
   await finding.catch(() => {});
   return { directory, finding };
@@ -38,7 +45,7 @@ describe('finding a user by search', () => {
     expect((await finding).kind).toBe(['alice', 'bob'].includes(username) ? 'found' : 'none');
     expect(directory.visits).toBe(1);
     const filter = { kind: 'equality', attribute: 'uid', value: Buffer.from(username) };
-    const rest = { scope: 'sub', filter, attributes: ['uid'], sizeLimit: 2 };
+    const rest = { scope: 'sub', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
     expect(directory.searches).toEqual([
       { base: peopleBase, ...rest },
       { base: robots, ...rest },
@@ -48,7 +55,12 @@ describe('finding a user by search', () => {
   test('asks for the attributes that are needed, each once, and for no other', async () => {
     const attributes = { username: 'uid', uid: 'entryUUID', email: 'mail', extra: { name: 'sn', login: 'UID' } };
     const directory = memoryDirectory();
-    const search = { username: 'x', options: userOptions({ attributes }), moreAttributes: ['MEMBEROF', 'mail'] };
+    const search = {
+      username: 'x',
+      options: userOptions({ attributes }),
+      moreAttributes: ['MEMBEROF', 'mail'],
+      maxBytes: 1000,
+    };
     await findUser(directory, search, { signal });
     const asked = directory.searches[0]?.attributes.map((attribute) => attribute.toLowerCase());
     expect(asked?.sort()).toEqual(['entryuuid', 'mail', 'memberof', 'sn', 'uid']);
@@ -108,12 +120,37 @@ describe('finding a user by search', () => {
   });
 });
 
+test.each([
+  ['by search', {}],
+  ['by a DN template', { find: byDn }],
+])('what an entry holds is no fault of the server, however much it is: %s', async (_how, options) => {
+  const onSearch = () => {
+    throw new ServerFault('too-large', 'search', 'ldaps://a:636: search: too much');
+  };
+  const { finding } = await find('alice', options, { onSearch });
+  await expect(finding).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
+  await expect(finding).rejects.toThrow('found too much: ldaps://a:636: search: too much: look for an entry');
+});
+
+test('the reason of the signal is thrown, whatever it is', async () => {
+  const controller = new AbortController();
+  const reason = new AuthenticatorError('failed', 'late');
+  const onSearch = () => {
+    controller.abort(reason);
+    throw reason;
+  };
+  const search = { username: 'x', options: userOptions(), moreAttributes: [], maxBytes: 1000 };
+  const finding = findUser(memoryDirectory({ onSearch }), search, { signal: controller.signal });
+  await expect(finding).rejects.toBe(reason);
+});
+
 describe('finding a user by a DN template', () => {
   test('reads the one entry, with the name escaped', async () => {
     const { directory, finding } = await find('alice', { find: byDn }, {});
     expect(await finding).toMatchObject({ kind: 'found', user: { dn: alice.dn, username: 'alice' } });
     const filter = { kind: 'present', attribute: 'objectClass' };
-    expect(directory.searches).toEqual([{ base: alice.dn, scope: 'base', filter, attributes: ['uid'], sizeLimit: 2 }]);
+    const rest = { scope: 'base', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
+    expect(directory.searches).toEqual([{ base: alice.dn, ...rest }]);
     const hostile = await find('alice,ou=admins', { find: byDn }, {});
     expect(hostile.directory.searches[0]?.base).toBe(`uid=alice\\,ou=admins,${peopleBase}`);
   });
@@ -166,6 +203,11 @@ describe("a user's entry", () => {
     expect(user).not.toHaveProperty('extra');
   });
 
+  test('may have as much as goes into headers', async () => {
+    const user = await read(entry('uid=x', { uid: ['a'], mail: ['é'.repeat(32_767)], telephoneNumber: ['1'] }));
+    expect(user).toMatchObject({ extra: { email: [expect.any(String)] } });
+  });
+
   test.each([
     ['no username', entry('uid=x'), 'the attribute uid of uid=x is missing or empty'],
     ['an empty username', entry('uid=x', { uid: [''] }), 'the attribute uid of uid=x is missing or empty'],
@@ -176,6 +218,11 @@ describe("a user's entry", () => {
       'a part of an attribute',
       entry('uid=x', { uid: ['a'], 'mail;range=0-1': ['m'] }),
       'gave a part of the attribute mail',
+    ],
+    [
+      'more than goes into headers',
+      entry('uid=x', { uid: ['a'], mail: ['é'.repeat(32_767)], telephoneNumber: ['12'] }),
+      'the attributes of uid=x have 65537 bytes, over 65536',
     ],
     ['an empty DN', entry('', { uid: ['alice'] }), 'the directory gave an empty DN for a user'],
     ['a DN that is not UTF-8', { ...alice, dn: undefined }, 'gave a DN that is not UTF-8 for a user'],

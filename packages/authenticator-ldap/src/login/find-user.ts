@@ -1,28 +1,33 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import type { Filter } from '../filter/types.ts';
 import type { UserOptions } from '../options/types.ts';
-import { type FoundEntries, foundEntries } from './search-entries.ts';
+import { type FoundEntries, searchEntries } from './search-entries.ts';
 import { type DirectoryUser, readUser, userAttributes } from './user-entry.ts';
 
 export type Finding =
   | { readonly kind: 'found'; readonly user: DirectoryUser }
   | { readonly kind: 'none' }
   /** `entries` are the DNs of those that were seen. */
-  | { readonly kind: 'ambiguous'; readonly entries: readonly string[] };
+  | { readonly kind: 'ambiguous'; readonly entries: readonly string[] }
+  /** Something is there, but the login can't go on with it. `error` is `failed`. */
+  | { readonly kind: 'unusable'; readonly error: AuthenticatorError };
 
 export interface UserSearch {
   readonly username: string;
   readonly options: UserOptions;
   /** Besides those that make the user: what the search for groups needs of the entry. */
   readonly moreAttributes: readonly string[];
+  /** Of the entry as the server sends it. A name is enough to have an entry read, and reading takes the time of all. */
+  readonly maxBytes: number;
 }
 
 /**
  * Finds the one entry that a typed name stands for. The server does the same for every name: one search for each base,
  * always all of them.
  *
- * @throws AuthenticatorError as `Directory.withService`; `failed` when the entry can't be used
+ * @throws AuthenticatorError as `Directory.withService`
  */
 export async function findUser(
   directory: Directory,
@@ -32,16 +37,23 @@ export async function findUser(
   const { options, moreAttributes } = search;
   const attributes = distinct([...userAttributes(options.attributes), ...moreAttributes]);
   return await directory.withService(async (connection) => {
-    const { entries, isCut } = await findEntries(connection, search, attributes, call.signal);
-    const [entry, ...others] = distinctEntries(entries);
-    if (isCut || others.length > 0) return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
-    return entry === undefined ? { kind: 'none' } : { kind: 'found', user: readUser(entry, options.attributes) };
+    try {
+      const { entries, isCut } = await findEntries(connection, search, attributes, call.signal);
+      const [entry, ...others] = distinctEntries(entries);
+      if (isCut || others.length > 0) return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
+      return entry === undefined ? { kind: 'none' } : { kind: 'found', user: readUser(entry, options.attributes) };
+    } catch (error) {
+      if (AuthenticatorError.is(error) && error.code === 'failed' && !call.signal.aborted) {
+        return { kind: 'unusable', error };
+      }
+      throw error;
+    }
   }, call);
 }
 
 async function findEntries(
   connection: SearchConnection,
-  { username, options: { find } }: UserSearch,
+  { username, options: { find }, maxBytes }: UserSearch,
   attributes: readonly string[],
   signal: AbortSignal,
 ): Promise<FoundEntries> {
@@ -53,19 +65,18 @@ async function findEntries(
       filter: anyEntry,
       attributes,
       sizeLimit: 2,
+      maxBytes,
     } as const;
-    return foundEntries(await connection.search(request, signal), {
-      what: 'the look at a user (user.dnTemplate)',
-      base: template.parent,
-    });
+    const place = { what: 'the look at a user (user.dnTemplate)', base: template.parent } as const;
+    return await searchEntries(connection, request, place, signal);
   }
   const filter = find.filter.fill((placeholder) => (placeholder === 'username' ? [username] : []));
   if (filter === undefined) return { entries: [], isCut: false };
   const entries: Entry[] = [];
   let isCut = false;
   for (const base of find.bases) {
-    const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2 };
-    const found = foundEntries(await connection.search(request, signal), { what: 'the search for a user', base });
+    const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2, maxBytes };
+    const found = await searchEntries(connection, request, { what: 'the search for a user', base }, signal);
     entries.push(...found.entries);
     isCut ||= found.isCut;
   }

@@ -5,7 +5,7 @@ import type { NameTemplate } from '../filter/name-template.ts';
 import type { Filter } from '../filter/types.ts';
 import { groupOfEntry, nameAttributes } from './group-names.ts';
 import { type Group, tooManyGroups } from './group-walk.ts';
-import { foundEntries } from './search-entries.ts';
+import { type SearchPlace, searchEntries } from './search-entries.ts';
 
 export interface GroupPlace {
   readonly bases: readonly string[];
@@ -31,10 +31,8 @@ export async function searchGroups(
   for (const base of bases) {
     // One more than allowed tells too many groups from a limit of the server.
     const request: SearchRequest = { base, scope, filter, attributes: nameAttributes(name), sizeLimit: maxGroups + 1 };
-    const { entries, isCut } = foundEntries(await connection.search(request, signal), {
-      what: 'the search for groups',
-      base,
-    });
+    const place: SearchPlace = { what: 'the search for groups', base };
+    const { entries, isCut } = await searchEntries(connection, request, place, signal);
     if (entries.length > maxGroups) throw tooManyGroups(maxGroups);
     if (isCut) throw limitedByServer(entries.length);
     groups.push(...entries.map((entry) => groupOfEntry(entry, name)));

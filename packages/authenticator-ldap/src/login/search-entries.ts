@@ -1,7 +1,8 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { ServerFault } from '../connection/server-fault.ts';
-import type { Entry, SearchResult } from '../connection/types.ts';
+import type { Entry, SearchRequest, SearchResult } from '../connection/types.ts';
 import { classifySearch, resultCodeName } from '../directory/result-codes.ts';
+import type { SearchConnection } from '../directory/types.ts';
 
 /** Where a search of a login comes from. */
 export interface SearchPlace {
@@ -17,7 +18,7 @@ export interface FoundEntries {
 }
 
 /**
- * The entries that a search found.
+ * The entries that a search finds.
  *
  * A referral is nothing found for a user (the entry would be on a server that is not ours), but a fault of the server
  * for groups: those that it holds back would be missing. A base that is not there is a fault of the server if it comes
@@ -26,7 +27,30 @@ export interface FoundEntries {
  * @throws ServerFault `answer` when the server can't, or does not hold the base: another one may
  * @throws AuthenticatorError `failed` when it is a matter of this one search
  */
-export function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
+export async function searchEntries(
+  connection: SearchConnection,
+  request: SearchRequest,
+  place: SearchPlace,
+  signal: AbortSignal,
+): Promise<FoundEntries> {
+  try {
+    return foundEntries(await connection.search(request, signal), place);
+  } catch (error) {
+    if (error instanceof ServerFault && error.kind === 'too-large') throw tooLarge(error, place);
+    throw error;
+  }
+}
+
+/**
+ * Entries are as large as those make them who may write to them, users often to their own: were the server to blame,
+ * anybody with such an entry could have it left alone for everybody.
+ */
+function tooLarge(fault: ServerFault, { what }: SearchPlace): AuthenticatorError {
+  const mend = 'look for an entry with a huge attribute, or name no such attribute in the options';
+  return new AuthenticatorError('failed', `${what} found too much: ${fault.message}: ${mend}`, { cause: fault });
+}
+
+function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
   const { entries, code } = result;
   const { what, base } = place;
   switch (classifySearch(code)) {

@@ -3,6 +3,12 @@ import type { Entry } from '../connection/types.ts';
 import type { UserOptions } from '../options/types.ts';
 import { entryDn, onlyText, textsOf } from './entry-values.ts';
 
+/**
+ * Bytes of all that is told of a user, groups aside. Users may often write attributes of their own, and what is told goes
+ * on to other servers in headers, which take far less.
+ */
+const mostTold = 65_536;
+
 /** A user as the directory has it. */
 export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
   readonly dn: string;
@@ -27,6 +33,7 @@ export function readUser(entry: Entry, { username, uid, email, extra }: UserOpti
   const named = Object.entries({ ...extra, ...(email !== undefined && { email }) });
   const texts = named.map(([key, attribute]) => [key, textsOf(entry, attribute)] as const);
   const present = texts.filter(([, values]) => values.length > 0);
+  refuseHuge(dn, [name, id ?? '', ...present.flatMap(([, values]) => values)]);
   return {
     dn,
     entry,
@@ -34,6 +41,13 @@ export function readUser(entry: Entry, { username, uid, email, extra }: UserOpti
     ...(id !== undefined && { uid: id }),
     ...(present.length > 0 && { extra: Object.fromEntries(present) }),
   };
+}
+
+function refuseHuge(dn: string, told: readonly string[]): void {
+  const bytes = told.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes <= mostTold) return;
+  const mend = 'clear them, or name other attributes under user.attributes';
+  throw new AuthenticatorError('failed', `the attributes of ${dn} have ${bytes} bytes, over ${mostTold}: ${mend}`);
 }
 
 /** All that `readUser` looks at, as the search must ask for it. */
