@@ -15,6 +15,7 @@ export interface KeyPair {
 }
 
 interface ServerCertificateOptions {
+  readonly commonName?: string;
   /** As openssl writes them: `IP:127.0.0.1`, `DNS:localhost`. Default: every way to this machine over loopback. */
   readonly names?: readonly string[];
   /** Its last day was years ago. Needs OpenSSL 3.4. */
@@ -27,7 +28,8 @@ export interface Authority extends AsyncDisposable {
   readonly certificate: string;
   readonly certificateFile: string;
   issueServer(options?: ServerCertificateOptions): Promise<KeyPair>;
-  issueClient(commonName: string): Promise<KeyPair>;
+  /** @param names as of a server's certificate; left out: none */
+  issueClient(commonName: string, names?: readonly string[]): Promise<KeyPair>;
 }
 
 const localhostNames: readonly string[] = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'];
@@ -63,13 +65,16 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
   return {
     certificate: await readFile(certificateFile, 'utf8'),
     certificateFile,
-    issueServer({ names = localhostNames, expired = false } = {}) {
-      const extensions = ['extendedKeyUsage=serverAuth', `subjectAltName=${names.join(',')}`];
-      return issue('directory', expired ? longAgo : oneDay, extensions);
+    issueServer({ commonName: name = 'test server', names = localhostNames, expired = false } = {}) {
+      return issue(name, expired ? longAgo : oneDay, ['extendedKeyUsage=serverAuth', ...alternativeNames(names)]);
     },
-    issueClient(name) {
-      return issue(name, oneDay, ['extendedKeyUsage=clientAuth']);
+    issueClient(name, names = []) {
+      return issue(name, oneDay, ['extendedKeyUsage=clientAuth', ...alternativeNames(names)]);
     },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
+}
+
+function alternativeNames(names: readonly string[]): string[] {
+  return names.length === 0 ? [] : [`subjectAltName=${names.join(',')}`];
 }

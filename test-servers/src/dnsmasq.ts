@@ -27,7 +27,7 @@ export interface Dnsmasq extends AsyncDisposable {
   stop(): Promise<void>;
   /** After `stop` or `hang`, on the same port. */
   start(): Promise<void>;
-  hang(): void;
+  hang(): Promise<void>;
 }
 
 /** Starts dnsmasq, which is in Debian's dnsmasq-base. */

@@ -78,7 +78,7 @@ test('offers StartTLS, and comes back after a stop and a hang', async () => {
   await server.stop();
   expect(await tryBind(clear)).toMatchObject({ code: 255 });
   await server.start();
-  server.hang();
+  await server.hang();
   const late = tryBind(clear);
   await server.start();
   expect(await late).toMatchObject({ code: 0 });

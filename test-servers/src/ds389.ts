@@ -3,32 +3,19 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { type Authority, createAuthority } from './certificates.ts';
+import { createAuthority } from './certificates.ts';
 import { createNssDatabase } from './ds389-certificates.ts';
+import { type Account, type LdapServer, newPassword } from './ldap-server.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { toLdif } from './ldif.ts';
 import { accepts, freePort, withFreePorts } from './ports.ts';
 import { createServerProcess, type ServerProcess } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** A 389 Directory Server of its own on free ports of 127.0.0.1, stopped and deleted when it is let go. */
-export interface Ds389 extends AsyncDisposable {
-  /** `ldap://127.0.0.1:PORT`; StartTLS is offered there. */
-  readonly url: string;
-  readonly ldapsUrl: string;
-  readonly authority: Authority;
-  readonly caFile: string;
-  readonly suffix: string;
+/** A 389 Directory Server on free ports of 127.0.0.1. */
+export interface Ds389 extends LdapServer {
   /** Reads all but passwords. */
-  readonly service: { readonly dn: string; readonly password: string };
-  /** Adds LDIF content records. @throws Error with the words of ldapadd */
-  add(ldif: string): Promise<void>;
-  /** Applies LDIF change records. @throws Error with the words of ldapmodify */
-  modify(ldif: string): Promise<void>;
-  stop(): Promise<void>;
-  /** After `stop` or `hang`: on the same ports, with the same data. */
-  start(): Promise<void>;
-  hang(): void;
+  readonly service: Account;
 }
 
 const suffix = 'dc=example,dc=com';
@@ -173,10 +160,6 @@ function firstEntries(servicePassword: string): string {
       attributes: { objectClass: ['account', 'simpleSecurityObject'], userPassword: servicePassword },
     },
   ]);
-}
-
-function newPassword(): string {
-  return randomBytes(18).toString('base64url');
 }
 
 /** The manager's password must be hashed in the file. */

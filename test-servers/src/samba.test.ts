@@ -68,7 +68,7 @@ test('offers StartTLS, wants it for passwords, and comes back after a stop and a
   await samba.stop();
   expect(await tryBind(clear)).toMatchObject({ code: 255 });
   await samba.start();
-  samba.hang();
+  await samba.hang();
   const late = tryBind(clear);
   await samba.start();
   expect(await late).toMatchObject({ code: 8 });

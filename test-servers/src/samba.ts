@@ -3,32 +3,18 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import type { Account, LdapServer } from './ldap-server.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import type { LdifEntry } from './ldif.ts';
 import { accepts } from './ports.ts';
 import { createServerProcess, type ServerProcess } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** An Active Directory domain of its own, served by Samba; stopped and deleted when it is let go. */
-export interface Samba extends AsyncDisposable {
-  /** `ldap://ADDRESS:389`. Samba takes passwords there after StartTLS only, as it comes; see `url` of `Login`. */
-  readonly url: string;
-  readonly ldapsUrl: string;
-  readonly authority: Authority;
-  readonly caFile: string;
-  /** The domain's DN. */
-  readonly suffix: string;
+/** An Active Directory domain, served by Samba. As it comes, it takes passwords at `url` after StartTLS only. */
+export interface Samba extends LdapServer {
   /** The domain's DNS name, which is what follows the @ of a userPrincipalName. */
   readonly realm: string;
-  readonly administrator: { readonly dn: string; readonly password: string };
-  /** Adds LDIF content records. @throws Error with the words of ldapadd */
-  add(ldif: string): Promise<void>;
-  /** Applies LDIF change records. @throws Error with the words of ldapmodify */
-  modify(ldif: string): Promise<void>;
-  stop(): Promise<void>;
-  /** After `stop` or `hang`: on the same address, with the same data. */
-  start(): Promise<void>;
-  hang(): void;
+  readonly administrator: Account;
 }
 
 const realm = 'sallyport.test';

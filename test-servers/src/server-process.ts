@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { PortTaken } from './ports.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -24,8 +24,8 @@ export interface ServerProcess extends AsyncDisposable {
   start(): Promise<void>;
   /** Ends it, frozen or not, and waits for its end. Does nothing if it does not run. */
   stop(): Promise<void>;
-  /** Freezes it: the system still accepts connections for it, but nobody answers. */
-  hang(): void;
+  /** Freezes it, to the last thread: the system still accepts connections for it, but nobody answers. */
+  hang(): Promise<void>;
 }
 
 /** Killed with the test process, however that ends. */
@@ -94,8 +94,10 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
   return {
     start,
     stop,
-    hang() {
+    async hang() {
       frozen = child?.kill('SIGSTOP') ?? false;
+      const pid = child?.pid;
+      if (frozen && pid !== undefined) await waitUntil(() => isFrozen(pid), `${options.name} to freeze`);
     },
     [Symbol.asyncDispose]: stop,
   };
@@ -122,4 +124,11 @@ async function startFault({ name, command, logFile }: ServerProcessOptions): Pro
     return new PortTaken(`${name}: a port was taken:\n${lines}`);
   }
   return new Error(`${name} (${command}) ended before it answered. Is its Debian package installed?\n${lines}`);
+}
+
+/** A signal takes a moment to reach threads that run on another core. proc_pid_stat(5): the state follows the name. */
+async function isFrozen(pid: number): Promise<boolean> {
+  const tasks = `/proc/${pid}/task`;
+  const stats = await Promise.all((await readdir(tasks)).map((task) => readFile(`${tasks}/${task}/stat`, 'utf8')));
+  return stats.every((stat) => /^T/i.test(stat.slice(stat.lastIndexOf(')') + 2)));
 }

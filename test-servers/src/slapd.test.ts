@@ -133,7 +133,7 @@ describe('life', () => {
     await own.stop();
     expect(await tryBind(service)).toMatchObject({ code: 255 });
     await own.start();
-    own.hang();
+    await own.hang();
     const late = answerOf(own.port, anonymousBind);
     const first = await Promise.race([late, accepts(own.port)]);
     expect(first).toBe(true);
@@ -149,7 +149,7 @@ describe('life', () => {
 
   test('a hanging one ends too', async () => {
     const own = await startSlapd({ authority: slapd.authority, countsOperations: false });
-    own.hang();
+    await own.hang();
     await own[Symbol.asyncDispose]();
     expect(await accepts(own.port)).toBe(false);
   });

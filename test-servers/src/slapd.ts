@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import { type Account, type LdapServer, newPassword } from './ldap-server.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { createOperationCounter, type Operations } from './operations.ts';
 import { accepts, freePort, hasIPv6, withFreePorts } from './ports.ts';
@@ -27,28 +27,12 @@ export interface SlapdOptions {
   readonly countsOperations?: boolean;
 }
 
-/** An OpenLDAP server of its own on free loopback ports, stopped and deleted when it is let go. */
-export interface Slapd extends AsyncDisposable {
+/** An OpenLDAP server on free ports of 127.0.0.1, which answer on `localhost` too, and on [::1] if there is IPv6. */
+export interface Slapd extends LdapServer {
   readonly port: number;
   readonly ldapsPort: number;
-  /** `ldap://127.0.0.1:PORT`; StartTLS is offered there. The ports answer on `localhost` too, and on [::1] if there is IPv6. */
-  readonly url: string;
-  readonly ldapsUrl: string;
-  readonly authority: Authority;
-  readonly caFile: string;
-  readonly suffix: string;
   /** Reads all but passwords. */
-  readonly service: { readonly dn: string; readonly password: string };
-  /** Adds LDIF content records. @throws Error with the words of ldapadd */
-  add(ldif: string): Promise<void>;
-  /** Applies LDIF change records. @throws Error with the words of ldapmodify */
-  modify(ldif: string): Promise<void>;
-  /** Connections end, and new ones are refused. */
-  stop(): Promise<void>;
-  /** After `stop` or `hang`: on the same ports, with the same data. */
-  start(): Promise<void>;
-  /** Connections stay, new ones are accepted, and nothing is answered. */
-  hang(): void;
+  readonly service: Account;
   /** All that began before the call, also before a `stop`. */
   operations(): Promise<Operations>;
 }
@@ -148,8 +132,4 @@ function slapdProcess(
 
 function listeners(scheme: string, port: number): string[] {
   return ['127.0.0.1', ...(hasIPv6 ? ['[::1]'] : [])].map((host) => `${scheme}://${host}:${port}`);
-}
-
-function newPassword(): string {
-  return randomBytes(18).toString('base64url');
 }
