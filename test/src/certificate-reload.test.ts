@@ -1,6 +1,6 @@
 import { connect } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { createAuthority, issueClient, issueServer } from './fixtures/certificates.ts';
+import { createAuthority } from './fixtures/certificates.ts';
 import { type Client, http1Client, http2Client, review } from './fixtures/clients.ts';
 import { type Gateway, startGateway } from './fixtures/gateway.ts';
 import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
@@ -54,7 +54,7 @@ describe.concurrent('certificates', () => {
     const before = await shownCertificate(secure);
     const session = overHttp2.session();
 
-    const pair = await issueServer(mutualTls.serverAuthority);
+    const pair = await mutualTls.serverAuthority.issueServer();
     await gateway.write('tls/server.crt', pair.certificate);
     await gateway.write('tls/server.key', pair.key);
     await gateway.waitForLog('certificates reloaded');
@@ -72,7 +72,7 @@ describe.concurrent('certificates', () => {
     using client = http2Client(gateway.url, mutualTls.client);
     await expectYes(client);
     const before = await shownCertificate(secure);
-    const pair = await issueServer(mutualTls.serverAuthority);
+    const pair = await mutualTls.serverAuthority.issueServer();
     await gateway.write('tls/server.crt', pair.certificate);
     gateway.signal('SIGHUP');
     const line = await gateway.output.waitForLine((one) => /reload refused/.test(one.msg), 'of a refusal');
@@ -109,7 +109,7 @@ describe.concurrent('certificates', () => {
     const ended = new Promise((resolve) => session.once('close', resolve));
 
     const authority = await createAuthority('next');
-    const client = mutualTls.clientWith(await issueClient(authority));
+    const client = mutualTls.clientWith(await authority.issueClient('kube-apiserver'));
     await gateway.write('tls/client-ca.crt', authority.certificate);
     gateway.signal('SIGHUP');
     await within(away, 'GOAWAY');

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createAuthority } from '@sallyport/test-servers/certificates';
 import { describe, expect, test } from 'vitest';
+import { createAuthority } from './fixtures/certificates.ts';
 import { http1Client, review } from './fixtures/clients.ts';
 import { runCommand } from './fixtures/command.ts';
 import { temporaryFolder } from './fixtures/folder.ts';
@@ -92,7 +92,7 @@ describe.concurrent('a gateway in front of a directory', () => {
     const complaint = (line: object): boolean => JSON.stringify(line).includes('ldap-ca.crt');
     await gateway.output.waitForLine(complaint, 'a complaint about the CA file');
     expect(await review(client, people.alice.token)).toEqual(isAlice);
-    await using stranger = await createAuthority();
+    const stranger = await createAuthority('stranger');
     await gateway.write('tls/ldap-ca.crt', await readFile(stranger.certificateFile, 'utf8'));
     gateway.signal('SIGHUP');
     await waitFor(async () => 'error' in (await review(client, people.bob.token)), 'the new CA to be in force');
@@ -152,7 +152,7 @@ describe.concurrent('sallyport check', () => {
     async (_name, options, complaint) => {
       await using people = await startPeople();
       const folder = await temporaryFolder('check');
-      await using stranger = await createAuthority();
+      const stranger = await createAuthority('stranger');
       const files = {
         ...people.files,
         wrong: randomToken(),

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthority, issueClient } from './fixtures/certificates.ts';
+import { createAuthority } from './fixtures/certificates.ts';
 import { type ClientTls, http1Client, http2Client, review } from './fixtures/clients.ts';
 import { runCommand } from './fixtures/command.ts';
 import { temporaryFolder } from './fixtures/folder.ts';
@@ -55,7 +55,7 @@ describe.each([
   ['HTTP/1.1', http1Client],
 ] as const)('over %s', (_name, createClient) => {
   test('a client of another name is answered 403, on each request', async () => {
-    const kubelet = mutualTls.clientWith(await issueClient(mutualTls.clientAuthority, 'system:node:a'));
+    const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
     using client = createClient(gateway.url, kubelet);
     const token = randomToken();
     for (let request = 0; request < 3; request++) {
@@ -69,15 +69,14 @@ describe.each([
   test.each(['kube-apiserver.evil', 'Kube-apiserver', 'kube-apiserve', 'kube-apiserver '])(
     'a client called "%s" is not taken for kube-apiserver',
     async (name) => {
-      const pair = await issueClient(mutualTls.clientAuthority, name);
+      const pair = await mutualTls.clientAuthority.issueClient(name);
       using client = createClient(gateway.url, mutualTls.clientWith(pair));
       expect((await client.send({ body: reviewBody(randomToken()) })).status).toBe(403);
     },
   );
 
   test('a client with the name among its alternative names is served', async () => {
-    const subject = { commonName: 'other', alternativeNames: ['DNS:kube-apiserver'], usage: 'clientAuth' } as const;
-    const pair = await mutualTls.clientAuthority.issue(subject);
+    const pair = await mutualTls.clientAuthority.issueClient('other', ['DNS:kube-apiserver']);
     using client = createClient(gateway.url, mutualTls.clientWith(pair));
     expect(await review(client, randomToken())).toMatchObject({ authenticated: true });
   });
@@ -89,12 +88,12 @@ describe.each([
 
   test('a client with a certificate of another authority is refused', async () => {
     const stranger = await createAuthority('stranger');
-    using client = createClient(gateway.url, mutualTls.clientWith(await issueClient(stranger)));
+    using client = createClient(gateway.url, mutualTls.clientWith(await stranger.issueClient('kube-apiserver')));
     await expect(review(client, randomToken())).rejects.toThrow();
   });
 
   test('a client with the certificate of a server is refused', async () => {
-    const pair = await mutualTls.clientAuthority.issue({ commonName: 'kube-apiserver', usage: 'serverAuth' });
+    const pair = await mutualTls.clientAuthority.issueServer({ commonName: 'kube-apiserver' });
     using client = createClient(gateway.url, mutualTls.clientWith(pair));
     await expect(review(client, randomToken())).rejects.toThrow();
   });
@@ -137,7 +136,7 @@ test('TLS without a word on clients is refused at start', async () => {
 });
 
 test('a certificate with the key of another is refused at start', async () => {
-  const { key } = await issueClient(mutualTls.clientAuthority);
+  const { key } = await mutualTls.clientAuthority.issueClient('kube-apiserver');
   const message = await refusedStart({ tls: mutualTls.tls }, { ...mutualTls.files, 'tls/server.key': key });
   expect(message).toMatch(/server\.key|keyFile/);
 });
