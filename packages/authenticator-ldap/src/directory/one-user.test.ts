@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startFakeServer } from '../../fixtures/fake-server.ts';
 import { connect } from '../connection/connection.ts';
 import { ServerFault } from '../connection/server-fault.ts';
@@ -17,13 +17,18 @@ function startServerSlowForOne() {
   });
 }
 
+async function setUp() {
+  const fake = await startServerSlowForOne();
+  onTestFinished(() => fake[Symbol.asyncDispose]());
+  const circuit = { failures: 3, probeInterval: 600_000 };
+  const { directory, lines } = directoryOf(ldapOptions([fake.server], { serverTimeout: 300, circuit }), connect);
+  onTestFinished(() => directory.close());
+  const warnings = () => lines.filter(({ level }) => level === 'warn');
+  return { directory, warnings };
+}
+
 test('one user whose logins hang the server does not take it away from others, nor tells an outage for long', async () => {
-  await using fake = await startServerSlowForOne();
-  const options = ldapOptions([fake.server], {
-    serverTimeout: 100,
-    circuit: { failures: 3, probeInterval: 600_000 },
-  });
-  const { directory, lines } = directoryOf(options, connect);
+  const { directory, warnings } = await setUp();
   const outcomes: string[] = [];
   for (let login = 0; login < 8; login++) {
     outcomes.push(await outcomeOf(directory.bindUser(slow, { signal: never })));
@@ -32,17 +37,11 @@ test('one user whose logins hang the server does not take it away from others, n
   expect(outcomes[0]).toMatch(/^unavailable: /);
   for (const outcome of outcomes.slice(1))
     expect(outcome).toMatch(/^failed: .*this login got no answer, though others do/);
-  expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
-  await directory.close();
+  expect(warnings()).toEqual([]);
 });
 
 test('alone at night, such a user finds the server looked at, and is told the same', async () => {
-  await using fake = await startServerSlowForOne();
-  const options = ldapOptions([fake.server], {
-    serverTimeout: 100,
-    circuit: { failures: 3, probeInterval: 600_000 },
-  });
-  const { directory, lines } = directoryOf(options, connect);
+  const { directory, warnings } = await setUp();
   const outcomes: string[] = [];
   for (let login = 0; login < 6; login++) outcomes.push(await outcomeOf(directory.bindUser(slow, { signal: never })));
   expect(outcomes.map((outcome) => outcome.split(':')[0])).toEqual([
@@ -50,14 +49,11 @@ test('alone at night, such a user finds the server looked at, and is told the sa
     ...new Array(3).fill('failed'),
   ]);
   expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(/ by /);
-  expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
-  await directory.close();
+  expect(warnings()).toEqual([]);
 });
 
 test('a group search that hangs for one user is a matter of that user', async () => {
-  await using fake = await startServerSlowForOne();
-  const options = ldapOptions([fake.server], { serverTimeout: 100, circuit: { failures: 2, probeInterval: 600_000 } });
-  const { directory, lines } = directoryOf(options, connect);
+  const { directory, warnings } = await setUp();
   const silence = new ServerFault('timeout', 'search', 'no answer');
   const call = { signal: never, subject: slow.dn };
   const outcomes: string[] = [];
@@ -66,6 +62,5 @@ test('a group search that hangs for one user is a matter of that user', async ()
     outcomes.push(await outcomeOf(directory.withService(() => Promise.reject(silence), call)));
   }
   expect(outcomes.map((outcome) => outcome.split(':')[0])).toEqual(['unavailable', 'failed', 'failed', 'failed']);
-  expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
-  await directory.close();
+  expect(warnings()).toEqual([]);
 });

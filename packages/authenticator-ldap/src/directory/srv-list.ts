@@ -3,6 +3,7 @@ import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
 import type { Server } from '../connection/types.ts';
 import type { SrvOptions } from '../options/types.ts';
 import type { Scopes } from './call-scope.ts';
+import { orAborted } from './or-aborted.ts';
 import type { ResolveSrv } from './resolve-srv.ts';
 import { preferred, type ServerList } from './server-list.ts';
 import { drawOrder, type SrvServer, type SrvServers, srvServers } from './srv-records.ts';
@@ -133,14 +134,4 @@ function tellLeftOut(found: SrvServers, { srv }: SrvListSettings, { logger }: Sr
 /** An order that does not depend on the answer's: name servers rotate it. */
 function byUrl(one: SrvServer, other: SrvServer): number {
   return one.server.url < other.server.url ? -1 : 1;
-}
-
-/** Stops waiting when the signal is aborted, whatever becomes of what was waited for. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) leave();
-    else signal.addEventListener('abort', leave, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
 }

@@ -1,5 +1,6 @@
 import type { AdmittedAttempt, AttemptOutcome } from '@sallyport/authenticator';
 import type { BindCredentials, Server } from '../connection/types.ts';
+import { orAborted } from '../directory/or-aborted.ts';
 import type { Directory, DirectoryCall } from '../directory/types.ts';
 import { type BindVerdict, judgeBind } from './bind-reasons.ts';
 
@@ -43,14 +44,4 @@ async function bindToTheEnd(
   } finally {
     await attempt.settle(outcome);
   }
-}
-
-/** Waits no longer than the caller does. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) leave();
-    signal.addEventListener('abort', leave, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
 }
