@@ -16,7 +16,7 @@ import {
   userBindsOf,
 } from '../fixtures/scripted-logins.ts';
 
-/** Of the rules that were learnt of ldapjs and of directories, by their numbers; those of the wire are tested with it. */
+/** Of the rules in RULES.md; those of the wire are tested with it. */
 
 const authenticated = { kind: 'authenticated', user: { username: 'alice', groups: [] } };
 
