@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
+import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectTo, faultOf, never } from '../../fixtures/connecting.ts';
 import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
@@ -33,7 +34,7 @@ const serverTls = (own: KeyPair = pair) => ({ key: own.key, cert: own.certificat
 const secure = ['ldaps', 'starttls'] as const;
 
 describe('TCP', () => {
-  test.each(['127.0.0.1', '::1'])('to the address %s', async (host) => {
+  test.each(['127.0.0.1', ...(hasIPv6 ? ['::1'] : [])])('to the address %s', async (host) => {
     await using fake = await startFakeServer({ host, onRequest: refuseAll });
     const connection = await connectTo(fake.server);
     expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
