@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { SearchRequest, SearchResult } from './connection/types.ts';
+import { namedCode } from './directory/result-codes.ts';
 import type { Directory, SearchConnection, ServerReport } from './directory/types.ts';
+import { anyEntry } from './filter/any-entry.ts';
 import type { Filter } from './filter/types.ts';
-import { named } from './login/search-entries.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
 /**
@@ -59,8 +60,6 @@ async function lookForGroups(search: Search, groups: GroupOptions): Promise<void
   await tryFilter(search, 'a search for groups', { bases, scope: searching.scope, filter, sizeLimit: maxGroups + 1 });
 }
 
-const anyEntry: Filter = { kind: 'present', attribute: 'objectClass' };
-
 async function findBase(search: Search, option: string, base: string): Promise<void> {
   const request = { base, scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 1 } as const;
   const { code, entries } = await search(request);
@@ -68,7 +67,7 @@ async function findBase(search: Search, option: string, base: string): Promise<v
     throw new Error(`${option} "${base}" does not exist there, or the service account may not see it`);
   }
   if (code === 10) throw new Error(`${option} "${base}" is on another server: it answered with a referral`);
-  if (code !== 0) throw new Error(`${option} "${base}" can not be read: ${inWords(code)}`);
+  if (code !== 0) throw new Error(`${option} "${base}" can not be read: ${explained(code)}`);
 }
 
 interface Trial {
@@ -85,7 +84,7 @@ async function tryFilter(search: Search, what: string, { bases, filter, ...rest 
   let count = 0;
   for (const base of bases) {
     const { code, entries } = await search({ ...rest, base, filter, attributes: ['1.1'] });
-    if (code !== 0 && code !== 10) throw new Error(`${what} below "${base}" does not work: ${inWords(code)}`);
+    if (code !== 0 && code !== 10) throw new Error(`${what} below "${base}" does not work: ${explained(code)}`);
     count += entries.length;
   }
   return count;
@@ -102,9 +101,9 @@ const words: ReadonlyMap<number, string> = new Map([
   [53, 'the server is not willing to: look at its log'],
 ]);
 
-function inWords(code: number): string {
+function explained(code: number): string {
   const told = words.get(code);
-  return told === undefined ? named(code) : `${told} (${named(code)})`;
+  return told === undefined ? namedCode(code) : `${told} (${namedCode(code)})`;
 }
 
 /** A name that is nobody's, in digits so that it suits numeric attributes too. */

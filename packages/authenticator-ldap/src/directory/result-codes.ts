@@ -78,3 +78,8 @@ export function classifySearch(code: number): SearchOutcome {
 export function isServerOutage(code: number): boolean {
   return code === 51 || code === 52;
 }
+
+/** For messages: `32 noSuchObject`. */
+export function namedCode(code: number): string {
+  return `${code} ${resultCodeName(code)}`;
+}

@@ -1,5 +1,6 @@
 import { ServerFault } from '../connection/server-fault.ts';
-import { classifySearch, resultCodeName } from './result-codes.ts';
+import { anyEntry } from '../filter/any-entry.ts';
+import { classifySearch, namedCode } from './result-codes.ts';
 import type { SearchConnection } from './types.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function askForRootEntry(connection: SearchConnection, url: string,
     {
       base: '',
       scope: 'base',
-      filter: { kind: 'present', attribute: 'objectClass' },
+      filter: anyEntry,
       attributes: ['1.1'],
       sizeLimit: 0,
     },
@@ -20,9 +21,5 @@ export async function askForRootEntry(connection: SearchConnection, url: string,
   );
   const insufficientAccessRights = 50;
   if (classifySearch(code) !== 'server' || code === insufficientAccessRights) return;
-  throw new ServerFault(
-    'answer',
-    'search',
-    `${url}: search: the health check was answered with ${code} ${resultCodeName(code)}`,
-  );
+  throw new ServerFault('answer', 'search', `${url}: search: the health check was answered with ${namedCode(code)}`);
 }

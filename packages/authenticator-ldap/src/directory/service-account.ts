@@ -4,7 +4,7 @@ import type { BindCredentials, BindResult, Connection } from '../connection/type
 import { measured, type ServerMetrics } from './metrics.ts';
 import type { OpenConnection } from './open-connection.ts';
 import { PassedOver } from './passed-over.ts';
-import { isServerOutage, resultCodeName } from './result-codes.ts';
+import { isServerOutage, namedCode } from './result-codes.ts';
 import { ageInWords, inWords } from './words.ts';
 
 /** The connections of one server on which searches run. */
@@ -104,15 +104,11 @@ async function bind(
 
 /** A bind, of whomever, that was answered with 51 or 52. */
 export function outage(url: string, code: number): ServerFault {
-  return new ServerFault(
-    'answer',
-    'bind',
-    `${url}: bind: the server can't at the moment (${code} ${resultCodeName(code)})`,
-  );
+  return new ServerFault('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
 }
 
 function refusalInWords(code: number, dn: string, url: string): string {
-  const named = `${code} ${resultCodeName(code)}`;
+  const named = namedCode(code);
   if (code === 8 || code === 13) {
     return `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`;
   }

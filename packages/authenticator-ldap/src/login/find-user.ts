@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
-import type { Filter } from '../filter/types.ts';
+import { anyEntry } from '../filter/any-entry.ts';
 import type { UserOptions } from '../options/types.ts';
 import { type FoundEntries, searchEntries } from './search-entries.ts';
 import { type DirectoryUser, readUser, userAttributes } from './user-entry.ts';
@@ -82,8 +82,6 @@ async function findEntries(
   }
   return { entries, isCut };
 }
-
-const anyEntry: Filter = { kind: 'present', attribute: 'objectClass' };
 
 /** The same entry found through two bases that overlap is one. Other spellings of its DN would be another server's. */
 function distinctEntries(entries: readonly Entry[]): readonly Entry[] {

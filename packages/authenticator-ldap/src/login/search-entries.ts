@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { ServerFault } from '../connection/server-fault.ts';
 import type { Entry, SearchRequest, SearchResult } from '../connection/types.ts';
-import { classifySearch, resultCodeName } from '../directory/result-codes.ts';
+import { classifySearch, namedCode } from '../directory/result-codes.ts';
 import type { SearchConnection } from '../directory/types.ts';
 
 /** Where a search of a login comes from. */
@@ -65,18 +65,13 @@ function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
       if (what === 'the look at a user (user.dnTemplate)') return nothing;
       throw missingBase(place, code);
     case 'failed':
-      throw new AuthenticatorError('failed', `${what} ended in ${named(code)}: ${mendOf(code)}`);
+      throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${mendOf(code)}`);
     case 'server':
-      throw new ServerFault('answer', 'search', `${what} below "${base}" ended in ${named(code)}`);
+      throw new ServerFault('answer', 'search', `${what} below "${base}" ended in ${namedCode(code)}`);
   }
 }
 
 const nothing: FoundEntries = { entries: [], isCut: false };
-
-/** `32 noSuchObject` */
-export function named(code: number): string {
-  return `${code} ${resultCodeName(code)}`;
-}
 
 function mendOf(code: number): string {
   return code === 3 || code === 11
@@ -87,7 +82,7 @@ function mendOf(code: number): string {
 function missingBase({ what, base }: SearchPlace, code: number): ServerFault {
   const option = what === 'the search for groups' ? 'groups.base' : 'user.base';
   const message =
-    `${option} "${base}" is not there, or hidden from the service account (${named(code)}): ` +
+    `${option} "${base}" is not there, or hidden from the service account (${namedCode(code)}): ` +
     `correct ${option}, or let the account read it`;
   return new ServerFault('answer', 'search', message);
 }
