@@ -1,6 +1,6 @@
 import type { Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import { type TlsSettings, watchTlsFiles } from '@sallyport/authenticator/options';
 import { checkDirectory } from './check.ts';
-import type { TlsSettings } from './connection/types.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
 import { readCredentials } from './login/credentials.ts';
@@ -9,7 +9,6 @@ import { findGroups, groupAttributes, userAnswerBytes } from './login/find-group
 import { type Finding, findUser } from './login/find-user.ts';
 import type { DirectoryUser } from './login/user-entry.ts';
 import type { LdapOptions } from './options/types.ts';
-import { watchTlsFiles } from './tls-files.ts';
 
 /** Makes the directory that an authenticator asks. `tls` is called at each handshake. */
 export type MakeDirectory = (tls: () => TlsSettings) => Directory;

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
+import { explainTls, isTlsError, oneLine } from '@sallyport/authenticator/options';
 import { type Budget, encodeUnbind } from './codec.ts';
 import { createFramer } from './frames.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { type FaultKind, ServerFault, type Step } from './server-fault.ts';
-import { faultsOf, oneLine, seconds } from './step.ts';
-import { explainTls, isTlsError } from './tls-problem.ts';
+import { faultsOf, seconds } from './step.ts';
+import { peerOf } from './tls-peer.ts';
 import type { Server } from './types.ts';
 import { WireError } from './wire-error.ts';
 
@@ -229,7 +230,7 @@ export class Exchange {
       return this.#fault(error.kind, error.message, error);
     }
     if (error instanceof Error && isTlsError(error)) {
-      const { kind, problem } = explainTls(error, this.#options.server.host);
+      const { kind, problem } = explainTls(error, peerOf(this.#options.server.host));
       return this.#fault(kind, problem, error);
     }
     return this.#fault('closed', `the connection broke (${oneLine(String(error))})`, error);

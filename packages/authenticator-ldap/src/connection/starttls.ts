@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
+import { oneLine } from '@sallyport/authenticator/options';
 import { encodeStartTls, startTlsName } from './codec.ts';
 import { createFramer } from './frames.ts';
 import { decodeMessage, type Message } from './message.ts';
-import { type Fault, faultsOf, oneLine, runStep, seconds } from './step.ts';
+import { type Fault, faultsOf, runStep, seconds } from './step.ts';
 import type { ConnectOptions } from './types.ts';
 import { WireError } from './wire-error.ts';
 

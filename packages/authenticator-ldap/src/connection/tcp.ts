@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { type Fault, faultsOf, ignoreErrors, oneLine, runStep, seconds } from './step.ts';
+import { oneLine } from '@sallyport/authenticator/options';
+import { type Fault, faultsOf, ignoreErrors, runStep, seconds } from './step.ts';
 import type { ConnectOptions } from './types.ts';
 
 /** Opens TCP. Of a name's addresses each gets a third of the step's time, so that the second is reached in time. */

@@ -1,8 +1,9 @@
 import { isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { faultsOf, ignoreErrors, oneLine, runStep, seconds } from './step.ts';
-import { explainTls } from './tls-problem.ts';
-import type { ConnectOptions, TlsSettings } from './types.ts';
+import { explainTls, oneLine, type TlsSettings } from '@sallyport/authenticator/options';
+import { faultsOf, ignoreErrors, runStep, seconds } from './step.ts';
+import { peerOf } from './tls-peer.ts';
+import type { ConnectOptions } from './types.ts';
 
 /**
  * The handshake over a connected socket. The socket that it gives is encrypted, and the certificate of the other side
@@ -31,7 +32,7 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
       }
     };
     const onError = (error: Error) => {
-      const { kind, problem } = explainTls(error, settings.serverName ?? server.host);
+      const { kind, problem } = explainTls(error, peerOf(settings.serverName ?? server.host));
       end.fail(fault(kind, problem, error));
     };
     const onClose = () => end.fail(fault('closed', 'the connection was closed in the handshake'));

@@ -1,3 +1,4 @@
+import type { TlsSettings } from '@sallyport/authenticator/options';
 import type { Filter } from '../filter/types.ts';
 
 /** One directory server, as one URL of the options or one SRV record names it. */
@@ -9,17 +10,6 @@ export interface Server {
   readonly port: number;
   /** `ldaps`: TLS from the first byte. `starttls`: RFC 4511 section 4.14. `insecure`: clear text, said aloud in options. */
   readonly security: 'ldaps' | 'starttls' | 'insecure';
-}
-
-/** What a TLS handshake needs besides the server's name. All PEM. */
-export interface TlsSettings {
-  /** Left out: the authorities that Node brings. */
-  readonly ca?: Buffer;
-  readonly certificate?: Buffer;
-  readonly key?: Buffer;
-  /** Checked against the certificate, and sent as SNI, in place of the host. */
-  readonly serverName?: string;
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
 export interface ConnectOptions {

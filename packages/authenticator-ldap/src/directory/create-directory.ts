@@ -1,5 +1,6 @@
 import { AuthenticatorError, type Logger, type Metrics } from '@sallyport/authenticator';
-import type { Connect, Server, TlsSettings } from '../connection/types.ts';
+import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { Connect, Server } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { askInTurn } from './ask-in-turn.ts';
 import { createScopes, type Scopes } from './call-scope.ts';

@@ -1,5 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
-import type { BindCredentials, BindResult, Connect, Server, TlsSettings } from '../connection/types.ts';
+import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { BindCredentials, BindResult, Connect, Server } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { type Background, createBackground } from './background.ts';
 import { ConnectionPool } from './connection-pool.ts';

@@ -1,5 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { oneLine } from '../connection/step.ts';
+import { oneLine } from '@sallyport/authenticator/options';
 import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';

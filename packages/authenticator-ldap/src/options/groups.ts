@@ -1,10 +1,9 @@
+import { type Complain, choice, count, flag, section } from '@sallyport/authenticator/options';
 import type { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
 import { parseNameTemplate } from '../filter/name-template.ts';
 import { attribute, bases, refuseOverlap, template } from './names.ts';
-import { type Complain, section } from './section.ts';
 import type { GroupOptions } from './types.ts';
-import { choice, count, flag } from './values.ts';
 
 const filterExample = '(&(objectClass=groupOfNames)(member={dn}))';
 const baseExample = 'ou=groups,dc=example,dc=com';

@@ -1,10 +1,9 @@
 import type { Parsed } from '@sallyport/authenticator';
+import { type Complain, oneOrMore, parseText, value } from '@sallyport/authenticator/options';
 import type { z } from 'zod';
 import { attributeDescriptionPattern, isAttributeDescription } from '../filter/attribute-description.ts';
 import { isBelow, parseDn } from '../filter/distinguished-name.ts';
 import { TemplateFault } from '../filter/template-fault.ts';
-import type { Complain } from './section.ts';
-import { oneOrMore, parseText, value } from './values.ts';
 
 /** An attribute's name or OID (RFC 4512 section 2.5). */
 export function attribute(description: string, example: string): z.ZodType<string> {

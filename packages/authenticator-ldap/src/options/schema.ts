@@ -1,12 +1,10 @@
+import { choice, count, duration, section, settleTls, tlsShape, value } from '@sallyport/authenticator/options';
 import type { z } from 'zod';
 import { groupsSchema } from './groups.ts';
-import { section } from './section.ts';
 import { serverShape, settleServers } from './servers.ts';
 import { bindSchema, circuitSchema, poolSchema } from './service.ts';
-import { settleTls, tlsShape } from './tls.ts';
 import type { LdapOptions } from './types.ts';
 import { userSchema } from './user.ts';
-import { choice, count, duration, value } from './values.ts';
 
 const shape = {
   ...serverShape,
@@ -19,7 +17,7 @@ const shape = {
     { least: { value: 50, text: '50ms' }, most: { value: 30_000, text: '30s' } },
   ).prefault('1s'),
   serverCircuit: circuitSchema.prefault({}),
-  ...tlsShape,
+  ...tlsShape('ldap'),
   bind: bindSchema.optional(),
   user: userSchema,
   groups: groupsSchema.optional(),
@@ -51,7 +49,7 @@ export const optionsSchema: z.ZodType<LdapOptions> = section(
       order,
       serverTimeout,
       circuit: serverCircuit,
-      tls: settleTls(keys, spoken, complain),
+      tls: settleTls(keys, { word: 'ldap', spoken, mend: 'use ldaps:// or startTLS: true' }, complain),
       ...(bind && { bind }),
       user,
       ...(groups && { groups }),

@@ -1,6 +1,6 @@
-import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import type { Parsed } from '@sallyport/authenticator';
-import { parseText } from './values.ts';
+import { isHostName, parseText } from '@sallyport/authenticator/options';
 
 /** A URL of the options, taken apart. */
 export interface ServerUrl {
@@ -40,14 +40,6 @@ export function formatServerUrl({ scheme, host, port }: ServerUrl): string {
 
 function isHost(text: string): boolean {
   return isIPv4(text) || isHostName(text);
-}
-
-/** A host's name in ASCII (RFC 1123 section 2.1). */
-export function isHostName(text: string): boolean {
-  const labels = text.split('.');
-  const wellFormed = labels.every((label) => /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(label));
-  // A last label of digits is a mistyped IPv4 address, and resolvers read 127.1 as one.
-  return wellFormed && text.length <= 253 && isIP(text) === 0 && !/^\d+$/.test(labels.at(-1) ?? '');
 }
 
 /** An address with a zone (`fe80::1%eth0`) keeps it. */

@@ -1,11 +1,10 @@
 import { isIP, isIPv6 } from 'node:net';
 import type { Parsed } from '@sallyport/authenticator';
+import { type Complain, flag, isHostName, list, parseText, section, value } from '@sallyport/authenticator/options';
 import type { z } from 'zod';
 import type { Server } from '../connection/types.ts';
-import { type Complain, section } from './section.ts';
-import { formatServerUrl, isHostName, parseServerUrl, type ServerUrl, serverUrlPattern } from './server-url.ts';
+import { formatServerUrl, parseServerUrl, type ServerUrl, serverUrlPattern } from './server-url.ts';
 import type { SrvOptions } from './types.ts';
-import { flag, list, parseText, value } from './values.ts';
 
 /** What the keys say of where the servers are and whether TLS is spoken with them. */
 export interface ServerKeys {

@@ -1,8 +1,7 @@
+import { count, duration, longestDuration, parseText, section, value } from '@sallyport/authenticator/options';
 import type { z } from 'zod';
 import { parseDn } from '../filter/distinguished-name.ts';
-import { section } from './section.ts';
 import type { LdapOptions, PoolOptions, ServerCircuitOptions } from './types.ts';
-import { count, duration, longestDuration, parseText, value } from './values.ts';
 
 const dnExample = 'cn=sallyport,ou=services,dc=example,dc=com';
 

@@ -1,3 +1,4 @@
+import type { TlsOptions } from '@sallyport/authenticator/options';
 import type { Server } from '../connection/types.ts';
 import type { DnTemplate } from '../filter/dn-template.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
@@ -39,15 +40,6 @@ export interface ServerCircuitOptions {
   readonly failures: number;
   /** Between two background probes of a server that is left alone. */
   readonly probeInterval: number;
-}
-
-/** Files are as written in the config; `context.watchFile` resolves and follows them. */
-export interface TlsOptions {
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly serverName?: string;
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
 export interface UserOptions {

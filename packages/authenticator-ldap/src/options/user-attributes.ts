@@ -1,6 +1,6 @@
+import { type Complain, section } from '@sallyport/authenticator/options';
 import { z } from 'zod';
 import { attribute } from './names.ts';
-import { type Complain, section } from './section.ts';
 import type { UserOptions } from './types.ts';
 
 const extraExample = '{ department: departmentNumber }';

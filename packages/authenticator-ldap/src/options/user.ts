@@ -1,11 +1,10 @@
+import { type Complain, choice, list, section } from '@sallyport/authenticator/options';
 import type { z } from 'zod';
 import { parseDnTemplate } from '../filter/dn-template.ts';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
 import { bases, parseAttribute, refuseOverlap, template } from './names.ts';
-import { type Complain, section } from './section.ts';
 import type { UserOptions } from './types.ts';
 import { userAttributes } from './user-attributes.ts';
-import { choice, list } from './values.ts';
 
 const filterExample = '(&(objectClass=person)(uid={username}))';
 const baseExample = 'ou=people,dc=example,dc=com';

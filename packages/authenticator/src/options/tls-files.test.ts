@@ -1,13 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { recordingContext } from '@sallyport/authenticator/conformance';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ldapOptions } from '../fixtures/ldap-options.ts';
-import { memoryDirectory } from '../fixtures/memory-directory.ts';
-import { createLdapAuthenticator } from './authenticator.ts';
-import type { TlsOptions } from './options/types.ts';
+import { recordingContext } from '../conformance/index.ts';
+import type { TlsOptions } from './tls.ts';
 import { watchTlsFiles } from './tls-files.ts';
 
 async function folder(files: Record<string, string>) {
@@ -15,7 +12,7 @@ async function folder(files: Record<string, string>) {
   onTestFinished(() => dispose());
   const write = (file: string, text: string) => writeFile(path.join(baseDirectory, file), text);
   for (const [file, text] of Object.entries(files)) await write(file, text);
-  const recording = recordingContext({ pluginName: 'ldap', baseDirectory });
+  const recording = recordingContext({ pluginName: 'tickets', baseDirectory });
   const changes: number[] = [];
   const watch = (options: Partial<TlsOptions>) =>
     watchTlsFiles({ minVersion: 'TLSv1.2', ...options }, recording.context, () => changes.push(1));
@@ -38,12 +35,12 @@ describe('TLS files', () => {
     const { watch, watchedFiles } = await folder(files);
     expect((await watch({}))()).toEqual({ minVersion: 'TLSv1.2' });
     expect(watchedFiles).toEqual([]);
-    const all = await watch({ ...pair, caFile: 'ca.crt', serverName: 'ldap.example.com', minVersion: 'TLSv1.3' });
+    const all = await watch({ ...pair, caFile: 'ca.crt', serverName: 'tickets.example.com', minVersion: 'TLSv1.3' });
     expect(all()).toEqual({
       ca: Buffer.from(ca.certificate),
       certificate: Buffer.from(certificate),
       key: Buffer.from(key),
-      serverName: 'ldap.example.com',
+      serverName: 'tickets.example.com',
       minVersion: 'TLSv1.3',
     });
     expect(watchedFiles).toHaveLength(3);
@@ -112,16 +109,4 @@ describe('TLS files', () => {
     expect(await told({ ...pair, certFile: 'client.key' })).toContain('certFile: client.key holds no PEM certificate');
     expect(await told({ caFile: 'missing' })).toContain('ENOENT');
   });
-});
-
-test('an authenticator makes no more use of connections that were made under the old files', async () => {
-  const [old, next] = [await authority(), await authority()];
-  const { context, write, touch } = await folder({ 'ca.crt': old.certificate });
-  const directory = memoryDirectory();
-  const options = ldapOptions({ tls: { minVersion: 'TLSv1.2', caFile: 'ca.crt' } });
-  await createLdapAuthenticator(options, context, () => directory);
-  expect(directory.renewals).toBe(0);
-  await write('ca.crt', next.certificate);
-  await touch();
-  expect(directory.renewals).toBe(1);
 });

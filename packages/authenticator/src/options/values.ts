@@ -1,5 +1,6 @@
-import { durationPattern, type Parsed, parseDuration } from '@sallyport/authenticator';
 import { z } from 'zod';
+import type { Parsed } from '../parsed.ts';
+import { durationPattern, parseDuration } from '../units.ts';
 
 /** A duration's bounds: milliseconds, and the same as an operator writes them. */
 export interface DurationBounds {

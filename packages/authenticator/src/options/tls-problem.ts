@@ -1,12 +1,20 @@
 import type { PeerCertificate } from 'node:tls';
-import { oneLine } from './step.ts';
+import { oneLine } from './one-line.ts';
 
 /** What Node puts into the errors of TLS, besides a code. */
 interface TlsError extends NodeJS.ErrnoException {
   readonly cert?: PeerCertificate;
 }
 
-type Explain = (name: string, error: TlsError) => string;
+/** What words about a handshake need to know of the server. */
+export interface TlsPeer {
+  /** The name or address that the certificate must have. */
+  readonly name: string;
+  /** What to look at when the server answers, but not in TLS: ports and schemes of this protocol. */
+  readonly noTls: string;
+}
+
+type Explain = (peer: TlsPeer, error: TlsError) => string;
 
 const unknownAuthority: Explain = () =>
   "the server's certificate is from an authority that is not trusted here: put the authority's certificate into caFile";
@@ -18,10 +26,9 @@ const clientRefused: Explain = () =>
 const noCommonVersion: Explain = () =>
   'the two sides have no version or cipher of TLS in common (look at tls.minVersion), or the server asks for a client certificate';
 
-const noTls: Explain = () =>
-  'the server answers, but not in TLS: is this the port for ldaps (mostly 636), or should the URL begin with ldap:// and use StartTLS?';
+const answersInClear: Explain = ({ noTls }) => `the server answers, but not in TLS: ${noTls}`;
 
-const wrongName: Explain = (name, { cert }) =>
+const wrongName: Explain = ({ name }, { cert }) =>
   `the server's certificate is not for ${name} but for ${oneLine(cert?.subjectaltname ?? String(cert?.subject.CN))}: ` +
   'use a name that it has in the URL, or set serverName';
 
@@ -38,20 +45,16 @@ const explanations: readonly (readonly [RegExp, Explain])[] = [
   [/^(UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED|INVALID_CA)/, unknownAuthority],
   [/^CERT_HAS_EXPIRED$/, expired],
   [/^CERT_NOT_YET_VALID$/, () => "the server's certificate is not valid yet: look at the clocks on both sides"],
-  [/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTPS?_(PROXY_)?REQUEST)$/, noTls],
+  [/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTPS?_(PROXY_)?REQUEST)$/, answersInClear],
   [/^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA)/, clientRefused],
   [/^ERR_SSL_.*(PROTOCOL|VERSION|HANDSHAKE_FAILURE|CIPHER)/, noCommonVersion],
   [/^(ECONNRESET|EPIPE)$/, closed],
 ];
 
-/**
- * What was wrong with a handshake, and what to do about it.
- *
- * @param name the name or address that the certificate must have
- */
-export function explainTls(error: TlsError, name: string): { kind: 'tls' | 'closed'; problem: string } {
+/** What was wrong with a handshake, and what to do about it. */
+export function explainTls(error: TlsError, peer: TlsPeer): { kind: 'tls' | 'closed'; problem: string } {
   const [, explain] = explanations.find(([pattern]) => pattern.test(error.code ?? '')) ?? [];
-  return { kind: explain === closed ? 'closed' : 'tls', problem: explain?.(name, error) ?? oneLine(error.message) };
+  return { kind: explain === closed ? 'closed' : 'tls', problem: explain?.(peer, error) ?? oneLine(error.message) };
 }
 
 /** True for errors of TLS itself, which can come behind the handshake: TLS 1.3 refuses client certificates then. */

@@ -1,8 +1,18 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import type { PluginContext } from '@sallyport/authenticator';
-import type { TlsSettings } from './connection/types.ts';
-import type { TlsOptions } from './options/types.ts';
+import type { PluginContext } from '../plugin.ts';
+import type { TlsOptions } from './tls.ts';
+
+/** What a TLS handshake needs besides the server's name. All PEM. */
+export interface TlsSettings {
+  /** Left out: the authorities that Node brings. */
+  readonly ca?: Buffer;
+  readonly certificate?: Buffer;
+  readonly key?: Buffer;
+  /** Checked against the certificate, and sent as SNI, in place of the host. */
+  readonly serverName?: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
 
 /**
  * Reads the TLS files of the options and keeps up with them. A file that can't be used is refused and what was in force

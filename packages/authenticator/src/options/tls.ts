@@ -1,0 +1,99 @@
+import type { z } from 'zod';
+import { isHostName } from './host-name.ts';
+import type { Complain } from './section.ts';
+import { choice, parseText, path, value } from './values.ts';
+
+/** Files are as written in the config; `context.watchFile` resolves and follows them. */
+export interface TlsOptions {
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly serverName?: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+/** The keys of the options that say how TLS is spoken with servers, each good by itself. */
+export interface TlsKeys {
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly serverName?: string | undefined;
+  readonly minVersion?: TlsOptions['minVersion'] | undefined;
+}
+
+/** The same keys as a part of a `section`'s shape. A type, since zod takes no interface for a shape. */
+export type TlsShape = {
+  readonly caFile: z.ZodType<string | undefined>;
+  readonly certFile: z.ZodType<string | undefined>;
+  readonly keyFile: z.ZodType<string | undefined>;
+  readonly serverName: z.ZodType<string | undefined>;
+  readonly minVersion: z.ZodType<TlsOptions['minVersion'] | undefined>;
+};
+
+/** @param word what the backend is called in examples: `ldap` makes them `tls/ldap-ca.crt` and `ldap.example.com` */
+export function tlsShape(word: string): TlsShape {
+  const files = filesOf(word);
+  const name = `${word}.example.com`;
+  return {
+    caFile: path(
+      "The authorities that sign the servers' certificates (PEM), relative to the config file. Left out: those of Node.",
+      files.ca,
+    ).optional(),
+    certFile: path(
+      'A client certificate (PEM), for servers that ask for one. With keyFile.',
+      files.certificate,
+    ).optional(),
+    keyFile: path("The client certificate's key (PEM).", files.key).optional(),
+    serverName: value(
+      { description: "The name that the servers' certificates must have, in place of the host of the URL." },
+      (input) => {
+        const parsed = parseText(input, name);
+        if ('fault' in parsed || isHostName(parsed.value)) return parsed;
+        return { fault: `${JSON.stringify(parsed.value)} is no host's name`, mend: `write ${name}` };
+      },
+    ).optional(),
+    minVersion: choice('The oldest version of TLS that is spoken.', ['TLSv1.2', 'TLSv1.3'])
+      .optional()
+      .meta({ default: fallback }),
+  };
+}
+
+const fallback = 'TLSv1.2';
+
+function filesOf(word: string): { readonly ca: string; readonly certificate: string; readonly key: string } {
+  return { ca: `tls/${word}-ca.crt`, certificate: `tls/${word}-client.crt`, key: `tls/${word}-client.key` };
+}
+
+/** What complaints about TLS need to know of the backend. */
+export interface TlsUse {
+  /** As `tlsShape` has it. */
+  readonly word: string;
+  /** Whether TLS is spoken with any server. */
+  readonly spoken: boolean;
+  /** How TLS comes to be spoken, for keys that do nothing without it: `use ldaps:// or startTLS: true`. */
+  readonly mend: string;
+}
+
+/** The options of TLS as a whole, or complaints about keys that do nothing or miss the other one of their pair. */
+export function settleTls(keys: TlsKeys, { word, spoken, mend }: TlsUse, complain: Complain): TlsOptions {
+  const { caFile, certFile, keyFile, serverName, minVersion } = keys;
+  const given = Object.entries({ caFile, certFile, keyFile, serverName, minVersion });
+  for (const [key, setting] of spoken ? [] : given) {
+    if (setting === undefined) continue;
+    complain([key], `does nothing: no server is reached with TLS; remove it, or ${mend}`);
+  }
+  const files = filesOf(word);
+  if (certFile !== undefined && keyFile === undefined) {
+    complain(['keyFile'], `must name the key of certFile: write keyFile: ${files.key}`);
+  }
+  if (keyFile !== undefined && certFile === undefined) {
+    complain(['certFile'], `must name the certificate of keyFile: write certFile: ${files.certificate}`);
+  }
+  return {
+    ...(caFile !== undefined && { caFile }),
+    ...(certFile !== undefined && { certFile }),
+    ...(keyFile !== undefined && { keyFile }),
+    ...(serverName !== undefined && { serverName }),
+    minVersion: minVersion ?? fallback,
+  };
+}
