@@ -14,6 +14,12 @@ export interface AuthenticateContext {
  */
 export interface Authenticator {
   /**
+   * What every token of this authenticator's begins with, if it has such a mark. For `sallyport check`, which warns when
+   * the tokens of one are taken for those of another.
+   */
+  readonly tokenPrefix?: string;
+
+  /**
    * Whether the token has the shape of one of this authenticator's, told without any I/O in microseconds. False is
    * no opinion: the token then neither waits for this authenticator nor fails with it. Left out: every token is asked.
    */

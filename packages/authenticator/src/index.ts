@@ -13,4 +13,14 @@ export { AuthenticatorError, type AuthenticatorErrorCode } from './errors.ts';
 export type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from './metrics.ts';
 export type { Parsed } from './parsed.ts';
 export type { AuthenticatorPlugin, Caching, Logger, PluginContext } from './plugin.ts';
+export type {
+  IssuedToken,
+  Revocation,
+  RevokedToken,
+  TokenFilter,
+  TokenIssuer,
+  TokenRequest,
+  TokenSelection,
+  UnreadableToken,
+} from './token-issuer.ts';
 export { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';

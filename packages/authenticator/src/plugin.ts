@@ -2,6 +2,7 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/sp
 import type { Attempts } from './attempts.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Metrics } from './metrics.ts';
+import type { TokenIssuer } from './token-issuer.ts';
 
 /** Structured logging, already marked with the authenticator's name. Never pass a token or a password. */
 export interface Logger {
@@ -59,4 +60,12 @@ export interface AuthenticatorPlugin<Options> {
    * @throws Error when the options can't work, naming the option and the mend
    */
   create(options: Options, context: PluginContext): Promise<Authenticator>;
+
+  /**
+   * Makes what `sallyport token create|list|revoke` work with. Left out: the plugin issues no tokens. Like `create`, it
+   * does not wait for its backend.
+   *
+   * @throws Error when the options can't work for it, naming the option and the mend
+   */
+  createTokenIssuer?(options: Options, context: PluginContext): Promise<TokenIssuer>;
 }

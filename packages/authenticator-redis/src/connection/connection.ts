@@ -1,0 +1,143 @@
+import type { Logger, Metrics } from '@sallyport/authenticator';
+import type { TlsSettings } from '@sallyport/authenticator/options';
+import { createClient, type RedisClient } from './client.ts';
+import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
+import { TimedOut, within } from './deadline.ts';
+import { faultOf, isReplyError, type RedisFault } from './redis-fault.ts';
+import { RedisProblem } from './redis-problem.ts';
+import { nameServers } from './server-name.ts';
+import type { ConnectionOptions } from './types.ts';
+
+/** A connection to one Redis, to the master that sentinels name, or to all nodes of a cluster. */
+export interface Connection {
+  /** Of the servers, for messages. */
+  readonly name: string;
+  /**
+   * Has one thing done, within the time that a command may take.
+   *
+   * @throws RedisProblem
+   * @throws the signal's reason when it is aborted
+   */
+  run<T>(work: (client: RedisClient) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Makes a new connection with the TLS settings of now and lets the old one go once that was tried. */
+  renew(): void;
+  /** Ends all connections, also to a server that hangs. A second call does nothing. */
+  close(): Promise<void>;
+}
+
+export interface ConnectionDependencies {
+  /** Read at each `renew`; undefined when TLS is not spoken. */
+  readonly tls: () => TlsSettings | undefined;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+interface Link {
+  readonly client: RedisClient;
+  readonly state: ConnectionState;
+}
+
+/** Waits until the first try to connect has ended, well or not, and no longer than one command may take. */
+export async function openConnection(
+  options: ConnectionOptions,
+  dependencies: ConnectionDependencies,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const { commandTimeout, servers } = options;
+  const name = nameServers(servers);
+  const { tls, random } = dependencies;
+  const events = createEvents(name, dependencies);
+  const open = new Set<RedisClient>();
+  let isClosed = false;
+  let wanted = 0;
+
+  function createLink(): Link {
+    const client = createClient(options, tls(), random);
+    open.add(client);
+    client.once('end', () => open.delete(client));
+    return { client, state: watchState(client, certificateName(options), events) };
+  }
+
+  let link = createLink();
+  await firstTry(link.client, commandTimeout, signal);
+
+  async function replace(): Promise<void> {
+    const own = ++wanted;
+    const next = createLink();
+    await firstTry(next.client, commandTimeout, signal);
+    if (isClosed || own !== wanted) return next.client.disconnect();
+    const old = link.client;
+    link = next;
+    // What it was asked before has its answer by then, or none.
+    setTimeout(() => old.disconnect(), commandTimeout).unref();
+  }
+
+  return {
+    name,
+    async run(work, callSignal) {
+      const { client, state } = link;
+      try {
+        return await within(commandTimeout, callSignal, work(client));
+      } catch (error) {
+        if (callSignal.aborted) throw callSignal.reason;
+        const { kind, problem } = explain(error, state, certificateName(options));
+        events.onFault({ kind, problem });
+        throw new RedisProblem(kind, `${name}: ${problem}`);
+      }
+    },
+    renew() {
+      void replace();
+    },
+    async close() {
+      isClosed = true;
+      for (const client of open) client.disconnect();
+    },
+  };
+}
+
+/** A command that found no connection: what the connection itself died of says more. */
+function explain(error: unknown, { fault }: ConnectionState, name: string): RedisFault {
+  if (error instanceof TimedOut) return { kind: 'timeout', problem: 'no answer in time' };
+  const own = faultOf(error, name);
+  if (isReplyError(error) || own.kind !== 'connection' || fault === undefined) return own;
+  return { kind: fault.kind, problem: `not connected: ${fault.problem}` };
+}
+
+async function firstTry(client: RedisClient, milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await within(milliseconds, signal, client.connect());
+  } catch {
+    // Tries go on behind it, and whoever asks meanwhile is told why there is no connection.
+  }
+}
+
+function certificateName({ servers, tls: { serverName } }: ConnectionOptions): string {
+  if (serverName !== undefined) return serverName;
+  return servers.kind === 'server' ? servers.address.host : 'the host';
+}
+
+function createEvents(name: string, { logger, metrics }: ConnectionDependencies): StateEvents {
+  const faults = metrics.counter({
+    name: 'faults_total',
+    help: 'Connections that could not be made and commands that failed, by kind. A rise means that tokens can not be checked.',
+    labelNames: ['kind'],
+  });
+  const up = metrics.gauge({
+    name: 'connected',
+    help: '1 while there is a connection to Redis (to at least one node of a cluster), else 0.',
+  });
+  up.set({}, 0);
+  return {
+    onFault: ({ kind }) => faults.inc({ kind }),
+    onUp() {
+      up.set({}, 1);
+      logger.info({ servers: name }, 'connected to Redis');
+    },
+    onDown({ problem }) {
+      up.set({}, 0);
+      logger.warn({ servers: name, problem }, 'no connection to Redis; trying again');
+    },
+  };
+}

@@ -1,0 +1,47 @@
+import { Cluster, type Redis } from 'ioredis';
+import type { RedisClient } from './client.ts';
+
+/** A value and how long Redis keeps it still. */
+export interface KeptValue {
+  readonly reply: unknown;
+  /** Milliseconds; -1: without end; -2: it is not there (https://redis.io/docs/latest/commands/pttl/). */
+  readonly timeToLive: unknown;
+}
+
+/**
+ * One round trip, and one write together with all that is asked in the same turn: ioredis puts the commands of a turn
+ * into one pipeline, in a cluster one for each node.
+ */
+export async function readValue(client: RedisClient, command: 'get' | 'hgetall', key: string): Promise<KeptValue> {
+  try {
+    const [reply, timeToLive] = await Promise.all([client[command](key), client.pttl(key)]);
+    return { reply, timeToLive };
+  } catch (error) {
+    if (!(client instanceof Cluster) || !mayHaveMoved(error)) throw error;
+    return await readAlone(client, command, key);
+  }
+}
+
+/**
+ * In a pipeline of several lookups ioredis follows no redirection, since each is sent to another place, nor does it look
+ * where the slots are now. In one of its own it does both.
+ */
+export async function readAlone(client: RedisClient, command: 'get' | 'hgetall', key: string): Promise<KeptValue> {
+  const results = await client.pipeline()[command](key).pttl(key).exec();
+  const [[fault, reply] = [], [laterFault, timeToLive] = []] = results ?? [];
+  const error = fault ?? laterFault;
+  if (error) throw error;
+  return { reply, timeToLive };
+}
+
+/** All but what the right node itself said of this key, and what there is no time left for. */
+function mayHaveMoved(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.name === 'ReplyError') return /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/.test(error.message);
+  return error.message !== 'Command timed out';
+}
+
+/** Each node that takes writes; the one server itself when there is no cluster. */
+export function mastersOf(client: RedisClient): readonly Redis[] {
+  return client instanceof Cluster ? client.nodes('master') : [client];
+}

@@ -1,0 +1,89 @@
+import { explainTls } from '@sallyport/authenticator/options';
+
+/** What kind of trouble it was: a label of metrics, so a closed set. */
+export type FaultKind =
+  | 'timeout'
+  | 'connection'
+  | 'tls'
+  | 'authentication'
+  | 'permission'
+  | 'type'
+  | 'cluster'
+  | 'server';
+
+/**
+ * What went wrong, in our words. Nothing of an error of ioredis goes on from here, not even as a cause: it carries the
+ * command with all its arguments, and those of HELLO and AUTH are passwords; and Redis quotes them in what it says of a
+ * command that it does not know.
+ */
+export interface RedisFault {
+  readonly kind: FaultKind;
+  readonly problem: string;
+}
+
+const byReply: Readonly<Record<string, RedisFault>> = {
+  NOAUTH: {
+    kind: 'authentication',
+    problem: 'it asks for a password: give username and password, or put them into the url',
+  },
+  WRONGPASS: { kind: 'authentication', problem: 'it refuses the username or the password, or the user is off' },
+  NOPERM: {
+    kind: 'permission',
+    problem: 'the user may not do this: look at its ACL, and at the least one in the README',
+  },
+  WRONGTYPE: { kind: 'type', problem: 'the value is of another type than layout says' },
+  LOADING: { kind: 'server', problem: 'it is still loading its data' },
+  BUSY: { kind: 'server', problem: 'it is busy with a script' },
+  MASTERDOWN: { kind: 'server', problem: 'it is a replica that has lost its master' },
+  READONLY: { kind: 'server', problem: 'it is a replica, which takes no writes' },
+  OOM: { kind: 'server', problem: 'its memory is full (maxmemory)' },
+  MISCONF: { kind: 'server', problem: 'it takes no writes because it can not save them: look at its log' },
+  NOREPLICAS: { kind: 'server', problem: 'it takes no writes because too few replicas follow it' },
+  CLUSTERDOWN: { kind: 'cluster', problem: 'no node of the cluster serves this key now' },
+  MOVED: { kind: 'cluster', problem: 'the cluster keeps moving this key' },
+  ASK: { kind: 'cluster', problem: 'the cluster is moving this key' },
+  TRYAGAIN: { kind: 'cluster', problem: 'the cluster is moving this key' },
+};
+
+const byCode: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused: is it running, and is this its port?',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+  ENOTFOUND: 'the name is not known to DNS',
+  EAI_AGAIN: 'DNS does not answer',
+  ENOENT: 'there is no such socket',
+  EACCES: 'the socket may not be used: look at its owner and mode (unixsocketperm)',
+  ETIMEDOUT: 'no connection in time',
+  EHOSTUNREACH: 'there is no way to the host',
+  ENETUNREACH: 'there is no way to its network',
+};
+
+const noTls = 'is this its tls-port, or should the URL begin with redis://?';
+
+/** @param name the name or address that a certificate must have */
+export function faultOf(error: unknown, name: string): RedisFault {
+  if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
+  const { message } = error;
+  const { code } = error as NodeJS.ErrnoException;
+  const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
+  if (isReplyError(error)) return byReply[reply] ?? { kind: 'server', problem: `it answers ${reply || 'an error'}` };
+  if (/^(Command timed out|Socket timeout)/.test(message) || code === 'ETIMEDOUT') {
+    return { kind: 'timeout', problem: 'no answer in time' };
+  }
+  if (/sentinels? are unreachable/.test(message)) return { kind: 'connection', problem: 'no sentinel names a master' };
+  if (code !== undefined && Object.hasOwn(byCode, code)) return { kind: 'connection', problem: byCode[code] ?? code };
+  if (code !== undefined && /^(ERR_SSL|ERR_TLS|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(code)) {
+    return { kind: 'tls', problem: explainTls(error, { name, noTls }).problem };
+  }
+  if (/all slots|startup nodes|slots cache/i.test(message))
+    return { kind: 'cluster', problem: 'no node of the cluster answers' };
+  return {
+    kind: 'connection',
+    problem: code === undefined ? 'there is no connection' : `the connection failed (${code})`,
+  };
+}
+
+/** What Redis itself answered; whatever else was thrown came from the way to it. */
+export function isReplyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}

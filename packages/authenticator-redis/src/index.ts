@@ -1,0 +1,16 @@
+import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import { createRedisAuthenticator } from './authenticator.ts';
+import { optionsSchema } from './options/schema.ts';
+import type { RedisOptions } from './options/types.ts';
+
+/** Opaque tokens, looked up in Redis by their digest. See the README of this package. */
+const plugin: AuthenticatorPlugin<RedisOptions> = {
+  specificationVersion: 1,
+  name: 'redis',
+  optionsSchema,
+  // A lookup costs one round trip, and what is revoked must be so at once.
+  caching: 'memory',
+  create: (options, context) => createRedisAuthenticator(options, context),
+};
+
+export default plugin;

@@ -1,0 +1,57 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import type { Connection } from './connection/connection.ts';
+import { readValue } from './connection/read-value.ts';
+import { RedisProblem } from './connection/redis-problem.ts';
+import type { Layout, TokenRecord } from './record/types.ts';
+
+/** What Redis knows of a token. */
+export interface Found {
+  readonly record: TokenRecord;
+  /** When Redis itself lets go of the record, milliseconds since 1970; undefined: never. */
+  readonly keyExpiresAt: number | undefined;
+}
+
+export interface Source {
+  readonly connection: Connection;
+  readonly layout: Layout;
+  readonly keyPrefix: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/**
+ * @param digest of the token
+ * @returns undefined when Redis has no record of it
+ * @throws AuthenticatorError `failed` for a bad record, `unavailable` when Redis could not be asked
+ * @throws the signal's reason when it is aborted
+ */
+export async function lookUp(digest: string, source: Source, signal: AbortSignal): Promise<Found | undefined> {
+  const { connection, layout, keyPrefix, now } = source;
+  // From before the question: what Redis says of the rest of its time was true a little later.
+  const asked = now();
+  try {
+    const { reply, timeToLive } = await connection.run(
+      (client) => readValue(client, layout.command, keyPrefix + digest),
+      signal,
+    );
+    const read = layout.read(reply);
+    if (read === undefined) return undefined;
+    if ('fault' in read) throw badRecord(digest, read.fault);
+    return { record: read.record, keyExpiresAt: endOfKey(timeToLive, asked) };
+  } catch (error) {
+    if (!(error instanceof RedisProblem)) throw error;
+    if (error.kind === 'type') throw badRecord(digest, `is no ${layout.type}, as layout says`);
+    throw new AuthenticatorError('unavailable', error.message);
+  }
+}
+
+/** @returns a moment that is past when the key ended between the two answers */
+function endOfKey(timeToLive: unknown, asked: number): number | undefined {
+  if (typeof timeToLive !== 'number') throw new AuthenticatorError('unavailable', 'PTTL was answered with no number');
+  if (timeToLive === -1) return undefined;
+  return timeToLive < 0 ? asked : asked + timeToLive;
+}
+
+function badRecord(digest: string, fault: string): AuthenticatorError {
+  return new AuthenticatorError('failed', `the record of the token with the SHA-256 ${digest} is bad: ${fault}`);
+}

@@ -1,0 +1,16 @@
+import type { ConnectionOptions } from '../connection/types.ts';
+import type { LayoutName } from '../record/layouts.ts';
+import type { TokenOptions } from '../token/shape.ts';
+
+/** What the plugin works with. */
+export interface RedisOptions {
+  readonly connection: ConnectionOptions;
+  /** For making, listing and revoking tokens; the same as `connection` unless options say otherwise. */
+  readonly admin: ConnectionOptions;
+  /** Before the digest in each key. */
+  readonly keyPrefix: string;
+  readonly layout: LayoutName;
+  readonly token: TokenOptions;
+  /** What a token that Redis has no record of is. */
+  readonly unknown: 'no-opinion' | 'rejected';
+}
