@@ -1,14 +1,14 @@
 import type { Authenticator, PluginContext } from '@sallyport/authenticator';
-import { watchTlsFiles } from '@sallyport/authenticator/options';
 import { checkServers } from './check.ts';
-import { type Connection, openConnection } from './connection/connection.ts';
-import type { ConnectionOptions } from './connection/types.ts';
-import { decide } from './decide.ts';
+import { connect } from './connect.ts';
+import { decide, endOf } from './decide.ts';
+import { keysOf } from './keys.ts';
 import { lookUp, type Source } from './look-up.ts';
 import type { RedisOptions } from './options/types.ts';
 import { layouts } from './record/layouts.ts';
 import { digestToken } from './token/digest.ts';
 import { tokenShape } from './token/shape.ts';
+import { createUseNotes } from './use-notes.ts';
 
 /**
  * Looks tokens up by their digest.
@@ -23,33 +23,28 @@ export async function createRedisAuthenticator(
 ): Promise<Authenticator> {
   const shape = tokenShape(options.token);
   const connection = await connect(options.connection, context);
-  const { keyPrefix, unknown } = options;
-  const source: Source = { connection, layout: layouts[options.layout], keyPrefix, now };
+  const { unknown, trackLastUse } = options;
+  const keys = keysOf(options.keyPrefix);
+  const source: Source = { connection, layout: layouts[options.layout], keys, now };
+  const { logger } = context;
+  const noteUse =
+    trackLastUse === undefined ? undefined : createUseNotes(trackLastUse, { connection, keys, logger, now });
   return {
     ...(shape.prefix !== undefined && { tokenPrefix: shape.prefix }),
     recognizes: shape.matches,
     async authenticate(token, { signal }) {
       signal.throwIfAborted();
       if (!shape.matches(token)) return { kind: 'no-opinion' };
-      const found = await lookUp(digestToken(token), source, signal);
-      if (found !== undefined) return decide(found.record, found.keyExpiresAt, now());
-      return unknown === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
+      const digest = digestToken(token);
+      const found = await lookUp(digest, source, signal);
+      if (found === undefined) {
+        return unknown === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
+      }
+      const decision = decide(found.record, found.keyExpiresAt, now());
+      if (decision.kind === 'authenticated') noteUse?.(digest, endOf(found.record, found.keyExpiresAt));
+      return decision;
     },
-    check: (signal) => checkServers(source, signal),
+    check: (signal) => checkServers(source, noteUse !== undefined, signal),
     close: () => connection.close(),
   };
-}
-
-/** Connects, and follows the TLS files. @throws Error when one of them can't be used */
-export async function connect(options: ConnectionOptions, context: PluginContext): Promise<Connection> {
-  const { logger, metrics, signal } = context;
-  let connection: Connection | undefined;
-  const tls = await watchTlsFiles(options.tls, context, () => connection?.renew());
-  const { secure } = options.servers;
-  connection = await openConnection(
-    options,
-    { tls: () => (secure ? tls() : undefined), logger, metrics, random: Math.random },
-    signal,
-  );
-  return connection;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mastersOf } from './connection/read-value.ts';
+import { knownMasters } from './connection/masters.ts';
 import { faultOf } from './connection/redis-fault.ts';
 import type { Source } from './look-up.ts';
 
@@ -8,14 +8,19 @@ import type { Source } from './look-up.ts';
  *
  * @throws Error in plain words
  */
-export async function checkServers({ connection, layout, keyPrefix }: Source, signal: AbortSignal): Promise<void> {
-  const key = keyPrefix + randomBytes(32).toString('hex');
+export async function checkServers(
+  { connection, layout, keys }: Source,
+  tracksLastUse: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const digest = randomBytes(32).toString('hex');
+  const key = keys.record(digest);
   const problems = await connection.run(async (client) => {
-    const masters = mastersOf(client);
-    if (masters.length === 0) return ['no node is known'];
+    const masters = await knownMasters(client);
     const asked = masters.map(async (node) => {
       try {
         await Promise.all([node[layout.command](key), node.pttl(key)]);
+        if (tracksLastUse) await node.set(keys.lastUse(digest), '', 'PX', 1);
         return [];
       } catch (error) {
         // Another node has the key's slot: this one answers, and the user may ask.

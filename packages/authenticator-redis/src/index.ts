@@ -1,5 +1,6 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { createRedisAuthenticator } from './authenticator.ts';
+import { createRedisTokenIssuer } from './issuer/token-issuer.ts';
 import { optionsSchema } from './options/schema.ts';
 import type { RedisOptions } from './options/types.ts';
 
@@ -11,6 +12,7 @@ const plugin: AuthenticatorPlugin<RedisOptions> = {
   // A lookup costs one round trip, and what is revoked must be so at once.
   caching: 'memory',
   create: (options, context) => createRedisAuthenticator(options, context),
+  createTokenIssuer: (options, context) => createRedisTokenIssuer(options, context),
 };
 
 export default plugin;

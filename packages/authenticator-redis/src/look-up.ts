@@ -2,6 +2,8 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Connection } from './connection/connection.ts';
 import { readValue } from './connection/read-value.ts';
 import { RedisProblem } from './connection/redis-problem.ts';
+import { endOfKey } from './end-of-key.ts';
+import type { Keys } from './keys.ts';
 import type { Layout, TokenRecord } from './record/types.ts';
 
 /** What Redis knows of a token. */
@@ -14,7 +16,7 @@ export interface Found {
 export interface Source {
   readonly connection: Connection;
   readonly layout: Layout;
-  readonly keyPrefix: string;
+  readonly keys: Keys;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -22,16 +24,17 @@ export interface Source {
 /**
  * @param digest of the token
  * @returns undefined when Redis has no record of it
- * @throws AuthenticatorError `failed` for a bad record, `unavailable` when Redis could not be asked
+ * @throws AuthenticatorError `failed` for a bad record and when one node of a cluster is not reached, `unavailable` when
+ *   Redis could not be asked
  * @throws the signal's reason when it is aborted
  */
 export async function lookUp(digest: string, source: Source, signal: AbortSignal): Promise<Found | undefined> {
-  const { connection, layout, keyPrefix, now } = source;
+  const { connection, layout, keys, now } = source;
   // From before the question: what Redis says of the rest of its time was true a little later.
   const asked = now();
   try {
     const { reply, timeToLive } = await connection.run(
-      (client) => readValue(client, layout.command, keyPrefix + digest),
+      (client) => readValue(client, layout.command, keys.record(digest)),
       signal,
     );
     const read = layout.read(reply);
@@ -41,15 +44,9 @@ export async function lookUp(digest: string, source: Source, signal: AbortSignal
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     if (error.kind === 'type') throw badRecord(digest, `is no ${layout.type}, as layout says`);
-    throw new AuthenticatorError('unavailable', error.message);
+    // What another node of a cluster has can be looked up all the same: its circuit must not open for everybody.
+    throw new AuthenticatorError(error.kind === 'node' ? 'failed' : 'unavailable', error.message);
   }
-}
-
-/** @returns a moment that is past when the key ended between the two answers */
-function endOfKey(timeToLive: unknown, asked: number): number | undefined {
-  if (typeof timeToLive !== 'number') throw new AuthenticatorError('unavailable', 'PTTL was answered with no number');
-  if (timeToLive === -1) return undefined;
-  return timeToLive < 0 ? asked : asked + timeToLive;
 }
 
 function badRecord(digest: string, fault: string): AuthenticatorError {

@@ -10,8 +10,14 @@ export type RedisClient = Redis | Cluster;
 /** Replies keep the shapes that they have always had: that option is a type, too, and needs none. */
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 
-/** A command that Cluster sends elsewhere is sent so often at most, 100 ms apart: the deadline of the call comes first. */
-const maxRedirections = 5;
+/**
+ * A command that a cluster sends elsewhere, or whose node has gone, is sent so often at most, so many milliseconds apart.
+ * A move is followed by then; a node that is down is told as such, before the lookups that wait for it take the places of
+ * those for other nodes.
+ */
+const maxRedirections = 4;
+const redirectionDelay = 50;
+
 /** Milliseconds. Nothing tells a client of Cluster that a slot moved, but the next command for it. */
 const slotsRefreshInterval = 30_000;
 
@@ -107,6 +113,9 @@ function createCluster(
       // A replica may not know yet what was revoked.
       scaleReads: 'master',
       maxRedirections,
+      retryDelayOnFailover: redirectionDelay,
+      retryDelayOnClusterDown: redirectionDelay,
+      retryDelayOnTryAgain: redirectionDelay,
       slotsRefreshInterval,
       slotsRefreshTimeout: redisOptions.commandTimeout ?? 1_000,
       clusterRetryStrategy: delay,

@@ -1,9 +1,10 @@
 import type { Logger, Metrics } from '@sallyport/authenticator';
 import type { TlsSettings } from '@sallyport/authenticator/options';
+import { Cluster } from 'ioredis';
 import { createClient, type RedisClient } from './client.ts';
 import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
 import { TimedOut, within } from './deadline.ts';
-import { faultOf, isReplyError, type RedisFault } from './redis-fault.ts';
+import { faultOf, isReplyError, nodeNotReached, type RedisFault } from './redis-fault.ts';
 import { RedisProblem } from './redis-problem.ts';
 import { nameServers } from './server-name.ts';
 import type { ConnectionOptions } from './types.ts';
@@ -82,7 +83,7 @@ export async function openConnection(
         return await within(commandTimeout, callSignal, work(client));
       } catch (error) {
         if (callSignal.aborted) throw callSignal.reason;
-        const { kind, problem } = explain(error, state, certificateName(options));
+        const { kind, problem } = explain(error, { client, state }, certificateName(options));
         events.onFault({ kind, problem });
         throw new RedisProblem(kind, `${name}: ${problem}`);
       }
@@ -98,10 +99,12 @@ export async function openConnection(
 }
 
 /** A command that found no connection: what the connection itself died of says more. */
-function explain(error: unknown, { fault }: ConnectionState, name: string): RedisFault {
+function explain(error: unknown, { client, state: { fault } }: Link, name: string): RedisFault {
   if (error instanceof TimedOut) return { kind: 'timeout', problem: 'no answer in time' };
   const own = faultOf(error, name);
-  if (isReplyError(error) || own.kind !== 'connection' || fault === undefined) return own;
+  if (isReplyError(error) || own.kind !== 'connection') return own;
+  if (client instanceof Cluster && client.status === 'ready') return nodeNotReached;
+  if (fault === undefined) return own;
   return { kind: fault.kind, problem: `not connected: ${fault.problem}` };
 }
 

@@ -1,4 +1,4 @@
-import { Cluster, type Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import type { RedisClient } from './client.ts';
 
 /** A value and how long Redis keeps it still. */
@@ -34,14 +34,9 @@ export async function readAlone(client: RedisClient, command: 'get' | 'hgetall',
   return { reply, timeToLive };
 }
 
-/** All but what the right node itself said of this key, and what there is no time left for. */
+/** What the wrong node says, and what ioredis throws where its map of the slots has changed or has a hole. */
 function mayHaveMoved(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === 'ReplyError') return /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/.test(error.message);
-  return error.message !== 'Command timed out';
-}
-
-/** Each node that takes writes; the one server itself when there is no cluster. */
-export function mastersOf(client: RedisClient): readonly Redis[] {
-  return client instanceof Cluster ? client.nodes('master') : [client];
+  return error instanceof TypeError || error.message.startsWith('All keys in the pipeline should belong');
 }

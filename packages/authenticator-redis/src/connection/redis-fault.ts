@@ -1,15 +1,6 @@
 import { explainTls } from '@sallyport/authenticator/options';
-
-/** What kind of trouble it was: a label of metrics, so a closed set. */
-export type FaultKind =
-  | 'timeout'
-  | 'connection'
-  | 'tls'
-  | 'authentication'
-  | 'permission'
-  | 'type'
-  | 'cluster'
-  | 'server';
+import type { FaultKind } from './fault-kind.ts';
+import { RedisProblem } from './redis-problem.ts';
 
 /**
  * What went wrong, in our words. Nothing of an error of ioredis goes on from here, not even as a cause: it carries the
@@ -20,6 +11,9 @@ export interface RedisFault {
   readonly kind: FaultKind;
   readonly problem: string;
 }
+
+/** The rest of the cluster goes on. */
+export const nodeNotReached: RedisFault = { kind: 'node', problem: 'the node that has this key is not reached' };
 
 const byReply: Readonly<Record<string, RedisFault>> = {
   NOAUTH: {
@@ -39,10 +33,10 @@ const byReply: Readonly<Record<string, RedisFault>> = {
   OOM: { kind: 'server', problem: 'its memory is full (maxmemory)' },
   MISCONF: { kind: 'server', problem: 'it takes no writes because it can not save them: look at its log' },
   NOREPLICAS: { kind: 'server', problem: 'it takes no writes because too few replicas follow it' },
-  CLUSTERDOWN: { kind: 'cluster', problem: 'no node of the cluster serves this key now' },
-  MOVED: { kind: 'cluster', problem: 'the cluster keeps moving this key' },
-  ASK: { kind: 'cluster', problem: 'the cluster is moving this key' },
-  TRYAGAIN: { kind: 'cluster', problem: 'the cluster is moving this key' },
+  CLUSTERDOWN: { kind: 'node', problem: 'no node of the cluster serves this key now' },
+  MOVED: nodeNotReached,
+  ASK: { kind: 'node', problem: 'the cluster is moving this key' },
+  TRYAGAIN: { kind: 'node', problem: 'the cluster is moving this key' },
 };
 
 const byCode: Readonly<Record<string, string>> = {
@@ -63,6 +57,7 @@ const noTls = 'is this its tls-port, or should the URL begin with redis://?';
 /** @param name the name or address that a certificate must have */
 export function faultOf(error: unknown, name: string): RedisFault {
   if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
+  if (error instanceof RedisProblem) return { kind: error.kind, problem: error.message };
   const { message } = error;
   const { code } = error as NodeJS.ErrnoException;
   const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
@@ -70,7 +65,8 @@ export function faultOf(error: unknown, name: string): RedisFault {
   if (/^(Command timed out|Socket timeout)/.test(message) || code === 'ETIMEDOUT') {
     return { kind: 'timeout', problem: 'no answer in time' };
   }
-  if (/sentinels? are unreachable/.test(message)) return { kind: 'connection', problem: 'no sentinel names a master' };
+  if (/sentinels are unreachable/.test(message)) return sentinelFault(message);
+  if (/^Too many Cluster redirections/.test(message)) return nodeNotReached;
   if (code !== undefined && Object.hasOwn(byCode, code)) return { kind: 'connection', problem: byCode[code] ?? code };
   if (code !== undefined && /^(ERR_SSL|ERR_TLS|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(code)) {
     return { kind: 'tls', problem: explainTls(error, { name, noTls }).problem };
@@ -79,7 +75,21 @@ export function faultOf(error: unknown, name: string): RedisFault {
     return { kind: 'cluster', problem: 'no node of the cluster answers' };
   return {
     kind: 'connection',
-    problem: code === undefined ? 'there is no connection' : `the connection failed (${code})`,
+    problem: code === undefined ? 'the connection was closed' : `the connection failed (${code})`,
+  };
+}
+
+/** @param message quotes what the last sentinel said */
+function sentinelFault(message: string): RedisFault {
+  if (/NOAUTH|WRONGPASS/.test(message)) {
+    return {
+      kind: 'authentication',
+      problem: 'the sentinels refuse the login: look at sentinelUsername and sentinelPassword',
+    };
+  }
+  return {
+    kind: 'connection',
+    problem: 'no sentinel names a master: are they running, and do they know it by this name?',
   };
 }
 

@@ -1,4 +1,4 @@
-import type { FaultKind } from './redis-fault.ts';
+import type { FaultKind } from './fault-kind.ts';
 
 /** Redis, or the way to it, did not do what was asked. The message names the servers, and no password. */
 export class RedisProblem extends Error {

@@ -3,6 +3,7 @@ import {
   choice,
   count,
   duration,
+  longestDuration,
   parseText,
   section,
   settleTls,
@@ -42,6 +43,10 @@ const shape = {
     'no-opinion',
     'rejected',
   ]).default('no-opinion'),
+  trackLastUse: duration(
+    'Note in Redis when a token was used, so often at most, for `token list`. Left out: the gateway writes nothing.',
+    { least: { value: 10_000, text: '10s' }, most: longestDuration },
+  ).optional(),
   admin: adminSchema.optional(),
 };
 
@@ -60,9 +65,17 @@ export const optionsSchema: z.ZodType<RedisOptions> = section(
       complain,
     );
     if (servers === undefined) return undefined;
-    const { commandTimeout, keyPrefix, layout, unknown, admin } = keys;
+    const { commandTimeout, keyPrefix, layout, unknown, trackLastUse, admin } = keys;
     const connection: ConnectionOptions = { servers, ...login, tls, commandTimeout };
-    return { connection, admin: settleAdmin(admin, connection, keys, complain), keyPrefix, layout, token, unknown };
+    return {
+      connection,
+      admin: settleAdmin(admin, connection, keys, complain),
+      keyPrefix,
+      layout,
+      token,
+      unknown,
+      ...(trackLastUse !== undefined && { trackLastUse }),
+    };
   },
 );
 

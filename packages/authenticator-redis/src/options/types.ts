@@ -13,4 +13,6 @@ export interface RedisOptions {
   readonly token: TokenOptions;
   /** What a token that Redis has no record of is. */
   readonly unknown: 'no-opinion' | 'rejected';
+  /** Milliseconds: the use of a token is noted in Redis so often at most. Undefined: never. */
+  readonly trackLastUse?: number;
 }

@@ -1,0 +1,13 @@
+/** What kind of trouble it was: a label of metrics, so a closed set. */
+export type FaultKind =
+  | 'timeout'
+  | 'connection'
+  | 'tls'
+  | 'authentication'
+  | 'permission'
+  | 'type'
+  /** A cluster as a whole. */
+  | 'cluster'
+  /** One node of a cluster, and the keys that it has. The others are well. */
+  | 'node'
+  | 'server';
