@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { type ExitCode, exitCodes } from './commands/exit-codes.ts';
+import { configOption, outputOption } from './commands/options.ts';
+import { addTokenVerbs } from './commands/token/verbs.ts';
 import { UsageError } from './commands/usage-error.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 
@@ -16,10 +18,6 @@ const program = new Command('sallyport')
   )
   .exitOverride();
 let exitCode: ExitCode = exitCodes.success;
-
-const configOption = () => new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG');
-const outputOption = () =>
-  new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text');
 
 program
   .command('serve')
@@ -70,21 +68,9 @@ program
     exitCode = await schema(options);
   });
 
-program
-  .command('token')
-  .description('work with tokens')
-  .command('hash')
-  .description('make an entry of a static tokens file from a token, which is read from standard input')
-  .requiredOption('--username <name>', 'who the token belongs to')
-  .option('--uid <uid>', 'stays with the person when the username is given to somebody else')
-  .option('--group <group...>', 'a group of theirs; may be repeated')
-  .option('--expires-at <time>', 'when the token ends, such as 2030-01-31T12:00:00Z')
-  .option('--generate', 'make a random token and print it, once, instead of reading one')
-  .addOption(outputOption())
-  .action(async (options) => {
-    const { tokenHash } = await import('./commands/token-hash.ts');
-    exitCode = await tokenHash(options);
-  });
+addTokenVerbs(program.command('token').description('work with tokens'), (code) => {
+  exitCode = code;
+});
 
 /** Says what is wrong, and gives the exit status for it. */
 function explainError(error: unknown): ExitCode {
@@ -98,10 +84,19 @@ function explainError(error: unknown): ExitCode {
 
 // Empty is what a template leaves of a variable that is not meant.
 if (process.env.SALLYPORT_CONFIG === '') Reflect.deleteProperty(process.env, 'SALLYPORT_CONFIG');
+// Looked at in the end: who reads may have gone, and what was begun is done all the same.
+process.stdout.on('error', () => undefined);
 try {
   await program.parseAsync();
 } catch (error) {
   exitCode = explainError(error);
 }
 // Not the natural end: a plugin may have left a timer or a connection behind. What was printed goes out first.
-process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));
+process.stdout.write('', () => {
+  const lost: NodeJS.ErrnoException | null = process.stdout.errored;
+  // That is `head`, which has read enough.
+  if (lost !== null && lost.code !== 'EPIPE') {
+    exitCode = explainError(new Error(`standard output can't be written: ${causeOf(lost)}`));
+  }
+  process.stderr.write('', () => process.exit(exitCode));
+});

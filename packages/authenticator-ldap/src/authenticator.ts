@@ -27,8 +27,10 @@ export async function createLdapAuthenticator(
   const tls = await watchTlsFiles(options.tls, context, () => directory?.renewConnections());
   directory = makeDirectory(tls);
   const login = createLogin(options, context, directory);
+  const { tokenPrefix } = options;
   return {
-    recognizes: (token) => readCredentials(token, options.tokenPrefix) !== undefined,
+    ...(tokenPrefix !== '' && { tokenPrefix }),
+    recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
     async authenticate(token, { signal }) {
       signal.throwIfAborted();
       const decision = await login(token, signal);

@@ -1,7 +1,7 @@
 import type { Decision, UserInfo } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { IdentityConfig } from '../config/types.ts';
-import { withIdentityPolicy } from './identity-policy.ts';
+import { identityPolicy, identityPrefixes, withIdentityPolicy } from './identity-policy.ts';
 
 const context = { audiences: [], signal: new AbortController().signal };
 
@@ -173,4 +173,17 @@ test('other decisions pass as they are', async () => {
     const policy = withIdentityPolicy(plugin, identity, { usernames: [], groups: [] }, { warn: () => {} });
     expect(await policy.authenticate('t', context)).toBe(decision);
   }
+});
+
+test('the final names are told of a user who is refused too', () => {
+  const identity = { username: { prefix: 'p:' }, groups: { prefix: 'g:', max: 1, allow: ['a'] }, allowSystemNames: [] };
+  const other = { ...identity, username: { prefix: 'p:q:' } };
+  const judged = identityPolicy(identity, identityPrefixes([identity, other]));
+  expect(judged({ username: 'jane', groups: ['a', 'b'] })).toStrictEqual({
+    user: { username: 'p:jane', groups: ['g:a'] },
+  });
+  expect(judged({ username: 'q:x' })).toStrictEqual({
+    user: { username: 'p:q:x' },
+    breach: { rule: 'the prefix p:q: belongs to another authenticator', name: 'p:q:x' },
+  });
 });

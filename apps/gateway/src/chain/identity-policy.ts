@@ -10,16 +10,43 @@ export interface IdentityPrefixes {
   readonly groups: readonly string[];
 }
 
+export function identityPrefixes(authenticators: readonly IdentityConfig[]): IdentityPrefixes {
+  return {
+    usernames: authenticators.map(({ username }) => username.prefix),
+    groups: authenticators.map(({ groups }) => groups.prefix),
+  };
+}
+
 /** A rule that an identity broke, in words for the log. `name` is what broke it. */
-interface Breach {
+export interface Breach {
   readonly rule: string;
   readonly name?: string;
 }
 
+/** A user with the names that Kubernetes sees, and what the policy has against them. */
+export interface JudgedUser {
+  readonly user: UserInfo;
+  /** Left out: they pass. */
+  readonly breach?: Breach;
+}
+
 /**
  * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the
- * config. It stands outside of any cache, so an edit of the config holds for cached answers too. A breach is
- * `rejected: identity-policy`, and the log says which rule.
+ * config.
+ */
+export function identityPolicy(identity: IdentityConfig, prefixes: IdentityPrefixes): (user: UserInfo) => JudgedUser {
+  const finish = finalNames(identity);
+  const findBreach = rules(identity, prefixes);
+  return (given) => {
+    const user = finish(given);
+    const breach = given.username === '' ? { rule: 'the username is empty' } : findBreach(user);
+    return breach === undefined ? { user } : { user, breach };
+  };
+}
+
+/**
+ * Gives each user the names that the policy makes. It stands outside of any cache, so an edit of the config holds for
+ * cached answers too. A breach is `rejected: identity-policy`, and the log says which rule.
  */
 export function withIdentityPolicy(
   inner: Authenticator,
@@ -27,8 +54,7 @@ export function withIdentityPolicy(
   prefixes: IdentityPrefixes,
   log: Pick<Logger, 'warn'>,
 ): Authenticator {
-  const finish = finalNames(identity);
-  const findBreach = rules(identity, prefixes);
+  const judge = identityPolicy(identity, prefixes);
   const refuse = (decision: Authenticated, breach: Breach): Rejected => {
     const subject = decision.user.username;
     log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
@@ -37,9 +63,7 @@ export function withIdentityPolicy(
   return layer(inner, async (token, context) => {
     const decision = await inner.authenticate(token, context);
     if (decision.kind !== 'authenticated') return decision;
-    if (decision.user.username === '') return refuse(decision, { rule: 'the username is empty' });
-    const user = finish(decision.user);
-    const breach = findBreach(user);
+    const { user, breach } = judge(decision.user);
     return breach ? refuse(decision, breach) : { ...decision, user };
   });
 }

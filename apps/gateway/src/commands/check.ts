@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { loadConfig } from '../config/load.ts';
 import { ConfigError, type ConfigProblem, causeOf, formatProblem } from '../config/problems.ts';
-import type { GatewayConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import {
   type CreatedAuthenticator,
@@ -9,10 +9,12 @@ import {
   createAuthenticator,
 } from '../runtime/create-authenticators.ts';
 import { checkInTime } from '../runtime/health.ts';
+import type { CreateDependencies } from '../runtime/make-with-plugin.ts';
 import { readTlsMaterial } from '../server/tls.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
+import { sharedTokenPrefixes } from './token-prefixes.ts';
 
 export interface CheckOptions {
   readonly config?: string;
@@ -82,31 +84,52 @@ async function checkCertificates({ server }: GatewayConfig): Promise<Finding[]> 
   }
 }
 
+interface CheckedAuthenticator {
+  readonly finding: Finding;
+  /** Left out: it could not be made, or its tokens have none. */
+  readonly tokenPrefix?: string;
+}
+
 /** All at once: what is down costs its own time, not the sum. */
 async function checkAuthenticators(config: GatewayConfig): Promise<Finding[]> {
-  const logger = pino({ level: 'silent' });
-  const attempts = createAttempts(() => config.lockout, { now: () => performance.now() });
-  return Promise.all(
-    config.authenticators.map(async (one): Promise<Finding> => {
-      const name = `authenticator ${one.name}`;
-      let created: CreatedAuthenticator;
-      try {
-        created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
-      } catch (error) {
-        return problemFound(name, one.problem(error));
-      }
-      try {
-        await checkInTime(created.authenticator, backendTimeout);
-      } catch (error) {
-        return fault(name, `${one.package}: its backend can't be used: ${causeOf(error)}`);
-      } finally {
-        await closeAuthenticator(created, logger);
-      }
-      const reached =
-        created.authenticator.check === undefined
-          ? 'ready; it has no backend to reach'
-          : 'ready, and its backend answers';
-      return { check: name, result: 'ok', detail: `${one.package}: ${reached}` };
-    }),
+  const dependencies = {
+    logger: pino({ level: 'silent' }),
+    attempts: createAttempts(() => config.lockout, { now: () => performance.now() }),
+  };
+  const checked = await Promise.all(
+    config.authenticators.map(async (one) => ({
+      name: one.name,
+      ...(await checkAuthenticator(one, config.baseDirectory, dependencies)),
+    })),
   );
+  const shared = sharedTokenPrefixes(checked);
+  return [
+    ...checked.map(({ finding }) => finding),
+    ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
+  ];
+}
+
+async function checkAuthenticator(
+  config: AuthenticatorConfig,
+  baseDirectory: string,
+  dependencies: CreateDependencies,
+): Promise<CheckedAuthenticator> {
+  const name = `authenticator ${config.name}`;
+  let created: CreatedAuthenticator;
+  try {
+    created = await createAuthenticator(config, baseDirectory, dependencies);
+  } catch (error) {
+    return { finding: problemFound(name, config.problem(error)) };
+  }
+  const { check: reach, tokenPrefix } = created.authenticator;
+  const prefix = tokenPrefix === undefined ? {} : { tokenPrefix };
+  try {
+    await checkInTime(created.authenticator, backendTimeout);
+  } catch (error) {
+    return { ...prefix, finding: fault(name, `${config.package}: its backend can't be used: ${causeOf(error)}`) };
+  } finally {
+    await closeAuthenticator(created, dependencies.logger);
+  }
+  const reached = reach === undefined ? 'ready; it has no backend to reach' : 'ready, and its backend answers';
+  return { ...prefix, finding: { check: name, result: 'ok', detail: `${config.package}: ${reached}` } };
 }

@@ -8,6 +8,7 @@ import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, startGateway } from '../runtime/gateway.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { shellQuoted } from './shell-quoted.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface ServeOptions {
@@ -79,9 +80,4 @@ It made a demo token for you; only its digest is in the config. Ask who it belon
   curl -sS -H 'Content-Type: application/json' --data-binary ${shellQuoted(`@${bodyFile}`)} ${url}/authenticate
 
 `;
-}
-
-/** POSIX shell: single quotes keep everything but themselves (POSIX.1-2024, Shell Command Language, 2.2.2). */
-function shellQuoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -102,9 +102,10 @@ function completeAuthenticator(
     options,
     maxConcurrent,
     groups: allow === undefined ? groups : { ...groups, allow },
-    problem: (cause) => {
-      const message = withholdSecrets(causeOf(cause), secrets);
-      return source.locate({ path: ['authenticators', index], message: `${title} can't be made: ${message}` });
+    problem: (cause, failure = "can't be made", more = []) => {
+      const words = 'what the plugin says of it quotes a secret and is withheld';
+      const message = withholdSecrets(causeOf(cause), [...secrets, ...more], words);
+      return source.locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
     },
   };
 }

@@ -34,6 +34,9 @@ export function checkPlugin(exported: unknown, packageName: string): CheckedPlug
     ...(isSchema(plugin.optionsSchema) ? [] : ['optionsSchema (a Standard Schema that is a Standard JSON Schema too)']),
     ...(cachings.includes(plugin.caching) ? [] : [`caching (${cachings.join(', ')})`]),
     ...(typeof plugin.create === 'function' ? [] : ['create (a function)']),
+    ...(['undefined', 'function'].includes(typeof plugin.createTokenIssuer)
+      ? []
+      : ['createTokenIssuer (a function, or left out)']),
   ];
   if (wrong.length > 0) {
     throw new PluginError(

@@ -65,11 +65,17 @@ describe('faults of plugins name the authenticator, the package and the mend', (
     const secret = randomBytes(16).toString('hex');
     const text = 'authenticators:\n  - name: corp\n    use: ./probe.js\n    options: { a: { env: A } }';
     const [corp] = (await folder.load(text, { A: secret })).authenticators;
-    const told = (cause: unknown) => (corp ? formatProblem(corp.problem(cause)).replaceAll(`${folder.path}/`, '') : '');
+    const told = (cause: unknown, ...more: [failure?: string, secrets?: string[]]) =>
+      corp ? formatProblem(corp.problem(cause, ...more)).replaceAll(`${folder.path}/`, '') : '';
     expect(told(new Error('tokensFile is missing'))).toBe(
       "gateway.yaml:2:5: authenticators[0]: authenticator corp (probe.js) can't be made: tokensFile is missing",
     );
-    expect(told(new Error(`no server at ${secret}`))).not.toContain(secret);
+    expect(told(new Error('down'), "can't issue tokens")).toMatch(
+      /authenticator corp \(probe\.js\) can't issue tokens: down$/,
+    );
+    const withheld = / can't be made: what the plugin says of it quotes a secret and is withheld$/;
+    expect(told(new Error(`no server at ${secret}`))).toMatch(withheld);
+    expect(told(new Error('no token abc'), undefined, ['abc'])).toMatch(withheld);
   });
 });
 

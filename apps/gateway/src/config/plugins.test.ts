@@ -39,6 +39,13 @@ describe('a plugin is found', () => {
     });
   });
 
+  test('with a createTokenIssuer, when it has one', async () => {
+    await using folder = await configFolder();
+    await folder.install('@acme/corp', pluginSource('z.object({})', 'createTokenIssuer: async () => ({}),'));
+    const { plugin } = await resolvePlugin('@acme/corp', folder.file);
+    expect(plugin.createTokenIssuer).toBeTypeOf('function');
+  });
+
   test('from the gateway when the config folder has none', async () => {
     await using folder = await configFolder();
     expect(await resolvePlugin('static', folder.file)).toMatchObject({ plugin: { name: 'static' } });
@@ -123,6 +130,11 @@ describe('a plugin that breaks the contract', () => {
     ],
     ['no name', pluginSource(schema, "name: 'No Name',"), 'lacks name (a lowercase word)'],
     ['no create', pluginSource(schema, 'create: 1,'), 'lacks create (a function)'],
+    [
+      'a createTokenIssuer of another kind',
+      pluginSource(schema, 'createTokenIssuer: true,'),
+      'lacks createTokenIssuer (a function, or left out)',
+    ],
     ['caching', pluginSource(schema, "caching: 'all',"), 'lacks caching (none, memory, shared)'],
     [
       'a schema without JSON Schema',

@@ -97,16 +97,20 @@ async function lookInFile(name: string, { baseDirectory }: SecretSources): Promi
   }
 }
 
+/** Said of an option's value, after the option's name. */
+const refusal = 'is refused; what the plugin says of it quotes a secret and is withheld';
+
 /**
  * Keeps secrets out of a text that others wrote: a plugin or a library may quote what it was given. The whole text is
  * withheld then, since what is left of it could still tell.
+ *
+ * @param instead what is said in its place
  */
-export function withholdSecrets(text: string, secrets: readonly string[]): string {
+export function withholdSecrets(text: string, secrets: readonly string[], instead: string = refusal): string {
   const spellings = secrets.flatMap((secret) => [
     secret,
     JSON.stringify(secret).slice(1, -1),
     encodeURIComponent(secret.toWellFormed()),
   ]);
-  const leaks = spellings.some((spelling) => text.includes(spelling));
-  return leaks ? 'is refused; what the plugin says of it quotes a secret and is withheld' : text;
+  return spellings.some((spelling) => text.includes(spelling)) ? instead : text;
 }

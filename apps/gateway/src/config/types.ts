@@ -66,10 +66,12 @@ export interface AuthenticatorConfig extends IdentityConfig {
   readonly circuit: CircuitConfig;
   readonly onError: 'continue' | 'stop';
   /**
-   * What `create` threw, as a problem at this authenticator's place in the file, naming it and its package. A message
-   * that quotes a secret of its options is withheld.
+   * What its plugin threw, as a problem at this authenticator's place in the file, naming it and its package. A message
+   * that quotes a secret of its options, or one of `secrets`, is withheld.
+   *
+   * @param failure what it could not do; left out, that it "can't be made"
    */
-  readonly problem: (cause: unknown) => ConfigProblem;
+  readonly problem: (cause: unknown, failure?: string, secrets?: readonly string[]) => ConfigProblem;
 }
 
 export interface LockoutConfig {

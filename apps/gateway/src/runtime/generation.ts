@@ -3,13 +3,10 @@ import type { Registry } from 'prom-client';
 import type { ChainContext } from '../chain/answer.ts';
 import { assembleLink, type GuardedLink } from '../chain/assemble.ts';
 import { chain } from '../chain/chain.ts';
+import { identityPrefixes } from '../chain/identity-policy.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import {
-  type CreateDependencies,
-  type CreatedAuthenticator,
-  closeAuthenticator,
-  createAuthenticators,
-} from './create-authenticators.ts';
+import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from './create-authenticators.ts';
+import type { CreateDependencies } from './make-with-plugin.ts';
 import type { WatchedFile } from './watched-file.ts';
 
 /** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
@@ -66,10 +63,7 @@ function assemble(
   { logger }: GenerationDependencies,
   onAbandoned: (work: Promise<unknown>) => void,
 ): readonly GuardedLink[] {
-  const prefixes = {
-    usernames: config.authenticators.map(({ username }) => username.prefix),
-    groups: config.authenticators.map(({ groups }) => groups.prefix),
-  };
+  const prefixes = identityPrefixes(config.authenticators);
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
   return created.map(({ config: one, authenticator }) =>
     assembleLink({

@@ -1,36 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { optionsOfReadme, optionsOfSchema } from '@sallyport/scripts/readme-options';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { complaints } from '../../fixtures/written-options.ts';
 import { optionsSchema } from './schema.ts';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-
-interface Described {
-  readonly default?: unknown;
-  readonly properties?: Readonly<Record<string, Described>>;
-}
-
-/** Every key that has no keys of its own, with its default. `user.attributes.extra` has keys that users choose. */
-function defaultsWithin({ properties = {} }: Described, path = ''): [string, unknown][] {
-  return Object.entries(properties).flatMap(([key, inner]): [string, unknown][] =>
-    inner.properties === undefined ? [[path + key, inner.default]] : defaultsWithin(inner, `${path}${key}.`),
-  );
-}
-
-/** Rows of tables whose head is "Key, Default": a row may have several keys, and as many defaults. */
-function keysOfTables(): [string, string | undefined][] {
-  const tables = readme.match(/^\| Key \| Default \| \|\n(?:\|.*\n)+/gm) ?? [];
-  const rows = tables.flatMap((table) => table.trim().split('\n').slice(2));
-  return rows.flatMap((row) => {
-    const [, keys = '', defaults = ''] = row.split('|');
-    const values = [...defaults.matchAll(/`([^`]*)`/g)].map(([, value]) => value);
-    return [...keys.matchAll(/`([^`]*)`/g)].map(([, key = ''], index): [string, string | undefined] => [
-      key,
-      values[index],
-    ]);
-  });
-}
 
 test('the README has every option with its default, and no other', () => {
   const schema = optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
@@ -39,8 +14,8 @@ test('the README has every option with its default, and no other', () => {
     if (key === 'user.attributes.extra' || value === '') return undefined;
     return value === undefined && ['startTLS', 'insecure', 'groups.nested'].includes(key) ? 'false' : value;
   };
-  const expected = defaultsWithin(schema as Described).map(([key, value]) => [key, shown(key, value)?.toString()]);
-  expect(keysOfTables().sort()).toEqual(expected.sort());
+  const expected = optionsOfSchema(schema).map(([key, value]) => [key, shown(key, value)?.toString()]);
+  expect(optionsOfReadme(readme).sort()).toEqual(expected.sort());
 });
 
 test('options in the README hold, but for the secrets that the gateway puts in', () => {

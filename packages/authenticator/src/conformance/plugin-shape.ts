@@ -6,7 +6,7 @@ const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 const loadable: CaseDefinition = {
   name: 'the plugin has the shape that the gateway loads',
   async run(kit) {
-    const { specificationVersion, name, caching, create, optionsSchema } = kit.harness.plugin;
+    const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } = kit.harness.plugin;
     const standard = optionsSchema?.['~standard'];
     const why = 'The gateway refuses any other default export when it starts.';
     const got = (value: unknown) => `it is ${kit.tell(value)}`;
@@ -27,6 +27,11 @@ const loadable: CaseDefinition = {
       why,
     });
     verify(typeof create === 'function', { expected: 'create to be a function', got: got(create), why });
+    verify(createTokenIssuer === undefined || typeof createTokenIssuer === 'function', {
+      expected: 'createTokenIssuer to be a function or left out',
+      got: got(createTokenIssuer),
+      why,
+    });
     verify(standard?.version === 1, {
       expected: 'optionsSchema to be a Standard Schema',
       got: got(optionsSchema),
@@ -50,6 +55,15 @@ const complete: CaseDefinition = {
       const expected = `${method} to be a function or left out`;
       verify(value === undefined || typeof value === 'function', { expected, got: `it is ${kit.tell(value)}`, why });
     }
+    const { tokenPrefix = '' } = authenticator;
+    verify(
+      kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix)),
+      {
+        expected: 'tokenPrefix to be what every token of its own begins with, or left out',
+        got: `it is ${kit.tell(tokenPrefix)}`,
+        why: "By it `sallyport check` tells whether two authenticators take each other's tokens for their own.",
+      },
+    );
   },
 };
 

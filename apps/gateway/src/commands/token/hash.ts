@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
-import { z } from 'zod';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { readToken } from './input.ts';
-import { type OutputFormat, printJson } from './output.ts';
-import { UsageError } from './usage-error.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { readToken } from '../input.ts';
+import { type OutputFormat, printJson } from '../output.ts';
+import { parseTime } from '../time-option.ts';
+import { UsageError } from '../usage-error.ts';
 
 export interface TokenHashOptions {
   readonly username: string;
@@ -37,10 +37,7 @@ export async function tokenHash(options: TokenHashOptions): Promise<ExitCode> {
 function checkOwner({ username, uid, group, expiresAt }: TokenHashOptions): object {
   if (username === '') throw new UsageError('--username is empty: every token belongs to somebody');
   if (group?.includes('')) throw new UsageError('--group is empty: leave it out for no group');
-  if (expiresAt !== undefined && !z.iso.datetime({ offset: true }).safeParse(expiresAt).success) {
-    throw new UsageError('--expires-at must be a time with its zone, such as 2030-01-31T12:00:00Z');
-  }
-  if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.now()) {
+  if (expiresAt !== undefined && parseTime('--expires-at', expiresAt).getTime() <= Date.now()) {
     warn(`--expires-at ${expiresAt} is past: the token is refused as expired from the start.`);
   }
   return {

@@ -1,0 +1,10 @@
+/**
+ * A text that others wrote, fit for a line of a terminal: control characters, line ends and marks that turn the
+ * direction of writing are escaped, so that no name can move the cursor, add a row or look like another name.
+ */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
+}

@@ -1,0 +1,99 @@
+import type { TokenFilter, UnreadableToken } from '@sallyport/authenticator';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { humanDuration } from '../human-duration.ts';
+import { type OutputFormat, printJson, printTable } from '../output.ts';
+import { printable } from '../printable.ts';
+import { readDigits } from './digest-option.ts';
+import { refuseEmpty } from './empty-options.ts';
+import { type SeenToken, seeToken, shortDigest, toJson } from './issued-token.ts';
+import { type Issuing, type IssuingOptions, loadIssuing, withIssuer } from './issuing.ts';
+import { withoutPrefix } from './prefixed-names.ts';
+import { createProgress } from './progress.ts';
+
+export interface ListTokensOptions extends IssuingOptions {
+  readonly user?: string;
+  readonly digest?: string;
+  readonly output: OutputFormat;
+}
+
+interface Listing {
+  /** The newest first. */
+  readonly tokens: readonly SeenToken[];
+  readonly unreadable: readonly UnreadableToken[];
+}
+
+/** Lists tokens that were made. */
+export async function listTokens(options: ListTokensOptions): Promise<ExitCode> {
+  refuseEmpty({ '--user': options.user });
+  const digest = options.digest === undefined ? undefined : readDigits(options.digest, 1);
+  const issuing = await loadIssuing(options);
+  const filter = {
+    ...(options.user !== undefined && { username: withoutPrefix(options.user, issuing.authenticator) }),
+    ...(digest !== undefined && { digest }),
+  };
+  const now = Date.now();
+  const { tokens, unreadable } = await collect(issuing, filter, now);
+  if (options.output === 'json') {
+    printJson({ tokens: tokens.map((one) => toJson(one, issuing.authenticator.name)), unreadable });
+  } else if (tokens.length + unreadable.length > 0) printRows({ tokens, unreadable }, now);
+  else {
+    const what = Object.keys(filter).length === 0 ? 'tokens' : 'such token';
+    process.stderr.write(`sallyport: authenticator ${issuing.authenticator.name} has no ${what}\n`);
+  }
+  warnOfUnreadable(unreadable);
+  return exitCodes.success;
+}
+
+async function collect(issuing: Issuing, filter: TokenFilter, now: number): Promise<Listing> {
+  const tokens: SeenToken[] = [];
+  const unreadable: UnreadableToken[] = [];
+  using progress = createProgress('tokens');
+  await withIssuer(issuing, async (issuer) => {
+    for await (const one of issuer.list(filter)) {
+      progress.count();
+      if ('fault' in one) unreadable.push({ digest: one.digest, fault: one.fault });
+      else tokens.push(seeToken(one, issuing.judge, now));
+    }
+  });
+  const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? Number.NEGATIVE_INFINITY;
+  const byDigest = (one: { digest: string }, other: { digest: string }) => (one.digest < other.digest ? -1 : 1);
+  return {
+    tokens: tokens.sort((one, other) => {
+      const [oneTime, otherTime] = [issuedAt(one), issuedAt(other)];
+      return oneTime === otherTime ? byDigest(one.issued, other.issued) : otherTime - oneTime;
+    }),
+    unreadable: unreadable.sort(byDigest),
+  };
+}
+
+function printRows({ tokens, unreadable }: Listing, now: number): void {
+  const tracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
+  const lastUse = (text: string) => (tracked ? [text] : []);
+  const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
+  const rows = [
+    ...tokens.map(({ issued: { digest, issuedAt, expiresAt, lastUsedAt }, user, state }) => [
+      shortDigest(digest),
+      user.username,
+      user.groups?.join(',') ?? '',
+      issuedAt === undefined ? '' : humanDuration(now - issuedAt.getTime()),
+      expiresAt === undefined ? 'never' : +expiresAt <= now ? ago(expiresAt) : humanDuration(+expiresAt - now),
+      ...lastUse(lastUsedAt ? ago(lastUsedAt) : lastUsedAt === null ? 'never' : ''),
+      state,
+    ]),
+    ...unreadable.map(({ digest, fault }) => {
+      return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
+    }),
+  ];
+  const head = ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE'];
+  printTable(
+    head,
+    rows.map((row) => row.map(printable)),
+  );
+}
+
+function warnOfUnreadable({ length }: readonly UnreadableToken[]): void {
+  if (length === 0) return;
+  const subject =
+    length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
+  process.stderr.write(`sallyport: ${subject} nobody: mend or delete what is stored there\n`);
+}
