@@ -22,6 +22,9 @@ export const testTools: readonly TestTool[] = [
   { name: '389-ds-base', command: 'ns-slapd', use: 'is the 389 Directory Server of the LDAP tests' },
   { name: 'libnss3-tools', command: 'certutil', use: 'gives the 389 Directory Server its certificate' },
   { name: 'dnsmasq-base', command: 'dnsmasq', use: 'serves the SRV records of the LDAP tests' },
+  { name: 'redis-server', command: 'redis-server', use: 'is the Redis server of the Redis tests' },
+  { name: 'redis-sentinel', command: 'redis-sentinel', use: 'names the master in the Redis tests, and replaces it' },
+  { name: 'valkey-server', command: 'valkey-server', use: 'is the Valkey server of the Redis tests' },
 ];
 
 /** What to do about tools, and what to tell. */

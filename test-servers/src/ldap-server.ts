@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Authority } from './certificates.ts';
 
 /** What the real directory servers have in common: each its own, on loopback, stopped and deleted when it is let go. */
@@ -26,8 +25,4 @@ export interface LdapServer extends AsyncDisposable {
 export interface Account {
   readonly dn: string;
   readonly password: string;
-}
-
-export function newPassword(): string {
-  return randomBytes(18).toString('base64url');
 }

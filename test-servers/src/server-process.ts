@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { PortTaken } from './ports.ts';
+import { atProcessEnd } from './process-end.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface ServerProcessOptions {
@@ -24,13 +25,17 @@ export interface ServerProcess extends AsyncDisposable {
   start(): Promise<void>;
   /** Ends it, frozen or not, and waits for its end. Does nothing if it does not run. */
   stop(): Promise<void>;
+  /** As a crash does: it is not asked, so nothing is written or told any more. Waits for its end. */
+  kill(): Promise<void>;
   /** Freezes it, to the last thread: the system still accepts connections for it, but nobody answers. */
   hang(): Promise<void>;
+  /** Neither ended, by whomever, nor frozen. */
+  readonly isRunning: boolean;
 }
 
 /** Killed with the test process, however that ends. */
 const running = new Set<ChildProcess>();
-process.on('exit', () => {
+atProcessEnd('servers', () => {
   for (const child of running) {
     child.kill('SIGKILL');
   }
@@ -78,22 +83,28 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
     }
   }
 
-  async function stop(): Promise<void> {
-    const stopped = child;
-    if (stopped === undefined) {
+  async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const ending = child;
+    if (ending === undefined) {
       return;
     }
-    const ended = once(stopped, 'exit');
-    stopped.kill(frozen ? 'SIGKILL' : 'SIGTERM');
+    const ended = once(ending, 'exit');
+    ending.kill(signal);
     frozen = false;
-    const timer = setTimeout(() => stopped.kill('SIGKILL'), grace);
+    const timer = setTimeout(() => ending.kill('SIGKILL'), grace);
     await ended;
     clearTimeout(timer);
   }
 
+  const stop = (): Promise<void> => end(frozen ? 'SIGKILL' : 'SIGTERM');
+
   return {
     start,
     stop,
+    kill: () => end('SIGKILL'),
+    get isRunning() {
+      return child !== undefined && !frozen;
+    },
     async hang() {
       frozen = child?.kill('SIGSTOP') ?? false;
       const pid = child?.pid;

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atProcessEnd } from './process-end.ts';
 
 export interface TemporaryFolder extends AsyncDisposable {
   readonly path: string;
@@ -11,7 +12,7 @@ const recursive = { recursive: true, force: true } as const;
 
 /** Deleted with the test process, when that ends before a test could let them go. */
 const folders = new Set<string>();
-process.on('exit', () => {
+atProcessEnd('folders', () => {
   for (const path of folders) {
     rmSync(path, recursive);
   }

@@ -8,8 +8,15 @@ const patience = 30_000;
  * @throws Error after 30 s, or what `condition` throws
  */
 export async function waitUntil(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  await waitFor(async () => (await condition()) || undefined, what);
+}
+
+/** As `waitUntil`, and gives what `look` finds once that is not undefined. */
+export async function waitFor<Found>(look: () => Promise<Found | undefined>, what: string): Promise<Found> {
   const end = performance.now() + patience;
-  while (!(await condition())) {
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
     if (performance.now() > end) {
       throw new Error(`waited ${patience} ms for ${what}`);
     }

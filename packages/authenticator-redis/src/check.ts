@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
 import { knownMasters } from './connection/masters.ts';
 import { faultOf } from './connection/redis-fault.ts';
 import type { Source } from './look-up.ts';
@@ -15,21 +16,37 @@ export async function checkServers(
 ): Promise<void> {
   const digest = randomBytes(32).toString('hex');
   const key = keys.record(digest);
+
+  async function ask(node: Redis): Promise<void> {
+    const questions: readonly Promise<unknown>[] = [
+      node[layout.command](key),
+      node.pttl(key),
+      ...(tracksLastUse ? [node.set(keys.lastUse(digest), '', 'PX', 1)] : []),
+    ];
+    await Promise.all(questions.map((question) => question.catch(passMoved)));
+  }
+
   const problems = await connection.run(async (client) => {
-    const masters = await knownMasters(client);
-    const asked = masters.map(async (node) => {
-      try {
-        await Promise.all([node[layout.command](key), node.pttl(key)]);
-        if (tracksLastUse) await node.set(keys.lastUse(digest), '', 'PX', 1);
-        return [];
-      } catch (error) {
-        // Another node has the key's slot: this one answers, and the user may ask.
-        if (error instanceof Error && /^MOVED /.test(error.message)) return [];
-        const { host = '', port = '' } = node.options;
-        return [`${masters.length > 1 ? `${host}:${port}: ` : ''}${faultOf(error, host).problem}`];
-      }
-    });
-    return (await Promise.all(asked)).flat();
+    const [only, ...others] = await knownMasters(client);
+    if (only === undefined) return [];
+    if (others.length === 0) await ask(only);
+    else return (await Promise.all([only, ...others].map((node) => problemsOf(node, ask)))).flat();
+    return [];
   }, signal);
   if (problems.length > 0) throw new Error(`${connection.name}: ${problems.join('; ')}`);
+}
+
+/** Another node of the cluster has the key's slot: this one answers, and the user may ask. */
+function passMoved(error: unknown): void {
+  if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
+}
+
+async function problemsOf(node: Redis, ask: (node: Redis) => Promise<void>): Promise<readonly string[]> {
+  const { host = '', port = '' } = node.options;
+  try {
+    await ask(node);
+    return [];
+  } catch (error) {
+    return [`${host}:${port}: ${faultOf(error, host).problem}`];
+  }
 }

@@ -1,7 +1,7 @@
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls';
 import type { TlsSettings } from '@sallyport/authenticator/options';
 import { type RedisOptions as AllRedisOptions, Cluster, Redis } from 'ioredis';
-import { QuietSentinelConnector, withoutSubscriber } from './ioredis-internals.ts';
+import { QuietSentinelConnector } from './quiet-sentinel-connector.ts';
 import { retryDelay } from './retry-delay.ts';
 import type { ConnectionOptions, Servers } from './types.ts';
 
@@ -18,6 +18,8 @@ type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 const maxRedirections = 4;
 const redirectionDelay = 50;
 
+/** Milliseconds that a server may take to say goodbye, before it is left: one that hangs never does. */
+const disconnectTimeout = 200;
 /** Milliseconds. Nothing tells a client of Cluster that a slot moved, but the next command for it. */
 const slotsRefreshInterval = 30_000;
 
@@ -58,7 +60,7 @@ function commonOptions(
     commandTimeout,
     // A command that timed out leaves its connection as it is, for good: this one makes a new one.
     socketTimeout: commandTimeout,
-    disconnectTimeout: commandTimeout,
+    disconnectTimeout,
     // INFO and CLIENT are more than looking up a token needs: an ACL may leave them out.
     enableReadyCheck: false,
     disableClientInfo: true,
@@ -127,5 +129,5 @@ function createCluster(
   cluster.on('+node', (node: Redis) => {
     if (node.status === 'wait') node.connect().catch(() => {});
   });
-  return withoutSubscriber(cluster);
+  return cluster;
 }

@@ -1,6 +1,6 @@
-import { Cluster } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import type { RedisClient } from './client.ts';
-import { faultOf, type RedisFault } from './redis-fault.ts';
+import { faultOf, isReplyError, type RedisFault } from './redis-fault.ts';
 
 export interface StateEvents {
   /** Told of each fault of a connection, once for each try. */
@@ -12,31 +12,34 @@ export interface StateEvents {
 
 /** What is known of one client's connection. */
 export interface ConnectionState {
+  /** Undefined before the first try has ended. */
+  readonly isUp: boolean | undefined;
   /** Of the last try to connect; undefined while all is well. */
   readonly fault: RedisFault | undefined;
 }
 
-const closed: RedisFault = { kind: 'connection', problem: 'the connection was closed' };
+/** When nothing else is known. */
+export const closed: RedisFault = { kind: 'connection', problem: 'the connection was closed' };
 
 /** Listens to a client from its birth to its end: an error event that nobody hears would be printed to stderr. */
 export function watchState(client: RedisClient, name: string, events: StateEvents): ConnectionState {
   let fault: RedisFault | undefined;
-  let isDown: boolean | undefined;
+  let isUp: boolean | undefined;
 
   function noteFault(error: unknown): void {
     fault = faultOf(error, name);
     events.onFault(fault);
   }
   function noteDown(): void {
-    if (isDown === true) return;
-    isDown = true;
+    if (isUp === false) return;
+    isUp = false;
     events.onDown(fault ?? closed);
   }
 
   client.on('error', noteFault);
   client.on('ready', () => {
     fault = undefined;
-    isDown = false;
+    isUp = true;
     events.onUp();
   });
   client.on('close', noteDown);
@@ -46,10 +49,27 @@ export function watchState(client: RedisClient, name: string, events: StateEvent
   } else {
     // With sentinels that do not answer, no connection is made that could close.
     client.on('error', noteDown);
+    leaveWhenTurnedAway(client);
   }
   return {
+    get isUp() {
+      return isUp;
+    },
     get fault() {
       return fault;
     },
   };
+}
+
+/**
+ * When Redis refuses the database, ioredis goes on in database 0, where the tokens of somebody else may be: such a
+ * connection is given up at once.
+ */
+function leaveWhenTurnedAway(client: Redis): void {
+  client.on('error', (error) => {
+    if (client.status !== 'connect' || !isReplyError(error)) return;
+    client.disconnect(true);
+    // Else it would be ready in a moment, and the next try come without a longer pause.
+    client.status = 'close';
+  });
 }

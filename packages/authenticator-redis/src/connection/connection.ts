@@ -1,12 +1,13 @@
 import type { Logger, Metrics } from '@sallyport/authenticator';
 import type { TlsSettings } from '@sallyport/authenticator/options';
 import { Cluster } from 'ioredis';
-import { createClient, type RedisClient } from './client.ts';
-import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
+import type { RedisClient } from './client.ts';
+import { closed, type StateEvents } from './connection-state.ts';
 import { TimedOut, within } from './deadline.ts';
+import { createLinks, type Link } from './links.ts';
 import { faultOf, isReplyError, nodeNotReached, type RedisFault } from './redis-fault.ts';
 import { RedisProblem } from './redis-problem.ts';
-import { nameServers } from './server-name.ts';
+import { certificateName, nameServers } from './server-name.ts';
 import type { ConnectionOptions } from './types.ts';
 
 /** A connection to one Redis, to the master that sentinels name, or to all nodes of a cluster. */
@@ -35,11 +36,6 @@ export interface ConnectionDependencies {
   readonly random: () => number;
 }
 
-interface Link {
-  readonly client: RedisClient;
-  readonly state: ConnectionState;
-}
-
 /** Waits until the first try to connect has ended, well or not, and no longer than one command may take. */
 export async function openConnection(
   options: ConnectionOptions,
@@ -48,52 +44,45 @@ export async function openConnection(
 ): Promise<Connection> {
   const { commandTimeout, servers } = options;
   const name = nameServers(servers);
-  const { tls, random } = dependencies;
   const events = createEvents(name, dependencies);
-  const open = new Set<RedisClient>();
-  let isClosed = false;
-  let wanted = 0;
-
-  function createLink(): Link {
-    const client = createClient(options, tls(), random);
-    open.add(client);
-    client.once('end', () => open.delete(client));
-    return { client, state: watchState(client, certificateName(options), events) };
-  }
-
-  let link = createLink();
+  const links = createLinks(options, dependencies, events);
+  let link = links.create();
+  links.use(link);
   await firstTry(link.client, commandTimeout, signal);
 
-  async function replace(): Promise<void> {
-    const own = ++wanted;
-    const next = createLink();
+  let renewals = 0;
+  async function replace(old: Link): Promise<void> {
+    renewals += 1;
+    const own = renewals;
+    const next = links.create();
     await firstTry(next.client, commandTimeout, signal);
-    if (isClosed || own !== wanted) return next.client.disconnect();
-    const old = link.client;
+    if (links.isClosed || own !== renewals) return links.drop(next.client);
     link = next;
+    links.use(next);
+    if (next.state.isUp && !old.state.isUp) events.onUp();
+    if (!next.state.isUp && old.state.isUp) events.onDown(next.state.fault ?? closed);
     // What it was asked before has its answer by then, or none.
-    setTimeout(() => old.disconnect(), commandTimeout).unref();
+    setTimeout(links.drop, commandTimeout, old.client).unref();
   }
 
   return {
     name,
     async run(work, callSignal) {
-      const { client, state } = link;
+      const used = link;
       try {
-        return await within(commandTimeout, callSignal, work(client));
+        return await within(commandTimeout, callSignal, work(used.client));
       } catch (error) {
         if (callSignal.aborted) throw callSignal.reason;
-        const { kind, problem } = explain(error, { client, state }, certificateName(options));
+        const { kind, problem } = explain(error, used, certificateName(options));
         events.onFault({ kind, problem });
         throw new RedisProblem(kind, `${name}: ${problem}`);
       }
     },
     renew() {
-      void replace();
+      if (!links.isClosed) void replace(link);
     },
     async close() {
-      isClosed = true;
-      for (const client of open) client.disconnect();
+      links.close();
     },
   };
 }
@@ -114,11 +103,6 @@ async function firstTry(client: RedisClient, milliseconds: number, signal: Abort
   } catch {
     // Tries go on behind it, and whoever asks meanwhile is told why there is no connection.
   }
-}
-
-function certificateName({ servers, tls: { serverName } }: ConnectionOptions): string {
-  if (serverName !== undefined) return serverName;
-  return servers.kind === 'server' ? servers.address.host : 'the host';
 }
 
 function createEvents(name: string, { logger, metrics }: ConnectionDependencies): StateEvents {

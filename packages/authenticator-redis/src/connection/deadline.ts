@@ -11,14 +11,20 @@ export class TimedOut extends Error {
  */
 export function within<T>(milliseconds: number, signal: AbortSignal, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    const timer = setTimeout(() => reject(new TimedOut(`no answer in ${milliseconds} ms`)), milliseconds);
-    if (signal.aborted) leave();
-    else signal.addEventListener('abort', leave, { once: true });
     const end = () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', leave);
     };
+    const leave = () => {
+      end();
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      end();
+      reject(new TimedOut(`no answer in ${milliseconds} ms`));
+    }, milliseconds);
+    if (signal.aborted) leave();
+    else signal.addEventListener('abort', leave);
     work.then(
       (value) => {
         end();

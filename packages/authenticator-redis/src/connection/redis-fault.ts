@@ -21,10 +21,6 @@ const byReply: Readonly<Record<string, RedisFault>> = {
     problem: 'it asks for a password: give username and password, or put them into the url',
   },
   WRONGPASS: { kind: 'authentication', problem: 'it refuses the username or the password, or the user is off' },
-  NOPERM: {
-    kind: 'permission',
-    problem: 'the user may not do this: look at its ACL, and at the least one in the README',
-  },
   WRONGTYPE: { kind: 'type', problem: 'the value is of another type than layout says' },
   LOADING: { kind: 'server', problem: 'it is still loading its data' },
   BUSY: { kind: 'server', problem: 'it is busy with a script' },
@@ -61,7 +57,7 @@ export function faultOf(error: unknown, name: string): RedisFault {
   const { message } = error;
   const { code } = error as NodeJS.ErrnoException;
   const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
-  if (isReplyError(error)) return byReply[reply] ?? { kind: 'server', problem: `it answers ${reply || 'an error'}` };
+  if (isReplyError(error)) return replyFault(reply, message);
   if (/^(Command timed out|Socket timeout)/.test(message) || code === 'ETIMEDOUT') {
     return { kind: 'timeout', problem: 'no answer in time' };
   }
@@ -77,6 +73,23 @@ export function faultOf(error: unknown, name: string): RedisFault {
     kind: 'connection',
     problem: code === undefined ? 'the connection was closed' : `the connection failed (${code})`,
   };
+}
+
+/** @param message of which nothing goes on but the name of a command */
+function replyFault(word: string, message: string): RedisFault {
+  // Of a command in a script Redis says the same in other words.
+  if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
+    const command = / run the '(?<command>[a-z|-]{1,32})' command/.exec(message)?.groups?.command;
+    const what = command === undefined ? '' : ` (${command.toUpperCase()})`;
+    return {
+      kind: 'permission',
+      problem: `the user may not do this${what}: look at its ACL, and at the least one in the README`,
+    };
+  }
+  if (/^ERR DB index is out of range/.test(message)) {
+    return { kind: 'server', problem: 'it has no database of this number: look at database, and at its databases' };
+  }
+  return byReply[word] ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
 }
 
 /** @param message quotes what the last sentinel said */

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { HostPort, Servers } from './types.ts';
+import type { ConnectionOptions, HostPort, Servers } from './types.ts';
 
 /** How the servers are called in messages: no user, no password. */
 export function nameServers(servers: Servers): string {
@@ -13,6 +13,12 @@ export function nameServers(servers: Servers): string {
     case 'cluster':
       return `the cluster of ${listed(servers.nodes)}`;
   }
+}
+
+/** The name that the servers' certificates must have, for messages. */
+export function certificateName({ servers, tls: { serverName } }: ConnectionOptions): string {
+  if (serverName !== undefined) return serverName;
+  return servers.kind === 'server' ? servers.address.host : 'the host';
 }
 
 export function formatHostPort({ host, port }: HostPort): string {

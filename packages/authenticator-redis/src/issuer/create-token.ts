@@ -1,10 +1,9 @@
 import type { IssuedToken, TokenRequest } from '@sallyport/authenticator';
 import type { RedisClient } from '../connection/client.ts';
+import { RedisProblem } from '../connection/redis-problem.ts';
 import { writeHash } from '../record/hash-layout.ts';
 import { jsonLayout, writeJson } from '../record/json-layout.ts';
-import { readRecord } from '../record/schema.ts';
 import type { TokenRecord } from '../record/types.ts';
-import { writtenFields } from '../record/write.ts';
 import { digestToken } from '../token/digest.ts';
 import { defaultPrefix, makeToken } from '../token/format.ts';
 import { tokenShape } from '../token/shape.ts';
@@ -24,15 +23,27 @@ export async function createToken(
   const now = store.now();
   const record = recordOf(request, now);
   // What this authenticator would refuse at each use is not written.
-  const read = readRecord(Object.fromEntries(writtenFields(record)));
+  const read = jsonLayout.read(writeJson(record)) ?? {};
   if ('fault' in read) throw new Error(`no such token can be made: ${read.fault}`);
+  if (record.expiresAt !== undefined && record.expiresAt <= now) {
+    throw new Error('no such token can be made: expiresAt is past');
+  }
   const token = newToken(store);
   const digest = digestToken(token);
   const key = store.keys.record(digest);
   const lifetime = record.expiresAt === undefined ? undefined : record.expiresAt - now + grace;
-  const isNew = await store.connection.run((client) => write(client, key, record, lifetime, store), signal);
+  const isNew = await store.connection
+    .run((client) => write(client, key, record, lifetime, store), signal)
+    .catch(throwWithDoubt);
   if (!isNew) throw new Error('Redis holds a record under the digest of this new token: try again');
   return { token, issued: issuedToken(record, { digest }) };
+}
+
+/** What was sent may have been done, whatever became of the answer. */
+function throwWithDoubt(error: unknown): never {
+  if (!(error instanceof RedisProblem) || !['timeout', 'connection'].includes(error.kind)) throw error;
+  const doubt = 'should the record be stored all the same, then nobody has its token, and the list of tokens shows it';
+  throw new RedisProblem(error.kind, `${error.message}; ${doubt}`);
 }
 
 function newToken({ token }: Store): string {

@@ -1,8 +1,9 @@
 import type { Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { readValue } from '../connection/read-value.ts';
+import { RedisProblem } from '../connection/redis-problem.ts';
 import { endOfKey } from '../end-of-key.ts';
 import { writeHash } from '../record/hash-layout.ts';
-import { changeJson, jsonLayout } from '../record/json-layout.ts';
+import { changeJson, jsonLayout, writeJson } from '../record/json-layout.ts';
 import type { TokenRecord } from '../record/types.ts';
 import { digestToken } from '../token/digest.ts';
 import { issuedToken, revocationOf, revokedFields } from './issued-token.ts';
@@ -20,6 +21,7 @@ export async function* revokeTokens(
   store: Store,
   signal: AbortSignal,
 ): AsyncGenerator<RevokedToken | UnreadableToken> {
+  requireReadable(revocation);
   if (!('username' in selection)) {
     const digest = 'digest' in selection ? selection.digest : digestToken(selection.token);
     const revoked = await revokeOne(digest, revocation, store, signal);
@@ -32,8 +34,28 @@ export async function* revokeTokens(
   }
 }
 
+/** What makes a record bad would keep the token from being refused as revoked. */
+function requireReadable(revocation: Revocation): void {
+  const read = jsonLayout.read(writeJson({ username: 'anybody', ...revokedFields(revocation) })) ?? {};
+  if ('fault' in read) throw new Error(`no token can be revoked so: ${read.fault}`);
+}
+
 /** @returns undefined when it is not there */
 async function revokeOne(
+  digest: string,
+  revocation: Revocation,
+  store: Store,
+  signal: AbortSignal,
+): Promise<RevokedToken | UnreadableToken | undefined> {
+  try {
+    return await revokeRecord(digest, revocation, store, signal);
+  } catch (error) {
+    if (!(error instanceof RedisProblem) || error.kind !== 'type') throw error;
+    return { digest, fault: `is no ${store.layout.type}, as layout says` };
+  }
+}
+
+async function revokeRecord(
   digest: string,
   revocation: Revocation,
   store: Store,

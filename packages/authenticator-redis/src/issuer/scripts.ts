@@ -1,6 +1,10 @@
-/** Makes a hash and its time to live at once, unless the key is there. ARGV: milliseconds or '', then fields and values. */
+/**
+ * Makes a hash and its time to live at once, unless the key is there. ARGV: milliseconds or '', then fields and values.
+ * PEXPIRE comes twice: whoever may not use it fails at the first, which changes nothing, and leaves nothing behind.
+ */
 export const createHash = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 1`;

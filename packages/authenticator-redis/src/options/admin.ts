@@ -1,7 +1,7 @@
 import { type Complain, section, value } from '@sallyport/authenticator/options';
 import type { z } from 'zod';
 import type { ConnectionOptions } from '../connection/types.ts';
-import { isLoopback, parseUrl, type ServerUrl, type SocketUrl, urlPattern } from './server-url.ts';
+import { isClearText, parseUrl, type ServerUrl, type SocketUrl, urlPattern } from './server-url.ts';
 import { secret, settleUrl, word } from './servers.ts';
 
 export interface AdminKeys {
@@ -42,8 +42,12 @@ export function settleAdmin(
 ): ConnectionOptions {
   if (admin === undefined) return connection;
   const { url } = admin;
-  if (url !== undefined && 'address' in url && !url.secure && !isLoopback(url.address) && insecure !== true) {
+  if (url !== undefined && isClearText(url) && insecure !== true) {
     complain(['admin', 'url'], 'is reached in clear text: write rediss://, or insecure: true beside admin');
+  }
+  for (const key of ['username', 'password'] as const) {
+    if (admin[key] !== undefined && url?.[key] !== undefined)
+      complain(['admin', key], 'stands in the url too: keep one');
   }
   const username = admin.username ?? url?.username;
   const password = admin.password ?? url?.password;

@@ -102,7 +102,12 @@ function loginOf({ username, password }: URL): Pick<ServerUrl, 'username' | 'pas
   }
 }
 
+/** Whether others on the way can read along, and answer in its place. */
+export function isClearText(server: Pick<ServerUrl, 'secure' | 'address'> | SocketUrl): boolean {
+  return 'address' in server && !server.secure && !isLoopback(server.address);
+}
+
 /** Nobody else is on that wire. */
-export function isLoopback({ host }: HostPort): boolean {
+function isLoopback({ host }: HostPort): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -2,7 +2,7 @@ import { type Complain, flag, list, parseText, value } from '@sallyport/authenti
 import type { z } from 'zod';
 import type { HostPort, Servers } from '../connection/types.ts';
 import {
-  isLoopback,
+  isClearText,
   parsePlace,
   parseUrl,
   placePattern,
@@ -22,6 +22,7 @@ export interface ServerKeys {
   readonly cluster?: readonly Place[] | undefined;
   readonly database?: number | undefined;
   readonly insecure?: boolean | undefined;
+  readonly admin?: { readonly url?: ServerUrl | SocketUrl | undefined } | undefined;
 }
 
 export const secret = (description: string, word: string): z.ZodType<string> =>
@@ -41,7 +42,7 @@ const places = (description: string, port: number, example: string) =>
     parsePlace(input, port),
   );
 
-type ServerShape = { readonly [Key in Exclude<keyof ServerKeys, 'database'>]-?: z.ZodType<ServerKeys[Key]> };
+type ServerShape = { readonly [Key in Exclude<keyof ServerKeys, 'database' | 'admin'>]-?: z.ZodType<ServerKeys[Key]> };
 
 export const serverShape: ServerShape = {
   url: value(
@@ -132,15 +133,15 @@ function refuseIdleKeys({ url, sentinels, cluster, database, ...keys }: ServerKe
   }
 }
 
-function refuseSilentClearText({ url, sentinels, cluster, insecure }: ServerKeys, complain: Complain): void {
+function refuseSilentClearText({ url, sentinels, cluster, insecure, admin }: ServerKeys, complain: Complain): void {
   const listed = sentinels ?? cluster ?? [];
   const key = sentinels === undefined ? 'cluster' : 'sentinels';
   const mixed = listed.findIndex(({ secure }) => secure !== listed[0]?.secure);
   if (mixed !== -1) complain([key, mixed], 'must begin like the first: all with rediss://, or none');
-  const all = url !== undefined && 'address' in url ? [url] : listed;
-  const clear = all.findIndex(({ secure, address }) => !secure && !isLoopback(address));
+  const clear = url === undefined ? listed.findIndex(isClearText) : [url].findIndex(isClearText);
   if (clear !== -1 && insecure !== true) {
     complain(url === undefined ? [key, clear] : ['url'], `is reached in clear text: ${secureMend}`);
   }
-  if (clear === -1 && insecure === true) complain(['insecure'], 'would make nothing insecure: remove it');
+  const isIdle = clear === -1 && (admin?.url === undefined || !isClearText(admin.url));
+  if (isIdle && insecure === true) complain(['insecure'], 'would make nothing insecure: remove it');
 }

@@ -15,6 +15,8 @@ export const jsonLayout: Layout = {
 };
 
 function parse(text: string): ReturnType<Layout['read']> {
+  // JSON is UTF-8 (RFC 8259 section 8.1), and bytes that were none could not be written back as they were.
+  if (text.includes('\uFFFD')) return { fault: 'is not UTF-8' };
   try {
     return readRecord(JSON.parse(text));
   } catch {
@@ -28,10 +30,12 @@ export function writeJson(record: TokenRecord): string {
 }
 
 /**
- * The same record with other fields put into it; what other systems wrote there stays.
+ * The same record with more fields; what other systems wrote there stays, to the byte: their numbers may be longer than
+ * ours.
  *
- * @param text one that was read without a fault
+ * @param text one that was read without a fault and has none of these fields
  */
 export function changeJson(text: string, changes: Partial<TokenRecord>): string {
-  return JSON.stringify({ ...JSON.parse(text), ...Object.fromEntries(writtenFields(changes)) });
+  const added = JSON.stringify(Object.fromEntries(writtenFields(changes)));
+  return `${text.slice(0, text.lastIndexOf('}'))},${added.slice(1)}`;
 }

@@ -1,0 +1,68 @@
+import type { TlsSettings } from '@sallyport/authenticator/options';
+import { createClient, type RedisClient } from './client.ts';
+import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
+import { certificateName } from './server-name.ts';
+import type { ConnectionOptions } from './types.ts';
+
+/** A client, and what is known of its connection. */
+export interface Link {
+  readonly client: RedisClient;
+  readonly state: ConnectionState;
+}
+
+/** The clients of one connection: the one in use, one that is tried to take its place, one that has been replaced. */
+export interface Links {
+  /** With the TLS settings of now. */
+  create(): Link;
+  /** From now on `onUp` and `onDown` tell of this one: what becomes of the others is no news. */
+  use(link: Link): void;
+  drop(client: RedisClient): void;
+  /** Drops all. */
+  close(): void;
+  readonly isClosed: boolean;
+}
+
+export interface LinkDependencies {
+  readonly tls: () => TlsSettings | undefined;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+export function createLinks(options: ConnectionOptions, { tls, random }: LinkDependencies, events: StateEvents): Links {
+  const open = new Set<RedisClient>();
+  let inUse: RedisClient | undefined;
+  let isClosed = false;
+
+  function drop(client: RedisClient): void {
+    open.delete(client);
+    client.disconnect();
+  }
+
+  return {
+    create() {
+      const client = createClient(options, tls(), random);
+      open.add(client);
+      const told: StateEvents = {
+        onFault: events.onFault,
+        onUp: () => {
+          if (client === inUse) events.onUp();
+        },
+        onDown: (fault) => {
+          if (client === inUse && !isClosed) events.onDown(fault);
+        },
+      };
+      return { client, state: watchState(client, certificateName(options), told) };
+    },
+    use(link) {
+      inUse = link.client;
+    },
+    drop,
+    close() {
+      isClosed = true;
+      for (const client of open) drop(client);
+    },
+    get isClosed() {
+      return isClosed;
+    },
+  };
+}

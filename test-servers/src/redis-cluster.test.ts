@@ -1,0 +1,123 @@
+import { Cluster } from 'ioredis';
+import { describe, expect, test } from 'vitest';
+import { newPassword } from './passwords.ts';
+import { accepts } from './ports.ts';
+import type { RedisServer } from './redis.ts';
+import { type RedisCluster, startCluster } from './redis-cluster.ts';
+import { slotRangesOf } from './redis-cluster-nodes.ts';
+import { waitUntil } from './wait-until.ts';
+
+const password = newPassword();
+const users = [`user limited on >${password} ~own:* +get +set +info +cluster|slots +cluster|info`];
+
+interface Client extends AsyncDisposable {
+  readonly redis: Cluster;
+}
+
+/** The limited user, who is sent on to the right node. */
+function connect({ nodes, authority }: RedisCluster, { tls = false } = {}): Client {
+  const redis = new Cluster(
+    nodes.map(({ port, tlsPort }) => ({ host: '127.0.0.1', port: tls ? tlsPort : port })),
+    { redisOptions: { username: 'limited', password, ...(tls && { tls: { ca: authority.certificate } }) } },
+  );
+  redis.on('error', () => {});
+  return {
+    redis,
+    async [Symbol.asyncDispose]() {
+      redis.disconnect();
+    },
+  };
+}
+
+/** A key in the slots of each master, in their order. */
+async function keysOf(cluster: RedisCluster, masters: readonly RedisServer[]): Promise<string[]> {
+  const keys = Array.from({ length: 100 }, (_, index) => `own:${index}`);
+  const owners = await Promise.all(keys.map((key) => cluster.masterOf(key)));
+  return masters.map((master) => keys[owners.indexOf(master)] ?? '');
+}
+
+/** Each node knows of each master with its replica. */
+async function expectReplicas({ nodes }: RedisCluster): Promise<void> {
+  for (const node of nodes) {
+    expect((await slotRangesOf(node)).map(({ ports }) => ports.length)).toEqual([2, 2, 2]);
+  }
+}
+
+describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
+  test('a replica takes the place of a killed master, which comes back as a replica', async () => {
+    await using cluster = await startCluster({ program, users });
+    expect(cluster.urls).toEqual(cluster.nodes.map(({ port }) => `redis://127.0.0.1:${port}`));
+    const [first, second, third, replica] = cluster.nodes;
+    if (first === undefined) throw new Error('no node was started');
+    await expectReplicas(cluster);
+    const masters = await cluster.masters();
+    expect(masters).toEqual([first, second, third]);
+    const keys = await keysOf(cluster, masters);
+    const [key = ''] = keys;
+    await using client = connect(cluster);
+    for (const one of keys) {
+      await client.redis.set(one, 'one');
+    }
+    for (const [index, master] of masters.entries()) {
+      expect(await master.client().keys('*')).toEqual([keys[index]]);
+    }
+    await expect(client.redis.get('key')).rejects.toThrow('NOPERM');
+    expect(await first.client().wait(1, 0)).toBe(1);
+    const promoted = cluster.untilPromoted(first);
+    await first.kill();
+    expect(await promoted).toBe(replica);
+    expect(await cluster.masters()).toEqual([replica, second, third]);
+    expect(await cluster.masterOf(key)).toBe(replica);
+    expect(await client.redis.get(key)).toBe('one');
+    await client.redis.set(key, 'two');
+    await first.start();
+    await cluster.untilSettled();
+    await expectReplicas(cluster);
+    await first.client().readonly();
+    expect(await first.client().get(key)).toBe('two');
+    expect(await cluster.masterOf(key)).toBe(replica);
+  });
+
+  test('clients may come by TLS, nodes have a password, and a hanging master is replaced', async () => {
+    await using cluster = await startCluster({ program, users, password: true });
+    const [first, , , replica] = cluster.nodes;
+    if (first === undefined) throw new Error('no node was started');
+    const [key = ''] = await keysOf(cluster, [first]);
+    await using client = connect(cluster, { tls: true });
+    await client.redis.set(key, 'one');
+    expect(await first.client().get(key)).toBe('one');
+    await first.hang();
+    expect(await cluster.untilPromoted(first)).toBe(replica);
+    await first.start();
+    await cluster.untilSettled();
+    expect(await cluster.masterOf(key)).toBe(replica);
+  });
+
+  test.each([
+    ['no', 'OK'],
+    ['yes', 'CLUSTERDOWN'],
+  ])('when slots are lost, the rest is served unless told otherwise (full coverage: %s)', async (covers, answer) => {
+    const settings = covers === 'yes' ? { 'cluster-require-full-coverage': covers } : {};
+    await using cluster = await startCluster({ program, settings, replicasPerMaster: 0 });
+    const [lost, second, third] = cluster.nodes;
+    if (second === undefined || third === undefined) throw new Error('no node was started');
+    const [key = ''] = await keysOf(cluster, [second]);
+    await lost?.stop();
+    await waitUntil(
+      async () => String(await second.client().cluster('NODES')).includes('master,fail '),
+      'a master to be called down',
+    );
+    const set = second.client().set(key, 'value');
+    expect(await set.catch((error: Error) => error.message)).toContain(answer);
+  });
+
+  test('all end with the test, hanging or not', async () => {
+    const cluster = await startCluster({ program });
+    await cluster.nodes[0]?.hang();
+    await cluster[Symbol.asyncDispose]();
+    expect(cluster.nodes).toHaveLength(6);
+    for (const { port } of cluster.nodes) {
+      expect(await accepts(port)).toBe(false);
+    }
+  });
+});

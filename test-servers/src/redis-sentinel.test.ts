@@ -1,0 +1,106 @@
+import { Redis } from 'ioredis';
+import { describe, expect, test } from 'vitest';
+import type { KeyPair } from './certificates.ts';
+import { newPassword } from './passwords.ts';
+import { accepts } from './ports.ts';
+import { type RedisSentinels, startSentinels } from './redis-sentinel.ts';
+
+const password = newPassword();
+const users = [`user limited on >${password} ~own:* +get +set +info +role`];
+
+interface Client extends AsyncDisposable {
+  readonly redis: Redis;
+}
+
+/** The limited user, at whatever node the sentinels name. */
+function connect(sentinels: RedisSentinels, secure?: { certificate: KeyPair; sentinelPassword: string }): Client {
+  const tls = secure && {
+    ca: sentinels.authority.certificate,
+    cert: secure.certificate.certificate,
+    key: secure.certificate.key,
+  };
+  const redis = new Redis({
+    name: sentinels.name,
+    sentinels: sentinels.addresses.map((address) => ({ host: '127.0.0.1', port: Number(address.split(':')[1]) })),
+    username: 'limited',
+    password,
+    maxRetriesPerRequest: null,
+    ...(secure && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true, sentinelPassword: secure.sentinelPassword }),
+  });
+  redis.on('error', () => {});
+  return {
+    redis,
+    async [Symbol.asyncDispose]() {
+      redis.disconnect();
+    },
+  };
+}
+
+describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
+  test('a replica takes the place of a killed master, which comes back as a replica', async () => {
+    await using sentinels = await startSentinels({ program, users, replicas: 2 });
+    const settled = sentinels.sentinels.map((sentinel) => sentinel.knows({ replicas: 2, others: 2 }));
+    expect(await Promise.all(settled)).toEqual([true, true, true]);
+    const [first, ...replicas] = sentinels.nodes;
+    if (first === undefined) throw new Error('no node was started');
+    expect(await sentinels.master()).toBe(first);
+    await using client = connect(sentinels);
+    expect(await client.redis.set('own:key', 'one')).toBe('OK');
+    await expect(client.redis.get('key')).rejects.toThrow('NOPERM');
+    expect(await first.client().wait(2, 0)).toBe(2);
+    const promoted = sentinels.untilPromoted(first);
+    await first.kill();
+    const second = await promoted;
+    expect(replicas).toContain(second);
+    expect(await sentinels.master()).toBe(second);
+    expect(await client.redis.get('own:key')).toBe('one');
+    await client.redis.set('own:key', 'two');
+    await first.start();
+    await sentinels.untilSettled();
+    expect(await first.client().get('own:key')).toBe('two');
+    expect(await sentinels.master()).toBe(second);
+  });
+
+  test('all may talk TLS only, with certificates and passwords, and a hanging master is replaced', async () => {
+    const sentinelPassword = newPassword();
+    const options = { program, users, tls: true, requiresClientCertificate: true, password: true, sentinelPassword };
+    await using sentinels = await startSentinels(options);
+    const [first, second] = sentinels.nodes;
+    if (first === undefined) throw new Error('no node was started');
+    await using client = connect(sentinels, {
+      certificate: await sentinels.authority.issueClient('a client'),
+      sentinelPassword,
+    });
+    await client.redis.set('own:key', 'one');
+    expect(await first.client().get('own:key')).toBe('one');
+    await first.hang();
+    expect(await sentinels.untilPromoted(first)).toBe(second);
+    expect(await sentinels.master()).toBe(second);
+  });
+
+  test('without most of the sentinels there is no master to be named', async () => {
+    await using all = await startSentinels({ program });
+    const [one, two] = all.sentinels;
+    await one?.stop();
+    expect(await all.master()).toBe(all.nodes[0]);
+    await two?.hang();
+    await expect(all.master()).rejects.toThrow('1 of 3 sentinels');
+    await one?.start();
+    expect(await all.master()).toBe(all.nodes[0]);
+  });
+
+  test('all end with the test, hanging or not', async () => {
+    const all = await startSentinels({ program });
+    await all.sentinels[0]?.hang();
+    await all.nodes[0]?.hang();
+    await all[Symbol.asyncDispose]();
+    const ports = [
+      ...all.addresses.map((address) => Number(address.split(':')[1])),
+      ...all.nodes.map(({ port }) => port),
+    ];
+    expect(ports).toHaveLength(5);
+    for (const port of ports) {
+      expect(await accepts(port)).toBe(false);
+    }
+  });
+});
