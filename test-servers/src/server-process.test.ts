@@ -60,3 +60,21 @@ test('it runs unless it was stopped, killed or frozen', async () => {
   await server.kill();
   expect(server.isRunning).toBe(false);
 });
+
+test('one that ends at once is told of, however busy the machine is', async () => {
+  await using folder = await temporaryFolder('process');
+  const starts = Array.from({ length: 50 }, async (_, index) => {
+    const logFile = join(folder.path, `log${index}`);
+    await using server = createServerProcess({
+      name: 'server',
+      command: 'false',
+      arguments: [],
+      logFile,
+      isReady: async () => false,
+    });
+    await server.start();
+  });
+  for (const start of await Promise.allSettled(starts)) {
+    expect(String(start.status === 'rejected' && start.reason)).toContain('server (false) ended before it answered');
+  }
+});

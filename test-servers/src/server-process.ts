@@ -54,25 +54,25 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
   let child: ChildProcess | undefined;
   let frozen = false;
 
+  /** Not told by an event: it may have ended before anybody could listen. */
+  function living(): ChildProcess | undefined {
+    return child?.exitCode === null && child.signalCode === null ? child : undefined;
+  }
+
   async function start(): Promise<void> {
     if (frozen) {
       frozen = false;
-      child?.kill('SIGCONT');
+      living()?.kill('SIGCONT');
       return;
     }
-    if (child !== undefined) {
+    if (living() !== undefined) {
       return;
     }
     await options.prepare?.();
     child = await launch(options);
-    const launched = child;
-    launched.once('exit', () => {
-      running.delete(launched);
-      child = undefined;
-    });
     try {
       await waitUntil(async () => {
-        if (child === undefined) {
+        if (living() === undefined) {
           throw await startFault(options);
         }
         return options.isReady();
@@ -84,7 +84,7 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
   }
 
   async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const ending = child;
+    const ending = living();
     if (ending === undefined) {
       return;
     }
@@ -103,10 +103,10 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
     stop,
     kill: () => end('SIGKILL'),
     get isRunning() {
-      return child !== undefined && !frozen;
+      return living() !== undefined && !frozen;
     },
     async hang() {
-      frozen = child?.kill('SIGSTOP') ?? false;
+      frozen = living()?.kill('SIGSTOP') ?? false;
       const pid = child?.pid;
       if (frozen && pid !== undefined) await waitUntil(() => isFrozen(pid), `${options.name} to freeze`);
     },
@@ -122,6 +122,7 @@ async function launch(options: ServerProcessOptions): Promise<ChildProcess> {
       stdio: ['ignore', log.fd, log.fd],
     });
     running.add(child);
+    child.once('exit', () => running.delete(child));
     await once(child, 'spawn');
     return child;
   } finally {
