@@ -26,7 +26,7 @@ export async function readValue(client: RedisClient, command: 'get' | 'hgetall',
  * In a pipeline of several lookups ioredis follows no redirection, since each is sent to another place, nor does it look
  * where the slots are now. In one of its own it does both.
  */
-export async function readAlone(client: RedisClient, command: 'get' | 'hgetall', key: string): Promise<KeptValue> {
+async function readAlone(client: RedisClient, command: 'get' | 'hgetall', key: string): Promise<KeptValue> {
   const results = await client.pipeline()[command](key).pttl(key).exec();
   const [[fault, reply] = [], [laterFault, timeToLive] = []] = results ?? [];
   const error = fault ?? laterFault;

@@ -21,7 +21,7 @@ export function certificateName({ servers, tls: { serverName } }: ConnectionOpti
   return servers.kind === 'server' ? servers.address.host : 'the host';
 }
 
-export function formatHostPort({ host, port }: HostPort): string {
+function formatHostPort({ host, port }: HostPort): string {
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 

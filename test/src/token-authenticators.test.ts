@@ -1,0 +1,119 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type CommandResult, runCommand } from './fixtures/command.ts';
+import { staticAuthenticator } from './fixtures/static-tokens.ts';
+import { createPlace, issuerPlugin, issuing } from './fixtures/token-place.ts';
+import { secret, sha256 } from './fixtures/tokens.ts';
+
+describe.concurrent('whose tokens', () => {
+  const two = [issuing('ci', {}, { tokenPrefix: 'ci_' }), issuing('robots'), staticAuthenticator2('people')];
+
+  function staticAuthenticator2(name: string): object {
+    return { ...staticAuthenticator, name };
+  }
+
+  test.each([['list'], ['create', '--user', 'jane', '--ttl', '8h'], ['revoke', '--user', 'jane']])(
+    '%s asks for --authenticator where several issue tokens',
+    async (...command) => {
+      const { run, calls } = await createPlace({ authenticators: two });
+      const { code, stdout, stderr } = await run(command);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toBe('sallyport: several authenticators issue tokens: write --authenticator ci or robots\n');
+      expect(await calls()).toBe('');
+    },
+  );
+
+  test('--authenticator picks one, and the way to revoke names it', async () => {
+    const { run, config } = await createPlace({ authenticators: two });
+    const { code, stdout, stderr } = await run(['create', '--authenticator', 'ci', '--user', 'jane', '--ttl', '1h']);
+    expect([code, stdout.slice(0, 3)]).toEqual([0, 'ci_']);
+    const digest = sha256(secret(stdout.trim())).slice(0, 12);
+    const command = `sallyport token revoke --digest ${digest} --authenticator ci --config ${config}`;
+    expect(stderr).toContain(`\nTo revoke it: ${command}\n`);
+    expect((await run(command.split(' ').slice(2))).stdout).toContain(`revoked ${digest}  jane  (issued `);
+  });
+
+  test('an unknown name is wrong usage, with the one that was meant', async () => {
+    const { run, config } = await createPlace({ authenticators: two });
+    const { code, stderr } = await run(['list', '--authenticator', 'robot']);
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      `sallyport: --authenticator: "robot" is not in ${config}, which has ci, robots, people. Did you mean robots?\n`,
+    );
+  });
+
+  test('one that issues none is a fault, and so is a config without one', async () => {
+    const several = await createPlace({ authenticators: two });
+    expect(await several.run(['list', '--authenticator', 'people'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'sallyport: authenticator people (@sallyport/authenticator-static) issues no tokens; those that do: ci, robots\n',
+    });
+    const none = await createPlace({ authenticators: [staticAuthenticator2('people')] });
+    expect(await none.run(['list'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `sallyport: no authenticator of ${none.config} issues tokens; it has people (@sallyport/authenticator-static)\n`,
+    });
+  });
+
+  test('an issuer that can’t be made is told with its place and its words', async () => {
+    const { run, config, calls } = await createPlace({ options: { fails: 'createTokenIssuer', message: 'no url' } });
+    expect(await run(['list'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        new RegExp(
+          `^sallyport: ${config}:\\d+:\\d+: authenticators\\[0\\]: authenticator robots \\(.*\\) can't issue tokens: no url\n$`,
+        ),
+      ),
+    });
+    expect(await calls()).toBe('');
+  });
+});
+
+describe.concurrent('sallyport check', () => {
+  const check = async (...prefixes: (string | undefined)[]): Promise<CommandResult> => {
+    const authenticators = prefixes.map((tokenPrefix, index) =>
+      issuing(['ci', 'robots', 'people'][index] ?? '', {}, tokenPrefix === undefined ? {} : { tokenPrefix }),
+    );
+    const { setup } = await createPlace({ authenticators });
+    return runCommand(['check', '-o', 'json'], setup);
+  };
+
+  test('warns of tokens that are taken for those of another authenticator', async () => {
+    const { code, stdout } = await check('slp_', 'slp_ci_');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).findings.slice(-3)).toEqual([
+      expect.objectContaining({ check: 'authenticator ci', result: 'ok' }),
+      expect.objectContaining({ check: 'authenticator robots', result: 'ok' }),
+      {
+        check: 'token prefixes',
+        result: 'warning',
+        detail: expect.stringMatching(
+          /^ci and robots: their tokens begin with slp_ and slp_ci_, .*a trip for nothing.*robots is never asked\. Give them prefixes of their own$/,
+        ),
+      },
+    ]);
+  });
+
+  test.each([[['slp_', 'ghp_']], [['', '', 'slp_']], [[undefined, undefined]]])('%j are well', async (prefixes) => {
+    const { code, stdout } = await check(...prefixes);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('warning');
+  });
+
+  test('says of a plugin whose createTokenIssuer is no function what it must be', async () => {
+    const { folder, setup } = await createPlace({ authenticators: [{ name: 'robots', use: './odd.ts' }] });
+    const text = await readFile(issuerPlugin, 'utf8');
+    await writeFile(
+      join(folder, 'odd.ts'),
+      text.replace('  createTokenIssuer,\n', '  createTokenIssuer: {} as never,\n'),
+    );
+    const { code, stdout } = await runCommand(['check'], setup);
+    expect(code).toBe(1);
+    expect(stdout).toContain('lacks createTokenIssuer (a function, or left out)');
+  });
+});

@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { staticAuthenticator } from './fixtures/static-tokens.ts';
+import { createPlace, issuing } from './fixtures/token-place.ts';
+
+describe.concurrent('token create', () => {
+  const create = ['create', '--user', 'jane', '--ttl', '8h'];
+
+  test('without prefixes a name stands as it is', async () => {
+    const { run } = await createPlace({ authenticators: [issuing('robots')] });
+    const { code, stdout } = await run(['create', '--user', 'robot:jane', '--ttl', '8h', '-o', 'json']);
+    expect([code, JSON.parse(stdout).user]).toEqual([0, { username: 'robot:jane' }]);
+  });
+
+  test.each([
+    [
+      'a system: name',
+      { username: { prefix: '' } },
+      ['--user', 'system:admin'],
+      'a system: name is not in allowSystemNames: system:admin',
+    ],
+    [
+      'a system: group',
+      { groups: { prefix: '' } },
+      ['--user', 'jane', '--group', 'system:masters'],
+      'a system: name is not in allowSystemNames: system:masters',
+    ],
+    [
+      "a name of another's",
+      {},
+      ['--user', 'ci:jane'],
+      'the prefix robot:ci: belongs to another authenticator: robot:ci:jane',
+    ],
+    ['too many groups', { groups: { max: 1 } }, ['--user', 'jane', '--group', 'a', 'b'], '2 groups, over groups.max 1'],
+    ['an extra key', {}, ['--user', 'jane', '--extra', 'Team=a'], 'an extra key is not lowercase: Team'],
+  ])('refuses %s, which each use would be refused for', async (_name, policy, user, rule) => {
+    const authenticators = [
+      issuing('robots', { username: { prefix: 'robot:' }, ...policy }),
+      { ...staticAuthenticator, name: 'ci', username: { prefix: 'robot:ci:' } },
+    ];
+    const { run, config, stored, calls } = await createPlace({ authenticators });
+    const { code, stdout, stderr } = await run(['create', ...user, '--ttl', '8h']);
+    expect([code, stdout, await stored(), await calls()]).toEqual([1, '', [], '']);
+    expect(stderr).toBe(
+      `sallyport: no token was made, since each use of it would be refused: ${rule}. ` +
+        `Give other names, or change what ${config} allows authenticator robots\n`,
+    );
+  });
+
+  test('allowed system: names pass', async () => {
+    const { run } = await createPlace({ authenticator: { groups: {}, allowSystemNames: ['system:masters'] } });
+    const { code, stderr } = await run([...create, '--group', 'system:masters']);
+    expect([code, stderr.includes('  groups     system:masters\n')]).toEqual([0, true]);
+  });
+
+  test('warns of groups that groups.allow leaves out', async () => {
+    const { run, stored } = await createPlace({ authenticator: { groups: { allow: ['dev*'] } } });
+    const { code, stderr } = await run([...create, '--group', 'dev-a', '--group', 'qa', '--group', 'ops']);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^sallyport: groups\.allow of authenticator robots leaves out qa, ops: Kubernetes will not see that the token has it\n/,
+    );
+    expect(stderr).toContain('\n  groups     dev-a\n');
+    expect((await stored())[0]?.user.groups).toEqual(['dev-a', 'qa', 'ops']);
+  });
+});

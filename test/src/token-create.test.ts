@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import { createPlace } from './fixtures/token-place.ts';
+import { sha256 } from './fixtures/tokens.ts';
+
+describe.concurrent('token create', () => {
+  const create = ['create', '--user', 'jane', '--ttl', '8h'];
+
+  test('prints the token alone, and on standard error what it is, without it', async () => {
+    const { run } = await createPlace({ options: { tokenPrefix: 'slp_' } });
+    const { code, stdout, stderr } = await run([...create, '--group', 'dev', '--group', 'ops', '--audience', 'vault']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^slp_[\w-]{32}\n$/);
+    const token = stdout.trim();
+    expect(stderr).not.toContain(token.slice(4));
+    expect(stderr.split('\n')).toEqual([
+      'The token is shown this once. As Kubernetes sees it:',
+      '  user       robot:jane',
+      '  groups     robot:dev, robot:ops',
+      '  audiences  vault',
+      expect.stringMatching(/^ {2}until {6}20\d\d-.*Z \(8h\)$/),
+      `  digest     ${sha256(token).slice(0, 12)}`,
+      expect.stringMatching(/^To revoke it: sallyport token revoke --digest [0-9a-f]{12} --config \//),
+      '',
+    ]);
+  });
+
+  test('keeps all that is said of the token', async () => {
+    const { run, stored } = await createPlace({ env: { SUDO_USER: 'zoë' } });
+    const said = ['--uid', '7', '--extra', 'team=a', 'team=b=c', '--extra', 'x/y=z', '--reason', 'a build'];
+    const { code } = await run([
+      'create',
+      '--user',
+      'jane',
+      '--ttl',
+      'never',
+      '--not-before',
+      '2030-01-31T13:00:00+01:00',
+      ...said,
+    ]);
+    expect(code).toBe(0);
+    expect(await stored()).toEqual([
+      {
+        digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+        user: { username: 'jane', uid: '7', extra: { team: ['a', 'b=c'], 'x/y': ['z'] } },
+        notBefore: '2030-01-31T12:00:00.000Z',
+        issuedAt: expect.any(String),
+        issuedBy: 'zoë',
+        reason: 'a build',
+      },
+    ]);
+    await run([...create, '--issued-by', 'ops']);
+    expect((await stored())[1]).toMatchObject({ issuedBy: 'ops' });
+  });
+
+  test('says of a token that begins later and never ends when it is good', async () => {
+    const { run } = await createPlace();
+    const { stderr } = await run([
+      'create',
+      '--user',
+      'jane',
+      '--ttl',
+      'never',
+      '--not-before',
+      '2099-01-01T00:00:00Z',
+    ]);
+    expect(stderr).toContain('\n  groups     none\n  from       2099-01-01T00:00:00Z\n  until      never ends\n');
+  });
+
+  test('-o json prints all on standard output', async () => {
+    const { run } = await createPlace();
+    const { code, stdout, stderr } = await run([
+      ...create,
+      '--group',
+      'dev',
+      '--reason',
+      'r',
+      '--issued-by',
+      'ops',
+      '-o',
+      'json',
+    ]);
+    expect([code, stderr]).toEqual([0, '']);
+    const json = JSON.parse(stdout);
+    expect(json).toEqual({
+      token: expect.any(String),
+      authenticator: 'robots',
+      digest: sha256(json.token),
+      state: 'good',
+      user: { username: 'robot:jane', groups: ['robot:dev'] },
+      record: { username: 'jane', groups: ['dev'] },
+      expiresAt: expect.stringMatching(/Z$/),
+      issuedAt: expect.stringMatching(/Z$/),
+      issuedBy: 'ops',
+      reason: 'r',
+    });
+    expect(stdout.split(json.token).length).toBe(2);
+  });
+
+  test.each([
+    [
+      '--ttl is missing',
+      ['--user', 'jane'],
+      '--ttl is missing: write --ttl 8h, or --ttl never for a token without an end',
+    ],
+    ['no time', ['--user', 'jane', '--ttl', '0'], '--ttl must be longer than 0'],
+    ['no duration', ['--user', 'jane', '--ttl', 'soon'], '--ttl: "soon" is no duration: write --ttl 8h, 30d or never'],
+    ['nobody', ['--user', '', '--ttl', '8h'], '--user is empty'],
+    ['an empty group', ['--user', 'jane', '--ttl', '8h', '--group', ''], '--group is empty'],
+    ['an extra without a value', ['--user', 'jane', '--ttl', '8h', '--extra', 'team'], '--extra needs key=value'],
+    ['nobody who has it made', ['--user', 'jane', '--ttl', '8h', '--issued-by', ''], '--issued-by is empty'],
+    [
+      'an end before the beginning',
+      ['--user', 'jane', '--ttl', '8h', '--not-before', '2099-01-01T00:00:00Z'],
+      '--not-before is not before the end',
+    ],
+    ['the prefix', ['--user', 'robot:jane', '--ttl', '8h'], '--user is without the prefix robot:; write --user jane'],
+    ['the prefix alone', ['--user', 'robot:', '--ttl', '8h'], '--user is without the prefix robot:; write --user NAME'],
+    [
+      'a group with the prefix',
+      ['--user', 'jane', '--ttl', '8h', '--group', 'robot:dev'],
+      '--group is without the prefix robot:; write --group dev',
+    ],
+  ])('%s is wrong usage, and makes nothing', async (_name, options, message) => {
+    const { run, stored, calls } = await createPlace();
+    const { code, stdout, stderr } = await run(['create', ...options]);
+    expect([code, stdout, await stored(), await calls()]).toEqual([2, '', [], '']);
+    expect(stderr.startsWith(`sallyport: ${message}`)).toBe(true);
+  });
+
+  test('without --user is wrong usage', async () => {
+    const { code, stderr } = await (await createPlace()).run(['create', '--ttl', '8h']);
+    expect([code, stderr]).toEqual([2, "error: required option '--user <name>' not specified\n"]);
+  });
+});
