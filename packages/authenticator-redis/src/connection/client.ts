@@ -11,12 +11,13 @@ export type RedisClient = Redis | Cluster;
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 
 /**
- * A command that a cluster sends elsewhere, or whose node has gone, is sent so often at most, so many milliseconds apart.
- * A move is followed by then; a node that is down is told as such, before the lookups that wait for it take the places of
- * those for other nodes.
+ * A command that a cluster sends elsewhere, or whose node has gone, is sent so often at most. A move is followed by then;
+ * a node that is down is told as such, before the lookups that wait for it take the places of those for other nodes.
  */
-const maxRedirections = 4;
-const redirectionDelay = 50;
+const maxRedirections = 6;
+/** Milliseconds before it is sent again. For a moment in a failover both nodes may name the other one. */
+const delayOnMoved = 20;
+const delayOnTrouble = 50;
 
 /** Milliseconds that a server may take to say goodbye, before it is left: one that hangs never does. */
 const disconnectTimeout = 200;
@@ -115,9 +116,10 @@ function createCluster(
       // A replica may not know yet what was revoked.
       scaleReads: 'master',
       maxRedirections,
-      retryDelayOnFailover: redirectionDelay,
-      retryDelayOnClusterDown: redirectionDelay,
-      retryDelayOnTryAgain: redirectionDelay,
+      retryDelayOnMoved: delayOnMoved,
+      retryDelayOnFailover: delayOnTrouble,
+      retryDelayOnClusterDown: delayOnTrouble,
+      retryDelayOnTryAgain: delayOnTrouble,
       slotsRefreshInterval,
       slotsRefreshTimeout: redisOptions.commandTimeout ?? 1_000,
       clusterRetryStrategy: delay,

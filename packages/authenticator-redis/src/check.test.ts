@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { commandCalls, forgetCalls } from '../fixtures/command-calls.ts';
+import { listenForNoise } from '../fixtures/noise.ts';
+import { errorOf, startAuthenticator } from '../fixtures/plugin.ts';
+import { storeToken } from '../fixtures/records.ts';
+import { type LayoutName, layouts } from './record/layouts.ts';
+
+const password = randomBytes(18).toString('base64url');
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+beforeEach(async () => {
+  await redis.client().flushall();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const grant = (...rights: readonly string[]) =>
+  redis.client().call('ACL', 'SETUSER', 'gateway', 'reset', 'on', `>${password}`, ...rights);
+const acl = 'look at its ACL, and at the least one in the README';
+
+describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s', (layout) => {
+  const { command } = layouts[layout];
+  const written = (changed: object = {}) => ({ url: redis.url, layout, username: 'gateway', password, ...changed });
+  async function problem(changed: object = {}): Promise<string> {
+    const noise = listenForNoise();
+    await using started = await startAuthenticator(written(changed));
+    const { message } = await errorOf(started.check());
+    expect(message).not.toContain(password);
+    expect(noise).toEqual([]);
+    return message;
+  }
+
+  test('is content with a server that can be asked, and asks it as a login does', async () => {
+    await grant('~sallyport:token:*', `+${command}`, '+pttl');
+    await using started = await startAuthenticator(written());
+    const token = await storeToken(redis.client(), layout, { username: 'ci' });
+    expect(await started.ask(token)).toMatchObject({ kind: 'authenticated' });
+    await forgetCalls(redis);
+    await started.check();
+    const calls = await commandCalls(redis);
+    expect(calls.names).toEqual([command, 'pttl']);
+    expect([calls.of(command), calls.of('pttl')]).toEqual([1, 1]);
+    expect(await redis.client().dbsize()).toBe(1);
+  });
+
+  test.each([
+    ['value', command],
+    ['time to live', 'pttl'],
+  ])('finds that a %s may not be read', async (_, missing) => {
+    await grant('~sallyport:token:*', ...[command, 'pttl'].filter((one) => one !== missing).map((one) => `+${one}`));
+    expect(await problem()).toBe(`${redis.url}: the user may not do this (${missing.toUpperCase()}): ${acl}`);
+  });
+
+  test('finds that keys may not be read', async () => {
+    await grant('~sallyport:other:*', `+${command}`, '+pttl');
+    expect(await problem()).toBe(`${redis.url}: the user may not do this: ${acl}`);
+  });
+
+  test('with trackLastUse finds that the use may not be noted, and leaves nothing behind where it may', async () => {
+    await grant('~sallyport:token:*', `+${command}`, '+pttl');
+    expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this (SET): ${acl}`);
+    await grant('%R~sallyport:token:*', `+${command}`, '+pttl', '+set');
+    expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this: ${acl}`);
+    await grant('%R~sallyport:token:*', '%W~sallyport:token:*:last-use', `+${command}`, '+pttl', '+set');
+    await using started = await startAuthenticator(written({ trackLastUse: '5m' }));
+    await started.check();
+    await waitUntil(async () => (await redis.client().dbsize()) === 0, 'the note to go');
+  });
+
+  test('tells a refused login', async () => {
+    await grant('~*', '+@all');
+    expect(await problem({ password: 'wrong' })).toBe(
+      `${redis.url}: not connected: it refuses the username or the password, or the user is off`,
+    );
+  });
+
+  test('tells a server that is not there, and one that hangs', async () => {
+    await using own = await startRedis();
+    await using started = await startAuthenticator({ url: own.url, layout, commandTimeout: '100ms' });
+    await started.check();
+    await own.hang();
+    expect((await errorOf(started.check())).message).toBe(`${own.url}: no answer in time`);
+    await own.stop();
+    const refused = `${own.url}: not connected: the connection was refused: is it running, and is this its port?`;
+    await waitUntil(async () => (await errorOf(started.check())).message === refused, 'a refused connection');
+    await own.start();
+    await waitUntil(async () => (await started.check().then(() => 'well', String)) === 'well', 'a connection');
+  });
+});
+
+test('check() ends at once when nobody waits for it', async () => {
+  const reason = new Error('the caller has gone');
+  await using started = await startAuthenticator({ url: redis.url });
+  expect(await errorOf(started.authenticator.check?.(AbortSignal.abort(reason)) ?? Promise.resolve())).toBe(reason);
+});

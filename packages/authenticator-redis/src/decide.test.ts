@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { goodRecord } from '../fixtures/arbitrary-records.ts';
+import { decide, endOf } from './decide.ts';
+
+const day = 86_400_000;
+const now = Date.UTC(2026, 5, 1);
+const username = 'robot';
+const rejected = (reason: string) => ({ kind: 'rejected', reason, subject: username });
+
+describe('a record', () => {
+  test('authenticates the user it names, with what else it says of them', () => {
+    const user = { username, uid: '7', groups: ['dev'], extra: { team: ['a'] } };
+    expect(decide({ username }, undefined, now)).toEqual({ kind: 'authenticated', user: { username } });
+    expect(decide({ ...user, audiences: ['api'], issuedAt: now, issuedBy: 'a', reason: 'b' }, undefined, now)).toEqual({
+      kind: 'authenticated',
+      user,
+      audiences: ['api'],
+    });
+  });
+
+  test('is good until the moment of its end, and not at it', () => {
+    const record = { username, expiresAt: now };
+    expect(decide(record, undefined, now - 1)).toMatchObject({ kind: 'authenticated', expiresAt: new Date(now) });
+    for (const later of [now, now + 1, now + 99 * day]) {
+      expect(decide(record, undefined, later)).toEqual(rejected('expired'));
+    }
+  });
+
+  test('is good from the moment of its beginning on, and at it', () => {
+    const record = { username, notBefore: now };
+    for (const later of [now, now + 1]) expect(decide(record, undefined, later).kind).toBe('authenticated');
+    for (const earlier of [now - 1, 0]) expect(decide(record, undefined, earlier)).toEqual(rejected('not-yet-valid'));
+  });
+
+  test.each([0, now - 1, now, now + 99 * day])(
+    'that was revoked is good no more, whenever that was: %d',
+    (revokedAt) => {
+      expect(decide({ username, revokedAt }, undefined, now)).toEqual(rejected('revoked'));
+    },
+  );
+
+  test('that is bad in more than one way is told by what somebody did, then by its end', () => {
+    const over = { username, expiresAt: now - day };
+    const ahead = { username, notBefore: now + day };
+    expect(decide({ ...over, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
+    expect(decide({ ...ahead, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
+    expect(decide({ ...ahead, revokedAt: now }, now - 1, now)).toEqual(rejected('revoked'));
+    // Redis' own end may lie before the beginning.
+    expect(decide(ahead, now - 1, now)).toEqual(rejected('expired'));
+  });
+
+  test.each([
+    [undefined, undefined, undefined],
+    [now + 1, undefined, now + 1],
+    [undefined, now + 1, now + 1],
+    [now + 1, now + 2, now + 1],
+    [now + 2, now + 1, now + 1],
+    [0, now, 0],
+  ])('ends at %s, of Redis at %s: so at %s', (expiresAt, keyExpiresAt, end) => {
+    expect(endOf({ username, expiresAt }, keyExpiresAt)).toBe(end);
+  });
+
+  test('that Redis has let go of is over', () => {
+    expect(decide({ username, expiresAt: now + day }, now, now)).toEqual(rejected('expired'));
+    expect(decide({ username }, now, now)).toEqual(rejected('expired'));
+  });
+});
+
+test('whatever a record is like, a yes is for its user, in its time, unrevoked, and no longer than either end', () => {
+  const moment = fc.integer({ min: 0, max: Date.UTC(9999, 0) });
+  fc.assert(
+    fc.property(goodRecord, fc.option(moment, { nil: undefined }), moment, (record, keyExpiresAt, time) => {
+      const decision = decide(record, keyExpiresAt, time);
+      const { notBefore = time, expiresAt = time + 1, revokedAt } = record;
+      const isGood =
+        revokedAt === undefined && notBefore <= time && time < Math.min(expiresAt, keyExpiresAt ?? time + 1);
+      expect(decision.kind).toBe(isGood ? 'authenticated' : 'rejected');
+      if (decision.kind === 'rejected') expect(decision.subject).toBe(record.username);
+      if (decision.kind !== 'authenticated') return;
+      expect(decision.user.username).toBe(record.username);
+      const ends = [record.expiresAt, keyExpiresAt].filter((end) => end !== undefined);
+      expect(decision.expiresAt?.getTime()).toBe(ends.length === 0 ? undefined : Math.min(...ends));
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandCalls, forgetCalls } from '../fixtures/command-calls.ts';
+import { newIdToken, newServiceAccountToken } from '../fixtures/jwt.ts';
+import { startAuthenticator } from '../fixtures/plugin.ts';
+import { makeToken } from './token/format.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const own = makeToken('sp_');
+const foreign = [
+  newServiceAccountToken(),
+  newIdToken(),
+  makeToken('ghp_'),
+  own.slice(0, -1),
+  `${own}\n`,
+  own.toUpperCase(),
+  randomBytes(32).toString('base64url'),
+  'sp_',
+  'x'.repeat(16_384),
+];
+
+describe.each(['json', 'hash'])('records as %s', (layout) => {
+  test.each(['no-opinion', 'rejected'])(
+    'tokens of others are nothing to Redis, also where unknown is %s',
+    async (unknown) => {
+      await using started = await startAuthenticator({ url: redis.url, layout, unknown, trackLastUse: '10s' });
+      await forgetCalls(redis);
+      for (const token of foreign) {
+        expect(started.authenticator.recognizes?.(token)).toBe(false);
+        expect(await started.ask(token)).toEqual({ kind: 'no-opinion' });
+      }
+      expect((await commandCalls(redis)).names).toEqual([]);
+      // That this counts at all:
+      await started.ask(own);
+      expect((await commandCalls(redis)).names).toEqual([layout === 'json' ? 'get' : 'hgetall', 'pttl']);
+    },
+  );
+
+  test('a token of ours that Redis does not know is for others, or refused, as unknown says', async () => {
+    await using open = await startAuthenticator({ url: redis.url, layout });
+    expect(open.authenticator.recognizes?.(own)).toBe(true);
+    expect(open.authenticator.tokenPrefix).toBe('sp_');
+    expect(await open.ask(own)).toEqual({ kind: 'no-opinion' });
+    await using closed = await startAuthenticator({ url: redis.url, layout, unknown: 'rejected' });
+    expect(await closed.ask(own)).toEqual({ kind: 'rejected', reason: 'invalid-credentials' });
+  });
+});
+
+test('only what all tokens begin with is told to `sallyport check`', async () => {
+  await using prefixed = await startAuthenticator({ url: redis.url, tokenPrefix: 'robot_', tokenPattern: '[a-z_]+' });
+  expect(prefixed.authenticator.tokenPrefix).toBe('robot_');
+  await using patterned = await startAuthenticator({ url: redis.url, tokenPattern: '[a-z_]+' });
+  expect(patterned.authenticator).not.toHaveProperty('tokenPrefix');
+});

@@ -1,0 +1,147 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { errorOf, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
+import { keyOf } from '../../fixtures/records.ts';
+import { type LayoutName, layouts } from '../record/layouts.ts';
+import { digestToken } from '../token/digest.ts';
+import { isOwnToken } from '../token/format.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const day = 86_400_000;
+const now = Date.UTC(2026, 5, 1);
+const issuedBy = 'jane';
+const user = { username: 'ci', uid: '7', groups: ['deployers', 'a,b'], extra: { team: ['a', 'b'] } };
+
+describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kept as %s', (layout) => {
+  const written = () => ({ url: redis.url, layout });
+  const start = () => startIssuer(written(), () => now);
+
+  test('authenticates who it was made for, at once', async () => {
+    await using started = await start();
+    const expiresAt = new Date(now + day);
+    const request = {
+      user,
+      audiences: ['https://api'],
+      notBefore: new Date(now),
+      expiresAt,
+      issuedBy,
+      reason: 'nightly',
+    };
+    const { token, issued } = await started.issuer.create(request, never);
+    expect(isOwnToken(token)).toBe(true);
+    expect(issued).toEqual({ ...request, digest: digestToken(token), issuedAt: new Date(now) });
+    await using gateway = await startAuthenticator(written(), () => now);
+    expect(await gateway.ask(token)).toEqual({ kind: 'authenticated', user, audiences: ['https://api'], expiresAt });
+  });
+
+  test('is nowhere in Redis itself', async () => {
+    await using started = await start();
+    const { token } = await started.issuer.create({ user: { username: 'ci' }, issuedBy }, never);
+    const keys = await redis.client().keys('*');
+    expect(keys).toContain(keyOf(token));
+    const dumps = await Promise.all(keys.map((key) => redis.client().dumpBuffer(key)));
+    for (const text of [...keys, ...dumps.map((dump) => dump.toString('latin1'))]) {
+      for (const part of [token, token.slice(3), token.slice(3, 46)]) expect(text).not.toContain(part);
+    }
+  });
+
+  test('is kept by Redis a day longer than it is good, and without an end if it has none', async () => {
+    await using started = await start();
+    const timeToLive = async (expiresAt?: Date) => {
+      const request = { user: { username: 'ci' }, issuedBy, ...(expiresAt && { expiresAt }) };
+      const { token } = await started.issuer.create(request, never);
+      return await redis.client().pttl(keyOf(token));
+    };
+    for (const lifetime of [1, day, 365 * day]) {
+      const kept = await timeToLive(new Date(now + lifetime));
+      expect(kept).toBeLessThanOrEqual(lifetime + day);
+      expect(kept).toBeGreaterThan(lifetime + day - 60_000);
+    }
+    expect(await timeToLive()).toBe(-1);
+  });
+
+  test('has its record as other systems would write it', async () => {
+    await using started = await start();
+    const { token } = await started.issuer.create({ user, expiresAt: new Date(now + day), issuedBy }, never);
+    const fields = {
+      ...user,
+      expiresAt: '2026-06-02T00:00:00.000Z',
+      issuedAt: '2026-06-01T00:00:00.000Z',
+      issuedBy: 'jane',
+    };
+    const key = keyOf(token);
+    if (layout === 'json') return expect(await redis.client().get(key)).toBe(JSON.stringify(fields));
+    expect(await redis.client().hgetall(key)).toEqual({
+      ...fields,
+      groups: '["deployers","a,b"]',
+      extra: '{"team":["a","b"]}',
+    });
+  });
+
+  test.each([
+    [{ user: { username: '' } }, 'username must not be empty'],
+    [{ user: { username: 'a\uFFFD' } }, 'is not UTF-8'],
+    [{ user: { username: 'a\uD800' } }, 'username must be UTF-8'],
+    [{ user: { username: 'a', groups: [''] } }, 'groups must not be empty'],
+    [{ user: { username: 'a', extra: { Team: ['a'] } } }, 'extra must have lowercase keys'],
+    [{ user: { username: 'a' }, audiences: [] }, /^audiences must not be empty/],
+    [{ user: { username: 'a' }, notBefore: new Date(now + day), expiresAt: new Date(now + day) }, /^notBefore must be/],
+    [{ user: { username: 'a' }, expiresAt: new Date(Date.UTC(10_000, 0)) }, /^expiresAt must be a date and time/],
+    [{ user: { username: 'a' }, expiresAt: new Date(now) }, 'expiresAt is past'],
+    [{ user: { username: 'a' }, expiresAt: new Date(now - 9 * day) }, 'expiresAt is past'],
+    [
+      { user: { username: 'a' }, reason: 'x'.repeat(65_536) },
+      /^is too big: 65\d{3} characters, at most 65536 are read$/,
+    ],
+  ])('that would be refused at each use is not made: %#', async (request, fault) => {
+    await using started = await start();
+    const before = await redis.client().dbsize();
+    const { message } = await errorOf(started.issuer.create({ issuedBy, ...request }, never));
+    const [, said = ''] = message.split('no such token can be made: ');
+    if (typeof fault === 'string') expect(said).toBe(fault);
+    else expect(said).toMatch(fault);
+    expect(await redis.client().dbsize()).toBe(before);
+  });
+
+  test('has the prefix of the options, and is refused where their pattern would not take it', async () => {
+    const request = { user: { username: 'ci' }, issuedBy };
+    const made = async (keys: Record<string, unknown>) => {
+      await using started = await startIssuer({ ...written(), ...keys });
+      const { token } = await started.issuer.create(request, never);
+      await using gateway = await startAuthenticator({ ...written(), ...keys });
+      expect(await gateway.ask(token)).toMatchObject({ kind: 'authenticated', user: { username: 'ci' } });
+      return token;
+    };
+    expect(await made({ tokenPrefix: 'robot_' })).toMatch(/^robot_[\w-]{49}$/);
+    expect(await made({ tokenPrefix: 'robot_', tokenPattern: 'robot_.{49}' })).toMatch(/^robot_/);
+    expect(await made({ tokenPattern: '[A-Za-z0-9_-]+' })).toMatch(/^sp_/);
+    const before = await redis.client().dbsize();
+    for (const [keys, prefix] of [
+      [{ tokenPattern: '[A-Za-z0-9]{40}' }, 'sp_'],
+      [{ tokenPrefix: 'robot_', tokenPattern: 'robot_[a-z]+' }, 'robot_'],
+      [{ tokenPrefix: 'robot_', tokenPattern: '[\\w-]{49}' }, 'robot_'],
+    ] as const) {
+      expect((await errorOf(made(keys))).message).toBe(
+        'tokens of this authenticator are issued elsewhere: its tokenPattern does not match those that are made here, ' +
+          `${prefix} and 49 characters of A-Z, a-z, 0-9, - and _`,
+      );
+    }
+    expect(await redis.client().dbsize()).toBe(before);
+  });
+
+  test('of which the answer was lost may be stored, and the error says so', async () => {
+    await using own = await startRedis();
+    await using started = await startIssuer({ url: own.url, layout, commandTimeout: '100ms' });
+    await own.hang();
+    const { message } = await errorOf(started.issuer.create({ user: { username: 'ci' }, issuedBy }, never));
+    expect(message).toBe(
+      `${own.url}: no answer in time; should the record be stored all the same, then nobody has its token, and the list ` +
+        'of tokens shows it',
+    );
+  });
+});

@@ -1,0 +1,60 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { commandCalls, forgetCalls } from '../../fixtures/command-calls.ts';
+import { collect, never, startIssuer } from '../../fixtures/plugin.ts';
+import { store } from '../../fixtures/records.ts';
+import { type LayoutName, layouts } from '../record/layouts.ts';
+import { digestToken } from '../token/digest.ts';
+import { makeToken } from '../token/format.ts';
+
+const userCount = 100;
+const tokensOfUser = 100;
+const revocation = { at: new Date(Date.UTC(2026, 5, 1)), by: 'security' };
+
+/** @returns the user of each digest */
+async function fill(redis: RedisServer, layout: LayoutName): Promise<Map<string, string>> {
+  const users = new Map<string, string>();
+  for (let user = 0; user < userCount; user += 1) {
+    const tokens = Array.from({ length: tokensOfUser }, () => makeToken('sp_'));
+    await Promise.all(tokens.map((token) => store(redis.client(), layout, token, { username: `user-${user}` })));
+    for (const token of tokens) users.set(digestToken(token), `user-${user}`);
+  }
+  return users;
+}
+
+describe.each(Object.keys(layouts) as LayoutName[])('among 10,000 tokens whose records are kept as %s', (layout) => {
+  test("one user's are listed and revoked, and nobody else waits for it", async () => {
+    await using redis = await startRedis({ settings: { 'slowlog-log-slower-than': '5000' } });
+    const users = await fill(redis, layout);
+    await using started = await startIssuer({ url: redis.url, layout });
+    await redis.client().slowlog('RESET');
+    await forgetCalls(redis);
+    const start = performance.now();
+
+    const listed = await collect(started.issuer.list({}, never));
+    expect(new Map(listed.map((token) => [token.digest, 'fault' in token ? '' : token.user.username]))).toEqual(users);
+    expect(listed).toHaveLength(users.size);
+
+    const revoked = await collect(started.issuer.revoke({ username: 'user-42' }, revocation, never));
+    const digests = revoked.map((one) => ('token' in one ? one.token.digest : ''));
+    expect(new Set(digests.map((digest) => users.get(digest)))).toEqual(new Set(['user-42']));
+    expect(new Set(digests).size).toBe(tokensOfUser);
+
+    const took = Math.round(performance.now() - start);
+    // Of which none is of our making: on a busy machine each command may be interrupted, for as long as that takes.
+    const slow = Number(await redis.client().slowlog('LEN'));
+    console.log(`10,000 tokens as ${layout} listed, 100 revoked in ${took} ms; ${slow} commands took over 5 ms`);
+
+    const calls = await commandCalls(redis);
+    const read = layout === 'json' ? ['get', 'set'] : ['exists', 'hexists', 'hgetall', 'hset'];
+    expect(calls.names.filter((name) => !name.startsWith('slowlog'))).toEqual(['eval', ...read, 'pttl', 'scan'].sort());
+    expect(calls.of('eval')).toBe(tokensOfUser);
+    // Two lists, each of as many pages as it takes when one looks at 250 keys at most.
+    expect(calls.of('scan')).toBeGreaterThanOrEqual((2 * users.size) / 250);
+    for (const command of calls.names) expect([command, calls.meanTime(command) < 5_000]).toEqual([command, true]);
+
+    const left = await collect(started.issuer.list({}, never));
+    const isRevoked = left.filter((token) => 'revoked' in token);
+    expect(isRevoked.map(({ digest }) => digest).sort()).toEqual([...digests].sort());
+  });
+});

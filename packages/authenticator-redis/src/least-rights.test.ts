@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { accessLists, rightsFor } from '../fixtures/access-lists.ts';
+import { collect, errorOf, never, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
+import { keyOf, storeToken } from '../fixtures/records.ts';
+import { type LayoutName, layouts } from './record/layouts.ts';
+import { makeToken } from './token/format.ts';
+
+const password = randomBytes(18).toString('base64url');
+const names = Object.keys(layouts) as LayoutName[];
+const user = { username: 'ci', groups: ['deployers'] };
+
+describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await startRedis({ program });
+  });
+  beforeEach(async () => {
+    await redis.client().flushall();
+    await redis.client().call('ACL', 'LOG', 'RESET');
+  });
+  afterAll(() => redis?.[Symbol.asyncDispose]());
+
+  const grant = (list: string) =>
+    redis
+      .client()
+      .call('ACL', 'SETUSER', 'least', 'reset', 'on', `>${password}`, ...(list.match(/\(.*?\)|\S+/g) ?? []));
+  const denied = () => redis.client().call('ACL', 'LOG');
+
+  describe.each(names)('with records as %s', (layout) => {
+    const lists = accessLists[layout];
+    const written = (changed: object = {}) => ({ url: redis.url, username: 'least', password, layout, ...changed });
+    const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
+
+    test('the gateway needs no more than its list, and tries nothing else', async () => {
+      await grant(lists.gateway);
+      await using started = await startAuthenticator(written());
+      await started.check();
+      expect(await started.ask(await put(user))).toEqual({ kind: 'authenticated', user });
+      expect(await started.ask(makeToken('sp_'))).toEqual({ kind: 'no-opinion' });
+      expect(await denied()).toEqual([]);
+    });
+
+    test('with trackLastUse the gateway may write its notes, and no token', async () => {
+      await grant(lists.trackingGateway);
+      await using started = await startAuthenticator(written({ trackLastUse: '10s' }));
+      await started.check();
+      const token = await put(user);
+      expect(await started.ask(token)).toEqual({ kind: 'authenticated', user });
+      await waitUntil(async () => (await redis.client().exists(`${keyOf(token)}:last-use`)) === 1, 'a note');
+      expect(await denied()).toEqual([]);
+      const tries = [
+        ['SET', keyOf(token), '{}'],
+        ['HSET', keyOf(token), 'a', 'b'],
+        ['DEL', keyOf(token)],
+        ['EVAL', '', '0'],
+      ];
+      for (const command of [...tries, ['DEL', `${keyOf(token)}:last-use`], ['GET', 'a'], ['CONFIG', 'GET', '*']]) {
+        expect(String(await redis.client().call('ACL', 'DRYRUN', 'least', ...command))).toMatch(/permission/);
+      }
+    });
+
+    test.each([{}, { trackLastUse: '10s' }])('the commands need no more than their list: %j', async (tracking) => {
+      await grant(lists.issuer);
+      await using started = await startIssuer(written(tracking));
+      const { issuer } = started;
+      const expiresAt = new Date(Date.now() + 3_600_000);
+      for (const end of [{}, { expiresAt }]) await issuer.create({ user, issuedBy: 'jane', ...end }, never);
+      await put({ username: 'other' });
+      expect(await collect(issuer.list({}, never))).toHaveLength(3);
+      const revoked = await collect(issuer.revoke({ username: 'ci' }, { at: new Date() }, never));
+      expect(revoked).toMatchObject([{ already: false }, { already: false }]);
+      expect(await collect(issuer.revoke({ username: 'ci' }, { at: new Date() }, never))).toMatchObject([
+        { already: true },
+        { already: true },
+      ]);
+      expect(await denied()).toEqual([]);
+    });
+
+    const rights = lists.issuer.split(' ').filter((word) => word.startsWith('+'));
+    test.each(rights.map((right) => right.slice(1)))('without %s what needs it fails, and says so', async (missing) => {
+      await grant(`${lists.issuer} -${missing}`);
+      await using started = await startIssuer(written());
+      await using tracking = await startIssuer(written({ trackLastUse: '10s' }));
+      const { issuer } = started;
+      const token = await put(user);
+      const before = await redis.client().dumpBuffer(keyOf(token));
+      const works = {
+        create: () => issuer.create({ user, issuedBy: 'jane', expiresAt: new Date(Date.now() + 3_600_000) }, never),
+        list: () => collect(issuer.list({}, never)),
+        listLastUse: () => collect(tracking.issuer.list({}, never)),
+        revoke: () => collect(issuer.revoke({ token }, { at: new Date() }, never)),
+      };
+      for (const [work, run] of Object.entries(works) as [keyof typeof works, () => Promise<unknown>][]) {
+        if (!rightsFor[layout][work].includes(missing)) {
+          await run();
+          continue;
+        }
+        const count = await redis.client().dbsize();
+        expect([work, (await errorOf(run())).message]).toEqual([
+          work,
+          `${redis.url}: the user may not do this (${missing.toUpperCase()}): look at its ACL, and at the least one in the ` +
+            'README; options.admin may name another user for this command',
+        ]);
+        expect(await redis.client().dbsize()).toBe(count);
+        if (work === 'revoke') expect(await redis.client().dumpBuffer(keyOf(token))).toEqual(before);
+      }
+    });
+
+    test('another database takes SELECT besides', async () => {
+      await grant(`${lists.gateway} +select`);
+      await using started = await startAuthenticator(written({ database: 1 }));
+      await started.check();
+      expect(await denied()).toEqual([]);
+    });
+  });
+});

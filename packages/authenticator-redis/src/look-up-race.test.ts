@@ -1,0 +1,65 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { never } from '../fixtures/plugin.ts';
+import { keyPrefix, storeToken } from '../fixtures/records.ts';
+import type { RedisClient } from './connection/client.ts';
+import type { Connection } from './connection/connection.ts';
+import { decide } from './decide.ts';
+import { keysOf } from './keys.ts';
+import { lookUp } from './look-up.ts';
+import { type LayoutName, layouts } from './record/layouts.ts';
+import { digestToken } from './token/digest.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+/** One by which something happens between the value and its time to live. */
+function interrupted(happens: (key: string) => Promise<unknown>): Connection {
+  const client = redis.client();
+  let read: Promise<unknown> | undefined;
+  const reading = (command: 'get' | 'hgetall') => (key: string) => {
+    read = client[command](key);
+    return read;
+  };
+  const wrapped = {
+    get: reading('get'),
+    hgetall: reading('hgetall'),
+    async pttl(key: string) {
+      await read;
+      await happens(key);
+      return await client.pttl(key);
+    },
+  };
+  return {
+    name: 'interrupted',
+    run: (work) => work(wrapped as unknown as RedisClient),
+    renew() {},
+    async close() {},
+  };
+}
+
+test.each(Object.keys(layouts) as LayoutName[])(
+  'a record as %s that Redis lets go of after it was read is no yes',
+  async (name) => {
+    const time = Date.UTC(2026, 5, 1);
+    const now = () => time;
+    const record = { username: 'robot', expiresAt: '2099-01-01T00:00:00Z' };
+    const token = await storeToken(redis.client(), name, record);
+    const found = async (happens: (key: string) => Promise<unknown>) => {
+      const source = { connection: interrupted(happens), layout: layouts[name], keys: keysOf(keyPrefix), now };
+      const { record: read, keyExpiresAt } = (await lookUp(digestToken(token), source, never)) ?? {};
+      return read && decide(read, keyExpiresAt, now());
+    };
+    expect(await found(async () => {})).toMatchObject({ kind: 'authenticated' });
+    expect(await found((key) => redis.client().pexpire(key, 60_000))).toMatchObject({ kind: 'authenticated' });
+    expect(await found((key) => redis.client().del(key))).toEqual({
+      kind: 'rejected',
+      reason: 'expired',
+      subject: 'robot',
+    });
+    expect(await found(async () => {})).toBeUndefined();
+  },
+);

@@ -1,0 +1,160 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { outcomeOf } from '../fixtures/outcome.ts';
+import { errorOf, startAuthenticator } from '../fixtures/plugin.ts';
+import { keyOf, store, storeToken } from '../fixtures/records.ts';
+import { type LayoutName, layouts } from './record/layouts.ts';
+import { digestToken } from './token/digest.ts';
+import { makeToken } from './token/format.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const minute = 60_000;
+const midday = Date.UTC(2026, 5, 1, 12);
+const at = (time: number) => new Date(time).toISOString();
+
+const badRecord = (token: string, fault: string) => ({
+  name: 'AuthenticatorError',
+  code: 'failed',
+  message: `the record of the token with the SHA-256 ${digestToken(token)} is bad: ${fault}`,
+});
+
+describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) => {
+  const start = (now?: () => number) => startAuthenticator({ url: redis.url, layout }, now);
+  const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
+
+  test('are found by the digest of the token, and never by the token', async () => {
+    const user = { username: 'röbot 🤖', uid: '7', groups: ['dev', 'a,b'], extra: { 'example.com/team': ['a'] } };
+    const token = await put({ ...user, audiences: ['https://api'], 'x-owner': 'jane' });
+    await using started = await start();
+    expect(await started.ask(token)).toEqual({ kind: 'authenticated', user, audiences: ['https://api'] });
+    expect(await redis.client().exists(token, `sallyport:token:${token}`)).toBe(0);
+  });
+
+  test('end with their own end, or when Redis lets go of them, whichever comes first', async () => {
+    await using started = await start(() => midday);
+    const end = async (record: object, timeToLive?: number) => {
+      const token = makeToken('sp_');
+      await store(redis.client(), layout, token, { username: 'robot', ...record }, timeToLive);
+      const decision = await started.ask(token);
+      return decision.kind === 'authenticated' ? decision.expiresAt?.getTime() : decision;
+    };
+    expect(await end({})).toBeUndefined();
+    expect(await end({ expiresAt: at(midday + minute) })).toBe(midday + minute);
+    expect(await end({ expiresAt: at(midday + minute) }, 60 * minute)).toBe(midday + minute);
+    for (const record of [{}, { expiresAt: at(midday + 120 * minute) }]) {
+      const sooner = await end(record, 60 * minute);
+      expect(sooner).toBeLessThanOrEqual(midday + 60 * minute);
+      expect(sooner).toBeGreaterThan(midday + 59 * minute);
+    }
+    expect(await end({ expiresAt: at(midday) })).toEqual({ kind: 'rejected', reason: 'expired', subject: 'robot' });
+  });
+
+  test('that end on the way here are over, by their own end and by that of Redis', async () => {
+    const times = [midday, midday + 10 * minute];
+    for (const [record, timeToLive] of [[{ expiresAt: at(midday + 10 * minute) }], [{}, 10 * minute]] as const) {
+      const token = makeToken('sp_');
+      await store(redis.client(), layout, token, { username: 'robot', ...record }, timeToLive);
+      let calls = 0;
+      await using started = await start(() => times[calls++] ?? Number.NaN);
+      expect(await started.ask(token)).toEqual({ kind: 'rejected', reason: 'expired', subject: 'robot' });
+    }
+  });
+
+  test.each([
+    ['revoked', { revokedAt: at(midday), expiresAt: at(midday - minute) }],
+    ['revoked', { revokedAt: at(midday + minute), notBefore: at(midday + minute) }],
+    ['expired', { expiresAt: at(midday - minute) }],
+    ['not-yet-valid', { notBefore: at(midday + minute), expiresAt: at(midday + 2 * minute) }],
+  ])('are refused as %s', async (reason, record) => {
+    const token = await put({ username: 'robot', ...record });
+    await using started = await start(() => midday);
+    expect(await started.ask(token)).toEqual({ kind: 'rejected', reason, subject: 'robot' });
+  });
+
+  test.each([
+    [{ username: 'robot', expires: '2031-05-01T00:00:00Z' }, /^has an unknown field expires: a record has username, /],
+    [{ uid: '7' }, 'username is missing'],
+    [{ username: '' }, 'username must not be empty'],
+    [{ username: 'robot', groups: ['dev', ''] }, 'groups must not be empty'],
+    [{ username: 'robot', extra: { Team: ['a'] } }, 'extra must have lowercase keys'],
+    [{ username: 'robot', audiences: [] }, 'audiences must not be empty: leave it out for a token without audiences'],
+    [{ username: 'robot', expiresAt: 'tomorrow' }, /^expiresAt must be a date and time with its zone \(RFC 3339\)/],
+    [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt must be there when revokedBy or revokedReason is'],
+    [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, /^is too big: \d+ characters, at most 65536 are read$/],
+  ])('that are bad say which and what of it, and are no answer: %#', async (record, fault) => {
+    const token = await put(record);
+    await using started = await start();
+    const error = await errorOf(started.ask(token));
+    const [, said = ''] = error.message.split(' is bad: ');
+    expect(error).toMatchObject(badRecord(token, said));
+    if (typeof fault === 'string') expect(said).toBe(fault);
+    else expect(said).toMatch(fault);
+    for (const value of [token, 'jane', 'tomorrow', 'Team', 'xxx']) expect(error.message).not.toContain(value);
+  });
+
+  test('with a field __proto__ are bad', async () => {
+    const token = makeToken('sp_');
+    if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', 'robot', '__proto__', 'admin');
+    else await redis.client().set(keyOf(token), '{"username":"robot","__proto__":{"uid":"0"}}');
+    await using started = await start();
+    const error = await errorOf(started.ask(token));
+    expect(error).toMatchObject({ code: 'failed' });
+    expect(error.message).toContain('is bad: has an unknown field: a record has username,');
+  });
+
+  test('whose bytes are no UTF-8 are bad: two names would be one', async () => {
+    const token = makeToken('sp_');
+    const name = Buffer.from([0x72, 0xff, 0x6f]);
+    if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', name);
+    else await redis.client().set(keyOf(token), Buffer.concat([Buffer.from('{"username":"'), name, Buffer.from('"}')]));
+    await using started = await start();
+    await expect(started.ask(token)).rejects.toMatchObject(
+      badRecord(token, layout === 'hash' ? 'username must be UTF-8' : 'is not UTF-8'),
+    );
+  });
+
+  test('of another type are bad, and not an outage', async () => {
+    const client = redis.client();
+    const makers: Record<string, (key: string) => Promise<unknown>> = {
+      string: (key) => client.set(key, '{"username":"robot"}'),
+      hash: (key) => client.hset(key, 'username', 'robot'),
+      list: (key) => client.rpush(key, 'robot'),
+      set: (key) => client.sadd(key, 'robot'),
+      zset: (key) => client.zadd(key, 1, 'robot'),
+      stream: (key) => client.xadd(key, '*', 'username', 'robot'),
+    };
+    await using started = await start();
+    for (const [type, make] of Object.entries(makers).filter(([one]) => one !== layouts[layout].type)) {
+      const token = makeToken('sp_');
+      await make(keyOf(token));
+      const fault = `is no ${layouts[layout].type}, as layout says`;
+      expect([type, await errorOf(started.ask(token))]).toMatchObject([type, badRecord(token, fault)]);
+    }
+  });
+
+  test('that are bad in great number, asked with good ones in one turn, keep none of those from its answer', async () => {
+    await using started = await start();
+    const good = await put({ username: 'robot' });
+    const bad = await Promise.all(
+      Array.from({ length: 40 }, async (_, index) => {
+        if (index % 2 === 0) return await put({ username: 'robot', expires: '1' });
+        const token = makeToken('sp_');
+        await redis.client().rpush(keyOf(token), 'robot');
+        return token;
+      }),
+    );
+    const ends = await Promise.all(
+      bad.flatMap((token) => [outcomeOf(started.ask(token)), outcomeOf(started.ask(good))]),
+    );
+    const codes = new Set(ends.filter((_, index) => index % 2 === 0));
+    expect(codes).toEqual(new Set(['failed']));
+    expect(new Set(ends.filter((_, index) => index % 2 === 1))).toEqual(new Set(['authenticated']));
+    for (const token of bad) expect(await outcomeOf(started.ask(token))).toBe('failed');
+    expect(await outcomeOf(started.ask(good))).toBe('authenticated');
+  });
+});
