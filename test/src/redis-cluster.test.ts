@@ -1,0 +1,126 @@
+import type { RedisServer } from '@sallyport/test-servers/redis';
+import type { RedisCluster } from '@sallyport/test-servers/redis-cluster';
+import { describe, expect, test } from 'vitest';
+import { type ClusterGateway, startClusterGateway } from './fixtures/redis-cluster-gateway.ts';
+import { type ListedToken, type Operator, operatorIn } from './fixtures/redis-commands.ts';
+import { isRobot, refused, unavailable } from './fixtures/redis-gateway.ts';
+import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './fixtures/redis-load.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+/** In which the tokens of a node are good again after a promotion, in milliseconds; tests fail at five times that. */
+const bound = 5_000;
+
+/** Nobody but the tokens of the node that went may notice: the circuit is one for all. */
+function expectOthersUnharmed({ robotGateway, groups }: ClusterGateway, load: RobotLoad): void {
+  expect(load.wrong()).toEqual([]);
+  for (const group of groups.slice(1)) expect(load.errors(0, group)).toEqual([]);
+  expect(robotGateway.gateway.output.lines.filter(({ msg }) => msg.includes('left alone'))).toEqual([]);
+}
+
+async function listed(operator: Operator): Promise<string[]> {
+  const { tokens } = (await operator.json('token', 'list')) as { tokens: ListedToken[] };
+  return tokens.map(({ digest }) => digest).sort();
+}
+
+/** The first master and its replica: a third of all slots. */
+async function firstShard(cluster: RedisCluster): Promise<RedisServer[]> {
+  const [master] = await cluster.masters();
+  const replica = cluster.nodes[3];
+  if (master === undefined || replica === undefined) throw new Error('the cluster has no replica of its first master');
+  return [master, replica];
+}
+
+const ms = (from: number, to: number): string => `${Math.round(to - from)} ms`;
+
+describe('a gateway in front of a cluster', { timeout: 180_000 }, () => {
+  test.each([
+    ['redis-server', 'kill'],
+    ['valkey-server', 'hang'],
+  ] as const)(
+    'of %s answers for all other nodes as if nothing was after the %s of one, and soon for all again',
+    async (program, end) => {
+      await using all = await startClusterGateway({ program });
+      const { cluster, robotGateway, groups, questions } = all;
+      const { ask, client, gateway } = robotGateway;
+      const operator = operatorIn(gateway.folder);
+      const jane = await all.issueOn(0, 'jane');
+      await using load = startRobotLoad(client, questions);
+      await load.untilGood(0, bound * 5, groups);
+      const [old] = await firstShard(cluster);
+      const went = performance.now();
+      await old?.[end]();
+      await cluster.untilPromoted(old as RedisServer);
+      const promoted = performance.now();
+      const good = await load.untilGood(promoted, bound * 5, groups);
+      expect(await listed(operator)).toEqual(all.digests);
+      expect(await ask(jane)).toEqual(isRobot('jane'));
+      expect(await operator.run(['token', 'revoke', '--token'], jane)).toMatchObject({ code: 0 });
+      // The old node begins with what it knew: it has to be told that it is no master any more.
+      const settled = old?.start().then(() => cluster.untilSettled()) ?? Promise.reject();
+      const statuses = await repeatUntil(settled, () => ask(jane));
+      expect(statuses).toEqual(statuses.map(() => refused));
+      await load.untilGood(performance.now(), bound * 5, groups);
+      await load.stop();
+      const errors = load.errors(0, 'node 0');
+      const last = Math.max(promoted, ...errors.map(({ answered }) => answered));
+      const slowest = Math.max(...errors.map(({ asked, answered }) => answered - asked));
+      console.info(
+        `${end} of ${program}: promoted after ${ms(went, promoted)}; ${errors.length} of ${load.answers.length} lookups ` +
+          `were errors, all of that node, the slowest ${ms(0, slowest)}, the last ${ms(promoted, last)} after the promotion`,
+      );
+      expectOthersUnharmed(all, load);
+      expect(errors.filter(({ answered }) => answered < went)).toEqual([]);
+      expect(load.errors(good)).toEqual([]);
+      expect(await listed(operator)).toEqual(all.digests);
+    },
+  );
+
+  test.each([
+    ['is gone', 'kill'],
+    ['hangs', 'hang'],
+  ] as const)('of which a part %s goes on for the others, however often that part is asked', async (_name, end) => {
+    await using all = await startClusterGateway();
+    const { cluster, robotGateway, questions } = all;
+    const [part, others] = [questions.slice(0, 5), questions.slice(5)];
+    const askAll = (some: readonly Question[]) => Promise.all(some.map(({ token }) => robotGateway.ask(token)));
+    const statuses = (some: readonly Question[]) => some.map(({ status }) => status);
+    // No replica is asked, since it may not know yet what was revoked: it is no matter that all of them hang.
+    const replicas = cluster.nodes.slice(3);
+    for (const replica of replicas) await replica.hang();
+    expect(await askAll(questions)).toEqual(statuses(questions));
+    for (const replica of replicas) await replica.start();
+    const shard = await firstShard(cluster);
+    for (const node of shard) await node[end]();
+    // Far more than half of all calls fail: as outages they would open the circuit.
+    for (let round = 0; round < 5; round++) {
+      const asked = Array.from({ length: round === 0 ? 10 : 4 }, () => part).flat();
+      expect(await askAll(asked)).toEqual(asked.map(() => unavailable));
+      expect(await askAll(others)).toEqual(statuses(others));
+    }
+    await Promise.all(shard.map((node) => node.start()));
+    await cluster.untilSettled();
+    await waitFor(async () => (await askAll(part)).every(({ error }) => error === undefined), 'all to be well');
+    expect(await askAll(questions)).toEqual(statuses(questions));
+  });
+
+  test('that has lost slots lists nothing rather than a part, and revokes nothing of what it can not see', async () => {
+    await using all = await startClusterGateway();
+    const { cluster, robotGateway } = all;
+    const operator = operatorIn(robotGateway.gateway.folder);
+    expect(await listed(operator)).toEqual(all.digests);
+    const shard = await firstShard(cluster);
+    for (const node of shard) await node.kill();
+    for (const words of [['list'], ['list', '-o', 'json'], ['revoke', '--user', 'ci-0-0']]) {
+      const { code, stdout, stderr } = await operator.run(['token', ...words]);
+      expect([words, code]).toEqual([words, 1]);
+      expect(stdout).not.toMatch(/ci-|"digest"/);
+      expect(stderr).toMatch(/^sallyport: .*(is not reached|no node serves)/m);
+      expect(stderr).not.toMatch(/ioredis|\n\s+at /);
+    }
+    expect(await operator.run(['check'])).toMatchObject({ code: 1 });
+    await Promise.all(shard.map((node) => node.start()));
+    await cluster.untilSettled();
+    expect(await listed(operator)).toEqual(all.digests);
+    expect(await operator.run(['check'])).toMatchObject({ code: 0 });
+  });
+});

@@ -1,0 +1,162 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { type ListedToken, operatorIn, operatorOf } from './fixtures/redis-commands.ts';
+import { isRobot, refused, robots, startRobotGateway } from './fixtures/redis-gateway.ts';
+import { recordKey } from './fixtures/redis-tokens.ts';
+import { sha256 } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+/** What `token list -o json` prints. */
+interface Listing {
+  readonly tokens: readonly ListedToken[];
+  readonly unreadable: readonly { readonly digest: string; readonly fault: string }[];
+}
+
+/** What `token revoke -o json` prints. */
+interface Revoked {
+  readonly revoked: readonly ListedToken[];
+  readonly already: readonly ListedToken[];
+}
+
+describe.concurrent('sallyport token', () => {
+  test('makes tokens that the gateway takes, lists them, and revokes them at once by digest, token or user', async () => {
+    await using redis = await startRedis();
+    await using robotGateway = await startRobotGateway([robots({ url: redis.url }, { groups: { prefix: 'team:' } })]);
+    const { ask, gateway } = robotGateway;
+    const operator = operatorIn(gateway.folder);
+    const names = ['--uid', 'u-7', '--group', 'dev', '--group', 'ops', '--extra', 'cost-center=4711'];
+    const isUser = (name: string) => ({
+      ...{ username: `robot:${name}`, uid: 'u-7' },
+      ...{ groups: ['team:dev', 'team:ops'], extra: { 'cost-center': ['4711'] } },
+    });
+    const ways: Readonly<Record<string, (token: string) => readonly [string[], string?]>> = {
+      ann: (token) => [['--digest', sha256(token).slice(0, 8)]],
+      bob: (token) => [['--token'], token],
+      cleo: () => [['--user', 'cleo']],
+      dan: () => [['--user', 'robot:dan']],
+    };
+    const tokens = new Map<string, string>();
+    for (const name of Object.keys(ways)) {
+      tokens.set(name, await operator.create('--user', name, ...names, '--reason', 'nightly', '--issued-by', 'ada'));
+      expect(await ask(tokens.get(name) ?? '')).toEqual({ authenticated: true, user: isUser(name) });
+    }
+    // The newest first.
+    const listed = [...tokens].reverse().map(([name, token]) => {
+      return { digest: sha256(token), state: 'good', user: isUser(name), issuedBy: 'ada', reason: 'nightly' };
+    });
+    expect(((await operator.json('token', 'list')) as Listing).tokens).toMatchObject(listed);
+    for (const [name, token] of tokens) {
+      const [which, input] = ways[name]?.(token) ?? [[]];
+      const words = ['token', 'revoke', ...which, '--reason', 'leaked', '--by', 'eve'];
+      expect(await operator.run(words, input)).toMatchObject({ code: 0, stderr: '' });
+      expect(await ask(token)).toEqual(refused);
+      const told = await gateway.output.waitForLine(({ subject }) => subject === name, 'of the refusal');
+      expect(told).toMatchObject({ outcome: 'rejected', reason: 'revoked' });
+    }
+    const revoked = { state: 'revoked', revoked: { by: 'eve', reason: 'leaked' } };
+    const after = (await operator.json('token', 'list')) as Listing;
+    expect(after.tokens).toMatchObject(listed.map((one) => ({ ...one, ...revoked })));
+    expect((await operator.run(['token', 'list'])).stdout).toMatch(
+      /^DIGEST +USER +GROUPS +AGE +EXPIRES +STATE\n([0-9a-f]{12} +robot:[a-z]+ +team:dev,team:ops .* revoked\n){4}$/,
+    );
+  });
+
+  test('shows when a token was used last, where the gateway notes it', async () => {
+    await using redis = await startRedis();
+    await using robotGateway = await startRobotGateway([robots({ url: redis.url, trackLastUse: '10s' })]);
+    const operator = operatorIn(robotGateway.gateway.folder);
+    const [used, unused] = [await operator.create('--user', 'ci'), await operator.create('--user', 'cd')];
+    const began = Date.now();
+    expect(await robotGateway.ask(used)).toEqual(isRobot('ci'));
+    // Nobody waits for the note, so it may come after the answer.
+    await waitFor(async () => (await redis.client().exists(`${recordKey(used)}:last-use`)) === 1, 'the note');
+    const { tokens } = (await operator.json('token', 'list')) as Listing;
+    const lastUse = new Map(tokens.map(({ digest, lastUsedAt }) => [digest, lastUsedAt]));
+    expect(lastUse.get(sha256(unused))).toBeNull();
+    expect(Date.parse(lastUse.get(sha256(used)) ?? '')).toBeGreaterThanOrEqual(began);
+    expect(Date.parse(lastUse.get(sha256(used)) ?? '')).toBeLessThanOrEqual(Date.now());
+    expect((await operator.run(['token', 'list'])).stdout).toMatch(/LAST USE.*(\n.*(\d+m?s ago|never) +good){2}\n$/s);
+  });
+
+  test('lists ten thousand tokens and revokes those of one user, and Redis keeps nobody waiting', async () => {
+    await using redis = await startRedis();
+    const operator = await operatorOf([robots({ url: redis.url })]);
+    await writeTokens(redis, 10_000, 100);
+    const client = redis.client();
+    await client.config('SET', 'slowlog-log-slower-than', 5_000);
+    await client.config('RESETSTAT');
+    await client.call('SLOWLOG', 'RESET');
+    const began = performance.now();
+    const before = (await operator.json('token', 'list')) as Listing;
+    const listed = performance.now();
+    const { revoked } = (await operator.json('token', 'revoke', '--user', 'user-42', '--reason', 'left')) as Revoked;
+    const done = performance.now();
+    const stats = await commandStats(redis);
+    console.info(
+      `10,000 tokens listed in ${Math.round(listed - began)} ms, 100 of them revoked in ${Math.round(done - listed)} ms; ` +
+        `${stats.get('scan')?.calls} SCANs of ${stats.get('scan')?.usecPerCall} us, ` +
+        `${await client.call('SLOWLOG', 'LEN')} commands took over 5 ms`,
+    );
+    expect([before.tokens.length, before.unreadable.length]).toEqual([10_000, 0]);
+    expect(new Set(before.tokens.map(({ digest }) => digest)).size).toBe(10_000);
+    expect(revoked).toHaveLength(100);
+    const after = (await operator.json('token', 'list')) as Listing;
+    const gone = after.tokens.filter(({ state }) => state === 'revoked');
+    expect(gone.map(({ record }) => record.username)).toEqual(gone.map(() => 'user-42'));
+    expect(gone.map(({ digest }) => digest).sort()).toEqual(revoked.map(({ digest }) => digest).sort());
+    expect(after.tokens.filter(({ state }) => state === 'good')).toHaveLength(9_900);
+    // In small steps: two lists make at least 2 times 10,000 / 500 of them.
+    expect([...stats.keys()]).not.toContain('keys');
+    expect(stats.get('scan')?.calls).toBeGreaterThanOrEqual(40);
+    // On average, since a busy machine may stop Redis in the middle of any command.
+    expect([...stats].filter(([, { usecPerCall }]) => usecPerCall > 5_000)).toEqual([]);
+  });
+
+  test('wants to know which, where two authenticators issue tokens, and check warns when theirs look the same', async () => {
+    await using redis = await startRedis();
+    const keyPrefix = 'people:token:';
+    const people = (more: object): object => ({
+      ...robots({ url: redis.url, keyPrefix, ...more }),
+      name: 'people',
+      username: { prefix: 'person:' },
+    });
+    const alike = await operatorOf([robots({ url: redis.url }), people({})]);
+    for (const words of [['create', '--user', 'ci', '--ttl', '1h'], ['list'], ['revoke', '--user', 'ci']]) {
+      const { code, stdout, stderr } = await alike.run(['token', ...words]);
+      expect([words, code, stdout]).toEqual([words, 2, '']);
+      expect(stderr).toMatch(/--authenticator robots or people/);
+    }
+    await alike.create('--user', 'jane', '--authenticator', 'people');
+    expect(await alike.json('token', 'list', '--authenticator', 'people')).toMatchObject({
+      tokens: [{ user: { username: 'person:jane' } }],
+    });
+    expect(await alike.json('token', 'list', '--authenticator', 'robots')).toMatchObject({ tokens: [] });
+    expect(await redis.client().keys('people:token:*')).toHaveLength(1);
+    const warned = await alike.run(['check']);
+    expect(warned.code).toBe(0);
+    expect(warned.stdout).toMatch(/token prefixes +warning +robots and people: tokens of both begin with sp_/);
+    const different = await operatorOf([robots({ url: redis.url }), people({ tokenPrefix: 'person_' })]);
+    expect((await different.run(['check'])).stdout).not.toMatch(/warning/);
+  });
+});
+
+/** Records of tokens that nobody has, dealt out to the users in turn. */
+async function writeTokens(redis: RedisServer, count: number, users: number): Promise<void> {
+  const pipeline = redis.client().pipeline();
+  for (let number = 0; number < count; number++) {
+    const digest = createHash('sha256').update(randomBytes(32)).digest('hex');
+    const record = { username: `user-${number % users}`, groups: ['dev'], expiresAt: '2099-05-01T00:00:00Z' };
+    pipeline.set(`sallyport:token:${digest}`, JSON.stringify(record));
+  }
+  await pipeline.exec();
+}
+
+/** By the name of the command; microseconds. */
+async function commandStats(redis: RedisServer): Promise<Map<string, { calls: number; usecPerCall: number }>> {
+  const info = await redis.client().info('commandstats');
+  const lines = info.matchAll(/^cmdstat_([\w|]+):calls=(\d+),.*usec_per_call=([\d.]+)/gm);
+  return new Map(
+    Array.from(lines, ([, name = '', calls, usec]) => [name, { calls: Number(calls), usecPerCall: Number(usec) }]),
+  );
+}

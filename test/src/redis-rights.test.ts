@@ -1,0 +1,123 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import type { LogLine } from './fixtures/output.ts';
+import { operatorIn } from './fixtures/redis-commands.ts';
+import { closedCircuit, isRobot, refused, robots, startRobotGateway, unavailable } from './fixtures/redis-gateway.ts';
+import { issue, newToken } from './fixtures/redis-tokens.ts';
+import { randomToken, secret } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+/** The least rights, word for word as the README of the plugin gives them. */
+const layouts = {
+  json: { gateway: '+get +pttl', admin: '+scan +get +pttl +set +eval' },
+  hash: { gateway: '+hgetall +pttl', admin: '+scan +hgetall +pttl +eval +exists +hexists +hset +pexpire' },
+} as const;
+
+const user = (name: string, password: string, commands: string, keys = '~sallyport:token:*'): string =>
+  `user ${name} on >${password} resetkeys ${keys} -@all ${commands}`;
+
+/** What a user tried and may not, as Redis noted it. */
+async function denied(redis: RedisServer): Promise<unknown> {
+  return await redis.client().call('ACL', 'LOG');
+}
+
+async function connectedUsers(redis: RedisServer): Promise<Set<string>> {
+  const clients = String(await redis.client().call('CLIENT', 'LIST'));
+  return new Set(Array.from(clients.matchAll(/ user=(\S+)/g), ([, name = '']) => name));
+}
+
+describe.concurrent('with the least rights', () => {
+  test.each([
+    ['redis-server', 'json'],
+    ['valkey-server', 'hash'],
+  ] as const)('of %s with layout %s the gateway reads, and commands write as another user', async (program, layout) => {
+    const [gatewayPassword, adminPassword] = [randomToken(), randomToken()];
+    const users = [
+      user('gateway', gatewayPassword, layouts[layout].gateway),
+      user('gateway-admin', adminPassword, layouts[layout].admin),
+    ];
+    await using redis = await startRedis({ program, users, password: secret(randomToken()) });
+    const options = { url: { file: 'secrets/url' }, layout, admin: { url: { env: 'REDIS_ADMIN_URL' } } };
+    const env = { REDIS_ADMIN_URL: `redis://gateway-admin:${adminPassword}@127.0.0.1:${redis.port}` };
+    const files = { 'secrets/url': `redis://gateway:${gatewayPassword}@127.0.0.1:${redis.port}\n` };
+    await using robotGateway = await startRobotGateway([robots(options)], { files, env });
+    const { gateway, ask } = robotGateway;
+    const operator = operatorIn(gateway.folder, env);
+    const [kept, gone] = [await operator.create('--user', 'ci'), await operator.create('--user', 'jane')];
+    expect([await ask(kept), await ask(gone)]).toEqual([isRobot('ci'), isRobot('jane')]);
+    expect(await operator.json('token', 'list')).toMatchObject({ tokens: [{ state: 'good' }, { state: 'good' }] });
+    expect(await operator.run(['token', 'revoke', '--token'], gone)).toMatchObject({ code: 0 });
+    expect([await ask(kept), await ask(gone), await ask(newToken())]).toEqual([isRobot('ci'), refused, refused]);
+    expect(await operator.run(['check'])).toMatchObject({ code: 0 });
+    expect(await denied(redis)).toEqual([]);
+    // The gateway runs still, and the commands have ended.
+    expect(await connectedUsers(redis)).toEqual(new Set(['default', 'gateway']));
+  });
+});
+
+describe.concurrent('without the rights', () => {
+  test('commands fail in plain words that name options.admin, and change nothing', async () => {
+    const password = randomToken();
+    await using redis = await startRedis({ users: [user('gateway', password, layouts.json.gateway)], password: true });
+    secret(redis.password ?? '');
+    const files = { 'secrets/url': `redis://gateway:${password}@127.0.0.1:${redis.port}` };
+    await using robotGateway = await startRobotGateway([robots({ url: { file: 'secrets/url' } })], { files });
+    const { gateway, ask } = robotGateway;
+    const token = await issue(() => redis, { username: 'ci' });
+    const operator = operatorIn(gateway.folder);
+    for (const words of [
+      ['create', '--user', 'jane', '--ttl', '1h'],
+      ['list'],
+      ['revoke', '--user', 'ci'],
+      ['revoke', '--token'],
+    ]) {
+      const { code, stdout, stderr } = await operator.run(['token', ...words], token);
+      expect([words, code, stdout]).toEqual([words, 1, '']);
+      expect(stderr).toMatch(/^sallyport: .*redis:\/\/127\.0\.0\.1.*the user may not do this.*options\.admin/s);
+      expect(stderr.trimEnd().split('\n').length, stderr).toBeLessThanOrEqual(3);
+    }
+    expect(await ask(token)).toEqual(isRobot('ci'));
+    expect(await redis.client().dbsize()).toBe(1);
+  });
+
+  test.each([
+    ['another prefix', '+get +pttl', '~elsewhere:*'],
+    ['no right to PTTL', '+get', '~sallyport:token:*'],
+  ])('with %s the gateway can not check, and says whose rights are missing', async (_name, commands, keys) => {
+    const password = randomToken();
+    await using redis = await startRedis({ users: [user('gateway', password, commands, keys)] });
+    const options = { url: redis.url, username: 'gateway', password: { file: 'secrets/redis' } };
+    await using robotGateway = await startRobotGateway([robots(options)], { files: { 'secrets/redis': password } });
+    const { gateway, ask, metric } = robotGateway;
+    expect(await ask(await issue(() => redis, { username: 'ci' }))).toEqual(unavailable);
+    const told = await gateway.waitForLog('authenticator could not check a token');
+    expect(told.reason).toMatch(/the user may not do this/);
+    expect(await metric('faults_total', 'kind="permission"')).toBe(1);
+    const { code, stdout } = await operatorIn(gateway.folder).run(['check']);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/authenticator robots +fault .*the user may not do this/);
+  });
+
+  test('a password that is changed in Redis and then in its file is followed without a restart', async () => {
+    const [old, next] = [randomToken(), randomToken()];
+    await using redis = await startRedis({ users: [user('gateway', old, layouts.json.gateway)] });
+    const options = { url: redis.url, username: 'gateway', password: { file: 'secrets/redis' } };
+    await using robotGateway = await startRobotGateway([robots(options, closedCircuit)], {
+      files: { 'secrets/redis': old },
+    });
+    const { gateway, ask } = robotGateway;
+    const token = await issue(() => redis, { username: 'ci' });
+    expect(await ask(token)).toEqual(isRobot('ci'));
+    await redis.client().call('ACL', 'SETUSER', 'gateway', `>${next}`, `<${old}`);
+    await redis.client().call('CLIENT', 'KILL', 'USER', 'gateway');
+    const isTold = ({ reason }: LogLine): boolean => /refuses the username or the password/.test(String(reason));
+    await waitFor(async () => {
+      expect(await ask(token)).toEqual(unavailable);
+      return gateway.output.lines.some(isTold);
+    }, 'the log to name the password');
+    await gateway.write('secrets/redis', next);
+    gateway.signal('SIGHUP');
+    await waitFor(async () => (await ask(token)).authenticated, 'the new password to be in force');
+    expect(await ask(token)).toEqual(isRobot('ci'));
+  });
+});

@@ -1,0 +1,188 @@
+import { readFile } from 'node:fs/promises';
+import type { RedisServer } from '@sallyport/test-servers/redis';
+import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { describe, expect, test } from 'vitest';
+import { operatorIn } from './fixtures/redis-commands.ts';
+import { closedCircuit, isRobot, refused, robots, startRobotGateway } from './fixtures/redis-gateway.ts';
+import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './fixtures/redis-load.ts';
+import { issue, newToken, untilReplicated } from './fixtures/redis-tokens.ts';
+import { randomToken, secret } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+/** In which lookups are good again after a promotion, in milliseconds; tests fail at five times that. */
+const bound = 5_000;
+
+/** A command may take longer than any test here waits: a connection that is not given up is believed. */
+const patient = { commandTimeout: '30s' };
+
+const circuit = { openFor: '500ms' };
+
+const groups = ['valid', 'revoked', 'unknown'] as const;
+
+function options({ addresses, name }: RedisSentinels): object {
+  return { sentinels: addresses, name };
+}
+
+/** Tokens of many users, some that are revoked and some that nobody knows. */
+async function questionsFor(sentinels: RedisSentinels): Promise<Question[]> {
+  const master = await sentinels.master();
+  const serverOf = () => master;
+  const questions: Question[] = [];
+  for (let number = 0; number < 8; number++) {
+    const username = `ci-${number}`;
+    const revoked = { username, revokedAt: '2026-05-01T00:00:00Z' };
+    questions.push(
+      { group: 'valid', token: await issue(serverOf, { username }), status: isRobot(username) },
+      { group: 'revoked', token: await issue(serverOf, revoked), status: refused },
+      { group: 'valid', token: await issue(serverOf, { username: `${username}-b` }), status: isRobot(`${username}-b`) },
+      { group: 'unknown', token: newToken(), status: refused },
+    );
+  }
+  await untilReplicated(master);
+  return questions;
+}
+
+interface Moments {
+  readonly went: number;
+  readonly promoted: number;
+  readonly good: number;
+}
+
+/** In whole milliseconds. */
+const ms = (from: number, to: number): string => `${Math.round(to - from)} ms`;
+
+/** What there is to tell of a failover, as one line. */
+function tell(what: string, load: RobotLoad, { went, promoted, good }: Moments): void {
+  const errors = load.errors();
+  const last = Math.max(promoted, ...errors.map(({ answered }) => answered));
+  console.info(
+    `${what}: promoted after ${ms(went, promoted)}, ${errors.length} of ${load.answers.length} lookups were errors, ` +
+      `the last ${ms(promoted, last)} after the promotion; good for sure ${ms(promoted, good)} after it`,
+  );
+}
+
+/** Nothing is wrong ever, and nothing was an error before the master went or after all was good. */
+function expectOnlyErrorsBetween(load: RobotLoad, { went, good }: Moments): void {
+  expect(load.wrong()).toEqual([]);
+  expect(load.errors().filter(({ answered }) => answered < went)).toEqual([]);
+  expect(load.errors(good)).toEqual([]);
+}
+
+/** Under load, ends the master and waits until all lookups are good again, `limit` milliseconds after the promotion. */
+async function failOver(
+  sentinels: RedisSentinels,
+  load: RobotLoad,
+  limit: number,
+  end: (old: RedisServer) => Promise<unknown>,
+): Promise<Moments> {
+  await load.untilGood(0, bound * 5, groups);
+  const old = await sentinels.master();
+  const went = performance.now();
+  await end(old);
+  await sentinels.untilPromoted(old);
+  const promoted = performance.now();
+  const good = await load.untilGood(promoted, limit, groups);
+  return { went, promoted, good };
+}
+
+describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
+  test('gives no wrong answer while another master is promoted, and soon knows all tokens again', async () => {
+    await using sentinels = await startSentinels();
+    await using robotGateway = await startRobotGateway([robots({ ...options(sentinels), commandTimeout: '2s' })]);
+    const { ask, client, gateway } = robotGateway;
+    const jane = await issue(() => sentinels.master(), { username: 'jane' });
+    await using load = startRobotLoad(client, await questionsFor(sentinels));
+    // One sentinel goes with it: they often share a machine.
+    const [sentinel] = sentinels.sentinels;
+    const moments = await failOver(sentinels, load, bound * 5, (old) => Promise.all([old.kill(), sentinel?.kill()]));
+    expect(await ask(jane)).toEqual(isRobot('jane'));
+    expect(await operatorIn(gateway.folder).run(['token', 'revoke', '--user', 'jane'])).toMatchObject({ code: 0 });
+    expect(await ask(jane)).toEqual(refused);
+    await load.stop();
+    tell('killed', load, moments);
+    expectOnlyErrorsBetween(load, moments);
+  });
+
+  test('follows one promotion after the other, while a sentinel hangs each time', async () => {
+    await using sentinels = await startSentinels();
+    await using robotGateway = await startRobotGateway([robots(options(sentinels), closedCircuit)]);
+    const { ask } = robotGateway;
+    const token = await issue(() => sentinels.master(), { username: 'ci' });
+    const times: string[] = [];
+    for (const sentinel of sentinels.sentinels) {
+      const old = await sentinels.master();
+      await untilReplicated(old);
+      expect(await ask(token)).toEqual(isRobot('ci'));
+      // So the gateway looks for the master most of the time, and is told of the new one in the middle of it.
+      await Promise.all([old.kill(), sentinel.hang()]);
+      await sentinels.untilPromoted(old);
+      const promoted = performance.now();
+      await waitFor(async () => (await ask(token)).authenticated, 'a yes of the new master', bound * 5);
+      times.push(ms(promoted, performance.now()));
+      await Promise.all([old.start(), sentinel.start()]);
+      await sentinels.untilSettled();
+    }
+    console.info(`a yes came ${times.join(', ')} after the promotions`);
+  });
+
+  test('follows a promotion when the old master hangs, however long a command may take', async () => {
+    await using sentinels = await startSentinels();
+    await using robotGateway = await startRobotGateway([robots({ ...options(sentinels), ...patient }, { circuit })]);
+    await using load = startRobotLoad(robotGateway.client, await questionsFor(sentinels));
+    // Within half of what one command may take: it is not that which ends the wait.
+    const moments = await failOver(sentinels, load, 15_000, (old) => old.hang());
+    await load.stop();
+    tell('hangs', load, moments);
+    expectOnlyErrorsBetween(load, moments);
+  });
+
+  test('never believes the old master again, once that goes on', async () => {
+    await using sentinels = await startSentinels();
+    await using robotGateway = await startRobotGateway([robots({ ...options(sentinels), ...patient }, { circuit })]);
+    const { ask, client, gateway } = robotGateway;
+    await using load = startRobotLoad(client, await questionsFor(sentinels));
+    await load.untilGood(0, bound * 5, groups);
+    const old = await sentinels.master();
+    const jane = await issue(() => old, { username: 'jane' });
+    await untilReplicated(old);
+    await old.hang();
+    await sentinels.untilPromoted(old);
+    expect(await operatorIn(gateway.folder).run(['token', 'revoke', '--user', 'jane'])).toMatchObject({ code: 0 });
+    const settled = old.start().then(() => sentinels.untilSettled());
+    const statuses = await repeatUntil(settled, () => ask(jane));
+    expect(statuses.filter(({ authenticated }) => authenticated)).toEqual([]);
+    await load.untilGood(performance.now(), bound * 5, groups);
+    expect(await ask(jane)).toEqual(refused);
+    expect(load.wrong()).toEqual([]);
+    console.info(`asked ${statuses.length} times for what is revoked while the old master went on`);
+  });
+
+  test('keeps to TLS, passwords and an ACL over a promotion', async () => {
+    const [password, sentinelPassword] = [randomToken(), randomToken()];
+    const users = [`user gateway on >${password} resetkeys ~sallyport:token:* -@all +get +pttl`];
+    await using sentinels = await startSentinels({ tls: true, password: true, sentinelPassword, users });
+    secret(sentinels.password ?? '');
+    const secured = {
+      sentinels: sentinels.addresses.map((address) => `rediss://${address}`),
+      name: sentinels.name,
+      caFile: 'tls/redis-ca.crt',
+      username: 'gateway',
+      password: { file: 'secrets/redis' },
+      sentinelPassword: { env: 'SENTINEL_PASSWORD' },
+    };
+    const files = { 'tls/redis-ca.crt': await readFile(sentinels.caFile, 'utf8'), 'secrets/redis': password };
+    const env = { SENTINEL_PASSWORD: sentinelPassword };
+    await using robotGateway = await startRobotGateway([robots(secured, closedCircuit)], { files, env });
+    const { ask, gateway } = robotGateway;
+    const [old, operator] = [await sentinels.master(), operatorIn(gateway.folder, env)];
+    const token = await issue(() => old, { username: 'ci' });
+    await untilReplicated(old);
+    expect(await ask(token)).toEqual(isRobot('ci'));
+    expect(await operator.run(['check'])).toMatchObject({ code: 0 });
+    await old.kill();
+    await sentinels.untilPromoted(old);
+    await waitFor(async () => (await ask(token)).authenticated, 'a yes of the new master', bound * 5);
+    expect(await ask(newToken())).toEqual(refused);
+    expect(await operator.run(['check'])).toMatchObject({ code: 0 });
+  });
+});
