@@ -19,7 +19,7 @@ interface Revoked {
   readonly already: readonly ListedToken[];
 }
 
-describe.concurrent('sallyport token', () => {
+describe('sallyport token', { timeout: 180_000 }, () => {
   test('makes tokens that the gateway takes, lists them, and revokes them at once by digest, token or user', async () => {
     await using redis = await startRedis();
     await using robotGateway = await startRobotGateway([robots({ url: redis.url }, { groups: { prefix: 'team:' } })]);

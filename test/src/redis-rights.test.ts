@@ -26,7 +26,7 @@ async function connectedUsers(redis: RedisServer): Promise<Set<string>> {
   return new Set(Array.from(clients.matchAll(/ user=(\S+)/g), ([, name = '']) => name));
 }
 
-describe.concurrent('with the least rights', () => {
+describe('with the least rights', { timeout: 180_000 }, () => {
   test.each([
     ['redis-server', 'json'],
     ['valkey-server', 'hash'],
@@ -55,7 +55,7 @@ describe.concurrent('with the least rights', () => {
   });
 });
 
-describe.concurrent('without the rights', () => {
+describe('without the rights', { timeout: 180_000 }, () => {
   test('commands fail in plain words that name options.admin, and change nothing', async () => {
     const password = randomToken();
     await using redis = await startRedis({ users: [user('gateway', password, layouts.json.gateway)], password: true });

@@ -1,6 +1,7 @@
 import type { TlsSettings } from '@sallyport/authenticator/options';
 import { createClient, type RedisClient } from './client.ts';
 import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
+import { retryDelay } from './retry-delay.ts';
 import { certificateName } from './server-name.ts';
 import type { ConnectionOptions } from './types.ts';
 
@@ -38,10 +39,19 @@ export function createLinks(options: ConnectionOptions, { tls, random }: LinkDep
     client.disconnect();
   }
 
+  /** News of a failover that come amid a try to connect have ioredis end, for good, what nobody wants to end. */
+  function goOn(client: RedisClient): void {
+    const again = () => {
+      if (open.has(client)) client.connect().catch(() => {});
+    };
+    setTimeout(again, retryDelay(1, random())).unref();
+  }
+
   return {
     create() {
       const client = createClient(options, tls(), random);
       open.add(client);
+      client.on('end', () => goOn(client));
       const told: StateEvents = {
         onFault: events.onFault,
         onUp: () => {

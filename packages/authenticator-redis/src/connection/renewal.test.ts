@@ -82,7 +82,7 @@ describe('renewed TLS files', () => {
 
   test('of an authority that does not sign the server are an outage that says so, until they are mended', async () => {
     await using other = await createAuthority();
-    const started = await startWithFiles('200ms');
+    const started = await startWithFiles('3s');
     await started.writeCa(other.certificate);
     await started.touch();
     await waitUntil(async () => (await outcomeOf(started.ask(token))) === 'unavailable', 'the new authority to hold');
@@ -107,7 +107,7 @@ describe('renewed TLS files', () => {
   });
 
   test('that can not be used change nothing', async () => {
-    const started = await startWithFiles('200ms');
+    const started = await startWithFiles('3s');
     const before = await idsOf();
     const stop = keepAsking(started);
     expect(await started.touch(Buffer.from('garbage'))).toHaveLength(3);
@@ -117,7 +117,7 @@ describe('renewed TLS files', () => {
   });
 
   test('that change many times in a moment leave one connection', async () => {
-    const started = await startWithFiles('200ms');
+    const started = await startWithFiles('3s');
     const before = await idsOf();
     const stop = keepAsking(started);
     for (let count = 0; count < 10; count += 1) await started.touch();
