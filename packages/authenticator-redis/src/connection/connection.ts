@@ -10,6 +10,11 @@ import { RedisProblem } from './redis-problem.ts';
 import { certificateName, nameServers } from './server-name.ts';
 import type { ConnectionOptions } from './types.ts';
 
+const noAnswer: RedisFault = { kind: 'timeout', problem: 'no answer in time' };
+
+/** The rest of the cluster goes on: that one node hangs must not open the circuit for everybody. */
+const nodeSilent: RedisFault = { kind: 'node', problem: 'the node that has this key gives no answer in time' };
+
 /** A connection to one Redis, to the master that sentinels name, or to all nodes of a cluster. */
 export interface Connection {
   /** Of the servers, for messages. */
@@ -89,11 +94,12 @@ export async function openConnection(
 
 /** A command that found no connection: what the connection itself died of says more. */
 function explain(error: unknown, { client, state: { fault } }: Link, name: string): RedisFault {
-  if (error instanceof TimedOut) return { kind: 'timeout', problem: 'no answer in time' };
-  const own = faultOf(error, name);
+  const own = error instanceof TimedOut ? noAnswer : faultOf(error, name);
+  if (own.kind === 'timeout' && client instanceof Cluster && client.status === 'ready') return nodeSilent;
   if (isReplyError(error) || own.kind !== 'connection') return own;
   if (client instanceof Cluster && client.status === 'ready') return nodeNotReached;
-  if (fault === undefined) return own;
+  if (fault === undefined)
+    return isMaking(client) ? { ...noAnswer, problem: `not connected: ${noAnswer.problem}` } : own;
   return { kind: fault.kind, problem: `not connected: ${fault.problem}` };
 }
 
@@ -127,4 +133,9 @@ function createEvents(name: string, { logger, metrics }: ConnectionDependencies)
       logger.warn({ servers: name, problem }, 'no connection to Redis; trying again');
     },
   };
+}
+
+/** Its first connection is neither made nor given up as yet. */
+function isMaking({ status }: RedisClient): boolean {
+  return status === 'connecting' || status === 'connect';
 }
