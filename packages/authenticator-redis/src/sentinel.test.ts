@@ -24,7 +24,10 @@ async function makeToken(options: Record<string, unknown>, username: string): Pr
 
 /** Redis replicates without waiting for it: what was written a moment ago may else be lost with its master. */
 async function untilReplicated(sentinels: RedisSentinels): Promise<void> {
-  await (await sentinels.master()).client().wait(1, 0);
+  const client = (await sentinels.master()).client();
+  // WAIT is about the writes of its own connection: this one comes after all others.
+  await client.set('written', 'last');
+  await client.wait(1, 0);
 }
 
 async function revoke(options: Record<string, unknown>, token: string): Promise<void> {

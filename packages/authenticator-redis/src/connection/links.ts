@@ -1,6 +1,7 @@
 import type { TlsSettings } from '@sallyport/authenticator/options';
 import { createClient, type RedisClient } from './client.ts';
 import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
+import { limitHandshake } from './handshake-limit.ts';
 import { retryDelay } from './retry-delay.ts';
 import { certificateName } from './server-name.ts';
 import type { ConnectionOptions } from './types.ts';
@@ -52,6 +53,7 @@ export function createLinks(options: ConnectionOptions, { tls, random }: LinkDep
       const client = createClient(options, tls(), random);
       open.add(client);
       client.on('end', () => goOn(client));
+      limitHandshake(client, options.commandTimeout);
       const told: StateEvents = {
         onFault: events.onFault,
         onUp: () => {

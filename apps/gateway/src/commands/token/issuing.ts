@@ -57,7 +57,8 @@ export async function withIssuer<Result>(
   { config, authenticator }: Issuing,
   work: (issuer: BoundedIssuer) => Promise<Result>,
 ): Promise<Result> {
-  const logger = createLogger('warn');
+  // What an issuer could warn of, it throws too, and then it is told in words and not as a line of JSON.
+  const logger = createLogger('error');
   const attempts = createAttempts(() => config.lockout, { now: () => performance.now() });
   const fault: Fault = (error, ...more) => new Error(formatProblem(authenticator.problem(error, ...more)));
   const issuer = await createTokenIssuer(authenticator, config.baseDirectory, { logger, attempts }).catch((error) => {
