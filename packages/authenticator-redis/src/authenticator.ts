@@ -1,7 +1,7 @@
 import type { Authenticator, PluginContext } from '@sallyport/authenticator';
 import { checkServers } from './check.ts';
 import { connect } from './connect.ts';
-import { decide, endOf } from './decide.ts';
+import { decide } from './decide.ts';
 import { keysOf } from './keys.ts';
 import { lookUp, type Source } from './look-up.ts';
 import type { RedisOptions } from './options/types.ts';
@@ -41,7 +41,7 @@ export async function createRedisAuthenticator(
         return unknown === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
       }
       const decision = decide(found.record, found.keyExpiresAt, now());
-      if (decision.kind === 'authenticated') noteUse?.(digest, endOf(found.record, found.keyExpiresAt));
+      if (decision.kind === 'authenticated') noteUse?.(digest, decision.expiresAt?.getTime());
       return decision;
     },
     check: (signal) => checkServers(source, noteUse !== undefined, signal),
