@@ -1,6 +1,6 @@
 import type { Authenticator, PluginContext } from '@sallyport/authenticator';
+import { connect } from '@sallyport/redis-connection';
 import { checkServers } from './check.ts';
-import { connect } from './connect.ts';
 import { decide } from './decide.ts';
 import { keysOf } from './keys.ts';
 import { lookUp, type Source } from './look-up.ts';
@@ -9,6 +9,7 @@ import { layouts } from './record/layouts.ts';
 import { digestToken } from './token/digest.ts';
 import { tokenShape } from './token/shape.ts';
 import { createUseNotes } from './use-notes.ts';
+import { wording } from './wording.ts';
 
 /**
  * Looks tokens up by their digest.
@@ -22,7 +23,7 @@ export async function createRedisAuthenticator(
   now: () => number = Date.now,
 ): Promise<Authenticator> {
   const shape = tokenShape(options.token);
-  const connection = await connect(options.connection, context);
+  const connection = await connect(options.connection, wording, context);
   const { unknown, trackLastUse } = options;
   const keys = keysOf(options.keyPrefix);
   const source: Source = { connection, layout: layouts[options.layout], keys, now };

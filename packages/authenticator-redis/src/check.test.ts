@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { errorOf } from '@sallyport/test-servers/error-of';
+import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { commandCalls, forgetCalls } from '../fixtures/command-calls.ts';
-import { listenForNoise } from '../fixtures/noise.ts';
-import { errorOf, startAuthenticator } from '../fixtures/plugin.ts';
+import { startAuthenticator } from '../fixtures/plugin.ts';
 import { storeToken } from '../fixtures/records.ts';
 import { type LayoutName, layouts } from './record/layouts.ts';
 

@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Redis } from 'ioredis';
-import { knownMasters } from './connection/masters.ts';
-import { faultOf } from './connection/redis-fault.ts';
+import { type Connection, knownMasters, type Redis } from '@sallyport/redis-connection';
 import type { Source } from './look-up.ts';
 
 /**
@@ -30,7 +28,7 @@ export async function checkServers(
     const [only, ...others] = await knownMasters(client);
     if (only === undefined) return [];
     if (others.length === 0) await ask(only);
-    else return (await Promise.all([only, ...others].map((node) => problemsOf(node, ask)))).flat();
+    else return (await Promise.all([only, ...others].map((node) => problemsOf(node, ask, connection)))).flat();
     return [];
   }, signal);
   if (problems.length > 0) throw new Error(`${connection.name}: ${problems.join('; ')}`);
@@ -41,12 +39,16 @@ function passMoved(error: unknown): void {
   if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
 }
 
-async function problemsOf(node: Redis, ask: (node: Redis) => Promise<void>): Promise<readonly string[]> {
+async function problemsOf(
+  node: Redis,
+  ask: (node: Redis) => Promise<void>,
+  connection: Connection,
+): Promise<readonly string[]> {
   const { host = '', port = '' } = node.options;
   try {
     await ask(node);
     return [];
   } catch (error) {
-    return [`${host}:${port}: ${faultOf(error, host).problem}`];
+    return [`${host}:${port}: ${connection.problemOf(error, host)}`];
   }
 }

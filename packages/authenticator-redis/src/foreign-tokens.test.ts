@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandCalls, forgetCalls } from '../fixtures/command-calls.ts';
 import { newIdToken, newServiceAccountToken } from '../fixtures/jwt.ts';
 import { startAuthenticator } from '../fixtures/plugin.ts';
 import { makeToken } from './token/format.ts';

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { errorOf } from '@sallyport/test-servers/error-of';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { accessLists, rightsFor } from '../fixtures/access-lists.ts';
-import { collect, errorOf, never, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
+import { collect, never, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
 import { keyOf, storeToken } from '../fixtures/records.ts';
 import { type LayoutName, layouts } from './record/layouts.ts';
 import { makeToken } from './token/format.ts';

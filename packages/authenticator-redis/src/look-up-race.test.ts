@@ -1,9 +1,8 @@
+import type { Connection, RedisClient } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { never } from '../fixtures/plugin.ts';
 import { keyPrefix, storeToken } from '../fixtures/records.ts';
-import type { RedisClient } from './connection/client.ts';
-import type { Connection } from './connection/connection.ts';
 import { decide } from './decide.ts';
 import { keysOf } from './keys.ts';
 import { lookUp } from './look-up.ts';
@@ -36,6 +35,7 @@ function interrupted(happens: (key: string) => Promise<unknown>): Connection {
   return {
     name: 'interrupted',
     run: (work) => work(wrapped as unknown as RedisClient),
+    problemOf: String,
     renew() {},
     async close() {},
   };

@@ -1,7 +1,8 @@
+import { errorOf } from '@sallyport/test-servers/error-of';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { outcomeOf } from '../fixtures/outcome.ts';
-import { errorOf, startAuthenticator } from '../fixtures/plugin.ts';
+import { startAuthenticator } from '../fixtures/plugin.ts';
 import { keyOf, store, storeToken } from '../fixtures/records.ts';
 import { type LayoutName, layouts } from './record/layouts.ts';
 import { digestToken } from './token/digest.ts';

@@ -1,7 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import type { Connection } from './connection/connection.ts';
-import { readValue } from './connection/read-value.ts';
-import { RedisProblem } from './connection/redis-problem.ts';
+import { type Connection, RedisProblem, readValue } from '@sallyport/redis-connection';
 import { endOfKey } from './end-of-key.ts';
 import type { Keys } from './keys.ts';
 import type { Layout, TokenRecord } from './record/types.ts';

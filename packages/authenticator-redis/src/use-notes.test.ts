@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
+import { connect } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { commandCalls, forgetCalls } from '../fixtures/command-calls.ts';
 import { collect, never, startAuthenticator, startIssuer, tracedContext } from '../fixtures/plugin.ts';
 import { keyOf, keyPrefix, store, storeToken } from '../fixtures/records.ts';
 import { settled } from '../fixtures/written-options.ts';
-import { connect } from './connect.ts';
 import { keysOf } from './keys.ts';
 import { type LayoutName, layouts } from './record/layouts.ts';
 import { digestToken } from './token/digest.ts';
 import { makeToken } from './token/format.ts';
 import { createUseNotes } from './use-notes.ts';
+import { wording } from './wording.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -152,7 +153,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
 describe('notes', () => {
   async function noting(interval: number, now: () => number) {
     const { context, traces } = tracedContext();
-    const connection = await connect(settled({ url: redis.url }).connection, context);
+    const connection = await connect(settled({ url: redis.url }).connection, wording, context);
     const dependencies = { connection, keys: keysOf(keyPrefix), logger: context.logger, now };
     return { ...traces, connection, noteUse: createUseNotes(interval, dependencies) };
   }
@@ -171,7 +172,7 @@ describe('notes', () => {
   test('keep nobody waiting, and leave no error to nobody', async () => {
     await using own = await startRedis();
     const { context, traces } = tracedContext();
-    const connection = await connect(settled({ url: own.url, commandTimeout: '50ms' }).connection, context);
+    const connection = await connect(settled({ url: own.url, commandTimeout: '50ms' }).connection, wording, context);
     const dependencies = { connection, keys: keysOf(keyPrefix), logger: context.logger, now: () => midday };
     const noteUse = createUseNotes(10_000, dependencies);
     await own.hang();

@@ -1,6 +1,6 @@
 import type { PluginContext } from '@sallyport/authenticator';
+import type { Connection } from '@sallyport/redis-connection';
 import { LRUCache } from 'lru-cache';
-import type { Connection } from './connection/connection.ts';
 import type { Keys } from './keys.ts';
 
 /** Tokens of which it is remembered that their use was noted. Beyond, some are noted more often than need be. */

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { errorOf } from '@sallyport/test-servers/error-of';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { clientsOf } from '@sallyport/test-servers/redis-clients';
 import { expect, test } from 'vitest';
 import { accessLists } from '../../fixtures/access-lists.ts';
-import { clientsOf } from '../../fixtures/clients.ts';
-import { collect, errorOf, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
+import { collect, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
 import { storeToken } from '../../fixtures/records.ts';
 
 const password = randomBytes(18).toString('base64url');

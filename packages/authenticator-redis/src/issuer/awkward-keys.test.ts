@@ -1,9 +1,10 @@
+import type { RedisClient } from '@sallyport/redis-connection';
+import { errorOf } from '@sallyport/test-servers/error-of';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type InterruptedStore, interruptedStore } from '../../fixtures/interrupted-store.ts';
-import { collect, errorOf, never } from '../../fixtures/plugin.ts';
+import { collect, never } from '../../fixtures/plugin.ts';
 import { keyOf, storeToken } from '../../fixtures/records.ts';
-import type { RedisClient } from '../connection/client.ts';
 import { type LayoutName, layouts } from '../record/layouts.ts';
 import { digestToken } from '../token/digest.ts';
 import { createToken } from './create-token.ts';

@@ -1,6 +1,5 @@
 import type { IssuedToken, TokenRequest } from '@sallyport/authenticator';
-import type { RedisClient } from '../connection/client.ts';
-import { RedisProblem } from '../connection/redis-problem.ts';
+import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { writeHash } from '../record/hash-layout.ts';
 import { jsonLayout, writeJson } from '../record/json-layout.ts';
 import type { TokenRecord } from '../record/types.ts';

@@ -1,6 +1,7 @@
+import { errorOf } from '@sallyport/test-servers/error-of';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { collect, errorOf, never, startIssuer } from '../../fixtures/plugin.ts';
+import { collect, never, startIssuer } from '../../fixtures/plugin.ts';
 import { keyOf, keyPrefix, storeToken } from '../../fixtures/records.ts';
 import { type LayoutName, layouts } from '../record/layouts.ts';
 import { digestToken } from '../token/digest.ts';

@@ -1,7 +1,5 @@
 import type { IssuedToken, TokenFilter, UnreadableToken } from '@sallyport/authenticator';
-import type { Redis } from 'ioredis';
-import { knownMasters } from '../connection/masters.ts';
-import type { KeptValue } from '../connection/read-value.ts';
+import { type KeptValue, knownMasters, type Redis } from '@sallyport/redis-connection';
 import { endOfKey } from '../end-of-key.ts';
 import { issuedToken } from './issued-token.ts';
 import { readLastUse } from './last-use.ts';

@@ -1,6 +1,6 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { describe, expect, test } from 'vitest';
-import { commandCalls, forgetCalls } from '../../fixtures/command-calls.ts';
 import { collect, never, startIssuer } from '../../fixtures/plugin.ts';
 import { store } from '../../fixtures/records.ts';
 import { type LayoutName, layouts } from '../record/layouts.ts';

@@ -1,8 +1,9 @@
+import { errorOf } from '@sallyport/test-servers/error-of';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { interruptedStore } from '../../fixtures/interrupted-store.ts';
-import { collect, errorOf, never, startIssuer } from '../../fixtures/plugin.ts';
+import { collect, never, startIssuer } from '../../fixtures/plugin.ts';
 import { keyOf, storeToken, type WrittenRecord } from '../../fixtures/records.ts';
 import { type LayoutName, layouts } from '../record/layouts.ts';
 import { digestToken } from '../token/digest.ts';

@@ -1,7 +1,8 @@
 import type { TokenSelection } from '@sallyport/authenticator';
+import { errorOf } from '@sallyport/test-servers/error-of';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { collect, errorOf, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
+import { collect, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
 import { keyOf, store, storeToken } from '../../fixtures/records.ts';
 import { type LayoutName, layouts } from '../record/layouts.ts';
 import { digestToken } from '../token/digest.ts';

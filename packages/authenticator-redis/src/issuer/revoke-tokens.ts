@@ -1,6 +1,5 @@
 import type { Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
-import { readValue } from '../connection/read-value.ts';
-import { RedisProblem } from '../connection/redis-problem.ts';
+import { RedisProblem, readValue } from '@sallyport/redis-connection';
 import { endOfKey } from '../end-of-key.ts';
 import { writeHash } from '../record/hash-layout.ts';
 import { changeJson, jsonLayout, writeJson } from '../record/json-layout.ts';

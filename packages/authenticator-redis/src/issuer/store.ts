@@ -1,4 +1,4 @@
-import type { Connection } from '../connection/connection.ts';
+import type { Connection } from '@sallyport/redis-connection';
 import type { Keys } from '../keys.ts';
 import type { Layout } from '../record/types.ts';
 import type { TokenOptions } from '../token/shape.ts';

@@ -1,9 +1,9 @@
 import type { PluginContext, TokenIssuer } from '@sallyport/authenticator';
-import { connect } from '../connect.ts';
-import { RedisProblem } from '../connection/redis-problem.ts';
+import { connect, RedisProblem } from '@sallyport/redis-connection';
 import { keysOf } from '../keys.ts';
 import type { RedisOptions } from '../options/types.ts';
 import { layouts } from '../record/layouts.ts';
+import { wording } from '../wording.ts';
 import { createToken } from './create-token.ts';
 import { listTokens } from './list-tokens.ts';
 import { revokeTokens } from './revoke-tokens.ts';
@@ -19,7 +19,7 @@ export async function createRedisTokenIssuer(
   context: PluginContext,
   now: () => number = Date.now,
 ): Promise<TokenIssuer> {
-  const connection = await connect(options.admin, context);
+  const connection = await connect(options.admin, wording, context);
   const store: Store = {
     connection,
     keys: keysOf(options.keyPrefix),

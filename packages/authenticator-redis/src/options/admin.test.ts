@@ -6,6 +6,17 @@ const gateway = { username: 'gateway', password: 'of the gateway' };
 const adminOf = (written: Record<string, unknown>) => settled(written).admin;
 
 describe('admin', () => {
+  test('is never quoted in a complaint: a password may stand in it', () => {
+    const quoted = '§§';
+    for (const url of [`redis://admin:${quoted}@`, `http://${quoted}`, `rediss://a:%${quoted}@b`, `unix:${quoted}`]) {
+      for (const admin of [{ url }, url, [url], { url: [url] }, { [url]: url }, { url, password: [url] }]) {
+        const faults = complaints({ url: 'unix:/redis.sock', admin });
+        expect(faults).not.toEqual([]);
+        if (!Object.hasOwn(Object(admin), url)) expect(faults.join()).not.toContain(quoted);
+      }
+    }
+  });
+
   test('left out is the gateway itself', () => {
     const { admin, connection } = settled({
       url: 'rediss://redis/3',

@@ -1,8 +1,16 @@
-import { type Complain, section, value } from '@sallyport/authenticator/options';
+import { type Complain, section } from '@sallyport/authenticator/options';
+import type { ConnectionOptions } from '@sallyport/redis-connection';
+import {
+  isClearText,
+  type ServerUrl,
+  type SocketUrl,
+  secret,
+  serverUrl,
+  settleLogin,
+  settleUrl,
+  word,
+} from '@sallyport/redis-connection/options';
 import type { z } from 'zod';
-import type { ConnectionOptions } from '../connection/types.ts';
-import { isClearText, parseUrl, type ServerUrl, type SocketUrl, urlPattern } from './server-url.ts';
-import { secret, settleUrl, word } from './servers.ts';
 
 export interface AdminKeys {
   readonly url?: ServerUrl | SocketUrl | undefined;
@@ -12,12 +20,8 @@ export interface AdminKeys {
 
 export const adminSchema: z.ZodType<AdminKeys> = section(
   {
-    url: value(
-      {
-        description: 'The server with a user who may write, as { env: NAME } or { file: path }. Left out: as above.',
-        pattern: urlPattern,
-      },
-      parseUrl,
+    url: serverUrl(
+      'The server with a user who may write, as { env: NAME } or { file: path }. Left out: as above.',
     ).optional(),
     username: word('The ACL user who may write.', 'sallyport-admin').optional(),
     password: secret("That user's password", 'REDIS_ADMIN_PASSWORD').optional(),
@@ -45,21 +49,9 @@ export function settleAdmin(
   if (url !== undefined && isClearText(url) && insecure !== true) {
     complain(['admin', 'url'], 'is reached in clear text: write rediss://, or insecure: true beside admin');
   }
-  for (const key of ['username', 'password'] as const) {
-    if (admin[key] !== undefined && url?.[key] !== undefined)
-      complain(['admin', key], 'stands in the url too: keep one');
-  }
-  const username = admin.username ?? url?.username;
-  const password = admin.password ?? url?.password;
-  if (username !== undefined && password === undefined) {
-    complain(['admin', 'password'], 'must stand beside username: write { env: REDIS_ADMIN_PASSWORD }');
-  }
+  const login = settleLogin(admin, 'write { env: REDIS_ADMIN_PASSWORD }', (path, message) =>
+    complain(['admin', ...path], message),
+  );
   const { servers, tls, commandTimeout } = connection;
-  return {
-    servers: url === undefined ? servers : settleUrl(url, database),
-    tls,
-    commandTimeout,
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-  };
+  return { servers: url === undefined ? servers : settleUrl(url, database), tls, commandTimeout, ...login };
 }

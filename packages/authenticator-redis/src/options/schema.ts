@@ -1,28 +1,17 @@
-import {
-  type Complain,
-  choice,
-  count,
-  duration,
-  longestDuration,
-  parseText,
-  section,
-  settleTls,
-  tlsShape,
-  value,
-} from '@sallyport/authenticator/options';
+import { choice, duration, longestDuration, parseText, section, value } from '@sallyport/authenticator/options';
+import { connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import type { z } from 'zod';
-import type { ConnectionOptions } from '../connection/types.ts';
 import { adminSchema, settleAdmin } from './admin.ts';
-import { secret, serverShape, settleServers, word } from './servers.ts';
 import { settleToken, tokenShapeKeys } from './token.ts';
 import type { RedisOptions } from './types.ts';
 
+const terms = {
+  risk: 'whoever is on the wire learns who has tokens, and can answer that one is good',
+  consent: 'everybody on the wire may say who is who',
+};
+
 const shape = {
-  ...serverShape,
-  username: word('The ACL user. Left out: the one of the url, else the default user.', 'sallyport').optional(),
-  password: secret("The user's password", 'REDIS_PASSWORD').optional(),
-  database: count('The number of the database. Not in a cluster.', 0, 9999).optional().meta({ default: 0 }),
-  ...tlsShape('redis'),
+  ...connectionShape(terms),
   commandTimeout: duration('For each command, and for making a connection.', {
     least: { value: 50, text: '50ms' },
     most: { value: 30_000, text: '30s' },
@@ -55,18 +44,10 @@ export const optionsSchema: z.ZodType<RedisOptions> = section(
   shape,
   '{ url: rediss://redis.example.com:6379 }',
   (keys, complain): RedisOptions | undefined => {
-    const servers = settleServers(keys, complain);
-    const token = settleToken(keys, complain);
-    const login = settleLogin(keys, complain);
-    const secure = servers?.secure === true || keys.admin?.url?.secure === true;
-    const tls = settleTls(
-      keys,
-      { word: 'redis', spoken: servers === undefined || secure, mend: 'use rediss://' },
-      complain,
-    );
-    if (servers === undefined) return undefined;
     const { commandTimeout, keyPrefix, layout, unknown, trackLastUse, admin } = keys;
-    const connection: ConnectionOptions = { servers, ...login, tls, commandTimeout };
+    const connection = settleConnection(keys, { commandTimeout, terms, another: admin?.url }, complain);
+    const token = settleToken(keys, complain);
+    if (connection === undefined) return undefined;
     return {
       connection,
       admin: settleAdmin(admin, connection, keys, complain),
@@ -78,22 +59,3 @@ export const optionsSchema: z.ZodType<RedisOptions> = section(
     };
   },
 );
-
-interface LoginKeys {
-  readonly url?: { readonly username?: string; readonly password?: string } | undefined;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-}
-
-function settleLogin(keys: LoginKeys, complain: Complain): Pick<ConnectionOptions, 'username' | 'password'> {
-  const inUrl = keys.url ?? {};
-  for (const key of ['username', 'password'] as const) {
-    if (keys[key] !== undefined && inUrl[key] !== undefined) complain([key], 'stands in the url too: keep one');
-  }
-  const username = keys.username ?? inUrl.username;
-  const password = keys.password ?? inUrl.password;
-  if (username !== undefined && password === undefined) {
-    complain(['password'], 'must stand beside username: write { file: secrets/redis } or { env: REDIS_PASSWORD }');
-  }
-  return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
-}

@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from '../connection/types.ts';
+import type { ConnectionOptions } from '@sallyport/redis-connection';
 import type { LayoutName } from '../record/layouts.ts';
 import type { TokenOptions } from '../token/shape.ts';
 

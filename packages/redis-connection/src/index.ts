@@ -1,0 +1,9 @@
+export type { Redis, RedisClient } from './client.ts';
+export { type ConnectionContext, connect } from './connect.ts';
+export { type Connection, type ConnectionDependencies, openConnection } from './connection.ts';
+export type { FaultKind } from './fault-kind.ts';
+export { knownMasters } from './masters.ts';
+export { type KeptValue, readValue } from './read-value.ts';
+export { RedisProblem } from './redis-problem.ts';
+export { nameServers } from './server-name.ts';
+export type { ConnectionOptions, HostPort, Servers, Wording } from './types.ts';

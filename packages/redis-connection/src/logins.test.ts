@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { errorOf } from '@sallyport/test-servers/error-of';
+import { listenForNoise } from '@sallyport/test-servers/noise';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { content, open, outcomeOf, storeKey, wording } from '../fixtures/opened.ts';
+import { told } from '../fixtures/told.ts';
+
+const newPassword = () => randomBytes(18).toString('base64url');
+const passwords = { default: newPassword(), gateway: newPassword(), odd: `${newPassword()}:@/%?#ö ` };
+const acl = `look at its ACL, and at ${wording.leastAcl}`;
+const refused = 'not connected: it refuses the username or the password, or the user is off';
+
+let redis: RedisServer;
+let key: string;
+beforeAll(async () => {
+  redis = await startRedis({
+    password: passwords.default,
+    users: [
+      `user gateway on >${passwords.gateway} ~key:* -@all +get +pttl`,
+      `user off off >${passwords.gateway} ~* +@all`,
+      'user open on nopass ~key:* -@all +get +pttl',
+    ],
+  });
+  await redis.client().call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+get', '+pttl');
+  key = await storeKey(redis);
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const withLogin = (username: string, password: string) =>
+  redis.url.replace('://', `://${encodeURIComponent(username)}:${encodeURIComponent(password)}@`);
+
+describe('a user of Redis', () => {
+  test.each<[string, () => object]>([
+    ['by name and password', () => ({ url: redis.url, username: 'gateway', password: passwords.gateway })],
+    ['of the URL', () => ({ url: withLogin('gateway', passwords.gateway) })],
+    ['named beside a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
+    [
+      'with a password beside its name in the URL',
+      () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
+    ],
+    ['with characters that URLs do not have', () => ({ url: withLogin('odd:user@x', passwords.odd) })],
+    ['of no name, the default one', () => ({ url: redis.url, password: passwords.default })],
+    ['of no name in the URL', () => ({ url: withLogin('', passwords.default) })],
+    ['who needs no password and gives one', () => ({ url: redis.url, username: 'open', password: newPassword() })],
+    ['over the socket', () => ({ url: `unix:${redis.socket}`, username: 'gateway', password: passwords.gateway })],
+  ])('%s may read', async (_, login) => {
+    const noise = listenForNoise();
+    await using started = await open({ ...login() });
+    expect(await started.read(key)).toBe(content);
+    expect(noise).toEqual([]);
+  });
+
+  const wrong = newPassword();
+  test.each<[string, () => object, string]>([
+    ['with a wrong password', () => ({ username: 'gateway', password: wrong }), refused],
+    ['with the password of another', () => ({ username: 'gateway', password: passwords.default }), refused],
+    ['who is not there', () => ({ username: 'nobody', password: wrong }), refused],
+    ['who is off', () => ({ username: 'off', password: passwords.gateway }), refused],
+    ['of no name with a wrong password', () => ({ password: wrong }), refused],
+    [
+      'without a password',
+      () => ({}),
+      'not connected: it asks for a password: give username and password, or put them into the url',
+    ],
+  ])('%s may not, and what is said of it is the mend, and no password', async (_, login, problem) => {
+    const noise = listenForNoise();
+    await using started = await open({ url: redis.url, ...login() });
+    const errors = [await errorOf(started.read(key)), await errorOf(started.read(key))];
+    expect(errors[0]).toMatchObject({ name: 'RedisProblem' });
+    for (const error of errors) {
+      expect(error.message).toBe(`${redis.url}: ${problem}`);
+      // Those of ioredis carry what was sent: the password, with HELLO.
+      for (const name of ['cause', 'command', 'args', 'previousErrors', 'lastNodeError']) {
+        expect(error).not.toHaveProperty(name);
+      }
+    }
+    for (const secret of [wrong, ...Object.values(passwords)]) {
+      expect(told([errors, started.lines, started.values, noise])).not.toContain(secret);
+    }
+    expect(noise).toEqual([]);
+    expect(started.values.get('faults_total{kind=authentication}')).toBeGreaterThan(0);
+    expect(started.values.get('connected')).toBe(0);
+    expect(started.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  });
+
+  test('without a right to read is told so, in plain words, while others go on', async () => {
+    const own = newPassword();
+    await redis.client().call('ACL', 'SETUSER', 'half', 'on', `>${own}`, '~key:*', '+get');
+    await using started = await open({ url: redis.url, username: 'half', password: own });
+    const error = await errorOf(started.read(key));
+    expect(error).toMatchObject({ name: 'RedisProblem' });
+    expect(error.message).toBe(`${redis.url}: the user may not do this (PTTL): ${acl}`);
+    await redis.client().call('ACL', 'SETUSER', 'half', 'resetkeys', '~other:*', '+pttl');
+    expect((await errorOf(started.read(key))).message).toBe(`${redis.url}: the user may not do this: ${acl}`);
+    expect(started.values.get('faults_total{kind=permission}')).toBe(2);
+    await redis.client().call('ACL', 'SETUSER', 'half', '~key:*');
+    expect(await started.read(key)).toBe(content);
+  });
+
+  test('whose password is changed is let in again once the new one is set', async () => {
+    const own = newPassword();
+    const set = (password: string) =>
+      redis.client().call('ACL', 'SETUSER', 'moving', 'reset', 'on', `>${password}`, '~*', '+get', '+pttl');
+    await set(newPassword());
+    await using started = await open({ url: redis.url, username: 'moving', password: own });
+    await expect(started.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });
+    await set(own);
+    await waitUntil(async () => (await outcomeOf(started.read(key))) === content, 'a value');
+    expect(started.values.get('connected')).toBe(1);
+  });
+});

@@ -1,0 +1,159 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { complaints, settled } from '../../fixtures/written-options.ts';
+import { placePattern, urlPattern } from './server-url.ts';
+
+const mend = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
+const encode = 'percent-encode what is special in the user and the password, or give them as username and password';
+
+describe('a URL', () => {
+  test.each([
+    ['rediss://redis.example.com', { secure: true, database: 0, address: { host: 'redis.example.com', port: 6379 } }],
+    [
+      'REDISS://Redis.Example.COM:7000/',
+      { secure: true, database: 0, address: { host: 'redis.example.com', port: 7000 } },
+    ],
+    ['rediss://redis/15', { secure: true, database: 15, address: { host: 'redis', port: 6379 } }],
+    ['rediss://192.0.2.1:65535/0', { secure: true, database: 0, address: { host: '192.0.2.1', port: 65_535 } }],
+    ['rediss://[2001:DB8:0::1]:7000', { secure: true, database: 0, address: { host: '2001:db8::1', port: 7000 } }],
+    ['redis://localhost', { secure: false, database: 0, address: { host: 'localhost', port: 6379 } }],
+    ['redis://127.9.9.9:1/9999', { secure: false, database: 9999, address: { host: '127.9.9.9', port: 1 } }],
+  ])('%s is taken apart', (url, server) => {
+    expect(settled({ url })).toMatchObject({ servers: { kind: 'server', ...server } });
+    expect(url).toMatch(new RegExp(urlPattern));
+  });
+
+  test.each([
+    ['unix:/run/redis/redis.sock', { path: '/run/redis/redis.sock', database: 0 }],
+    ['unix:///run/redis/redis.sock', { path: '/run/redis/redis.sock', database: 0 }],
+    ['UNIX:/tmp/a b:c@d', { path: '/tmp/a b:c@d', database: 0 }],
+    ['unix:/redis.sock?db=12', { path: '/redis.sock', database: 12 }],
+  ])('%s is a socket', (url, socket) => {
+    expect(settled({ url }).servers).toEqual({ kind: 'socket', secure: false, ...socket });
+    expect(url).toMatch(new RegExp(urlPattern));
+  });
+
+  test.each([
+    ['rediss://gateway:secret@redis', { username: 'gateway', password: 'secret' }],
+    ['rediss://:secret@redis', { password: 'secret' }],
+    ['rediss://gate%40way:p%3A%2F%40%25%20%C3%B6@redis', { username: 'gate@way', password: 'p:/@% ö' }],
+    ['rediss://gateway:a:b@c@redis', { username: 'gateway', password: 'a:b@c' }],
+    ['rediss://redis', {}],
+  ])('%s has this login', (url, login) => {
+    const { username, password } = settled({ url });
+    expect({ username, password }).toEqual({ username: undefined, password: undefined, ...login });
+  });
+
+  test.each([
+    ['', 'must not be empty: write rediss://redis.example.com:6379'],
+    [null, 'is empty: write rediss://redis.example.com:6379'],
+    [7, 'must be text: write rediss://redis.example.com:6379'],
+    [['rediss://redis'], 'must be text: write rediss://redis.example.com:6379'],
+    ['rediss://redis\n', 'must be one line of text: write rediss://redis.example.com:6379'],
+    ['redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
+    ['redis:redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
+    ['http://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
+    [' rediss://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
+    ['unix:redis.sock', 'is no path of a socket: write unix:/run/redis/redis.sock'],
+    ['unix:/redis.sock?db=x', 'is no path of a socket: write unix:/run/redis/redis.sock'],
+    ['unix:/redis.sock?other=1', 'is no path of a socket: write unix:/run/redis/redis.sock'],
+    ['unix:/redis.sock#x', 'is no path of a socket: write unix:/run/redis/redis.sock'],
+    ['rediss://', `names no host: ${mend}; ${encode}`],
+    ['rediss:///0', `names no host: ${mend}; ${encode}`],
+    ['rediss://127.1', `names no host: ${mend}; ${encode}`],
+    ['rediss://-a.example.com', `names no host: ${mend}; ${encode}`],
+    ['rediss://a_b', `names no host: ${mend}; ${encode}`],
+    ['rediss://redis.', `names no host: ${mend}; ${encode}`],
+    ['rediss://[192.0.2.1]', `is no URL: ${mend}; ${encode}`],
+    ['rediss://2001:db8::1', `is no URL: ${mend}; ${encode}`],
+    ['rediss://redis:port', `is no URL: ${mend}; ${encode}`],
+    ['rediss://redis:65536', `is no URL: ${mend}; ${encode}`],
+    ['rediss://redis:0', `has no port from 1 to 65535: ${mend}`],
+    ['rediss://redis/db1', `must name its database by a number: ${mend}`],
+    ['rediss://redis/-1', `must name its database by a number: ${mend}`],
+    ['rediss://redis/1/', `must name its database by a number: ${mend}`],
+    ['rediss://redis/10000', `must name its database by a number: ${mend}`],
+    ['rediss://redis/0?tls=no', `must end after the database: ${mend}; ${encode}`],
+    ['rediss://redis#0', `must end after the database: ${mend}; ${encode}`],
+    ['rediss://gateway:100%@redis', `has a user or a password that can not be read: ${encode}`],
+    ['rediss://gateway:%ff@redis', `has a user or a password that can not be read: ${encode}`],
+  ])('%j is refused', (url, complaint) => {
+    expect(complaints({ url })).toEqual([`url: ${complaint}`]);
+  });
+});
+
+describe('one of several places', () => {
+  const places = (cluster: readonly unknown[]) => {
+    const { servers } = settled({ cluster });
+    return servers.kind === 'cluster' ? servers : undefined;
+  };
+  const nodeMend = 'write rediss://redis-a.example.com:6379 or 192.0.2.1:6379';
+
+  test.each([
+    ['rediss://redis-a', true, { host: 'redis-a', port: 6379 }],
+    ['RedisS://Redis-A:7000/', true, { host: 'redis-a', port: 7000 }],
+    ['localhost', false, { host: 'localhost', port: 6379 }],
+    ['127.0.0.1:7000', false, { host: '127.0.0.1', port: 7000 }],
+    ['[::1]:7000', false, { host: '::1', port: 7000 }],
+    ['[::1]', false, { host: '::1', port: 6379 }],
+    ['redis://localhost:6379', false, { host: 'localhost', port: 6379 }],
+  ])('%s is taken apart', (place, secure, node) => {
+    expect(places([place])).toEqual({ kind: 'cluster', secure, nodes: [node] });
+    expect(place).toMatch(new RegExp(placePattern));
+  });
+
+  test('that is a sentinel has the port of sentinels', () => {
+    const sentinels = ['localhost', '127.0.0.1:6379', 'redis://localhost:26379'];
+    expect(settled({ sentinels, name: 'mymaster' }).servers).toMatchObject({
+      sentinels: [
+        { host: 'localhost', port: 26_379 },
+        { host: '127.0.0.1', port: 6379 },
+        { host: 'localhost', port: 26_379 },
+      ],
+    });
+  });
+
+  test.each([
+    ['', 'must not be empty: write rediss://redis-a.example.com:6379'],
+    [7, 'must be text: write rediss://redis-a.example.com:6379'],
+    [{ host: 'a' }, 'must be text: write rediss://redis-a.example.com:6379'],
+    ['rediss://gateway:secret@redis-a', 'must not name a user: give username and password, once for all servers'],
+    ['gateway@redis-a', 'must not name a user: give username and password, once for all servers'],
+    ['rediss://redis-a/0', `must end after the host and port: ${nodeMend}`],
+    ['redis-a:port', `is not a host and a port: ${nodeMend}`],
+    ['2001:db8::1', `is not a host and a port: ${nodeMend}`],
+    ['http://redis-a', `is not a host and a port: ${nodeMend}`],
+    ['redis-a?x', `is not a host and a port: ${nodeMend}`],
+    ['unix:/redis.sock', `is not a host and a port: ${nodeMend}`],
+    ['a b', `is not a host and a port: ${nodeMend}`],
+  ])('%j is refused', (place, complaint) => {
+    expect(complaints({ cluster: ['rediss://good', place] })).toEqual([`cluster.1: ${complaint}`]);
+  });
+});
+
+test('no complaint quotes anything of a URL, wherever it stands', () => {
+  const secret = '§§';
+  const odd = fc.string({ unit: fc.constantFrom(...'@:/?#%[]. a1') });
+  const login = fc.tuple(odd, odd).map(([one, other]) => `${one}${secret}${other}`);
+  const urls = fc
+    .tuple(fc.constantFrom('redis', 'rediss', 'unix', 'http'), login, odd)
+    .map(([scheme, password, rest]) => {
+      return `${scheme}://gateway:${password}@${rest}`;
+    });
+  fc.assert(
+    fc.property(urls, (url) => {
+      const others = { url: 'unix:/redis.sock' };
+      const all = [
+        { url },
+        { url: [url] },
+        { url: { [url]: url } },
+        { sentinels: [url], name: 'mymaster' },
+        { cluster: [url, url] },
+        { ...others, username: 'gateway', password: [url] },
+        { ...others, commandTimeout: { url } },
+      ];
+      for (const written of [...all, url]) expect(complaints(written).join()).not.toContain(secret);
+    }),
+    { numRuns: 300 },
+  );
+});

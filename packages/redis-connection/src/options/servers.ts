@@ -1,0 +1,161 @@
+import { type Complain, flag, list, parseText, value } from '@sallyport/authenticator/options';
+import type { z } from 'zod';
+import type { HostPort, Servers } from '../types.ts';
+import {
+  isClearText,
+  parsePlace,
+  parseUrl,
+  placePattern,
+  type ServerUrl,
+  type SocketUrl,
+  urlPattern,
+} from './server-url.ts';
+
+type Place = Pick<ServerUrl, 'secure' | 'address'>;
+
+export interface ServerKeys {
+  readonly url?: ServerUrl | SocketUrl | undefined;
+  readonly sentinels?: readonly Place[] | undefined;
+  readonly name?: string | undefined;
+  readonly sentinelUsername?: string | undefined;
+  readonly sentinelPassword?: string | undefined;
+  readonly cluster?: readonly Place[] | undefined;
+  readonly database?: number | undefined;
+  readonly insecure?: boolean | undefined;
+}
+
+export const secret = (description: string, word: string): z.ZodType<string> =>
+  value({ description: `${description}, as { file: path } or { env: NAME }.`, minLength: 1 }, (input) => {
+    const mend = `write { file: secrets/redis } or { env: ${word} }`;
+    if (typeof input !== 'string') return { fault: 'must be a secret', mend };
+    if (input === '') return { fault: 'must not be empty', mend };
+    if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
+    return { value: input };
+  });
+
+export const word = (description: string, example: string): z.ZodType<string> =>
+  value({ description, minLength: 1 }, (input) => parseText(input, example));
+
+const places = (description: string, port: number, example: string) =>
+  list({ description, example, items: { pattern: placePattern } }, { least: 1, most: 64 }, (input) =>
+    parsePlace(input, port),
+  );
+
+/** A URL of one server or socket, with user and password or without. */
+export const serverUrl = (description: string): z.ZodType<ServerUrl | SocketUrl> =>
+  value({ description, pattern: urlPattern }, parseUrl);
+
+/** A type, since zod takes no interface for a shape. */
+export type ServerShape = { readonly [Key in Exclude<keyof ServerKeys, 'database'>]-?: z.ZodType<ServerKeys[Key]> };
+
+/** What clear text would cost here. */
+export interface ClearTextTerms {
+  /** What others on the wire can do: `whoever is on the wire learns …`. */
+  readonly risk: string;
+  /** When that is all right: `everybody on the wire may …`. */
+  readonly consent: string;
+}
+
+export const serverShape = ({ risk }: ClearTextTerms): ServerShape => ({
+  url: serverUrl(
+    'One server: rediss://host:6379/0, redis:// for clear text, unix:/run/redis/redis.sock for a socket. With user ' +
+      'and password in it: { env: NAME } or { file: path }.',
+  ).optional(),
+  sentinels: places(
+    'In place of url: the sentinels that know the master, as host:port or rediss://host:port (port 26379).',
+    26379,
+    '[sentinel-a.example.com, sentinel-b.example.com, sentinel-c.example.com]',
+  ).optional(),
+  name: word('With sentinels: what they call the master.', 'mymaster').optional(),
+  sentinelUsername: word('The ACL user for the sentinels themselves.', 'sallyport').optional(),
+  sentinelPassword: secret('The password for the sentinels themselves', 'SENTINEL_PASSWORD').optional(),
+  cluster: places(
+    'In place of url: some nodes of a cluster, as host:port or rediss://host:port; the others are found.',
+    6379,
+    '[redis-a.example.com, redis-b.example.com, redis-c.example.com]',
+  ).optional(),
+  insecure: flag(`Speak clear text with servers elsewhere: ${risk}.`),
+});
+
+/** @param another that `insecure` is for, too @returns undefined after a complaint */
+export function settleServers(
+  keys: ServerKeys,
+  terms: ClearTextTerms,
+  another: ServerUrl | SocketUrl | undefined,
+  complain: Complain,
+): Servers | undefined {
+  const { url, sentinels, name, cluster } = keys;
+  const given = [url, sentinels, cluster].filter((one) => one !== undefined);
+  if (given.length !== 1) {
+    complain(
+      given.length === 0 ? ['url'] : [url === undefined ? 'cluster' : 'url'],
+      given.length === 0
+        ? 'must say where Redis is: write url: rediss://redis.example.com:6379, or give sentinels or cluster'
+        : 'must stand alone: keep one of url, sentinels and cluster',
+    );
+    return undefined;
+  }
+  refuseIdleKeys(keys, complain);
+  if (sentinels !== undefined && name === undefined) {
+    complain(['name'], 'must say what the sentinels call the master: write name: mymaster');
+    return undefined;
+  }
+  refuseSilentClearText(keys, terms, another, complain);
+  const secure = (list: readonly Place[]) => list[0]?.secure === true;
+  if (cluster !== undefined) return { kind: 'cluster', secure: secure(cluster), nodes: cluster.map(addressOf) };
+  if (sentinels !== undefined && name !== undefined) {
+    return {
+      kind: 'sentinel',
+      secure: secure(sentinels),
+      database: keys.database ?? 0,
+      sentinels: sentinels.map(addressOf),
+      name,
+      ...(keys.sentinelUsername !== undefined && { sentinelUsername: keys.sentinelUsername }),
+      ...(keys.sentinelPassword !== undefined && { sentinelPassword: keys.sentinelPassword }),
+    };
+  }
+  return url && settleUrl(url, keys.database);
+}
+
+export function settleUrl(url: ServerUrl | SocketUrl, database: number | undefined): Servers {
+  const number = url.database ?? database ?? 0;
+  if ('path' in url) return { kind: 'socket', secure: false, database: number, path: url.path };
+  return { kind: 'server', secure: url.secure, database: number, address: url.address };
+}
+
+function addressOf({ address }: Place): HostPort {
+  return address;
+}
+
+function refuseIdleKeys({ url, sentinels, cluster, database, ...keys }: ServerKeys, complain: Complain): void {
+  for (const key of ['name', 'sentinelUsername', 'sentinelPassword'] as const) {
+    if (keys[key] !== undefined && sentinels === undefined)
+      complain([key], 'does nothing without sentinels: remove it');
+  }
+  if (keys.sentinelUsername !== undefined && keys.sentinelPassword === undefined) {
+    complain(['sentinelPassword'], 'must stand beside sentinelUsername: write { file: secrets/sentinel }');
+  }
+  if (database !== undefined && url?.database !== undefined) complain(['database'], 'stands in the url too: keep one');
+  if (database !== undefined && database !== 0 && cluster !== undefined) {
+    complain(['database'], 'must be 0 in a cluster, which has no other: remove it');
+  }
+}
+
+function refuseSilentClearText(
+  { url, sentinels, cluster, insecure }: ServerKeys,
+  { consent }: ClearTextTerms,
+  another: ServerUrl | SocketUrl | undefined,
+  complain: Complain,
+): void {
+  const listed = sentinels ?? cluster ?? [];
+  const key = sentinels === undefined ? 'cluster' : 'sentinels';
+  const mixed = listed.findIndex(({ secure }) => secure !== listed[0]?.secure);
+  if (mixed !== -1) complain([key, mixed], 'must begin like the first: all with rediss://, or none');
+  const clear = url === undefined ? listed.findIndex(isClearText) : [url].findIndex(isClearText);
+  if (clear !== -1 && insecure !== true) {
+    const mend = `write rediss://, or insecure: true if ${consent}`;
+    complain(url === undefined ? [key, clear] : ['url'], `is reached in clear text: ${mend}`);
+  }
+  const isIdle = clear === -1 && (another === undefined || !isClearText(another));
+  if (isIdle && insecure === true) complain(['insecure'], 'would make nothing insecure: remove it');
+}

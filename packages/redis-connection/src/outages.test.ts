@@ -1,0 +1,200 @@
+import { errorOf } from '@sallyport/test-servers/error-of';
+import { listenForNoise } from '@sallyport/test-servers/noise';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { clientsOf } from '@sallyport/test-servers/redis-clients';
+import { commandCalls } from '@sallyport/test-servers/redis-command-calls';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { describe, expect, test } from 'vitest';
+import { content, newKey, type Opened, open, outcomeOf, storeKey } from '../fixtures/opened.ts';
+import { told } from '../fixtures/told.ts';
+
+/** As it is before anybody listens for noise. */
+const { info: print } = console;
+
+const untilRead = (started: Opened, key: string) =>
+  waitUntil(async () => (await outcomeOf(started.read(key))) === content, 'a value');
+
+const reports = ({ lines }: Opened) => lines.map(({ level, message }) => `${level}: ${message}`);
+const up = 'info: connected to Redis';
+const down = 'warn: no connection to Redis; trying again';
+
+const outages: readonly (readonly [string, (redis: RedisServer) => Promise<void>])[] = [
+  ['was stopped', (redis) => redis.stop()],
+  ['was killed', (redis) => redis.kill()],
+];
+
+describe.each(outages)('a Redis that %s', (_, end) => {
+  test('is told at once, nothing waits for it, and nothing is sent to it afterwards', async () => {
+    const noise = listenForNoise();
+    await using redis = await startRedis();
+    await using started = await open({ url: redis.url, commandTimeout: '2s' });
+    const key = await storeKey(redis);
+    await untilRead(started, key);
+    await end(redis);
+    await waitUntil(() => started.values.get('connected') === 0, 'the end to be seen');
+
+    const start = performance.now();
+    for (let count = 0; count < 200; count += 1) {
+      const error = await errorOf(started.read(newKey()));
+      expect(error).toMatchObject({ name: 'RedisProblem' });
+      expect(error.message).toMatch(/: (not connected: )?the connection was (refused: |cut$|closed$)/);
+    }
+    const took = performance.now() - start;
+    print(`200 reads in an outage took ${took.toFixed(1)} ms`);
+    // Had one of them waited, it would have been for as long.
+    expect(took).toBeLessThan(2_000);
+
+    await redis.start();
+    await untilRead(started, key);
+    const calls = await commandCalls(redis);
+    expect([calls.of('get'), calls.of('pttl')]).toEqual([1, 1]);
+    expect(started.values.get('connected')).toBe(1);
+    expect(reports(started)).toEqual([up, down, up]);
+    expect(noise).toEqual([]);
+  });
+
+  test('ends what is under way, and no error has what was sent', async () => {
+    const noise = listenForNoise();
+    await using redis = await startRedis();
+    await using started = await open({ url: redis.url, commandTimeout: '5s' });
+    await redis.hang();
+    const keys = Array.from({ length: 20 }, () => newKey());
+    const asking = Promise.all(keys.map((key) => errorOf(started.read(key))));
+    // Sent by then: what is asked in a turn goes out at its end.
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    await end(redis);
+    const errors = await asking;
+    for (const error of errors) {
+      expect(error).toMatchObject({ name: 'RedisProblem' });
+      expect(error.message).not.toContain('no answer in time');
+      for (const name of ['cause', 'command', 'args']) expect(error).not.toHaveProperty(name);
+    }
+    for (const key of keys) {
+      expect(told(errors)).not.toContain(key);
+    }
+    expect(noise).toEqual([]);
+  });
+});
+
+describe('a Redis that hangs', () => {
+  test('costs those that wait for it the time of a command, and nobody after them', async () => {
+    const noise = listenForNoise();
+    const commandTimeout = 400;
+    await using redis = await startRedis();
+    await using started = await open({ url: redis.url, commandTimeout: `${commandTimeout}ms` });
+    const key = await storeKey(redis);
+    await untilRead(started, key);
+    await redis.hang();
+
+    const start = performance.now();
+    const errors = await Promise.all(Array.from({ length: 50 }, () => errorOf(started.read(key))));
+    const took = performance.now() - start;
+    print(`50 reads of a Redis that hangs took ${took.toFixed(1)} ms, of ${commandTimeout} ms allowed`);
+    expect(took).toBeGreaterThan(commandTimeout - 5);
+    for (const { message } of errors) expect(message).toMatch(/^\S+: (not connected: )?no answer in time$/);
+
+    await waitUntil(() => started.values.get('connected') === 0, 'the connection to be given up');
+    const later = performance.now();
+    for (let count = 0; count < 100; count += 1) {
+      expect((await errorOf(started.read(key))).message).toMatch(/^\S+: not connected: no answer in time$/);
+    }
+    const tookLater = performance.now() - later;
+    print(`100 reads after that took ${tookLater.toFixed(1)} ms`);
+    expect(tookLater).toBeLessThan(100 * commandTimeout * 0.25);
+
+    await redis.start();
+    await untilRead(started, key);
+    await waitUntil(async () => (await clientsOf(redis)).length === 1, 'the old connections to end');
+    expect(reports(started)).toEqual([up, down, up]);
+    expect(started.values.get('faults_total{kind=timeout}')).toBeGreaterThanOrEqual(50);
+    expect(noise).toEqual([]);
+  });
+
+  test('while the connection is made does not keep it from being made', async () => {
+    const noise = listenForNoise();
+    await using redis = await startRedis();
+    const key = await storeKey(redis);
+    await redis.hang();
+    await using started = await open({ url: redis.url, commandTimeout: '200ms' });
+    expect(await outcomeOf(started.read(key))).toBe('problem');
+    await redis.start();
+    await untilRead(started, key);
+    expect(noise).toEqual([]);
+  });
+
+  test('in the handshake of TLS is given up, and met anew, after the time of a command', async () => {
+    await using redis = await startRedis();
+    const key = await storeKey(redis);
+    await redis.hang();
+    await using started = await open({
+      url: redis.tlsUrl,
+      caFile: redis.caFile,
+      commandTimeout: '100ms',
+    });
+    await waitUntil(() => (started.values.get('faults_total{kind=timeout}') ?? 0) >= 3, 'three tries');
+    expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: no answer in time`);
+    await redis.start();
+    await untilRead(started, key);
+  });
+
+  test('does not keep the connection from being closed', async () => {
+    const noise = listenForNoise();
+    await using redis = await startRedis();
+    await using started = await open({ url: redis.url, commandTimeout: '30s' });
+    await redis.hang();
+    const asking = errorOf(started.read(newKey()));
+    await new Promise(setImmediate);
+    await started.connection.close();
+    await started.connection.close();
+    expect(await asking).toMatchObject({ name: 'RedisProblem' });
+    expect(reports(started)).toEqual([up]);
+    expect(noise).toEqual([]);
+  });
+});
+
+test('a Redis that is not there yet is met once it is, and closing ends the wait for it', async () => {
+  const noise = listenForNoise();
+  await using redis = await startRedis();
+  const key = await storeKey(redis);
+  await redis.stop();
+  const closed = await open({ url: redis.url });
+  await using started = await open({ url: redis.url });
+  expect(await outcomeOf(started.read(key))).toBe('problem');
+  await closed.connection.close();
+  await redis.start();
+  await untilRead(started, key);
+  expect(await outcomeOf(closed.read(key))).toBe('problem');
+  expect(await clientsOf(redis)).toHaveLength(1);
+  expect(reports(started)).toEqual([down, up]);
+  expect(noise).toEqual([]);
+});
+
+test('a connection that Redis ends is told of, and by no trouble that is over', async () => {
+  await using redis = await startRedis();
+  await redis.stop();
+  await using started = await open({ url: redis.url });
+  await redis.start();
+  await waitUntil(() => started.values.get('connected') === 1, 'a connection');
+  await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
+  await waitUntil(() => reports(started).length === 4, 'another connection');
+  expect(reports(started)).toEqual([down, up, down, up]);
+  const problems = started.lines.flatMap(({ fields }) => ('problem' in fields ? [fields.problem] : []));
+  expect(problems).toEqual([
+    'the connection was refused: is it running, and is this its port?',
+    'the connection was closed',
+  ]);
+});
+
+test('a call that nobody waits for any more ends at once, for the reason that was given', async () => {
+  await using redis = await startRedis();
+  await using started = await open({ url: redis.url, commandTimeout: '30s' });
+  await redis.hang();
+  const controller = new AbortController();
+  const reason = new Error('the caller has gone');
+  const asking = errorOf(started.read(newKey(), controller.signal));
+  await new Promise(setImmediate);
+  controller.abort(reason);
+  expect(await asking).toBe(reason);
+  expect(started.values.has('faults_total{kind=timeout}')).toBe(false);
+});

@@ -1,0 +1,86 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.ts';
+import { never, newKey, open } from '../fixtures/opened.ts';
+import { readValue } from './read-value.ts';
+
+const lookups = 50;
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+type Read = (key: string) => Promise<unknown>;
+
+describe.each(['get', 'hgetall'] as const)('values read by %s', (command) => {
+  async function counted(
+    ask: (read: Read, keys: readonly string[]) => Promise<readonly unknown[]>,
+  ): Promise<CountingProxy['questions']> {
+    const keys = Array.from({ length: lookups }, newKey);
+    for (const key of keys) {
+      if (command === 'get') await redis.client().set(key, key);
+      else await redis.client().hset(key, { key });
+    }
+    await using proxy = await startCountingProxy(redis.port);
+    await using started = await open({ url: `redis://127.0.0.1:${proxy.port}`, commandTimeout: '30s' });
+    const before = proxy.questions;
+    await forgetCalls(redis);
+    const read: Read = (key) => started.connection.run((client) => readValue(client, command, key), never);
+    const replies = keys.map((key) => (command === 'get' ? key : { key }));
+    expect(await ask(read, keys)).toEqual(replies.map((reply) => ({ reply, timeToLive: -1 })));
+    const calls = await commandCalls(redis);
+    expect(calls.names).toEqual([command, 'pttl']);
+    expect([calls.of(command), calls.of('pttl')]).toEqual([lookups, lookups]);
+    expect(proxy.connections).toBe(1);
+    return proxy.questions - before;
+  }
+
+  test('that are asked in one turn go out in one write', async () => {
+    expect(await counted((read, keys) => Promise.all(keys.map(read)))).toBe(1);
+  });
+
+  test('that are asked one after the other are one round trip each', async () => {
+    const questions = await counted(async (read, keys) => {
+      const replies: unknown[] = [];
+      for (const key of keys) replies.push(await read(key));
+      return replies;
+    });
+    expect(questions).toBe(lookups);
+  });
+
+  test('that are asked while others are under way go out together once those are answered', async () => {
+    const questions = await counted(async (read, keys) => {
+      await redis.hang();
+      const replies: Promise<unknown>[] = [];
+      for (const key of keys) {
+        replies.push(read(key));
+        await new Promise(setImmediate);
+      }
+      await redis.start();
+      return await Promise.all(replies);
+    });
+    expect(questions).toBe(2);
+  });
+});
+
+test('a connection is made in one round trip: with its login, its database and nothing else', async () => {
+  await redis.client().call('ACL', 'SETUSER', 'least', 'on', 'nopass', '~*', '-@all', '+get', '+pttl', '+select');
+  await redis.client().call('ACL', 'LOG', 'RESET');
+  await using proxy = await startCountingProxy(redis.port);
+  await forgetCalls(redis);
+  const login = { username: 'least', password: 'any', database: 1 };
+  await using started = await open({ url: `redis://127.0.0.1:${proxy.port}`, ...login });
+  expect(proxy.questions).toBe(1);
+  expect(await started.read(newKey())).toBeNull();
+  expect(proxy.questions).toBe(2);
+  expect((await commandCalls(redis)).names.filter((name) => !name.startsWith('acl|'))).toEqual([
+    'get',
+    'hello',
+    'pttl',
+    'select',
+  ]);
+  expect(await redis.client().call('ACL', 'LOG')).toEqual([]);
+});

@@ -1,0 +1,118 @@
+import { createAuthority } from '@sallyport/test-servers/certificates';
+import { errorOf } from '@sallyport/test-servers/error-of';
+import { listenForNoise } from '@sallyport/test-servers/noise';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { content, open, storeKey } from '../fixtures/opened.ts';
+
+const resources = new AsyncDisposableStack();
+afterAll(() => resources.disposeAsync());
+
+interface Servers {
+  readonly plain: RedisServer;
+  /** Its certificate has only the name of somewhere else. */
+  readonly named: RedisServer;
+  readonly expired: RedisServer;
+  /** Asks clients for their certificate. */
+  readonly strict: RedisServer;
+}
+let servers: Servers;
+
+beforeAll(async () => {
+  async function start(names?: readonly string[], expired = false): Promise<RedisServer> {
+    const authority = resources.use(await createAuthority());
+    const { certificateFile, keyFile } = await authority.issueServer({ ...(names && { names }), expired });
+    const settings = { 'tls-cert-file': certificateFile, 'tls-key-file': keyFile };
+    return resources.use(await startRedis({ authority, settings }));
+  }
+  servers = {
+    plain: resources.use(await startRedis()),
+    named: await start(['DNS:redis.example.com']),
+    expired: await start(undefined, true),
+    strict: resources.use(await startRedis({ requiresClientCertificate: true })),
+  };
+});
+
+async function login(redis: RedisServer, written: object): Promise<string> {
+  const noise = listenForNoise();
+  const key = await storeKey(redis);
+  await using started = await open({ url: redis.tlsUrl, caFile: redis.caFile, ...written });
+  const end = await started
+    .read(key)
+    .then(String, (error: Error) => error.message.replace(`${redis.tlsUrl}: not connected: `, ''));
+  if (end !== content) {
+    expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: ${end}`);
+    expect(started.values.get('connected')).toBe(0);
+  }
+  expect(noise).toEqual([]);
+  return end;
+}
+
+describe('a server with TLS', () => {
+  test('is trusted for its authority and its name', async () => {
+    expect(await login(servers.plain, {})).toBe(content);
+    expect(await login(servers.plain, { minVersion: 'TLSv1.3' })).toBe(content);
+    expect(await login(servers.plain, { serverName: 'localhost' })).toBe(content);
+    expect(await login(servers.named, { serverName: 'redis.example.com' })).toBe(content);
+  });
+
+  test('of an authority that nobody named is refused', async () => {
+    const unknown =
+      "the server's certificate is from an authority that is not trusted here: put the authority's certificate into caFile";
+    expect(await login(servers.plain, { caFile: servers.named.caFile })).toBe(unknown);
+    expect(await login(servers.plain, { caFile: undefined })).toBe(unknown);
+  });
+
+  test('of another name is refused', async () => {
+    const mend = 'use a name that it has in the URL, or set serverName';
+    expect(await login(servers.named, {})).toBe(
+      `the server's certificate is not for 127.0.0.1 but for DNS:redis.example.com: ${mend}`,
+    );
+    expect(await login(servers.named, { serverName: 'example.com' })).toBe(
+      `the server's certificate is not for example.com but for DNS:redis.example.com: ${mend}`,
+    );
+  });
+
+  test('whose certificate is over is refused', async () => {
+    expect(await login(servers.expired, {})).toMatch(/^the server's certificate, or one above it, has expired: /);
+  });
+
+  test('that speaks an older TLS than is allowed is refused', async () => {
+    await using old = await startRedis({ settings: { 'tls-protocols': 'TLSv1.2' } });
+    expect(await login(old, { minVersion: 'TLSv1.3' })).toMatch(/no version or cipher of TLS in common/);
+    expect(await login(old, {})).toBe(content);
+  });
+
+  test('that asks for a certificate is shown one', async () => {
+    const { authority } = servers.strict;
+    const own = await authority.issueClient('sallyport');
+    const files = { certFile: own.certificateFile, keyFile: own.keyFile };
+    expect(await login(servers.strict, files)).toBe(content);
+    const refused = /^the server refused the client certificate, or asks for one: look at certFile and keyFile/;
+    expect(await login(servers.strict, {})).toMatch(refused);
+    const foreign = await servers.plain.authority.issueClient('sallyport');
+    const others = { certFile: foreign.certificateFile, keyFile: foreign.keyFile };
+    expect(await login(servers.strict, others)).toMatch(refused);
+  });
+
+  test('is not taken for one without, nor the other way round', async () => {
+    const { plain } = servers;
+    const key = await storeKey(plain);
+    await using clear = await open({
+      url: `rediss://127.0.0.1:${plain.port}`,
+      caFile: plain.caFile,
+      commandTimeout: '200ms',
+    });
+    // Chance has it whether a handshake's random bytes have an end of line, to which alone Redis answers.
+    expect((await errorOf(clear.read(key))).message).toMatch(
+      /: (not connected: )?(no answer in time|the connection was (cut|closed)|the server answers, but not in TLS: is this its)/,
+    );
+    await using secure = await open({ url: `redis://127.0.0.1:${plain.tlsPort}` });
+    await expect(secure.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });
+  });
+
+  test('whose files can not be read keeps the connection from being made', async () => {
+    const { message } = await errorOf(open({ url: servers.plain.tlsUrl, caFile: 'missing/ca.crt' }));
+    expect(message).toContain('missing/ca.crt');
+  });
+});

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { errorOf } from '@sallyport/test-servers/error-of';
+import { listenForNoise } from '@sallyport/test-servers/noise';
+import { hasIPv6 } from '@sallyport/test-servers/ports';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { content, newKey, open, outcomeOf, storeKey } from '../fixtures/opened.ts';
+
+let redis: RedisServer;
+let key: string;
+beforeAll(async () => {
+  redis = await startRedis();
+  key = await storeKey(redis);
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const hosts = ['127.0.0.1', 'localhost', 'LOCALHOST', ...(hasIPv6 ? ['[::1]'] : [])];
+
+describe('a Redis', () => {
+  test.each([
+    ...hosts.map((host) => [`redis://${host}:`, () => redis.port] as const),
+    ...hosts.map((host) => [`rediss://${host}:`, () => redis.tlsPort] as const),
+    ['unix:', () => redis.socket] as const,
+    ['unix://', () => redis.socket] as const,
+    ['UNIX:', () => redis.socket] as const,
+  ])('is reached by %s', async (start, end) => {
+    const noise = listenForNoise();
+    const ca = start.startsWith('rediss') ? { caFile: redis.caFile } : {};
+    await using started = await open({ url: start + end(), ...ca });
+    expect(await started.read(key)).toBe(content);
+    expect(started.values.get('connected')).toBe(1);
+    expect(started.lines.filter(({ level }) => level !== 'info')).toEqual([]);
+    expect(noise).toEqual([]);
+  });
+
+  test.each([
+    ['redis://127.0.0.1:1', 'not connected: the connection was refused: is it running, and is this its port?'],
+    ['unix:/nowhere/redis.sock', 'not connected: there is no such socket'],
+    ['redis://nowhere.invalid', /^not connected: (the name is not known to DNS|DNS does not answer)$/],
+  ])('that is not there is told: %s', async (url, problem) => {
+    const noise = listenForNoise();
+    await using started = await open({ url, insecure: url.includes('invalid') || undefined });
+    const error = await errorOf(started.read(key));
+    expect(error).toMatchObject({ name: 'RedisProblem' });
+    const [, said] = error.message.split(/^\S+: /);
+    if (typeof problem === 'string') expect(said).toBe(problem);
+    else expect(said).toMatch(problem);
+    expect(noise).toEqual([]);
+  });
+});
+
+describe('a database', () => {
+  test.each<[string, (redis: RedisServer) => object]>([
+    ['of the URL', ({ url }) => ({ url: `${url}/3` })],
+    ['of its own key', ({ url }) => ({ url, database: 3 })],
+    ['of a socket', ({ socket }) => ({ url: `unix:${socket}?db=3` })],
+    ['beside a socket', ({ socket }) => ({ url: `unix:${socket}`, database: 3 })],
+  ])('%s is the one that is looked in', async (_, written) => {
+    const own = newKey();
+    // Databases are switched for all who use the fixture's client: a copy of what it wrote goes there instead.
+    await redis.client().copy(key, own, 'DB', 3);
+    await using started = await open({ ...written(redis) });
+    expect(await started.read(own)).toBe(content);
+    expect(await started.read(key)).toBeNull();
+  });
+
+  test('that Redis does not have is no other one: nothing is read in database 0', async () => {
+    const noise = listenForNoise();
+    await using started = await open({ url: redis.url, database: 9_999 });
+    const problem = 'not connected: it has no database of this number: look at database, and at its databases';
+    for (let count = 0; count < 5; count += 1) {
+      const error = await errorOf(started.read(key));
+      expect(error).toMatchObject({ name: 'RedisProblem', message: `${redis.url}: ${problem}` });
+    }
+    expect(started.values.get('connected')).toBe(0);
+    expect(started.lines.map(({ level }) => level)).toEqual(['warn']);
+    // Each pause is longer than the one before: four that are not would be over in 200 ms.
+    const tries = () => started.values.get('faults_total{kind=server}') ?? 0;
+    const [before, start] = [tries(), performance.now()];
+    await waitUntil(() => tries() >= before + 4, 'more tries');
+    expect(performance.now() - start).toBeGreaterThan(250);
+    expect(noise).toEqual([]);
+  });
+
+  test('that the user may not choose is no other one, and is looked in once they may', async () => {
+    const password = randomBytes(18).toString('base64url');
+    const own = newKey();
+    await redis.client().copy(key, own, 'DB', 3);
+    const grant = (...rights: string[]) =>
+      redis.client().call('ACL', 'SETUSER', 'there', 'reset', 'on', `>${password}`, '~*', '+get', '+pttl', ...rights);
+    await grant();
+    await using started = await open({ url: redis.url, database: 3, username: 'there', password });
+    for (const one of [key, own]) {
+      const { message } = await errorOf(started.read(one));
+      expect(message).toContain('not connected: the user may not do this (SELECT): ');
+    }
+    await grant('+select');
+    await waitUntil(async () => (await outcomeOf(started.read(own))) === content, 'a value');
+    expect(await started.read(key)).toBeNull();
+  });
+});
