@@ -49,8 +49,9 @@ export interface AuthenticatorPlugin<Options> {
    */
   readonly optionsSchema: StandardSchemaV1<unknown, Options> & StandardJSONSchemaV1<unknown, Options>;
   /**
-   * `none`: never cached (looking it up costs nothing). `memory`: for seconds, in each gateway (it must be revocable at
-   * once). `shared`: for minutes, by all replicas (asking is dear).
+   * `none`: not cached (looking it up costs nothing). `memory`: for at most 5 s, in each gateway (it must be revocable
+   * at once). `shared`: for minutes, by all replicas that share a Redis (asking is dear). An authenticator's `cache` in
+   * gateway.yaml has the last word, on each lifetime and on where answers are kept.
    */
   readonly caching: Caching;
   /**

@@ -1,4 +1,12 @@
-import type { AuthenticatorConfig, GatewayConfig, ServerConfig, TlsConfig } from './types.ts';
+import type { CacheSettings } from './cache/lifetimes.ts';
+import type {
+  AuthenticatorConfig,
+  CacheConfig,
+  CacheRedisConfig,
+  GatewayConfig,
+  ServerConfig,
+  TlsConfig,
+} from './types.ts';
 
 /** `server.tls` as it is written: which of the client settings belong together is a rule of its own. */
 export interface TlsSettings {
@@ -17,14 +25,20 @@ export interface ServerSettings extends Omit<ServerConfig, 'tls'> {
 
 /** An entry of `authenticators` as it is written, with defaults; its plugin's options not yet looked at. */
 export interface AuthenticatorSettings
-  extends Omit<AuthenticatorConfig, 'package' | 'plugin' | 'needsRestart' | 'groups' | 'maxConcurrent' | 'problem'> {
+  extends Omit<
+    AuthenticatorConfig,
+    'package' | 'plugin' | 'needsRestart' | 'groups' | 'maxConcurrent' | 'cache' | 'fingerprint' | 'problem'
+  > {
   /** Left out: follows from `server.maxInFlight`. */
   readonly maxConcurrent?: number | undefined;
   readonly groups: { readonly prefix: string; readonly allow?: readonly string[] | undefined; readonly max: number };
+  /** Left out: follows from its plugin and the file's. */
+  readonly cache?: CacheSettings | 'off' | undefined;
 }
 
 /** A whole file, each value of the right kind, with defaults; what the values say of each other is not yet judged. */
 export interface FileConfig extends Pick<GatewayConfig, 'admin' | 'lockout' | 'log'> {
   readonly server: ServerSettings;
   readonly authenticators: readonly AuthenticatorSettings[];
+  readonly cache: Omit<CacheConfig, 'redis'> & { readonly redis?: CacheRedisConfig | undefined };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { mended } from './cache/redis.ts';
 import type { FileConfig } from './file-config.ts';
 import { issueFaults } from './issues.ts';
 import { wordIssue } from './messages.ts';
@@ -32,9 +33,10 @@ export function parseFile(value: Readonly<Record<string, unknown>>): ParsedFile 
 function rulesOfTheRest(value: Readonly<Record<string, unknown>>, faults: readonly Fault[]): Fault[] {
   const rest = structuredClone(value);
   for (const { path } of faults) erase(rest, path);
+  if (faults.some(({ path }) => overlaps(path, cacheRedis))) change(rest, cacheRedis, mended);
   // What has no default is text: one of these fits each pattern, and no rule that looks at it is heard.
   for (const text of ['x', 'system:x']) {
-    for (const { path } of fileSchema.safeParse(rest).error?.issues ?? []) set(rest, path, text);
+    for (const { path } of fileSchema.safeParse(rest).error?.issues ?? []) change(rest, path, () => text);
   }
   const config = fileSchema.safeParse(rest).data;
   if (!config) return [];
@@ -42,14 +44,18 @@ function rulesOfTheRest(value: Readonly<Record<string, unknown>>, faults: readon
   return checkRules(config).filter((fault) => ![fault.path, ...fault.because].some(touched));
 }
 
+/** The one section that has no least form: its keys depend on each other. */
+const cacheRedis: Path = ['cache', 'redis'];
+
 function erase(value: object, path: Path): void {
   const parent = parentOf(value, path);
   if (parent) Reflect.deleteProperty(parent, path.at(-1) ?? '');
 }
 
-function set(value: object, path: Path, text: string): void {
+function change(value: object, path: Path, into: (old: unknown) => unknown): void {
   const parent = parentOf(value, path);
-  if (parent) Reflect.set(parent, path.at(-1) ?? '', text);
+  const key = path.at(-1) ?? '';
+  if (parent) Reflect.set(parent, key, into(Reflect.get(parent, key)));
 }
 
 function parentOf(value: object, path: Path): object | undefined {

@@ -59,6 +59,7 @@ authenticators:
   - name: unnamed
     use: ./plugin.ts
     options: { any: { thing: 1 } }
+    cache: off
   - name: corp
     use: ldap
     timeout: 3s
@@ -73,6 +74,20 @@ authenticators:
         next: { dn: { env: DN }, password: { env: PASSWORD } }
       user: { env: USER_BASE }
       kind: { env: KIND }
+    cache: { authenticatedTtl: 1m, rejectedTtl: 10s, unknownTtl: 1s, staleTtl: 0, store: memory }
+cache:
+  authenticatedTtl: 5m
+  rejectedTtl: 30s
+  unknownTtl: 10s
+  staleTtl: 10m
+  memory: { maxEntries: 50000 }
+  redis:
+    url: { env: REDIS_URL }
+    password: { file: secrets/redis }
+    caFile: tls/redis-ca.crt
+    sealingKeys: [{ env: SALLYPORT_CACHE_KEY }, { file: secrets/cache-key }]
+    timeout: 100ms
+    keyPrefix: "sallyport:"
 lockout: { maxFailures: 3, window: 10m }
 log: { level: info }
 `;
@@ -124,6 +139,14 @@ describe('the JSON Schema of the whole file', () => {
       'use: ldap',
       "/authenticators/0 must have required property 'options'",
     ],
+    ['a key of an authenticator’s cache', 'unknownTtl: 1s', 'unknownTll: 1s', '/authenticators/2/cache must NOT have'],
+    ['a word for cache', 'cache: off', 'cache: never', '/authenticators/1/cache must be equal to constant'],
+    ['a lifetime', 'staleTtl: 10m', 'staleTtl: 10', '/cache/staleTtl must be <= 0'],
+    ['a key of the cache’s Redis', 'caFile:', 'caFiel:', '/cache/redis must NOT have additional properties'],
+    ['a password', 'password: { file: secrets/redis }', 'password: x', '/cache/redis/password must be object'],
+    ['a sealing key', '[{ env: SALLYPORT_CACHE_KEY },', '[x,', '/cache/redis/sealingKeys/0 must be object'],
+    ['a prefix of keys', '"sallyport:"', '"sallyport*"', '/cache/redis/keyPrefix must match pattern'],
+    ['a Redis without keys', 'sealingKeys: [', 'sealingKeys: [] # [', '/cache/redis/sealingKeys must NOT have fewer'],
   ])('refuses %s that is wrong', async (_name, good, bad, expected) => {
     expect(example).toContain(good);
     const errors = await judge(example.replace(good, bad));
@@ -151,13 +174,18 @@ interface Described {
   readonly description?: string;
   readonly properties?: Readonly<Record<string, Described>>;
   readonly items?: Described;
+  readonly anyOf?: readonly Described[];
 }
 
 /** Keys of the gateway without a description; plugins answer for theirs. */
-function undescribed({ properties = {}, items }: Described, path: string): string[] {
+function undescribed({ properties = {}, items, anyOf = [] }: Described, path: string): string[] {
   const within = Object.entries(properties).flatMap(([key, inner]) => [
     ...(inner.description ? [] : [`${path}/${key}`]),
     ...undescribed(inner, `${path}/${key}`),
   ]);
-  return items ? [...within, ...undescribed(items, `${path}/items`)] : within;
+  const parts = [
+    ...anyOf.map((branch) => [branch, path] as const),
+    ...(items ? [[items, `${path}/items`] as const] : []),
+  ];
+  return [...within, ...parts.flatMap(([part, at]) => undescribed(part, at))];
 }

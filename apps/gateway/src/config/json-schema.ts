@@ -33,8 +33,12 @@ const secret: JsonSchema = {
  */
 export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
   const schema = structuredClone(fileJsonSchema()) as Json & {
-    properties: { authenticators: { items: Json & { properties: Json } } };
+    properties: {
+      authenticators: { items: Json & { properties: Json } };
+      cache: { properties: { redis: Json & { properties: Json } } };
+    };
   };
+  schema.properties.cache.properties.redis = describeRedis(schema.properties.cache.properties.redis);
   const authenticator = schema.properties.authenticators.items;
   const use = authenticator.properties.use as Json;
   authenticator.properties.use = { ...use, anyOf: [{ enum: plugins.map((plugin) => plugin.use) }, { type: 'string' }] };
@@ -51,6 +55,18 @@ export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
   });
   const definitions = plugins.map(({ plugin }, index) => [definitionName(index), optionsDefinition(plugin, index)]);
   return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
+}
+
+/** What is always a secret can't be written out there, so it is offered as a reference alone. */
+function describeRedis(redis: Json & { properties: Json }): Json & { properties: Json } {
+  const { properties, ...rest } = withSecrets(redis, '#') as typeof redis;
+  const reference = { $ref: '#/$defs/secret' };
+  const always = ['password', 'sentinelPassword'].map((key) => [
+    key,
+    { ...shown(redis.properties[key]), ...reference },
+  ]);
+  const sealingKeys = { ...(redis.properties.sealingKeys as Json), items: reference };
+  return { ...rest, properties: { ...properties, ...Object.fromEntries(always), sealingKeys } };
 }
 
 function definitionName(index: number): string {
@@ -97,6 +113,12 @@ function takesText({ type, enum: values, const: constant }: Json): boolean {
 
 /** What is shown of the value stays outside, where editors look for it. */
 function orSecret({ title, description, default: preset, ...rest }: Json): Json {
-  const shown = Object.entries({ title, description, default: preset }).filter(([, value]) => value !== undefined);
-  return { ...Object.fromEntries(shown), anyOf: [rest, { $ref: '#/$defs/secret' }] };
+  return { ...shown({ title, description, default: preset }), anyOf: [rest, { $ref: '#/$defs/secret' }] };
+}
+
+function shown(schema: unknown): Json {
+  const { title, description, default: preset } = isObject(schema) ? schema : {};
+  return Object.fromEntries(
+    Object.entries({ title, description, default: preset }).filter(([, value]) => value !== undefined),
+  );
 }

@@ -41,9 +41,18 @@ describe('a good config', () => {
           allowSystemNames: [],
           username: { prefix: '' },
           groups: { prefix: '', max: 1000 },
+          cache: 'off',
+          fingerprint: expect.stringMatching(/^[\w-]{43}$/),
           problem: expect.any(Function),
         },
       ],
+      cache: {
+        authenticatedTtl: 300_000,
+        rejectedTtl: 30_000,
+        unknownTtl: 10_000,
+        staleTtl: 600_000,
+        memory: { maxEntries: 50_000 },
+      },
       lockout: { maxFailures: 3, window: 600_000 },
       log: { level: 'info' },
     });

@@ -1,6 +1,9 @@
 import { dirname, resolve } from 'node:path';
+import { completeCache } from './cache/complete.ts';
+import { fillCache, withFilledFaults } from './cache/written-secrets.ts';
 import type { AuthenticatorSettings, FileConfig, TlsSettings } from './file-config.ts';
 import { parseFile } from './file-parse.ts';
+import { fingerprint } from './fingerprint.ts';
 import { lookupPlaces } from './lookup-places.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
 import { ConfigError, type ConfigProblem, causeOf } from './problems.ts';
@@ -29,19 +32,22 @@ export async function loadConfig(
   const entries = Array.isArray(source.value.authenticators) ? source.value.authenticators : [];
   const around = { environment, configFile, baseDirectory };
   const prepared = await Promise.all(entries.map((entry, index) => prepareAuthenticator(entry, index, around)));
-  const secretFiles = [...new Set(prepared.flatMap((one) => one.secretFiles))];
+  const filled = await fillCache(source.value, around);
+  const secretFiles = [...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files])];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
-  const parsed = parseFile(source.value);
-  const faults = [...parsed.faults, ...prepared.flatMap((one) => one.faults)];
+  const parsed = parseFile(filled.value);
+  const faults = [...withFilledFaults(parsed.faults, filled), ...prepared.flatMap((one) => one.faults)];
   const authenticators = parsed.config && completeAuthenticators(parsed.config, prepared, source);
   if (faults.length > 0 || !parsed.config || !authenticators) {
     throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles, ...pluginFiles]);
   }
-  const { server, admin, lockout, log } = parsed.config;
+  const { server, admin, cache, lockout, log } = parsed.config;
   const { tls, ...rest } = server;
   const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
   const files = { file: configFile, baseDirectory, secretFiles, pluginFiles };
-  return { ...files, server: completeServer, admin, authenticators, lockout, log };
+  const { redis, ...lifetimes } = cache;
+  const fileCache = redis === undefined ? lifetimes : { ...lifetimes, redis };
+  return { ...files, server: completeServer, admin, authenticators, cache: fileCache, lockout, log };
 }
 
 async function readSource(file: string, configFile: string): Promise<YamlSource> {
@@ -71,16 +77,18 @@ function completeTls(
 
 /** Undefined when a plugin is missing: its fault is told already. */
 function completeAuthenticators(
-  { authenticators, server }: FileConfig,
+  { authenticators, server, cache }: FileConfig,
   prepared: readonly PreparedAuthenticator[],
   source: YamlSource,
 ): AuthenticatorConfig[] | undefined {
   const places = lookupPlaces(authenticators, server.maxInFlight);
   const complete = authenticators.flatMap((settings, index) => {
     const one = prepared[index];
-    return one?.resolved
-      ? [completeAuthenticator(settings, index, { ...one, resolved: one.resolved }, places[index] ?? 1, source)]
-      : [];
+    if (!one?.resolved) return [];
+    const { plugin } = one.resolved;
+    const complete = completeAuthenticator(settings, index, { ...one, resolved: one.resolved }, source);
+    const maxConcurrent = places[index] ?? 1;
+    return [{ ...complete, maxConcurrent, cache: completeCache(settings.cache, plugin.caching, cache) }];
   });
   return complete.length === authenticators.length ? complete : undefined;
 }
@@ -89,9 +97,8 @@ function completeAuthenticator(
   settings: AuthenticatorSettings,
   index: number,
   { resolved, options, secrets }: PreparedAuthenticator & Required<Pick<PreparedAuthenticator, 'resolved'>>,
-  maxConcurrent: number,
   source: YamlSource,
-): AuthenticatorConfig {
+): Omit<AuthenticatorConfig, 'maxConcurrent' | 'cache'> {
   const { allow, ...groups } = settings.groups;
   const title = authenticatorTitle(settings.name, resolved.package);
   return {
@@ -100,7 +107,7 @@ function completeAuthenticator(
     plugin: resolved.plugin,
     needsRestart: resolved.needsRestart,
     options,
-    maxConcurrent,
+    fingerprint: fingerprint({ name: settings.name, plugin: resolved, options: settings.options }),
     groups: allow === undefined ? groups : { ...groups, allow },
     problem: (cause, failure = "can't be made", more = []) => {
       const words = 'what the plugin says of it quotes a secret and is withheld';

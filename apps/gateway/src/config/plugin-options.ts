@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { idleCache } from './cache/complete.ts';
 import { issueFaults } from './issues.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
@@ -39,7 +40,7 @@ export async function prepareAuthenticator(
   index: number,
   around: Surroundings,
 ): Promise<PreparedAuthenticator> {
-  const { name, use, options = {} } = (entry ?? {}) as Record<string, unknown>;
+  const { name, use, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
   const path = ['authenticators', index];
   if (typeof use !== 'string' || use === '') return nothing;
   const filled = isObject(options) ? await fillSecrets(options, [...path, 'options'], around) : undefined;
@@ -52,10 +53,17 @@ export async function prepareAuthenticator(
   const secretFaults = attribute(filled?.faults ?? [], authenticatorTitle(name));
   try {
     const resolved = await resolvePlugin(use, around.configFile);
-    if (filled === undefined) return { ...known, resolved, faults: secretFaults };
+    const title = authenticatorTitle(name, resolved.package);
+    const idle = idleCache(cache, resolved.plugin.caching);
+    const early = [...secretFaults, ...attribute(idle ? [{ ...idle, path: [...path, 'cache'] }] : [], title)];
+    if (filled === undefined) return { ...known, resolved, faults: early };
     const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
-    const faults = attribute(validated.faults, authenticatorTitle(name, resolved.package));
-    return { ...known, resolved, options: validated.options, faults: [...secretFaults, ...faults] };
+    return {
+      ...known,
+      resolved,
+      options: validated.options,
+      faults: [...early, ...attribute(validated.faults, title)],
+    };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     const fault = { path: [...path, 'use'], message: error.message, mend: error.mend };

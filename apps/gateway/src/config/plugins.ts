@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { nearest } from './nearest.ts';
 import { type CheckedPlugin, checkPlugin } from './plugin-contract.ts';
-import { changedSinceImport } from './plugin-edition.ts';
-import { locatePlugin, PluginError, type PluginLocation, packageOf } from './plugin-location.ts';
+import { runningEdition } from './plugin-edition.ts';
+import { locatePlugin, PluginError, type PluginLocation, packageOf, pluginFile } from './plugin-location.ts';
 import { causeOf } from './problems.ts';
 
 /** A plugin, ready to make authenticators. */
@@ -12,6 +12,8 @@ export interface ResolvedPlugin extends CheckedPlugin {
   readonly use: string;
   /** The package it came from, or the absolute path of its file. */
   readonly package: string;
+  /** Tells its code from other code under the same `use`: the version of its package, or a digest of its file. */
+  readonly edition: string;
   /** There is other code of it on disk by now: that one runs after a restart. */
   readonly needsRestart: boolean;
 }
@@ -29,7 +31,10 @@ const manifest = new URL('../../package.json', import.meta.url);
 export async function resolvePlugin(use: string, configFile: string): Promise<ResolvedPlugin> {
   const location = await locateOrSuggest(use, configFile);
   const checked = checkPlugin(await importDefault(location), location.package);
-  return { use, package: location.package, needsRestart: await changedSinceImport(location.url), ...checked };
+  const { digest, version, needsRestart } = await runningEdition(location.url);
+  // The manifest beside a file is the deployment's: its version says nothing of the file.
+  const edition = pluginFile(use, configFile) === undefined ? (version ?? digest) : digest;
+  return { use, package: location.package, edition, needsRestart, ...checked };
 }
 
 /**

@@ -9,7 +9,7 @@ export interface RuleFault extends Fault {
 }
 
 /** What each value alone can't tell. */
-export function checkRules({ server, admin, authenticators }: FileConfig): RuleFault[] {
+export function checkRules({ server, admin, authenticators, cache }: FileConfig): RuleFault[] {
   return [
     ...checkListen(server),
     ...checkClients(server),
@@ -27,6 +27,7 @@ export function checkRules({ server, admin, authenticators }: FileConfig): RuleF
     ...checkNames(authenticators),
     ...authenticators.flatMap((authenticator, index) => checkTimeout(authenticator, index, server)),
     ...checkPlaces(authenticators, server.maxInFlight),
+    ...checkCacheTimeout(cache, server),
   ];
 }
 
@@ -111,6 +112,18 @@ function checkTimeout({ timeout }: AuthenticatorSettings, index: number, server:
       path: ['authenticators', index, 'timeout'],
       because: [['server', 'reviewTimeout']],
       message: `${timeout} ms is not less than server.reviewTimeout, ${server.reviewTimeout} ms: it would leave the next ones no time`,
+      mend: 'lower it, or raise server.reviewTimeout',
+    },
+  ];
+}
+
+function checkCacheTimeout({ redis }: FileConfig['cache'], { reviewTimeout }: ServerSettings): RuleFault[] {
+  if (redis === undefined || redis.timeout < reviewTimeout) return [];
+  return [
+    {
+      path: ['cache', 'redis', 'timeout'],
+      because: [['server', 'reviewTimeout']],
+      message: `${redis.timeout} ms is not less than server.reviewTimeout, ${reviewTimeout} ms: it would leave authenticators no time`,
       mend: 'lower it, or raise server.reviewTimeout',
     },
   ];

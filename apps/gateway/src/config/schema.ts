@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
+import { cacheRedis } from './cache/redis.ts';
 import type { AuthenticatorSettings, FileConfig, ServerSettings, TlsSettings } from './file-config.ts';
 import { duration, listen, size } from './values.ts';
 
@@ -119,6 +121,7 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
     })
     .prefault({})
     .describe('Which groups reach Kubernetes, and how they look there.'),
+  cache: authenticatorCache.optional(),
 });
 
 /** The whole of gateway.yaml: kinds, bounds and defaults. Plugin options, and what values say of each other, are not its part. */
@@ -131,6 +134,23 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
     .prefault({})
     .describe('The address for probes.'),
   authenticators: z.array(authenticator).min(1).describe('Asked in this order; the first definitive answer decides.'),
+  cache: z
+    .strictObject({
+      ...fileLifetimes,
+      memory: z
+        .strictObject({
+          maxEntries: count
+            .min(100)
+            .max(10_000_000)
+            .default(50_000)
+            .describe('Answers that are kept; as many again for refusals, in a room of their own.'),
+        })
+        .prefault({})
+        .describe('What each replica keeps in its own memory.'),
+      redis: cacheRedis.optional(),
+    })
+    .prefault({})
+    .describe('How answers are kept: the defaults of every authenticator that caches, and where.'),
   lockout: z
     .strictObject({
       maxFailures: count.default(3).describe('Refused tries of one user in the window; then no more are sent.'),

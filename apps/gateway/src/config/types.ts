@@ -1,4 +1,5 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import type { ConnectionOptions } from '@sallyport/redis-connection';
 import type { ConfigProblem } from './problems.ts';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
@@ -65,6 +66,12 @@ export interface AuthenticatorConfig extends IdentityConfig {
   readonly maxConcurrent: number;
   readonly circuit: CircuitConfig;
   readonly onError: 'continue' | 'stop';
+  readonly cache: AuthenticatorCacheConfig | 'off';
+  /**
+   * Tells answers of one configuration from those of another: the same for the same name, plugin, plugin's version and
+   * options as they are written, secrets as references. Every replica of one config makes the same.
+   */
+  readonly fingerprint: string;
   /**
    * What its plugin threw, as a problem at this authenticator's place in the file, naming it and its package. A message
    * that quotes a secret of its options, or one of `secrets`, is withheld.
@@ -72,6 +79,39 @@ export interface AuthenticatorConfig extends IdentityConfig {
    * @param failure what it could not do; left out, that it "can't be made"
    */
   readonly problem: (cause: unknown, failure?: string, secrets?: readonly string[]) => ConfigProblem;
+}
+
+/** How long answers are kept, counted from when the backend gave them. Milliseconds. */
+export interface CacheLifetimes {
+  readonly authenticatedTtl: number;
+  readonly rejectedTtl: number;
+  /** Of "no opinion". */
+  readonly unknownTtl: number;
+  /** Beyond `authenticatedTtl`, while the authenticator can't check. 0: not at all. */
+  readonly staleTtl: number;
+}
+
+/** How the answers of one authenticator are kept, from its own `cache`, `cache` of the file and its plugin. */
+export interface AuthenticatorCacheConfig extends CacheLifetimes {
+  /** `memory`: in this process. `shared`: in the cache Redis as well, where there is one. */
+  readonly store: 'memory' | 'shared';
+}
+
+/** The Redis that all replicas share. */
+export interface CacheRedisConfig {
+  readonly connection: ConnectionOptions;
+  /** Milliseconds: what it may cost one review in all. */
+  readonly timeout: number;
+  /** Before every key. */
+  readonly keyPrefix: string;
+  /** At least 32 bytes each. The first seals, all open. Never empty, never logged. */
+  readonly sealingKeys: readonly Uint8Array[];
+}
+
+export interface CacheConfig extends CacheLifetimes {
+  readonly memory: { readonly maxEntries: number };
+  /** Left out: memory only. */
+  readonly redis?: CacheRedisConfig;
 }
 
 export interface LockoutConfig {
@@ -98,6 +138,7 @@ export interface GatewayConfig {
   readonly admin: AdminConfig;
   /** In the order they are asked. Never empty. */
   readonly authenticators: readonly AuthenticatorConfig[];
+  readonly cache: CacheConfig;
   readonly lockout: LockoutConfig;
   readonly log: { readonly level: LogLevel };
 }

@@ -9,6 +9,8 @@ const longestDuration = { value: 7 * 86_400_000, text: '7d' };
 interface DurationBounds {
   /** Whether 0 has a meaning. Left out: it has none. */
   readonly zero?: true;
+  /** What to write in place of a 0 that has no meaning. */
+  readonly mendOfZero?: string;
   /** Why there is an upper bound stands in the mend. */
   readonly atMost?: { readonly value: number; readonly text: string; readonly why: string };
 }
@@ -21,7 +23,9 @@ export function duration(description: string, bounds: DurationBounds = {}): z.Zo
   return text({ description, pattern: durationPattern, ...type }, (input) => {
     const parsed = parseDuration(input);
     if ('fault' in parsed) return parsed;
-    if (parsed.value === 0 && !bounds.zero) return { fault: 'must be longer than 0', mend: 'write 500ms or more' };
+    if (parsed.value === 0 && !bounds.zero) {
+      return { fault: 'must be longer than 0', mend: bounds.mendOfZero ?? 'write 500ms or more' };
+    }
     if (parsed.value <= most.value) return parsed;
     const why = 'why' in most ? ` (${most.why})` : '';
     return { fault: `"${input}" is too long`, mend: `write at most ${most.text}${why}` };

@@ -30,6 +30,8 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
     maxConcurrent: 100,
     circuit: { minimumCalls: 5, openFor: 5_000 },
     onError: 'continue',
+    cache: 'off',
+    fingerprint: name,
     username: { prefix: '' },
     groups: { prefix: '', max: 1_000 },
     allowSystemNames: [],
@@ -55,6 +57,13 @@ function config(...authenticators: AuthenticatorConfig[]): GatewayConfig {
     },
     admin: { listen: loopback },
     authenticators,
+    cache: {
+      authenticatedTtl: 300_000,
+      rejectedTtl: 30_000,
+      unknownTtl: 10_000,
+      staleTtl: 600_000,
+      memory: { maxEntries: 50_000 },
+    },
     lockout: { maxFailures: 3, window: 600_000 },
     log: { level: 'silent' },
   };

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import { folderWithProbe, pluginSource, yaml } from '../testing/config-folder.ts';
+
+const day = 'write at most 24h (a revocation must be remembered for as long as an answer could be kept)';
+const hour =
+  'write at most 1h (whoever is let in again, or has a token that was tried before it was issued, waits that long)';
+const zero =
+  'must be longer than 0: write 500ms or more, or cache: off at the authenticators whose answers are not to be kept';
+const lifetimes = [
+  ['authenticatedTtl', '24h', '24h1ms', day],
+  ['rejectedTtl', '1h', '1h1ms', hour],
+  ['unknownTtl', '1h', '1h1ms', hour],
+  ['staleTtl', '24h', '24h1ms', day],
+] as const;
+
+/** A config with these lines of the file's `cache`, and of the one of its authenticator, whose plugin caches. */
+function withCache(file: string, own?: string): string {
+  return yaml({ more: `cache: ${file}`, ...(own !== undefined && { authenticator: `    cache: ${own}` }) });
+}
+
+const folderWithCaching = (caching = 'shared') =>
+  folderWithProbe(pluginSource('z.looseObject({})', `caching: '${caching}',`));
+
+describe('lifetimes of the file and of an authenticator', () => {
+  test.each(lifetimes)('%s is at most %s', async (key, most, more, why) => {
+    await using folder = await folderWithCaching();
+    const { cache, authenticators } = await folder.load(withCache(`{ ${key}: ${most} }`, `{ ${key}: ${most} }`));
+    const expected = most === '24h' ? 86_400_000 : 3_600_000;
+    expect(cache[key]).toBe(expected);
+    expect(authenticators[0]?.cache).toHaveProperty(key, expected);
+    expect(await folder.problems(withCache(`{ ${key}: ${more} }`, `{ ${key}: ${more} }`))).toEqual([
+      expect.stringContaining(`authenticators[0].cache.${key}: "${more}" is too long: ${why}`),
+      expect.stringContaining(`: cache.${key}: "${more}" is too long: ${why}`),
+    ]);
+  });
+
+  test.each(['authenticatedTtl', 'rejectedTtl', 'unknownTtl'])('%s is not 0', async (key) => {
+    await using folder = await folderWithCaching();
+    expect(await folder.problems(withCache(`{ ${key}: 0 }`, `{ ${key}: 0s }`))).toEqual([
+      expect.stringContaining(`authenticators[0].cache.${key}: ${zero}`),
+      expect.stringContaining(`: cache.${key}: ${zero}`),
+    ]);
+  });
+
+  test('staleTtl may be 0', async () => {
+    await using folder = await folderWithCaching();
+    expect((await folder.load(withCache('{ staleTtl: 0 }'))).authenticators[0]?.cache).toHaveProperty('staleTtl', 0);
+    const own = await folder.load(withCache('{}', '{ staleTtl: 0 }'));
+    expect(own.authenticators[0]?.cache).toHaveProperty('staleTtl', 0);
+    expect(own.cache.staleTtl).toBe(600_000);
+  });
+});
+
+describe('an authenticator’s own', () => {
+  test.each([
+    ['never', '7:12: authenticators[0].cache: must be off, or keys and values: write off, or { authenticatedTtl: 1m }'],
+    ['false', '7:12: authenticators[0].cache: must be off, or keys and values'],
+    ['[]', '7:12: authenticators[0].cache: must be off, or keys and values'],
+    ['', 'authenticators[0].cache: is empty: give it a value, or remove the key'],
+    ['{ store: redis }', '7:21: authenticators[0].cache.store: must be memory or shared'],
+    ['{ unknownTtl: 5 }', '7:26: authenticators[0].cache.unknownTtl: "5" has no unit'],
+    ['{ unknownTtl: }', 'authenticators[0].cache.unknownTtl: must be a duration'],
+    ['{ unknownTll: 5s }', '7:14: authenticators[0].cache.unknownTll: unknown key: did you mean unknownTtl?'],
+    [
+      '{ memory: {} }',
+      'authenticators[0].cache.memory: unknown key: known here: store, authenticatedTtl, rejectedTtl, unknownTtl, staleTtl',
+    ],
+  ])('%s', async (own, expected) => {
+    await using folder = await folderWithCaching();
+    expect(await folder.problems(withCache('{}', own))).toEqual([expect.stringContaining(expected)]);
+  });
+});
+
+describe('the file’s', () => {
+  test.each([
+    ['off', '8:8: cache: must be keys and values'],
+    ['{ store: memory }', '8:10: cache.store: unknown key: known here: authenticatedTtl, '],
+    ['{ rejectedTll: 1s }', '8:10: cache.rejectedTll: unknown key: did you mean rejectedTtl?'],
+    ['{ memory: { maxEntires: 1000 } }', '8:20: cache.memory.maxEntires: unknown key: did you mean maxEntries?'],
+    ['{ memory: { maxEntries: 99 } }', '8:32: cache.memory.maxEntries: must be at least 100'],
+    ['{ memory: { maxEntries: 10000001 } }', '8:32: cache.memory.maxEntries: must be at most 10000000'],
+    ['{ memory: { maxEntries: 100.5 } }', '8:32: cache.memory.maxEntries: must be a whole number'],
+  ])('%s', async (file, expected) => {
+    await using folder = await folderWithCaching();
+    expect(await folder.problems(withCache(file))).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test.each([100, 10_000_000])('takes maxEntries of %i', async (maxEntries) => {
+    await using folder = await folderWithCaching();
+    expect((await folder.load(withCache(`{ memory: { maxEntries: ${maxEntries} } }`))).cache.memory).toEqual({
+      maxEntries,
+    });
+  });
+});
+
+describe('a cache that would do nothing', () => {
+  const idle =
+    '7:12: authenticators[0].cache: authenticator probe (probe.js): the answers of its plugin are not cached unless store says where: add store: memory, or remove cache';
+
+  test.each(['{}', '{ authenticatedTtl: 1m }'])('is told: %s', async (own) => {
+    await using folder = await folderWithCaching('none');
+    expect(await folder.problems(withCache('{}', own))).toEqual([`gateway.yaml:${idle}`]);
+  });
+
+  test('is told together with what is wrong elsewhere, and not beside a mistyped store', async () => {
+    await using folder = await folderWithCaching('none');
+    expect(await folder.problems(withCache('{ staleTtl: 1 }', '{ unknownTtl: 1 }'))).toEqual([
+      expect.stringContaining('authenticators[0].cache: authenticator probe'),
+      expect.stringContaining('authenticators[0].cache.unknownTtl: "1" has no unit'),
+      expect.stringContaining(': cache.staleTtl: "1" has no unit'),
+    ]);
+    expect(await folder.problems(withCache('{}', '{ stor: memory }'))).toEqual([
+      expect.stringContaining('did you mean store?'),
+    ]);
+  });
+
+  test.each([
+    ['none', undefined, 'off'],
+    ['none', 'off', 'off'],
+    ['shared', 'off', 'off'],
+    ['none', '{ store: memory }', expect.objectContaining({ store: 'memory' })],
+    ['shared', '{}', expect.objectContaining({ store: 'shared' })],
+  ])('is none with caching %s and cache: %s', async (caching, own, expected) => {
+    await using folder = await folderWithCaching(caching);
+    expect((await folder.load(withCache('{}', own))).authenticators[0]?.cache).toEqual(expected);
+  });
+});

@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { folderWithProbe, yaml } from '../testing/config-folder.ts';
+
+const newKey = () => randomBytes(32).toString('base64');
+const keyMend =
+  'write { env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }, and make a key with: openssl rand -base64 32';
+const good = 'url: rediss://redis, sealingKeys: [{ env: KEY }]';
+
+/** A config with these keys of `cache.redis`, in one line. */
+function withRedis(keys: string, server = ''): string {
+  return yaml({ server, more: `cache: { redis: { ${keys} } }` });
+}
+
+describe('cache.redis', () => {
+  test('is none unless it is written', async () => {
+    await using folder = await folderWithProbe();
+    expect((await folder.load(yaml({}))).cache).not.toHaveProperty('redis');
+  });
+
+  test('gets its defaults, and a timeout of commands of its own', async () => {
+    await using folder = await folderWithProbe();
+    const key = newKey();
+    expect((await folder.load(withRedis(good), { KEY: key })).cache.redis).toEqual({
+      connection: {
+        servers: { kind: 'server', secure: true, database: 0, address: { host: 'redis', port: 6379 } },
+        tls: { minVersion: 'TLSv1.2' },
+        commandTimeout: 1_000,
+      },
+      timeout: 100,
+      keyPrefix: 'sallyport:',
+      sealingKeys: [new Uint8Array(Buffer.from(key, 'base64'))],
+    });
+  });
+
+  test('takes the keys of a connection, secrets from files that are told', async () => {
+    await using folder = await folderWithProbe();
+    const [password, other] = [newKey(), newKey()];
+    await folder.write('secrets/redis', `${password}\n`);
+    await folder.write('secrets/key', `${newKey()}\n`);
+    const keys =
+      'sentinels: ["rediss://a", "rediss://b"], name: main, sentinelPassword: { env: OTHER }, username: sallyport, ' +
+      'password: { file: secrets/redis }, database: 3, caFile: tls/ca.crt, serverName: redis.example.com, ' +
+      'timeout: 10ms, keyPrefix: "a", sealingKeys: [{ file: secrets/key }]';
+    const { cache, secretFiles } = await folder.load(withRedis(keys), { OTHER: other });
+    expect(cache.redis).toMatchObject({
+      connection: {
+        servers: { kind: 'sentinel', name: 'main', database: 3, sentinelPassword: other },
+        username: 'sallyport',
+        password,
+        tls: { caFile: 'tls/ca.crt', serverName: 'redis.example.com' },
+      },
+      timeout: 10,
+      keyPrefix: 'a',
+    });
+    expect(secretFiles).toEqual(['secrets/redis', 'secrets/key'].map((name) => join(folder.path, name)));
+  });
+
+  test.each([
+    ['[]', '8:17: cache.redis: must be keys and values: write { url: rediss://redis.example.com:6379, sealingKeys: '],
+    ['{ sealingKeys: [{ env: KEY }] }', '8:17: cache.redis.url: must say where Redis is: write url: rediss://'],
+    [`{ ${good}, paswoord: x }`, '8:69: cache.redis.paswoord: unknown key: did you mean password?'],
+    [`{ ${good}, commandTimeout: 1s }`, 'cache.redis.commandTimeout: unknown key: known here: url, '],
+    ['{ url: redis, sealingKeys: [{ env: KEY }] }', 'cache.redis.url: must begin with rediss://, redis:// or unix:/'],
+    [
+      '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
+      'cache.redis.url: is reached in clear text: write rediss://, or insecure: true if everybody on the wire may hold back revocations',
+    ],
+    [`{ ${good}, username: a }`, 'cache.redis.password: must stand beside username: write { file: secrets/redis }'],
+    [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: is too short: write at least 10ms'],
+    [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: is too long: write at most 5s'],
+    [
+      `{ ${good}, timeout: { env: KEY } }`,
+      'cache.redis.timeout: is refused; what is wrong with it quotes a secret and is withheld',
+    ],
+    [`{ ${good}, password: { env: NONE } }`, 'cache.redis.password: the environment variable NONE is not set'],
+    [
+      '{ url: { env: NONE }, sealingKeys: [{ env: KEY }] }',
+      '8:24: cache.redis.url: the environment variable NONE is not set',
+    ],
+  ])('%s', async (redis, expected) => {
+    await using folder = await folderWithProbe();
+    const text = yaml({ more: `cache: { redis: ${redis} }` });
+    expect(await folder.problems(text, { KEY: newKey() })).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test.each(['a', 'a:]', '!~', '~'.repeat(64)])('keyPrefix may be %j', async (keyPrefix) => {
+    await using folder = await folderWithProbe();
+    const text = withRedis(`${good}, keyPrefix: ${JSON.stringify(keyPrefix)}`);
+    expect((await folder.load(text, { KEY: newKey() })).cache.redis?.keyPrefix).toBe(keyPrefix);
+  });
+
+  test.each(['', 'a b', 'ä', 'a\n', '{', '}', '*', '?', '[', '\\', 'a{b}', '~'.repeat(65), 7])(
+    'keyPrefix may not be %j',
+    async (keyPrefix) => {
+      await using folder = await folderWithProbe();
+      const text = withRedis(`${good}, keyPrefix: ${JSON.stringify(keyPrefix)}`);
+      expect(await folder.problems(text, { KEY: newKey() })).toEqual([
+        expect.stringContaining(
+          'cache.redis.keyPrefix: must be visible ASCII without { } * ? [ and \\, 1 to 64 characters: write sallyport:',
+        ),
+      ]);
+    },
+  );
+
+  test('its timeout is less than the one of a review', async () => {
+    await using folder = await folderWithProbe();
+    const environment = { KEY: newKey() };
+    const slow = (more = '') => withRedis(`${good}, timeout: 4s${more}`, '  reviewTimeout: 4s');
+    const rule =
+      'cache.redis.timeout: 4000 ms is not less than server.reviewTimeout, 4000 ms: it would leave authenticators no time: lower it, or raise server.reviewTimeout';
+    expect((await folder.problems(slow(), environment)).filter((told) => told.includes(': cache.'))).toEqual([
+      expect.stringContaining(rule),
+    ]);
+    // Also beside another fault of the section.
+    expect((await folder.problems(slow(', insecure: true'), environment)).join('\n')).toContain(rule);
+    const quick = withRedis(`${good}, timeout: 3999ms`, '  reviewTimeout: 4s');
+    expect((await folder.load(quick, environment)).cache.redis?.timeout).toBe(3_999);
+  });
+});
+
+describe('faults of cache.redis', () => {
+  test('are told together with all others, each in its place, rules between values among them', async () => {
+    await using folder = await folderWithProbe();
+    const problems = await folder.problems(`server:
+  listen: 0.0.0.0:8080
+  reviewTimeout: 1s
+cache:
+  unknownTtl: 2h
+  redis:
+    url: redis
+    keyPrefix: ""
+    timeout: 2s
+    passwort: x
+    sealingKeys: [{ env: NONE }, { env: SHORT }]
+authenticators:
+  - { name: a, use: ./probe.js, timeout: 500ms, cache: { store: disk } }
+`);
+    expect(problems.map((problem) => problem.split(': ').slice(0, 2).join(': '))).toEqual([
+      'gateway.yaml:2:11: server.listen',
+      'gateway.yaml:5:15: cache.unknownTtl',
+      'gateway.yaml:7:10: cache.redis.url',
+      'gateway.yaml:8:16: cache.redis.keyPrefix',
+      'gateway.yaml:9:14: cache.redis.timeout',
+      'gateway.yaml:10:5: cache.redis.passwort',
+      'gateway.yaml:11:19: cache.redis.sealingKeys[0]',
+      'gateway.yaml:11:34: cache.redis.sealingKeys[1]',
+      'gateway.yaml:13:65: authenticators[0].cache.store',
+    ]);
+  });
+
+  test('name files of secrets that are missing, to be watched for the mend', async () => {
+    await using folder = await folderWithProbe();
+    const text = withRedis('url: rediss://redis, sealingKeys: [{ file: none }]');
+    const error: unknown = await folder.load(text).catch((reason) => reason);
+    expect(error).toMatchObject({ files: expect.arrayContaining([join(folder.path, 'none')]) });
+  });
+
+  test.each([
+    ['password', 'password: SECRET', 'write { file: secrets/redis } or { env: REDIS_PASSWORD }'],
+    [
+      'sentinelPassword',
+      'name: a, sentinelPassword: SECRET',
+      'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
+    ],
+    ['sealingKeys[1]', 'sealingKeys: [{ env: KEY }, SECRET]', keyMend],
+    ['sealingKeys', 'sealingKeys: SECRET', keyMend],
+    ['url', 'url: "rediss://a:SECRET@redis"', 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take'],
+  ])('tell a secret that is written out: %s', async (place, written, mend) => {
+    await using folder = await folderWithProbe();
+    const secret = randomBytes(32).toString('base64url');
+    const keys = [
+      written.replace('SECRET', secret),
+      ...(written.includes('url:')
+        ? []
+        : [place === 'sentinelPassword' ? 'sentinels: ["rediss://a"]' : 'url: rediss://redis']),
+      ...(written.includes('sealingKeys') ? [] : ['sealingKeys: [{ env: KEY }]']),
+    ];
+    const problems = await folder.problems(withRedis(keys.join(', ')), { KEY: newKey() });
+    expect(problems).toEqual([
+      expect.stringContaining(`cache.redis.${place}: is a secret, which must not stand in this file: ${mend}`),
+    ]);
+    expect(problems.join()).not.toContain(secret);
+  });
+});
