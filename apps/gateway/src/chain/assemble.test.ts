@@ -1,5 +1,7 @@
 import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
+import { createMemoryTier } from '../cache/memory-tier.ts';
+import type { Entry } from '../revocation/types.ts';
 import { type AssembleOptions, assembleLink } from './assemble.ts';
 import { chain } from './chain.ts';
 
@@ -12,10 +14,27 @@ const config: AssembleOptions['config'] = {
   username: { prefix: 'corp:' },
   groups: { prefix: 'corp:', max: 10 },
   allowSystemNames: [],
+  cache: 'off',
+  fingerprint: 'of the config',
+};
+
+const blocks: AssembleOptions['blocks'] = {
+  ofToken: (token) => (token === 'corp-stolen' ? block : undefined),
+  ofUser: (username) => (username === 'corp:mallory' ? block : undefined),
+};
+const block: Entry = {
+  id: 'a',
+  action: 'block',
+  kind: 'user',
+  name: '',
+  revision: 1,
+  at: 0,
+  until: 1,
+  by: 'root',
 };
 
 /** A link around a plugin made of a class, whose methods need their `this`. */
-function setUp(answer: () => unknown) {
+function setUp(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
   class Plugin {
     asked = 0;
     closed = 0;
@@ -42,7 +61,9 @@ function setUp(answer: () => unknown) {
     apiAudiences: () => ['api'],
     log: { info: (fields) => logged.push(['info', fields]), warn: (fields) => logged.push(['warn', fields]) },
     clocks: { monotonic: () => 0, wall: () => 1000 },
+    blocks,
     onAbandoned: () => {},
+    ...more,
   });
   const links = chain([link], { now: () => 0, log: { error: () => {} } });
   const ask = (token = 'corp-1', audiences: string[] = []) =>
@@ -82,6 +103,43 @@ describe('the layers of one authenticator', () => {
     }
   });
 
+  test('judge cached answers like fresh ones: by audiences, by the policy of now, and by blocks', async () => {
+    const lifetimes = { authenticatedTtl: 1000, rejectedTtl: 1000, unknownTtl: 1000, staleTtl: 0 };
+    const caching = {
+      memory: createMemoryTier(100),
+      revocations: { revision: 0, isCutOff: false, isRevoked: () => false },
+      metrics: { lookup: () => {}, coalesced: () => {} },
+    };
+    const answers = (username: string, allowSystemNames: readonly string[] = []) =>
+      setUp(() => ({ kind: 'authenticated', user: { username, groups: ['system:x'] }, audiences: ['api'] }), {
+        cache: caching,
+        config: {
+          ...config,
+          cache: { store: 'memory', ...lifetimes },
+          fingerprint: username,
+          groups: { prefix: '', max: 10 },
+          allowSystemNames,
+        },
+      });
+    const strict = answers('jane');
+    for (let call = 0; call < 3; call++) expect(await strict.ask()).toMatchObject({ reason: 'identity-policy' });
+    expect(strict.plugin.asked).toBe(1);
+    // The same answer, in another generation that allows it.
+    const lenient = answers('jane', ['system:*']);
+    expect(await lenient.ask()).toMatchObject({ user: { username: 'corp:jane' }, audiences: ['api'] });
+    expect(lenient.plugin.asked).toBe(0);
+    expect(await lenient.ask('corp-1', ['b'])).toMatchObject({ reason: 'audience-mismatch' });
+    const blocked = answers('mallory', ['system:*']);
+    for (let call = 0; call < 2; call++) expect(await blocked.ask()).toMatchObject({ reason: 'blocked' });
+    expect(blocked.plugin.asked).toBe(1);
+  });
+
+  test('ask nobody about a blocked token', async () => {
+    const { ask, plugin } = setUp(() => ({ kind: 'authenticated', user: { username: 'jane' } }));
+    expect(await ask('corp-stolen')).toStrictEqual({ kind: 'rejected', reason: 'blocked' });
+    expect(plugin.asked).toBe(0);
+  });
+
   test('leave recognition, the check and the end to the plugin', async () => {
     const { ask, link, plugin } = setUp(() => ({ kind: 'no-opinion' }));
     const { signal } = new AbortController();
@@ -118,6 +176,7 @@ test('a plugin without a check has none behind the layers either', () => {
     apiAudiences: () => [],
     log: { info: () => {}, warn: () => {} },
     clocks: { monotonic: () => 0, wall: () => 0 },
+    blocks,
     onAbandoned: () => {},
   });
   expect(link.authenticator.check).toBeUndefined();

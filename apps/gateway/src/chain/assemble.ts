@@ -1,5 +1,9 @@
 import type { Authenticator, Logger } from '@sallyport/authenticator';
+import type { Clocks } from '../cache/types.ts';
+import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
 import type { AuthenticatorConfig, IdentityConfig } from '../config/types.ts';
+import type { Blocks } from '../revocation/types.ts';
+import { withBlocks } from '../revocation/with-blocks.ts';
 import { withAudiences } from './audiences.ts';
 import type { Link } from './chain.ts';
 import type { CircuitState } from './circuit.ts';
@@ -7,16 +11,10 @@ import { withSoundDecision } from './decision.ts';
 import { type Guard, type GuardSettings, withGuard } from './guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from './identity-policy.ts';
 
-/** Both in milliseconds. */
-interface Clocks {
-  /** Never set back: for durations and deadlines. */
-  readonly monotonic: () => number;
-  /** Since 1970: for the ends that tokens carry. */
-  readonly wall: () => number;
-}
-
 /** What the layers need of an authenticator's config. */
-type LinkConfig = IdentityConfig & GuardSettings & Pick<AuthenticatorConfig, 'name' | 'onError'>;
+type LinkConfig = IdentityConfig &
+  GuardSettings &
+  Pick<AuthenticatorConfig, 'name' | 'onError' | 'cache' | 'fingerprint'>;
 
 export interface AssembleOptions {
   readonly config: LinkConfig;
@@ -26,6 +24,9 @@ export interface AssembleOptions {
   readonly apiAudiences: () => readonly string[];
   readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly clocks: Clocks;
+  /** Left out: nothing is cached, whatever the config says. */
+  readonly cache?: Omit<CacheDependencies, 'clocks'>;
+  readonly blocks: Blocks;
   /** See `GuardDependencies`. */
   readonly onAbandoned: (work: Promise<unknown>) => void;
 }
@@ -36,9 +37,9 @@ export interface GuardedLink extends Link {
 }
 
 /**
- * Stacks the layers of one authenticator: policy(audiences(soundDecision(guard(plugin)))). What a cache keeps is a
- * sound decision; the policy and the audiences judge cached answers as well as fresh ones. The policy comes last, so
- * that every subject of a refusal is the name as the backend knows it.
+ * Stacks the layers of one authenticator: blocks(policy(audiences(cache(soundDecision(guard(plugin)))))). What the cache
+ * keeps is a sound decision; the audiences, the policy and the blocks judge cached answers as well as fresh ones. Up to
+ * the policy every subject of a refusal is the name as the backend knows it; blocks are told in the names it makes.
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
   const { config, clocks, log } = options;
@@ -47,9 +48,18 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
     onAbandoned: options.onAbandoned,
     onStateChange: (state) => tellState(config, state, log),
   });
-  const judged = withAudiences(withSoundDecision(guard, clocks.wall), options.apiAudiences);
-  const authenticator = withIdentityPolicy(judged, config, options.prefixes, log);
+  const cached = aroundCache(withSoundDecision(guard, clocks.wall), options);
+  const judged = withAudiences(cached, options.apiAudiences);
+  const named = withIdentityPolicy(judged, config, options.prefixes, log);
+  const authenticator = withBlocks(named, config.name, options.blocks, log);
   return { name: config.name, onError: config.onError, authenticator, guard };
+}
+
+function aroundCache(inner: Authenticator, { config, cache, clocks }: AssembleOptions): Authenticator {
+  if (cache === undefined || config.cache === 'off') return inner;
+  const { name, fingerprint, username } = config;
+  const settings = { ...config.cache, name, fingerprint, usernamePrefix: username.prefix };
+  return withCache(inner, settings, { ...cache, clocks });
 }
 
 function tellState(config: LinkConfig, state: CircuitState, log: Pick<Logger, 'info' | 'warn'>): void {

@@ -1,4 +1,6 @@
 import { type Authenticator, AuthenticatorError, type Decision, type Logger } from '@sallyport/authenticator';
+import type { Source } from '../cache/types.ts';
+import type { CacheContext } from '../cache/with-cache.ts';
 import { asError } from '../logging/error-fields.ts';
 import type { Answer, ChainContext } from './answer.ts';
 import { ChainError } from './chain-error.ts';
@@ -56,10 +58,16 @@ async function ask(link: Link, token: string, context: ChainContext, now: () => 
     if (!recognizes(link.authenticator, token)) {
       return { ...told(), decision: { kind: 'no-opinion' }, recognized: false };
     }
-    const decision = await untilAborted(context.signal, async () =>
-      link.authenticator.authenticate(token, { audiences: context.audiences, signal: context.signal }),
-    );
-    return { ...told(), decision, recognized: true };
+    let cached: { readonly source?: Source; readonly failure?: Error } = {};
+    const own: CacheContext = {
+      audiences: context.audiences,
+      signal: context.signal,
+      onCached: (source, failure) => {
+        cached = { source, ...(failure !== undefined && { failure: asError(failure) }) };
+      },
+    };
+    const decision = await untilAborted(context.signal, async () => link.authenticator.authenticate(token, own));
+    return { ...told(), decision, recognized: true, ...cached };
   } catch (error) {
     return { ...told(), error: asError(error) };
   }

@@ -38,7 +38,12 @@ function rebuild(value: unknown): Decision {
 /** Names a field, never its value: that may be a token. */
 class Unsound extends Error {}
 
-function readDecision(value: unknown): Decision {
+/**
+ * Reads what should be a decision, and rebuilds it, frozen.
+ *
+ * @throws Error for whatever is none
+ */
+export function readDecision(value: unknown): Decision {
   const { kind, ...read } = fields(value, 'it', 'kind', 'user', 'audiences', 'expiresAt', 'reason', 'subject');
   if (kind === 'authenticated') return readAuthenticated(read);
   if (kind === 'rejected') {

@@ -6,21 +6,23 @@ import { errorFields } from './error-fields.ts';
 const interval = 10_000;
 
 /**
- * Logs why an authenticator could not check: a warning at most every 10 s for each, with how many were like it since;
- * the others at `debug`.
+ * Logs why an authenticator could not check, also where an earlier answer of its stood in: a warning at most every 10 s
+ * for each, with how many were like it since; the others at `debug`.
  *
  * @param now monotonic milliseconds
  */
 export function createFailureLog(logger: Logger, now: () => number): (answer: Answer, token: string) => void {
   const told = new Map<string, { at: number; since: number }>();
   return (answer, token) => {
-    if (!('error' in answer)) return;
-    const { authenticator, seconds, error } = answer;
+    const error = 'error' in answer ? answer.error : answer.failure;
+    if (error === undefined) return;
+    const { authenticator, seconds } = answer;
+    const stale = 'error' in answer ? {} : { cached: 'stale' };
     const last = told.get(authenticator);
     const { message, ...others } = errorFields(error);
     // It must not be there; should a plugin have put it there all the same, it goes no further.
     const reason = message === undefined ? {} : { reason: message.replaceAll(token, '[token]') };
-    const fields = { authenticator, seconds, ...others, ...reason };
+    const fields = { authenticator, seconds, ...others, ...reason, ...stale };
     if (last !== undefined && now() - last.at < interval) {
       last.since++;
       logger.debug(fields, 'authenticator could not check a token');

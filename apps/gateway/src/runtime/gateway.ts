@@ -15,6 +15,7 @@ import { createGeneration } from './generation.ts';
 import { createHealth, type Health } from './health.ts';
 import { type ListenOverrides, withListen } from './listen-override.ts';
 import { createReloader, logCertificateWarnings, type Reloader, type Running } from './reload.ts';
+import { createSharedState, type SharedState } from './shared-state.ts';
 
 export interface GatewayOptions extends ListenOverrides {
   /** Absolute. */
@@ -48,24 +49,33 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const inFlight = createInFlight();
   let started: Running | undefined;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const redis = () => started?.generation.redis;
+  const shared = createSharedState({ config, redis, registry, logger });
   const lockout = () => (started?.generation.config ?? config).lockout;
-  const attempts = createAttempts(lockout, { now: () => performance.now() });
-  const create = (next: GatewayConfig) => createGeneration(next, { logger, attempts, onAbandoned: inFlight.hold });
+  const attempts = createAttempts(lockout, { now: () => performance.now(), shared: redis });
+  const { caching, blocks } = shared;
+  const create = (next: GatewayConfig) =>
+    createGeneration(next, { logger, attempts, caching, blocks, onAbandoned: inFlight.hold });
   const running: Running = { generation: await create(config) };
   started = running;
+  await shared.start();
   const health = createHealth(() => running.generation.links);
-  const { reviews, admin } = await listen(running, { inFlight, health, logger, tls }).catch(async (error: unknown) => {
+  const opened = listen(running, { inFlight, health, registry, logger, tls });
+  const { reviews, admin } = await opened.catch(async (error: unknown) => {
+    await shared.stop();
     await running.generation.retire(0);
     throw error;
   });
 
   const watcher = createFileWatcher();
-  const reloader = createReloader({ running, load, create, reviews, watcher, logger });
+  const reloader = createReloader({ running, load, create, reviews, watcher, logger, onSwapped: shared.resize });
   await reloader.watch(startedAt);
   health.listening();
   logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
 
-  const stop = createShutdown({ running, health, watcher, reloader, reviews, admin, logger });
+  const stop = createShutdown({ running, health, shared, watcher, reloader, reviews, admin, logger });
   let ended: Promise<void> | undefined;
   return {
     url: reviews.url,
@@ -81,6 +91,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 interface ListenDependencies {
   readonly inFlight: InFlight;
   readonly health: Health;
+  readonly registry: Registry;
   readonly logger: Logger;
   readonly tls: TlsMaterial | undefined;
 }
@@ -88,17 +99,15 @@ interface ListenDependencies {
 /** Opens both addresses, or neither. */
 async function listen(
   running: Running,
-  { inFlight, health, logger, tls }: ListenDependencies,
+  { inFlight, health, registry, logger, tls }: ListenDependencies,
 ): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
-  const own = new Registry();
-  collectDefaultMetrics({ register: own });
   const admin = await startAdminServer({
     listen: running.generation.config.admin.listen,
     readiness: health.readiness,
     authenticators: health.authenticators,
     metrics: async () => ({
-      contentType: own.contentType,
-      body: await renderMetrics(own, running.generation.registries),
+      contentType: registry.contentType,
+      body: await renderMetrics(registry, running.generation.registries),
     }),
     logger,
   });
@@ -107,7 +116,13 @@ async function listen(
     const reviews = await startReviewServer({
       settings: () => running.generation.config.server,
       authenticate: (token, context) =>
-        running.generation.authenticate(token, { ...context, onAnswer: (answer) => logFailure(answer, token) }),
+        running.generation.authenticate(token, {
+          ...context,
+          onAnswer: (answer) => {
+            logFailure(answer, token);
+            context.onAnswer?.(answer);
+          },
+        }),
       inFlight,
       logger,
       ...(tls === undefined ? {} : { tls }),
@@ -122,6 +137,7 @@ async function listen(
 interface Parts {
   readonly running: Running;
   readonly health: Health;
+  readonly shared: SharedState;
   readonly watcher: FileWatcher;
   readonly reloader: Reloader;
   readonly reviews: ReviewServer;
@@ -132,7 +148,7 @@ interface Parts {
 /** How long a reload under way may take before the process ends without it, in milliseconds. */
 const reloadGrace = 2_000;
 
-function createShutdown({ running, health, watcher, reloader, reviews, admin, logger }: Parts) {
+function createShutdown({ running, health, shared, watcher, reloader, reviews, admin, logger }: Parts) {
   return async (delay: number): Promise<void> => {
     health.stopping();
     watcher.close();
@@ -140,6 +156,7 @@ function createShutdown({ running, health, watcher, reloader, reviews, admin, lo
     await setTimeout(delay);
     await reviews.drain({ timeout: running.generation.config.server.drainTimeout });
     await Promise.race([reloader.settled(), setTimeout(reloadGrace)]);
+    await shared.stop();
     await running.generation.retire(0);
     await admin.close();
     logger.info({}, 'shut down');

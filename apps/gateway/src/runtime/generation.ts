@@ -1,12 +1,18 @@
 import type { Decision } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
+import { createRedisTier } from '../cache/redis-tier.ts';
+import type { CacheDependencies } from '../cache/with-cache.ts';
 import type { ChainContext } from '../chain/answer.ts';
 import { assembleLink, type GuardedLink } from '../chain/assemble.ts';
 import { chain } from '../chain/chain.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import type { Blocks } from '../revocation/types.ts';
+import { withReviewBudget } from '../shared-redis/review-budget.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from './create-authenticators.ts';
 import type { CreateDependencies } from './make-with-plugin.ts';
+import type { RedisPool } from './redis-pool.ts';
 import type { WatchedFile } from './watched-file.ts';
 
 /** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
@@ -15,6 +21,8 @@ export interface Generation {
   readonly links: readonly GuardedLink[];
   readonly registries: readonly Registry[];
   readonly files: readonly WatchedFile[];
+  /** The Redis that all replicas share. */
+  readonly redis?: ProbedRedis;
   authenticate(token: string, context: ChainContext): Promise<Decision>;
   /**
    * Closes the authenticators once nothing of this chain is under way any more, and after `limit` milliseconds all the
@@ -23,48 +31,70 @@ export interface Generation {
   retire(limit: number): Promise<void>;
 }
 
+/** What the caches of all generations share. */
+export interface Caching extends Omit<CacheDependencies, 'clocks' | 'redis'> {
+  readonly redis: RedisPool;
+}
+
 export interface GenerationDependencies extends CreateDependencies {
+  /** Left out: nothing is cached. */
+  readonly caching?: Caching;
+  /** Left out: nobody is blocked. */
+  readonly blocks?: Blocks;
   /** Told of backend work that goes on after its review was answered. */
   readonly onAbandoned: (work: Promise<unknown>) => void;
 }
 
-/** @throws ConfigError when an authenticator can't be made; nothing is left open then */
+/** @throws ConfigError, or Error, when something can't be made; nothing is left open then */
 export async function createGeneration(
   config: GatewayConfig,
   dependencies: GenerationDependencies,
 ): Promise<Generation> {
-  const created = await createAuthenticators(config, dependencies);
+  const { redis: settings } = config.cache;
+  const lease = settings && (await dependencies.caching?.redis.acquire(settings, config.baseDirectory));
+  const created = await createAuthenticators(config, dependencies).catch(async (error: unknown) => {
+    await lease?.release();
+    throw error;
+  });
   const work = createWork();
-  const links = assemble(config, created, dependencies, (abandoned) => {
-    work.add(abandoned);
-    dependencies.onAbandoned(abandoned);
+  const links = assemble(config, created, lease?.redis, {
+    ...dependencies,
+    onAbandoned: (abandoned) => {
+      work.add(abandoned);
+      dependencies.onAbandoned(abandoned);
+    },
   });
   const { authenticate } = chain(links, { now: () => performance.now(), log: dependencies.logger });
   return {
     config,
     links,
     registries: created.map(({ registry }) => registry),
-    files: created.flatMap(({ files }) => files),
+    files: [...created.flatMap(({ files }) => files), ...(lease?.files ?? [])],
+    ...(lease && { redis: lease.redis }),
     authenticate(token, context) {
-      const decision = authenticate(token, context);
+      const decision = withReviewBudget(() => authenticate(token, context));
       work.add(decision);
       return decision;
     },
     async retire(limit) {
       await work.ended(limit);
       await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
+      await lease?.release();
     },
   };
 }
 
+const nobodyBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined };
+
 function assemble(
   config: GatewayConfig,
   created: readonly CreatedAuthenticator[],
-  { logger }: GenerationDependencies,
-  onAbandoned: (work: Promise<unknown>) => void,
+  redis: ProbedRedis | undefined,
+  { logger, caching, blocks = nobodyBlocked, onAbandoned }: GenerationDependencies,
 ): readonly GuardedLink[] {
   const prefixes = identityPrefixes(config.authenticators);
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
+  const tier = redis && createRedisTier(redis, clocks);
   return created.map(({ config: one, authenticator }) =>
     assembleLink({
       config: one,
@@ -73,6 +103,8 @@ function assemble(
       apiAudiences: () => config.server.apiAudiences,
       log: logger,
       clocks,
+      ...(caching && { cache: { ...caching, redis: tier } }),
+      blocks,
       onAbandoned,
     }),
   );

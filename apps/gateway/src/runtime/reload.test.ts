@@ -44,6 +44,7 @@ describe('a reload that hangs', () => {
       reviews: { updateTls: vi.fn() },
       watcher,
       logger: pino({ level: 'silent' }),
+      onSwapped: () => {},
     });
     const first = reloader.reload();
     const second = reloader.reload();

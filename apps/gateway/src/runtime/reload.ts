@@ -22,6 +22,8 @@ export interface ReloadDependencies {
   readonly reviews: Pick<ReviewServer, 'updateTls'>;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
+  /** Told of each config once it runs. */
+  readonly onSwapped: (config: GatewayConfig) => void;
 }
 
 export interface Reloader {
@@ -126,7 +128,7 @@ function filesOfRefused(config: GatewayConfig | undefined, error: unknown): read
 /** All that can fail comes first; then the old chain and the new one change places in one step. */
 async function swap(
   config: GatewayConfig,
-  { running, create, reviews, logger }: ReloadDependencies,
+  { running, create, reviews, logger, onSwapped }: ReloadDependencies,
   signal: AbortSignal,
 ): Promise<void> {
   const old = running.generation;
@@ -145,6 +147,7 @@ async function swap(
     throw error;
   }
   running.generation = generation;
+  onSwapped(config);
   logger.level = config.log.level;
   logger.info({ file: config.file, authenticators: config.authenticators.map(({ name }) => name) }, 'config reloaded');
   for (const { name, package: from } of config.authenticators.filter(({ needsRestart }) => needsRestart)) {

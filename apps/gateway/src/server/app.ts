@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import Router from '@koa/router';
-import type { AuthenticateContext, Decision, Logger } from '@sallyport/authenticator';
+import type { Decision, Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
+import type { Answer, ChainContext } from '../chain/answer.ts';
 import { ChainError } from '../chain/chain-error.ts';
 import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
@@ -26,7 +27,7 @@ export interface ReviewDependencies {
   /** Asked at each request, so that a changed config takes effect. */
   readonly settings: () => ServerConfig;
   /** The chain. It rejects promptly once the signal aborts, with a ChainError when the token could not be checked. */
-  readonly authenticate: (token: string, context: AuthenticateContext) => Promise<Decision>;
+  readonly authenticate: (token: string, context: ChainContext) => Promise<Decision>;
   readonly inFlight: InFlight;
   readonly logger: Logger;
   readonly onReview?: OnReview;
@@ -80,17 +81,21 @@ function createReviewHandler(
     const start = now();
     const caller = watchCaller(context.res);
     const leave = inFlight.enter(settings().maxInFlight);
-    const read: { request?: TokenReviewRequest } = {};
+    const read: { request?: TokenReviewRequest; last?: Answer } = {};
+    const onAnswer = (last: Answer) => {
+      read.last = last;
+    };
     const answer = async (): Promise<ReviewResult> => {
       if (leave === undefined) throw new StatusError(429, 'too many reviews under way (server.maxInFlight)');
       read.request = parseTokenReview(await readBody(context));
-      const result = await decide(read.request, caller, dependencies);
+      const result = await decide(read.request, caller, dependencies, onAnswer);
       context.body = toTokenReview(read.request.apiVersion, result);
       return result;
     };
     const end = await answer().catch(asError).finally(leave);
     const version = read.request?.apiVersion;
-    report({ id: randomUUID(), seconds: (now() - start) / 1000, version, end, callerGone: caller.gone });
+    const source = read.last && 'decision' in read.last ? read.last.source : undefined;
+    report({ id: randomUUID(), seconds: (now() - start) / 1000, version, end, source, callerGone: caller.gone });
     if (end instanceof Error) throw end;
   };
 }
@@ -99,11 +104,12 @@ async function decide(
   { token, audiences }: TokenReviewRequest,
   caller: Caller,
   { settings, authenticate }: ReviewDependencies,
+  onAnswer: (answer: Answer) => void,
 ): Promise<ReviewResult> {
   const { reviewTimeout, maxTokenSize } = settings();
   if (!isCheckable(token, maxTokenSize)) return { kind: 'no-opinion' };
   try {
-    return await caller.within(reviewTimeout, (signal) => authenticate(token, { audiences, signal }));
+    return await caller.within(reviewTimeout, (signal) => authenticate(token, { audiences, signal, onAnswer }));
   } catch (error) {
     if (!(error instanceof ChainError)) throw error;
     return { kind: 'error', message: error.message, authenticators: error.authenticators };

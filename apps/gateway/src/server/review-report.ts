@@ -1,4 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
+import type { Source } from '../cache/types.ts';
 import { StatusError } from './status.ts';
 import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
 
@@ -14,6 +15,8 @@ export interface ReviewReport {
   readonly version: TokenReviewVersion | undefined;
   /** How it ended, or what was thrown. */
   readonly end: ReviewResult | Error;
+  /** Where the answer that decided came from; undefined: from a backend. */
+  readonly source: Source | undefined;
   /** The caller did not wait for the answer. */
   readonly callerGone: boolean;
 }
@@ -46,11 +49,12 @@ export function createReviewReporter(
   };
   return (report) => {
     const outcome = outcomeOf(report.end);
-    const { id, seconds, callerGone } = report;
+    const { id, seconds, callerGone, source } = report;
     const version = report.version && (report.version === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
     const gone = callerGone ? { callerGone } : {};
+    const cached = source === undefined ? {} : { cached: source };
     logger[levelOf(outcome, report)](
-      { review: id, outcome, version, ...detail(report.end), ...gone, seconds },
+      { review: id, outcome, version, ...detail(report.end), ...cached, ...gone, seconds },
       'token review',
     );
     onReview?.(outcome, seconds, version);

@@ -1,0 +1,53 @@
+import type { CacheLifetimes } from '../config/types.ts';
+import type { CacheRecord } from './record.ts';
+import type { Clocks } from './types.ts';
+
+/** A record in the hands of this process: its age and its end are known on two clocks. */
+export interface Kept extends CacheRecord {
+  /** When the backend gave it, on this process' monotonic clock. */
+  readonly answeredMonotonic: number;
+  /** On the same clock; Infinity for a token without an end. */
+  readonly expiresMonotonic: number;
+}
+
+/**
+ * @param age milliseconds since the backend gave it, as far as the tier it came from can tell; 0 for an answer of now
+ */
+export function keep(record: CacheRecord, clocks: Clocks, age: number): Kept {
+  const [now, wall] = [clocks.monotonic(), clocks.wall()];
+  const { expiresAt } = record.decision;
+  return {
+    ...record,
+    // The older of the two: a clock that runs behind must not make anything younger.
+    answeredMonotonic: now - Math.max(age, wall - record.answeredAt),
+    expiresMonotonic: expiresAt === undefined ? Number.POSITIVE_INFINITY : now + expiresAt.getTime() - wall,
+  };
+}
+
+/** Milliseconds since the backend gave it, by the clock that says more. */
+export function ageOf(
+  { answeredAt, answeredMonotonic }: Pick<Kept, 'answeredAt' | 'answeredMonotonic'>,
+  clocks: Clocks,
+): number {
+  return Math.max(clocks.monotonic() - answeredMonotonic, clocks.wall() - answeredAt);
+}
+
+/** Whether the token itself has ended, by either clock. */
+export function hasExpired({ decision, expiresMonotonic }: Kept, clocks: Clocks): boolean {
+  const end = decision.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+  return clocks.wall() >= end || clocks.monotonic() >= expiresMonotonic;
+}
+
+/** A replica that is cut off from the revocation list believes a cached yes no longer than this. Milliseconds. */
+const longestCutOff = 10_000;
+
+/** Whether it stands for an answer of the backend. */
+export function isFresh(kept: Kept, { authenticatedTtl }: CacheLifetimes, clocks: Clocks, isCutOff: boolean): boolean {
+  const lifetime = isCutOff ? Math.min(authenticatedTtl, longestCutOff) : authenticatedTtl;
+  return ageOf(kept, clocks) < lifetime && !hasExpired(kept, clocks);
+}
+
+/** Whether it may still be used: fresh, or in place of an answer that the backend can't give. */
+export function isUsable(kept: Kept, { authenticatedTtl, staleTtl }: CacheLifetimes, clocks: Clocks): boolean {
+  return ageOf(kept, clocks) < authenticatedTtl + staleTtl && !hasExpired(kept, clocks);
+}

@@ -1,0 +1,35 @@
+import { createHmac } from 'node:crypto';
+import { lengthPrefixed } from './length-prefixed.ts';
+
+/** What an answer hangs on. */
+export interface Question {
+  readonly token: string;
+  /** A set: neither order nor repeats count. */
+  readonly audiences: readonly string[];
+  /** Of the authenticator's config, see `AuthenticatorConfig`. */
+  readonly fingerprint: string;
+}
+
+/**
+ * Names an answer by what was asked: injective over (token, audiences, fingerprint), and nobody without the key can tell
+ * a token from it, or make the name of one.
+ *
+ * @param key 256 bits
+ */
+export function nameOf(key: Uint8Array, { token, audiences, fingerprint }: Question): string {
+  return mac(key, lengthPrefixed(fingerprint, token, ...[...new Set(audiences)].sort()));
+}
+
+/** Names a token whatever it was asked for. */
+export function nameOfToken(key: Uint8Array, { token, fingerprint }: Omit<Question, 'audiences'>): string {
+  return mac(key, lengthPrefixed(fingerprint, token));
+}
+
+/** Names a set of audiences; '' is that of none. */
+export function nameOfAudiences(key: Uint8Array, audiences: readonly string[]): string {
+  return audiences.length === 0 ? '' : mac(key, lengthPrefixed(...[...new Set(audiences)].sort()));
+}
+
+function mac(key: Uint8Array, bytes: Uint8Array): string {
+  return createHmac('sha256', key).update(bytes).digest('base64url');
+}

@@ -1,0 +1,93 @@
+import { readValue } from '@sallyport/redis-connection';
+import { open, seal } from '../sealing/seal.ts';
+import type { SealingKey, SharedRedis } from '../shared-redis/types.ts';
+import { type Kept, keep } from './kept.ts';
+import { nameOf, type Question } from './names.ts';
+import { decodeRecord, encodeRecord } from './record.ts';
+import type { Clocks } from './types.ts';
+
+/** What came of a look into Redis. `invalid`: what stood there must not be believed. */
+export type Found = { readonly result: 'hit'; readonly kept: Kept } | { readonly result: 'miss' | 'invalid' | 'error' };
+
+/** The cache that all replicas share. It holds each yes, sealed, and nothing else. */
+export interface RedisTier {
+  /** One round trip. */
+  get(question: Question): Promise<Found>;
+  /**
+   * Behind the review. Drops what is too big to share, or has ended.
+   *
+   * @param lifetime milliseconds that it may be used from now on, at most
+   */
+  set(question: Question, kept: Kept, lifetime: number): void;
+  /** Behind the review. */
+  delete(question: Question): void;
+}
+
+/** Bytes. A user in a thousand groups with long names has less. */
+const largestRecord = 256 * 1024;
+
+export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
+  const nameKeys = redis.sealingKeys.map((key) => key.derive('cache names'));
+  const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
+  // In rotation there are two keys, and a record may have been sealed under either: each has its own name for it.
+  const names = (question: Question) => nameKeys.map((key) => nameOf(key, question));
+
+  return {
+    async get(question) {
+      const wanted = names(question);
+      try {
+        const values = await redis.ask('cache', (client) =>
+          Promise.all(wanted.map((name) => readValue(client, 'get', keyOf(name)))),
+        );
+        return youngest(
+          values.map(({ reply, timeToLive }, index) =>
+            readRecord(reply, timeToLive, wanted[index] ?? '', redis.sealingKeys[index], clocks),
+          ),
+        );
+      } catch {
+        return { result: 'error' };
+      }
+    },
+    set(question, kept, lifetime) {
+      const [name] = names(question);
+      const [key] = redis.sealingKeys;
+      const { expiresAt } = kept.decision;
+      const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+      const keptFor = Math.floor(Math.min(lifetime, end - clocks.wall()));
+      const plain = encodeRecord({ ...kept, keptFor });
+      if (name === undefined || key === undefined || keptFor < 1 || plain.length > largestRecord) return;
+      const sealed = seal(recordKey(key), name, plain).toString('base64');
+      redis.tell('cache', (client) => client.set(keyOf(name), sealed, 'PX', keptFor));
+    },
+    delete(question) {
+      const wanted = names(question).map(keyOf);
+      redis.tell('cache', (client) => Promise.all(wanted.map((key) => client.del(key))));
+    },
+  };
+}
+
+function recordKey(key: SealingKey): Uint8Array {
+  return key.derive('cache records');
+}
+
+function readRecord(
+  reply: unknown,
+  timeToLive: unknown,
+  name: string,
+  key: SealingKey | undefined,
+  clocks: Clocks,
+): Found {
+  if (typeof reply !== 'string' || key === undefined) return { result: 'miss' };
+  const plain = open(recordKey(key), name, Buffer.from(reply, 'base64'));
+  const record = plain && decodeRecord(plain);
+  if (record === undefined) return { result: 'invalid' };
+  // By Redis' clock, which is the same for all replicas. Without an end, or with a later one, the key is not as it was.
+  const left = typeof timeToLive === 'number' && timeToLive >= 0 ? timeToLive : 0;
+  return { result: 'hit', kept: keep(record, clocks, Math.max(0, record.keptFor - left)) };
+}
+
+function youngest(found: readonly Found[]): Found {
+  const hits = found.filter((one) => one.result === 'hit');
+  const [first] = hits.sort((one, other) => other.kept.answeredMonotonic - one.kept.answeredMonotonic);
+  return first ?? found.find(({ result }) => result === 'invalid') ?? { result: 'miss' };
+}

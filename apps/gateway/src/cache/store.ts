@@ -1,0 +1,113 @@
+import type { Authenticated, Decision } from '@sallyport/authenticator';
+import { ageOf, isFresh, isUsable, type Kept, keep } from './kept.ts';
+import type { KeptNegative, MemoryName } from './memory-tier.ts';
+import type { Question } from './names.ts';
+import type { Found } from './redis-tier.ts';
+import type { CacheTier } from './types.ts';
+import type { CacheDependencies, CacheSettings } from './with-cache.ts';
+
+/** A yes that may stand in for an answer, and the tier it was found in. */
+export interface Candidate {
+  readonly kept: Kept;
+  readonly tier: CacheTier;
+}
+
+/** Both tiers as one authenticator sees them: what it gives out is neither too old nor revoked. */
+export interface Store {
+  /** What memory answers. */
+  recall(name: MemoryName, token: string): { readonly decision: Decision } | undefined;
+  /** What Redis has. A hit may be too old to be an answer, and then still be a last yes. */
+  fetch(question: Question): Promise<Found>;
+  isFresh(kept: Kept): boolean;
+  /** @param revision that was known when the backend was asked */
+  keep(question: Question, name: MemoryName, answer: { decision: Decision; revision: number }, found: Found): void;
+  /** Puts into memory what Redis had. */
+  adopt(name: MemoryName, kept: Kept): void;
+  /** The youngest yes that still holds while the backend can't be asked. */
+  lastYes(question: Question, name: MemoryName, found: Found): Candidate | undefined;
+}
+
+export function createStore(settings: CacheSettings, dependencies: CacheDependencies): Store {
+  const { memory, revocations, clocks, metrics } = dependencies;
+  const redis = settings.store === 'shared' ? dependencies.redis : undefined;
+  const isRevoked = createRevokedCheck(settings, dependencies);
+  const fresh = (kept: Kept) => isFresh(kept, settings, clocks, revocations.isCutOff);
+  const usable = (kept: Kept) => isUsable(kept, settings, clocks);
+
+  function keepYes(question: Question, name: MemoryName, decision: Authenticated, revision: number): void {
+    const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, 0);
+    if (isRevoked(kept, question.token)) return;
+    // A token that has its share of entries gets none in Redis either.
+    if (memory.add(name, kept, usable)) redis?.set(question, kept, settings.authenticatedTtl + settings.staleTtl);
+  }
+  return {
+    recall(name, token) {
+      const { yes, no } = memory.get(name);
+      if (yes && fresh(yes) && !isRevoked(yes, token)) return yes;
+      return no && ageOf(no, clocks) < lifetimeOf(no, settings) && !isRevoked(no, token) ? no : undefined;
+    },
+    async fetch(question) {
+      const found = await redis?.get(question);
+      if (found === undefined) return { result: 'miss' };
+      metrics.lookup(settings.name, 'redis', found.result);
+      if (found.result !== 'hit') return found;
+      // One that was made knowing of more revocations than this replica does is left until this one knows them too.
+      const isKnown = found.kept.revision <= revocations.revision;
+      return isKnown && !isRevoked(found.kept, question.token) ? found : { result: 'invalid' };
+    },
+    isFresh: fresh,
+    keep(question, name, { decision, revision }, found) {
+      if (decision.kind === 'authenticated') {
+        keepYes(question, name, decision, revision);
+        return;
+      }
+      // Where Redis could not be read, there may be a yes in it.
+      const hadYes = found.result !== 'miss' || memory.get(name).yes !== undefined;
+      memory.addNegative(name, {
+        decision,
+        revision,
+        answeredAt: clocks.wall(),
+        answeredMonotonic: clocks.monotonic(),
+      });
+      if (hadYes) redis?.delete(question);
+    },
+    adopt(name, kept) {
+      memory.add(name, kept, usable);
+    },
+    lastYes(question, name, found) {
+      const { yes } = memory.get(name);
+      const candidates: Candidate[] = [
+        ...(yes === undefined ? [] : [{ kept: yes, tier: 'memory' } as const]),
+        ...(found.result === 'hit' ? [{ kept: found.kept, tier: 'redis' } as const] : []),
+      ];
+      return candidates
+        .filter(({ kept }) => usable(kept) && !isRevoked(kept, question.token))
+        .sort((one, other) => ageOf(one.kept, clocks) - ageOf(other.kept, clocks))[0];
+    },
+  };
+}
+
+interface Answer {
+  readonly decision: Decision;
+  readonly revision: number;
+}
+
+/** Revocations are told in names as Kubernetes sees them. */
+function createRevokedCheck(
+  { usernamePrefix }: CacheSettings,
+  { revocations }: CacheDependencies,
+): (answer: Answer, token: string) => boolean {
+  return ({ decision, revision }, token) => {
+    const name = subjectOf(decision);
+    return revocations.isRevoked(revision, name === undefined ? undefined : usernamePrefix + name, token);
+  };
+}
+
+function subjectOf(decision: Decision): string | undefined {
+  if (decision.kind === 'authenticated') return decision.user.username;
+  return decision.kind === 'rejected' ? decision.subject : undefined;
+}
+
+function lifetimeOf({ decision }: KeptNegative, { rejectedTtl, unknownTtl }: CacheSettings): number {
+  return decision.kind === 'rejected' ? rejectedTtl : unknownTtl;
+}

@@ -1,0 +1,98 @@
+import type { AuthenticateContext, Authenticator, Decision } from '@sallyport/authenticator';
+import { layer } from '../chain/layer.ts';
+import type { AuthenticatorCacheConfig } from '../config/types.ts';
+import type { Revocations } from '../revocation/types.ts';
+import { createFlights } from './flights.ts';
+import type { MemoryName, MemoryTier } from './memory-tier.ts';
+import type { Question } from './names.ts';
+import type { Found, RedisTier } from './redis-tier.ts';
+import { createStore } from './store.ts';
+import type { CacheMetrics, Clocks, Source } from './types.ts';
+
+export interface CacheSettings extends AuthenticatorCacheConfig {
+  /** Of the authenticator, for metrics. */
+  readonly name: string;
+  readonly fingerprint: string;
+  /** Makes of the backend's name the one that Kubernetes sees: revocations are told in these. */
+  readonly usernamePrefix: string;
+}
+
+export interface CacheDependencies {
+  readonly memory: MemoryTier;
+  /** Left out: memory alone. */
+  readonly redis?: RedisTier | undefined;
+  readonly revocations: Revocations;
+  readonly clocks: Clocks;
+  readonly metrics: CacheMetrics;
+}
+
+/** The context of a review that wants to know where its answer came from. */
+export interface CacheContext extends AuthenticateContext {
+  /**
+   * Called when the answer came from a cache, before it is given.
+   *
+   * @param failure why the backend could not be asked, when the source is `stale`
+   */
+  readonly onCached?: (source: Source, failure?: unknown) => void;
+}
+
+interface Answered {
+  readonly decision: Decision;
+  /** Left out: the backend's. */
+  readonly source?: Source;
+  readonly failure?: unknown;
+}
+
+/**
+ * Keeps the answers of one authenticator, in the memory of this process and in the Redis of all: one lookup a process
+ * for a cold question, however many ask. A throw is never kept; while it lasts, the last yes stands in for the answer
+ * (`stale`) for `staleTtl` beyond its lifetime. What was revoked after its lookup began is not used, wherever it is.
+ */
+export function withCache(
+  inner: Authenticator,
+  settings: CacheSettings,
+  dependencies: CacheDependencies,
+): Authenticator {
+  const { memory, metrics, revocations } = dependencies;
+  const store = createStore(settings, dependencies);
+  const flights = createFlights<Answered>({ onJoined: metrics.coalesced });
+
+  async function lookUp(question: Question, name: MemoryName, signal: AbortSignal): Promise<Answered> {
+    const found = await store.fetch(question);
+    if (found.result !== 'hit' || !store.isFresh(found.kept)) return ask(question, name, found, signal);
+    store.adopt(name, found.kept);
+    return { decision: found.kept.decision, source: 'redis' };
+  }
+
+  async function ask(question: Question, name: MemoryName, found: Found, signal: AbortSignal): Promise<Answered> {
+    const { revision } = revocations;
+    let decision: Decision;
+    try {
+      decision = await inner.authenticate(question.token, { audiences: question.audiences, signal });
+    } catch (error) {
+      const last = signal.aborted ? undefined : store.lastYes(question, name, found);
+      if (last === undefined) throw error;
+      metrics.lookup(settings.name, last.tier, 'stale');
+      return { decision: last.kept.decision, source: 'stale', failure: error };
+    }
+    store.keep(question, name, { decision, revision }, found);
+    return { decision };
+  }
+
+  return layer(inner, async (token, context: CacheContext) => {
+    const question = { token, audiences: context.audiences, fingerprint: settings.fingerprint };
+    const name = memory.nameOf(question);
+    const remembered = store.recall(name, token);
+    metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
+    if (remembered !== undefined) {
+      context.onCached?.('memory');
+      return remembered.decision;
+    }
+    const flight = `${name.token}.${name.audiences}`;
+    const { decision, source, failure } = await flights.join(flight, revocations.revision, context.signal, (signal) =>
+      lookUp(question, name, signal),
+    );
+    if (source !== undefined) context.onCached?.(source, failure);
+    return decision;
+  });
+}

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import type { Blocks, Entry, Revocations } from './types.ts';
+
+/** The revocation list as this process knows it. It outlives a reload of the config, and the Redis it came from. */
+export interface RevocationList extends Omit<Revocations, 'isCutOff'>, Blocks {
+  /**
+   * Takes in what stands in Redis. What is known here and missing there stays: a Redis that was flushed, or has lost
+   * its last writes, does not lift a block.
+   *
+   * @returns what was new, and which of that came out of its order: to be published again, after all others
+   */
+  merge(entries: readonly Entry[]): { readonly adopted: readonly Entry[]; readonly outOfOrder: readonly Entry[] };
+  /** All that is to stand in Redis: what is in force, and the newest entry in any case, since it holds the revision. */
+  readonly entries: readonly Entry[];
+  /** Blocks in force. */
+  readonly blocks: readonly Entry[];
+}
+
+/** What of the list is in force, by name, for the look at each review. */
+interface Index {
+  /** The revision of the newest revocation. */
+  readonly revokedUsers: ReadonlyMap<string, number>;
+  readonly revokedTokens: ReadonlyMap<string, number>;
+  readonly revokedAll: number;
+  readonly blockedUsers: ReadonlyMap<string, Entry>;
+  readonly blockedGroups: ReadonlyMap<string, Entry>;
+  readonly blockedTokens: ReadonlyMap<string, Entry>;
+}
+
+/** @param now milliseconds since 1970 by Redis' clock, as well as it is known */
+export function createRevocationList(now: () => number): RevocationList {
+  // By what they are about: of two about the same, the newer one holds.
+  let held: ReadonlyMap<string, Entry> = new Map();
+  let revision = 0;
+  let index = indexOf([]);
+
+  const isInForce = (entry: Entry) => entry.until > now();
+  const isBlocked = (entry: Entry | undefined) => (entry !== undefined && isInForce(entry) ? entry : undefined);
+
+  return {
+    get revision() {
+      return revision;
+    },
+    isRevoked(since, username, token) {
+      if (index.revokedAll > since) return true;
+      if (username !== undefined && (index.revokedUsers.get(username) ?? 0) > since) return true;
+      return index.revokedTokens.size > 0 && (index.revokedTokens.get(digestOf(token)) ?? 0) > since;
+    },
+    ofToken: (token) =>
+      index.blockedTokens.size === 0 ? undefined : isBlocked(index.blockedTokens.get(digestOf(token))),
+    ofUser: (username, groups) =>
+      isBlocked(index.blockedUsers.get(username)) ??
+      (index.blockedGroups.size === 0
+        ? undefined
+        : groups.map((group) => isBlocked(index.blockedGroups.get(group))).find((block) => block !== undefined)),
+    merge(entries) {
+      const known = new Set([...held.values()].map(({ id }) => id));
+      const strange = entries.filter((entry) => !known.has(entry.id)).sort(byRevision);
+      const next = new Map(held);
+      const adopted: Entry[] = [];
+      const outOfOrder: Entry[] = [];
+      const before = revision;
+      for (const entry of strange) {
+        if (!isInForce(entry) && entry.revision <= before) continue;
+        const placed = entry.revision > before ? entry : { ...entry, revision: revision + 1 };
+        const other = next.get(subjectOf(entry));
+        // An older one about the same that was written back by somebody who had missed the newer one.
+        if (other !== undefined && other.revision >= entry.revision) continue;
+        if (placed !== entry) outOfOrder.push(entry);
+        revision = Math.max(revision, placed.revision);
+        next.set(subjectOf(entry), placed);
+        adopted.push(placed);
+      }
+      held = new Map([...next].filter(([, entry]) => isInForce(entry) || entry.revision === revision));
+      index = indexOf([...held.values()]);
+      return { adopted, outOfOrder };
+    },
+    get entries() {
+      return [...held.values()].sort(byRevision);
+    },
+    get blocks() {
+      return [...held.values()].filter((entry) => entry.action === 'block' && isInForce(entry)).sort(byRevision);
+    },
+  };
+}
+
+/** How a token stands in the list. */
+export function digestOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/** A block and what ends it are about the same thing; a revocation beside them is another. */
+export function subjectOf({ action, kind, name }: Pick<Entry, 'action' | 'kind' | 'name'>): string {
+  return JSON.stringify([action === 'revoke' ? 'revoke' : 'block', kind, name]);
+}
+
+function byRevision(one: Entry, other: Entry): number {
+  return one.revision - other.revision;
+}
+
+function indexOf(entries: readonly Entry[]): Index {
+  const of = (action: Entry['action'], kind: Entry['kind']) =>
+    entries.filter((entry) => entry.action === action && entry.kind === kind);
+  const revisions = (kind: Entry['kind']) => new Map(of('revoke', kind).map(({ name, revision }) => [name, revision]));
+  const blocks = (kind: Entry['kind']) => new Map(of('block', kind).map((entry) => [entry.name, entry]));
+  return {
+    revokedUsers: revisions('user'),
+    revokedTokens: revisions('token'),
+    revokedAll: Math.max(0, ...of('revoke', 'all').map(({ revision }) => revision)),
+    blockedUsers: blocks('user'),
+    blockedGroups: blocks('group'),
+    blockedTokens: blocks('token'),
+  };
+}

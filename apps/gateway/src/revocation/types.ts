@@ -1,0 +1,48 @@
+/** Whom an entry of the revocation list is about; `token`: its SHA-256, 64 hexadecimal digits; `all`: everybody. */
+export type EntryKind = 'user' | 'group' | 'token' | 'all';
+
+/**
+ * `revoke`: what was cached before is not used any more. `block`: refused, whatever a backend says. `unblock`: ends a
+ * block; it stays in the list as long as the block could come back from a replica that has missed it.
+ */
+export type EntryAction = 'revoke' | 'block' | 'unblock';
+
+/** One entry of the revocation list. Names are as Kubernetes sees them, prefix included. */
+export interface Entry {
+  /** Random. */
+  readonly id: string;
+  readonly action: EntryAction;
+  readonly kind: EntryKind;
+  /** '' for `all`. */
+  readonly name: string;
+  /** Its place in the order of all entries: higher than that of every one before it. */
+  readonly revision: number;
+  /** Milliseconds since 1970 by Redis' clock: when it was made, and when it ends. */
+  readonly at: number;
+  readonly until: number;
+  readonly by: string;
+  readonly reason?: string;
+}
+
+/** What a cache asks of the revocation list. */
+export interface Revocations {
+  /** Of the newest entry that is known; to be noted when a lookup begins. */
+  readonly revision: number;
+  /** The list could not be read for 1 s, so that what was revoked since is not known. */
+  readonly isCutOff: boolean;
+  /**
+   * Whether an answer must not be used, because it was revoked after its lookup began.
+   *
+   * @param since the revision that was known when the lookup began
+   * @param username as Kubernetes sees it; undefined when the answer names nobody
+   */
+  isRevoked(since: number, username: string | undefined, token: string): boolean;
+}
+
+/** What is asked of it about each decision. */
+export interface Blocks {
+  /** @returns the block that is in force for the token, whoever it belongs to */
+  ofToken(token: string): Entry | undefined;
+  /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
+  ofUser(username: string, groups: readonly string[]): Entry | undefined;
+}

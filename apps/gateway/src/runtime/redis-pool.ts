@@ -1,0 +1,86 @@
+import { resolve } from 'node:path';
+import { connect } from '@sallyport/redis-connection';
+import type { Logger } from 'pino';
+import type { CacheRedisConfig } from '../config/types.ts';
+import { createSharedRedis, type ProbedRedis } from '../shared-redis/shared-redis.ts';
+import type { RedisUse } from '../shared-redis/types.ts';
+import { silentMetrics } from './silent-metrics.ts';
+import { loadWatchedFile, type WatchedFile } from './watched-file.ts';
+
+/** The share of one generation in a connection to the cache Redis. */
+export interface RedisLease {
+  readonly redis: ProbedRedis;
+  /** The TLS files of the connection. */
+  readonly files: readonly WatchedFile[];
+  /** Ends the connection when nobody else has a share in it. */
+  release(): Promise<void>;
+}
+
+/** Connections to the cache Redis, by their settings: a reload that changes none of these goes on with the same one. */
+export interface RedisPool {
+  /**
+   * @param baseDirectory where relative paths of TLS files start
+   * @throws Error when a TLS file can't be used. A server that is down is no reason: it may come later
+   */
+  acquire(settings: CacheRedisConfig, baseDirectory: string): Promise<RedisLease>;
+}
+
+export interface RedisPoolDependencies {
+  readonly logger: Logger;
+  readonly onError: (use: RedisUse) => void;
+}
+
+interface Pooled {
+  readonly redis: ProbedRedis;
+  readonly files: readonly WatchedFile[];
+  readonly close: () => Promise<void>;
+  leases: number;
+}
+
+const wording = {
+  consequence: 'the cache is not shared',
+  leastAcl: 'the least one in docs/operations.md',
+  wrongType: 'than the cache has',
+} as const;
+
+export function createRedisPool({ logger, onError }: RedisPoolDependencies): RedisPool {
+  const pooled = new Map<string, Promise<Pooled>>();
+
+  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Promise<Pooled> {
+    const files: WatchedFile[] = [];
+    const connection = await connect(options, wording, {
+      logger: logger.child({ cache: 'redis' }),
+      metrics: silentMetrics,
+      signal: new AbortController().signal,
+      async watchFile(file, load) {
+        files.push(await loadWatchedFile(resolve(base, file), load));
+      },
+    });
+    const now = () => performance.now();
+    const redis = createSharedRedis(settings, { connection, now, logger, onError });
+    return { redis, files, close: () => connection.close(), leases: 0 };
+  }
+
+  return {
+    async acquire(settings, baseDirectory) {
+      const key = JSON.stringify([settings, baseDirectory]);
+      const opening = pooled.get(key) ?? open(settings, baseDirectory);
+      pooled.set(key, opening);
+      const one = await opening.catch((error: unknown) => {
+        pooled.delete(key);
+        throw error;
+      });
+      one.leases++;
+      return {
+        redis: one.redis,
+        files: one.files,
+        async release() {
+          one.leases--;
+          if (one.leases > 0) return;
+          pooled.delete(key);
+          await one.close();
+        },
+      };
+    },
+  };
+}

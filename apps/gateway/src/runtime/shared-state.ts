@@ -1,0 +1,97 @@
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { isUsable } from '../cache/kept.ts';
+import { createMemoryTier } from '../cache/memory-tier.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { createCacheMetrics } from '../metrics/cache-metrics.ts';
+import { createRevocationList, type RevocationList } from '../revocation/list.ts';
+import { createRevocationReader, pollInterval } from '../revocation/reader.ts';
+import { newReplicaId } from '../revocation/replica.ts';
+import { createSharedClock } from '../revocation/shared-clock.ts';
+import type { Revocations } from '../revocation/types.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import type { Caching } from './generation.ts';
+import { createRedisPool } from './redis-pool.ts';
+
+/** What outlives a reload of the config: the cache in memory, and who is stopped. */
+export interface SharedState {
+  readonly caching: Caching;
+  readonly blocks: RevocationList;
+  /** Takes over the bounds of another config. */
+  resize(config: GatewayConfig): void;
+  /** Reads the revocation list once, and from then on every 500 ms. A Redis that is down holds up no start. */
+  start(): Promise<void>;
+  /** Ends that, and tells the other replicas' commands not to wait for this one. */
+  stop(): Promise<void>;
+}
+
+export interface SharedStateDependencies {
+  readonly config: GatewayConfig;
+  /** That of the config which runs. */
+  readonly redis: () => ProbedRedis | undefined;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+/** How often what nobody may use any more is dropped from memory, in milliseconds. */
+const sweepInterval = 30_000;
+
+export function createSharedState({ config, redis, registry, logger }: SharedStateDependencies): SharedState {
+  const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
+  const sharedClock = createSharedClock(clocks);
+  const memory = createMemoryTier(config.cache.memory.maxEntries);
+  const list = createRevocationList(sharedClock.now);
+  const metrics = createCacheMetrics(registry, () => ({
+    memoryEntries: memory.entries,
+    revocationListAge: reader.age === undefined ? undefined : reader.age / 1000,
+    blocks: list.blocks.length,
+  }));
+  const reader = createRevocationReader({
+    redis,
+    list,
+    clocks,
+    sharedClock,
+    replicaId: newReplicaId(),
+    onAdopted: metrics.adopted,
+    logger,
+  });
+  const revocations: Revocations = {
+    get revision() {
+      return list.revision;
+    },
+    get isCutOff() {
+      return reader.isCutOff;
+    },
+    isRevoked: list.isRevoked,
+  };
+  let lifetimes = longestLifetimes(config);
+  const timers: NodeJS.Timeout[] = [];
+
+  return {
+    caching: { memory, revocations, metrics, redis: createRedisPool({ logger, onError: metrics.redisError }) },
+    blocks: list,
+    resize(next) {
+      memory.resize(next.cache.memory.maxEntries);
+      lifetimes = longestLifetimes(next);
+    },
+    async start() {
+      await reader.poll();
+      timers.push(
+        setInterval(reader.poll, pollInterval),
+        setInterval(() => memory.sweep((kept) => isUsable(kept, lifetimes, clocks)), sweepInterval),
+      );
+      for (const timer of timers) timer.unref();
+    },
+    async stop() {
+      for (const timer of timers) clearInterval(timer);
+      await reader.leave();
+    },
+  };
+}
+
+/** The longest that any answer may be used. */
+function longestLifetimes({ cache, authenticators }: GatewayConfig): typeof cache {
+  const all = authenticators.flatMap((one) => (one.cache === 'off' ? [] : [one.cache]));
+  const most = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...all.map((one) => one[key]));
+  return { ...cache, authenticatedTtl: most('authenticatedTtl'), staleTtl: most('staleTtl') };
+}

@@ -1,0 +1,18 @@
+import { hkdfSync } from 'node:crypto';
+import type { SealingKey } from '../shared-redis/types.ts';
+
+/** RFC 5869, section 3.1: without a salt of its own, this stands in HMAC's place of one for this application. */
+const salt = 'sallyport cache v1';
+
+/** @param secret at least 32 random bytes */
+export function createSealingKey(secret: Uint8Array): SealingKey {
+  const derived = new Map<string, Uint8Array>();
+  const derive = (purpose: string): Uint8Array => {
+    const known = derived.get(purpose);
+    if (known !== undefined) return known;
+    const made = new Uint8Array(hkdfSync('sha256', secret, salt, purpose, 32));
+    derived.set(purpose, made);
+    return made;
+  };
+  return { tag: Buffer.from(derive('tag')).toString('hex', 0, 8), derive };
+}

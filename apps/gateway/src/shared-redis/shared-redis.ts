@@ -1,0 +1,105 @@
+import type { Logger } from '@sallyport/authenticator';
+import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createBreaker } from './breaker.ts';
+import { currentBudget } from './review-budget.ts';
+import type { RedisUse, SharedRedis } from './types.ts';
+
+export interface SharedRedisSettings {
+  readonly keyPrefix: string;
+  /** At least 32 bytes each; the first seals, all open. */
+  readonly sealingKeys: readonly Uint8Array[];
+  /** Milliseconds: what it may cost one review in all. */
+  readonly timeout: number;
+}
+
+export interface SharedRedisDependencies {
+  readonly connection: Connection;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly logger: Pick<Logger, 'warn' | 'info'>;
+  readonly onError: (use: RedisUse) => void;
+}
+
+/** That Redis, and how it is found out whether it is well. */
+export interface ProbedRedis extends SharedRedis {
+  /**
+   * A call that no review waits for, also while Redis is left alone: whether it comes in the time of a review decides
+   * whether reviews ask again.
+   *
+   * @throws RedisProblem, after the time that a command may take
+   */
+  probe<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
+}
+
+/** Calls behind reviews that may be under way: more are dropped, since a Redis that is slow would gather them. */
+const maxTold = 1_000;
+
+/** The server, or the way to it: what another call would meet, too. Errors that it answers come at once. */
+const outages: ReadonlySet<FaultKind> = new Set(['timeout', 'connection', 'tls', 'authentication', 'cluster', 'node']);
+
+const never = new AbortController().signal;
+
+export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
+  const { connection, now, logger, onError } = dependencies;
+  const breaker = createBreaker({
+    now,
+    onChange: (isOpen) => {
+      if (isOpen) logger.warn({ servers: connection.name }, 'the cache Redis is left alone: it is down or slow');
+      else logger.info({ servers: connection.name }, 'the cache Redis is asked again');
+    },
+  });
+  let told = 0;
+
+  async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+    try {
+      return await connection.run(work, never, limit);
+    } catch (error) {
+      onError(use);
+      throw error;
+    }
+  }
+  return {
+    keyPrefix: settings.keyPrefix,
+    sealingKeys: settings.sealingKeys.map(createSealingKey),
+    async ask(use, work) {
+      const budget = currentBudget();
+      const left = settings.timeout - budget.spent;
+      if (breaker.isOpen || left < 1) throw new RedisProblem('timeout', `${connection.name}: left alone`);
+      const start = now();
+      try {
+        const answer = await run(use, work, left);
+        breaker.note(false);
+        return answer;
+      } catch (error) {
+        breaker.note(isOutage(error));
+        throw error;
+      } finally {
+        budget.spent += now() - start;
+      }
+    },
+    tell(use, work) {
+      if (breaker.isOpen || told >= maxTold) return;
+      told++;
+      const end = () => {
+        told--;
+      };
+      run(use, work).then(end, end);
+    },
+    async probe(use, work) {
+      const start = now();
+      try {
+        const answer = await run(use, work);
+        breaker.probe(now() - start > settings.timeout);
+        return answer;
+      } catch (error) {
+        breaker.probe(isOutage(error));
+        throw error;
+      }
+    },
+  };
+}
+
+function isOutage(error: unknown): boolean {
+  return !(error instanceof RedisProblem) || outages.has(error.kind);
+}

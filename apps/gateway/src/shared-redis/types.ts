@@ -1,0 +1,29 @@
+import type { RedisClient } from '@sallyport/redis-connection';
+
+/** What the gateway uses its Redis for: a label of metrics. */
+export type RedisUse = 'cache' | 'revocations' | 'lockout';
+
+/** The Redis that all replicas share, as the gateway uses it. Every call ends in its time, and none costs more. */
+export interface SharedRedis {
+  /** Before every key. */
+  readonly keyPrefix: string;
+  /** The first seals, all open. */
+  readonly sealingKeys: readonly SealingKey[];
+  /**
+   * On the way of a review: waits no longer than what is left of what Redis may cost that review, and not at all while
+   * Redis is left alone for being down or slow.
+   *
+   * @throws RedisProblem
+   */
+  ask<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
+  /** Behind a review: nobody waits for it. What fails is counted and gone, so it must not be needed. */
+  tell(use: RedisUse, work: (client: RedisClient) => Promise<unknown>): void;
+}
+
+/** What is derived from one configured sealing key. */
+export interface SealingKey {
+  /** Names the key and tells nothing of it: 16 hexadecimal digits. */
+  readonly tag: string;
+  /** 256 bits for a purpose of its own, the same in every replica (HKDF, RFC 5869). */
+  derive(purpose: string): Uint8Array;
+}
