@@ -9,6 +9,7 @@ import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-r
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { readToken } from './input.ts';
+import { readBlocks } from './known-blocks.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
 
 export interface ExplainOptions {
@@ -21,10 +22,13 @@ export interface ExplainOptions {
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = await loadConfig(configFile(options.config).file, process.env);
   const token = await readToken();
+  const { blocks, fault } = await readBlocks(config);
+  if (fault !== undefined) process.stderr.write(`warning: who is blocked could not be read: ${fault}\n`);
   const generation = await createGeneration(config, {
     // What the identity policy objects to is told by a warning.
     logger: createLogger('warn'),
     attempts: createAttempts(() => config.lockout, { now: () => performance.now() }),
+    blocks,
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
