@@ -1,0 +1,126 @@
+import { startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './fixtures/cache-gateway.ts';
+import { ada, hang, isAda, unavailable } from './fixtures/chain.ts';
+import { startPeople } from './fixtures/ldap-gateway.ts';
+import { startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { reviewBody } from './fixtures/token-review.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
+const joined = (gateway: CacheGateway) => gateway.metric('sallyport_coalesced_lookups_total');
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+
+describe.concurrent('a token that many ask about at once', () => {
+  test.each(['redis-server', 'valkey-server'] as const)(
+    'costs the directory one login for each of three replicas at most, and the next replica none, with %s',
+    async (program) => {
+      await using people = await startPeople();
+      await using redis = await startRedis({ program });
+      const corp = people.authenticator({ entry: { cache: {} } });
+      const setup = { authenticators: [corp], redis: { url: redis.url }, keys: [sealingKey()], files: people.files };
+      const { token, dn } = people.alice;
+      const logins = async () => (await people.slapd.operations()).bindsByDn.get(dn) ?? 0;
+      await using all = await startReplicas(3, setup);
+      const asked = Array.from({ length: 1_000 }, (_, index) => all.replicas[index % 3]?.ask(token));
+      expect(await Promise.all(asked)).toEqual(asked.map(() => isAlice));
+      const cost = await logins();
+      expect(cost).toBeGreaterThanOrEqual(1);
+      expect(cost).toBeLessThanOrEqual(3);
+      const waited = sum(await Promise.all(all.replicas.map(joined)));
+      const remembered = sum(await Promise.all(all.replicas.map(({ lookups }) => lookups('memory', 'hit'))));
+      expect(waited + remembered).toBe(997);
+      console.info(`${program}: 1,000 reviews: ${cost} logins, ${waited} waited for these, ${remembered} came later`);
+
+      await using next = await startCacheGateway(setup);
+      const before = await people.slapd.operations();
+      expect(await next.ask(token)).toEqual(isAlice);
+      expect(await next.ask(token)).toEqual(isAlice);
+      expect(await people.slapd.operations()).toEqual(before);
+      // The first came from Redis, the second no more.
+      expect([await next.lookups('redis', 'hit'), await next.lookups('memory', 'hit')]).toEqual([1, 1]);
+    },
+  );
+});
+
+describe.concurrent('a caller that hangs up', () => {
+  async function start() {
+    const [backend, redis] = [await startScriptedBackend(), await startRedis()];
+    const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [sealingKey()] };
+    const gateway = await startCacheGateway(setup);
+    const gone = () => gateway.gateway.output.lines.filter(({ callerGone }) => callerGone === true).length;
+    return {
+      backend,
+      gateway,
+      async hangUp(callers: readonly AbortController[]) {
+        const before = gone();
+        for (const caller of callers) caller.abort();
+        await waitFor(() => gone() === before + callers.length, 'the gateway to see that the callers have gone');
+      },
+      /** One more, as soon as it waits for the answer. */
+      async askToo(token: string) {
+        const [caller, before] = [new AbortController(), await joined(gateway)];
+        const answer = gateway.client.send({ body: reviewBody(token), signal: caller.signal });
+        await waitFor(async () => (await joined(gateway)) === before + 1, 'another to wait');
+        return { caller, answer: answer.then(({ text }) => JSON.parse(text).status, String) };
+      },
+      async [Symbol.asyncDispose]() {
+        await gateway[Symbol.asyncDispose]();
+        await redis[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test('ends nobody else’s lookup, also when it began it', async () => {
+    await using place = await start();
+    const { backend, gateway, askToo, hangUp } = place;
+    const token = randomToken();
+    backend.answer(token, hang);
+    const beginner = new AbortController();
+    const first = gateway.client.send({ body: reviewBody(token), signal: beginner.signal }).catch(String);
+    const call = await backend.whenAsked(token);
+    const [second, third] = [await askToo(token), await askToo(token)];
+    await hangUp([beginner, second.caller]);
+    expect(call.aborted).toBe(false);
+    call.settle(ada);
+    expect(await third.answer).toEqual(isAda);
+    expect([await first, await second.answer]).toEqual([
+      expect.stringMatching(/abort/i),
+      expect.stringMatching(/abort/i),
+    ]);
+    expect(await gateway.ask(token)).toEqual(isAda);
+    expect(backend.callsOf(token)).toHaveLength(1);
+  });
+
+  test('ends the lookup when it was the last, and whoever comes then is not told of it', async () => {
+    await using place = await start();
+    const { backend, gateway, askToo, hangUp } = place;
+    const token = randomToken();
+    backend.answer(token, hang);
+    const beginner = new AbortController();
+    const first = gateway.client.send({ body: reviewBody(token), signal: beginner.signal }).catch(String);
+    const call = await backend.whenAsked(token);
+    const second = await askToo(token);
+    await hangUp([beginner, second.caller]);
+    await waitFor(() => call.aborted, 'the call to be given up');
+    backend.answer(token, ada);
+    expect(await gateway.ask(token)).toEqual(isAda);
+    await Promise.all([first, second.answer]);
+    expect(backend.callsOf(token)).toHaveLength(2);
+  });
+
+  test('fails for all who wait when the backend does, and the next one asks again', async () => {
+    await using place = await start();
+    const { backend, gateway, askToo } = place;
+    const token = randomToken();
+    backend.answer(token, hang);
+    const first = gateway.ask(token);
+    const call = await backend.whenAsked(token);
+    const second = await askToo(token);
+    call.settle({ kind: 'throw', code: 'unavailable' });
+    expect([await first, await second.answer]).toEqual([unavailable, unavailable]);
+    backend.answer(token, ada);
+    expect(await gateway.ask(token)).toEqual(isAda);
+  });
+});
