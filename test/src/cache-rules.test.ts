@@ -1,0 +1,154 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
+import { ada, down, isAda, no, noOpinion, refused } from './fixtures/chain.ts';
+import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
+import { isRobot, robots } from './fixtures/redis-gateway.ts';
+import { issue, writeRecord } from './fixtures/redis-tokens.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+interface Place extends AsyncDisposable {
+  readonly backend: ScriptedBackend;
+  readonly redis: RedisServer;
+  readonly gateway: CacheGateway;
+}
+
+/** A gateway of its own with its own Redis, whose authenticators `entries` makes. */
+async function start(
+  entries: (backend: ScriptedBackend, redis: RedisServer) => readonly object[],
+  setup: Partial<CacheSetup> = {},
+): Promise<Place> {
+  await using resources = new AsyncDisposableStack();
+  const backend = await startScriptedBackend();
+  const redis = resources.use(await startRedis());
+  const authenticators = entries(backend, redis);
+  const own = { redis: { url: redis.url }, keys: [sealingKey()], authenticators };
+  const gateway = resources.use(await startCacheGateway({ ...own, ...setup }));
+  const owned = resources.move();
+  return { backend, redis, gateway, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+describe.concurrent('a cached answer', () => {
+  test('never goes before an earlier authenticator, and stands in its own place while that one is down', async () => {
+    await using place = await start((backend) => [backend.authenticator('first'), shared(backend, 'second')]);
+    const { backend, gateway } = place;
+    const token = randomToken();
+    backend.answer(token, noOpinion, 'first');
+    backend.answer(token, authenticated('second'), 'second');
+    const isNow = async (name: string) => expect((await gateway.ask(token)).user?.username).toBe(name);
+    await isNow('second');
+    backend.answer(token, ada, 'first');
+    await isNow('ada');
+    backend.answer(token, refused, 'first');
+    expect(await gateway.ask(token)).toEqual(no);
+    backend.answer(token, down, 'first');
+    await isNow('second');
+    expect(backend.callsOf(token).filter(({ authenticator }) => authenticator === 'second')).toHaveLength(1);
+  });
+
+  test('of a later authenticator waits until an earlier one is sure again that it has no opinion', async () => {
+    await using place = await start((backend) => [
+      shared(backend, 'first', { unknownTtl: '300ms' }),
+      shared(backend, 'second'),
+    ]);
+    const { backend, gateway } = place;
+    const token = randomToken();
+    backend.answer(token, noOpinion, 'first');
+    backend.answer(token, authenticated('second'), 'second');
+    expect((await gateway.ask(token)).user?.username).toBe('second');
+    backend.answer(token, ada, 'first');
+    await waitFor(async () => (await gateway.ask(token)).user?.username === 'ada', 'the first to be asked again');
+  });
+
+  test('is none of a static token: one that was taken out of its file is refused at once', async () => {
+    const [token, other] = [randomToken(), randomToken()];
+    const files = { 'tokens.yaml': tokensFile({ [token]: 'ci', [other]: 'cd' }) };
+    await using place = await start(() => [staticAuthenticator], { files });
+    const { gateway, redis } = place;
+    for (const _ of [1, 2]) expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
+    await gateway.gateway.write('tokens.yaml', tokensFile({ [other]: 'cd' }));
+    gateway.gateway.signal('SIGHUP');
+    await gateway.gateway.waitForLog('file reloaded');
+    expect(await gateway.ask(token)).toEqual(no);
+    expect(await gateway.ask(other)).toMatchObject({ authenticated: true });
+    expect(await keptAnswers(redis)).toEqual([]);
+    expect(await gateway.metric('sallyport_cache_lookups_total')).toBe(0);
+  });
+
+  test('of a Redis token lives in memory only, and 5 s at most', async () => {
+    await using place = await start((_backend, redis) => [robots({ url: redis.url }, { cache: {} })]);
+    const { gateway, redis } = place;
+    const token = await issue(() => redis, { username: 'ci' });
+    expect(await gateway.ask(token)).toEqual(isRobot('ci'));
+    const known = performance.now();
+    await writeRecord(() => redis, token, JSON.stringify({ username: 'ci', revokedAt: '2026-05-01T00:00:00Z' }));
+    expect(await gateway.ask(token)).toEqual(isRobot('ci'));
+    await waitFor(async () => {
+      const asked = performance.now();
+      const status = await gateway.ask(token);
+      if (asked - known > 5_000) expect(status).toEqual(no);
+      return !status.authenticated;
+    }, 'the revocation to hold');
+    expect(await keptAnswers(redis)).toEqual([]);
+    expect(await gateway.lookups('redis', 'hit')).toBe(0);
+  });
+
+  test('is none with cache: off, whatever the file says', async () => {
+    const cache = { authenticatedTtl: '1h' };
+    await using place = await start((backend) => [backend.authenticator('corp', { cache: 'off' })], { cache });
+    const { backend, gateway, redis } = place;
+    const token = randomToken();
+    backend.answer(token, ada);
+    expect(await gateway.ask(token)).toEqual(isAda);
+    backend.answer(token, refused);
+    expect(await gateway.ask(token)).toEqual(no);
+    backend.answer(token, down);
+    expect(await gateway.ask(token)).toMatchObject({ error: 'authenticator corp unavailable' });
+    expect(await keptAnswers(redis)).toEqual([]);
+  });
+});
+
+describe.concurrent('an edit of gateway.yaml', () => {
+  test('of one authenticator’s options leaves its answers behind at once, and those of another alone', async () => {
+    const entries = (backend: ScriptedBackend, ignoresAbort: boolean) => [
+      backend.authenticator('first', { cache: { store: 'shared' } }, { recognizes: 'a', ignoresAbort }),
+      shared(backend, 'second'),
+    ];
+    await using place = await start((backend) => entries(backend, false));
+    const { backend, gateway } = place;
+    const tokens = [`a${randomToken()}`, `b${randomToken()}`];
+    backend.answerOthers(ada);
+    const calls = () => tokens.map((token) => backend.callsOf(token).length);
+    for (const token of [...tokens, ...tokens]) expect(await gateway.ask(token)).toEqual(isAda);
+    expect(calls()).toEqual([1, 1]);
+    await gateway.reconfigure({ authenticators: entries(backend, true) });
+    for (const token of [...tokens, ...tokens]) expect(await gateway.ask(token)).toEqual(isAda);
+    expect(calls()).toEqual([2, 1]);
+    // What was kept under the old options is theirs still.
+    await gateway.reconfigure({ authenticators: entries(backend, false) });
+    for (const token of tokens) expect(await gateway.ask(token)).toEqual(isAda);
+    expect(calls()).toEqual([2, 1]);
+  });
+
+  test('of prefixes and allowed groups holds for cached answers at once, from memory and from Redis', async () => {
+    const entry = { username: { prefix: 'corp:' }, groups: { prefix: 'corp:', allow: ['k8s-*'] } };
+    const edited = { username: { prefix: 'acme:' }, groups: { prefix: 'acme:', allow: ['dev-*'] } };
+    await using place = await start((backend) => [shared(backend, 'corp', {}, entry)]);
+    const { backend, gateway, redis } = place;
+    const token = randomToken();
+    backend.answer(token, authenticated('ada', ['k8s-admins', 'dev-web']));
+    const isUser = (username: string, group: string) => ({ authenticated: true, user: { username, groups: [group] } });
+    expect(await gateway.ask(token)).toEqual(isUser('corp:ada', 'corp:k8s-admins'));
+    await gateway.reconfigure({ authenticators: [shared(backend, 'corp', {}, edited)] });
+    expect(await gateway.ask(token)).toEqual(isUser('acme:ada', 'acme:dev-web'));
+    await untilKept(redis, 1);
+    const authenticators = [shared(backend, 'corp', {}, edited)];
+    await using other = await startCacheGateway({ ...gateway.setup, authenticators });
+    expect(await other.ask(token)).toEqual(isUser('acme:ada', 'acme:dev-web'));
+    expect(await other.lookups('redis', 'hit')).toBe(1);
+    expect(backend.callsOf(token)).toHaveLength(1);
+  });
+});
