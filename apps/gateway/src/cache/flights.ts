@@ -62,6 +62,7 @@ export function createFlights<Answer>({ onJoined }: FlightsOptions): Flights<Ans
       const joined = known !== undefined && known.revision >= revision;
       const flight = joined ? known : start(name, revision, begin);
       const budget = currentBudget();
+      const spentBefore = flight.budget.spent;
       if (joined) onJoined();
       flight.waiting++;
       return new Promise((resolve, reject) => {
@@ -72,8 +73,8 @@ export function createFlights<Answer>({ onJoined }: FlightsOptions): Flights<Ans
         signal.addEventListener('abort', giveUp, { once: true });
         const end = () => {
           signal.removeEventListener('abort', giveUp);
-          // What Redis cost that lookup, it has cost all who waited for it.
-          budget.spent = Math.max(budget.spent, flight.budget.spent);
+          // What Redis cost that lookup meanwhile, it has cost all who waited for it.
+          if (joined) budget.spent += flight.budget.spent - spentBefore;
         };
         flight.answer.then(
           (answer) => {

@@ -6,21 +6,29 @@ import type { Clocks } from './types.ts';
 export interface Kept extends CacheRecord {
   /** When the backend gave it, on this process' monotonic clock. */
   readonly answeredMonotonic: number;
-  /** On the same clock; Infinity for a token without an end. */
+  /** When the token ends, or Redis would have let go of it, on the same clock; Infinity for neither. */
   readonly expiresMonotonic: number;
 }
 
-/**
- * @param age milliseconds since the backend gave it, as far as the tier it came from can tell; 0 for an answer of now
- */
-export function keep(record: CacheRecord, clocks: Clocks, age: number): Kept {
+/** What the tier that a record came from can tell of its time, in milliseconds. */
+export interface TierTime {
+  /** Since the backend gave it. */
+  readonly age: number;
+  /** Until nobody may use it any more; Infinity: not known. */
+  readonly left: number;
+}
+
+/** Of an answer that the backend gave now. */
+export const newest: TierTime = { age: 0, left: Number.POSITIVE_INFINITY };
+
+export function keep(record: CacheRecord, clocks: Clocks, { age, left }: TierTime): Kept {
   const [now, wall] = [clocks.monotonic(), clocks.wall()];
-  const { expiresAt } = record.decision;
+  const end = record.decision.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
   return {
     ...record,
     // The older of the two: a clock that runs behind must not make anything younger.
     answeredMonotonic: now - Math.max(age, wall - record.answeredAt),
-    expiresMonotonic: expiresAt === undefined ? Number.POSITIVE_INFINITY : now + expiresAt.getTime() - wall,
+    expiresMonotonic: now + Math.min(end - wall, left),
   };
 }
 
@@ -32,7 +40,7 @@ export function ageOf(
   return Math.max(clocks.monotonic() - answeredMonotonic, clocks.wall() - answeredAt);
 }
 
-/** Whether the token itself has ended, by either clock. */
+/** Whether the token itself has ended, or its record in Redis, by either clock. */
 export function hasExpired({ decision, expiresMonotonic }: Kept, clocks: Clocks): boolean {
   const end = decision.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
   return clocks.wall() >= end || clocks.monotonic() >= expiresMonotonic;

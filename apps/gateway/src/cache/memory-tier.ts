@@ -30,6 +30,8 @@ export interface MemoryTier {
   nameOf(question: Question): MemoryName;
   get(name: MemoryName): Remembered;
   /**
+   * Forgets a no to the same question.
+   *
    * @param isUsable of those already kept for the same token under other audiences
    * @returns false when that token has its share of entries already
    */
@@ -51,6 +53,8 @@ const maxVariants = 8;
 
 /** Bytes for a yes, on average: of users in a hundred groups each, fewer than `maxEntries` are kept. */
 const averageSize = 4_096;
+/** Bytes for a no, on average: more than the names of people need, and no plugin's longer ones fill the memory. */
+const averageNegativeSize = 512;
 
 /** By the audiences that were asked for. */
 type Variants = ReadonlyMap<string, Kept>;
@@ -62,7 +66,7 @@ type NegativeRoom = LRUCache<string, KeptNegative>;
 export function createMemoryTier(maxEntries: number): MemoryTier {
   const key = randomBytes(32);
   let room = createRoom(maxEntries);
-  let negatives: NegativeRoom = new LRUCache({ max: maxEntries });
+  let negatives = createNegativeRoom(maxEntries);
   let size = maxEntries;
 
   const set = (token: string, variants: Variants) => {
@@ -79,9 +83,9 @@ export function createMemoryTier(maxEntries: number): MemoryTier {
       const others = [...(room.get(name.token) ?? [])].filter(
         ([each, other]) => each !== name.audiences && isUsable(other),
       );
+      negatives.delete(joined(name));
       if (others.length >= maxVariants) return false;
       set(name.token, new Map([...others, [name.audiences, kept]]));
-      negatives.delete(joined(name));
       return true;
     },
     addNegative(name, kept) {
@@ -101,7 +105,7 @@ export function createMemoryTier(maxEntries: number): MemoryTier {
       const [yes, no] = [room.dump(), negatives.dump()];
       room = createRoom(next);
       room.load(yes);
-      negatives = new LRUCache({ max: next });
+      negatives = createNegativeRoom(next);
       negatives.load(no);
     },
     get entries() {
@@ -115,6 +119,14 @@ function createRoom(maxEntries: number): Room {
     max: maxEntries,
     maxSize: maxEntries * averageSize,
     sizeCalculation: (variants) => [...variants.values()].reduce((sum, { decision }) => sum + sizeOf(decision), 0),
+  });
+}
+
+function createNegativeRoom(maxEntries: number): NegativeRoom {
+  return new LRUCache({
+    max: maxEntries,
+    maxSize: maxEntries * averageNegativeSize,
+    sizeCalculation: ({ decision }) => 256 + ('subject' in decision ? (decision.subject?.length ?? 0) * 2 : 0),
   });
 }
 

@@ -78,12 +78,14 @@ function readRecord(
   clocks: Clocks,
 ): Found {
   if (typeof reply !== 'string' || key === undefined) return { result: 'miss' };
-  const plain = open(recordKey(key), name, Buffer.from(reply, 'base64'));
+  const sealed = Buffer.from(reply, 'base64');
+  // Base64 is read leniently: what differs from what `set` wrote was not written by it.
+  const plain = sealed.toString('base64') === reply ? open(recordKey(key), name, sealed) : undefined;
   const record = plain && decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };
   // By Redis' clock, which is the same for all replicas. Without an end, or with a later one, the key is not as it was.
   const left = typeof timeToLive === 'number' && timeToLive >= 0 ? timeToLive : 0;
-  return { result: 'hit', kept: keep(record, clocks, Math.max(0, record.keptFor - left)) };
+  return { result: 'hit', kept: keep(record, clocks, { age: Math.max(0, record.keptFor - left), left }) };
 }
 
 function youngest(found: readonly Found[]): Found {

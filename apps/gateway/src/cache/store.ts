@@ -1,5 +1,5 @@
 import type { Authenticated, Decision } from '@sallyport/authenticator';
-import { ageOf, isFresh, isUsable, type Kept, keep } from './kept.ts';
+import { ageOf, isFresh, isUsable, type Kept, keep, newest } from './kept.ts';
 import type { KeptNegative, MemoryName } from './memory-tier.ts';
 import type { Question } from './names.ts';
 import type { Found } from './redis-tier.ts';
@@ -17,7 +17,7 @@ export interface Store {
   /** What memory answers. */
   recall(name: MemoryName, token: string): { readonly decision: Decision } | undefined;
   /** What Redis has. A hit may be too old to be an answer, and then still be a last yes. */
-  fetch(question: Question): Promise<Found>;
+  fetch(question: Question, name: MemoryName): Promise<Found>;
   isFresh(kept: Kept): boolean;
   /** @param revision that was known when the backend was asked */
   keep(question: Question, name: MemoryName, answer: { decision: Decision; revision: number }, found: Found): void;
@@ -34,8 +34,16 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
   const fresh = (kept: Kept) => isFresh(kept, settings, clocks, revocations.isCutOff);
   const usable = (kept: Kept) => isUsable(kept, settings, clocks);
 
+  /** What another answer has followed, or somebody revoked, is no answer, and no last yes either. */
+  function isBelieved(kept: Kept, question: Question, name: MemoryName): boolean {
+    const { no } = memory.get(name);
+    // Redis may not have been told of it, in an outage.
+    if (no !== undefined && no.answeredMonotonic > kept.answeredMonotonic) return false;
+    // One that was made knowing of more revocations than this replica does is left until this one knows them too.
+    return kept.revision <= revocations.revision && !isRevoked(kept, question.token);
+  }
   function keepYes(question: Question, name: MemoryName, decision: Authenticated, revision: number): void {
-    const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, 0);
+    const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, newest);
     if (isRevoked(kept, question.token)) return;
     // A token that has its share of entries gets none in Redis either.
     if (memory.add(name, kept, usable)) redis?.set(question, kept, settings.authenticatedTtl + settings.staleTtl);
@@ -46,14 +54,14 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
       if (yes && fresh(yes) && !isRevoked(yes, token)) return yes;
       return no && ageOf(no, clocks) < lifetimeOf(no, settings) && !isRevoked(no, token) ? no : undefined;
     },
-    async fetch(question) {
-      const found = await redis?.get(question);
-      if (found === undefined) return { result: 'miss' };
-      metrics.lookup(settings.name, 'redis', found.result);
-      if (found.result !== 'hit') return found;
-      // One that was made knowing of more revocations than this replica does is left until this one knows them too.
-      const isKnown = found.kept.revision <= revocations.revision;
-      return isKnown && !isRevoked(found.kept, question.token) ? found : { result: 'invalid' };
+    async fetch(question, name) {
+      if (redis === undefined) return { result: 'miss' };
+      const read = await redis.get(question);
+      const found: Found =
+        read.result === 'hit' && !isBelieved(read.kept, question, name) ? { result: 'invalid' } : read;
+      const isTooOld = found.result === 'hit' && !fresh(found.kept);
+      metrics.lookup(settings.name, 'redis', isTooOld ? 'miss' : found.result);
+      return found;
     },
     isFresh: fresh,
     keep(question, name, { decision, revision }, found) {

@@ -58,7 +58,7 @@ export function withCache(
   const flights = createFlights<Answered>({ onJoined: metrics.coalesced });
 
   async function lookUp(question: Question, name: MemoryName, signal: AbortSignal): Promise<Answered> {
-    const found = await store.fetch(question);
+    const found = await store.fetch(question, name);
     if (found.result !== 'hit' || !store.isFresh(found.kept)) return ask(question, name, found, signal);
     store.adopt(name, found.kept);
     return { decision: found.kept.decision, source: 'redis' };

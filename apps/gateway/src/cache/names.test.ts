@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { lengthPrefixed } from './length-prefixed.ts';
+import { nameOf, nameOfAudiences, nameOfToken, type Question } from './names.ts';
+
+const key = randomBytes(32);
+
+/** Few letters, so that lists meet often; with lone surrogates and a NUL, which encodings like to make one of. */
+const text = fc
+  .array(fc.constantFrom('a', 'b', '\u0000', ',', '\uD800', '\uDC00', '\uFFFD', '\u00e9', 'e\u0301'), { maxLength: 4 })
+  .map((letters) => letters.join(''));
+const audiences = fc.array(text, { maxLength: 4 });
+const question: fc.Arbitrary<Question> = fc.record({ token: text, audiences, fingerprint: text });
+
+const asSet = (list: readonly string[]) => JSON.stringify([...new Set(list)].sort());
+const canonical = (one: Question) => JSON.stringify([one.fingerprint, one.token, asSet(one.audiences)]);
+
+/** What differs in one place only is what could be taken for the same. */
+const pair = fc.oneof(
+  fc.tuple(question, question),
+  fc.tuple(question, text).map(([one, token]) => [one, { ...one, token }] as const),
+  fc.tuple(question, audiences).map(([one, other]) => [one, { ...one, audiences: other }] as const),
+  fc.tuple(question, text).map(([one, fingerprint]) => [one, { ...one, fingerprint }] as const),
+  // Letters that move over a border.
+  question.map((one) => [one, { ...one, token: one.token + one.audiences.join(''), audiences: [] }] as const),
+  question.map((one) => [one, { ...one, audiences: [one.audiences.join('')] }] as const),
+  question.map((one) => [one, { ...one, token: one.fingerprint, fingerprint: one.token }] as const),
+  question.map(
+    (one) => [one, { ...one, audiences: one.audiences.slice(1), token: one.token + one.audiences[0] }] as const,
+  ),
+);
+
+describe('the name of an answer', () => {
+  test('is the same for the same question and another for every other', () => {
+    fc.assert(
+      fc.property(pair, ([one, other]) => {
+        expect(nameOf(key, one) === nameOf(key, other)).toBe(canonical(one) === canonical(other));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('in two parts is just as injective', () => {
+    const parts = (one: Question) => `${nameOfToken(key, one)}.${nameOfAudiences(key, one.audiences)}`;
+    fc.assert(
+      fc.property(pair, ([one, other]) => {
+        expect(parts(one) === parts(other)).toBe(canonical(one) === canonical(other));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('counts neither the order of audiences nor repeats', () => {
+    fc.assert(
+      fc.property(question, fc.array(fc.nat(10)), (one, order) => {
+        const { audiences: list } = one;
+        const mixed = [...list, ...order.flatMap((at) => list.slice(at, at + 1)), ...list].reverse();
+        expect(nameOf(key, { ...one, audiences: mixed })).toBe(nameOf(key, one));
+        expect(nameOfAudiences(key, mixed)).toBe(nameOfAudiences(key, list));
+      }),
+    );
+  });
+
+  test('tells no set of audiences from none only when it is none', () => {
+    expect(nameOfAudiences(key, [])).toBe('');
+    expect(nameOfAudiences(key, [''])).not.toBe('');
+  });
+
+  test('is another under another key, and of one length, so that nothing is seen of the token', () => {
+    fc.assert(
+      fc.property(question, (one) => {
+        expect(nameOf(key, one)).toMatch(/^[\w-]{43}$/);
+        expect(nameOf(key, one)).not.toBe(nameOf(randomBytes(32), one));
+      }),
+    );
+  });
+});
+
+test('length-prefixed texts can be read back', () => {
+  const read = (bytes: Buffer): string[] => {
+    if (bytes.length === 0) return [];
+    const end = 4 + bytes.readUInt32BE(0) * 2;
+    return [bytes.toString('utf16le', 4, end), ...read(bytes.subarray(end))];
+  };
+  fc.assert(
+    fc.property(audiences, (texts) => {
+      expect(read(lengthPrefixed(...texts))).toEqual(texts);
+    }),
+  );
+});

@@ -1,0 +1,112 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Authenticated } from '@sallyport/authenticator';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeRecord, encodeRecord, type StoredRecord, sizeOf } from './record.ts';
+import { anyYes } from './testing/arbitrary-decisions.ts';
+
+const anyRecord: fc.Arbitrary<StoredRecord> = fc.record(
+  {
+    decision: anyYes,
+    // JSON knows no -0.
+    answeredAt: fc.double({ noNaN: true, noDefaultInfinity: true }).map((time) => time + 0),
+    revision: fc.maxSafeNat(),
+    keptFor: fc.maxSafeNat(),
+  },
+  { noNullPrototype: true },
+);
+
+/** Whether every object in it is frozen: who was given a kept answer must not be able to change it for the next. */
+function isFrozen(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || value instanceof Date) return true;
+  return Object.isFrozen(value) && Reflect.ownKeys(value).every((key) => isFrozen(Reflect.get(value, key)));
+}
+
+describe('a record', () => {
+  test('comes back as it was, for every decision that is let through, and frozen', () => {
+    fc.assert(
+      fc.property(anyRecord, (record) => {
+        const decoded = decodeRecord(encodeRecord(record));
+        // Strict about own keys named `constructor` and `__proto__` too, of which vitest makes something of its own.
+        expect(isDeepStrictEqual(decoded, record)).toBe(true);
+        expect(isFrozen(decoded?.decision)).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('keeps a key named __proto__ a key, and takes nothing from it', () => {
+    const extra = Object.fromEntries([['__proto__', ['a']]]);
+    const decision: Authenticated = { kind: 'authenticated', user: { username: 'jane', extra } };
+    const decoded = decodeRecord(encodeRecord({ decision, answeredAt: 1, revision: 0, keptFor: 1 }));
+    expect(Object.keys(decoded?.decision.user.extra ?? {})).toEqual(['__proto__']);
+    expect(Object.getPrototypeOf(decoded?.decision.user.extra)).toBe(Object.prototype);
+    expect(decoded?.decision.user.groups).toBeUndefined();
+  });
+
+  test('keeps apart what is left out and what is empty', () => {
+    for (const user of [{ username: '' }, { username: 'jane', uid: '', groups: [], extra: {} }]) {
+      for (const audiences of [undefined, []]) {
+        const decision: Authenticated = { kind: 'authenticated', user, ...(audiences && { audiences }) };
+        const decoded = decodeRecord(encodeRecord({ decision, answeredAt: 1, revision: 0, keptFor: 1 }));
+        expect(decoded?.decision).toStrictEqual(decision);
+      }
+    }
+  });
+});
+
+const good = { answeredAt: 1, revision: 2, keptFor: 3, user: { username: 'jane' } };
+
+describe('what is no record', () => {
+  test('is told from one, whatever it is', () => {
+    const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+    expect(decodeRecord(json(good))).toBeDefined();
+    for (const change of [
+      { answeredAt: undefined },
+      { answeredAt: '1' },
+      { answeredAt: null },
+      { revision: undefined },
+      { revision: 1.5 },
+      { revision: '2' },
+      { keptFor: undefined },
+      { keptFor: null },
+      { user: undefined },
+      { user: {} },
+      { user: { username: 7 } },
+      { user: { username: 'jane', groups: 'admins' } },
+      { user: { username: 'jane', groups: [7] } },
+      { user: { username: 'jane', extra: { team: 'a' } } },
+      { user: { username: '\uD800' } },
+      { audiences: 'a' },
+      { audiences: [null] },
+      { expiresAt: 'never' },
+      { expiresAt: 9e15 },
+    ]) {
+      expect(decodeRecord(json({ ...good, ...change })), JSON.stringify(change)).toBeUndefined();
+    }
+    for (const value of [null, 7, 'x', [], [good], {}, true]) expect(decodeRecord(json(value))).toBeUndefined();
+  });
+
+  test('is told in any bytes, without a throw', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(decodeRecord(bytes)).toBeUndefined();
+      }),
+    );
+    const whole = Buffer.from(JSON.stringify(good));
+    for (let end = 0; end < whole.length; end += 1) expect(decodeRecord(whole.subarray(0, end))).toBeUndefined();
+  });
+});
+
+test('the size of a decision is at least that of its texts, and grows with each', () => {
+  fc.assert(
+    fc.property(anyYes, fc.string({ maxLength: 40 }), (decision, more) => {
+      const { user, audiences = [] } = decision;
+      const texts = [user.username, user.uid ?? '', ...(user.groups ?? []), ...audiences];
+      const letters = [...texts, ...Object.entries(user.extra ?? {}).flat(2)].join('').length;
+      expect(sizeOf(decision)).toBeGreaterThanOrEqual(letters * 2);
+      const larger = { ...decision, user: { ...user, groups: [...(user.groups ?? []), more] } };
+      expect(sizeOf(larger)).toBeGreaterThanOrEqual(sizeOf(decision) + more.length * 2 + 1);
+    }),
+  );
+});

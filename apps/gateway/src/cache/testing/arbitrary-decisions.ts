@@ -1,0 +1,38 @@
+import type { Authenticated, Decision } from '@sallyport/authenticator';
+import fc from 'fast-check';
+import { readDecision } from '../../chain/decision.ts';
+
+/** Any text that a sound decision may hold: NUL, quotes, separators of lines, letters beyond the first plane. */
+const text = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 12 }).filter((one) => one.isWellFormed()),
+  fc.constantFrom('', 'jane', '__proto__', 'constructor', '\u0000', '"\\', '\u2028', '\uFEFF', '\uFFFD', '\u{1F600}'),
+);
+const texts = fc.array(text, { maxLength: 4 });
+
+const extra = fc
+  .array(fc.tuple(text, texts), { maxLength: 4 })
+  // Defines own properties: assigned, `__proto__` would be no key.
+  .map((entries) => Object.fromEntries(entries));
+
+const user = fc.record(
+  { username: text, uid: text, groups: texts, extra },
+  { requiredKeys: ['username'], noNullPrototype: true },
+);
+
+const end = fc.oneof(
+  fc.date({ noInvalidDate: true }),
+  fc.constantFrom(new Date(0), new Date(-1), new Date(8.64e15), new Date(-8.64e15)),
+);
+
+/** Any yes that `chain/decision.ts` lets through, as it makes it. */
+export const anyYes: fc.Arbitrary<Authenticated> = fc
+  .record(
+    { kind: fc.constant('authenticated' as const), user, audiences: texts, expiresAt: end },
+    { requiredKeys: ['kind', 'user'], noNullPrototype: true },
+  )
+  .map((value) => asYes(readDecision(value)));
+
+function asYes(decision: Decision): Authenticated {
+  if (decision.kind === 'authenticated') return decision;
+  throw new Error(`no yes: ${decision.kind}`);
+}

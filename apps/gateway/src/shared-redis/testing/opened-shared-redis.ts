@@ -1,0 +1,111 @@
+import { recordingContext } from '@sallyport/authenticator/conformance';
+import { type Connection, openConnection, type Servers } from '@sallyport/redis-connection';
+import type { RedisServer } from '@sallyport/test-servers/redis';
+import { createSharedRedis, type ProbedRedis } from '../shared-redis.ts';
+import type { RedisUse } from '../types.ts';
+
+export interface OpenedSharedOptions {
+  /** Default: over the socket of `redis`. */
+  readonly servers?: Servers;
+  /** Sealing keys by a letter each: `AB`. The first seals. */
+  readonly keys?: string;
+  /** Milliseconds: what Redis may cost a review. Generous by default: a test that needs Redis to be slow says so. */
+  readonly timeout?: number;
+  /** Milliseconds: what it may cost whoever is no review. */
+  readonly commandTimeout?: number;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** The Redis that replicas share, and what came of its use. */
+export interface OpenedShared extends AsyncDisposable {
+  readonly redis: ProbedRedis;
+  /** Calls that went to the connection. */
+  readonly calls: number;
+  /** Those that have no answer yet. */
+  readonly underWay: number;
+  readonly errors: readonly RedisUse[];
+  /** Messages about the breaker. */
+  readonly lines: readonly string[];
+  /** Resolves when nothing that was asked or told is under way. */
+  quiet(): Promise<void>;
+}
+
+export const keyPrefix = 'sallyport:';
+
+export async function openShared(redis: RedisServer, options: OpenedSharedOptions = {}): Promise<OpenedShared> {
+  const { servers = socketOf(redis), keys = 'A', timeout = 10_000, commandTimeout = 20_000, ...login } = options;
+  const { context } = recordingContext({ pluginName: 'cache', baseDirectory: '/' });
+  const { logger, metrics, signal } = context;
+  const connection = await openConnection(
+    { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout, ...login },
+    { tls: () => undefined, logger, metrics, random: Math.random, wording },
+    signal,
+  );
+  const counted = countCalls(connection);
+  const errors: RedisUse[] = [];
+  const lines: string[] = [];
+  const log = (_: object, message: string) => void lines.push(message);
+  const shared = createSharedRedis(
+    { keyPrefix, sealingKeys: secretsOf(keys), timeout },
+    {
+      connection: counted.connection,
+      now: () => performance.now(),
+      logger: { warn: log, info: log },
+      onError: (use) => errors.push(use),
+    },
+  );
+  return {
+    redis: shared,
+    errors,
+    lines,
+    get calls() {
+      return counted.calls;
+    },
+    get underWay() {
+      return counted.underWay.size;
+    },
+    async quiet() {
+      do {
+        await Promise.allSettled(counted.underWay);
+        await new Promise(setImmediate);
+      } while (counted.underWay.size > 0);
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
+
+const wording = { leastAcl: '', wrongType: '', consequence: '' };
+
+/** Of letters: the same in every replica of a test. */
+export function secretsOf(letters: string): readonly Uint8Array[] {
+  return Array.from(letters, (letter) => Buffer.alloc(32, letter));
+}
+
+export function portOf(port: number): Servers {
+  return { kind: 'server', secure: false, database: 0, address: { host: '127.0.0.1', port } };
+}
+
+function socketOf({ socket }: RedisServer): Servers {
+  return { kind: 'socket', secure: false, database: 0, path: socket };
+}
+
+function countCalls(connection: Connection) {
+  const underWay = new Set<Promise<unknown>>();
+  const counted = {
+    calls: 0,
+    underWay,
+    connection: {
+      ...connection,
+      run: (work, signal, timeout) => {
+        counted.calls += 1;
+        const running = connection.run(work, signal, timeout);
+        underWay.add(running);
+        const end = () => void underWay.delete(running);
+        running.then(end, end);
+        return running;
+      },
+    } satisfies Connection as Connection,
+  };
+  return counted;
+}
