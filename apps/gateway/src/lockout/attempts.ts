@@ -1,8 +1,10 @@
-import type { AttemptOutcome, Attempts } from '@sallyport/authenticator';
+import type { AdmittedAttempt, AttemptOutcome, Attempts } from '@sallyport/authenticator';
 import type { LockoutConfig } from '../config/types.ts';
+import type { SharedRedis } from '../shared-redis/types.ts';
 import { createFingerprint } from './fingerprint.ts';
-import { createKnownSecrets } from './known-secrets.ts';
-import { createLedger, type Try } from './ledger.ts';
+import { createLocalGuard, type Verdict } from './local-guard.ts';
+import { type Pause, pause } from './pause.ts';
+import { createSharedTry, type SharedTry } from './shared-try.ts';
 
 export interface AttemptsDependencies {
   /** Monotonic milliseconds. */
@@ -11,28 +13,43 @@ export interface AttemptsDependencies {
   readonly maxSubjects?: number;
   /** Secrets known to be right. */
   readonly maxKnownSecrets?: number;
+  /** Milliseconds. Default {@link abandonedAfter}. */
+  readonly abandonedAfter?: number;
+  /** The Redis that all replicas share, if there is one. Read at each try, so that a reload holds at once. */
+  readonly shared?: () => SharedRedis | undefined;
+  /** In [0, 1). */
+  readonly random?: () => number;
+  /** Between two questions whether others hold the last places still. @throws the reason of the signal, once aborted */
+  readonly pause?: Pause;
 }
 
 /**
- * A try that is not settled for so long is taken for refused: its plugin has forgotten it, and what the directory
- * counted is not known. A later `settle` still puts it right.
+ * A try that is not settled for so long is taken for refused: its plugin has forgotten it, or its replica has died, and
+ * what the directory counted is not known. A later `settle` still puts it right.
  */
 export const abandonedAfter = 60_000;
 
 /**
- * The lockout guard of this process, for the whole life of it: counts outlive a reload of the config. Each
- * authenticator has its own counts, since its directory has.
+ * The lockout guard, for the whole life of this process: counts outlive a reload of the config. Each authenticator has
+ * its own counts, since its directory has.
  *
  * At most `maxFailures` tries of a subject are refused in any `window`. A try takes its place before it goes out; while
  * the last places are held by tries still under way, others wait for these to end, so that many first logins at once
  * are not throttled. On top of that, a secret that was right the last time goes out always, one at a time: should the
  * password have been changed meanwhile, that costs one refused try more for each such secret, once.
  *
+ * With a shared Redis all that holds for all replicas together. What this process refused in the window never goes out
+ * again; whatever else it says, Redis is asked as well: it may have no place left, and it may know a secret to be right
+ * that this process has never seen. Both must have a place for a secret that neither knows, so what was counted here
+ * while Redis was away, or what Redis has lost, still counts here. When Redis can't be asked, this process decides
+ * alone: the directory may then see `maxFailures` refused tries from each replica, and so it may after Redis has lost
+ * its counts (a failover, an eviction).
+ *
  * Memory. Refused tries: at most `maxFailures` and a few for each name that a backend knows, gone with the window. A
  * count is never dropped before its time to make room, or a flood of names could set back the one that protects an
- * account: with `maxSubjects` names counted, a new name can't be checked until a window ends (known-good secrets still
- * go out). Right secrets: the `maxKnownSecrets` used last; one pushed out is an unknown secret again. Only somebody
- * who knows a password can add to these.
+ * account: with `maxSubjects` names counted, a new name can't be checked until a window ends (secrets that this process
+ * knows to be right still go out). Right secrets: the `maxKnownSecrets` used last; one pushed out is an unknown secret
+ * again. Only somebody who knows a password can add to these.
  *
  * @param settings read at each try, so that a reload holds at once
  * @returns the guard of the authenticator of that name
@@ -42,51 +59,82 @@ export function createAttempts(
   dependencies: AttemptsDependencies,
 ): (authenticator: string) => Attempts {
   const fingerprint = createFingerprint();
-  const ledger = createLedger(dependencies.now, () => settings().window, dependencies.maxSubjects ?? 100_000);
-  const known = createKnownSecrets(dependencies.maxKnownSecrets ?? 50_000);
-
-  /** `wait`: whether it may go out hangs on what comes of the tries under way. */
-  const judge = (subject: string, secret: string): 'admit' | 'wait' | 'invalid-credentials' | 'throttled' => {
-    const tries = ledger.triesOf(subject);
-    const failures = tries.filter((one) => one.state !== 'pending');
-    if (failures.some((one) => one.secret === secret && one.state === 'refused')) return 'invalid-credentials';
-    if (tries.length < settings().maxFailures) return 'admit';
-    if (known.has(secret))
-      return tries.some((one) => one.secret === secret && one.state === 'pending') ? 'wait' : 'admit';
-    return failures.length < settings().maxFailures ? 'wait' : 'throttled';
-  };
-
-  const open = (subject: string, secret: string) => {
-    const one = ledger.add(subject, secret, known.has(secret));
-    const forgotten = setTimeout(() => conclude(one, 'abandoned'), abandonedAfter);
-    forgotten.unref();
-    let settled = false;
-    return async (outcome: AttemptOutcome) => {
-      if (settled) return;
-      settled = true;
-      clearTimeout(forgotten);
-      conclude(one, outcome);
-    };
-  };
-
-  const conclude = (one: Try, outcome: AttemptOutcome | 'abandoned') => {
-    if (outcome === 'accepted') known.add(one.secret);
-    // Nor is a forgotten one known to be right: else a plugin that forgets all of them is never throttled.
-    if (outcome === 'refused' || outcome === 'abandoned') known.remove(one.secret);
-    if (outcome === 'accepted' || outcome === 'unavailable') ledger.giveBack(one);
-    else ledger.count(one, outcome);
-  };
+  const limits = { maxSubjects: 100_000, maxKnownSecrets: 50_000, abandonedAfter, ...dependencies };
+  const local = createLocalGuard(settings, dependencies.now, limits);
+  const sharedTry = { random: Math.random, pause, ...dependencies, settings, abandonedAfter: limits.abandonedAfter };
 
   return (authenticator) => ({
     async admit(name, password, signal) {
       const subject = fingerprint(authenticator, name);
       const secret = fingerprint(authenticator, name, password);
+      const redis = dependencies.shared?.();
+      const shared = redis && createSharedTry(redis, { authenticator, name, password }, sharedTry);
+      // Without a place here, Redis is asked once whether it knows the secret. What this process knows it need not say.
+      let mayBeKnown = !local.isKnown(secret);
       for (;;) {
-        const verdict = judge(subject, secret);
-        if (verdict === 'admit') return { admitted: true, settle: open(subject, secret) };
+        const own = local.judge(subject, secret);
+        if (own === 'invalid-credentials') return { admitted: false, reason: own };
+        // Before Redis is asked, since others ask here meanwhile. It is kept while Redis says to wait: only tries that
+        // went out hold places there, so no two wait for each other, and those behind it here need not ask so often.
+        const place = own === 'admit' ? local.reserve(subject, secret, local.isKnown(secret)) : undefined;
+        let verdict: Verdict = own;
+        let answer: Verdict | undefined;
+        if (shared && (place || mayBeKnown)) {
+          answer = await askShared(shared, settings().maxFailures, local.isKnown(secret), place, signal);
+          if (answer === 'throttled' && !place) mayBeKnown = false;
+          else if (answer) verdict = answer;
+        }
+        if (verdict === 'admit') return admitted(place ?? local.reserve(subject, secret, true), shared);
+        place?.('unavailable');
+        if (verdict === 'invalid-credentials') local.forget(secret);
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
-        await ledger.nextChange(subject, signal);
+        // Those that were under way here may have ended while Redis was asked.
+        const next = local.judge(subject, secret);
+        if (next === 'wait') await local.nextChange(subject, signal);
+        else if (next === 'throttled' && answer === 'wait') await shared?.pause(signal);
       }
     },
   });
+}
+
+type Place = (outcome: AttemptOutcome) => void;
+
+/**
+ * Whoever has a place here keeps it and waits for those of other replicas; whoever has none waits here.
+ * Gives all places back when the caller has gone, or it can't be told whether the try may go out.
+ */
+async function askShared(
+  shared: SharedTry,
+  maxFailures: number,
+  known: boolean,
+  place: Place | undefined,
+  signal: AbortSignal | undefined,
+) {
+  try {
+    let answer = await shared.ask(place ? maxFailures : 0, known);
+    while (answer === 'wait' && place) {
+      await shared.pause(signal);
+      answer = await shared.ask(maxFailures, known);
+    }
+    signal?.throwIfAborted();
+    return answer;
+  } catch (error) {
+    shared.settle('unavailable');
+    place?.('unavailable');
+    throw error;
+  }
+}
+
+function admitted(place: Place, shared: SharedTry | undefined): AdmittedAttempt {
+  let settled = false;
+  return {
+    admitted: true,
+    async settle(outcome) {
+      if (settled) return;
+      settled = true;
+      // Redis first: whoever waits here for this place asks there next.
+      shared?.settle(outcome);
+      place(outcome);
+    },
+  };
 }

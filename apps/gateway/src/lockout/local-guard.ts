@@ -1,0 +1,73 @@
+import type { AttemptOutcome } from '@sallyport/authenticator';
+import type { LockoutConfig } from '../config/types.ts';
+import { createKnownSecrets } from './known-secrets.ts';
+import { createLedger } from './ledger.ts';
+
+/** `wait`: whether it may go out hangs on what comes of the tries under way. */
+export type Verdict = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
+
+/** What this process knows of tries. Subjects and secrets are digests. */
+export interface LocalGuard {
+  judge(subject: string, secret: string): Verdict;
+  /** Also marks it as used now. */
+  isKnown(secret: string): boolean;
+  /** It was refused elsewhere. */
+  forget(secret: string): void;
+  /**
+   * Takes a place. One that is not settled in time counts as refused, until it is.
+   *
+   * @param known the secret was right before, so that there is always room
+   * @returns to be called once, with what came of it
+   * @throws AuthenticatorError `failed` for a new subject when there are too many
+   */
+  reserve(subject: string, secret: string, known: boolean): (outcome: AttemptOutcome) => void;
+  /** As that of the ledger. */
+  nextChange(subject: string, signal: AbortSignal | undefined): Promise<void>;
+}
+
+export interface LocalGuardLimits {
+  readonly maxSubjects: number;
+  readonly maxKnownSecrets: number;
+  readonly abandonedAfter: number;
+}
+
+/** @param now monotonic milliseconds */
+export function createLocalGuard(
+  settings: () => LockoutConfig,
+  now: () => number,
+  limits: LocalGuardLimits,
+): LocalGuard {
+  const ledger = createLedger(now, () => settings().window, limits.maxSubjects);
+  const known = createKnownSecrets(limits.maxKnownSecrets);
+
+  return {
+    judge(subject, secret) {
+      const tries = ledger.triesOf(subject);
+      const failures = tries.filter((one) => one.state !== 'pending');
+      if (failures.some((one) => one.secret === secret && one.state === 'refused')) return 'invalid-credentials';
+      if (tries.length < settings().maxFailures) return 'admit';
+      if (known.has(secret))
+        return tries.some((one) => one.secret === secret && one.state === 'pending') ? 'wait' : 'admit';
+      return failures.length < settings().maxFailures ? 'wait' : 'throttled';
+    },
+    isKnown: known.has,
+    forget: known.remove,
+    reserve(subject, secret, isKnown) {
+      const one = ledger.add(subject, secret, isKnown);
+      const conclude = (outcome: AttemptOutcome | 'abandoned') => {
+        if (outcome === 'accepted') known.add(secret);
+        // Nor is a forgotten one known to be right: else a plugin that forgets all of them is never throttled.
+        if (outcome === 'refused' || outcome === 'abandoned') known.remove(secret);
+        if (outcome === 'accepted' || outcome === 'unavailable') ledger.giveBack(one);
+        else ledger.count(one, outcome);
+      };
+      const forgotten = setTimeout(conclude, limits.abandonedAfter, 'abandoned');
+      forgotten.unref();
+      return (outcome) => {
+        clearTimeout(forgotten);
+        conclude(outcome);
+      };
+    },
+    nextChange: ledger.nextChange,
+  };
+}

@@ -1,0 +1,322 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { abandonedAfter, createAttempts } from './attempts.ts';
+import { keyPrefix, openRedis } from './fixtures/opened-redis.ts';
+import { type Begun, type Replicas, socketOf, startReplicas, window } from './fixtures/replicas.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+beforeEach(async () => {
+  await redis.client().flushall();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const verdicts = (tries: readonly Begun[]) => tries.map(({ verdict = 'waits' }) => verdict);
+const count = (tries: readonly Begun[], verdict: string) => verdicts(tries).filter((one) => one === verdict).length;
+const replicas = [0, 1, 2];
+const day = 24 * 60 * 60 * 1000;
+
+/** All tries that are allowed, refused, one on each of the replicas in turn. */
+async function useUp({ send, settings }: Replicas, on: readonly number[] = replicas) {
+  for (let index = 0; index < settings.maxFailures; index++) {
+    expect(await send(on[index % on.length] ?? 0, 'jane', `wrong ${crypto.randomUUID()}`, 'refused')).toBe('sent');
+  }
+}
+
+describe('refused tries', () => {
+  test('of all replicas together throttle a subject, until the window of the first has passed', async () => {
+    await using all = await startReplicas(redis);
+    const { send, pass } = all;
+    for (const replica of replicas) {
+      expect(await send(replica, 'jane', `wrong ${replica}`, 'refused')).toBe('sent');
+      await pass(60_000);
+    }
+    for (const replica of replicas) expect(await send(replica, 'jane', 'more', 'refused')).toBe('throttled');
+    await pass(window - 180_000 - 30_000);
+    for (const replica of replicas) expect(await send(replica, 'jane', 'more', 'refused')).toBe('throttled');
+    await pass(30_000);
+    expect(await send(2, 'jane', 'more', 'refused')).toBe('sent');
+    expect(await send(1, 'jane', 'and more', 'refused')).toBe('throttled');
+    expect(await send(1, 'john', 'more', 'refused')).toBe('sent');
+  });
+
+  test('are not sent again by any replica, nor counted', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 2 });
+    expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+    for (const replica of [...replicas, ...replicas]) {
+      expect(await all.send(replica, 'jane', 'a', 'refused')).toBe('invalid-credentials');
+    }
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
+    await all.pass(window);
+    expect(await all.send(2, 'jane', 'a', 'refused')).toBe('sent');
+  });
+
+  test.each([
+    ['one wrong password', (_: number) => 'wrong', 'invalid-credentials'],
+    ['many wrong passwords', (index: number) => `wrong ${index}`, 'throttled'],
+  ])('of %s at once are no more than one replica may have', async (_, password, denial) => {
+    await using all = await startReplicas(redis);
+    const tries = Array.from({ length: 30 }, (__, index) => all.begin(index % 3, 'jane', password(index)));
+    await all.settled();
+    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([3, 27]);
+    for (const one of tries) await one.settle('refused');
+    await all.settled();
+    expect([count(tries, 'admitted'), count(tries, denial)]).toEqual([3, 27]);
+  });
+
+  test('leave nothing in Redis once their window has passed', async () => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'a', 'refused');
+    expect(await redis.client().keys('*')).toHaveLength(1);
+    await all.pass(window + abandonedAfter);
+    expect(await redis.client().keys('*')).toEqual([]);
+  });
+});
+
+test.each(['accepted', 'unavailable'] as const)('%s gives the place back, on all replicas', async (outcome) => {
+  await using all = await startReplicas(redis, { maxFailures: 1 });
+  for (const replica of [...replicas, ...replicas]) {
+    expect(await all.send(replica, 'jane', `secret ${crypto.randomUUID()}`, outcome)).toBe('sent');
+  }
+  const first = all.begin(0, 'jane', 'a');
+  const second = all.begin(1, 'jane', 'b');
+  await all.settled();
+  expect(verdicts([first, second])).toEqual(['admitted', 'waits']);
+  await first.settle(outcome);
+  await all.settled();
+  expect(verdicts([second])).toEqual(['admitted']);
+});
+
+describe('a secret that was right on one replica', () => {
+  test.each([
+    ['there', [0]],
+    ['here', [1]],
+    ['on all', replicas],
+  ])('goes out on another though strangers have used up the tries %s', async (_, on) => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'right', 'accepted');
+    await useUp(all, on);
+    for (const replica of [1, 2, 0, 1]) expect(await all.send(replica, 'jane', 'right', 'accepted')).toBe('sent');
+    for (const replica of replicas) expect(await all.send(replica, 'jane', 'guess', 'refused')).toBe('throttled');
+  });
+
+  test.each([0, 1])('does not wait for tries of strangers, which replica %i has under way', async (replica) => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'right', 'accepted');
+    for (const password of ['a', 'b', 'c']) all.begin(replica, 'jane', password);
+    await all.settled();
+    expect(await all.send(1, 'jane', 'right', 'accepted')).toBe('sent');
+    expect(await all.send(1, 'jane', 'wrong', 'refused')).toBe('waits');
+  });
+
+  test.each([1, 2])('goes out on all places when many ask at once, of replicas: %i', async (others) => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'right', 'accepted');
+    const tries = Array.from({ length: 12 }, (_, index) => all.begin(1 + (index % others), 'jane', 'right'));
+    const settled = new Set<Begun>();
+    for (let left = tries.length; left > 0; left--) {
+      await all.settled();
+      const underWay = tries.filter((one) => one.verdict === 'admitted' && !settled.has(one));
+      expect(underWay).toHaveLength(Math.min(3, left));
+      const [one] = underWay;
+      if (one) settled.add(one);
+      await one?.settle('accepted');
+    }
+  });
+
+  test('goes out one at a time when there is no other place, so that a changed password costs one try', async () => {
+    await using all = await startReplicas(redis);
+    for (const replica of [0, 1]) await all.send(replica, 'jane', 'right', 'accepted');
+    await useUp(all);
+    const tries = Array.from({ length: 9 }, (_, index) => all.begin(index % 3, 'jane', 'right'));
+    await all.settled();
+    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([1, 8]);
+    for (const one of tries) await one.settle('refused');
+    await all.settled();
+    expect([count(tries, 'admitted'), count(tries, 'invalid-credentials')]).toEqual([1, 8]);
+    await all.pass(window);
+    await useUp(all);
+    for (const replica of replicas) expect(await all.send(replica, 'jane', 'right', 'refused')).toBe('throttled');
+  });
+
+  test('goes out one at a time from a replica that counted without Redis, though Redis has places', async () => {
+    await using all = await startReplicas(redis);
+    all.alone.add(1);
+    await useUp(all, [1]);
+    all.alone.delete(1);
+    await all.send(0, 'jane', 'right', 'accepted');
+    const first = all.begin(0, 'jane', 'right');
+    const second = all.begin(1, 'jane', 'right');
+    await all.settled();
+    expect(verdicts([first, second])).toEqual(['admitted', 'waits']);
+    await first.settle('accepted');
+    await all.settled();
+    expect(verdicts([second])).toEqual(['admitted']);
+  });
+
+  test('is known to that one when Redis has lost it', async () => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'right', 'accepted');
+    await redis.client().flushall();
+    await useUp(all, [1]);
+    expect(await all.send(0, 'jane', 'right', 'accepted')).toBe('sent');
+    expect(await all.send(2, 'jane', 'right', 'accepted')).toBe('sent');
+  });
+
+  test('is known for 30 days after it was last right', async () => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'right', 'accepted');
+    await all.pass(29 * day);
+    await useUp(all, [2]);
+    expect(await all.send(1, 'jane', 'right', 'unavailable')).toBe('sent');
+    await all.pass(day);
+    await useUp(all, [2]);
+    expect(await all.send(1, 'jane', 'right', 'unavailable')).toBe('throttled');
+  });
+
+  test('is forgotten when eight others of the name were right since', async () => {
+    await using all = await startReplicas(redis);
+    for (let index = 0; index < 9; index++) {
+      await all.send(0, 'jane', `right ${index}`, 'accepted');
+      await all.pass(1000);
+    }
+    await useUp(all, [2]);
+    expect(await all.send(1, 'jane', 'right 0', 'accepted')).toBe('throttled');
+    for (let index = 1; index < 9; index++) {
+      expect(await all.send(1, 'jane', `right ${index}`, 'unavailable')).toBe('sent');
+    }
+  });
+});
+
+describe('a try whose replica has died', () => {
+  test('counts as refused from 60 s on, until the window has passed', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    const lost = all.begin(0, 'jane', 'a');
+    await all.settled();
+    await all.pass(abandonedAfter - 2000);
+    const waiting = all.begin(1, 'jane', 'b');
+    await all.settled();
+    expect(verdicts([lost, waiting])).toEqual(['admitted', 'waits']);
+    await all.pass(2000);
+    await all.settled();
+    expect(verdicts([waiting])).toEqual(['throttled']);
+    expect(await all.send(2, 'jane', 'a', 'refused')).toBe('throttled');
+    await all.pass(window - 30_000);
+    expect(await all.send(2, 'jane', 'c', 'refused')).toBe('throttled');
+    await all.pass(30_000);
+    expect(await all.send(2, 'jane', 'c', 'refused')).toBe('sent');
+  });
+
+  test('holds its place until then, however short the window is', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    all.settings.window = 1000;
+    all.begin(0, 'jane', 'a');
+    await all.settled();
+    await all.pass(abandonedAfter - 2000);
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('waits');
+  });
+
+  test('is put right when it had not died after all', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    const slow = all.begin(0, 'jane', 'a');
+    await all.settled();
+    await all.pass(abandonedAfter);
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('throttled');
+    await slow.settle('unavailable');
+    await all.settled();
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
+  });
+
+  test('makes its secret unknown to all', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    for (const replica of [0, 1]) await all.send(replica, 'jane', 'right', 'accepted');
+    all.begin(0, 'jane', 'right');
+    await all.settled();
+    await all.pass(abandonedAfter);
+    for (const replica of [1, 2]) expect(await all.send(replica, 'jane', 'right', 'accepted')).toBe('throttled');
+  });
+});
+
+describe('a try that waits for another replica', () => {
+  test('finds out by itself that a place is free', async () => {
+    await using opened = await openRedis(socketOf(redis));
+    const [first, second] = [0, 1].map(() =>
+      createAttempts(() => ({ maxFailures: 1, window }), { now: () => performance.now(), shared: () => opened.shared }),
+    );
+    const one = await first?.('corp').admit('jane', 'a');
+    const other = second?.('corp').admit('jane', 'b');
+    await opened.quiet();
+    if (one?.admitted) await one.settle('unavailable');
+    expect(await other).toMatchObject({ admitted: true });
+  });
+
+  test('is given up after 5 s, and what waits behind it here waits on', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    const first = all.begin(0, 'jane', 'a');
+    await all.settled();
+    const waiting = all.begin(1, 'jane', 'b');
+    await all.settled();
+    await all.pass(4000);
+    const behind = all.begin(1, 'jane', 'c');
+    await all.settled();
+    expect(verdicts([first, waiting, behind])).toEqual(['admitted', 'waits', 'waits']);
+    await all.pass(1000);
+    await all.settled();
+    expect(verdicts([waiting, behind])).toEqual([expect.stringMatching(/^AuthenticatorError.*take too long/), 'waits']);
+    await first.settle('unavailable');
+    await all.settled();
+    expect(verdicts([behind])).toEqual(['admitted']);
+  });
+
+  test('waits as long as its caller, and takes no place with it', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    const first = all.begin(0, 'jane', 'a');
+    await all.settled();
+    const caller = new AbortController();
+    const waiting = all.begin(1, 'jane', 'b', caller.signal);
+    await all.settled();
+    caller.abort(new Error('the caller has gone'));
+    await all.settled();
+    expect(verdicts([waiting])).toEqual(['Error: the caller has gone']);
+    await first.settle('unavailable');
+    await all.settled();
+    expect(await all.send(1, 'jane', 'c', 'refused')).toBe('sent');
+  });
+});
+
+test('a caller that goes while Redis is asked takes no place with it', async () => {
+  await using all = await startReplicas(redis, { maxFailures: 1 });
+  const caller = new AbortController();
+  const asking = all.begin(0, 'jane', 'a', caller.signal);
+  caller.abort(new Error('the caller has gone'));
+  await all.settled();
+  expect(verdicts([asking])).toEqual(['Error: the caller has gone']);
+  for (const replica of [0, 1]) expect(await all.send(replica, 'jane', 'b', 'unavailable')).toBe('sent');
+});
+
+test('an outcome is told once: a second settle does nothing', async () => {
+  await using all = await startReplicas(redis, { maxFailures: 1 });
+  const one = all.begin(0, 'jane', 'a');
+  await all.settled();
+  await one.settle('refused');
+  await one.settle('accepted');
+  await all.settled();
+  expect(await all.send(1, 'jane', 'b', 'refused')).toBe('throttled');
+});
+
+test('a reload that brings Redis holds for the next try', async () => {
+  await using all = await startReplicas(redis, { maxFailures: 1 });
+  all.alone.add(0);
+  expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+  expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
+  all.alone.delete(0);
+  expect(await all.send(0, 'john', 'a', 'refused')).toBe('sent');
+  expect(await all.send(1, 'john', 'b', 'refused')).toBe('throttled');
+  // What was counted without it goes on counting here.
+  await redis.client().del(...(await redis.client().keys(`${keyPrefix}*`)));
+  expect(await all.send(0, 'jane', 'c', 'refused')).toBe('throttled');
+  expect(await all.send(1, 'jane', 'c', 'refused')).toBe('throttled');
+  expect(await all.send(2, 'jane', 'c', 'refused')).toBe('sent');
+});

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { describe, expect, test } from 'vitest';
+import { type Replicas, startReplicas } from './fixtures/replicas.ts';
+
+/** Two tries of each name are refused on each replica, and no more; a right secret goes out. */
+async function judgesAlone({ send }: Replicas, name: string) {
+  for (const replica of [0, 1]) {
+    expect(await send(replica, name, 'right', 'accepted')).toBe('sent');
+    expect(await send(replica, name, 'a', 'refused')).toBe('sent');
+    expect(await send(replica, name, 'a', 'refused')).toBe('invalid-credentials');
+    expect(await send(replica, name, 'b', 'refused')).toBe('sent');
+    expect(await send(replica, name, 'c', 'refused')).toBe('throttled');
+    expect(await send(replica, name, 'right', 'accepted')).toBe('sent');
+  }
+}
+
+async function judgesWithOthers({ send }: Replicas, name: string) {
+  expect(await send(0, name, 'a', 'refused')).toBe('sent');
+  expect(await send(1, name, 'a', 'refused')).toBe('invalid-credentials');
+  expect(await send(1, name, 'b', 'refused')).toBe('sent');
+  expect(await send(0, name, 'c', 'refused')).toBe('throttled');
+}
+
+/** What one replica learns is in Redis. */
+async function isShared({ send }: Replicas, redis: RedisServer, replica: number) {
+  const before = await redis.client().dbsize();
+  await send(replica, randomUUID(), 'right', 'accepted');
+  return (await redis.client().dbsize()) > before;
+}
+
+/** What befalls it, and how that ends. */
+interface Outage {
+  readonly begin: (redis: RedisServer) => Promise<unknown>;
+  readonly end: (redis: RedisServer) => Promise<unknown>;
+  /** Milliseconds: short where nothing comes back. */
+  readonly timeout?: number;
+  /** Default: each replica judges alone. */
+  readonly judge?: typeof judgesAlone;
+}
+
+const set = (name: string, value: string) => (redis: RedisServer) => redis.client().config('SET', name, value);
+
+const outages: Readonly<Record<string, Outage>> = {
+  'is stopped': { begin: (redis) => redis.stop(), end: (redis) => redis.start() },
+  hangs: { begin: (redis) => redis.hang(), end: (redis) => redis.kill().then(() => redis.start()), timeout: 100 },
+  // It takes no places, but lets a script that has removed something add as much: refusals are told, and so shared.
+  'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), judge: judgesWithOthers },
+  'is a replica': {
+    begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
+    end: (redis) => redis.client().replicaof('NO', 'ONE'),
+  },
+  'allows too little': {
+    begin: (redis) => redis.client().call('ACL', 'SETUSER', 'default', '-hset'),
+    end: (redis) => redis.client().call('ACL', 'SETUSER', 'default', '+hset'),
+  },
+};
+
+describe.each(Object.entries(outages))('while Redis %s', (_, { begin, end, timeout, judge = judgesAlone }) => {
+  test('no login fails for it, and none has more tries than a replica allows', async () => {
+    await using redis = await startRedis();
+    await using all = await startReplicas(redis, { count: 2, maxFailures: 2, ...(timeout && { timeout }) });
+    await judgesWithOthers(all, 'before');
+    await begin(redis);
+    await judge(all, 'jane');
+    await end(redis);
+    await redis.client().ping();
+    for (const replica of [0, 1]) await waitUntil(() => isShared(all, redis, replica), 'a replica to be back');
+    expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
+    await judgesWithOthers(all, 'after');
+  });
+});
+
+describe('when an answer of Redis is lost', () => {
+  async function setUp(redis: RedisServer, maxFailures: number) {
+    const deaf = await startReplicas(redis, { count: 1, maxFailures, isDeaf: () => true });
+    const well = await startReplicas(redis, { count: 1, maxFailures });
+    return {
+      deaf,
+      well,
+      async [Symbol.asyncDispose]() {
+        await deaf[Symbol.asyncDispose]();
+        await well[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test.each([
+    ['unavailable', 'admitted'],
+    ['refused', 'throttled'],
+  ] as const)('an outcome that is told counts: %s', async (outcome, next) => {
+    await using redis = await startRedis();
+    await using both = await setUp(redis, 1);
+    const one = both.deaf.begin(0, 'jane', 'a');
+    await both.deaf.settled();
+    const other = both.well.begin(0, 'jane', 'b');
+    await both.well.settled();
+    expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
+    await one.settle(outcome);
+    await both.deaf.settled();
+    await both.well.settled();
+    expect(other.verdict).toBe(next);
+  });
+
+  test('a secret that Redis knows takes no place with it when this replica does not know it, and denies it', async () => {
+    await using redis = await startRedis();
+    await using both = await setUp(redis, 1);
+    await both.well.send(0, 'jane', 'right', 'accepted');
+    expect(await both.deaf.send(0, 'jane', 'a', 'refused')).toBe('sent');
+    expect(await both.deaf.send(0, 'jane', 'right', 'accepted')).toBe('throttled');
+    // Were it under way still, it would have to be waited for.
+    expect(await both.well.send(0, 'jane', 'right', 'accepted')).toBe('sent');
+  });
+});

@@ -1,0 +1,140 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { startCluster } from '@sallyport/test-servers/redis-cluster';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keyPrefix, type OpenedOptions } from './fixtures/opened-redis.ts';
+import { startReplicas } from './fixtures/replicas.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+beforeEach(async () => {
+  await redis.client().flushall();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+test('Redis is told neither a name nor a secret, and keeps nothing for ever', async () => {
+  const monitor = await redis.client().duplicate().monitor();
+  const heard: string[] = [];
+  monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
+  await using all = await startReplicas(redis);
+  for (const outcome of ['accepted', 'refused', 'unavailable'] as const) {
+    for (const replica of [0, 1, 2]) await all.send(replica, 'jane.doe', `S3cret-${outcome}`, outcome);
+  }
+  all.begin(0, 'jane.doe', 'S3cret-pending');
+  await all.settled();
+  await redis.client().echo('the end');
+  await waitUntil(() => heard.some((words) => words.includes('the end')), 'all that was said');
+  monitor.disconnect();
+  const told = heard.join('\n');
+  expect(heard.filter((words) => words.startsWith('eval ')).length).toBeGreaterThan(15);
+  expect(told).toMatch(new RegExp(`HSET ${keyPrefix}lockout:`, 'i'));
+
+  const kept: string[] = [];
+  for (const key of await redis.client().keys('*')) {
+    kept.push(key, JSON.stringify(await redis.client().hgetall(key)));
+    expect(await redis.client().pttl(key)).toBeGreaterThan(0);
+  }
+  for (const word of ['known:', 'pending ', 'refused ']) expect(kept.join()).toContain(word);
+  for (const text of [told, kept.join()]) {
+    for (const secret of ['S3cret', 'jane', 'corp']) {
+      for (const encoding of ['utf8', 'base64url', 'hex'] as const) {
+        expect(text).not.toContain(Buffer.from(secret).toString(encoding));
+      }
+    }
+  }
+});
+
+const programs = ['redis-server', 'valkey-server'] as const;
+
+test.each(programs)('a user of %s needs no more than the least list, and nothing else is tried', async (program) => {
+  await using server = await startRedis({ program });
+  const least = `(~${keyPrefix}lockout:* +eval +time +hgetall +hset +hdel +pexpire)`;
+  await server.client().call('ACL', 'SETUSER', 'least', 'reset', 'on', '>hunter2', least);
+  await using all = await startReplicas(server, { username: 'least', password: 'hunter2', maxFailures: 2 });
+  await all.send(0, 'jane', 'right', 'accepted');
+  expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+  expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
+  expect(await all.send(2, 'jane', 'c', 'refused')).toBe('throttled');
+  expect(await all.send(2, 'jane', 'right', 'unavailable')).toBe('sent');
+  await all.pass(700_000);
+  expect(await all.send(2, 'jane', 'c', 'refused')).toBe('sent');
+  expect(await server.client().call('ACL', 'LOG')).toEqual([]);
+});
+
+describe('sealing keys that are changed', () => {
+  async function setUp() {
+    let keys = 'A';
+    const options: OpenedOptions & { maxFailures: number } = { keys: () => keys, maxFailures: 2 };
+    const all = await startReplicas(redis, options);
+    // A replica that knows what it learns from Redis alone.
+    const strange = await startReplicas(redis, { ...options, count: 1 });
+    return {
+      all,
+      strange,
+      change(to: string) {
+        keys = to;
+      },
+      async [Symbol.asyncDispose]() {
+        await all[Symbol.asyncDispose]();
+        await strange[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test('change no count', async () => {
+    await using both = await setUp();
+    for (const password of ['a', 'b']) await both.all.send(0, 'jane', password, 'refused');
+    for (const keys of ['A', 'AB', 'BA', 'B']) {
+      both.change(keys);
+      expect(await both.all.send(1, 'jane', 'c', 'refused')).toBe('throttled');
+    }
+    for (const keys of ['A', 'AB', 'BA']) {
+      both.change(keys);
+      expect(await both.all.send(1, 'jane', 'a', 'refused')).toBe('invalid-credentials');
+    }
+  });
+
+  test('leave right secrets known while the key of their time is there, and then if they were right since', async () => {
+    await using both = await setUp();
+    for (const password of ['right', 'seldom']) await both.all.send(0, 'jane', password, 'accepted');
+    for (const password of ['a', 'b']) await both.all.send(1, 'jane', password, 'refused');
+    for (const keys of ['A', 'AB', 'BA']) {
+      both.change(keys);
+      for (const password of ['right', 'seldom']) {
+        expect(await both.strange.send(0, 'jane', password, 'unavailable')).toBe('sent');
+      }
+      await both.all.send(0, 'jane', 'right', 'accepted');
+    }
+    both.change('B');
+    expect(await both.strange.send(0, 'jane', 'right', 'unavailable')).toBe('sent');
+    expect(await both.strange.send(0, 'jane', 'seldom', 'unavailable')).toBe('throttled');
+  });
+
+  test('let a refused secret be forgotten, under whichever key it was known', async () => {
+    await using both = await setUp();
+    await both.all.send(0, 'jane', 'right', 'accepted');
+    both.change('BA');
+    expect(await both.all.send(0, 'jane', 'right', 'refused')).toBe('sent');
+    await both.all.pass(700_000);
+    for (const password of ['a', 'b']) await both.all.send(0, 'jane', password, 'refused');
+    both.change('AB');
+    expect(await both.strange.send(0, 'jane', 'right', 'refused')).toBe('throttled');
+  });
+});
+
+test('a cluster has the names on its nodes, and each is judged there', async () => {
+  await using cluster = await startCluster({ replicasPerMaster: 0 });
+  const [node] = cluster.nodes;
+  if (node === undefined) throw new Error('no node');
+  const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
+  await using all = await startReplicas(node, { maxFailures: 1, servers: { kind: 'cluster', secure: false, nodes } });
+  const names = Array.from({ length: 20 }, (_, index) => `name ${index}`);
+  const sendAll = (replica: number, password: string) =>
+    Promise.all(names.map((name) => all.send(replica, name, password, 'refused')));
+  expect(await sendAll(0, 'a')).toEqual(names.map(() => 'sent'));
+  expect(await sendAll(1, 'a')).toEqual(names.map(() => 'invalid-credentials'));
+  expect(await sendAll(2, 'b')).toEqual(names.map(() => 'throttled'));
+  for (const each of cluster.nodes) expect(await each.client().dbsize()).toBeGreaterThan(0);
+});
