@@ -1,0 +1,132 @@
+import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import {
+  costOf,
+  cutConnections,
+  errorsOf,
+  type Faults,
+  type Latencies,
+  redisTimeout,
+  saidBy,
+  startFaults,
+  startGuardedRedis,
+  untilShared,
+} from './fixtures/cache-faults.ts';
+import { randomToken } from './fixtures/tokens.ts';
+
+const leftAlone = 'the cache Redis is left alone';
+const askedAgain = 'the cache Redis is asked again';
+
+interface Outage extends AsyncDisposable {
+  readonly faults: Faults;
+  begin(): Promise<unknown>;
+  end(): Promise<unknown>;
+}
+
+/** An outage of a Redis, which comes through a proxy that is late once it is told to be. */
+async function startSlow(): Promise<Outage> {
+  await using resources = new AsyncDisposableStack();
+  const redis = resources.use(await startRedis());
+  let isSlow = false;
+  const target = { host: '127.0.0.1', port: redis.port };
+  // 250 ms for each direction; it is all the same to whoever waits for the answer where they are spent.
+  const plan = () => (isSlow ? ({ kind: 'delay', time: 500 } as const) : ({ kind: 'pass' } as const));
+  const proxy = resources.use(await startFaultProxy({ target, plan }));
+  const faults = resources.use(await startFaults({ url: `redis://127.0.0.1:${proxy.port}` }));
+  const turn = async (slow: boolean) => {
+    isSlow = slow;
+    await cutConnections(redis);
+  };
+  const owned = resources.move();
+  return { faults, begin: () => turn(true), end: () => turn(false), [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function startDirect(begin: (redis: RedisServer) => Promise<unknown>, end: (redis: RedisServer) => Promise<unknown>) {
+  return async (): Promise<Outage> => {
+    await using resources = new AsyncDisposableStack();
+    const { redis, config, files } = await startGuardedRedis();
+    resources.use(redis);
+    const faults = resources.use(await startFaults(config, { files }));
+    const owned = resources.move();
+    return {
+      faults,
+      begin: () => begin(redis),
+      end: () => end(redis),
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    };
+  };
+}
+
+async function changePassword(redis: RedisServer, password: string): Promise<void> {
+  await redis.client().config('SET', 'requirepass', password);
+  await cutConnections(redis);
+}
+
+describe.concurrent('answers stay right, and reviews cost no more than cache.redis.timeout, while Redis', () => {
+  test.each([
+    ['is slow', startSlow],
+    [
+      'hangs',
+      startDirect(
+        (redis) => redis.hang(),
+        (redis) => redis.start(),
+      ),
+    ],
+    [
+      'is down',
+      startDirect(
+        (redis) => redis.kill(),
+        (redis) => redis.start(),
+      ),
+    ],
+    [
+      'refuses the password',
+      startDirect(
+        (redis) => changePassword(redis, randomToken()),
+        (redis) => changePassword(redis, redis.password ?? ''),
+      ),
+    ],
+  ] as const)('%s', async (name, start) => {
+    await using outage = await start();
+    const { faults } = outage;
+    const { one, other, measure } = faults;
+    await untilShared(faults);
+    costOf(`before Redis ${name}`, [await measure(30)]);
+    const before = await errorsOf(one, 'cache');
+
+    await outage.begin();
+    const during: Latencies[] = [];
+    while (saidBy(one, leftAlone) === 0) during.push(await measure(1));
+    const cost = costOf(`while Redis ${name}`, during);
+    expect(cost.worst).toBeLessThan(5 * redisTimeout);
+    const errors = await errorsOf(one, 'cache');
+    expect(errors).toBeGreaterThan(before);
+
+    const open = costOf(`once Redis is left alone, for it ${name}`, [await measure(50)]);
+    // Not one of these has asked it, so nobody has waited for it.
+    expect(await errorsOf(one, 'cache')).toBe(errors);
+    expect(open.median).toBeLessThan(redisTimeout);
+    expect(await errorsOf(one, 'revocations')).toBeGreaterThan(0);
+    expect(await faults.isShared()).toBe(false);
+
+    await outage.end();
+    await one.gateway.waitForLog(askedAgain);
+    const hits = await other.lookups('redis', 'hit');
+    await untilShared(faults);
+    expect(await other.lookups('redis', 'hit')).toBeGreaterThan(hits);
+    for (const message of [leftAlone, askedAgain]) expect([message, saidBy(one, message)]).toEqual([message, 1]);
+  });
+});
+
+test('a gateway starts while Redis is down, and shares answers once it is there', async () => {
+  await using redis = await startRedis();
+  await redis.stop();
+  await using faults = await startFaults({ url: redis.url });
+  const { one, measure } = faults;
+  await measure(6);
+  expect(await faults.isShared()).toBe(false);
+  await redis.start();
+  await untilShared(faults);
+  expect(saidBy(one, leftAlone)).toBeLessThanOrEqual(1);
+});

@@ -1,0 +1,74 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { cutConnections, errorsOf, saidBy, startFaults, untilShared } from './fixtures/cache-faults.ts';
+import { untilKept } from './fixtures/redis-contents.ts';
+import { authenticated } from './fixtures/scripted-backend.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+type Deed = (redis: RedisServer) => Promise<unknown>;
+
+const set =
+  (name: string, value: string): Deed =>
+  (redis) =>
+    redis.client().config('SET', name, value);
+
+/** A master that is not there: what it has of its own data it goes on telling. */
+const follow: Deed = (redis) => redis.client().replicaof('127.0.0.1', '1');
+const lead: Deed = (redis) => redis.client().replicaof('NO', 'ONE');
+
+const isBob = { authenticated: true, user: { username: 'bob', groups: [] } };
+
+const refusals = [
+  ['full', set('maxmemory', '1'), set('maxmemory', '0')],
+  ['a replica', follow, lead],
+  ['without the replicas that it needs', set('min-replicas-to-write', '1'), set('min-replicas-to-write', '0')],
+] as const;
+
+const losses: readonly (readonly [string, Deed])[] = [
+  ['a FLUSHALL', (redis) => redis.client().flushall()],
+  ['a restart', (redis) => redis.stop().then(redis.start)],
+  ['an end of all connections', cutConnections],
+];
+
+describe.concurrent('a Redis', () => {
+  test('that takes no writes still tells what it has, and takes new answers again by itself', async () => {
+    await using redis = await startRedis();
+    await using faults = await startFaults({ url: redis.url });
+    const { backend, one, other, measure } = faults;
+    for (const [state, begin, end] of refusals) {
+      await redis.client().flushall();
+      const token = randomToken();
+      backend.answer(token, authenticated('bob'));
+      expect(await one.ask(token)).toEqual(isBob);
+      await untilKept(redis, 1);
+      const before = await errorsOf(one, 'cache');
+      await begin(redis);
+      await measure(18);
+      expect([state, await faults.isShared()]).toEqual([state, false]);
+      expect(await other.ask(token)).toEqual(isBob);
+      expect([state, backend.callsOf(token).length]).toEqual([state, 1]);
+      // Six of them were a yes, and one more of the last. What is not told at once is told behind the reviews.
+      await waitFor(async () => (await errorsOf(one, 'cache')) - before >= 7, 'the errors to be counted');
+      await end(redis);
+      await untilShared(faults);
+    }
+    for (const gateway of [one, other]) expect(saidBy(gateway, 'the cache Redis is left alone')).toBe(0);
+  });
+
+  test('that has lost its answers or its clients changes no answer, and is filled again', async () => {
+    await using redis = await startRedis();
+    await using faults = await startFaults({ url: redis.url });
+    const { backend, one, other, measure } = faults;
+    for (const [, lose] of losses) {
+      const token = randomToken();
+      backend.answer(token, authenticated('bob'));
+      expect(await one.ask(token)).toEqual(isBob);
+      const asking = measure(30);
+      await lose(redis);
+      await asking;
+      expect(await other.ask(token)).toEqual(isBob);
+      await untilShared(faults);
+    }
+  });
+});
