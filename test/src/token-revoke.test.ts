@@ -6,8 +6,9 @@ import { randomToken, sha256 } from './fixtures/tokens.ts';
 describe.concurrent('token revoke', () => {
   const tokens = recordsOfJaneAndBob();
   const ofCaches = [
-    'Answers that were cached before may pass a little longer: for some seconds in a gateway, and in each kube-apiserver',
-    'until its own cache ends, after 2 minutes unless its --authentication-token-webhook-cache-ttl says otherwise.',
+    'Answers that a kube-apiserver has cached may pass until its own cache ends: 2 minutes and 10 s,',
+    'unless its --authentication-token-webhook-cache-ttl is another than 2m.',
+    'What is open already (exec, logs -f, watch) goes on.',
     '',
   ];
 

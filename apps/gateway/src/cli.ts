@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { type ExitCode, exitCodes } from './commands/exit-codes.ts';
 import { configOption, outputOption } from './commands/options.ts';
+import { addStoppingVerbs } from './commands/stopping/verbs.ts';
 import { addTokenVerbs } from './commands/token/verbs.ts';
 import { UsageError } from './commands/usage-error.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
@@ -67,6 +68,10 @@ program
     const { schema } = await import('./commands/schema.ts');
     exitCode = await schema(options);
   });
+
+addStoppingVerbs(program, (code) => {
+  exitCode = code;
+});
 
 addTokenVerbs(program.command('token').description('work with tokens'), (code) => {
   exitCode = code;

@@ -11,24 +11,16 @@ import {
 import { checkInTime } from '../runtime/health.ts';
 import type { CreateDependencies } from '../runtime/make-with-plugin.ts';
 import { readTlsMaterial } from '../server/tls.ts';
+import { checkCacheRedis } from './check-cache-redis.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { type Finding, fault } from './finding.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
 import { sharedTokenPrefixes } from './token-prefixes.ts';
 
 export interface CheckOptions {
   readonly config?: string;
   readonly output: OutputFormat;
-}
-
-interface Finding {
-  /** What was looked at: `config`, `server certificate`, `authenticator corp`. */
-  readonly check: string;
-  readonly result: 'ok' | 'warning' | 'fault';
-  /** What was found, and on a fault the mend. */
-  readonly detail: string;
-  /** The same in parts, where it concerns a place in the config. */
-  readonly problem?: ConfigProblem;
 }
 
 /** How long one backend may take to answer, in milliseconds. */
@@ -41,7 +33,9 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
   try {
     const config = await loadConfig(file, process.env);
     findings.push({ check: 'config', result: 'ok', detail: file });
-    findings.push(...(await checkCertificates(config)), ...(await checkAuthenticators(config)));
+    findings.push(...(await checkCertificates(config)));
+    const [ofRedis, ofAuthenticators] = await Promise.all([checkCacheRedis(config), checkAuthenticators(config)]);
+    findings.push(...ofRedis, ...ofAuthenticators);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     findings.push(...error.problems.map((problem) => problemFound('config', problem)));
@@ -53,10 +47,6 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
       findings.map((one) => [one.check, one.result, one.detail]),
     );
   return findings.some(({ result }) => result === 'fault') ? exitCodes.fault : exitCodes.success;
-}
-
-function fault(name: string, detail: string): Finding {
-  return { check: name, result: 'fault', detail };
 }
 
 function problemFound(name: string, problem: ConfigProblem): Finding {

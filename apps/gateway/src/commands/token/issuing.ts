@@ -47,7 +47,10 @@ const hurriedClose = 1_000;
 /** @throws ConfigError, UsageError, or Error when no authenticator that is meant issues tokens */
 export async function loadIssuing(options: IssuingOptions): Promise<Issuing> {
   const config = await loadConfig(configFile(options.config).file, process.env);
-  const chosen = chooseIssuer(config, options.authenticator);
+  return issuingOf(config, chooseIssuer(config, options.authenticator));
+}
+
+export function issuingOf(config: GatewayConfig, chosen: ChosenIssuer): Issuing {
   const judge = identityPolicy(chosen.authenticator, identityPrefixes(config.authenticators));
   return { config, ...chosen, judge };
 }

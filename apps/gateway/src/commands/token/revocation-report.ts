@@ -2,6 +2,8 @@ import type { RevokedToken, UnreadableToken } from '@sallyport/authenticator';
 import { humanDuration } from '../human-duration.ts';
 import { type OutputFormat, printJson } from '../output.ts';
 import { printable } from '../printable.ts';
+import { tellRemarks } from '../stopping/confirmation-report.ts';
+import type { Forgotten } from '../stopping/forget-revoked.ts';
 import { seeToken, shortDigest, timeText, toJson } from './issued-token.ts';
 import type { Issuing } from './issuing.ts';
 
@@ -11,8 +13,12 @@ export interface RevocationReport {
   readonly found: number;
   readonly unreadable: number;
   add(one: RevokedToken | UnreadableToken): void;
-  /** To be called whether or not it came to its end. */
-  end(): void;
+  /**
+   * To be called whether or not it came to its end.
+   *
+   * @param forgotten what gateways had cached of them; left out when nothing was revoked
+   */
+  end(forgotten: Forgotten | undefined): void;
 }
 
 export interface ReportSettings {
@@ -22,11 +28,6 @@ export interface ReportSettings {
   /** Milliseconds since 1970. */
   readonly now: number;
 }
-
-// kube-apiserver: --authentication-token-webhook-cache-ttl, 2m0s by default.
-const ofCaches =
-  'Answers that were cached before may pass a little longer: for some seconds in a gateway, and in each kube-apiserver\n' +
-  'until its own cache ends, after 2 minutes unless its --authentication-token-webhook-cache-ttl says otherwise.\n';
 
 export function createReport(issuing: Issuing, settings: ReportSettings): RevocationReport {
   const revoked: RevokedToken[] = [];
@@ -49,14 +50,16 @@ export function createReport(issuing: Issuing, settings: ReportSettings): Revoca
         if (isText) process.stdout.write(revokedLine(one, issuing, settings));
       }
     },
-    end() {
-      if (isText) process.stdout.write(summary(revoked.length, already.length, unreadable.length));
-      else {
+    end(forgotten) {
+      if (isText) {
+        process.stdout.write(summary(revoked.length, already.length, unreadable.length) + (forgotten?.text ?? ''));
+      } else {
         const json = ({ token }: RevokedToken) => {
           return toJson(seeToken(token, issuing.judge, settings.now), issuing.authenticator.name);
         };
-        printJson({ revoked: revoked.map(json), already: already.map(json), unreadable });
+        printJson({ revoked: revoked.map(json), already: already.map(json), unreadable, gateways: forgotten?.json });
       }
+      tellRemarks(forgotten?.remarks ?? []);
     },
   };
 }
@@ -84,5 +87,5 @@ function summary(revoked: number, already: number, unreadable: number): string {
     ...(already === 0 ? [] : [`${already} revoked already`]),
     ...(unreadable === 0 ? [] : [`${unreadable} unreadable`]),
   ];
-  return `${parts.join(', ')}.\n${revoked + already === 0 ? '' : ofCaches}`;
+  return `${parts.join(', ')}.\n`;
 }

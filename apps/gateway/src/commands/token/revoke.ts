@@ -1,10 +1,13 @@
+import type { RevokedToken } from '@sallyport/authenticator';
+import type { Entry } from '../../revocation/types.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { OutputFormat } from '../output.ts';
+import { type Forgotten, forgetRevoked } from '../stopping/forget-revoked.ts';
 import { refuseEmpty } from './empty-options.ts';
-import { type IssuingOptions, loadIssuing, withIssuer } from './issuing.ts';
+import { type Issuing, type IssuingOptions, loadIssuing, withIssuer } from './issuing.ts';
 import { operatorName } from './operator.ts';
 import { createReport } from './revocation-report.ts';
-import { prepareSelection, readWanted, type WantedOptions } from './wanted.ts';
+import { prepareSelection, readWanted, type Wanted, type WantedOptions } from './wanted.ts';
 
 export interface RevokeTokensOptions extends IssuingOptions, WantedOptions {
   readonly reason?: string;
@@ -21,14 +24,29 @@ export async function revokeTokens(options: RevokeTokensOptions): Promise<ExitCo
   const findSelection = await prepareSelection(wanted, issuing);
   return withIssuer(issuing, async (issuer) => {
     const { selection, nothing } = await findSelection(issuer);
-    const revocation = { at: new Date(), by, ...(reason !== undefined && { reason }) };
+    const record = { by, ...(reason !== undefined && { reason }) };
+    const revocation = { at: new Date(), ...record };
     const report = createReport(issuing, { output, ofUser: wanted.kind === 'user', now: revocation.at.getTime() });
+    let forgotten: Forgotten | undefined;
+    let last: RevokedToken | undefined;
     try {
-      for await (const one of selection === undefined ? [] : issuer.revoke(selection, revocation)) report.add(one);
+      for await (const one of selection === undefined ? [] : issuer.revoke(selection, revocation)) {
+        report.add(one);
+        if ('token' in one) last = one;
+      }
     } finally {
-      report.end();
+      // Also of those that were revoked before it came to an end: gateways may have cached them.
+      if (last) forgotten = await forgetRevoked(issuing, { ...record, ...whose(wanted, last, issuing) });
+      report.end(forgotten);
     }
     if (report.found === 0) throw new Error(nothing);
-    return report.unreadable === 0 ? exitCodes.success : exitCodes.fault;
+    return report.unreadable === 0 ? (forgotten?.exitCode ?? exitCodes.success) : exitCodes.fault;
   });
+}
+
+/** As the revocation list names them. */
+function whose(wanted: Wanted, { token }: RevokedToken, { judge }: Issuing): Pick<Entry, 'kind' | 'name'> {
+  return wanted.kind === 'user'
+    ? { kind: 'user', name: judge(token.user).user.username }
+    : { kind: 'token', name: token.digest };
 }

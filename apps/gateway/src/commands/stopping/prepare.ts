@@ -1,0 +1,65 @@
+import { loadConfig } from '../../config/load.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { type Announcement, announce } from '../../revocation/announce.ts';
+import type { Listing } from '../../revocation/listing.ts';
+import type { Draft } from '../../revocation/place-entry.ts';
+import type { Entry } from '../../revocation/types.ts';
+import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
+import { configFile } from '../config-file.ts';
+import type { OutputFormat } from '../output.ts';
+import { refuseEmpty } from '../token/empty-options.ts';
+import { operatorName } from '../token/operator.ts';
+import { createPatience } from '../token/patience.ts';
+import { type CacheRedisPlace, needCacheRedis } from './cache-redis.ts';
+import { readWait } from './duration-option.ts';
+import { warnOfForeignName } from './name-warning.ts';
+import { readSubject, readWhom, type Subject, type Whom, type WhomOptions } from './whom.ts';
+
+/** Of every command that writes to the list. */
+export interface StoppingOptions extends WhomOptions {
+  readonly config?: string;
+  readonly reason?: string;
+  readonly by?: string;
+  readonly wait?: string;
+  readonly output: OutputFormat;
+}
+
+/** What a command that writes to the list has found out before it does anything. */
+export interface Prepared {
+  readonly config: GatewayConfig;
+  readonly place: CacheRedisPlace;
+  readonly subject: Subject;
+  readonly by: string;
+  /** Of the entry: all but what is the command's own. */
+  readonly record: Pick<Entry, 'kind' | 'name' | 'by' | 'reason'>;
+  /** Milliseconds. */
+  readonly wait: number;
+}
+
+/** @throws UsageError, ConfigError, Error when the config has no cache.redis */
+export async function prepare(
+  options: StoppingOptions,
+  verb: Entry['action'],
+  kinds: readonly Whom['kind'][],
+): Promise<Prepared> {
+  const { reason, by = operatorName() } = options;
+  const whom = readWhom(options, verb, kinds);
+  refuseEmpty({ '--reason': reason, '--by': by });
+  const wait = readWait(options.wait);
+  const config = await loadConfig(configFile(options.config).file, process.env);
+  const place = needCacheRedis(config, verb);
+  const subject = await readSubject(whom);
+  warnOfForeignName(subject, config.authenticators);
+  const { kind, name } = subject;
+  return { config, place, subject, by, record: { kind, name, by, ...(reason !== undefined && { reason }) }, wait };
+}
+
+/** Ctrl-C ends the wait and not the command: it tells who has confirmed by then. */
+export async function announceWithPatience(
+  redis: ProbedRedis,
+  draft: (listing: Listing) => Draft,
+  wait: number,
+): Promise<Announcement> {
+  using patience = createPatience();
+  return await announce(redis, draft, { wait, signal: patience.signal });
+}

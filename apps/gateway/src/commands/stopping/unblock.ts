@@ -1,0 +1,67 @@
+import { nearest } from '../../config/nearest.ts';
+import type { Listing } from '../../revocation/listing.ts';
+import { blocksIn } from '../../revocation/place-entry.ts';
+import type { Entry } from '../../revocation/types.ts';
+import type { ExitCode } from '../exit-codes.ts';
+import { printJson } from '../output.ts';
+import { printable } from '../printable.ts';
+import { withCacheRedis } from './cache-redis.ts';
+import {
+  announcementJson,
+  confirmationLine,
+  exitCodeOf,
+  mayStillBeRefused,
+  remarks,
+  tellRemarks,
+  unreadableRemark,
+} from './confirmation-report.ts';
+import { announceWithPatience, prepare, type StoppingOptions } from './prepare.ts';
+import { nameSubject } from './whom.ts';
+
+/**
+ * Milliseconds that it is remembered after the block would have ended, or from now on: a replica that has missed it
+ * could bring the block back.
+ */
+const rememberedFor = 3_600_000;
+
+/** Ends a block before its time. */
+export async function unblock(options: StoppingOptions): Promise<ExitCode> {
+  const { place, record, wait } = await prepare(options, 'unblock', ['user', 'group', 'token']);
+  return withCacheRedis(place, async (redis) => {
+    const announcement = await announceWithPatience(
+      redis,
+      (listing) => {
+        const { until } = findBlock(listing, record);
+        return { ...record, action: 'unblock', until: Math.max(until, listing.now + rememberedFor) };
+      },
+      wait,
+    );
+    if (options.output === 'json') printJson(announcementJson(announcement));
+    else {
+      process.stdout.write(
+        `unblocked ${nameSubject(record)}: what the backend says holds again.\n${confirmationLine(announcement.confirmation)}${mayStillBeRefused}`,
+      );
+    }
+    tellRemarks(remarks(announcement));
+    return exitCodeOf(announcement);
+  });
+}
+
+/** @throws Error when there is none */
+export function findBlock(listing: Listing, wanted: Pick<Entry, 'kind' | 'name'>): Entry {
+  const blocks = blocksIn(listing);
+  const found = blocks.find(({ kind, name }) => kind === wanted.kind && name === wanted.name);
+  if (found !== undefined) return found;
+  const names = blocks.filter(({ kind }) => kind === wanted.kind && kind !== 'token').map(({ name }) => name);
+  const near = nearest(wanted.name, names);
+  const others = blocks.find(({ kind, name }) => kind !== wanted.kind && name === wanted.name);
+  const guess = others ? `${others.kind} ${others.name}` : near && `${wanted.kind} ${near}`;
+  throw new Error(
+    [
+      `${nameSubject(wanted)} is not blocked.`,
+      ...(guess === undefined ? [] : [`Did you mean ${printable(guess)}?`]),
+      ...unreadableRemark(listing.unreadable).map((remark) => `${remark}.`),
+      'Who is: sallyport blocks',
+    ].join(' '),
+  );
+}

@@ -1,0 +1,67 @@
+import { type Command, Option } from 'commander';
+import type { ExitCode } from '../exit-codes.ts';
+import { configOption, outputOption } from '../options.ts';
+
+/** @param end takes the exit status of what was run */
+type End = (code: ExitCode) => void;
+
+const exitStatus =
+  '\nExit status: 0 done, and confirmed by all replicas that are there; 1 not done, or not confirmed by all; 2 wrong usage.';
+
+const tokenOption = () => new Option('--token', 'the token that is read from standard input');
+const groupOption = () => new Option('--group <name>', 'a group, as Kubernetes sees it, prefix included');
+const userOption = () => new Option('--user <name>', 'a user, as Kubernetes sees them, prefix included');
+
+/** The verbs that stop somebody. Each is loaded when it is called. */
+export function addStoppingVerbs(program: Command, end: End): void {
+  recorded(program.command('revoke'))
+    .description("forget what is cached of a user or a token, and revoke the user's issued tokens")
+    .addOption(userOption())
+    .addOption(tokenOption())
+    .option('--all', 'forget all that is cached; no token is revoked')
+    .addHelpText('after', `${exitStatus}\nExample: sallyport revoke --user corp:jane --reason "laptop stolen"`)
+    .action(async (options) => {
+      const { revoke } = await import('./revoke.ts');
+      end(await revoke(options));
+    });
+  recorded(program.command('block'))
+    .description('refuse a user, a group or a token for a time, whatever a backend says')
+    .addOption(userOption())
+    .addOption(groupOption())
+    .addOption(tokenOption())
+    .option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
+    .addHelpText('after', `${exitStatus}\nExample: sallyport block --user corp:jane --for 8h --reason "laptop stolen"`)
+    .action(async (options) => {
+      const { block } = await import('./block.ts');
+      end(await block(options));
+    });
+  recorded(program.command('unblock'))
+    .description('end a block before its time')
+    .addOption(userOption())
+    .addOption(groupOption())
+    .addOption(tokenOption())
+    .addHelpText('after', exitStatus)
+    .action(async (options) => {
+      const { unblock } = await import('./unblock.ts');
+      end(await unblock(options));
+    });
+  program
+    .command('blocks')
+    .description('list who is blocked, the newest first')
+    .addOption(configOption())
+    .addOption(outputOption())
+    .addHelpText('after', '\nExit status: 0 success, 1 the list could not be read, 2 wrong usage.')
+    .action(async (options) => {
+      const { listBlocks } = await import('./blocks.ts');
+      end(await listBlocks(options));
+    });
+}
+
+function recorded(command: Command): Command {
+  return command
+    .addOption(configOption())
+    .option('--reason <text>', 'what for')
+    .option('--by <name>', 'who does it; left out: who runs this command')
+    .option('--wait <duration>', 'how long to wait for all replicas to confirm it; left out: 5s')
+    .addOption(outputOption());
+}

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { blocksIn, currentEntries, type Draft, fateOf, placeEntry } from './place-entry.ts';
+import type { Entry } from './types.ts';
+
+const now = 1_000_000;
+const draft: Draft = { action: 'block', kind: 'user', name: 'jane', by: 'ada', until: now + 1_000 };
+const entry = (id: string, revision: number, more: Partial<Entry> = {}): Entry => ({
+  ...{ ...draft, id, revision, at: now - 10, until: now + 500 },
+  ...more,
+});
+
+describe('a new entry', () => {
+  test('has a revision above all others, and at least the time of Redis', () => {
+    expect(placeEntry(draft, { entries: [], now }).entry).toEqual({ ...draft, revision: now, at: now });
+    const ahead = [entry('b', now + 7, { name: 'bob' }), entry('a', 3, { name: 'ann' })];
+    expect(placeEntry(draft, { entries: ahead, now }).entry.revision).toBe(now + 8);
+  });
+
+  test('takes the place of what it overrules and of what has ended, and of nothing else', () => {
+    const kept = [
+      entry('revoked', 3, { action: 'revoke' }),
+      entry('group', 4, { kind: 'group' }),
+      entry('bob', 5, { name: 'bob', action: 'unblock' }),
+    ];
+    const gone = [
+      entry('block', 1),
+      entry('unblock', 2, { action: 'unblock' }),
+      entry('old', 9, { name: 'x', until: now }),
+    ];
+    expect(placeEntry(draft, { entries: [...gone, ...kept], now }).others).toEqual(kept);
+  });
+
+  test('is refused when ten thousand are in force, unless it takes the place of one', () => {
+    const entries = Array.from({ length: 10_000 }, (_, index) => entry(`${index}`, index, { name: `user-${index}` }));
+    expect(() => placeEntry(draft, { entries, now })).toThrow(/full: it has 10000 entries in force/);
+    expect(placeEntry({ ...draft, name: 'user-7' }, { entries, now }).others).toHaveLength(9_999);
+    expect(placeEntry(draft, { entries: entries.with(3, entry('3', 3, { until: now })), now }).others).toHaveLength(
+      9_999,
+    );
+  });
+});
+
+test('of several entries about the same the newest is current', () => {
+  const [old, unblock, other] = [entry('a', 1), entry('b', 2, { action: 'unblock' }), entry('c', 3, { name: 'bob' })];
+  expect(currentEntries([other, unblock, old])).toEqual([unblock, other]);
+});
+
+test('blocked is who has a block in force that nothing has ended, the newest first', () => {
+  const [first, second] = [entry('a', 1, { name: 'a', at: 5 }), entry('b', 2, { name: 'b', at: 6 })];
+  const others = [
+    entry('c', 3, { name: 'c', until: now }),
+    entry('d', 4, { name: 'd' }),
+    entry('e', 5, { name: 'd', action: 'unblock' }),
+    entry('f', 6, { name: 'f', action: 'revoke' }),
+  ];
+  expect(blocksIn({ entries: [first, ...others, second], now })).toEqual([second, first]);
+});
+
+describe('what became of an entry', () => {
+  const mine = entry('mine', 10);
+  test.each<[string, Entry[], unknown]>([
+    ['it is there', [entry('b', 11, { name: 'bob' }), mine], 'kept'],
+    ['a replica has put it in its place again', [entry('again', 12)], 'kept'],
+    ['it is gone', [], 'lost'],
+    ['one from before it is back', [entry('old', 9, { action: 'unblock' })], 'lost'],
+    [
+      'one from before it is back, with a revision of a clock that was ahead',
+      [entry('old', 99, { action: 'unblock', at: 1 })],
+      'lost',
+    ],
+    [
+      'somebody else thinks better',
+      [entry('other', 12, { action: 'unblock' })],
+      { overruledBy: entry('other', 12, { action: 'unblock' }) },
+    ],
+  ])('%s', (_name, entries, fate) => {
+    expect(fateOf(mine, entries)).toEqual(fate);
+  });
+});

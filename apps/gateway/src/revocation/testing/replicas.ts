@@ -1,0 +1,59 @@
+import { pino } from 'pino';
+import { createRedisPool } from '../../runtime/redis-pool.ts';
+import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
+import { createRevocationList, type RevocationList } from '../list.ts';
+import { createRevocationReader, pollInterval } from '../reader.ts';
+import { createSharedClock } from '../shared-clock.ts';
+
+const logger = pino({ level: 'silent' });
+const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
+
+/** Sealing keys by a letter each. */
+const keyOf = (letter: string) => Buffer.alloc(32, letter);
+
+export interface OpenedRedis extends AsyncDisposable {
+  readonly redis: ProbedRedis;
+}
+
+/** @param keys `AB`: the first seals, both open */
+export async function openRedis(port: number, keys = 'A'): Promise<OpenedRedis> {
+  const servers = { kind: 'server', secure: false, database: 0, address: { host: '127.0.0.1', port } } as const;
+  const connection = { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout: 10_000 } as const;
+  const settings = { connection, timeout: 5_000, keyPrefix: 'sallyport:', sealingKeys: [...keys].map(keyOf) };
+  const lease = await createRedisPool({ logger, onError: () => undefined }).acquire(settings, '/');
+  return { redis: lease.redis, [Symbol.asyncDispose]: () => lease.release() };
+}
+
+/** A gateway, as far as the list knows it. */
+export interface Replica extends AsyncDisposable {
+  readonly list: RevocationList;
+  /** From now on it looks no more, as one that hangs. */
+  hang(): void;
+}
+
+/** Looks as often as a gateway does, from now on. */
+export async function startReplica(replicaId: string, port: number, keys = 'A'): Promise<Replica> {
+  const opened = await openRedis(port, keys);
+  const sharedClock = createSharedClock(clocks);
+  const list = createRevocationList(sharedClock.now);
+  const reader = createRevocationReader({
+    redis: () => opened.redis,
+    list,
+    clocks,
+    sharedClock,
+    replicaId,
+    onAdopted: () => undefined,
+    logger,
+  });
+  await reader.poll();
+  const timer = setInterval(reader.poll, pollInterval);
+  return {
+    list,
+    hang: () => clearInterval(timer),
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await reader.leave();
+      await opened[Symbol.asyncDispose]();
+    },
+  };
+}

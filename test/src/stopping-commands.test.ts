@@ -1,0 +1,159 @@
+import { startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import type { ListedToken } from './fixtures/redis-commands.ts';
+import { type Announced, cachedRobots, replicasConfig, startReplicas } from './fixtures/replicas.ts';
+import { randomToken, sha256 } from './fixtures/tokens.ts';
+
+test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_000 }, async () => {
+  await using redis = await startRedis();
+  await using replicas = await startReplicas(1, replicasConfig([cachedRobots(redis.url)], redis.url));
+  const { operator } = replicas;
+  await operator.create('--user', 'ci');
+  const done = { confirmed: [expect.any(String)], unconfirmed: [], gone: [], unreadable: 0 };
+  const times = { at: expect.stringMatching(/Z$/), until: expect.stringMatching(/Z$/) };
+  const entry = { ...times, kind: 'user', name: 'robot:ci', by: 'eve' };
+  const words = ['--user', 'robot:ci', '--by', 'eve'];
+  const revoked = (await operator.json('revoke', ...words, '--reason', 'lost')) as Announced;
+  expect(revoked).toEqual({
+    ...{ ...done, entry: { ...entry, action: 'revoke', reason: 'lost' } },
+    tokens: [{ authenticator: 'robots', revoked: 1, already: 0, unreadable: 0 }],
+  });
+  // The token first: else a gateway could ask, and keep the answer, in between.
+  const { tokens } = (await operator.json('token', 'list')) as { tokens: ListedToken[] };
+  expect(Date.parse(tokens[0]?.revoked?.at ?? '')).toBeLessThanOrEqual(Date.parse(String(revoked.entry.at)));
+  const block = { ...done, entry: { ...entry, action: 'block' } };
+  expect(await operator.json('block', ...words, '--for', '30d')).toEqual(block);
+  const again = (await operator.json('block', ...words, '--for', '1h')) as Announced;
+  expect(again).toEqual({ ...block, before: { ...entry, action: 'block' } });
+  const { at, until } = again.entry as { at: string; until: string };
+  expect(Date.parse(until) - Date.parse(at)).toBe(3_600_000);
+  expect(await operator.json('blocks')).toEqual({ blocks: [again.entry], unreadable: 0 });
+  expect(await operator.json('unblock', ...words)).toEqual({ ...done, entry: { ...entry, action: 'unblock' } });
+  expect(await operator.json('blocks')).toEqual({ blocks: [], unreadable: 0 });
+  expect(await operator.json('revoke', '--all')).toMatchObject({ entry: { kind: 'all' }, tokens: [] });
+});
+
+describe('without a gateway', { timeout: 60_000 }, () => {
+  test('nobody is unblocked who is not blocked, and the one that may be meant is named', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
+    const { operator } = replicas;
+    await operator.run(['block', '--user', 'robot:jane', '--for', '1h']);
+    expect(await operator.run(['unblock', '--user', 'robot:jnae'])).toEqual({
+      ...{ code: 1, stdout: '' },
+      stderr: 'sallyport: user robot:jnae is not blocked. Did you mean user robot:jane? Who is: sallyport blocks\n',
+    });
+    expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'robot:jane' }] });
+  });
+
+  test('a name of nobody’s prefix is warned of, and blocked all the same', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
+    const { operator } = replicas;
+    for (const [option, name, prefix] of [
+      ['--user', 'jane', 'robot:'],
+      ['--group', 'dev', 'team:'],
+    ] as const) {
+      const { code, stderr } = await operator.run(['block', option, name, '--for', '1h']);
+      expect(code).toBe(0);
+      expect(stderr).toMatch(
+        new RegExp(`^sallyport: no ${option.slice(2)} can be named ${name}: .* begin with ${prefix}`),
+      );
+    }
+    expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'dev' }, { name: 'jane' }] });
+  });
+
+  test('an issuer that fails keeps neither the others nor the list from being told', async () => {
+    await using redis = await startRedis();
+    const down = {
+      name: 'down',
+      use: 'redis',
+      username: { prefix: 'robot:' },
+      options: { url: 'redis://127.0.0.1:1' },
+    };
+    const people = { ...down, name: 'people', username: { prefix: 'person:' } };
+    const config = replicasConfig([down, people, cachedRobots(redis.url)], redis.url);
+    await using replicas = await startReplicas(0, config);
+    const { operator } = replicas;
+    await operator.create('--user', 'ci', '--authenticator', 'robots');
+    const { code, stdout, stderr } = await operator.run(['revoke', '--user', 'robot:ci', '-o', 'json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      entry: { action: 'revoke', name: 'robot:ci' },
+      tokens: [
+        { authenticator: 'down', revoked: 0, problem: expect.stringMatching(/refused/) },
+        { authenticator: 'robots', revoked: 1 },
+      ],
+    });
+    expect(stderr).toMatch(/^sallyport: not all tokens of authenticator down are revoked: /);
+  });
+
+  test('what was revoked is told, also when the cache Redis is down', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], 'redis://127.0.0.1:1'));
+    const { operator } = replicas;
+    const token = await operator.create('--user', 'ci');
+    const { code, stdout, stderr } = await operator.run(['revoke', '--token', '-o', 'json'], token);
+    expect([code, JSON.parse(stdout)]).toEqual([
+      1,
+      { tokens: [{ authenticator: 'robots', revoked: 1, already: 0, unreadable: 0 }] },
+    ]);
+    expect(stderr).toMatch(/^sallyport: redis:\/\/127\.0\.0\.1:1: .*refused/);
+    const other = await operator.create('--user', 'cd');
+    const ofToken = await operator.run(['token', 'revoke', '--token'], other);
+    expect(ofToken).toMatchObject({ code: 1, stdout: expect.stringContaining('1 token revoked.\n') });
+    expect(ofToken.stderr).toMatch(
+      /the gateways could not be told: .*a gateway may take it for 5m more from its cache/,
+    );
+  });
+
+  test('all but token revoke need cache.redis', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)]));
+    const { operator } = replicas;
+    const token = await operator.create('--user', 'ci');
+    for (const words of [
+      ['revoke', '--token'],
+      ['block', '--user', 'robot:ci', '--for', '1h'],
+      ['unblock', '--user', 'robot:ci'],
+      ['blocks'],
+    ]) {
+      const { code, stdout, stderr } = await operator.run(words, token);
+      expect([words, code, stdout]).toEqual([words, 1, '']);
+      expect(stderr).toContain(`sallyport: ${words[0]} needs cache.redis, by which the gateways hear of it`);
+    }
+    expect(await operator.json('token', 'list')).toMatchObject({ tokens: [{ state: 'good' }] });
+    const { code, stdout } = await operator.run(['token', 'revoke', '--token'], token);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Without cache.redis a gateway may take it for 5m more from its cache');
+  });
+
+  test.each([
+    [['block', '--user', 'a'], '--for is missing'],
+    [['block', '--user', 'a', '--for', '367d'], '--for must be at most 366d'],
+    [['block', '--for', '1h'], 'say whom to block by one of these: --user NAME, --group NAME, --token'],
+    [['block', '--user', 'a', '--group', 'b', '--for', '1h'], 'say whom to block by one of these'],
+    [['unblock'], 'say whom to unblock by one of these'],
+    [['revoke'], 'say whom to revoke by one of these: --user NAME, --token (which is read from standard input), --all'],
+    [['revoke', '--user', 'a', '--all'], 'say whom to revoke by one of these'],
+    [['revoke', '--all', '--by', ''], '--by is empty'],
+    [['revoke', '--all', '--reason', ' '], '--reason is empty'],
+    [['revoke', '--all', '--wait', '1d'], '--wait must be at most 10m'],
+    [['revoke', '--token'], 'no token on standard input'],
+  ])('%j is wrong usage', async (words, message) => {
+    const config = replicasConfig([cachedRobots('redis://127.0.0.1:1')], 'redis://127.0.0.1:1');
+    await using replicas = await startReplicas(0, config);
+    const { code, stdout, stderr } = await replicas.operator.run(words);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(`sallyport: ${message}`);
+  });
+
+  test('a token that is no issued one is blocked by itself, and never shown', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
+    const token = randomToken();
+    const { code } = await replicas.operator.run(['block', '--token', '--for', '1h'], `${token}\n`);
+    expect(code).toBe(0);
+    expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [{ kind: 'token', name: sha256(token) }] });
+  });
+});
