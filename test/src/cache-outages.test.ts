@@ -13,6 +13,9 @@ import {
   startGuardedRedis,
   untilShared,
 } from './fixtures/cache-faults.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
+import { no } from './fixtures/chain.ts';
+import { startScriptedBackend } from './fixtures/scripted-backend.ts';
 import { randomToken } from './fixtures/tokens.ts';
 
 const leftAlone = 'the cache Redis is left alone';
@@ -117,6 +120,30 @@ describe.concurrent('answers stay right, and reviews cost no more than cache.red
     expect(await other.lookups('redis', 'hit')).toBeGreaterThan(hits);
     for (const message of [leftAlone, askedAgain]) expect([message, saidBy(one, message)]).toEqual([message, 1]);
   });
+});
+
+test('a Redis that hangs costs a review its timeout once, however many authenticators and caches it goes through', async () => {
+  await using redis = await startRedis();
+  const backend = await startScriptedBackend();
+  const authenticators = Array.from({ length: 8 }, (_, index) => shared(backend, `corp-${index}`));
+  const sharing = { redis: { url: redis.url, timeout: `${redisTimeout}ms` }, keys: [sealingKey()] };
+  await using gateway = await startCacheGateway({ authenticators, ...sharing });
+  await using alone = await startCacheGateway({ authenticators });
+  async function timed({ ask }: CacheGateway, token = randomToken()): Promise<number> {
+    const began = performance.now();
+    expect(await ask(token)).toEqual(no);
+    return performance.now() - began;
+  }
+  // So many looks went well lately that a few that don't leave it asked.
+  for (let review = 0; review < 5; review++) await timed(gateway);
+  await redis.hang();
+  const latencies: Latencies = { withRedis: [], alone: [] };
+  for (let review = 0; review < 2; review++) {
+    latencies.withRedis.push(await timed(gateway));
+    latencies.alone.push(await timed(alone));
+  }
+  expect(costOf('while Redis hangs, eight authenticators', [latencies]).worst).toBeLessThan(5 * redisTimeout);
+  expect(await gateway.lookups('redis', 'error')).toBe(16);
 });
 
 test('a gateway starts while Redis is down, and shares answers once it is there', async () => {

@@ -1,0 +1,51 @@
+import { startRedis } from '@sallyport/test-servers/redis';
+import { expect, test } from 'vitest';
+import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
+import { down } from './fixtures/chain.ts';
+import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
+import { findLeaks } from './fixtures/leaks.ts';
+import { contentsOf, untilKept } from './fixtures/redis-contents.ts';
+import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { awkwardToken, randomToken, secret, secretsInUse } from './fixtures/tokens.ts';
+
+test('no token, password or key stands in Redis or in a metric, and no name of a user', async () => {
+  await using people = await startPeople();
+  const [password, backend] = [randomToken(), await startScriptedBackend()];
+  await using redis = await startRedis({ users: [`user gateway on >${password} ~sallyport:* +@all`], password: true });
+  secret(redis.password ?? '');
+  const scripted = shared(backend, 'robots', {}, { circuit: { minimumCalls: 1_000_000 } });
+  await using replica = await startCacheGateway({
+    authenticators: [people.authenticator({ entry: { cache: {} } }), scripted],
+    redis: { url: redis.url, username: 'gateway', password: { file: 'secrets/cache-redis' } },
+    keys: [sealingKey(), sealingKey()],
+    files: { ...people.files, 'secrets/cache-redis': password },
+  });
+  const { gateway, ask } = replica;
+  const robots = [randomToken(), awkwardToken(), randomToken(300)];
+  for (const token of robots) backend.answer(token, authenticated('robot-of-ada'));
+  for (const token of [people.alice.token, ...robots]) expect(await ask(token)).toMatchObject({ authenticated: true });
+  const audiences = ['https://kubernetes.default.svc'];
+  for (const token of robots) expect(await ask(token, audiences)).toMatchObject({ authenticated: true });
+  for (const name of ['alice', 'alice', 'bob', 'nobody']) await ask(ldapToken(name, randomToken()));
+  const lost = awkwardToken();
+  backend.answer(lost, down);
+  await ask(lost);
+  await untilKept(redis, 7);
+
+  // A Redis that it can't log in to, and one that is gone, are told of; with what, is not.
+  await redis.client().call('ACL', 'SETUSER', 'gateway', 'off');
+  await redis.client().call('CLIENT', 'KILL', 'TYPE', 'normal');
+  await gateway.waitForLog('the cache Redis is left alone: it is down or slow');
+  for (const token of [randomToken(), people.bob.token]) await ask(token);
+  await redis.client().call('ACL', 'SETUSER', 'gateway', 'on');
+  await gateway.waitForLog('the cache Redis is asked again');
+
+  const contents = await contentsOf(redis);
+  expect(contents.match(/^sallyport:cache:/gm)).toHaveLength(7);
+  expect(findLeaks(contents, secretsInUse())).toEqual([]);
+  expect(contents).not.toMatch(/alice|robot-of-ada|kubernetes/);
+  const metrics = await (await fetch(new URL('/metrics', gateway.adminUrl))).text();
+  expect(metrics).toContain('sallyport_cache_lookups_total{');
+  expect(findLeaks(metrics, secretsInUse())).toEqual([]);
+  expect(metrics).not.toMatch(/alice|robot-of-ada/);
+});
