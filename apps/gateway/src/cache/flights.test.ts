@@ -6,7 +6,7 @@ import { never } from './testing/cached-replica.ts';
 /** Lookups that end when the test says so. */
 function setUp() {
   let joined = 0;
-  const flights = createFlights<string>({ onJoined: () => void (joined += 1) });
+  const flights = createFlights<string>({ onJoined: () => joined++ });
   const begun: { signal: AbortSignal; land: (answer: string) => void; crash: (error: Error) => void }[] = [];
   const begin = (signal: AbortSignal) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>();

@@ -1,6 +1,6 @@
 import type { Authenticated, Decision } from '@sallyport/authenticator';
 import { ageOf, isFresh, isUsable, type Kept, keep, newest } from './kept.ts';
-import type { KeptNegative, MemoryName } from './memory-tier.ts';
+import type { KeptNegative, MemoryName, Remembered } from './memory-tier.ts';
 import type { Question } from './names.ts';
 import type { Found } from './redis-tier.ts';
 import type { CacheTier } from './types.ts';
@@ -32,16 +32,14 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
   const redis = settings.store === 'shared' ? dependencies.redis : undefined;
   const isRevoked = createRevokedCheck(settings, dependencies);
   const fresh = (kept: Kept) => isFresh(kept, settings, clocks, revocations.isCutOff);
+  // One that was made knowing of more revocations than this replica does is left until this one knows them too. And of a
+  // later no Redis may not have been told, in an outage.
+  const isOutdated = (kept: Kept, token: string, { no }: Remembered) =>
+    kept.revision > revocations.revision ||
+    isRevoked(kept, token) ||
+    (no !== undefined && no.answeredMonotonic > kept.answeredMonotonic);
   const usable = (kept: Kept) => isUsable(kept, settings, clocks);
 
-  /** What another answer has followed, or somebody revoked, is no answer, and no last yes either. */
-  function isBelieved(kept: Kept, question: Question, name: MemoryName): boolean {
-    const { no } = memory.get(name);
-    // Redis may not have been told of it, in an outage.
-    if (no !== undefined && no.answeredMonotonic > kept.answeredMonotonic) return false;
-    // One that was made knowing of more revocations than this replica does is left until this one knows them too.
-    return kept.revision <= revocations.revision && !isRevoked(kept, question.token);
-  }
   function keepYes(question: Question, name: MemoryName, decision: Authenticated, revision: number): void {
     const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, newest);
     if (isRevoked(kept, question.token)) return;
@@ -57,8 +55,8 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
     async fetch(question, name) {
       if (redis === undefined) return { result: 'miss' };
       const read = await redis.get(question);
-      const found: Found =
-        read.result === 'hit' && !isBelieved(read.kept, question, name) ? { result: 'invalid' } : read;
+      const isRefuted = read.result === 'hit' && isOutdated(read.kept, question.token, memory.get(name));
+      const found: Found = isRefuted ? { result: 'invalid' } : read;
       const isTooOld = found.result === 'hit' && !fresh(found.kept);
       metrics.lookup(settings.name, 'redis', isTooOld ? 'miss' : found.result);
       return found;

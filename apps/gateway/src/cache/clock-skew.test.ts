@@ -1,0 +1,102 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { createClocks, createReplica, hour, minute, type Replica, yes } from './testing/cached-replica.ts';
+import { passInRedis } from './testing/redis-time.ts';
+
+let redis: RedisServer;
+let opened: OpenedShared;
+beforeAll(async () => {
+  redis = await startRedis({ settings: { appendonly: 'no' } });
+  opened = await openShared(redis);
+});
+beforeEach(() => redis.client().flushall());
+afterAll(async () => {
+  await opened?.[Symbol.asyncDispose]();
+  await redis?.[Symbol.asyncDispose]();
+});
+
+const settings = { authenticatedTtl: 2 * hour, staleTtl: 0 };
+const step = 10 * minute;
+
+interface History {
+  /** How far the clock of the replica that asked the backend is ahead, and that of the one that looks into Redis. */
+  readonly writer: number;
+  readonly reader: number;
+  /** True time until the token ends. */
+  readonly lifetime?: number;
+  /** What somebody does to the record in Redis at each step. */
+  readonly meddle?: 'lengthen' | 'persist';
+}
+
+/** A replica whose clock is off and which has no backend: what it answers is cached. */
+function createReader(skew: number): Replica {
+  const clocks = createClocks();
+  clocks.set(skew);
+  const answer = () => {
+    throw new Error('not asked');
+  };
+  return createReplica({ shared: opened.redis, clocks, settings, answer });
+}
+
+/**
+ * How old the answer truly was when it was used last, looking every ten minutes: by replicas that find it in Redis then,
+ * and by one that has had it in memory since the beginning. A step before 0: never.
+ */
+async function usedUntil({ writer, reader, lifetime, meddle }: History) {
+  const clocks = createClocks();
+  const answer = () =>
+    yes('jane', lifetime === undefined ? {} : { expiresAt: new Date(clocks.wall() - writer + lifetime) });
+  clocks.set(writer);
+  await createReplica({ shared: opened.redis, clocks, settings, answer }).ask();
+  await opened.quiet();
+  const early = createReader(reader);
+  const used = until(0);
+  for (let age = 0; age <= 5 * hour; age += step) {
+    const late = createReader(reader);
+    late.clocks.pass(age);
+    if (await late.ask().catch(() => undefined)) used.found = age;
+    if (await early.ask().catch(() => undefined)) used.adopted = age;
+    early.clocks.pass(step);
+    await passInRedis(redis, step);
+    const [key] = await redis.client().keys('*');
+    if (key !== undefined && meddle === 'lengthen') await redis.client().pexpire(key, 10 * hour);
+    if (key !== undefined && meddle === 'persist') await redis.client().persist(key);
+  }
+  return used;
+}
+
+const skews = [-hour, 0, hour];
+const pairs = skews.flatMap((writer) => skews.map((reader) => ({ writer, reader })));
+const until = (end: number) => ({ found: end - step, adopted: end - step });
+const latest = ({ found, adopted }: { found: number; adopted: number }) => Math.max(found, adopted);
+
+describe.each(pairs)('with clocks off by $writer ms where it was asked and $reader ms where it is used', (pair) => {
+  const { writer, reader } = pair;
+  /** How much older an answer seems to the reader than it is; what it seems younger, it can gain. */
+  const older = reader - writer;
+
+  test('an answer gains nothing while Redis keeps its end', async () => {
+    // The reader that is ahead loses as much, and no more.
+    expect(await usedUntil(pair)).toEqual(until(2 * hour - Math.max(0, older)));
+  });
+
+  test('an answer gains no more than the clocks explain when somebody lengthens it', async () => {
+    expect(latest(await usedUntil({ ...pair, meddle: 'lengthen' }))).toBe(2 * hour - older - step);
+    // Here nothing tells how long it is there, so that it is not used at all; but from memory, where that was first.
+    await redis.client().flushall();
+    const { found, adopted } = await usedUntil({ ...pair, meddle: 'persist' });
+    expect(found).toBeLessThanOrEqual(0);
+    expect(adopted).toBe(2 * hour - Math.max(0, older) - step);
+  });
+
+  test('a token ends when it does, but for what both clocks explain', async () => {
+    // The one that is further behind would give it more, and the other does not.
+    expect(await usedUntil({ ...pair, lifetime: hour })).toEqual(until(hour - Math.max(writer, reader)));
+  });
+
+  test('a token gains no more than the clock of the reader explains when somebody lengthens its record', async () => {
+    const used = await usedUntil({ ...pair, lifetime: hour, meddle: 'lengthen' });
+    expect(latest(used)).toBeLessThanOrEqual(hour - reader - step);
+  });
+});

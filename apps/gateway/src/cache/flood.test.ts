@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Decision } from '@sallyport/authenticator';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { withReviewBudget } from '../shared-redis/review-budget.ts';
+import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { createMemoryTier } from './memory-tier.ts';
+import { createReplica, never, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
+
+const { info: print } = console;
+
+let redis: RedisServer;
+let opened: OpenedShared;
+beforeAll(async () => {
+  redis = await startRedis({ settings: { appendonly: 'no' } });
+  opened = await openShared(redis);
+});
+afterAll(async () => {
+  await opened?.[Symbol.asyncDispose]();
+  await redis?.[Symbol.asyncDispose]();
+});
+
+const maxEntries = 20_000;
+const users = 5_000;
+const goodToken = (user: number) => `ldap:user-${user}:the right password of user ${user}`;
+
+/** As a backend would, at once: right passwords, wrong ones of known users, and tokens of nobody. */
+function answer(token: string): Decision {
+  const [kind, username = ''] = token.split(':');
+  if (kind !== 'ldap') return noOpinion;
+  const isRight = token === goodToken(Number(username.slice('user-'.length)));
+  return isRight ? yes(username) : { kind: 'rejected', reason: 'invalid-credentials', subject: username };
+}
+
+const nobody = randomBytes(96).toString('base64url');
+
+/** What an attacker sends: the n-th of many. */
+function madeUp(n: number): readonly [string, string[]] {
+  const audiences = n % 3 === 0 ? [] : [`https://audience-${n}.example.com`, 'kubernetes'];
+  return [n % 2 === 0 ? `ldap:user-${n % users}:wrong ${n}` : `${nobody}${n}`, audiences];
+}
+
+const collect: () => void = (() => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc');
+})();
+/** MiB of JavaScript objects and of what they hold outside of the heap. */
+function memoryUsed(): number {
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / 2 ** 20;
+}
+
+/** Reviews, as many at once as a busy gateway has. @returns the kinds of the answers, with how many of each */
+async function review(replica: Replica, count: number, nth: (n: number) => readonly [string, readonly string[]]) {
+  const told: Record<string, number> = {};
+  const one = async (n: number) => {
+    const [token, audiences] = nth(n);
+    const { kind } = await replica.authenticator.authenticate(token, { audiences, signal: never });
+    told[kind] = (told[kind] ?? 0) + 1;
+  };
+  for (let start = 0; start < count; start += atOnce) {
+    const batch = Array.from({ length: Math.min(atOnce, count - start) }, (_, at) => start + at);
+    await Promise.all(batch.map((n) => withReviewBudget(() => one(n))));
+    // Of a million, they would be what fills the memory.
+    replica.looks.length = 0;
+  }
+  await opened.quiet();
+  return told;
+}
+const atOnce = 100;
+
+const million = 1_000_000;
+
+test('a million made-up questions push out no good answer, put nothing into Redis, and fill no memory', {
+  timeout: 300_000,
+}, async () => {
+  const memory = createMemoryTier(maxEntries);
+  const replica = createReplica({ shared: opened.redis, memory, answer });
+  const all = (user: number) => [goodToken(user), []] as const;
+  await review(replica, users, all);
+  const keys = (await redis.client().keys('*')).sort();
+  expect(keys).toHaveLength(users);
+  const before = memoryUsed();
+
+  const start = performance.now();
+  // Negative answers fill their room by then: what is more is growth.
+  await review(replica, maxEntries * 2, madeUp);
+  const filled = memoryUsed();
+  const told = await review(replica, million - maxEntries * 2, (n) => madeUp(n + maxEntries * 2));
+  const seconds = (performance.now() - start) / 1_000;
+  const after = memoryUsed();
+
+  const perReview = (seconds * 1e6) / million;
+  print(`${million} made-up questions: ${seconds.toFixed(1)} s, ${perReview.toFixed(1)} us each`);
+  print(`memory: ${before.toFixed(1)} MiB before, ${filled.toFixed(1)} with a full room, ${after.toFixed(1)} after`);
+  expect(Object.keys(told).sort()).toEqual(['no-opinion', 'rejected']);
+  expect(after - filled).toBeLessThan(10);
+  expect(memory.entries).toBe(users + maxEntries);
+  expect(opened.errors).toEqual([]);
+  expect((await redis.client().keys('*')).sort()).toEqual(keys);
+  expect(replica.asked).toBe(users + million);
+  // Not one good answer is lost, in memory or in Redis.
+  const fresh = createReplica({ shared: opened.redis, answer });
+  for (const each of [replica, fresh]) expect(await review(each, users, all)).toEqual({ authenticated: users });
+  expect([replica.asked, fresh.asked]).toEqual([users + million, 0]);
+});
+
+test('good tokens with made-up audiences have their share of room, and nothing of what others have', async () => {
+  await redis.client().flushall();
+  const memory = createMemoryTier(1_000);
+  const replica = createReplica({ shared: opened.redis, memory, answer });
+  const others = (n: number) => [goodToken(n + 10), []] as const;
+  await review(replica, 990, others);
+  const before = memoryUsed();
+  const count = 20_000;
+  const told = await review(replica, count, (n) => [goodToken(n % 10), [`made up ${n}`]]);
+  expect(told).toEqual({ authenticated: count });
+  print(`memory: ${(memoryUsed() - before).toFixed(1)} MiB more after ${count} made-up audiences of good tokens`);
+  expect(memory.entries).toBe(1_000);
+  expect(await redis.client().dbsize()).toBe(990 + 10 * 8);
+  const { asked } = replica;
+  expect(await review(replica, 990, others)).toEqual({ authenticated: 990 });
+  expect(replica.asked).toBe(asked);
+  expect(memoryUsed() - before).toBeLessThan(10);
+});

@@ -1,0 +1,66 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { createReplica, hour, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis({ settings: { appendonly: 'no' } });
+});
+beforeEach(() => redis.client().flushall());
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+/** Has a replica with these keys and an empty memory do something, and waits for what it tells Redis. */
+async function withKeys<Result>(keys: string, use: (replica: Replica) => Promise<Result>): Promise<Result> {
+  await using opened = await openShared(redis, { keys });
+  const result = await use(createReplica({ shared: opened.redis, answer: (token) => yes(`user of ${token}`) }));
+  await opened.quiet();
+  return result;
+}
+const told = (keys: string, token: string) => withKeys(keys, (replica) => replica.tell(token));
+
+test('a new key is added as second, moved first, and the old one dropped: no step loses an answer', async () => {
+  expect(await told('A', 'one')).toBe('backend: user of one');
+  // While the step is taken, replicas with both lists answer side by side.
+  for (const keys of ['AB', 'A', 'AB']) expect(await told(keys, 'one')).toBe('redis: user of one');
+  expect(await told('AB', 'two')).toBe('backend: user of two');
+  for (const keys of ['A', 'AB', 'BA']) {
+    for (const token of ['one', 'two']) expect(await told(keys, token)).toBe(`redis: user of ${token}`);
+  }
+  expect(await told('BA', 'three')).toBe('backend: user of three');
+  for (const keys of ['AB', 'BA', 'B']) expect(await told(keys, 'three')).toBe('redis: user of three');
+  // What only the old key has sealed is looked up once more.
+  for (const token of ['one', 'two']) expect(await told('B', token)).toBe(`backend: user of ${token}`);
+  for (const token of ['one', 'two', 'three']) expect(await told('B', token)).toBe(`redis: user of ${token}`);
+});
+
+test('of records under both keys the younger one counts, whichever key is first', async () => {
+  await withKeys('A', async (replica) => {
+    replica.answer = () => yes('first');
+    await replica.ask();
+  });
+  await withKeys('B', async (replica) => {
+    replica.clocks.pass(1_000);
+    replica.answer = () => yes('second');
+    await replica.ask();
+  });
+  for (const keys of ['AB', 'BA']) {
+    const source = await withKeys(keys, (replica) => {
+      replica.clocks.pass(1_000);
+      return replica.tell();
+    });
+    expect(source).toBe('redis: second');
+  }
+});
+
+test.each(['AB', 'BA'])('a later no deletes a yes under either key: %s', async (keys) => {
+  for (const key of ['A', 'B']) await told(key, 'token');
+  expect(await redis.client().dbsize()).toBe(2);
+  await withKeys(keys, async (replica) => {
+    // Too old to be an answer, and young enough to be a last yes.
+    replica.clocks.set(hour / 2);
+    replica.answer = () => noOpinion;
+    expect(await replica.tell()).toBe('backend: no-opinion');
+  });
+  expect(await redis.client().dbsize()).toBe(0);
+});

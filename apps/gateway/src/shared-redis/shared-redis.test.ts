@@ -1,0 +1,185 @@
+import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { describe, expect, test } from 'vitest';
+import { currentBudget, withReviewBudget } from './review-budget.ts';
+import { createSharedRedis } from './shared-redis.ts';
+import { secretsOf } from './testing/opened-shared-redis.ts';
+
+const timeout = 50;
+
+/** A connection that answers when the test says so, and a clock that the test moves. */
+function setUp() {
+  let time = 1_000_000;
+  const pending: { limit: number | undefined; answer: (value?: unknown) => void; fail: (error: unknown) => void }[] =
+    [];
+  const lines: string[] = [];
+  const errors: string[] = [];
+  const connection = {
+    name: 'redis',
+    run: (_: unknown, __: AbortSignal, limit?: number) =>
+      new Promise((answer, fail) => pending.push({ limit, answer, fail })),
+  } as unknown as Connection;
+  const log = (_: object, message: string) => void lines.push(message);
+  const redis = createSharedRedis(
+    { keyPrefix: 'p:', sealingKeys: secretsOf('AB'), timeout },
+    { connection, now: () => time, logger: { warn: log, info: log }, onError: (use) => errors.push(use) },
+  );
+  return {
+    redis,
+    pending,
+    lines,
+    errors,
+    pass: (milliseconds: number) => {
+      time += milliseconds;
+    },
+  };
+}
+const work = async (_: RedisClient) => 'done';
+const problem = (kind: FaultKind) => new RedisProblem(kind, `redis: ${kind}`);
+const settled = () => new Promise(setImmediate);
+
+describe('what a review asks', () => {
+  test('has together no more than the timeout', async () => {
+    const { redis, pending, pass } = setUp();
+    await withReviewBudget(async () => {
+      for (const [took, left] of [
+        [20, 50],
+        [29.5, 30],
+      ] as const) {
+        const asking = redis.ask('cache', work);
+        pass(took);
+        pending.at(-1)?.answer('yes');
+        expect(await asking).toBe('yes');
+        expect(pending.at(-1)?.limit).toBe(left);
+      }
+      await expect(redis.ask('lockout', work)).rejects.toMatchObject({ name: 'RedisProblem', kind: 'timeout' });
+      expect(pending).toHaveLength(2);
+    });
+    void redis.ask('cache', work).catch(() => {});
+    expect(pending.at(-1)?.limit).toBe(timeout);
+  });
+
+  test('costs its time when it fails too, and is counted by its use', async () => {
+    const { redis, pending, errors, pass } = setUp();
+    await withReviewBudget(async () => {
+      const asking = redis.ask('revocations', work);
+      pass(40);
+      pending[0]?.fail(problem('server'));
+      await expect(asking).rejects.toMatchObject({ kind: 'server' });
+      expect([currentBudget().spent, errors]).toEqual([40, ['revocations']]);
+    });
+  });
+
+  test.each<[FaultKind, boolean]>([
+    ['timeout', true],
+    ['connection', true],
+    ['tls', true],
+    ['authentication', true],
+    ['cluster', true],
+    ['node', true],
+    ['permission', false],
+    ['type', false],
+    ['server', false],
+  ])('is left alone after five faults of kind %s: %s', async (kind, isOutage) => {
+    const { redis, pending, lines } = setUp();
+    const fail = async () => {
+      const asking = redis.ask('cache', work);
+      pending.at(-1)?.fail(problem(kind));
+      await expect(asking).rejects.toMatchObject({ kind });
+    };
+    for (let count = 0; count < 5; count += 1) await fail();
+    expect(lines).toEqual(isOutage ? ['the cache Redis is left alone: it is down or slow'] : []);
+    const before = pending.length;
+    void redis.ask('cache', work).catch(() => {});
+    redis.tell('cache', work);
+    expect(pending.length - before).toBe(isOutage ? 0 : 2);
+  });
+});
+
+describe('a Redis that is left alone', () => {
+  const opened = async () => {
+    const own = setUp();
+    const asking = Array.from({ length: 5 }, () => own.redis.ask('cache', work));
+    for (const { fail } of own.pending) fail(problem('timeout'));
+    await Promise.allSettled(asking);
+    own.pending.length = 0;
+    return own;
+  };
+  const probe = async ({ redis, pending, pass }: ReturnType<typeof setUp>, took: number, error?: unknown) => {
+    const probing = redis.probe('revocations', work).catch(() => {});
+    pass(took);
+    if (error === undefined) pending.at(-1)?.answer();
+    else pending.at(-1)?.fail(error);
+    await probing;
+  };
+  const isAsked = ({ redis, pending }: ReturnType<typeof setUp>) => {
+    const before = pending.length;
+    void redis.ask('cache', work).catch(() => {});
+    return pending.length > before;
+  };
+
+  test('is not asked by reviews, and is probed all the same, with the time of a command', async () => {
+    const own = await opened();
+    for (let count = 0; count < 100; count += 1) {
+      await expect(own.redis.ask('cache', work)).rejects.toMatchObject({ kind: 'timeout' });
+    }
+    expect([own.pending.length, own.errors.length]).toEqual([0, 5]);
+    void own.redis.probe('revocations', work);
+    expect(own.pending.map(({ limit }) => limit)).toEqual([undefined]);
+  });
+
+  test('is asked again after three probes in the time of a review, and not after slow ones', async () => {
+    const own = await opened();
+    for (const took of [10, 10, timeout + 1, 10, timeout]) await probe(own, took);
+    expect(isAsked(own)).toBe(false);
+    await probe(own, timeout);
+    expect(isAsked(own)).toBe(true);
+    expect(own.lines.at(-1)).toBe('the cache Redis is asked again');
+  });
+
+  test('is found out by two probes before any review asks, slow or failed', async () => {
+    for (const [took, error] of [
+      [timeout + 1, undefined],
+      [1, problem('connection')],
+    ] as const) {
+      const own = setUp();
+      await probe(own, took, error);
+      expect(isAsked(own)).toBe(true);
+      await probe(own, took, error);
+      expect(isAsked(own)).toBe(false);
+    }
+    const own = setUp();
+    for (let count = 0; count < 3; count += 1) await probe(own, 1, problem('server'));
+    expect(isAsked(own)).toBe(true);
+  });
+});
+
+describe('what is told behind a review', () => {
+  test('is under way a thousand times at most, and what is more is gone', async () => {
+    const { redis, pending } = setUp();
+    for (let count = 0; count < 5_000; count += 1) redis.tell('cache', work);
+    expect(pending).toHaveLength(1_000);
+    pending[0]?.answer();
+    pending[1]?.fail(problem('server'));
+    await settled();
+    for (let count = 0; count < 5_000; count += 1) redis.tell('cache', work);
+    expect(pending).toHaveLength(1_002);
+  });
+
+  test('throws at nobody, is counted, costs the review nothing, and opens no breaker', async () => {
+    const { redis, pending, errors, lines, pass } = setUp();
+    await withReviewBudget(async () => {
+      for (let count = 0; count < 20; count += 1) redis.tell('lockout', work);
+      pass(1_000);
+      for (const { fail } of pending) fail(problem('timeout'));
+      await settled();
+      expect(currentBudget().spent).toBe(0);
+    });
+    expect([errors.length, new Set(errors), lines]).toEqual([20, new Set(['lockout']), []]);
+  });
+});
+
+test('what can be printed of it has no key', async () => {
+  const { redis } = setUp();
+  expect(redis.sealingKeys.map(({ tag }) => tag.length)).toEqual([16, 16]);
+  expect(JSON.stringify(redis)).not.toContain('AAAA');
+});
