@@ -39,7 +39,7 @@ export async function checkCacheRedis(
 
 function describe(listing: Listing): string {
   const blocks = blocksIn(listing).length;
-  return `reached, and may be written to; ${blocks === 0 ? 'nobody is' : `${blocks} are`} blocked`;
+  return `reached, and may be written to; ${blocks === 0 ? 'nobody is blocked' : `blocks in force: ${blocks}`}`;
 }
 
 /** With keys of their own that go at once: no gateway and no command may take this for a replica. */

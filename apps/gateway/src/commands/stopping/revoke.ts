@@ -55,7 +55,7 @@ function text({ confirmation }: Announcement, subject: Subject): string {
       ? 'No token was revoked: who has a good one, or a good password, gets in again.\n'
       : `Who gets in again is for the backend to say. What keeps somebody out is ${command} --for 8h\n`;
   return (
-    `forgotten what was cached of ${whom}: the next review asks the backend.\n` +
+    `told the gateways to forget what they have cached of ${whom}: the next review asks the backend.\n` +
     confirmationLine(confirmation) +
     mayStillPass +
     more

@@ -14,36 +14,42 @@ const userOption = () => new Option('--user <name>', 'a user, as Kubernetes sees
 
 /** The verbs that stop somebody. Each is loaded when it is called. */
 export function addStoppingVerbs(program: Command, end: End): void {
-  recorded(program.command('revoke'))
+  const revoke = program
+    .command('revoke')
     .description("forget what is cached of a user or a token, and revoke the user's issued tokens")
     .addOption(userOption())
     .addOption(tokenOption())
-    .option('--all', 'forget all that is cached; no token is revoked')
+    .option('--all', 'forget all that is cached; no token is revoked');
+  recorded(revoke)
     .addHelpText('after', `${exitStatus}\nExample: sallyport revoke --user corp:jane --reason "laptop stolen"`)
     .action(async (options) => {
-      const { revoke } = await import('./revoke.ts');
-      end(await revoke(options));
+      const command = await import('./revoke.ts');
+      end(await command.revoke(options));
     });
-  recorded(program.command('block'))
+  const block = program
+    .command('block')
     .description('refuse a user, a group or a token for a time, whatever a backend says')
     .addOption(userOption())
     .addOption(groupOption())
     .addOption(tokenOption())
-    .option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
+    .option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required');
+  recorded(block)
     .addHelpText('after', `${exitStatus}\nExample: sallyport block --user corp:jane --for 8h --reason "laptop stolen"`)
     .action(async (options) => {
-      const { block } = await import('./block.ts');
-      end(await block(options));
+      const command = await import('./block.ts');
+      end(await command.block(options));
     });
-  recorded(program.command('unblock'))
+  const unblock = program
+    .command('unblock')
     .description('end a block before its time')
     .addOption(userOption())
     .addOption(groupOption())
-    .addOption(tokenOption())
+    .addOption(tokenOption());
+  recorded(unblock)
     .addHelpText('after', exitStatus)
     .action(async (options) => {
-      const { unblock } = await import('./unblock.ts');
-      end(await unblock(options));
+      const command = await import('./unblock.ts');
+      end(await command.unblock(options));
     });
   program
     .command('blocks')
@@ -59,9 +65,9 @@ export function addStoppingVerbs(program: Command, end: End): void {
 
 function recorded(command: Command): Command {
   return command
-    .addOption(configOption())
     .option('--reason <text>', 'what for')
     .option('--by <name>', 'who does it; left out: who runs this command')
     .option('--wait <duration>', 'how long to wait for all replicas to confirm it; left out: 5s')
+    .addOption(configOption())
     .addOption(outputOption());
 }
