@@ -1,0 +1,164 @@
+import { recordingContext } from '@sallyport/authenticator/conformance';
+import { type Connection, openConnection } from '@sallyport/redis-connection';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { digestOf } from '../revocation/list.ts';
+import { ModelWorld } from './testing/model-world.ts';
+
+let redis: RedisServer;
+let connection: Connection;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  const { context } = recordingContext({ pluginName: 'model', baseDirectory: '/' });
+  const { logger, metrics, signal } = context;
+  connection = await openConnection(
+    {
+      servers: { kind: 'socket', secure: false, database: 0, path: redis.socket },
+      tls: { minVersion: 'TLSv1.2' },
+      commandTimeout: 20_000,
+    },
+    {
+      tls: () => undefined,
+      logger,
+      metrics,
+      random: Math.random,
+      wording: { leastAcl: '', wrongType: '', consequence: '' },
+    },
+    signal,
+  );
+});
+afterAll(async () => {
+  await connection.close();
+  await redis[Symbol.asyncDispose]();
+});
+
+const tokens = ['token-0', 'token-1', 'token-2', 'token-3'];
+const users = ['jane', 'john', 'ada'];
+const groups = ['dev', 'ops'];
+
+const replica = fc.nat(2);
+const token = fc.constantFrom(...tokens);
+const yes = fc.record(
+  {
+    kind: fc.constant('yes' as const),
+    username: fc.constantFrom(...users),
+    groups: fc.subarray(groups),
+    lifetime: fc.constantFrom(2_000, 20_000, 90_000),
+  },
+  { requiredKeys: ['kind', 'username', 'groups'] },
+);
+const state = fc.oneof(
+  { weight: 5, arbitrary: yes },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('rejected' as const, 'no-opinion' as const) }) },
+);
+const subject = fc.oneof(
+  fc.record({ kind: fc.constant('user' as const), name: fc.constantFrom(...users) }),
+  fc.record({ kind: fc.constant('token' as const), name: token.map(digestOf) }),
+);
+const stop = fc.oneof(
+  fc.record({
+    action: fc.constant('revoke' as const),
+    subject: fc.oneof(subject, fc.constant({ kind: 'all' as const, name: '' })),
+  }),
+  fc.record({
+    action: fc.constantFrom('block' as const, 'block' as const, 'unblock' as const),
+    subject: fc.oneof(subject, fc.record({ kind: fc.constant('group' as const), name: fc.constantFrom(...groups) })),
+  }),
+);
+
+const audiences = fc.constantFrom<readonly string[]>([], [], [], ['a', 'b']);
+const passing = fc.constantFrom(1, 100, 400, 700, 1_500, 1_500, 6_000, 9_000, 30_000, 61_000, 130_000);
+
+async function tick(world: ModelWorld): Promise<void> {
+  world.now += 500;
+  for (const index of world.members.keys()) await world.poll(index);
+}
+
+/** One step of a kind: fast-check prints it as it is. */
+const step = <Kind extends string, Model extends object>(
+  weight: number,
+  kind: Kind,
+  model: { [Key in keyof Model]: fc.Arbitrary<Model[Key]> },
+) => ({
+  weight,
+  arbitrary: fc.record({ ...model }).map((values) => ({ ...(values as Model), step: kind })),
+});
+
+const steps = fc.oneof(
+  step(60, 'review', { replica, token, audiences }),
+  step(4, 'set', { token, state }),
+  step(3, 'down', { isDown: fc.boolean() }),
+  step(2, 'slow', {}),
+  step(6, 'land', {}),
+  step(7, 'pass', { time: passing }),
+  step(14, 'tick', {}),
+  step(4, 'poll', { replica }),
+  step(4, 'alone', { replica, isAlone: fc.boolean() }),
+  step(7, 'stop', { stop, time: fc.constantFrom(3_000, 60_000, 600_000) }),
+  step(1, 'flush', {}),
+  step(1, 'snapshot', {}),
+  step(1, 'failOver', {}),
+  step(1, 'restart', { replica }),
+  step(2, 'rotate', { replica }),
+);
+
+async function run(
+  world: ModelWorld,
+  one: typeof steps extends fc.Arbitrary<infer Step> ? Step : never,
+): Promise<void> {
+  switch (one.step) {
+    case 'review':
+      return world.review(one.replica, one.token, one.audiences);
+    case 'set':
+      return world.backend.set(one.token, one.state);
+    case 'down':
+      world.backend.isDown = one.isDown;
+      return;
+    case 'slow':
+      world.backend.isSlow = true;
+      return;
+    case 'pass':
+      world.now += one.time;
+      return;
+    case 'tick':
+      return tick(world);
+    case 'alone':
+      return world.setAlone(one.replica, one.isAlone);
+    case 'stop':
+      return world.stop(one.stop.action, one.stop.subject.kind, one.stop.subject.name, one.time);
+    case 'poll':
+    case 'restart':
+    case 'rotate':
+      return world[one.step](one.replica);
+    default:
+      return world[one.step]();
+  }
+}
+
+const runs = 50;
+const stepsEach = 200;
+
+test('in any order of events: no yes that nobody gave, that has ended, was revoked or is blocked', async () => {
+  let yeses = 0;
+  const sources = new Map<string, number>();
+  await fc.assert(
+    fc.asyncProperty(fc.array(steps, { minLength: stepsEach, maxLength: stepsEach }), async (taken) => {
+      await connection.run((client) => client.flushall(), new AbortController().signal);
+      const world = new ModelWorld(connection);
+      for (const [index, one] of tokens.entries()) {
+        world.backend.set(one, { kind: 'yes', username: users[index % users.length] ?? '', groups: ['dev'] });
+      }
+      await tick(world);
+      for (const one of taken) await run(world, one);
+      await world.land();
+      for (const [source, count] of world.answers) sources.set(source, (sources.get(source) ?? 0) + count);
+    }),
+    { seed: 20_300_101, numRuns: runs },
+  );
+  yeses = [...sources.values()].reduce((sum, count) => sum + count, 0);
+  console.log(`${runs * stepsEach} steps, ${yeses} yeses: ${JSON.stringify(Object.fromEntries(sources))}`);
+  // Else the steps would show nothing.
+  for (const source of ['backend', 'memory', 'redis', 'stale']) expect(sources.get(source)).toBeGreaterThan(20);
+}, 120_000);

@@ -1,0 +1,169 @@
+import type { Decision } from '@sallyport/authenticator';
+import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { withSoundDecision } from '../../chain/decision.ts';
+import { createRevocationList, type RevocationList } from '../../revocation/list.ts';
+import { createRevocationReader, type RevocationReader } from '../../revocation/reader.ts';
+import { listScript, pollScript } from '../../revocation/scripts.ts';
+import { createSharedClock } from '../../revocation/shared-clock.ts';
+import type { Revocations } from '../../revocation/types.ts';
+import { withBlocks } from '../../revocation/with-blocks.ts';
+import { createSharedRedis, type ProbedRedis } from '../../shared-redis/shared-redis.ts';
+import { createMemoryTier } from '../memory-tier.ts';
+import { createRedisTier } from '../redis-tier.ts';
+import type { Clocks, Source } from '../types.ts';
+import { type CacheContext, withCache } from '../with-cache.ts';
+import type { ModelBackend } from './model-backend.ts';
+
+/** Milliseconds. */
+export const lifetimes = { authenticatedTtl: 60_000, rejectedTtl: 5_000, unknownTtl: 5_000, staleTtl: 120_000 };
+
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly backend: ModelBackend;
+  /** True time, milliseconds since 1970. Redis has it, too. */
+  readonly now: () => number;
+  /** Until when Redis keeps its keys, in that time: its own clock can't be set. */
+  readonly ends: Map<string, number>;
+  /** Milliseconds that its own clock is ahead. */
+  readonly skew: number;
+  readonly connection: Connection;
+  /** Calls of Redis that have no answer yet. */
+  readonly underWay: { count: number };
+  /** By a letter each. The first seals. */
+  readonly keys: string;
+}
+
+export interface Answered {
+  readonly decision?: Decision;
+  /** Undefined: the backend's, or an error. */
+  readonly source?: Source;
+}
+
+/** One gateway, as far as its cache and its revocation list go. */
+export interface ModelReplica {
+  readonly reader: RevocationReader;
+  /** Whether Redis can't be reached from it. */
+  isAlone: boolean;
+  redis(): ProbedRedis;
+  ask(token: string, audiences: readonly string[]): Promise<Answered>;
+  /** With other sealing keys, or none changed: the memory stays. */
+  reload(keys: string): void;
+}
+
+export function createModelReplica(options: ReplicaOptions): ModelReplica {
+  const { backend, now, skew } = options;
+  // Its monotonic clock began at another time than any other's.
+  const clocks = { monotonic: () => now() - 1_000_000_000 - skew * 7, wall: () => now() + skew };
+  const memory = createMemoryTier(1_000);
+  let redis = openRedis(options, options.keys, () => replica.isAlone);
+  const { list, reader, revocations } = createStopping(options.name, clocks, () => redis);
+
+  function stack() {
+    const settings = { ...lifetimes, store: 'shared', name: 'corp', fingerprint: 'one', usernamePrefix: '' } as const;
+    const metrics = { lookup: () => {}, coalesced: () => {} };
+    const tier = createRedisTier(redis, clocks);
+    const sound = withSoundDecision(backend.authenticator, clocks.wall);
+    const cached = withCache(sound, settings, { memory, redis: tier, revocations, clocks, metrics });
+    return withBlocks(cached, 'corp', list, silent);
+  }
+  let authenticator = stack();
+
+  const replica: ModelReplica = {
+    reader,
+    isAlone: false,
+    redis: () => redis,
+    async ask(token, audiences) {
+      let source: Source | undefined;
+      const onCached = (from: Source) => {
+        source = from;
+      };
+      const context: CacheContext = { audiences, signal: new AbortController().signal, onCached };
+      try {
+        const decision = await authenticator.authenticate(token, context);
+        return { decision, ...(source !== undefined && { source }) };
+      } catch {
+        return {};
+      }
+    },
+    reload(keys) {
+      redis = openRedis(options, keys, () => replica.isAlone);
+      authenticator = stack();
+    },
+  };
+  return replica;
+}
+
+const silent = { warn: () => {}, info: () => {} };
+
+function openRedis(options: ReplicaOptions, keys: string, isAlone: () => boolean): ProbedRedis {
+  return createSharedRedis(
+    { keyPrefix: 'model:', sealingKeys: Array.from(keys, (key) => Buffer.alloc(32, key)), timeout: 10_000 },
+    { connection: connectionOf(options, isAlone), now: () => 0, logger: silent, onError: () => {} },
+  );
+}
+
+interface Stopping {
+  readonly list: RevocationList;
+  readonly reader: RevocationReader;
+  readonly revocations: Revocations;
+}
+
+/** As the gateway puts them together. */
+function createStopping(replicaId: string, clocks: Clocks, redis: () => ProbedRedis): Stopping {
+  const sharedClock = createSharedClock(clocks);
+  const list = createRevocationList(sharedClock.now);
+  const dependencies = { redis, list, clocks, sharedClock, replicaId, onAdopted: () => {}, logger: silent };
+  const reader = createRevocationReader(dependencies);
+  const revocations: Revocations = {
+    get revision() {
+      return list.revision;
+    },
+    get isCutOff() {
+      return reader.isCutOff;
+    },
+    isRevoked: list.isRevoked,
+  };
+  return { list, reader, revocations };
+}
+
+/** The real connection, of which this replica can be cut off, and behind which Redis' clock is that of the model. */
+function connectionOf({ connection, now, ends, underWay }: ReplicaOptions, isAlone: () => boolean): Connection {
+  return {
+    ...connection,
+    async run(work, signal, timeout) {
+      if (isAlone()) throw new RedisProblem('connection', 'cut off');
+      underWay.count++;
+      try {
+        return await connection.run((client) => work(withClock(client, now, ends)), signal, timeout);
+      } finally {
+        underWay.count--;
+      }
+    },
+  };
+}
+
+function withClock(client: RedisClient, now: () => number, ends: Map<string, number>): RedisClient {
+  const hasEnded = (key: string) => (ends.get(key) ?? Number.POSITIVE_INFINITY) <= now();
+  const own = {
+    async eval(script: string, ...rest: [number, ...string[]]) {
+      const reply = await client.eval(script, ...rest);
+      const at = script === pollScript ? 2 : script === listScript ? 1 : undefined;
+      return at === undefined || !Array.isArray(reply) ? reply : reply.with(at, String(now()));
+    },
+    set(key: string, value: string, unit: 'PX', milliseconds: number) {
+      ends.set(key, now() + milliseconds);
+      return client.set(key, value, unit, milliseconds);
+    },
+    get: async (key: string) => (hasEnded(key) ? null : client.get(key)),
+    async pttl(key: string) {
+      const left = await client.pttl(key);
+      return left < 0 ? left : hasEnded(key) ? -2 : (ends.get(key) ?? 0) - now();
+    },
+  };
+  return new Proxy(client, {
+    get(target, name) {
+      const value: unknown = Reflect.get(Object.hasOwn(own, name) ? own : target, name);
+      return typeof value === 'function' && !Object.hasOwn(own, name) ? value.bind(target) : value;
+    },
+  });
+}
