@@ -1,8 +1,9 @@
 import type { Authenticated, Decision } from '@sallyport/authenticator';
+import { detached } from './detached.ts';
 import { ageOf, isFresh, isUsable, type Kept, keep, newest } from './kept.ts';
 import type { KeptNegative, MemoryName, Remembered } from './memory-tier.ts';
 import type { Question } from './names.ts';
-import type { Found } from './redis-tier.ts';
+import type { Found, RedisTier } from './redis-tier.ts';
 import type { CacheTier } from './types.ts';
 import type { CacheDependencies, CacheSettings } from './with-cache.ts';
 
@@ -29,7 +30,7 @@ export interface Store {
 
 export function createStore(settings: CacheSettings, dependencies: CacheDependencies): Store {
   const { memory, revocations, clocks, metrics } = dependencies;
-  const redis = settings.store === 'shared' ? dependencies.redis : undefined;
+  const redis = redisOf(settings, dependencies);
   const isRevoked = createRevokedCheck(settings, dependencies);
   const fresh = (kept: Kept) => isFresh(kept, settings, clocks, revocations.isCutOff);
   // One that was made knowing of more revocations than this replica does is left until this one knows them too. And of a
@@ -40,12 +41,6 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
     (no !== undefined && no.answeredMonotonic > kept.answeredMonotonic);
   const usable = (kept: Kept) => isUsable(kept, settings, clocks);
 
-  function keepYes(question: Question, name: MemoryName, decision: Authenticated, revision: number): void {
-    const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, newest);
-    if (isRevoked(kept, question.token)) return;
-    // A token that has its share of entries gets none in Redis either.
-    if (memory.add(name, kept, usable)) redis?.set(question, kept, settings.authenticatedTtl + settings.staleTtl);
-  }
   return {
     recall(name, token) {
       const { yes, no } = memory.get(name);
@@ -62,21 +57,7 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
       return found;
     },
     isFresh: fresh,
-    keep(question, name, { decision, revision }, found) {
-      if (decision.kind === 'authenticated') {
-        keepYes(question, name, decision, revision);
-        return;
-      }
-      // Where Redis could not be read, there may be a yes in it.
-      const hadYes = found.result !== 'miss' || memory.get(name).yes !== undefined;
-      memory.addNegative(name, {
-        decision,
-        revision,
-        answeredAt: clocks.wall(),
-        answeredMonotonic: clocks.monotonic(),
-      });
-      if (hadYes) redis?.delete(question);
-    },
+    keep: createKeep(settings, dependencies, isRevoked),
     adopt(name, kept) {
       memory.add(name, kept, usable);
     },
@@ -93,16 +74,44 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
   };
 }
 
+function createKeep(settings: CacheSettings, dependencies: CacheDependencies, isRevoked: IsRevoked): Store['keep'] {
+  const { memory, clocks } = dependencies;
+  const redis = redisOf(settings, dependencies);
+
+  function keepYes(question: Question, name: MemoryName, decision: Authenticated, revision: number): void {
+    const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, newest);
+    if (isRevoked(kept, question.token)) return;
+    // A token that has its share of entries gets none in Redis either.
+    const isKept = memory.add(name, kept, (other) => isUsable(other, settings, clocks));
+    if (isKept) redis?.set(question, kept, settings.authenticatedTtl + settings.staleTtl);
+  }
+  return (question, name, { decision: given, revision }, found) => {
+    const decision = detached(given);
+    if (decision.kind === 'authenticated') {
+      keepYes(question, name, decision, revision);
+      return;
+    }
+    // Where Redis could not be read, there may be a yes in it.
+    const hadYes = found.result !== 'miss' || memory.get(name).yes !== undefined;
+    const [answeredAt, answeredMonotonic] = [clocks.wall(), clocks.monotonic()];
+    memory.addNegative(name, { decision, revision, answeredAt, answeredMonotonic });
+    if (hadYes) redis?.delete(question);
+  };
+}
+
+function redisOf({ store }: CacheSettings, { redis }: CacheDependencies): RedisTier | undefined {
+  return store === 'shared' ? redis : undefined;
+}
+
 interface Answer {
   readonly decision: Decision;
   readonly revision: number;
 }
 
+type IsRevoked = (answer: Answer, token: string) => boolean;
+
 /** Revocations are told in names as Kubernetes sees them. */
-function createRevokedCheck(
-  { usernamePrefix }: CacheSettings,
-  { revocations }: CacheDependencies,
-): (answer: Answer, token: string) => boolean {
+function createRevokedCheck({ usernamePrefix }: CacheSettings, { revocations }: CacheDependencies): IsRevoked {
   return ({ decision, revision }, token) => {
     const name = subjectOf(decision);
     return revocations.isRevoked(revision, name === undefined ? undefined : usernamePrefix + name, token);

@@ -1,0 +1,122 @@
+import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { assembleLink, type GuardedLink } from '../chain/assemble.ts';
+import { createMemoryTier } from './memory-tier.ts';
+import { createClocks, createRevocations, lifetimes, minute, never, yes } from './testing/cached-replica.ts';
+import type { Source } from './types.ts';
+import type { CacheContext } from './with-cache.ts';
+
+const nobodyBlocked = { ofToken: () => undefined, ofUser: () => undefined };
+
+/** A whole link, as the gateway stacks it, around a backend that the test plays. */
+function setUp(answer: (token: string) => Promise<Decision>) {
+  const clocks = createClocks();
+  const looks: string[] = [];
+  let asked = 0;
+  const authenticate = async (token: string) => {
+    asked += 1;
+    return backend.answer(token);
+  };
+  const link = assembleLink({
+    config: {
+      name: 'corp',
+      timeout: 3_000,
+      maxConcurrent: 1,
+      circuit: { minimumCalls: 5, openFor: 10 * minute },
+      onError: 'stop',
+      username: { prefix: 'corp:' },
+      groups: { prefix: 'corp:', max: 10 },
+      allowSystemNames: [],
+      cache: { ...lifetimes, store: 'memory' },
+      fingerprint: 'one',
+    },
+    authenticator: { authenticate, close: async () => {} },
+    prefixes: { usernames: ['corp:'], groups: ['corp:'] },
+    apiAudiences: () => [],
+    log: { info: () => {}, warn: () => {} },
+    clocks,
+    cache: {
+      memory: createMemoryTier(100),
+      revocations: createRevocations(),
+      metrics: { lookup: (_, tier, result) => looks.push(`${tier} ${result}`), coalesced: () => {} },
+    },
+    blocks: nobodyBlocked,
+    onAbandoned: () => {},
+  });
+  const backend = { answer, clocks, link, looks, asked: () => asked };
+  return backend;
+}
+
+/** The source of the answer and who it is, or why there is none. */
+async function tell({ authenticator }: GuardedLink, token = 'token'): Promise<string> {
+  let source: Source | 'backend' = 'backend';
+  const context: CacheContext = {
+    audiences: [],
+    signal: never,
+    onCached(from) {
+      source = from;
+    },
+  };
+  try {
+    const decision = await authenticator.authenticate(token, context);
+    return `${source}: ${decision.kind === 'authenticated' ? decision.user.username : decision.kind}`;
+  } catch (error) {
+    return AuthenticatorError.is(error) ? error.message : String(error);
+  }
+}
+
+describe('the last yes stands in', () => {
+  test('while the circuit is open: the backend is not asked, and who has none learns why', async () => {
+    const backend = setUp(async () => yes());
+    const { link, clocks } = backend;
+    expect(await tell(link)).toBe('backend: corp:jane');
+    clocks.pass(lifetimes.authenticatedTtl);
+    backend.answer = async () => {
+      throw new AuthenticatorError('unavailable', 'down');
+    };
+    for (let count = 0; count < 5; count += 1) expect(await tell(link)).toBe('stale: corp:jane');
+    expect(link.guard.circuitState).toBe('open');
+    const asked = backend.asked();
+    expect(await tell(link)).toBe('stale: corp:jane');
+    expect(await tell(link, 'other')).toMatch(/circuit|left alone/);
+    expect(backend.asked()).toBe(asked);
+  });
+
+  test('while as many lookups are under way as may be', async () => {
+    const backend = setUp(async () => yes());
+    const { link, clocks } = backend;
+    await tell(link);
+    clocks.pass(lifetimes.authenticatedTtl);
+    const { promise, resolve } = Promise.withResolvers<Decision>();
+    backend.answer = () => promise;
+    const long = tell(link, 'other');
+    expect(await tell(link)).toBe('stale: corp:jane');
+    expect(await tell(link, 'third')).toMatch(/maxConcurrent/);
+    resolve(yes('joan'));
+    expect(await long).toBe('backend: corp:joan');
+  });
+
+  test('for what is no sound decision, and that is not kept', async () => {
+    const backend = setUp(async () => yes());
+    const { link, clocks } = backend;
+    await tell(link);
+    clocks.pass(lifetimes.authenticatedTtl);
+    backend.answer = async () => ({ kind: 'authenticated', user: {} }) as unknown as Decision;
+    expect(await tell(link)).toBe('stale: corp:jane');
+    for (const _ of [1, 2]) expect(await tell(link, 'other')).toMatch(/username is not a string/);
+    expect(backend.asked()).toBe(4);
+  });
+});
+
+test('a token that ends is kept to its end, and is expired from then on', async () => {
+  const backend = setUp(async () => yes());
+  const { link, clocks } = backend;
+  const expiresAt = new Date(clocks.wall() + minute);
+  backend.answer = async () => yes('jane', { expiresAt });
+  expect(await tell(link)).toBe('backend: corp:jane');
+  clocks.pass(minute - 1);
+  expect(await tell(link)).toBe('memory: corp:jane');
+  clocks.pass(1);
+  expect(await tell(link)).toBe('backend: rejected');
+  expect(await tell(link)).toBe('memory: rejected');
+});

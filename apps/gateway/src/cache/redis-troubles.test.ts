@@ -1,0 +1,151 @@
+import { listenForNoise } from '@sallyport/test-servers/noise';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { describe, expect, test } from 'vitest';
+import { withReviewBudget } from '../shared-redis/review-budget.ts';
+import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
+import { createReplica, noOpinion, rejected, yes } from './testing/cached-replica.ts';
+
+/** Replicas as they start: each with an empty memory. */
+const start = ({ redis }: OpenedShared) =>
+  createReplica({ shared: redis, answer: (token) => (token.startsWith('no') ? noOpinion : yes(`user of ${token}`)) });
+
+const tell = (opened: OpenedShared, token: string) => withReviewBudget(() => start(opened).tell(token));
+
+/** As the gateway does every 500 ms. @returns whether it was answered */
+const probe = ({ redis }: OpenedShared) =>
+  redis
+    .probe('revocations', (client) => client.ping())
+    .then(
+      () => true,
+      () => false,
+    );
+
+const leftAlone = 'the cache Redis is left alone: it is down or slow';
+const askedAgain = 'the cache Redis is asked again';
+
+const set = (redis: RedisServer, name: string, value: string) => redis.client().config('SET', name, value);
+
+/** What it can not do then, and still reads. */
+const unwilling: readonly (readonly [
+  string,
+  (redis: RedisServer) => Promise<unknown>,
+  (redis: RedisServer) => Promise<unknown>,
+])[] = [
+  ['is full', (redis) => set(redis, 'maxmemory', '1'), (redis) => set(redis, 'maxmemory', '0')],
+  [
+    'is a replica',
+    (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
+    (redis) => redis.client().replicaof('NO', 'ONE'),
+  ],
+  [
+    'allows no writes',
+    (redis) => redis.client().call('ACL', 'SETUSER', 'default', '-set', '-del'),
+    (redis) => redis.client().call('ACL', 'SETUSER', 'default', '+set', '+del'),
+  ],
+];
+
+describe.each(unwilling)('while Redis %s', (_, begin, end) => {
+  test('what it has is read, nothing throws, and reviews go on with the backend', async () => {
+    const noise = listenForNoise();
+    await using redis = await startRedis();
+    await using opened = await openShared(redis);
+    await tell(opened, 'old');
+    await opened.quiet();
+    await begin(redis);
+    for (let count = 0; count < 20; count += 1) {
+      expect(await tell(opened, 'old')).toBe('redis: user of old');
+      expect(await tell(opened, `new ${count}`)).toBe(`backend: user of new ${count}`);
+      expect(await tell(opened, `no ${count}`)).toBe('backend: no-opinion');
+    }
+    await opened.quiet();
+    // Each new yes, which could not be stored. It answers at once, so it is no outage.
+    expect([opened.errors, opened.lines]).toEqual([new Array(20).fill('cache'), []]);
+    await end(redis);
+    await tell(opened, 'new');
+    await opened.quiet();
+    expect(await tell(opened, 'new')).toBe('redis: user of new');
+    expect(noise).toEqual([]);
+  });
+});
+
+/** What another call would meet, too. */
+const outages: readonly (readonly [string, (redis: RedisServer) => Promise<unknown>])[] = [
+  ['is stopped', (redis) => redis.stop()],
+  ['is killed', (redis) => redis.kill()],
+];
+
+describe.each(outages)('while Redis %s', (_, begin) => {
+  test('reviews go on, and it is left alone until it is well again', async () => {
+    const noise = listenForNoise();
+    await using redis = await startRedis();
+    await using opened = await openShared(redis);
+    await tell(opened, 'old');
+    await opened.quiet();
+    await begin(redis);
+    for (let count = 0; count < 50; count += 1) {
+      expect(await tell(opened, 'old')).toBe('backend: user of old');
+      expect(await tell(opened, `no ${count}`)).toBe('backend: no-opinion');
+    }
+    expect(opened.lines).toEqual([leftAlone]);
+    const { calls } = opened;
+    await tell(opened, 'old');
+    await opened.quiet();
+    expect(opened.calls).toBe(calls);
+
+    await redis.start();
+    expect(await tell(opened, 'old')).toBe('backend: user of old');
+    expect(opened.calls).toBe(calls);
+    await waitUntil(() => probe(opened), 'the connection to be back');
+    await waitUntil(async () => (await probe(opened)) && opened.lines.includes(askedAgain), 'reviews to ask again');
+    expect(await tell(opened, 'old')).toBe('redis: user of old');
+    expect(opened.lines).toEqual([leftAlone, askedAgain]);
+    expect(noise).toEqual([]);
+  });
+});
+
+test('with a wrong password reviews go on, and it is left alone', async () => {
+  const noise = listenForNoise();
+  await using redis = await startRedis({ password: true });
+  await using opened = await openShared(redis, { servers: portOf(redis.port), password: 'another' });
+  for (let count = 0; count < 20; count += 1) expect(await tell(opened, 'token')).toBe('backend: user of token');
+  expect(opened.lines).toEqual([leftAlone]);
+  for (let count = 0; count < 5; count += 1) expect(await probe(opened)).toBe(false);
+  expect(await tell(opened, 'token')).toBe('backend: user of token');
+  expect(opened.lines).toEqual([leftAlone]);
+  expect(await redis.client().dbsize()).toBe(0);
+  expect(noise).toEqual([]);
+});
+
+test('a Redis that hangs has a thousand calls to do behind reviews, and no more are gathered', async () => {
+  const noise = listenForNoise();
+  await using redis = await startRedis();
+  await using opened = await openShared(redis);
+  await redis.hang();
+  for (let count = 0; count < 5_000; count += 1) opened.redis.tell('cache', (client) => client.set(`${count}`, 'x'));
+  expect(opened.underWay).toBe(1_000);
+  await redis.start();
+  await opened.quiet();
+  expect(await redis.client().dbsize()).toBe(1_000);
+  expect(opened.errors).toEqual([]);
+  expect(noise).toEqual([]);
+});
+
+test('a no that Redis could not be told of is not answered by the yes that it still has', async () => {
+  await using redis = await startRedis();
+  await using opened = await openShared(redis);
+  const replica = createReplica({ shared: opened.redis });
+  await replica.ask();
+  await opened.quiet();
+  replica.clocks.pass(10 * 60_000);
+  await redis.client().call('ACL', 'SETUSER', 'default', '-del');
+  replica.answer = () => rejected;
+  await replica.ask();
+  await opened.quiet();
+  expect(await redis.client().dbsize()).toBe(1);
+  replica.answer = async () => {
+    throw new Error('down');
+  };
+  replica.clocks.pass(60_000);
+  await expect(replica.ask()).rejects.toThrow('down');
+});

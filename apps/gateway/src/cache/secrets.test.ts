@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto';
+import { getHeapSnapshot } from 'node:v8';
+import type { Decision } from '@sallyport/authenticator';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { createReplica, lifetimes, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
+
+let redis: RedisServer;
+let opened: OpenedShared;
+beforeAll(async () => {
+  redis = await startRedis({ settings: { appendonly: 'no' } });
+  opened = await openShared(redis);
+});
+beforeEach(() => redis.client().flushall());
+afterAll(async () => {
+  await opened?.[Symbol.asyncDispose]();
+  await redis?.[Symbol.asyncDispose]();
+});
+
+/** Which of them, each written backwards as bytes, are in the memory of this process as text that something refers to. */
+async function stillHeld(reversed: readonly Buffer[]): Promise<number[]> {
+  const needles = reversed.map((bytes) => Buffer.from(bytes).reverse());
+  const found = new Set<number>();
+  let rest = Buffer.alloc(0);
+  for await (const chunk of getHeapSnapshot()) {
+    const text = Buffer.concat([rest, chunk]);
+    for (const [index, needle] of needles.entries()) if (text.includes(needle)) found.add(index);
+    rest = text.subarray(-200);
+  }
+  return [...found];
+}
+
+/** A token with a name and a password in it, as LDAP's is: names are cut out of it, which V8 does without a copy. */
+function newToken(name: string): string {
+  return `${name.padEnd(40, '.')}:${randomBytes(24).toString('hex')}`;
+}
+const nameIn = (token: string) => token.slice(0, token.indexOf(':'));
+const passwordOf = (token: string) => Buffer.from(token.slice(token.indexOf(':') + 1)).reverse();
+
+/** As backends answer: with names that they have cut out of the token. */
+function answer(token: string): Decision {
+  if (token.startsWith('good')) return yes(nameIn(token), { groups: [token.slice(0, 20)] });
+  if (token.startsWith('bad')) return { kind: 'rejected', reason: 'invalid-credentials', subject: nameIn(token) };
+  if (token.startsWith('nobody')) return noOpinion;
+  throw new Error('down');
+}
+
+/** Of each kind: looked up, found in memory, waited for, found in Redis by another, and stale. */
+async function useAll(replicas: readonly Replica[]): Promise<Buffer[]> {
+  const tokens = ['good', 'bad', 'nobody', 'broken'].map(newToken);
+  for (const replica of replicas) {
+    for (const token of tokens) {
+      const controller = new AbortController();
+      const gone = replica.ask(token, [], controller.signal).catch(() => {});
+      const both = [replica.ask(token), replica.ask(token)];
+      controller.abort(new Error('gone'));
+      await Promise.allSettled([gone, ...both]);
+      await replica.ask(token).catch(() => {});
+    }
+    await opened.quiet();
+  }
+  for (const replica of replicas) {
+    replica.clocks.pass(lifetimes.authenticatedTtl);
+    replica.answer = async () => {
+      throw new Error('down');
+    };
+    for (const token of tokens) await replica.ask(token).catch(() => {});
+  }
+  await opened.quiet();
+  return tokens.map(passwordOf);
+}
+
+describe('no token or password', () => {
+  test('is referred to once its lookup has ended', async () => {
+    const replicas = [1, 2].map(() => createReplica({ shared: opened.redis, answer }));
+    const passwords = await useAll(replicas);
+    const kept = newToken('kept');
+    expect(await stillHeld([...passwords, passwordOf(kept)])).toEqual([passwords.length]);
+    // Both are what the answers are kept in.
+    expect([replicas.length, kept.length, replicas[0]?.memory.entries]).toEqual([2, 89, 3]);
+  });
+
+  test('is sent to Redis, be it a name of a key, or written some other way', async () => {
+    const monitor = await redis.client().duplicate().monitor();
+    const heard: string[] = [];
+    monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
+    const secrets = (await useAll([createReplica({ shared: opened.redis, answer })])).map((each) => each.reverse());
+    await redis.client().echo('the end');
+    await waitUntil(() => heard.some((words) => words.includes('the end')), 'all that was said');
+    monitor.disconnect();
+    const said = heard.join('\n');
+    expect(said).toMatch(/set sallyport:cache:[\w-]{43} \S+ PX \d+/i);
+    for (const secret of [...secrets, Buffer.from('good....'), Buffer.from('bad.....')]) {
+      for (const encoding of ['utf8', 'hex', 'base64', 'base64url'] as const) {
+        expect(said).not.toContain(secret.toString(encoding).slice(0, 10));
+      }
+    }
+  });
+
+  test('is in a label of a metric, or in what Redis is said to be', async () => {
+    const replica = createReplica({ shared: opened.redis, answer });
+    await useAll([replica]);
+    expect([...replica.labels].sort()).toEqual(['corp', 'hit', 'memory', 'miss', 'redis', 'stale']);
+    expect(opened.lines).toEqual([]);
+  });
+});
