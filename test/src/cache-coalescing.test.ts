@@ -47,8 +47,11 @@ describe.concurrent('a token that many ask about at once', () => {
 describe.concurrent('a caller that hangs up', () => {
   async function start() {
     const [backend, redis] = [await startScriptedBackend(), await startRedis()];
-    const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [sealingKey()] };
-    const gateway = await startCacheGateway(setup);
+    // Nothing but a caller ends a lookup here.
+    const authenticators = [shared(backend, 'corp', {}, { timeout: '28s' })];
+    const sharing = { redis: { url: redis.url }, keys: [sealingKey()] };
+    const more = { server: { reviewTimeout: '29s' } };
+    const gateway = await startCacheGateway({ authenticators, more, ...sharing });
     const gone = () => gateway.gateway.output.lines.filter(({ callerGone }) => callerGone === true).length;
     return {
       backend,
@@ -103,7 +106,7 @@ describe.concurrent('a caller that hangs up', () => {
     const call = await backend.whenAsked(token);
     const second = await askToo(token);
     await hangUp([beginner, second.caller]);
-    await waitFor(() => call.aborted, 'the call to be given up');
+    await waitFor(() => call.aborted, 'the call to be given up', 10_000);
     backend.answer(token, ada);
     expect(await gateway.ask(token)).toEqual(isAda);
     await Promise.all([first, second.answer]);

@@ -93,7 +93,7 @@ describe.concurrent('a cached answer', () => {
       return !status.authenticated;
     }, 'the revocation to hold');
     expect(await keptAnswers(redis)).toEqual([]);
-    expect(await gateway.lookups('redis', 'hit')).toBe(0);
+    expect(await gateway.metric('sallyport_cache_lookups_total', 'tier="redis"')).toBe(0);
   });
 
   test('is none with cache: off, whatever the file says', async () => {
