@@ -44,7 +44,7 @@ const actions: readonly unknown[] = ['revoke', 'block', 'unblock'] satisfies Ent
 const kinds: readonly unknown[] = ['user', 'group', 'token', 'all'] satisfies Entry['kind'][];
 
 function isEntry(value: unknown): value is Entry {
-  const { id, action, kind, name, revision, at, until, by } = value as Record<keyof Entry, unknown>;
+  const { id, action, kind, name, revision, at, until, by } = Object(value) as Record<keyof Entry, unknown>;
   const texts = [id, name, by].every((text) => typeof text === 'string');
   return texts && actions.includes(action) && kinds.includes(kind) && [revision, at, until].every(Number.isSafeInteger);
 }

@@ -12,6 +12,9 @@ import type { Entry } from './types.ts';
 /** Milliseconds from one look at the list to the next. */
 export const pollInterval = 500;
 
+/** Milliseconds after which the whole list is read though its revision is the same: what was changed by hand is mended. */
+const rereadAfter = 30_000;
+
 /** Milliseconds without a look, after which a replica does not know any more what was revoked. */
 const cutOffAfter = 1_000;
 
@@ -95,6 +98,7 @@ function createLook(
   log: ReaderLog,
 ): (redis: ProbedRedis) => Promise<boolean> {
   let last: TakenIn | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
   return async (redis) => {
     const start = clocks.monotonic();
     const keys = revocationKeys(redis.keyPrefix);
@@ -108,8 +112,9 @@ function createLook(
     const [revision, fields, time] = reply as [string | null, number, string];
     sharedClock.set(Number(time), start);
     const isSame = known?.revision === (revision ?? '') && known.fields === fields;
-    if (isSame && known.complete) return false;
+    if (isSame && known.complete && start - readAt < rereadAfter) return false;
     last = await takeIn(redis, list);
+    readAt = start;
     for (const entry of last.adopted) onAdopted(entry);
     log.unreadable(last.unreadable);
     return !isSame;

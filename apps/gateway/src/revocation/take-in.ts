@@ -47,7 +47,8 @@ async function mend(
     outOfOrder.has(entry.id) ? { ...entry, id: newEntryId(), revision: ++revision } : entry,
   );
   const change = changeTowards(wanted, listing, redis.sealingKeys);
-  if (change.add.size === 0 && change.remove.length === 0) return true;
+  const isNamed = listing.revision !== '' || wanted.length === 0;
+  if (isNamed && change.add.size === 0 && change.remove.length === 0) return true;
   await applyChange(redis, listing, change).catch(() => undefined);
   return false;
 }

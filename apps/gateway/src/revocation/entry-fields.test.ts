@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { seal } from '../sealing/seal.ts';
+import { createSealingKey } from '../sealing/sealing-key.ts';
+import { fieldName, openEntry, parseFieldName, sealEntry } from './entry-fields.ts';
+import type { Entry } from './types.ts';
+
+const [key, other] = [createSealingKey(Buffer.alloc(32, 'A')), createSealingKey(Buffer.alloc(32, 'B'))];
+
+const entries: fc.Arbitrary<Entry> = fc.record({
+  id: fc.string({ unit: fc.constantFrom(...'abcXYZ019-_'), minLength: 1, maxLength: 20 }),
+  action: fc.constantFrom('block' as const, 'unblock' as const, 'revoke' as const),
+  kind: fc.constantFrom('user' as const, 'group' as const, 'token' as const, 'all' as const),
+  name: fc.string({ unit: 'grapheme' }),
+  revision: fc.nat(),
+  at: fc.nat(),
+  until: fc.nat(),
+  by: fc.string(),
+});
+
+test('an entry is read from the field that it was sealed for, by the key that it was sealed with', () => {
+  fc.assert(
+    fc.property(entries, (entry) => {
+      const field = fieldName(entry, key);
+      expect(parseFieldName(field)).toEqual({ until: entry.until, id: entry.id, tag: key.tag });
+      const sealed = sealEntry(entry, key);
+      expect(openEntry(field, sealed, key)).toEqual(entry);
+      expect(openEntry(field, sealed, other)).toBeUndefined();
+      // Nobody makes it last longer, or gives it another's name, by writing it elsewhere.
+      expect(openEntry(fieldName({ ...entry, until: entry.until + 1 }, key), sealed, key)).toBeUndefined();
+      expect(openEntry(fieldName({ ...entry, id: `${entry.id}x` }, key), sealed, key)).toBeUndefined();
+    }),
+  );
+});
+
+test('whatever else stands in a field is no entry', () => {
+  const entry: Entry = {
+    id: 'a',
+    action: 'block',
+    kind: 'user',
+    name: 'jane',
+    revision: 1,
+    at: 1,
+    until: 1,
+    by: 'root',
+  };
+  const field = fieldName(entry, key);
+  for (const value of ['', 'x', sealEntry(entry, key).slice(4)]) expect(openEntry(field, value, key)).toBeUndefined();
+  const asWritten = (value: unknown) =>
+    seal(key.derive('revocation entries'), field, Buffer.from(JSON.stringify(value))).toString('base64');
+  expect(openEntry(field, asWritten(entry), key)).toEqual(entry);
+  // As a later version might write: what this one does not know must not be taken for something else.
+  for (const strange of [
+    null,
+    7,
+    [],
+    { ...entry, action: 'pardon' },
+    { ...entry, kind: 'pod' },
+    { ...entry, at: '1' },
+  ]) {
+    expect(openEntry(field, asWritten(strange), key)).toBeUndefined();
+  }
+});
+
+test.each([
+  '',
+  'a',
+  '1.a',
+  `1.a.${key.tag}x`,
+  `x.a.${key.tag}`,
+  `1..${key.tag}`,
+  `-1.a.${key.tag}`,
+  `1.a.b.${key.tag}`,
+])('a field named %j is not ours', (field) => {
+  expect(parseFieldName(field)).toBeUndefined();
+});

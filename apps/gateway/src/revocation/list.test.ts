@@ -1,0 +1,172 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createRevocationList, digestOf } from './list.ts';
+import type { Entry } from './types.ts';
+
+function setUp() {
+  const clock = { now: 1_000 };
+  const list = createRevocationList(() => clock.now);
+  return { clock, list };
+}
+
+let made = 0;
+function entry(of: Partial<Entry> & Pick<Entry, 'revision'>): Entry {
+  const rest = { action: 'block', kind: 'user', name: 'jane', at: 0, until: 2_000, by: 'root' } as const;
+  return { id: `entry-${made++}`, ...rest, ...of };
+}
+
+const revoke = (of: Partial<Entry> & Pick<Entry, 'revision'>) => entry({ action: 'revoke', ...of });
+
+describe('a revocation', () => {
+  test('is of answers whose lookup began before it, and of these alone', () => {
+    const { list } = setUp();
+    list.merge([revoke({ revision: 10 })]);
+    expect([9, 10, 11].map((since) => list.isRevoked(since, 'jane', 't'))).toEqual([true, false, false]);
+    expect(list.isRevoked(0, 'john', 't')).toBe(false);
+    expect(list.isRevoked(0, undefined, 't')).toBe(false);
+  });
+
+  test('of a token is of that token, whoever it belongs to', () => {
+    const { list } = setUp();
+    list.merge([revoke({ revision: 10, kind: 'token', name: digestOf('stolen') })]);
+    expect(list.isRevoked(9, 'jane', 'stolen')).toBe(true);
+    expect(list.isRevoked(9, undefined, 'stolen')).toBe(true);
+    expect(list.isRevoked(9, 'jane', 'other')).toBe(false);
+  });
+
+  test('of all is of everything', () => {
+    const { list } = setUp();
+    list.merge([revoke({ revision: 10, kind: 'all', name: '' })]);
+    expect(list.isRevoked(9, undefined, 'any')).toBe(true);
+    expect(list.isRevoked(10, 'jane', 'any')).toBe(false);
+  });
+
+  test('stands beside a block of the same name', () => {
+    const { list } = setUp();
+    list.merge([entry({ revision: 10 }), revoke({ revision: 11 })]);
+    expect(list.isRevoked(10, 'jane', 't')).toBe(true);
+    expect(list.ofUser('jane', [])).toBeDefined();
+  });
+});
+
+describe('a block', () => {
+  test('is of a user, of whoever is in a group, or of a token, until it ends', () => {
+    const { list, clock } = setUp();
+    const user = entry({ revision: 1 });
+    const group = entry({ revision: 2, kind: 'group', name: 'ops' });
+    const token = entry({ revision: 3, kind: 'token', name: digestOf('stolen') });
+    list.merge([user, group, token]);
+    expect(list.ofUser('jane', [])).toEqual(user);
+    expect(list.ofUser('john', ['dev', 'ops'])).toEqual(group);
+    expect(list.ofToken('stolen')).toEqual(token);
+    // Names are compared as they are, each with those of its kind.
+    expect(list.ofUser('ops', ['jane'])).toBeUndefined();
+    expect(list.ofUser('Jane', ['Ops'])).toBeUndefined();
+    expect(list.ofToken('other')).toBeUndefined();
+    expect(list.blocks).toEqual([user, group, token]);
+    clock.now = 1_999;
+    expect(list.ofUser('jane', [])).toBeDefined();
+    clock.now = 2_000;
+    expect([list.ofUser('jane', ['ops']), list.ofToken('stolen')]).toEqual([undefined, undefined]);
+    expect(list.blocks).toEqual([]);
+  });
+
+  test('is ended by an unblock, and by nothing older', () => {
+    const { list } = setUp();
+    const block = entry({ revision: 5 });
+    list.merge([block, entry({ revision: 6, action: 'unblock' })]);
+    expect(list.ofUser('jane', [])).toBeUndefined();
+    // A replica that had missed it writes back the block that it knows.
+    list.merge([{ ...block, id: 'written-back' }]);
+    expect(list.ofUser('jane', [])).toBeUndefined();
+    list.merge([entry({ revision: 7 })]);
+    expect(list.ofUser('jane', [])).toBeDefined();
+  });
+});
+
+describe('what is known', () => {
+  test('stays when Redis has lost it, and is to be written back', () => {
+    const { list } = setUp();
+    const known = [entry({ revision: 1 }), revoke({ revision: 2, name: 'john' })];
+    list.merge(known);
+    expect(list.merge([])).toEqual({ adopted: [], outOfOrder: [] });
+    expect(list.entries).toEqual(known);
+    expect(list.ofUser('jane', [])).toBeDefined();
+    expect(list.isRevoked(1, 'john', 't')).toBe(true);
+  });
+
+  test('is told once as new', () => {
+    const { list } = setUp();
+    const one = entry({ revision: 1 });
+    expect(list.merge([one]).adopted).toEqual([one]);
+    expect(list.merge([one]).adopted).toEqual([]);
+  });
+
+  test('goes when it has ended, but for the newest entry, which holds the revision', () => {
+    const { list, clock } = setUp();
+    const newest = entry({ revision: 9, name: 'john' });
+    list.merge([entry({ revision: 3 }), newest]);
+    clock.now = 5_000;
+    list.merge([]);
+    expect(list.entries).toEqual([newest]);
+    expect(list.revision).toBe(9);
+    const next = entry({ revision: 12, until: 9_000 });
+    list.merge([next]);
+    expect(list.entries).toEqual([next]);
+  });
+
+  test('never has a lower revision than before', () => {
+    const { list } = setUp();
+    list.merge([entry({ revision: 9 })]);
+    list.merge([entry({ revision: 4, name: 'john' })]);
+    expect(list.revision).toBeGreaterThan(9);
+  });
+});
+
+describe('an entry that comes out of its order', () => {
+  test('takes effect after all that was known, and is to be published so', () => {
+    const { list } = setUp();
+    list.merge([revoke({ revision: 9, name: 'ada' })]);
+    // Of a Redis that has lost its last writes, and with them the count.
+    const late = revoke({ revision: 4 });
+    expect(list.merge([late]).outOfOrder).toEqual([late]);
+    // An answer that was looked up knowing of revision 9 came before it.
+    expect(list.isRevoked(9, 'jane', 't')).toBe(true);
+    expect(list.isRevoked(list.revision, 'jane', 't')).toBe(false);
+  });
+
+  test('is left alone when it has ended', () => {
+    const { list } = setUp();
+    list.merge([entry({ revision: 9 })]);
+    expect(list.merge([entry({ revision: 4, name: 'john', until: 500 })])).toEqual({ adopted: [], outOfOrder: [] });
+    expect(list.revision).toBe(9);
+  });
+});
+
+test('whatever is merged in whatever order, the newest entry about each thing holds', () => {
+  const draft = fc.record({
+    action: fc.constantFrom('block' as const, 'unblock' as const, 'revoke' as const),
+    name: fc.constantFrom('a', 'b', 'c'),
+  });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(draft, fc.nat(3)), { maxLength: 30 }), (drafts) => {
+      const entries = drafts.map(([one], index) => entry({ ...one, revision: index + 1 }));
+      // In parts that come one after the other, each again and again, as replicas read them.
+      const { list } = setUp();
+      for (let until = 1; until <= entries.length; until += 1 + (drafts[until - 1]?.[1] ?? 0)) {
+        list.merge(entries.slice(0, until));
+      }
+      list.merge(entries);
+      expect(list.revision).toBe(entries.length);
+      for (const name of ['a', 'b', 'c']) {
+        const about = entries.filter((one) => one.name === name);
+        const block = about.filter(({ action }) => action !== 'revoke').at(-1);
+        expect(list.ofUser(name, [])?.id).toBe(block?.action === 'block' ? block.id : undefined);
+        const revoked = about.filter(({ action }) => action === 'revoke').at(-1)?.revision ?? 0;
+        for (const since of [0, revoked - 1, revoked]) {
+          expect(list.isRevoked(since, name, 't')).toBe(since < revoked);
+        }
+      }
+    }),
+  );
+});

@@ -1,0 +1,275 @@
+import { RedisProblem } from '@sallyport/redis-connection';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { createRevocationList } from './list.ts';
+import { applyChange, changeTowards, readListing } from './listing.ts';
+import { placeEntry } from './place-entry.ts';
+import { createRevocationReader } from './reader.ts';
+import { openReplica } from './replica.ts';
+import { revocationKeys } from './scripts.ts';
+import { createSharedClock } from './shared-clock.ts';
+import type { Entry } from './types.ts';
+
+let server: RedisServer;
+let opened: OpenedShared;
+const keys = revocationKeys(keyPrefix);
+
+beforeAll(async () => {
+  server = await startRedis();
+  opened = await openShared(server);
+});
+afterAll(async () => {
+  await opened[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  await server.client().flushall();
+});
+
+/** A gateway whose clock stands, and whose way to Redis can be cut. */
+function replica(replicaId: string, of: OpenedShared = opened) {
+  const clock = { now: 50_000 };
+  const clocks = { monotonic: () => clock.now, wall: () => clock.now + 1_000_000 };
+  const sharedClock = createSharedClock(clocks);
+  const list = createRevocationList(sharedClock.now);
+  const adopted: Entry[] = [];
+  const lines: string[] = [];
+  const state = { isCut: false };
+  const redis: OpenedShared['redis'] = {
+    ...of.redis,
+    async probe(use, work) {
+      if (state.isCut) throw new RedisProblem('connection', 'cut off');
+      return of.redis.probe(use, work);
+    },
+  };
+  const log = (_: object, message: string) => void lines.push(message);
+  const reader = createRevocationReader({
+    redis: () => redis,
+    list,
+    clocks,
+    sharedClock,
+    replicaId,
+    onAdopted: (entry) => adopted.push(entry),
+    logger: { warn: log, info: log },
+  });
+  return { reader, list, clock, clocks, state, adopted, lines, sharedClock };
+}
+
+async function publish(action: Entry['action'], name: string, of: OpenedShared = opened): Promise<Entry> {
+  const listing = await readListing(of.redis);
+  const until = listing.now + 60_000;
+  const { entry, others } = placeEntry({ action, kind: 'user', name, by: 'root', until }, listing);
+  const placed = { ...entry, id: `${action}-${name}` };
+  await applyChange(of.redis, listing, changeTowards([...others, placed], listing, of.redis.sealingKeys));
+  return placed;
+}
+
+async function applied(replicaId: string): Promise<string | undefined> {
+  const value = await server.client().hget(keys.replicas, replicaId);
+  return openReplica(replicaId, value?.split(' ')[1] ?? '', opened.redis.sealingKeys)?.applied;
+}
+
+describe('a look', () => {
+  test('takes in what is new, and tells commands that it has', async () => {
+    const { reader, list, adopted } = replica('one');
+    await reader.poll();
+    expect(await applied('one')).toBe('');
+    const entry = await publish('block', 'jane');
+    await reader.poll();
+    expect(list.ofUser('jane', [])).toEqual(entry);
+    expect(adopted).toEqual([entry]);
+    expect(await applied('one')).toBe(await server.client().get(keys.revision));
+  });
+
+  test('reads the whole list when its revision has changed, and not else', async () => {
+    const { reader } = replica('one');
+    await publish('block', 'jane');
+    await reader.poll();
+    const before = opened.calls;
+    await reader.poll();
+    expect(opened.calls - before).toBe(1);
+    await publish('block', 'john');
+    const between = opened.calls;
+    await reader.poll();
+    // The look, the list, and a look that tells of it.
+    expect(opened.calls - between).toBe(3);
+  });
+
+  test('is one at a time', async () => {
+    const { reader } = replica('one');
+    await reader.poll();
+    const before = opened.calls;
+    await Promise.all([reader.poll(), reader.poll(), reader.poll()]);
+    expect(opened.calls - before).toBe(1);
+  });
+
+  test('takes the time from Redis, whatever the own clock says', async () => {
+    const { reader, sharedClock, clocks } = replica('one');
+    expect(sharedClock.now()).toBe(clocks.wall());
+    await reader.poll();
+    const [seconds] = await server.client().time();
+    expect(Math.abs(sharedClock.now() - Number(seconds) * 1000)).toBeLessThan(60_000);
+  });
+});
+
+describe('a list that Redis has lost', () => {
+  test.each(['all', 'the revision', 'the list', 'one entry'])(
+    '%s is written back by whoever knows it',
+    async (lost) => {
+      const knows = replica('one');
+      const [jane, john] = [await publish('block', 'jane'), await publish('revoke', 'john')];
+      await knows.reader.poll();
+      const client = server.client();
+      if (lost === 'all') await client.flushall();
+      else if (lost === 'the revision') await client.del(keys.revision);
+      else if (lost === 'the list') await client.del(keys.list);
+      else await client.hdel(keys.list, (await client.hkeys(keys.list))[0] ?? '');
+      await knows.reader.poll();
+      const fresh = replica('two');
+      await fresh.reader.poll();
+      expect(fresh.list.entries).toEqual([jane, john]);
+      await knows.reader.poll();
+      expect(await applied('one')).toBe(await client.get(keys.revision));
+    },
+  );
+
+  test('is written back over what somebody else has put there, after half a minute', async () => {
+    const knows = replica('one');
+    const jane = await publish('block', 'jane');
+    await knows.reader.poll();
+    const [field = ''] = await server.client().hkeys(keys.list);
+    await server.client().hset(keys.list, field, 'forged');
+    knows.clock.now += 29_999;
+    await knows.reader.poll();
+    expect((await readListing(opened.redis)).unreadable).toBe(1);
+    knows.clock.now += 1;
+    await knows.reader.poll();
+    expect((await readListing(opened.redis)).entries).toEqual([jane]);
+  });
+
+  test('is written back by several at once, and then they rest', async () => {
+    const all = [replica('one'), replica('two'), replica('three')];
+    for (const name of ['jane', 'john', 'ada']) await publish('block', name);
+    await Promise.all(all.map(({ reader }) => reader.poll()));
+    await server.client().flushall();
+    for (let round = 0; round < 6; round++) await Promise.all(all.map(({ reader }) => reader.poll()));
+    const before = opened.calls;
+    await Promise.all(all.map(({ reader }) => reader.poll()));
+    expect(opened.calls - before).toBe(3);
+    expect((await readListing(opened.redis)).entries).toHaveLength(3);
+  });
+});
+
+test('what came out of its order is published again, after all others', async () => {
+  const knows = replica('one');
+  await publish('revoke', 'john');
+  await knows.reader.poll();
+  const { revision } = knows.list;
+  // As of a Redis that was promoted without the last writes, and whose clock is behind.
+  await server.client().flushall();
+  const listing = await readListing(opened.redis);
+  const late = { ...(await publish('revoke', 'jane')), revision: 7, id: 'late' };
+  const now = await readListing(opened.redis);
+  await applyChange(opened.redis, now, changeTowards([late], now, opened.redis.sealingKeys));
+  expect(listing.entries).toEqual([]);
+  await knows.reader.poll();
+  expect(knows.list.isRevoked(revision, 'jane', 't')).toBe(true);
+  const fresh = replica('two');
+  await fresh.reader.poll();
+  expect(fresh.list.isRevoked(revision, 'jane', 't')).toBe(true);
+  expect(fresh.list.isRevoked(0, 'john', 't')).toBe(true);
+});
+
+describe('cut off', () => {
+  test('is who has not looked for more than a second', async () => {
+    const { reader, clock, state } = replica('one');
+    expect([reader.isCutOff, reader.age]).toEqual([true, Number.POSITIVE_INFINITY]);
+    await reader.poll();
+    expect([reader.isCutOff, reader.age]).toEqual([false, 0]);
+    state.isCut = true;
+    clock.now += 1_000;
+    await reader.poll();
+    expect([reader.isCutOff, reader.age]).toEqual([false, 1_000]);
+    clock.now += 1;
+    expect(reader.isCutOff).toBe(true);
+    state.isCut = false;
+    await reader.poll();
+    expect(reader.isCutOff).toBe(false);
+  });
+
+  test('is told once, with the reason, and so is its end', async () => {
+    const { reader, clock, state, lines } = replica('one');
+    await reader.poll();
+    state.isCut = true;
+    clock.now += 2_000;
+    for (let look = 0; look < 3; look++) await reader.poll();
+    state.isCut = false;
+    for (let look = 0; look < 3; look++) await reader.poll();
+    expect(lines).toEqual([
+      expect.stringMatching(/^cut off from the revocation list: cached answers are used for 10 s at most/),
+      'the revocation list is read again',
+    ]);
+  });
+
+  test('keeps the blocks that are known', async () => {
+    const { reader, list, clock, state } = replica('one');
+    await publish('block', 'jane');
+    await reader.poll();
+    state.isCut = true;
+    clock.now += 5_000;
+    await reader.poll();
+    expect(list.ofUser('jane', [])).toBeDefined();
+    clock.now += 60_000;
+    expect(list.ofUser('jane', [])).toBeUndefined();
+  });
+
+  test('is nobody whose Redis takes no writes', async () => {
+    await server.client().config('SET', 'maxmemory', '1');
+    try {
+      const { reader } = replica('one');
+      await reader.poll();
+      expect(reader.isCutOff).toBe(false);
+    } finally {
+      await server.client().config('SET', 'maxmemory', '0');
+    }
+  });
+});
+
+describe('the change of a sealing key', () => {
+  test('loses no block, whichever replica has come how far', async () => {
+    const stages = await Promise.all(['A', 'AB', 'BA', 'B'].map((letters) => openShared(server, { keys: letters })));
+    const [a, ab, ba, b] = stages as [OpenedShared, OpenedShared, OpenedShared, OpenedShared];
+    const jane = await publish('block', 'jane', a);
+    const first = replica('one', a);
+    await first.reader.poll();
+    // One replica that knows both is enough for all that know one of them.
+    await replica('two', ab).reader.poll();
+    const last = replica('three', b);
+    await last.reader.poll();
+    expect(last.list.ofUser('jane', [])).toEqual(jane);
+    const john = await publish('block', 'john', ba);
+    await first.reader.poll();
+    expect(first.list.ofUser('john', [])).toEqual(john);
+    for (const one of stages) await one[Symbol.asyncDispose]();
+  });
+
+  test('that is not finished is told, and nothing is confirmed that could not be read', async () => {
+    await using other = await openShared(server, { keys: 'B' });
+    await publish('block', 'jane', other);
+    const { reader, lines } = replica('one');
+    for (let look = 0; look < 3; look++) await reader.poll();
+    expect(lines).toEqual([expect.stringContaining('sealingKeys')]);
+    expect(await applied('one')).toBe('');
+    expect(reader.isCutOff).toBe(false);
+    expect((await readListing(other.redis)).entries).toHaveLength(1);
+  });
+});
+
+test('who leaves is waited for no more', async () => {
+  const { reader } = replica('one');
+  await reader.poll();
+  expect(await server.client().hexists(keys.replicas, 'one')).toBe(1);
+  await reader.leave();
+  expect(await server.client().hexists(keys.replicas, 'one')).toBe(0);
+});

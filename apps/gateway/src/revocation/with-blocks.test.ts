@@ -1,0 +1,63 @@
+import type { Decision } from '@sallyport/authenticator';
+import { expect, test } from 'vitest';
+import type { Blocks, Entry } from './types.ts';
+import { withBlocks } from './with-blocks.ts';
+
+const block: Entry = {
+  id: 'a',
+  action: 'block',
+  kind: 'user',
+  name: 'jane',
+  revision: 1,
+  at: 1,
+  until: 2,
+  by: 'root',
+  reason: 'left',
+};
+
+function setUp(decision: Decision, blocks: Partial<Blocks>) {
+  const logged: object[] = [];
+  let asked = 0;
+  const inner = {
+    authenticate: async () => {
+      asked++;
+      return decision;
+    },
+    close: async () => {},
+  };
+  const all: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ...blocks };
+  const blocking = withBlocks(inner, 'corp', all, { info: (fields) => logged.push(fields) });
+  const ask = () => blocking.authenticate('token', { audiences: [], signal: new AbortController().signal });
+  return { ask, logged, asked: () => asked };
+}
+
+const jane: Decision = { kind: 'authenticated', user: { username: 'jane', groups: ['dev'] } };
+
+test('a yes is asked about by name and groups, and refused when one is blocked', async () => {
+  const seen: unknown[] = [];
+  const { ask, logged } = setUp(jane, {
+    ofUser: (...about) => {
+      seen.push(about);
+      return block;
+    },
+  });
+  expect(await ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked', subject: 'jane' });
+  expect(seen).toEqual([['jane', ['dev']]]);
+  expect(logged).toEqual([{ authenticator: 'corp', subject: 'jane', blocked: 'user', by: 'root', reason: 'left' }]);
+});
+
+test('what is no yes passes as it is, and so does who is not blocked', async () => {
+  for (const decision of [jane, { kind: 'no-opinion' }, { kind: 'rejected', reason: 'expired' }] as const) {
+    expect(await setUp(decision, {}).ask()).toBe(decision);
+  }
+});
+
+test('a token that is blocked costs no lookup, and one that is blocked meanwhile is refused after it', async () => {
+  const before = setUp(jane, { ofToken: () => block });
+  expect(await before.ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked' });
+  expect(before.asked()).toBe(0);
+  const answers = [undefined, block];
+  const meanwhile = setUp(jane, { ofToken: () => answers.shift() });
+  expect(await meanwhile.ask()).toMatchObject({ reason: 'blocked' });
+  expect(meanwhile.asked()).toBe(1);
+});
