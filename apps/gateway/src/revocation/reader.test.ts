@@ -161,6 +161,20 @@ describe('a list that Redis has lost', () => {
   });
 });
 
+test('what was overruled, and is brought back by somebody, is removed again', async () => {
+  const knows = replica('one');
+  await publish('block', 'jane');
+  const client = server.client();
+  const old = await client.hgetall(keys.list);
+  const unblock = await publish('unblock', 'jane');
+  await knows.reader.poll();
+  await client.hset(keys.list, old);
+  expect((await readListing(opened.redis)).entries).toHaveLength(2);
+  await knows.reader.poll();
+  expect((await readListing(opened.redis)).entries).toEqual([unblock]);
+  expect(knows.list.ofUser('jane', [])).toBeUndefined();
+});
+
 test('what came out of its order is published again, after all others', async () => {
   const knows = replica('one');
   await publish('revoke', 'john');
