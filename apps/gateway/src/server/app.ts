@@ -81,21 +81,20 @@ function createReviewHandler(
     const start = now();
     const caller = watchCaller(context.res);
     const leave = inFlight.enter(settings().maxInFlight);
-    const read: { request?: TokenReviewRequest; last?: Answer } = {};
-    const onAnswer = (last: Answer) => {
-      read.last = last;
-    };
+    const at = Date.now();
+    const read: { request?: TokenReviewRequest } = {};
+    const answers: Answer[] = [];
     const answer = async (): Promise<ReviewResult> => {
       if (leave === undefined) throw new StatusError(429, 'too many reviews under way (server.maxInFlight)');
       read.request = parseTokenReview(await readBody(context));
-      const result = await decide(read.request, caller, dependencies, onAnswer);
+      const result = await decide(read.request, caller, dependencies, (one) => answers.push(one));
       context.body = toTokenReview(read.request.apiVersion, result);
       return result;
     };
     const end = await answer().catch(asError).finally(leave);
-    const version = read.request?.apiVersion;
-    const source = read.last && 'decision' in read.last ? read.last.source : undefined;
-    report({ id: randomUUID(), seconds: (now() - start) / 1000, version, end, source, callerGone: caller.gone });
+    const { apiVersion: version, token } = read.request ?? {};
+    const seconds = (now() - start) / 1000;
+    report({ id: randomUUID(), at, seconds, version, end, answers, token, callerGone: caller.gone });
     if (end instanceof Error) throw end;
   };
 }

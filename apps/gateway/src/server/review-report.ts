@@ -1,5 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Source } from '../cache/types.ts';
+import type { Answer } from '../chain/answer.ts';
 import { StatusError } from './status.ts';
 import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
 
@@ -10,19 +11,29 @@ export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' |
 export interface ReviewReport {
   /** Of this process; the same in each log line about the review. */
   readonly id: string;
+  /** When it came, wall clock milliseconds since 1970. */
+  readonly at: number;
   readonly seconds: number;
   /** Undefined when none could be read. */
-  readonly version: TokenReviewVersion | undefined;
+  readonly version: 'v1' | 'v1beta1' | undefined;
+  readonly outcome: ReviewOutcome;
   /** How it ended, or what was thrown. */
   readonly end: ReviewResult | Error;
-  /** Where the answer that decided came from; undefined: from a backend. */
-  readonly source: Source | undefined;
+  /** What each authenticator said that was asked, in order. The last one decided, if anybody did. */
+  readonly answers: readonly Answer[];
+  /** As sent. Not to be kept, and not to be written anywhere. Undefined when none could be read. */
+  readonly token: string | undefined;
   /** The caller did not wait for the answer. */
   readonly callerGone: boolean;
 }
 
-/** Called once a review: the metrics' place to count. */
-export type OnReview = (outcome: ReviewOutcome, seconds: number, version?: 'v1' | 'v1beta1') => void;
+/** Called once a review, after its answer is on its way: the place to count and to keep an account. */
+export type OnReview = (report: ReviewReport) => void;
+
+/** What the handler knows of it. */
+export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
+  readonly version: TokenReviewVersion | undefined;
+}
 
 /** An overload refuses thousands a second: one line in this many milliseconds says so. */
 const overloadLogInterval = 10_000;
@@ -37,28 +48,31 @@ export function createReviewReporter(
   logger: Logger,
   now: () => number,
   onReview?: OnReview,
-): (report: ReviewReport) => void {
+): (ended: EndedReview) => void {
   let overloadLogged = Number.NEGATIVE_INFINITY;
-  const levelOf = (outcome: ReviewOutcome, report: ReviewReport): 'debug' | 'info' | 'warn' => {
-    if (report.callerGone || outcome === 'authenticated' || outcome === 'unknown') return 'debug';
+  const levelOf = ({ outcome, callerGone }: ReviewReport): 'debug' | 'info' | 'warn' => {
+    if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return 'debug';
     if (outcome === 'rejected') return 'info';
     if (outcome !== 'overloaded') return 'warn';
     if (now() - overloadLogged < overloadLogInterval) return 'debug';
     overloadLogged = now();
     return 'warn';
   };
-  return (report) => {
-    const outcome = outcomeOf(report.end);
-    const { id, seconds, callerGone, source } = report;
-    const version = report.version && (report.version === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
-    const gone = callerGone ? { callerGone } : {};
-    const cached = source === undefined ? {} : { cached: source };
-    logger[levelOf(outcome, report)](
-      { review: id, outcome, version, ...detail(report.end), ...cached, ...gone, seconds },
-      'token review',
-    );
-    onReview?.(outcome, seconds, version);
+  return ({ version: apiVersion, ...ended }) => {
+    const outcome = outcomeOf(ended.end);
+    const version = apiVersion && (apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
+    const report: ReviewReport = { ...ended, version, outcome };
+    const { id, seconds, callerGone, end, answers } = report;
+    const source = sourceOf(answers.at(-1));
+    const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }) };
+    logger[levelOf(report)]({ review: id, outcome, version, ...detail(end), ...more, seconds }, 'token review');
+    onReview?.(report);
   };
+}
+
+/** Where the answer that decided came from; undefined: from a backend. */
+function sourceOf(answer: Answer | undefined): Source | undefined {
+  return answer !== undefined && 'decision' in answer ? answer.source : undefined;
 }
 
 function outcomeOf(end: ReviewResult | Error): ReviewOutcome {

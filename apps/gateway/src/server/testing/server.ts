@@ -65,7 +65,7 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
     authenticate: overrides.authenticate ?? (async () => alice),
     inFlight,
     logger,
-    onReview: (outcome, _seconds, version) => outcomes.push([outcome, version]),
+    onReview: ({ outcome, version }) => outcomes.push([outcome, version]),
     limits: { drainGrace: 50, ...overrides.limits },
     ...(overrides.tls && { tls: overrides.tls }),
   });
