@@ -16,7 +16,7 @@ afterAll(async () => {
   await redis?.[Symbol.asyncDispose]();
 });
 
-const settings = { authenticatedTtl: 2 * hour, staleTtl: 0 };
+const settings = { authenticatedTtl: 2 * hour, staleTtl: hour };
 const step = 10 * minute;
 
 interface History {
@@ -27,14 +27,16 @@ interface History {
   readonly lifetime?: number;
   /** What somebody does to the record in Redis at each step. */
   readonly meddle?: 'lengthen' | 'persist';
+  /** Whether to stand in for an answer counts as use. */
+  readonly isStaleUse?: boolean;
 }
 
-/** A replica whose clock is off and which has no backend: what it answers is cached. */
+/** A replica whose clock is off and whose backend is down: what it answers is cached. */
 function createReader(skew: number): Replica {
   const clocks = createClocks();
   clocks.set(skew);
   const answer = () => {
-    throw new Error('not asked');
+    throw new Error('down');
   };
   return createReplica({ shared: opened.redis, clocks, settings, answer });
 }
@@ -43,20 +45,24 @@ function createReader(skew: number): Replica {
  * How old the answer truly was when it was used last, looking every ten minutes: by replicas that find it in Redis then,
  * and by one that has had it in memory since the beginning. A step before 0: never.
  */
-async function usedUntil({ writer, reader, lifetime, meddle }: History) {
+async function usedUntil({ writer, reader, lifetime, meddle, isStaleUse = false }: History) {
   const clocks = createClocks();
   const answer = () =>
     yes('jane', lifetime === undefined ? {} : { expiresAt: new Date(clocks.wall() - writer + lifetime) });
   clocks.set(writer);
   await createReplica({ shared: opened.redis, clocks, settings, answer }).ask();
   await opened.quiet();
+  const isUsed = async (replica: Replica) => {
+    const answered = await replica.ask().catch(() => undefined);
+    return answered !== undefined && (isStaleUse || answered.source !== 'stale');
+  };
   const early = createReader(reader);
   const used = until(0);
   for (let age = 0; age <= 5 * hour; age += step) {
     const late = createReader(reader);
     late.clocks.pass(age);
-    if (await late.ask().catch(() => undefined)) used.found = age;
-    if (await early.ask().catch(() => undefined)) used.adopted = age;
+    if (await isUsed(late)) used.found = age;
+    if (await isUsed(early)) used.adopted = age;
     early.clocks.pass(step);
     await passInRedis(redis, step);
     const [key] = await redis.client().keys('*');
@@ -79,6 +85,8 @@ describe.each(pairs)('with clocks off by $writer ms where it was asked and $read
   test('an answer gains nothing while Redis keeps its end', async () => {
     // The reader that is ahead loses as much, and no more.
     expect(await usedUntil(pair)).toEqual(until(2 * hour - Math.max(0, older)));
+    await redis.client().flushall();
+    expect(await usedUntil({ ...pair, isStaleUse: true })).toEqual(until(3 * hour - Math.max(0, older)));
   });
 
   test('an answer gains no more than the clocks explain when somebody lengthens it', async () => {

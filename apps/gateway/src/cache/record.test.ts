@@ -100,7 +100,7 @@ describe('what is no record', () => {
 
 test('the size of a decision is at least that of its texts, and grows with each', () => {
   fc.assert(
-    fc.property(anyYes, fc.string({ maxLength: 40 }), (decision, more) => {
+    fc.property(anyYes, fc.string({ minLength: 40, maxLength: 400 }), (decision, more) => {
       const { user, audiences = [] } = decision;
       const texts = [user.username, user.uid ?? '', ...(user.groups ?? []), ...audiences];
       const letters = [...texts, ...Object.entries(user.extra ?? {}).flat(2)].join('').length;

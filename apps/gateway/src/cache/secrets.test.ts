@@ -83,7 +83,7 @@ describe('no token or password', () => {
   });
 
   test('is sent to Redis, be it a name of a key, or written some other way', async () => {
-    const monitor = await redis.client().duplicate().monitor();
+    const monitor = await redis.client().monitor();
     const heard: string[] = [];
     monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
     const secrets = (await useAll([createReplica({ shared: opened.redis, answer })])).map((each) => each.reverse());

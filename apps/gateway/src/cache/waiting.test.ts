@@ -1,0 +1,94 @@
+import type { Decision } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { createReplica, lifetimes, type Replica, rejected, yes } from './testing/cached-replica.ts';
+
+/** A backend that answers when the test says so, or when its signal tells it to stop. */
+function setUp() {
+  const begun: { signal: AbortSignal; land(decision: Decision): void }[] = [];
+  const replica = createReplica({
+    answer: (_token, _audiences, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Decision>();
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      begun.push({ signal, land: resolve });
+      return promise;
+    },
+  });
+  return { begun, replica };
+}
+
+/** Asks, with what ends it. */
+function ask(replica: Replica) {
+  const controller = new AbortController();
+  const ended = replica.ask('token', [], controller.signal).then(
+    ({ decision }) => decision.kind,
+    (error: Error) => error.message,
+  );
+  return { ended, leave: (why: string) => controller.abort(new Error(why)) };
+}
+/** What is asked in a turn is under way after it. */
+const underWay = () => new Promise(setImmediate);
+
+describe('who waits for an answer', () => {
+  test('goes by its own signal alone, whoever began the lookup', async () => {
+    for (const leaver of [0, 1, 2]) {
+      const { begun, replica } = setUp();
+      const all = [ask(replica), ask(replica), ask(replica)];
+      await underWay();
+      all[leaver]?.leave('gone');
+      expect(await all[leaver]?.ended).toBe('gone');
+      expect(begun.map(({ signal }) => signal.aborted)).toEqual([false]);
+      begun[0]?.land(yes());
+      const ends = await Promise.all(all.map(({ ended }) => ended));
+      expect(ends).toEqual([0, 1, 2].map((each) => (each === leaver ? 'gone' : 'authenticated')));
+      expect(await replica.tell()).toBe('memory: jane');
+    }
+  });
+
+  test('waits no longer than that for a backend that never answers, which is told when the last one goes', async () => {
+    const { begun, replica } = setUp();
+    const all = [ask(replica), ask(replica)];
+    await underWay();
+    all[0]?.leave('first');
+    expect([await all[0]?.ended, begun[0]?.signal.aborted]).toEqual(['first', false]);
+    all[1]?.leave('last');
+    expect([await all[1]?.ended, begun[0]?.signal.aborted]).toEqual(['last', true]);
+    // The next one begins anew.
+    const next = ask(replica);
+    await underWay();
+    expect(begun).toHaveLength(2);
+    begun[1]?.land(rejected);
+    expect(await next.ended).toBe('rejected');
+  });
+
+  test('gets no stale answer in place of the end of its time', async () => {
+    const { begun, replica } = setUp();
+    const first = ask(replica);
+    await underWay();
+    begun[0]?.land(yes());
+    await first.ended;
+    replica.clocks.pass(lifetimes.authenticatedTtl);
+    const late = ask(replica);
+    await underWay();
+    late.leave('too late');
+    expect(await late.ended).toBe('too late');
+    await underWay();
+    expect(replica.looks).not.toContain('memory stale');
+  });
+
+  test('is not given what was asked before a revocation that was known when it came', async () => {
+    const { begun, replica } = setUp();
+    const before = ask(replica);
+    await underWay();
+    replica.revocations.revision = 1;
+    replica.revocations.revoked.set('jane', 1);
+    const after = ask(replica);
+    await underWay();
+    expect(begun).toHaveLength(2);
+    begun[1]?.land(rejected);
+    expect(await after.ended).toBe('rejected');
+    // What lands last is the older one. It takes the place of nothing.
+    begun[0]?.land(yes());
+    expect(await before.ended).toBe('authenticated');
+    expect(await replica.tell()).toBe('memory: rejected');
+  });
+});
