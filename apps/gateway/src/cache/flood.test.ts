@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Decision } from '@sallyport/authenticator';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { withReviewBudget } from '../shared-redis/review-budget.ts';
 import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createMemoryTier } from './memory-tier.ts';
@@ -17,6 +17,7 @@ beforeAll(async () => {
   redis = await startRedis({ settings: { appendonly: 'no' } });
   opened = await openShared(redis);
 });
+beforeEach(() => redis.client().flushall());
 afterAll(async () => {
   await opened?.[Symbol.asyncDispose]();
   await redis?.[Symbol.asyncDispose]();
@@ -109,7 +110,6 @@ test('a million made-up questions push out no good answer, put nothing into Redi
 });
 
 test('good tokens with made-up audiences have their share of room, and nothing of what others have', async () => {
-  await redis.client().flushall();
   const memory = createMemoryTier(1_000);
   const replica = createReplica({ shared: opened.redis, memory, answer });
   const others = (n: number) => [goodToken(n + 10), []] as const;

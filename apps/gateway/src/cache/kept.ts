@@ -41,7 +41,7 @@ export function ageOf(
 }
 
 /** Whether the token itself has ended, or its record in Redis, by either clock. */
-export function hasExpired({ decision, expiresMonotonic }: Kept, clocks: Clocks): boolean {
+function hasExpired({ decision, expiresMonotonic }: Kept, clocks: Clocks): boolean {
   const end = decision.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
   return clocks.wall() >= end || clocks.monotonic() >= expiresMonotonic;
 }

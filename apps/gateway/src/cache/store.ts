@@ -8,7 +8,7 @@ import type { CacheTier } from './types.ts';
 import type { CacheDependencies, CacheSettings } from './with-cache.ts';
 
 /** A yes that may stand in for an answer, and the tier it was found in. */
-export interface Candidate {
+interface Candidate {
   readonly kept: Kept;
   readonly tier: CacheTier;
 }

@@ -16,7 +16,7 @@ export type CacheTier = 'memory' | 'redis';
 export type Source = CacheTier | 'stale';
 
 /** What came of a look into a tier. `invalid`: there was something that must not be believed. */
-export type LookupResult = 'hit' | 'miss' | 'stale' | 'invalid' | 'error';
+type LookupResult = 'hit' | 'miss' | 'stale' | 'invalid' | 'error';
 
 export interface CacheMetrics {
   lookup(authenticator: string, tier: CacheTier, result: LookupResult): void;

@@ -62,7 +62,7 @@ export interface ReplicaOptions {
 
 type Answer = (token: string, audiences: readonly string[], signal: AbortSignal) => Decision | Promise<Decision>;
 
-export interface Answered {
+interface Answered {
   readonly decision: Decision;
   /** Undefined: the backend's. */
   readonly source: Source | undefined;
