@@ -1,7 +1,6 @@
 import type { FaultPlan } from '@sallyport/test-servers/fault-plan';
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { startRedis } from '@sallyport/test-servers/redis';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { expect, test } from 'vitest';
 import { withReviewBudget } from '../shared-redis/review-budget.ts';
 import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
@@ -59,16 +58,6 @@ test.each([1, 20])(
       plan: () => ({ kind: 'delay', time: 10 * timeout }),
     });
     await using opened = await openShared(redis, { servers: portOf(proxy.port), timeout });
-    await waitUntil(
-      () =>
-        opened.redis
-          .probe('cache', (client) => client.ping())
-          .then(
-            () => true,
-            () => false,
-          ),
-      'it',
-    );
     const { until } = await measure(`slow, ${waiters} at once`, opened, waiters);
     // Five calls, of which each review has one.
     expect(until.length / waiters).toBeLessThanOrEqual(5);
@@ -113,6 +102,5 @@ test('a Redis that is well costs what a round trip takes', async () => {
   for (let count = 0; count < 200; count += 1) took.push(await review(chain, `token ${count}`));
   const median = took.sort((one, other) => one - other)[100] ?? 0;
   print(`well: ${median.toFixed(2)} ms for ${authenticators} authenticators (median)`);
-  expect(opened.errors).toEqual([]);
   expect(median).toBeLessThan(timeout);
 });
