@@ -8,13 +8,25 @@ interface Flight<Answer> {
   readonly controller: AbortController;
   /** Of the review that began it. */
   readonly budget: ReviewBudget;
+  /** Has it wait for Redis no longer. */
+  readonly hurry: () => void;
   waiting: number;
 }
 
 export interface FlightsOptions {
   /** Told of each caller who waits for another's lookup. */
   readonly onJoined: () => void;
+  /** Milliseconds that Redis may cost one review in all. */
+  readonly redisTimeout: number;
 }
+
+/**
+ * Looks up.
+ *
+ * @param signal aborted when nobody waits any more
+ * @param hurried resolves when somebody waits whose review Redis has cost enough: then it goes on without Redis
+ */
+type Begin<Answer> = (signal: AbortSignal, hurried: Promise<void>) => Promise<Answer>;
 
 /** Lookups under way by name: who asks for what is looked up already waits for that. */
 export interface Flights<Answer> {
@@ -25,21 +37,17 @@ export interface Flights<Answer> {
    * @param signal of this caller alone: the lookup goes on for the others, and is aborted when the last one has gone
    * @throws what the lookup threw, or the signal's reason
    */
-  join(
-    name: string,
-    revision: number,
-    signal: AbortSignal,
-    begin: (signal: AbortSignal) => Promise<Answer>,
-  ): Promise<Answer>;
+  join(name: string, revision: number, signal: AbortSignal, begin: Begin<Answer>): Promise<Answer>;
 }
 
-export function createFlights<Answer>({ onJoined }: FlightsOptions): Flights<Answer> {
+export function createFlights<Answer>({ onJoined, redisTimeout }: FlightsOptions): Flights<Answer> {
   const flights = new Map<string, Flight<Answer>>();
 
-  const start = (name: string, revision: number, begin: (signal: AbortSignal) => Promise<Answer>): Flight<Answer> => {
+  const start = (name: string, revision: number, begin: Begin<Answer>): Flight<Answer> => {
     const controller = new AbortController();
-    const budget = currentBudget();
-    const flight: Flight<Answer> = { answer: begin(controller.signal), revision, controller, budget, waiting: 0 };
+    const { promise: hurried, resolve: hurry } = Promise.withResolvers<void>();
+    const answer = begin(controller.signal, hurried);
+    const flight: Flight<Answer> = { answer, revision, controller, budget: currentBudget(), hurry, waiting: 0 };
     flights.set(name, flight);
     const land = () => {
       if (flights.get(name) === flight) flights.delete(name);
@@ -63,30 +71,58 @@ export function createFlights<Answer>({ onJoined }: FlightsOptions): Flights<Ans
       const flight = joined ? known : start(name, revision, begin);
       const budget = currentBudget();
       const spentBefore = flight.budget.spent;
+      // For a review that has spent no more than the one that began it, the lookup ends its wait in time by itself.
+      const hasSpentMore = joined && budget.spent > spentBefore;
+      const timer = hasSpentMore ? setTimeout(flight.hurry, redisTimeout - budget.spent) : undefined;
       if (joined) onJoined();
       flight.waiting++;
-      return new Promise((resolve, reject) => {
-        const giveUp = () => {
-          leave(name, flight, signal.reason);
-          reject(signal.reason);
-        };
-        signal.addEventListener('abort', giveUp, { once: true });
-        const end = () => {
-          signal.removeEventListener('abort', giveUp);
+      return untilAborted(
+        flight.answer,
+        signal,
+        () => leave(name, flight, signal.reason),
+        () => {
+          clearTimeout(timer);
           // What Redis cost that lookup meanwhile, it has cost all who waited for it.
           if (joined) budget.spent += flight.budget.spent - spentBefore;
-        };
-        flight.answer.then(
-          (answer) => {
-            end();
-            resolve(answer);
-          },
-          (error: unknown) => {
-            end();
-            reject(error);
-          },
-        );
-      });
+        },
+      );
     },
   };
+}
+
+/**
+ * @param onAbort the caller goes before the answer has come
+ * @param onEnd in any case
+ */
+function untilAborted<Answer>(
+  answer: Promise<Answer>,
+  signal: AbortSignal,
+  onAbort: () => void,
+  onEnd: () => void,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let hasEnded = false;
+    const end = () => {
+      if (hasEnded) return;
+      hasEnded = true;
+      signal.removeEventListener('abort', giveUp);
+      onEnd();
+    };
+    const giveUp = () => {
+      onAbort();
+      end();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    answer.then(
+      (value) => {
+        end();
+        resolve(value);
+      },
+      (error: unknown) => {
+        end();
+        reject(error);
+      },
+    );
+  });
 }

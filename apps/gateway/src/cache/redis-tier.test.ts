@@ -21,6 +21,8 @@ beforeAll(async () => {
   opened = await openShared(redis);
 });
 beforeEach(async () => {
+  // What the test before has told Redis behind its reviews.
+  await opened.quiet();
   await redis.client().flushall();
   clocks = createClocks();
   tier = createRedisTier(opened.redis, clocks);

@@ -26,6 +26,8 @@ beforeAll(async () => {
   opened = await openShared(redis);
 });
 beforeEach(async () => {
+  // What the test before has told Redis behind its reviews.
+  await opened.quiet();
   await redis.client().flushall();
   await forgetCalls(redis);
 });

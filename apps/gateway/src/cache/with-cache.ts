@@ -43,6 +43,9 @@ interface Answered {
   readonly failure?: unknown;
 }
 
+/** What is there is not known. */
+const notFetched: Found = { result: 'error' };
+
 /**
  * Keeps the answers of one authenticator, in the memory of this process and in the Redis of all: one lookup a process
  * for a cold question, however many ask. A throw is never kept; while it lasts, the last yes stands in for the answer
@@ -55,10 +58,18 @@ export function withCache(
 ): Authenticator {
   const { memory, metrics, revocations } = dependencies;
   const store = createStore(settings, dependencies);
-  const flights = createFlights<Answered>({ onJoined: metrics.coalesced });
+  const flights = createFlights<Answered>({
+    onJoined: metrics.coalesced,
+    redisTimeout: dependencies.redis?.timeout ?? 0,
+  });
 
-  async function lookUp(question: Question, name: MemoryName, signal: AbortSignal): Promise<Answered> {
-    const found = await store.fetch(question, name);
+  async function lookUp(
+    question: Question,
+    name: MemoryName,
+    signal: AbortSignal,
+    hurried: Promise<void>,
+  ): Promise<Answered> {
+    const found = await Promise.race([store.fetch(question, name), hurried.then(() => notFetched)]);
     if (found.result !== 'hit' || !store.isFresh(found.kept)) return ask(question, name, found, signal);
     store.adopt(name, found.kept);
     return { decision: found.kept.decision, source: 'redis' };
@@ -89,8 +100,8 @@ export function withCache(
       return remembered.decision;
     }
     const flight = `${name.token}.${name.audiences}`;
-    const { decision, source, failure } = await flights.join(flight, revocations.revision, context.signal, (signal) =>
-      lookUp(question, name, signal),
+    const { decision, source, failure } = await flights.join(flight, revocations.revision, context.signal, (...ways) =>
+      lookUp(question, name, ...ways),
     );
     if (source !== undefined) context.onCached?.(source, failure);
     return decision;

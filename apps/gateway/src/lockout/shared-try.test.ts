@@ -10,6 +10,7 @@ function waiting(random: number) {
   const pauses: number[] = [];
   const redis = {
     keyPrefix: '',
+    timeout: 100,
     sealingKeys: [createSealingKey(Buffer.alloc(32))],
     async ask<T>() {
       budgets.push(currentBudget());

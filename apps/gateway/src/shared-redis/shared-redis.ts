@@ -38,8 +38,6 @@ const maxTold = 1_000;
 /** The server, or the way to it: what another call would meet, too. Errors that it answers come at once. */
 const outages: ReadonlySet<FaultKind> = new Set(['timeout', 'connection', 'tls', 'authentication', 'cluster', 'node']);
 
-const never = new AbortController().signal;
-
 export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
   const { connection, now, logger, onError } = dependencies;
   const breaker = createBreaker({
@@ -53,7 +51,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
 
   async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
     try {
-      return await connection.run(work, never, limit);
+      return await connection.run(work, new AbortController().signal, limit);
     } catch (error) {
       onError(use);
       throw error;
@@ -61,6 +59,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   }
   return {
     keyPrefix: settings.keyPrefix,
+    timeout: settings.timeout,
     sealingKeys: settings.sealingKeys.map(createSealingKey),
     async ask(use, work) {
       const budget = currentBudget();

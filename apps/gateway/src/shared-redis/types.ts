@@ -9,6 +9,8 @@ export interface SharedRedis {
   readonly keyPrefix: string;
   /** The first seals, all open. */
   readonly sealingKeys: readonly SealingKey[];
+  /** Milliseconds that it may cost one review in all. */
+  readonly timeout: number;
   /**
    * On the way of a review: waits no longer than what is left of what Redis may cost that review, and not at all while
    * Redis is left alone for being down or slow.
