@@ -40,5 +40,7 @@ export interface AuthenticatorSettings
 export interface FileConfig extends Pick<GatewayConfig, 'admin' | 'lockout' | 'log'> {
   readonly server: ServerSettings;
   readonly authenticators: readonly AuthenticatorSettings[];
+  /** As it is written: `stdout`, or a path. */
+  readonly audit?: { readonly output: string } | undefined;
   readonly cache: Omit<CacheConfig, 'redis'> & { readonly redis?: CacheRedisConfig | undefined };
 }

@@ -72,8 +72,8 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     ['a missing key', { server: '  tls: { certFile: c, clientAuth: none }' }, '3:8: server.tls.keyFile: is missing'],
     [
       'a key of a later time',
-      { more: 'audit: {}' },
-      '8:1: audit: unknown key: known here: server, admin, authenticators, cache, lockout, log',
+      { more: 'quotas: {}' },
+      '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, audit',
     ],
     [
       'an unknown key deep in',

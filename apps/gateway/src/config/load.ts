@@ -9,7 +9,7 @@ import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } 
 import { ConfigError, type ConfigProblem, causeOf } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 import { withholdSecrets } from './secrets.ts';
-import type { AuthenticatorConfig, GatewayConfig, TlsConfig } from './types.ts';
+import type { AuditConfig, AuthenticatorConfig, GatewayConfig, TlsConfig } from './types.ts';
 import { parseYaml, type YamlSource } from './yaml-source.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
@@ -41,13 +41,14 @@ export async function loadConfig(
   if (faults.length > 0 || !parsed.config || !authenticators) {
     throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles, ...pluginFiles]);
   }
-  const { server, admin, cache, lockout, log } = parsed.config;
+  const { server, admin, cache, lockout, audit, log } = parsed.config;
   const { tls, ...rest } = server;
   const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
   const files = { file: configFile, baseDirectory, secretFiles, pluginFiles };
   const { redis, ...lifetimes } = cache;
   const fileCache = redis === undefined ? lifetimes : { ...lifetimes, redis };
-  return { ...files, server: completeServer, admin, authenticators, cache: fileCache, lockout, log };
+  const trail = audit === undefined ? {} : { audit: completeAudit(audit.output, baseDirectory) };
+  return { ...files, server: completeServer, admin, authenticators, cache: fileCache, lockout, ...trail, log };
 }
 
 async function readSource(file: string, configFile: string): Promise<YamlSource> {
@@ -73,6 +74,10 @@ function completeTls(
   const own = { certFile: resolve(base, certFile), keyFile: resolve(base, keyFile), minVersion };
   if (clientCAFile === undefined || clientNames === undefined) return own;
   return { ...own, client: { caFile: resolve(base, clientCAFile), names: clientNames } };
+}
+
+function completeAudit(output: string, base: string): AuditConfig {
+  return { output: output === 'stdout' ? output : { file: resolve(base, output) } };
 }
 
 /** Undefined when a plugin is missing: its fault is told already. */

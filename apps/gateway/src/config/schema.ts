@@ -160,6 +160,14 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
     .describe(
       "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     ),
+  audit: z
+    .strictObject({
+      output: text
+        .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
+        .describe('"stdout", or a file, its path relative to this one: made for its owner alone; reopened at SIGHUP.'),
+    })
+    .optional()
+    .describe('The audit trail: one JSON line a decision. Left out: none is kept.'),
   log: z
     .strictObject({
       level: z

@@ -119,6 +119,11 @@ export interface LockoutConfig {
   readonly window: number;
 }
 
+/** Where the audit trail goes. A file's path is absolute. */
+export interface AuditConfig {
+  readonly output: 'stdout' | { readonly file: string };
+}
+
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** A whole gateway.yaml, valid, with defaults filled in. */
@@ -140,5 +145,7 @@ export interface GatewayConfig {
   readonly authenticators: readonly AuthenticatorConfig[];
   readonly cache: CacheConfig;
   readonly lockout: LockoutConfig;
+  /** Left out: no trail is kept. */
+  readonly audit?: AuditConfig;
   readonly log: { readonly level: LogLevel };
 }

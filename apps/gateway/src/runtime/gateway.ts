@@ -1,17 +1,20 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { probeOutput } from '../audit/output.ts';
+import { type AuditTrail, createAuditTrail } from '../audit/trail.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { createFailureLog } from '../logging/failure-log.ts';
+import { createAuditMetrics } from '../metrics/audit-metrics.ts';
 import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
 import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
-import { createGeneration } from './generation.ts';
+import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createHealth, type Health } from './health.ts';
 import { type ListenOverrides, withListen } from './listen-override.ts';
 import { createReloader, logCertificateWarnings, type Reloader, type Running } from './reload.ts';
@@ -55,32 +58,39 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const shared = createSharedState({ config, redis, registry, logger });
   const lockout = () => (started?.generation.config ?? config).lockout;
   const attempts = createAttempts(lockout, { now: () => performance.now(), shared: redis });
-  const { caching, blocks } = shared;
-  const create = (next: GatewayConfig) =>
-    createGeneration(next, { logger, attempts, caching, blocks, onAbandoned: inFlight.hold });
+  const audit = createAuditTrail({ logger, onDropped: createAuditMetrics(registry) });
+  const dependencies = { ...shared, logger, attempts, onAbandoned: inFlight.hold };
+  const create = (next: GatewayConfig) => createWithAudit(next, dependencies);
   const running: Running = { generation: await create(config) };
   started = running;
   await shared.start();
   const health = createHealth(() => running.generation.links);
-  const opened = listen(running, { inFlight, health, registry, logger, tls });
+  const opened = audit
+    .configure(config)
+    .then(() => listen(running, { inFlight, health, registry, audit, logger, tls }));
   const { reviews, admin } = await opened.catch(async (error: unknown) => {
+    await audit.close();
     await shared.stop();
     await running.generation.retire(0);
     throw error;
   });
 
   const watcher = createFileWatcher();
-  const reloader = createReloader({ running, load, create, reviews, watcher, logger, onSwapped: shared.resize });
+  const onSwapped = followedBy(shared, audit);
+  const reloader = createReloader({ running, load, create, reviews, watcher, logger, onSwapped });
   await reloader.watch(startedAt);
   health.listening();
   logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
 
-  const stop = createShutdown({ running, health, shared, watcher, reloader, reviews, admin, logger });
+  const stop = createShutdown({ running, health, shared, audit, watcher, reloader, reviews, admin, logger });
   let ended: Promise<void> | undefined;
   return {
     url: reviews.url,
     adminUrl: admin.url,
-    reload: reloader.reload,
+    async reload() {
+      // The trail's file may have been moved away: that one waits for no config.
+      await Promise.all([audit.reopen(), reloader.reload()]);
+    },
     shutdown(delay = running.generation.config.server.shutdownDelay) {
       ended ??= stop(delay);
       return ended;
@@ -88,10 +98,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
+function followedBy(shared: SharedState, audit: Pick<AuditTrail, 'follow'>): (config: GatewayConfig) => void {
+  return (config) => {
+    shared.resize(config);
+    void audit.follow(config);
+  };
+}
+
+/** A trail that can't be written is a fault of the config, as an authenticator that can't be made. */
+async function createWithAudit(config: GatewayConfig, dependencies: GenerationDependencies): Promise<Generation> {
+  if (config.audit !== undefined) await probeOutput(config.audit);
+  return createGeneration(config, dependencies);
+}
+
 interface ListenDependencies {
   readonly inFlight: InFlight;
   readonly health: Health;
   readonly registry: Registry;
+  readonly audit: Pick<AuditTrail, 'record'>;
   readonly logger: Logger;
   readonly tls: TlsMaterial | undefined;
 }
@@ -99,7 +123,7 @@ interface ListenDependencies {
 /** Opens both addresses, or neither. */
 async function listen(
   running: Running,
-  { inFlight, health, registry, logger, tls }: ListenDependencies,
+  { inFlight, health, registry, audit, logger, tls }: ListenDependencies,
 ): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
   const admin = await startAdminServer({
     listen: running.generation.config.admin.listen,
@@ -124,6 +148,7 @@ async function listen(
           },
         }),
       inFlight,
+      onReview: audit.record,
       logger,
       ...(tls === undefined ? {} : { tls }),
     });
@@ -138,6 +163,7 @@ interface Parts {
   readonly running: Running;
   readonly health: Health;
   readonly shared: SharedState;
+  readonly audit: Pick<AuditTrail, 'close'>;
   readonly watcher: FileWatcher;
   readonly reloader: Reloader;
   readonly reviews: ReviewServer;
@@ -148,7 +174,7 @@ interface Parts {
 /** How long a reload under way may take before the process ends without it, in milliseconds. */
 const reloadGrace = 2_000;
 
-function createShutdown({ running, health, shared, watcher, reloader, reviews, admin, logger }: Parts) {
+function createShutdown({ running, health, shared, audit, watcher, reloader, reviews, admin, logger }: Parts) {
   return async (delay: number): Promise<void> => {
     health.stopping();
     watcher.close();
@@ -158,6 +184,7 @@ function createShutdown({ running, health, shared, watcher, reloader, reviews, a
     await Promise.race([reloader.settled(), setTimeout(reloadGrace)]);
     await shared.stop();
     await running.generation.retire(0);
+    await audit.close();
     await admin.close();
     logger.info({}, 'shut down');
   };

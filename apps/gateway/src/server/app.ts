@@ -35,8 +35,11 @@ export interface ReviewDependencies {
 
 /** What the connections have to say in each request. */
 export interface ConnectionGate {
-  /** @throws StatusError for a client that may not ask */
-  admit(request: ServerRequest): void;
+  /**
+   * @returns the subject of the client's certificate; undefined when nobody is asked for one
+   * @throws StatusError for a client that may not ask
+   */
+  admit(request: ServerRequest): string | undefined;
   /** Whether the answer is to announce the end of its connection. */
   isLastAnswer(request: ServerRequest): boolean;
 }
@@ -58,7 +61,7 @@ export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: n
   });
   app.use(answerErrors(logger));
   app.use(async (context, next) => {
-    gate?.admit(context.req);
+    context.state.client = gate?.admit(context.req);
     await next();
   });
   app.use(router.routes());
@@ -94,7 +97,9 @@ function createReviewHandler(
     const end = await answer().catch(asError).finally(leave);
     const { apiVersion: version, token } = read.request ?? {};
     const seconds = (now() - start) / 1000;
-    report({ id: randomUUID(), at, seconds, version, end, answers, token, callerGone: caller.gone });
+    const { client } = context.state as { readonly client?: string };
+    const asked = { id: randomUUID(), at, seconds, version, token, ...(client !== undefined && { client }) };
+    report({ ...asked, end, answers, callerGone: caller.gone });
     if (end instanceof Error) throw end;
   };
 }

@@ -29,13 +29,16 @@ export interface ClientCheckDependencies {
 /**
  * Lets those clients in whose certificate the CA signed (TLS saw to that) and bears one of `server.tls.clientNames`.
  *
- * @returns throws StatusError 403 for everybody else, naming the subject and the setting
+ * @returns gives the certificate's subject, undefined when nobody is asked for one; throws StatusError 403 for everybody
+ * else, naming the subject and the setting
  */
-export function createClientCheck(dependencies: ClientCheckDependencies): (request: ServerRequest) => void {
+export function createClientCheck(
+  dependencies: ClientCheckDependencies,
+): (request: ServerRequest) => string | undefined {
   const readings = new WeakMap<object, Reading>();
   return (request) => {
     const names = dependencies.names();
-    if (names === undefined) return;
+    if (names === undefined) return undefined;
     // Of HTTP/2, `socket` is a new proxy at each call: the session is what stands for the connection.
     const connection = http2Stream(request)?.session ?? request.socket;
     let reading = readings.get(connection);
@@ -56,6 +59,7 @@ export function createClientCheck(dependencies: ClientCheckDependencies): (reque
       const fault = now > reading.notAfter ? 'has expired since the connection was made' : 'is not valid yet';
       throw forbidden(`the client certificate of "${reading.subject}" ${fault}`);
     }
+    return reading.subject;
   };
 }
 

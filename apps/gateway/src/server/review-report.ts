@@ -14,6 +14,8 @@ export interface ReviewReport {
   /** When it came, wall clock milliseconds since 1970. */
   readonly at: number;
   readonly seconds: number;
+  /** The subject of the caller's certificate. Left out: nobody is asked for one. */
+  readonly client?: string;
   /** Undefined when none could be read. */
   readonly version: 'v1' | 'v1beta1' | undefined;
   readonly outcome: ReviewOutcome;
