@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addAuditVerbs } from './commands/audit/verbs.ts';
 import { type ExitCode, exitCodes } from './commands/exit-codes.ts';
 import { configOption, outputOption } from './commands/options.ts';
 import { addStoppingVerbs } from './commands/stopping/verbs.ts';
@@ -70,6 +71,10 @@ program
   });
 
 addStoppingVerbs(program, (code) => {
+  exitCode = code;
+});
+
+addAuditVerbs(program.command('audit').description('work with the audit trail'), (code) => {
   exitCode = code;
 });
 

@@ -7,7 +7,7 @@ import { createPause } from './pause.ts';
 export interface LineWriter {
   /** Takes a line, with its end, to be written when it can be. @returns false when there is no room for it */
   offer(line: string): boolean;
-  /** From the next line on, lines go there; undefined: nowhere. What went on before is closed then. */
+  /** From the next line on, lines go there; undefined: nowhere. What went on before is closed, also if it was not come to. */
   use(output: AuditOutput | undefined): void;
   /** Waits until all is written, so many milliseconds at most. @returns how many lines still wait */
   flush(limit: number): Promise<number>;
@@ -82,7 +82,6 @@ export function createLineWriter({ room, onFault, onEmpty }: LineWriterOptions):
       return isTaken;
     },
     use(to) {
-      // One that was never come to.
       void next?.output?.close().catch(() => undefined);
       next = { output: to, until: performance.now() + changePatience, isDue: false };
       pause.end();

@@ -21,9 +21,12 @@ export interface ConfigFile {
  */
 export function configFile(named: string | undefined): ConfigFile {
   if (named === '') throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
-  return named === undefined
-    ? { file: embedded, isEmbedded: true }
-    : { file: resolve(whereTheUserStands(), named), isEmbedded: false };
+  return named === undefined ? { file: embedded, isEmbedded: true } : { file: userPath(named), isEmbedded: false };
+}
+
+/** A path as the user wrote it, from where they stand. */
+export function userPath(path: string): string {
+  return resolve(whereTheUserStands(), path);
 }
 
 /** A package manager runs scripts in the package's folder, and tells the user's own in INIT_CWD. */

@@ -1,0 +1,91 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { expect, test } from 'vitest';
+import type { Answer } from '../chain/answer.ts';
+import type { ReviewReport } from '../server/review-report.ts';
+import { StatusError } from '../server/status.ts';
+import { auditEntry } from './entry.ts';
+
+const report: ReviewReport = {
+  id: 'a1',
+  at: Date.UTC(2030, 0, 31, 12, 0, 0, 7),
+  seconds: 0.00123456789,
+  version: 'v1',
+  outcome: 'unknown',
+  end: { kind: 'no-opinion' },
+  answers: [],
+  token: 'the-token',
+  callerGone: false,
+};
+const about = { time: '2030-01-31T12:00:00.007Z', review: 'a1', seconds: 0.001235 };
+const told = (answer: Partial<Answer>) =>
+  ({ authenticator: 'corp', seconds: 0.5, recognized: true, ...answer }) as Answer;
+
+test('somebody who was let in: names as Kubernetes sees them, groups as their number', () => {
+  const user = { username: 'corp:jane', uid: '7', groups: ['a', 'b'], extra: { 'scopes.example.com': ['x'] } };
+  const decision = { kind: 'authenticated' as const, user };
+  const end = { ...report, client: 'CN=api', outcome: 'authenticated' as const, end: decision };
+  const unasked = told({ authenticator: 'robots', decision: { kind: 'no-opinion' }, recognized: false });
+  expect(auditEntry({ ...end, answers: [unasked, told({ decision, source: 'memory' })] })).toEqual({
+    ...about,
+    caller: 'CN=api',
+    outcome: 'authenticated',
+    authenticator: 'corp',
+    username: 'corp:jane',
+    uid: '7',
+    groups: 2,
+    cached: 'memory',
+    asked: [
+      { authenticator: 'robots', answer: 'not-recognized', seconds: 0.5 },
+      { authenticator: 'corp', answer: 'authenticated', cached: 'memory', seconds: 0.5 },
+    ],
+  });
+  const { username } = user;
+  expect(auditEntry({ ...end, end: { kind: 'authenticated', user: { username } }, answers: [] })).toMatchObject({
+    username,
+    groups: 0,
+  });
+});
+
+test('somebody who was refused: why, and their name at the backend', () => {
+  const decision = { kind: 'rejected' as const, reason: 'locked' as const, subject: 'uid=jane' };
+  expect(auditEntry({ ...report, outcome: 'rejected', end: decision, answers: [told({ decision })] })).toEqual({
+    ...about,
+    outcome: 'rejected',
+    reason: 'locked',
+    authenticator: 'corp',
+    subject: 'uid=jane',
+    asked: [{ authenticator: 'corp', answer: 'rejected', reason: 'locked', seconds: 0.5 }],
+  });
+});
+
+test('what could not be checked: the code of each error, and never its words', () => {
+  const words = 'password hunter2 of the-token';
+  const error = new AuthenticatorError('unavailable', words);
+  const yes = { kind: 'authenticated' as const, user: { username: 'jane' } };
+  const answers = [
+    told({ error }),
+    told({ error: new TypeError(words) }),
+    told({ decision: yes, source: 'stale', failure: error }),
+  ];
+  const end = { kind: 'error' as const, message: 'authenticator corp unavailable', authenticators: ['corp'] };
+  const entry = auditEntry({ ...report, outcome: 'error', end, answers, callerGone: true });
+  expect(entry).toEqual({
+    ...about,
+    outcome: 'error',
+    reason: 'authenticator corp unavailable',
+    callerGone: true,
+    asked: [
+      { authenticator: 'corp', answer: 'error', error: 'unavailable', seconds: 0.5 },
+      { authenticator: 'corp', answer: 'error', error: 'unexpected', seconds: 0.5 },
+      { authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable', seconds: 0.5 },
+    ],
+  });
+  expect(JSON.stringify(entry)).not.toMatch(/hunter2|the-token/);
+});
+
+test('what was thrown: our own refusals in their words, a bug in none', () => {
+  const invalid = auditEntry({ ...report, outcome: 'invalid', end: new StatusError(400, 'spec must be an object') });
+  expect(invalid).toEqual({ ...about, outcome: 'invalid', reason: 'spec must be an object', asked: [] });
+  const bug = auditEntry({ ...report, outcome: 'error', end: new Error('the-token is bad') });
+  expect(bug).toEqual({ ...about, outcome: 'error', reason: 'a bug: the log has more', asked: [] });
+});

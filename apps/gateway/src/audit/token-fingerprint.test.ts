@@ -1,0 +1,21 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { createTokenFingerprint } from './token-fingerprint.ts';
+
+test('is the same under one sealing key, in every replica, and another under every other one', () => {
+  const secret = randomBytes(32);
+  const made = createTokenFingerprint(secret)('token');
+  expect(made).toMatch(/^[\w-]{22}$/);
+  expect(createTokenFingerprint(Buffer.from(secret))('token')).toBe(made);
+  expect(createTokenFingerprint(secret)('token2')).not.toBe(made);
+  expect(createTokenFingerprint(randomBytes(32))('token')).not.toBe(made);
+});
+
+test('without one is this process’s own, and no digest that anybody could look up', () => {
+  const made = createTokenFingerprint()('token');
+  expect(made).toMatch(/^[\w-]{22}$/);
+  expect(createTokenFingerprint()('token')).toBe(made);
+  for (const digest of ['sha256', 'sha1', 'md5', 'sha512']) {
+    expect(createHash(digest).update('token').digest('base64url')).not.toContain(made.slice(0, 8));
+  }
+});

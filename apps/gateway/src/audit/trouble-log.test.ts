@@ -1,0 +1,31 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { createTroubleLog } from './trouble-log.ts';
+
+test('says so at most every ten seconds, and in the end how many were dropped in all', () => {
+  const lines: unknown[][] = [];
+  let now = 0;
+  const write = (text: string) => {
+    const { level, dropped, code } = JSON.parse(text);
+    lines.push([level, dropped, code]);
+  };
+  const log = createTroubleLog(pino({ formatters: { level: (level) => ({ level }) } }, { write }), () => now);
+  log.recovered();
+  log.failed(Object.assign(new Error('secret'), { code: 'ENOSPC' }));
+  for (let line = 0; line < 5; line++) log.dropped();
+  now = 9_999;
+  log.dropped();
+  expect(lines).toEqual([['warn', 0, 'ENOSPC']]);
+  now = 10_000;
+  log.dropped();
+  log.recovered();
+  log.recovered();
+  log.dropped();
+  now = 20_000;
+  log.dropped();
+  expect(lines.slice(1)).toEqual([
+    ['warn', 7, 'ENOSPC'],
+    ['info', 7, undefined],
+    ['warn', 2, undefined],
+  ]);
+});
