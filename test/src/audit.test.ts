@@ -1,0 +1,191 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { auditLines, readTrail, verifyTrail } from './fixtures/audit-trail.ts';
+import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
+import { down, failed, refused } from './fixtures/chain.ts';
+import { http1Client, review } from './fixtures/clients.ts';
+import { runCommand } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText, startGateway } from './fixtures/gateway.ts';
+import { createMutualTls } from './fixtures/mutual-tls.ts';
+import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { awkwardToken, randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const audit = { output: 'audit.log' };
+
+test('a line for each outcome, with who asked, who decided, and what every authenticator said', async () => {
+  const [backend, mutual] = [await startScriptedBackend(), await createMutualTls()];
+  const words = 'words of a backend, which are for the log alone';
+  const entries = [
+    backend.authenticator('first', { onError: 'continue' }),
+    shared(backend, 'corp', {}, { username: { prefix: 'corp:' } }),
+  ];
+  const config = { audit, server: { tls: mutual.tls }, authenticators: entries };
+  await using gateway = await startGateway({ config, files: mutual.files });
+  using client = http1Client(gateway.url, mutual.client);
+
+  const [yes, no, unknown, unchecked] = [awkwardToken(), randomToken(), randomToken(), randomToken()];
+  const forged = 'ja\u202ene"}\n{"time":"1"\u0085';
+  backend.answer(
+    yes,
+    authenticated(forged, ['a', 'b', 'c'], { user: { username: forged, uid: '7', groups: ['a', 'b', 'c'] } }),
+    'corp',
+  );
+  backend.answer(no, { kind: 'rejected', reason: 'locked', subject: 'uid=jane' }, 'corp');
+  backend.answer(unchecked, { ...down, message: words } as typeof down, 'first');
+  backend.answer(unchecked, failed, 'corp');
+  for (const token of [yes, yes, no, unknown, unchecked]) {
+    await review(client, token);
+  }
+  expect((await client.send({ body: '{}' })).status).toBe(400);
+  await gateway.stop();
+
+  expect(await readFile(join(gateway.folder, 'audit.log'), 'utf8')).not.toContain(words);
+  const lines = await readTrail(gateway.folder);
+  const id = expect.stringMatching(/^[0-9a-f-]{36}$/);
+  const seconds = expect.any(Number);
+  const said = (authenticator: string, answer: string, more: object = {}) => ({
+    authenticator,
+    answer,
+    seconds,
+    ...more,
+  });
+  const about = (sequence: number) => ({
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    boot: lines[0]?.boot,
+    sequence,
+    review: id,
+    caller: 'CN=kube-apiserver',
+    fingerprint: expect.stringMatching(/^[\w-]{22}$/),
+    seconds,
+  });
+  const first = said('first', 'no-opinion');
+  const jane = { outcome: 'authenticated', authenticator: 'corp', username: `corp:${forged}`, uid: '7', groups: 3 };
+  const { fingerprint: _, ...untold } = about(6);
+  expect(lines).toEqual([
+    { ...about(1), ...jane, asked: [first, said('corp', 'authenticated')] },
+    { ...about(2), ...jane, cached: 'memory', asked: [first, said('corp', 'authenticated', { cached: 'memory' })] },
+    {
+      ...about(3),
+      outcome: 'rejected',
+      reason: 'locked',
+      authenticator: 'corp',
+      subject: 'uid=jane',
+      asked: [first, said('corp', 'rejected', { reason: 'locked' })],
+    },
+    { ...about(4), outcome: 'unknown', asked: [first, said('corp', 'no-opinion')] },
+    {
+      ...about(5),
+      outcome: 'error',
+      reason: 'authenticators first, corp unavailable',
+      asked: [said('first', 'error', { error: 'unavailable' }), said('corp', 'error', { error: 'failed' })],
+    },
+    { ...untold, outcome: 'invalid', reason: 'the body is empty: it must be a TokenReview object', asked: [] },
+  ]);
+  expect(lines[0]?.fingerprint).toBe(lines[1]?.fingerprint);
+  expect(lines[0]?.fingerprint).not.toBe(lines[2]?.fingerprint);
+  // The ids of the log are those of the trail.
+  const logged = gateway.output.lines.filter(({ msg }) => msg === 'token review').map((line) => line.review);
+  expect(logged).toEqual(lines.map((line) => line.review));
+  expect((await stat(join(gateway.folder, 'audit.log'))).mode & 0o777).toBe(0o600);
+  expect(await verifyTrail(gateway.folder, ['audit.log'])).toMatchObject({ boots: [{ lines: 6 }], isWhole: true });
+});
+
+test('tells that an earlier answer stood in, and why; replicas with one sealing key agree on fingerprints', async () => {
+  const backend = await startScriptedBackend();
+  const keys = [sealingKey(), sealingKey()];
+  const setup = {
+    authenticators: [shared(backend, 'corp', { authenticatedTtl: '50ms' })],
+    redis: { url: 'redis://127.0.0.1:1' },
+    keys,
+    more: { audit },
+  };
+  const token = randomToken();
+  backend.answer(token, authenticated('jane'));
+  await using one = await startCacheGateway(setup);
+  await using other = await startCacheGateway(setup);
+  await one.ask(token);
+  await other.ask(token);
+  backend.answer(token, down);
+  const stale = await waitFor(async () => {
+    await one.ask(token);
+    return (await readTrail(one.gateway.folder)).find(({ cached }) => cached === 'stale');
+  }, 'a line of a stale answer');
+  expect(stale).toMatchObject({
+    outcome: 'authenticated',
+    username: 'jane',
+    asked: [{ authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable' }],
+  });
+  const [told] = await readTrail(other.gateway.folder);
+  expect(told?.fingerprint).toBe(stale.fingerprint);
+  const command = ['audit', 'fingerprint', '--config', 'gateway.yaml'];
+  const { code, stdout } = await runCommand(command, { cwd: one.gateway.folder }, `${token}\n`);
+  expect([code, stdout.split('\n')[0], stdout.split('\n').length]).toEqual([0, stale.fingerprint, 3]);
+});
+
+test('on standard output the trail stands alone; the log and it do not mix', async () => {
+  const backend = await startScriptedBackend();
+  backend.answerOthers(authenticated('jane'));
+  const config = { audit: { output: 'stdout' }, authenticators: [backend.authenticator('corp')] };
+  await using gateway = await startGateway({ config });
+  using client = http1Client(gateway.url);
+  await Promise.all(Array.from({ length: 200 }, () => review(client, randomToken())));
+  gateway.signal('SIGHUP');
+  await gateway.waitForLog('config reloaded');
+  await review(client, randomToken());
+  await gateway.stop();
+  const text = gateway.output.stdout();
+  expect(auditLines(text).map(({ sequence }) => sequence)).toEqual(Array.from({ length: 201 }, (_, at) => at + 1));
+  expect(gateway.output.lines.filter((line) => 'sequence' in line)).toEqual([]);
+  expect(await verifyTrail(gateway.folder, ['-'], text)).toMatchObject({ boots: [{ lines: 201 }], isWhole: true });
+});
+
+test('refusals of a flood get one line, which tells how many were like it', async () => {
+  const backend = await startScriptedBackend();
+  await using gateway = await startGateway({ config: { audit, authenticators: [backend.authenticator('corp')] } });
+  using client = http1Client(gateway.url);
+  await Promise.all(Array.from({ length: 100 }, () => client.send({ body: '{}' })));
+  await review(client, randomToken());
+  await gateway.stop();
+  expect((await readTrail(gateway.folder)).map(({ outcome }) => outcome)).toEqual(['invalid', 'unknown']);
+});
+
+test('a file that can not be opened stops the start, and is refused at a reload; nothing of the trail is lost', async () => {
+  const backend = await startScriptedBackend();
+  backend.answerOthers(refused);
+  const authenticators = [backend.authenticator('corp')];
+  const config = (output: string) => ({ audit: { output }, authenticators });
+  await using gateway = await startGateway({ config: config('audit.log') });
+  using client = http1Client(gateway.url);
+
+  const bad = await temporaryFolder('bad');
+  await gateway.write('bad.yaml', configText(config(`${bad}/no/audit.log`)));
+  const start = await runCommand(['serve', '--config', 'bad.yaml'], { cwd: gateway.folder });
+  const reason = `audit.output: ${bad}/no/audit.log can't be opened: its folder is not there: make the folder`;
+  expect([start.code, start.stderr]).toEqual([1, expect.stringContaining(reason)]);
+
+  await review(client, randomToken());
+  await gateway.configure(config(`${bad}/no/audit.log`));
+  expect(await gateway.waitForLog('config reload refused')).toMatchObject({
+    problems: [expect.stringContaining(reason)],
+  });
+  await review(client, randomToken());
+  await gateway.configure(config('other.log'));
+  await gateway.waitForLog('config reloaded');
+  await gateway.waitForLog(
+    'the audit trail is written here',
+    gateway.output.lines.findIndex(({ msg }) => msg === 'listening'),
+  );
+  await review(client, randomToken());
+  await gateway.configure({ authenticators });
+  await waitFor(
+    () => gateway.output.lines.filter(({ msg }) => msg === 'config reloaded').length === 2,
+    'a second reload',
+  );
+  await review(client, randomToken());
+  await gateway.stop();
+  const sequences = async (name: string) => (await readTrail(gateway.folder, name)).map(({ sequence }) => sequence);
+  expect([await sequences('audit.log'), await sequences('other.log')]).toEqual([[1, 2], [3]]);
+});
