@@ -2,6 +2,7 @@ import type { AuthenticateContext, Authenticator, Decision } from '@sallyport/au
 import { layer } from '../chain/layer.ts';
 import type { AuthenticatorCacheConfig } from '../config/types.ts';
 import type { Revocations } from '../revocation/types.ts';
+import { inSpan } from '../tracing/in-span.ts';
 import { createFlights } from './flights.ts';
 import type { MemoryName, MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
@@ -90,19 +91,22 @@ export function withCache(
     return { decision };
   }
 
-  return layer(inner, async (token, context: CacheContext) => {
-    const question = { token, audiences: context.audiences, fingerprint: settings.fingerprint };
+  async function answer(token: string, { audiences, signal }: CacheContext): Promise<Answered> {
+    const question = { token, audiences, fingerprint: settings.fingerprint };
     const name = memory.nameOf(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
-    if (remembered !== undefined) {
-      context.onCached?.('memory');
-      return remembered.decision;
-    }
+    if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
     const flight = `${name.token}.${name.audiences}`;
-    const { decision, source, failure } = await flights.join(flight, revocations.revision, context.signal, (...ways) =>
-      lookUp(question, name, ...ways),
-    );
+    return flights.join(flight, revocations.revision, signal, (...ways) => lookUp(question, name, ...ways));
+  }
+
+  return layer(inner, async (token, context: CacheContext) => {
+    const { decision, source, failure } = await inSpan('cache', {}, async (span) => {
+      const answered = await answer(token, context);
+      span.set({ 'sallyport.source': answered.source ?? 'backend' });
+      return answered;
+    });
     if (source !== undefined) context.onCached?.(source, failure);
     return decision;
   });

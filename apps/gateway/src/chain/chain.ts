@@ -2,6 +2,7 @@ import { type Authenticator, AuthenticatorError, type Decision, type Logger } fr
 import type { Source } from '../cache/types.ts';
 import type { CacheContext } from '../cache/with-cache.ts';
 import { asError } from '../logging/error-fields.ts';
+import { inSpan } from '../tracing/in-span.ts';
 import type { Answer, ChainContext } from './answer.ts';
 import { ChainError } from './chain-error.ts';
 
@@ -51,7 +52,22 @@ export function chain(links: readonly Link[], dependencies: ChainDependencies): 
   };
 }
 
-async function ask(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
+function ask(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
+  return inSpan('authenticator', {}, async (span) => {
+    const answer = await answerOf(link, token, context, now);
+    span.set({ 'sallyport.authenticator': link.name });
+    if ('error' in answer) span.fail(AuthenticatorError.is(answer.error) ? answer.error.code : answer.error.name);
+    else {
+      const { decision, recognized, source } = answer;
+      const reason = decision.kind === 'rejected' ? decision.reason : undefined;
+      span.set({ 'sallyport.decision': decision.kind, 'sallyport.reason': reason });
+      span.set({ 'sallyport.recognized': recognized, 'sallyport.source': source });
+    }
+    return answer;
+  });
+}
+
+async function answerOf(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
   const start = now();
   const told = () => ({ authenticator: link.name, seconds: (now() - start) / 1000 });
   try {

@@ -6,6 +6,7 @@ import type {
   GatewayConfig,
   ServerConfig,
   TlsConfig,
+  TracingConfig,
 } from './types.ts';
 
 /** `server.tls` as it is written: which of the client settings belong together is a rule of its own. */
@@ -42,5 +43,6 @@ export interface FileConfig extends Pick<GatewayConfig, 'admin' | 'lockout' | 'l
   readonly authenticators: readonly AuthenticatorSettings[];
   /** As it is written: `stdout`, or a path. */
   readonly audit?: { readonly output: string } | undefined;
+  readonly tracing?: TracingConfig | undefined;
   readonly cache: Omit<CacheConfig, 'redis'> & { readonly redis?: CacheRedisConfig | undefined };
 }

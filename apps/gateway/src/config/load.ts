@@ -41,14 +41,24 @@ export async function loadConfig(
   if (faults.length > 0 || !parsed.config || !authenticators) {
     throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles, ...pluginFiles]);
   }
-  const { server, admin, cache, lockout, audit, log } = parsed.config;
+  const { server, admin, cache, lockout, audit, tracing, log } = parsed.config;
   const { tls, ...rest } = server;
   const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
   const files = { file: configFile, baseDirectory, secretFiles, pluginFiles };
   const { redis, ...lifetimes } = cache;
   const fileCache = redis === undefined ? lifetimes : { ...lifetimes, redis };
   const trail = audit === undefined ? {} : { audit: completeAudit(audit.output, baseDirectory) };
-  return { ...files, server: completeServer, admin, authenticators, cache: fileCache, lockout, ...trail, log };
+  return {
+    ...files,
+    server: completeServer,
+    admin,
+    authenticators,
+    cache: fileCache,
+    lockout,
+    ...trail,
+    ...(tracing && { tracing }),
+    log,
+  };
 }
 
 async function readSource(file: string, configFile: string): Promise<YamlSource> {

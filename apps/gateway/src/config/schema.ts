@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
 import type { AuthenticatorSettings, FileConfig, ServerSettings, TlsSettings } from './file-config.ts';
+import type { TracingConfig } from './types.ts';
 import { duration, listen, size } from './values.ts';
 
 /** Names are values of metric labels and stand in errors to kube-apiserver. */
@@ -124,6 +125,21 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
   cache: authenticatorCache.optional(),
 });
 
+const tracing: z.ZodType<TracingConfig> = z
+  .strictObject({
+    endpoint: z
+      .url({ protocol: /^https?$/, error: 'must be a URL, such as http://otel-collector:4318/v1/traces' })
+      .refine((url) => URL.parse(url)?.password === '', 'must have no password in it: nothing here is kept secret')
+      .describe('Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.'),
+    sampleRatio: z
+      .number({ error: 'must be a number from 0 to 1' })
+      .min(0, 'must be a number from 0 to 1')
+      .max(1, 'must be a number from 0 to 1')
+      .default(0.1)
+      .describe('Of the traces that begin here: 0 to 1. A caller with a trace of its own has decided already.'),
+  })
+  .describe('OpenTelemetry spans: one a review, one an authenticator, cache and Redis beneath. Left out: none.');
+
 /** The whole of gateway.yaml: kinds, bounds and defaults. Plugin options, and what values say of each other, are not its part. */
 export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
   server: server.prefault({}),
@@ -168,6 +184,7 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
     })
     .optional()
     .describe('The audit trail: one JSON line a decision. Left out: none is kept.'),
+  tracing: tracing.optional(),
   log: z
     .strictObject({
       level: z

@@ -124,6 +124,13 @@ export interface AuditConfig {
   readonly output: 'stdout' | { readonly file: string };
 }
 
+/** Where spans go, by OTLP over HTTP. */
+export interface TracingConfig {
+  readonly endpoint: string;
+  /** From 0 to 1: of the traces that begin here. Whoever calls with a trace of its own has decided. */
+  readonly sampleRatio: number;
+}
+
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** A whole gateway.yaml, valid, with defaults filled in. */
@@ -147,5 +154,7 @@ export interface GatewayConfig {
   readonly lockout: LockoutConfig;
   /** Left out: no trail is kept. */
   readonly audit?: AuditConfig;
+  /** Left out: no spans are made. */
+  readonly tracing?: TracingConfig;
   readonly log: { readonly level: LogLevel };
 }

@@ -2,13 +2,11 @@ import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { probeOutput } from '../audit/output.ts';
-import { type AuditTrail, createAuditTrail } from '../audit/trail.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { createFailureLog } from '../logging/failure-log.ts';
-import { createAuditMetrics } from '../metrics/audit-metrics.ts';
 import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
 import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
@@ -17,6 +15,7 @@ import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createHealth, type Health } from './health.ts';
 import { type ListenOverrides, withListen } from './listen-override.ts';
+import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, type Reloader, type Running } from './reload.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
 
@@ -45,11 +44,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { logger } = options;
   const startedAt = Date.now();
   const load = async () => withListen(await loadConfig(options.configFile, options.environment), options);
-  const config = await load();
-  logger.level = config.log.level;
-  const tls = config.server.tls === undefined ? undefined : await readTlsMaterial(config.server.tls);
-  if (tls !== undefined) logCertificateWarnings(tls, logger);
-
+  const { config, tls } = await firstConfig(load, logger);
   const inFlight = createInFlight();
   let started: Running | undefined;
   const registry = new Registry();
@@ -58,38 +53,41 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const shared = createSharedState({ config, redis, registry, logger });
   const lockout = () => (started?.generation.config ?? config).lockout;
   const attempts = createAttempts(lockout, { now: () => performance.now(), shared: redis });
-  const audit = createAuditTrail({ logger, onDropped: createAuditMetrics(registry) });
+  const observers = createObservers(registry, logger);
   const dependencies = { ...shared, logger, attempts, onAbandoned: inFlight.hold };
   const create = (next: GatewayConfig) => createWithAudit(next, dependencies);
   const running: Running = { generation: await create(config) };
   started = running;
   await shared.start();
   const health = createHealth(() => running.generation.links);
-  const opened = audit
-    .configure(config)
-    .then(() => listen(running, { inFlight, health, registry, audit, logger, tls }));
+  const opened = observers
+    .start(config)
+    .then(() => listen(running, { inFlight, health, registry, observers, logger, tls }));
   const { reviews, admin } = await opened.catch(async (error: unknown) => {
-    await audit.close();
+    await observers.close();
     await shared.stop();
     await running.generation.retire(0);
     throw error;
   });
 
   const watcher = createFileWatcher();
-  const onSwapped = followedBy(shared, audit);
+  const onSwapped = (next: GatewayConfig) => {
+    shared.resize(next);
+    observers.follow(next);
+  };
   const reloader = createReloader({ running, load, create, reviews, watcher, logger, onSwapped });
   await reloader.watch(startedAt);
   health.listening();
   logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
 
-  const stop = createShutdown({ running, health, shared, audit, watcher, reloader, reviews, admin, logger });
+  const stop = createShutdown({ running, health, shared, observers, watcher, reloader, reviews, admin, logger });
   let ended: Promise<void> | undefined;
   return {
     url: reviews.url,
     adminUrl: admin.url,
     async reload() {
       // The trail's file may have been moved away: that one waits for no config.
-      await Promise.all([audit.reopen(), reloader.reload()]);
+      await Promise.all([observers.reopen(), reloader.reload()]);
     },
     shutdown(delay = running.generation.config.server.shutdownDelay) {
       ended ??= stop(delay);
@@ -98,11 +96,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-function followedBy(shared: SharedState, audit: Pick<AuditTrail, 'follow'>): (config: GatewayConfig) => void {
-  return (config) => {
-    shared.resize(config);
-    void audit.follow(config);
-  };
+async function firstConfig(
+  load: () => Promise<GatewayConfig>,
+  logger: Logger,
+): Promise<{ config: GatewayConfig; tls: TlsMaterial | undefined }> {
+  const config = await load();
+  logger.level = config.log.level;
+  const tls = config.server.tls === undefined ? undefined : await readTlsMaterial(config.server.tls);
+  if (tls !== undefined) logCertificateWarnings(tls, logger);
+  return { config, tls };
 }
 
 /** A trail that can't be written is a fault of the config, as an authenticator that can't be made. */
@@ -115,7 +117,7 @@ interface ListenDependencies {
   readonly inFlight: InFlight;
   readonly health: Health;
   readonly registry: Registry;
-  readonly audit: Pick<AuditTrail, 'record'>;
+  readonly observers: Pick<Observers, 'record'>;
   readonly logger: Logger;
   readonly tls: TlsMaterial | undefined;
 }
@@ -123,7 +125,7 @@ interface ListenDependencies {
 /** Opens both addresses, or neither. */
 async function listen(
   running: Running,
-  { inFlight, health, registry, audit, logger, tls }: ListenDependencies,
+  { inFlight, health, registry, observers, logger, tls }: ListenDependencies,
 ): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
   const admin = await startAdminServer({
     listen: running.generation.config.admin.listen,
@@ -148,7 +150,7 @@ async function listen(
           },
         }),
       inFlight,
-      onReview: audit.record,
+      onReview: observers.record,
       logger,
       ...(tls === undefined ? {} : { tls }),
     });
@@ -163,7 +165,7 @@ interface Parts {
   readonly running: Running;
   readonly health: Health;
   readonly shared: SharedState;
-  readonly audit: Pick<AuditTrail, 'close'>;
+  readonly observers: Pick<Observers, 'close'>;
   readonly watcher: FileWatcher;
   readonly reloader: Reloader;
   readonly reviews: ReviewServer;
@@ -174,7 +176,7 @@ interface Parts {
 /** How long a reload under way may take before the process ends without it, in milliseconds. */
 const reloadGrace = 2_000;
 
-function createShutdown({ running, health, shared, audit, watcher, reloader, reviews, admin, logger }: Parts) {
+function createShutdown({ running, health, shared, observers, watcher, reloader, reviews, admin, logger }: Parts) {
   return async (delay: number): Promise<void> => {
     health.stopping();
     watcher.close();
@@ -184,7 +186,7 @@ function createShutdown({ running, health, shared, audit, watcher, reloader, rev
     await Promise.race([reloader.settled(), setTimeout(reloadGrace)]);
     await shared.stop();
     await running.generation.retire(0);
-    await audit.close();
+    await observers.close();
     await admin.close();
     logger.info({}, 'shut down');
   };

@@ -6,12 +6,13 @@ import type { Answer, ChainContext } from '../chain/answer.ts';
 import { ChainError } from '../chain/chain-error.ts';
 import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
+import { inSpan } from '../tracing/in-span.ts';
 import { answerErrors } from './answer-errors.ts';
 import { type Caller, watchCaller } from './caller.ts';
 import type { InFlight } from './in-flight.ts';
 import type { ServerRequest } from './protocol.ts';
 import { createBodyReader } from './read-body.ts';
-import { createReviewReporter, type OnReview } from './review-report.ts';
+import { createReviewReporter, type OnReview, type ReviewReport } from './review-report.ts';
 import { StatusError } from './status.ts';
 import {
   isCheckable,
@@ -80,7 +81,7 @@ function createReviewHandler(
   const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
   const report = createReviewReporter(logger, now, onReview);
 
-  return async (context) => {
+  return traced(async (context) => {
     const start = now();
     const caller = watchCaller(context.res);
     const leave = inFlight.enter(settings().maxInFlight);
@@ -99,7 +100,21 @@ function createReviewHandler(
     const seconds = (now() - start) / 1000;
     const { client } = context.state as { readonly client?: string };
     const asked = { id: randomUUID(), at, seconds, version, token, ...(client !== undefined && { client }) };
-    report({ ...asked, end, answers, callerGone: caller.gone });
+    return report({ ...asked, end, answers, callerGone: caller.gone });
+  });
+}
+
+/** Each review in a span, which goes on with the trace of its caller. */
+function traced(review: (context: Context) => Promise<ReviewReport>): (context: Context) => Promise<void> {
+  return async (context) => {
+    const { end } = await inSpan('token review', { kind: 'server', headers: context.headers }, async (span) => {
+      const report = await review(context);
+      const { id, outcome, version } = report;
+      span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });
+      // Whoever asks for nonsense, or too much, is no fault of ours.
+      if (outcome === 'error') span.fail(outcome);
+      return report;
+    });
     if (end instanceof Error) throw end;
   };
 }

@@ -50,7 +50,7 @@ export function createReviewReporter(
   logger: Logger,
   now: () => number,
   onReview?: OnReview,
-): (ended: EndedReview) => void {
+): (ended: EndedReview) => ReviewReport {
   let overloadLogged = Number.NEGATIVE_INFINITY;
   const levelOf = ({ outcome, callerGone }: ReviewReport): 'debug' | 'info' | 'warn' => {
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return 'debug';
@@ -69,6 +69,7 @@ export function createReviewReporter(
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }) };
     logger[levelOf(report)]({ review: id, outcome, version, ...detail(end), ...more, seconds }, 'token review');
     onReview?.(report);
+    return report;
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
 import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { createSealingKey } from '../sealing/sealing-key.ts';
+import { inSpan } from '../tracing/in-span.ts';
 import { createBreaker } from './breaker.ts';
 import { currentBudget } from './review-budget.ts';
 import type { RedisUse, SharedRedis } from './types.ts';
@@ -57,6 +58,16 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       throw error;
     }
   }
+  /** For a review, in whose trace it stands. */
+  function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+    return inSpan('redis', { kind: 'client' }, (span) => {
+      span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
+      return run(use, work, limit).catch((error: unknown) => {
+        if (error instanceof RedisProblem) span.fail(error.kind);
+        throw error;
+      });
+    });
+  }
   return {
     keyPrefix: settings.keyPrefix,
     timeout: settings.timeout,
@@ -67,7 +78,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       if (breaker.isOpen || left < 1) throw new RedisProblem('timeout', `${connection.name}: left alone`);
       const start = now();
       try {
-        const answer = await run(use, work, left);
+        const answer = await runTraced(use, work, left);
         breaker.note(false);
         return answer;
       } catch (error) {
@@ -83,7 +94,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       const end = () => {
         told--;
       };
-      run(use, work).then(end, end);
+      runTraced(use, work).then(end, end);
     },
     async probe(use, work) {
       const start = now();
