@@ -11,6 +11,7 @@ import {
 import { checkInTime } from '../runtime/health.ts';
 import type { CreateDependencies } from '../runtime/make-with-plugin.ts';
 import { readTlsMaterial } from '../server/tls.ts';
+import { checkAudit } from './check-audit.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
@@ -33,7 +34,7 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
   try {
     const config = await loadConfig(file, process.env);
     findings.push({ check: 'config', result: 'ok', detail: file });
-    findings.push(...(await checkCertificates(config)));
+    findings.push(...(await checkCertificates(config)), ...(await checkAudit(config)));
     const [ofRedis, ofAuthenticators] = await Promise.all([checkCacheRedis(config), checkAuthenticators(config)]);
     findings.push(...ofRedis, ...ofAuthenticators);
   } catch (error) {
