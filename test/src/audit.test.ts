@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { auditLines, readTrail, verifyTrail } from './fixtures/audit-trail.ts';
@@ -172,6 +172,11 @@ test('a file that can not be opened stops the start, and is refused at a reload;
     problems: [expect.stringContaining(reason)],
   });
   await review(client, randomToken());
+  // SIGHUP reopens the file whatever becomes of the config.
+  await rename(join(gateway.folder, 'audit.log'), join(gateway.folder, 'audit.log.1'));
+  gateway.signal('SIGHUP');
+  await gateway.waitForLog('the audit trail is opened anew');
+  await review(client, randomToken());
   await gateway.configure(config('other.log'));
   await gateway.waitForLog('config reloaded');
   await gateway.waitForLog(
@@ -187,5 +192,6 @@ test('a file that can not be opened stops the start, and is refused at a reload;
   await review(client, randomToken());
   await gateway.stop();
   const sequences = async (name: string) => (await readTrail(gateway.folder, name)).map(({ sequence }) => sequence);
-  expect([await sequences('audit.log'), await sequences('other.log')]).toEqual([[1, 2], [3]]);
+  const files = ['audit.log.1', 'audit.log', 'other.log'];
+  expect(await Promise.all(files.map(sequences))).toEqual([[1, 2], [3], [4]]);
 });
