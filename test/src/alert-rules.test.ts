@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { alertsOf, promtool, readDocument, readRules, ruleTests } from './fixtures/deployed.ts';
+
+const files = await readRules();
+const tests = await ruleTests();
+const alerts = alertsOf(files);
+const names = alerts.map(({ alert }) => alert).sort();
+
+/** The entries of the runbook: what stands below each heading of its section, by heading. */
+async function readRunbook(): Promise<ReadonlyMap<string, string>> {
+  const [, section = ''] = (await readDocument('docs/operations.md')).split(/^## Alerts\n/m);
+  const [alertsOnly = ''] = section.split(/^## /m);
+  const entries = alertsOnly.split(/^### /m).slice(1);
+  return new Map(entries.map((entry) => [entry.slice(0, entry.indexOf('\n')), entry.slice(entry.indexOf('\n'))]));
+}
+
+describe('rules for Prometheus', () => {
+  test('promtool finds no fault in them, nor in the example that loads them', async () => {
+    const output = await promtool('check', 'config', 'prometheus.example.yaml');
+    expect(output).toContain(`${files.length} rule files found`);
+    expect(output).not.toMatch(/FAILED|WARNING|duplicate/i);
+  });
+
+  test.each(tests)('%s holds', async (name) => {
+    expect(await promtool('test', 'rules', name)).toContain('SUCCESS');
+  });
+
+  test('each alert is tested to fire, not to fire, and to clear', async () => {
+    const texts = (await Promise.all(tests.map((name) => readDocument(`deploy/prometheus/${name}`)))).join('\n');
+    const cases = texts.split(/^ {2}- name: /m).slice(1);
+    for (const alert of names) {
+      const own = cases.filter((one) => one.startsWith(`"${alert} `));
+      // What is expected of each look at it, in order: whether it fires.
+      const looks = own.map((one) =>
+        one
+          .split('- expr: ALERTS')
+          .slice(1)
+          .map((look) => look.includes('exp_samples')),
+      );
+      const firesAndClears = looks.some(
+        (fires) => fires.includes(true) && fires.lastIndexOf(false) > fires.indexOf(true),
+      );
+      expect(firesAndClears, `${alert} fires, and clears`).toBe(true);
+      expect(looks.flat(), `${alert} is looked at when it does not fire`).toContain(false);
+    }
+  });
+
+  test.each(alerts)('$alert says how bad it is, and what to do, in plain words', ({ labels, annotations }) => {
+    expect(labels.severity).toMatch(/^(critical|warning)$/);
+    expect(annotations.summary).toMatch(/^.{20,120}$/);
+    expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
+  });
+});
+
+describe('the runbook', () => {
+  test('has an entry for each alert, and no other', async () => {
+    expect([...(await readRunbook()).keys()].sort()).toEqual(names);
+  });
+
+  test.each(alerts)('$alert names its entry', ({ alert, annotations }) => {
+    // GitHub makes the anchor of a heading so.
+    expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
+  });
+
+  test.each(alerts)('of $alert says what it means, what users see, where to look and what to do', async (rule) => {
+    const entry = (await readRunbook()).get(rule.alert);
+    for (const part of ['**Means**', '**Users**', '**Look**', '**Mend**']) expect(entry).toContain(part);
+    expect(entry).toContain(`- **Means** (${rule.labels.severity}) `);
+  });
+
+  test('has no link into nothing', async () => {
+    const text = await readDocument('docs/operations.md');
+    const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+    const links = [...[...(await readRunbook()).values()].join('').matchAll(/\]\(#([^)]*)\)/g)].map(([, link]) => link);
+    expect(links.length).toBeGreaterThan(5);
+    expect(headings).toEqual(expect.arrayContaining(links));
+  });
+});

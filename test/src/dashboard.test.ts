@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { asked, drawn, promtool, readDashboard, readDocument } from './fixtures/deployed.ts';
+
+const dashboard = await readDashboard();
+const panels = drawn(dashboard);
+
+/** With the keys of each object in order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}
+
+describe('the dashboard', () => {
+  test.each(panels)('$title: says what it shows, and in which unit', ({ title, description, fieldConfig, targets }) => {
+    expect(title).toMatch(/^.{4,40}$/);
+    expect(description).toMatch(/^[\w].{25,200}\.$/);
+    expect(fieldConfig.defaults.unit).toMatch(/^\w+$/);
+    expect(targets.length).toBeGreaterThan(0);
+  });
+
+  test.each(panels)('$title: promtool takes its queries', async ({ targets }) => {
+    for (const { expr } of targets) {
+      await promtool('--experimental', 'promql', 'format', asked(expr, dashboard));
+    }
+  });
+
+  test.each(panels)('$title: shows what was chosen', ({ targets }) => {
+    for (const { expr } of targets) {
+      const selectors = expr.match(/\{[^}]*\}/g) ?? [];
+      expect(selectors.length, expr).toBeGreaterThan(0);
+      for (const selector of selectors) {
+        expect(selector).toContain('job=~"$job", instance=~"$instance"');
+        const chosen = selector.includes('authenticator=~"$authenticator"');
+        expect(chosen, selector).toBe(/sallyport_(authenticator|cache_lookups)/.test(expr));
+      }
+    }
+  });
+
+  test('chooses the Prometheus, the job, replicas and authenticators', () => {
+    const names = dashboard.templating.list.map(({ name }) => name);
+    expect(names).toEqual(['datasource', 'job', 'instance', 'authenticator']);
+  });
+
+  test('no panel lies on another, and titles are not given twice', () => {
+    const places = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
+    );
+    expect(new Set(places).size).toBe(places.length);
+    expect(Math.max(...places.map((place) => Number(place.split(',')[0])))).toBe(23);
+    const titles = dashboard.panels.map(({ title }) => title);
+    expect(new Set(titles).size).toBe(titles.length);
+  });
+
+  test('reads like a text that is kept: keys in order, panels counted, nothing that an export changes', async () => {
+    const exported = JSON.parse(await readDocument('deploy/grafana/sallyport.json'));
+    expect(JSON.stringify(exported)).toBe(JSON.stringify(sorted(exported)));
+    expect(exported.panels.map(({ id }: { id: number }) => id)).toEqual(
+      exported.panels.map((_: unknown, at: number) => at + 1),
+    );
+    expect(exported).not.toHaveProperty('id');
+    expect(exported).not.toHaveProperty('version');
+  });
+});
