@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { CacheMetrics } from '../cache/types.ts';
+import type { CacheMetrics, CacheTier } from '../cache/types.ts';
+import type { GatewayConfig } from '../config/types.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { RedisUse } from '../shared-redis/types.ts';
 
@@ -15,7 +16,19 @@ export interface CacheState {
 export interface GatewayCacheMetrics extends CacheMetrics {
   redisError(use: RedisUse): void;
   adopted(entry: Entry): void;
+  /** The caches of this config are counted from now on, beginning at 0, and all series of other authenticators go. */
+  follow(config: Pick<GatewayConfig, 'authenticators' | 'cache'>): void;
 }
+
+/** What may come of a look into each tier. */
+const results = {
+  memory: ['hit', 'miss', 'stale'],
+  redis: ['hit', 'miss', 'stale', 'invalid', 'error'],
+} as const;
+
+const tiers: readonly CacheTier[] = ['memory', 'redis'];
+const kinds: readonly Entry['kind'][] = ['user', 'token', 'all'];
+const uses: readonly RedisUse[] = ['cache', 'revocations', 'lockout'];
 
 export function createCacheMetrics(registry: Registry, state: () => CacheState): GatewayCacheMetrics {
   const registers = [registry];
@@ -42,15 +55,43 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
     labelNames: ['use'],
     registers,
   });
+  for (const kind of kinds) revocations.inc({ kind }, 0);
+  for (const use of uses) errors.inc({ use }, 0);
   createGauges(registers, state);
+  let followed: ReadonlySet<string> = new Set();
   return {
-    lookup: (authenticator, tier, result) => lookups.inc({ authenticator, tier, result }),
+    lookup(authenticator, tier, result) {
+      // A review of an old chain may end after the reload that removed its authenticator.
+      if (followed.has(authenticator)) lookups.inc({ authenticator, tier, result });
+    },
     coalesced: () => coalesced.inc(),
     redisError: (use) => errors.inc({ use }),
     adopted({ action, kind }) {
       if (action === 'revoke') revocations.inc({ kind });
     },
+    follow(config) {
+      const next = new Set(config.authenticators.map(({ name }) => name));
+      for (const name of followed) if (!next.has(name)) for (const each of labelsOf(name, tiers)) lookups.remove(each);
+      for (const each of config.authenticators.flatMap((one) => labelsOf(one.name, tiersOf(one, config)))) {
+        lookups.inc(each, 0);
+      }
+      followed = next;
+    },
   };
+}
+
+type CacheLabels = Readonly<Record<'authenticator' | 'tier' | 'result', string>>;
+
+function labelsOf(authenticator: string, of: readonly CacheTier[]): readonly CacheLabels[] {
+  return of.flatMap((tier) => results[tier].map((result) => ({ authenticator, tier, result })));
+}
+
+function tiersOf(
+  { cache }: GatewayConfig['authenticators'][number],
+  { cache: { redis } }: Pick<GatewayConfig, 'cache'>,
+): readonly CacheTier[] {
+  if (cache === 'off') return [];
+  return cache.store === 'shared' && redis !== undefined ? tiers : ['memory'];
 }
 
 function createGauges(registers: Registry[], state: () => CacheState): void {

@@ -1,12 +1,12 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { probeOutput } from '../audit/output.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { createFailureLog } from '../logging/failure-log.ts';
+import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
 import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
@@ -47,8 +47,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, tls } = await firstConfig(load, logger);
   const inFlight = createInFlight();
   let started: Running | undefined;
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const links = () => started?.generation.links ?? [];
+  const metrics = createGatewayMetrics({ config, tls, links, inFlight: () => inFlight.count });
+  const { registry } = metrics;
   const redis = () => started?.generation.redis;
   const shared = createSharedState({ config, redis, registry, logger });
   const lockout = () => (started?.generation.config ?? config).lockout;
@@ -62,7 +63,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const health = createHealth(() => running.generation.links);
   const opened = observers
     .start(config)
-    .then(() => listen(running, { inFlight, health, registry, observers, logger, tls }));
+    .then(() => listen(running, { inFlight, health, metrics, observers, logger, tls }));
   const { reviews, admin } = await opened.catch(async (error: unknown) => {
     await observers.close();
     await shared.stop();
@@ -73,9 +74,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const watcher = createFileWatcher();
   const onSwapped = (next: GatewayConfig) => {
     shared.resize(next);
+    metrics.follow(next);
     observers.follow(next);
   };
-  const reloader = createReloader({ running, load, create, reviews, watcher, logger, onSwapped });
+  const reloader = createReloader({ running, load, create, reviews, metrics, watcher, logger, onSwapped });
   await reloader.watch(startedAt);
   health.listening();
   logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
@@ -116,7 +118,7 @@ async function createWithAudit(config: GatewayConfig, dependencies: GenerationDe
 interface ListenDependencies {
   readonly inFlight: InFlight;
   readonly health: Health;
-  readonly registry: Registry;
+  readonly metrics: Pick<GatewayMetrics, 'registry' | 'onReview'>;
   readonly observers: Pick<Observers, 'record'>;
   readonly logger: Logger;
   readonly tls: TlsMaterial | undefined;
@@ -125,15 +127,15 @@ interface ListenDependencies {
 /** Opens both addresses, or neither. */
 async function listen(
   running: Running,
-  { inFlight, health, registry, observers, logger, tls }: ListenDependencies,
+  { inFlight, health, metrics, observers, logger, tls }: ListenDependencies,
 ): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
   const admin = await startAdminServer({
     listen: running.generation.config.admin.listen,
     readiness: health.readiness,
     authenticators: health.authenticators,
     metrics: async () => ({
-      contentType: registry.contentType,
-      body: await renderMetrics(registry, running.generation.registries),
+      contentType: metrics.registry.contentType,
+      body: await renderMetrics(metrics.registry, running.generation.registries),
     }),
     logger,
   });
@@ -150,7 +152,10 @@ async function listen(
           },
         }),
       inFlight,
-      onReview: observers.record,
+      onReview: (report) => {
+        metrics.onReview(report);
+        observers.record(report);
+      },
       logger,
       ...(tls === undefined ? {} : { tls }),
     });

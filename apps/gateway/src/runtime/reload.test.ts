@@ -37,11 +37,13 @@ describe('a reload that hangs', () => {
     const hanging = Promise.withResolvers<Generation>();
     const create = vi.fn<() => Promise<Generation>>().mockReturnValueOnce(hanging.promise).mockResolvedValueOnce(next);
     const load = async () => running.generation.config;
+    const reloaded = vi.fn();
     const reloader = createReloader({
       running,
       load,
       create,
       reviews: { updateTls: vi.fn() },
+      metrics: { reloaded, certificates: vi.fn() },
       watcher,
       logger: pino({ level: 'silent' }),
       onSwapped: () => {},
@@ -51,8 +53,14 @@ describe('a reload that hangs', () => {
     await vi.advanceTimersByTimeAsync(30_000);
     await Promise.all([first, second]);
     expect(running.generation).toBe(next);
+    const counted = [
+      ['config', false],
+      ['config', true],
+    ];
+    expect(reloaded.mock.calls).toEqual(counted);
     hanging.resolve(late);
     await vi.waitFor(() => expect(late.retire).toHaveBeenCalledTimes(1));
     expect(running.generation).toBe(next);
+    expect(reloaded.mock.calls).toEqual(counted);
   });
 });

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import { ConfigError, causeOf } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import type { FileWatcher } from '../files/watcher.ts';
+import type { CertificateMetrics } from '../metrics/certificate-metrics.ts';
+import type { ReloadMetrics, ReloadSource } from '../metrics/reload-metrics.ts';
 import type { ReviewServer } from '../server/listener.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import type { Generation } from './generation.ts';
@@ -20,6 +22,7 @@ export interface ReloadDependencies {
   readonly load: () => Promise<GatewayConfig>;
   readonly create: (config: GatewayConfig) => Promise<Generation>;
   readonly reviews: Pick<ReviewServer, 'updateTls'>;
+  readonly metrics: ReloadMetrics & CertificateMetrics;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
   /** Told of each config once it runs. */
@@ -43,42 +46,49 @@ const restGrace = 5_000;
 
 /** Keeps what runs up with the files it was made from: config and secrets, certificates, the plugins' own. */
 export function createReloader(dependencies: ReloadDependencies): Reloader {
-  const { running, watcher, logger } = dependencies;
+  const { running, metrics, watcher, logger } = dependencies;
   let queue: Promise<void> = Promise.resolve();
 
   /** One at a time: two swaps must not cross. Nothing that a plugin does or leaves undone holds up the next. */
-  const inTurn = (work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
-    queue = queue.then(() =>
-      withTimeLimit(turnLimit, `a reload took longer than ${turnLimit / 1000} s`, work).catch((error: unknown) => {
+  const inTurn = (source: ReloadSource, work: (signal: AbortSignal) => Promise<boolean>): Promise<void> => {
+    queue = queue.then(async () => {
+      const late = `a reload took longer than ${turnLimit / 1000} s`;
+      const taken = await withTimeLimit(turnLimit, late, work).catch((error: unknown) => {
         logger.error({ problems: [causeOf(error)] }, 'reload given up');
-      }),
-    );
+        return false;
+      });
+      metrics.reloaded(source, taken);
+    });
     return queue;
   };
 
   const watches = createWatches(watcher, {
-    config: () => inTurn(reloadConfig),
-    certificates: () => inTurn(() => reloadCertificates(dependencies)),
-    file: (one) => inTurn(() => reloadFile(one, logger)),
+    config: () => inTurn('config', reloadConfig),
+    certificates: () => inTurn('certificates', () => reloadCertificates(dependencies)),
+    file: (one) => inTurn(one, () => reloadFile(one, logger)),
     async pluginCode(files) {
       logger.warn({ files }, 'a plugin has changed on disk: takes effect at the next restart');
     },
   });
 
-  async function reloadConfig(signal: AbortSignal): Promise<void> {
+  /** This and the others: whether it is in force now. */
+  async function reloadConfig(signal: AbortSignal): Promise<boolean> {
     const since = Date.now();
     let others: readonly string[] = [];
     let next: GatewayConfig | undefined;
+    let taken = false;
     try {
       next = keepListening(await dependencies.load(), running.generation.config, logger);
       await swap(next, dependencies, signal);
       await watches.others(running.generation, since);
+      taken = true;
     } catch (error) {
       others = filesOfRefused(next, error);
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
       logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
     }
     await watches.config(running.generation, since, others);
+    return taken;
   }
 
   return {
@@ -87,7 +97,7 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
       await watches.others(running.generation, since);
     },
     async reload() {
-      await inTurn(reloadConfig);
+      await inTurn('config', reloadConfig);
       // Where that was refused, a certificate or a token list is taken in all the same.
       await watcher.scan();
     },
@@ -95,25 +105,35 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
   };
 }
 
-async function reloadCertificates({ running, reviews, logger }: ReloadDependencies): Promise<void> {
+async function reloadCertificates(dependencies: ReloadDependencies): Promise<boolean> {
+  const { running, logger } = dependencies;
   const { tls } = running.generation.config.server;
-  if (tls === undefined) return;
+  if (tls === undefined) return true;
   try {
-    const material = await readTlsMaterial(tls);
-    reviews.updateTls(material);
-    logCertificateWarnings(material, logger);
+    putInForce(await readTlsMaterial(tls), dependencies);
     logger.info({ certFile: tls.certFile }, 'certificates reloaded');
+    return true;
   } catch (error) {
     logger.error({ certFile: tls.certFile, problems: [causeOf(error)] }, 'certificate reload refused');
+    return false;
   }
 }
 
-async function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<void> {
+/** @throws Error when it does not fit: what was in force stays */
+function putInForce(material: TlsMaterial, { reviews, metrics, logger }: ReloadDependencies): void {
+  reviews.updateTls(material);
+  metrics.certificates(material.certificates);
+  logCertificateWarnings(material, logger);
+}
+
+async function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<boolean> {
   try {
     await reload();
     logger.info({ file }, 'file reloaded');
+    return true;
   } catch (error) {
     logger.error({ file, problems: [causeOf(error)] }, 'file reload refused');
+    return false;
   }
 }
 
@@ -126,11 +146,8 @@ function filesOfRefused(config: GatewayConfig | undefined, error: unknown): read
 }
 
 /** All that can fail comes first; then the old chain and the new one change places in one step. */
-async function swap(
-  config: GatewayConfig,
-  { running, create, reviews, logger, onSwapped }: ReloadDependencies,
-  signal: AbortSignal,
-): Promise<void> {
+async function swap(config: GatewayConfig, dependencies: ReloadDependencies, signal: AbortSignal): Promise<void> {
+  const { running, create, logger, onSwapped } = dependencies;
   const old = running.generation;
   const { tls } = config.server;
   const material = tls === undefined ? undefined : await readTlsMaterial(tls);
@@ -138,10 +155,7 @@ async function swap(
   try {
     // Given up, it must not take the place of what a later reload has put there.
     signal.throwIfAborted();
-    if (material !== undefined) {
-      reviews.updateTls(material);
-      logCertificateWarnings(material, logger);
-    }
+    if (material !== undefined) putInForce(material, dependencies);
   } catch (error) {
     await generation.retire(0);
     throw error;

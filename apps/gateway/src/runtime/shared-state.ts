@@ -17,7 +17,7 @@ import { createRedisPool } from './redis-pool.ts';
 export interface SharedState {
   readonly caching: Caching;
   readonly blocks: RevocationList;
-  /** Takes over the bounds of another config. */
+  /** Takes over the bounds of another config, and counts the lookups of its authenticators. */
   resize(config: GatewayConfig): void;
   /** Reads the revocation list once, and from then on every 500 ms. A Redis that is down holds up no start. */
   start(): Promise<void>;
@@ -46,6 +46,7 @@ export function createSharedState({ config, redis, registry, logger }: SharedSta
     revocationListAge: reader.age === undefined ? undefined : reader.age / 1000,
     blocks: list.blocks.length,
   }));
+  metrics.follow(config);
   const reader = createRevocationReader({
     redis,
     list,
@@ -73,6 +74,7 @@ export function createSharedState({ config, redis, registry, logger }: SharedSta
     resize(next) {
       memory.resize(next.cache.memory.maxEntries);
       lifetimes = longestLifetimes(next);
+      metrics.follow(next);
     },
     async start() {
       await reader.poll();
