@@ -97,7 +97,7 @@ function tiersOf(
 function createGauges(registers: Registry[], state: () => CacheState): void {
   new Gauge({
     name: 'sallyport_cache_entries',
-    help: 'Answers in the cache of this process.',
+    help: 'Answers in the cache of this process, of cache.memory.maxEntries at most. A rise: more tokens are in use.',
     labelNames: ['tier'],
     registers,
     collect() {
@@ -106,7 +106,7 @@ function createGauges(registers: Registry[], state: () => CacheState): void {
   });
   new Gauge({
     name: 'sallyport_revocation_list_age_seconds',
-    help: 'Since the revocation list was read. Over 1: this replica is cut off, and uses cached answers for 10 s at most. Absent without cache.redis; +Inf: never read.',
+    help: 'Seconds since the revocation list was read. Over 1: this replica is cut off, and uses cached answers for 10 s at most. Absent without cache.redis; +Inf: never read.',
     registers,
     collect() {
       this.reset();
@@ -117,7 +117,7 @@ function createGauges(registers: Registry[], state: () => CacheState): void {
   });
   new Gauge({
     name: 'sallyport_blocks',
-    help: 'Users, groups and tokens that are blocked now.',
+    help: 'Users, groups and tokens that are blocked now. A rise: somebody was blocked.',
     registers,
     collect() {
       this.set(state().blocks);

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { describe, expect, test } from 'vitest';
+import type { AuthenticatorConfig } from '../config/types.ts';
+import { createPluginMetrics } from '../plugin-metrics/plugin-metrics.ts';
+import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
+import type { ReviewReport } from '../server/review-report.ts';
+import { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.ts';
+import { answer, decisions, failure } from './testing/answers.ts';
+import { seriesOf } from './testing/series.ts';
+
+function create(names: readonly string[]): GatewayMetrics {
+  const authenticators = names.map((name) => ({ name }) as AuthenticatorConfig);
+  return createGatewayMetrics({ config: { authenticators }, tls: undefined, inFlight: () => 0, links: () => [] });
+}
+
+/** A review in which each authenticator said that, with all that its caller may choose. */
+function report(over: Partial<ReviewReport>): ReviewReport {
+  const subject = randomBytes(8).toString('hex');
+  const end = { kind: 'rejected', reason: 'expired', subject } as const;
+  const fixed = { at: 0, seconds: 0.001, version: 'v1', outcome: 'rejected', callerGone: false } as const;
+  return { ...fixed, end, answers: [], id: subject, token: randomBytes(24).toString('base64url'), ...over };
+}
+
+const median = (times: number[]): number => times.sort((one, other) => one - other)[times.length >> 1] ?? 0;
+
+/** In milliseconds. */
+function timeOf(times: number, work: () => void): number {
+  const begun = performance.now();
+  for (let time = 0; time < times; time++) work();
+  return performance.now() - begun;
+}
+
+describe('the hook of the reviews', () => {
+  test('counts a review, and each answer to it', async () => {
+    const metrics = create(['corp', 'robots']);
+    metrics.onReview(report({ answers: [failure('robots'), answer('corp', { kind: 'rejected', reason: 'expired' })] }));
+    expect(await seriesOf(metrics.registry)).toMatchObject({
+      'sallyport_token_reviews_total{version="v1",outcome="rejected"}': 1,
+      'sallyport_authenticator_decisions_total{authenticator="robots",decision="error"}': 1,
+      'sallyport_authenticator_decisions_total{authenticator="corp",decision="rejected"}': 1,
+      'sallyport_authenticator_rejections_total{authenticator="corp",reason="expired"}': 1,
+    });
+  });
+
+  test('makes no series of what callers choose', async () => {
+    const metrics = create(['corp']);
+    const review = () =>
+      metrics.onReview(
+        report({
+          answers: [
+            answer('corp', { kind: 'rejected', reason: 'expired', subject: randomBytes(8).toString('hex') }),
+            answer('corp', { kind: 'authenticated', user: { username: randomBytes(8).toString('hex') } }),
+          ],
+        }),
+      );
+    review();
+    const before = Object.keys(await seriesOf(metrics.registry));
+    for (let reviews = 0; reviews < 100; reviews++) review();
+    expect(Object.keys(await seriesOf(metrics.registry))).toEqual(before);
+  });
+
+  test('costs a review no more than five times as many counts that cost least; printed', () => {
+    const metrics = create(['corp', 'robots']);
+    const answers = [failure('robots'), ...decisions.map((one) => answer('corp', one))];
+    const counted = report({ answers });
+    const bare = new Counter({ name: 'bare_total', help: 'Counts.', labelNames: ['one'], registers: [new Registry()] });
+    const label = { one: 'one' };
+    const count = () => {
+      for (let counts = 0; counts < 2 * (answers.length + 1); counts++) bare.inc(label);
+    };
+    // In turns, so that what else runs on the machine slows both.
+    const ours: number[] = [];
+    const least: number[] = [];
+    for (let round = 0; round < 30; round++) {
+      ours.push(timeOf(500, () => metrics.onReview(counted)));
+      least.push(timeOf(500, count));
+    }
+    const [own, bound] = [median(ours) * 2, median(least) * 2];
+    console.info(`a review with ${answers.length} answers: ${own.toFixed(2)} µs to count; bare ${bound.toFixed(2)} µs`);
+    expect(own).toBeLessThan(5 * bound);
+  });
+});
+
+test('build_info says what runs', async () => {
+  const names = Object.entries(await seriesOf(create([]).registry)).filter(([name]) => name.includes('build_info'));
+  const { node, openssl } = process.versions;
+  expect(names).toEqual([[expect.stringMatching(/^sallyport_build_info\{version="\d+\.\d+\.\d+",/), 1]]);
+  expect(names[0]?.[0]).toContain(`node="${node}",openssl="${openssl}"`);
+});
+
+describe('a scrape', () => {
+  const names = Array.from({ length: 20 }, (_, index) => `authenticator-${index}`);
+
+  /** All that twenty authenticators can have, each with a plugin that counts too. */
+  function full(): () => Promise<string> {
+    const metrics = create(names);
+    for (const name of names) {
+      const answers = [failure(name), ...decisions.map((decision) => answer(name, decision))];
+      metrics.onReview(report({ answers }));
+    }
+    const plugins = names.map((name) => {
+      const plugin = createPluginMetrics('ldap', name);
+      plugin.metrics.histogram({ name: 'bind_seconds', help: 'Times.' }).observe({}, 0.01);
+      return plugin.registry;
+    });
+    return () => renderMetrics(metrics.registry, plugins);
+  }
+
+  /** As many series as simple as can be. */
+  function plain(series: number): () => Promise<string> {
+    const registry = new Registry();
+    const labelNames = ['one', 'other'];
+    const gauge = new Gauge({ name: 'plain', help: 'Nothing but series.', labelNames, registers: [registry] });
+    for (let one = 0; one < series; one++) gauge.set({ one: String(one), other: 'error' }, one);
+    return () => registry.metrics();
+  }
+
+  test('with 20 authenticators costs no more than five times as many series that cost least; printed', async () => {
+    const scrape = full();
+    const text = await scrape();
+    const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+    const bare = plain(series);
+    const times = { scrape: [] as number[], bare: [] as number[] };
+    for (let round = 0; round < 30; round++) {
+      for (const [name, work] of Object.entries({ scrape, bare })) {
+        const begun = performance.now();
+        await work();
+        times[name as keyof typeof times].push(performance.now() - begun);
+      }
+    }
+    const [ours, least] = [median(times.scrape), median(times.bare)];
+    const size = `${series} series, ${Math.round(text.length / 1024)} KiB`;
+    console.info(`a scrape with 20 authenticators: ${size}, ${ours.toFixed(1)} ms; bare series ${least.toFixed(1)} ms`);
+    expect(ours).toBeLessThan(5 * least);
+  });
+});
