@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
@@ -33,4 +34,7 @@ test('a server is believed for its names only, by clients of its authority only,
   expect(await faultOf(other, authority.certificate, 'ldap.example.com')).toBeUndefined();
   expect(await faultOf(other, authority.certificate, 'localhost')).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
   expect(await faultOf(expired, authority.certificate, 'localhost')).toBe('CERT_HAS_EXPIRED');
+  const daysLeft = ({ certificate }: KeyPair) =>
+    Math.round((new X509Certificate(certificate).validToDate.getTime() - Date.now()) / 86_400_000);
+  expect([daysLeft(good), daysLeft(await authority.issueServer({ days: 90 }))]).toEqual([1, 90]);
 });

@@ -20,6 +20,8 @@ interface ServerCertificateOptions {
   readonly names?: readonly string[];
   /** Its last day was years ago. Needs OpenSSL 3.4. */
   readonly expired?: boolean;
+  /** How long it lives. Default 1. */
+  readonly days?: number;
 }
 
 /** A certificate authority of its own; its folder goes when it is let go. */
@@ -65,8 +67,11 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
   return {
     certificate: await readFile(certificateFile, 'utf8'),
     certificateFile,
-    issueServer({ commonName: name = 'test server', names = localhostNames, expired = false } = {}) {
-      return issue(name, expired ? longAgo : oneDay, ['extendedKeyUsage=serverAuth', ...alternativeNames(names)]);
+    issueServer({ commonName: name = 'test server', names = localhostNames, expired = false, days = 1 } = {}) {
+      return issue(name, expired ? longAgo : ['-days', `${days}`], [
+        'extendedKeyUsage=serverAuth',
+        ...alternativeNames(names),
+      ]);
     },
     issueClient(name, names = []) {
       return issue(name, oneDay, ['extendedKeyUsage=clientAuth', ...alternativeNames(names)]);

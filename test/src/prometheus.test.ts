@@ -1,0 +1,153 @@
+import { freePort } from '@sallyport/test-servers/ports';
+import { startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { cacheConfig, sealingKey, shared } from './fixtures/cache-gateway.ts';
+import { createAuthority } from './fixtures/certificates.ts';
+import { ada, down } from './fixtures/chain.ts';
+import { http1Client } from './fixtures/clients.ts';
+import { asked, drawn, readDashboard, readRules, recordsOf } from './fixtures/deployed.ts';
+import { startGateway } from './fixtures/gateway.ts';
+import { startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+import { startTraffic, startWatch, type Watch } from './fixtures/watched.ts';
+
+const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
+
+/** Each panel shows something, and each record is there. */
+async function expectAnswers({ prometheus }: Watch): Promise<void> {
+  const dashboard = await readDashboard();
+  const queries = drawn(dashboard).flatMap(({ title, targets }) => targets.map(({ expr }) => ({ title, expr })));
+  const empty: string[] = [];
+  for (const { title, expr } of queries) {
+    if ((await prometheus.query(asked(expr, dashboard))).length === 0) empty.push(title);
+  }
+  expect(empty).toEqual([]);
+  for (const { record } of recordsOf(await readRules())) {
+    expect(await prometheus.query(record), record).not.toEqual([]);
+  }
+}
+
+describe.concurrent('Prometheus, with the deployed rules and a clock of sixty times the speed,', () => {
+  test('tells of a backend that is down, and of reviews that do not come', async () => {
+    const backend = await startScriptedBackend();
+    await using redis = await startRedis();
+    const authority = await createAuthority('a CA');
+    const { certificate, key } = await authority.issueServer({ days: 90 });
+    // Of each three reviews one is of somebody who was known before. What is known is asked again after 100 ms.
+    const lifetimes = { authenticatedTtl: '100ms', staleTtl: '10m' };
+    const { config, files } = cacheConfig({
+      authenticators: [shared(backend, 'corp', lifetimes, { circuit: { openFor: '1s' } })],
+      // No call of it is late, whatever the machine is busy with.
+      redis: { url: redis.url, timeout: '2s' },
+      keys: [sealingKey()],
+      files: { 'tls/server.crt': certificate, 'tls/server.key': key },
+      more: { server: { tls } },
+    });
+    await using gateway = await startGateway({ config: { ...config }, files });
+    await using watch = await startWatch([new URL(gateway.adminUrl).host]);
+    using client = http1Client(gateway.url, { authority: authority.certificate });
+    const known = randomToken();
+    const turn = (answer: typeof ada): void => {
+      backend.answer(known, answer);
+      backend.answerOthers(answer);
+    };
+    turn(ada);
+    const tokens = () => [known, randomToken(), randomToken()];
+    const outage = [
+      'SallyportErrorsRising',
+      'SallyportMostReviewsFail',
+      'SallyportAuthenticatorDown',
+      'SallyportCircuitOpen',
+      'SallyportStaleAnswers',
+    ];
+    const others = ['SallyportNoReviews', 'SallyportOverloaded', 'SallyportReloadRefused', 'SallyportCertificateEnds'];
+    {
+      await using _ = startTraffic(client, tokens);
+      const ratio = async () => (await watch.prometheus.query('job:sallyport_token_review_errors:ratio_rate5m'))[0];
+      await waitFor(async () => (await ratio())?.value === 0, 'reviews without an error');
+      await watch.untilClear();
+
+      turn(down);
+      await watch.untilFiring(...outage);
+      for (const other of others) expect(await watch.firing()).not.toContain(other);
+      const alerts = await watch.prometheus.alerts();
+      const told = alerts.find(({ labels }) => labels.alertname === 'SallyportAuthenticatorDown');
+      expect(told).toMatchObject({ labels: { authenticator: 'corp', severity: 'critical' } });
+      expect(told?.annotations.summary).toBe('The authenticator corp of Sallyport is down');
+      const rising = alerts.find(({ labels }) => labels.alertname === 'SallyportErrorsRising');
+      expect(rising?.annotations.summary).toMatch(/^\d[\d.]*% of the reviews/);
+      await expectAnswers(watch);
+
+      turn(ada);
+      await watch.untilClear(...outage);
+    }
+    await watch.untilFiring('SallyportNoReviews');
+    await using _ = startTraffic(client, tokens);
+    await watch.untilClear();
+  }, 300_000);
+
+  test('tells of a replica that is cut off, of an edit that was refused, and of a certificate near its end', async () => {
+    const backend = await startScriptedBackend();
+    await using redis = await startRedis();
+    const authority = await createAuthority('a CA');
+    const [short, long] = await Promise.all([1, 90].map((days) => authority.issueServer({ days })));
+    const { config, files } = cacheConfig({
+      authenticators: [shared(backend, 'corp')],
+      redis: { url: redis.url },
+      keys: [sealingKey()],
+      files: { 'tls/server.crt': short?.certificate ?? '', 'tls/server.key': short?.key ?? '' },
+      more: { server: { tls } },
+    });
+    await using gateway = await startGateway({ config: { ...config }, files });
+    await using watch = await startWatch([new URL(gateway.adminUrl).host]);
+    await redis.stop();
+    await gateway.configure({ ...config, authenticators: [] });
+    const sharing = ['SallyportCutOffFromRevocations', 'SallyportCacheRedisFails'];
+    const certificates = ['SallyportCertificateEnds', 'SallyportCertificateEndsNow'];
+    await watch.untilFiring('SallyportReloadRefused', ...sharing, ...certificates);
+    const ends = (await watch.prometheus.alerts()).find(({ labels }) => labels.alertname === certificates[1]);
+    expect(ends?.annotations.summary).toMatch(/^The certificate server of Sallyport 127\.0\.0\.1:\d+ ends in 23h /);
+
+    await redis.start();
+    await gateway.write('tls/server.crt', long?.certificate ?? '');
+    await gateway.write('tls/server.key', long?.key ?? '');
+    await gateway.configure({ ...config });
+    await watch.untilClear('SallyportReloadRefused', ...sharing, ...certificates);
+  }, 300_000);
+
+  test('tells of a replica that is full, of one that has ended, and of all', async () => {
+    const backend = await startScriptedBackend();
+    // The same port for each start: Prometheus looks for it there.
+    const admin = { listen: `127.0.0.1:${await freePort()}` };
+    const authenticators = [backend.authenticator('corp', { maxConcurrent: 1 })];
+    const start = () => startGateway({ config: { admin, server: { maxInFlight: 2 }, authenticators } });
+    await using other = await startGateway({ config: { authenticators } });
+    await using watch = await startWatch([admin.listen, new URL(other.adminUrl).host]);
+    {
+      await using gateway = await start();
+      using client = http1Client(gateway.url);
+      await using _ = startTraffic(client, () => [randomToken(), randomToken()]);
+      {
+        // Both places are taken by bodies that never come whole.
+        const caller = new AbortController();
+        await using slow = new AsyncDisposableStack();
+        slow.defer(() => caller.abort());
+        const half = { body: '{', headers: { 'content-length': '1000' }, signal: caller.signal };
+        for (const _place of [1, 2]) client.send(half).catch(() => undefined);
+        await watch.untilFiring('SallyportOverloaded');
+      }
+      await watch.untilClear();
+      await gateway.kill();
+    }
+    await watch.untilFiring('SallyportTargetDown');
+    expect(await watch.firing()).not.toContain('SallyportAllTargetsDown');
+    await other.kill();
+    await watch.untilFiring('SallyportAllTargetsDown');
+    await using _ = await start();
+    await watch.untilClear('SallyportAllTargetsDown');
+    expect((await watch.prometheus.query('up == 0')).map(({ labels }) => labels.instance)).toEqual([
+      new URL(other.adminUrl).host,
+    ]);
+  }, 300_000);
+});
