@@ -1,0 +1,109 @@
+import { X509Certificate } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { http1Client, review } from './fixtures/clients.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { createMutualTls } from './fixtures/mutual-tls.ts';
+import { scrape } from './fixtures/scrape.ts';
+import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+/** Reloads that succeeded, reloads that failed, and whether what is on disk is in force. */
+async function reloads(gateway: Gateway): Promise<readonly unknown[]> {
+  const { value } = await scrape(gateway);
+  const count = (result: string) => value(`sallyport_config_reloads_total{result="${result}"}`);
+  return [count('success'), count('failure'), value('sallyport_config_last_reload_successful')];
+}
+
+/** Makes a change, and waits until a reload has been counted. */
+async function afterReload(gateway: Gateway, change: () => Promise<void>): Promise<readonly unknown[]> {
+  const before = JSON.stringify(await reloads(gateway));
+  await change();
+  return waitFor(async () => {
+    const now = await reloads(gateway);
+    return JSON.stringify(now) !== before && now;
+  }, 'a reload to be counted');
+}
+
+describe.concurrent('a reload', () => {
+  test('takes the series of removed authenticators away, and leaves those of the others', async () => {
+    const backend = await startScriptedBackend();
+    backend.answerOthers({ kind: 'throw', code: 'unavailable' });
+    const settings = { circuit: { minimumCalls: 2, openFor: '5m' }, cache: 'off' };
+    const entry = (name: string): object => backend.authenticator(name, settings);
+    await using gateway = await startGateway({ config: { authenticators: [entry('gone'), entry('stays')] } });
+    using client = http1Client(gateway.url);
+    for (const _ of [1, 2, 3]) await review(client, randomToken());
+    const circuit = (name: string): string => `sallyport_authenticator_circuit_state{authenticator="${name}"}`;
+    const errors = (name: string): string =>
+      `sallyport_authenticator_decisions_total{authenticator="${name}",decision="error"}`;
+    const before = await scrape(gateway);
+    for (const name of ['gone', 'stays']) {
+      expect([before.value(circuit(name)), before.value(errors(name))]).toEqual([2, 3]);
+    }
+    const authenticators = [entry('stays'), backend.authenticator('new')];
+    expect(await afterReload(gateway, () => gateway.configure({ authenticators }))).toEqual([1, 0, 1]);
+    const after = await scrape(gateway);
+    expect(after.series.filter((one) => one.includes('"gone"'))).toEqual([]);
+    expect([after.value(circuit('stays')), after.value(errors('stays'))]).toEqual([0, 3]);
+    expect([after.value(circuit('new')), after.value(errors('new'))]).toEqual([0, 0]);
+    expect(
+      after.value('sallyport_cache_lookups_total{authenticator="new",result="hit",tier="memory"}'),
+    ).toBeUndefined();
+  });
+
+  test('an answer of an authenticator that was removed meanwhile brings no series back', async () => {
+    const backend = await startScriptedBackend();
+    await using gateway = await startGateway({ config: { authenticators: [backend.authenticator('gone')] } });
+    using client = http1Client(gateway.url);
+    const token = randomToken();
+    backend.answer(token, { kind: 'hang' });
+    const answer = review(client, token);
+    const call = await backend.whenAsked(token);
+    await gateway.configure({ authenticators: [backend.authenticator('new')] });
+    gateway.signal('SIGHUP');
+    await gateway.waitForLog('config reloaded');
+    call.settle(authenticated('ada'));
+    expect(await answer).toMatchObject({ authenticated: true });
+    const after = await scrape(gateway);
+    expect(after.series.filter((one) => one.includes('"gone"'))).toEqual([]);
+    expect(after.value('sallyport_token_reviews_total{outcome="authenticated",version="v1"}')).toBe(1);
+  });
+
+  test('that is refused says so, until what was refused is mended', async () => {
+    const good = tokensFile({ [randomToken()]: 'ci' });
+    const config = { authenticators: [staticAuthenticator] };
+    await using gateway = await startGateway({ config, files: { 'tokens.yaml': good } });
+    expect(await reloads(gateway)).toEqual([0, 0, 1]);
+    expect(await afterReload(gateway, () => gateway.write('tokens.yaml', 'tokens: 1'))).toEqual([0, 1, 0]);
+    expect(await afterReload(gateway, () => gateway.write('tokens.yaml', good))).toEqual([1, 1, 1]);
+    expect(await afterReload(gateway, () => gateway.configure('authenticators: 1'))).toEqual([1, 2, 0]);
+    const other = tokensFile({ [randomToken()]: 'cd' });
+    expect(await afterReload(gateway, () => gateway.write('tokens.yaml', other))).toEqual([2, 2, 0]);
+    expect(await afterReload(gateway, () => gateway.configure(config))).toEqual([3, 2, 1]);
+  });
+
+  test('of certificates tells when those in force end; one that is refused is not in force', async () => {
+    const mutualTls = await createMutualTls();
+    const { files, tls } = mutualTls;
+    const backend = await startScriptedBackend();
+    const config = { server: { tls }, authenticators: [backend.authenticator('corp')] };
+    await using gateway = await startGateway({ files, config });
+    const ends = async (): Promise<readonly unknown[]> => {
+      const { value } = await scrape(gateway);
+      const names = ['server', 'client-ca'];
+      return names.map((name) => value(`sallyport_certificate_expiry_timestamp_seconds{certificate="${name}"}`));
+    };
+    const endOf = (pem: string | undefined): number => new X509Certificate(pem ?? '').validToDate.getTime() / 1000;
+    const first = [endOf(files['tls/server.crt']), endOf(files['tls/client-ca.crt'])];
+    expect(await ends()).toEqual(first);
+
+    const pair = await mutualTls.serverAuthority.issueServer({ days: 3 });
+    expect(await afterReload(gateway, () => gateway.write('tls/server.crt', pair.certificate))).toEqual([0, 1, 0]);
+    expect(await ends()).toEqual(first);
+    expect(await afterReload(gateway, () => gateway.write('tls/server.key', pair.key))).toEqual([1, 1, 1]);
+    expect(await ends()).toEqual([endOf(pair.certificate), first[1]]);
+    expect(endOf(pair.certificate)).not.toBe(first[0]);
+  });
+});
