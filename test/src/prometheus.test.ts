@@ -7,7 +7,8 @@ import { ada, down } from './fixtures/chain.ts';
 import { http1Client } from './fixtures/clients.ts';
 import { asked, drawn, readDashboard, readRules, recordsOf } from './fixtures/deployed.ts';
 import { startGateway } from './fixtures/gateway.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { startLoad } from './fixtures/load.ts';
+import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 import { startTraffic, startWatch, type Watch } from './fixtures/watched.ts';
@@ -87,8 +88,10 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await watch.untilClear();
   }, 300_000);
 
-  test('tells of a replica that is cut off, of an edit that was refused, and of a certificate near its end', async () => {
+  test('tells of a replica that is cut off, or has a certificate near its end, a bad edit or a full disk', async () => {
     const backend = await startScriptedBackend();
+    // Names so long that a thousand lines of the audit trail are more than there is room for.
+    backend.answerOthers(authenticated('n'.repeat(8_000)));
     await using redis = await startRedis();
     const authority = await createAuthority('a CA');
     const [short, long] = await Promise.all([1, 90].map((days) => authority.issueServer({ days })));
@@ -97,10 +100,17 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
       redis: { url: redis.url },
       keys: [sealingKey()],
       files: { 'tls/server.crt': short?.certificate ?? '', 'tls/server.key': short?.key ?? '' },
-      more: { server: { tls } },
+      more: { server: { tls }, audit: { output: '/dev/full' } },
     });
     await using gateway = await startGateway({ config: { ...config }, files });
     await using watch = await startWatch([new URL(gateway.adminUrl).host]);
+    {
+      using client = http1Client(gateway.url, { authority: authority.certificate });
+      const load = startLoad(client, 8);
+      await watch.untilFiring('SallyportAuditLinesDropped');
+      await load.stop();
+      expect(load.faults()).toEqual([]);
+    }
     await redis.stop();
     await gateway.configure({ ...config, authenticators: [] });
     const sharing = ['SallyportCutOffFromRevocations', 'SallyportCacheRedisFails'];
@@ -113,7 +123,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await gateway.write('tls/server.crt', long?.certificate ?? '');
     await gateway.write('tls/server.key', long?.key ?? '');
     await gateway.configure({ ...config });
-    await watch.untilClear('SallyportReloadRefused', ...sharing, ...certificates);
+    await watch.untilClear('SallyportReloadRefused', 'SallyportAuditLinesDropped', ...sharing, ...certificates);
   }, 300_000);
 
   test('tells of a replica that is full, of one that has ended, and of all', async () => {
