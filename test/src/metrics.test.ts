@@ -2,15 +2,14 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, http1Client, type Response, review } from './fixtures/clients.ts';
+import { type Client, review } from './fixtures/clients.ts';
+import { type CountedGateway, startCountedGateway } from './fixtures/counted-gateway.ts';
 import { readDocument } from './fixtures/deployed.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import type { Gateway } from './fixtures/gateway.ts';
 import { type Scrape, scrape } from './fixtures/scrape.ts';
-import type { Answer } from './fixtures/script-messages.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody, type Version } from './fixtures/token-review.ts';
+import { authenticated } from './fixtures/scripted-backend.ts';
+import { reviewBody } from './fixtures/token-review.ts';
 import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
 
 /** Of the design: what operators' dashboards and rules are built on. */
 const types: Readonly<Record<string, string>> = {
@@ -35,126 +34,17 @@ const types: Readonly<Record<string, string>> = {
   sallyport_build_info: 'gauge',
 };
 
-let backend: ScriptedBackend;
+let place: CountedGateway;
+let token: CountedGateway['token'];
 let gateway: Gateway;
 let client: Client;
 
-const prefixes = ['corp', 'robots', 'broken'] as const;
-/** A token that this authenticator alone recognises, answered so. */
-function token(prefix: (typeof prefixes)[number], answer: Answer): string {
-  const made = `${prefix}-${randomToken()}`;
-  backend.answer(made, answer);
-  return made;
-}
-
 beforeAll(async () => {
-  backend = await startScriptedBackend();
-  // A body that is slow to come takes the place that those who hang leave.
-  const settings = { maxConcurrent: 1, circuit: { minimumCalls: 100 } };
-  const scripted = prefixes.map((name) => backend.authenticator(name, settings, { recognizes: `${name}-` }));
-  // Nobody is there, and no token is theirs.
-  const redis = { name: 'issued', use: 'redis', maxConcurrent: 1, options: { url: 'redis://127.0.0.1:1' } };
-  gateway = await startGateway({ config: { server: { maxInFlight: 5 }, authenticators: [...scripted, redis] } });
-  client = http1Client(gateway.url);
+  place = await startCountedGateway(100);
+  ({ token, gateway, client } = place);
 });
 
-afterAll(async () => {
-  client[Symbol.dispose]();
-  await gateway.stop();
-});
-
-/** How much each series of the gateway has grown, those that did left out; without the sums and buckets of times. */
-async function growth(work: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> {
-  const before = await scrape(gateway);
-  await work();
-  const after = await scrape(gateway);
-  const counted = after.series.filter((name) => /^sallyport_(token_review|authenticator_(?!circuit))/.test(name));
-  const grown = counted.map((name) => [name, (after.value(name) ?? 0) - (before.value(name) ?? 0)] as const);
-  return Object.fromEntries(grown.filter(([name, by]) => by !== 0 && !/_(bucket|sum)[{]/.test(name)));
-}
-
-const reviewed = (outcome: string, version: Version | 'none' = 'v1') => ({
-  [`sallyport_token_reviews_total{outcome="${outcome}",version="${version}"}`]: 1,
-  [`sallyport_token_review_duration_seconds_count{outcome="${outcome}"}`]: 1,
-});
-const decided = (authenticator: string, decision: string) => ({
-  [`sallyport_authenticator_decisions_total{authenticator="${authenticator}",decision="${decision}"}`]: 1,
-  [`sallyport_authenticator_duration_seconds_count{authenticator="${authenticator}",decision="${decision}"}`]: 1,
-});
-
-describe('one review', () => {
-  test.each(['v1', 'v1beta1'] as const)('that lets somebody in counts once, in %s', async (version) => {
-    const good = token('corp', authenticated('ada'));
-    expect(await growth(() => review(client, good, version))).toEqual({
-      ...reviewed('authenticated', version),
-      ...decided('corp', 'authenticated'),
-    });
-  });
-
-  test('out of the cache is a decision like any other', async () => {
-    const good = token('corp', authenticated('ada'));
-    const settings = { cache: { store: 'memory' } };
-    const config = { authenticators: [backend.authenticator('corp', settings)] };
-    await using own = await startGateway({ config });
-    using ownClient = http1Client(own.url);
-    for (const _ of [1, 2, 3]) await review(ownClient, good);
-    const seen = await scrape(own);
-    const value = (series: string) => seen.value(`sallyport_${series}`);
-    expect(backend.callsOf(good)).toHaveLength(1);
-    expect(value('authenticator_decisions_total{authenticator="corp",decision="authenticated"}')).toBe(3);
-    expect(value('authenticator_duration_seconds_count{authenticator="corp",decision="authenticated"}')).toBe(3);
-    expect(value('cache_lookups_total{authenticator="corp",result="hit",tier="memory"}')).toBe(2);
-    expect(value('cache_lookups_total{authenticator="corp",result="miss",tier="memory"}')).toBe(1);
-  });
-
-  test('that refuses counts the reason', async () => {
-    const bad = token('robots', { kind: 'rejected', reason: 'revoked' });
-    expect(await growth(() => review(client, bad))).toEqual({
-      ...reviewed('rejected'),
-      ...decided('robots', 'rejected'),
-      'sallyport_authenticator_rejections_total{authenticator="robots",reason="revoked"}': 1,
-    });
-  });
-
-  test('that nobody recognises counts no decision', async () => {
-    expect(await growth(() => review(client, randomToken()))).toEqual(reviewed('unknown'));
-  });
-
-  test('that one recognises and does not know counts its no-opinion', async () => {
-    const unknown = token('corp', { kind: 'no-opinion' });
-    expect(await growth(() => review(client, unknown))).toEqual({
-      ...reviewed('unknown'),
-      ...decided('corp', 'no-opinion'),
-    });
-  });
-
-  test('that could not be checked counts the error', async () => {
-    const down = token('broken', { kind: 'throw', code: 'unavailable' });
-    expect(await growth(() => review(client, down))).toEqual({ ...reviewed('error'), ...decided('broken', 'error') });
-  });
-
-  test.each(['', '{}', '[', reviewBody('')])('that can not be read counts without a version: %s', async (body) => {
-    expect(await growth(() => client.send({ body }))).toEqual(reviewed('invalid', 'none'));
-  });
-
-  test('that finds no place counts as overloaded, and those under way are told', async () => {
-    const inFlight = async () => (await scrape(gateway)).value('sallyport_in_flight_token_reviews');
-    const caller = new AbortController();
-    const halves = Array.from({ length: 5 }, () =>
-      client.send({ body: '{', headers: { 'content-length': '1000' }, signal: caller.signal }).catch(() => undefined),
-    );
-    await waitFor(async () => (await inFlight()) === 5, 'slow bodies to take all places');
-    let refused: Response | undefined;
-    const grown = await growth(async () => {
-      refused = await client.send({ body: reviewBody(randomToken()) });
-    });
-    expect(refused?.status).toBe(429);
-    expect(grown).toEqual(reviewed('overloaded', 'none'));
-    caller.abort();
-    await Promise.all(halves);
-    await waitFor(async () => (await inFlight()) === 0, 'the places to be free');
-  });
-});
+afterAll(() => place[Symbol.asyncDispose]());
 
 /** What promtool says of it, line by line: its complaints, and whatever keeps it from reading. */
 async function complaints(of: string): Promise<readonly string[]> {
