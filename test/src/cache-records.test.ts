@@ -2,7 +2,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
 import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
 import { down, no, refused, unavailable } from './fixtures/chain.ts';
-import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
+import { keptAnswers } from './fixtures/redis-contents.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
@@ -31,7 +31,8 @@ async function start(cache: object = {}): Promise<Place> {
       const [token, before] = [randomToken(), await keptAnswers(redis)];
       backend.answer(token, authenticated('ada', [], more));
       expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
-      const key = (await untilKept(redis, before.length + 1)).find((one) => !before.includes(one)) ?? '';
+      const isNew = (one: string) => !before.includes(one);
+      const key = await waitFor(async () => (await keptAnswers(redis)).find(isNew), 'the yes in Redis');
       return { token, key, value: (await redis.client().get(key)) ?? '' };
     },
     replica: () => startCacheGateway(setup),
@@ -95,10 +96,10 @@ describe.concurrent('whoever can write to Redis', () => {
   });
 
   test('gets no yes out of an older copy after the end of its token, or after its time', async () => {
-    await using place = await start({ authenticatedTtl: '1s', staleTtl: '500ms' });
+    await using place = await start({ authenticatedTtl: '4s', staleTtl: '500ms' });
     const { backend, redis } = place;
     await using replica = await place.replica();
-    const expiresAt = Date.now() + 700;
+    const expiresAt = Date.now() + 4_000;
     const [ended, old] = [await place.keep({ expiresAt }), await place.keep({})];
     const client = redis.client();
     await waitFor(async () => (await client.exists(ended.key, old.key)) === 0, 'Redis to drop both');

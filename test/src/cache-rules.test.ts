@@ -71,7 +71,7 @@ describe.concurrent('a cached answer', () => {
     for (const _ of [1, 2]) expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
     await gateway.gateway.write('tokens.yaml', tokensFile({ [other]: 'cd' }));
     gateway.gateway.signal('SIGHUP');
-    await gateway.gateway.waitForLog('file reloaded');
+    await gateway.gateway.waitForLog('config reloaded');
     expect(await gateway.ask(token)).toEqual(no);
     expect(await gateway.ask(other)).toMatchObject({ authenticated: true });
     expect(await keptAnswers(redis)).toEqual([]);

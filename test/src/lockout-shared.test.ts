@@ -13,7 +13,7 @@ async function start() {
   const people = resources.use(await startPeople());
   const redis = resources.use(await startRedis());
   const authenticators = [people.authenticator({ entry: { cache: 'off' } })];
-  const setup = { authenticators, redis: { url: redis.url, timeout: '1s' }, keys: [sealingKey()], files: people.files };
+  const setup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()], files: people.files };
   const { replicas } = resources.use(await startReplicas(3, setup));
   const owned = resources.move();
   return { people, redis, replicas, [Symbol.asyncDispose]: () => owned.disposeAsync() };
