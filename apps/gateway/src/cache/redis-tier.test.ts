@@ -37,7 +37,7 @@ const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', g
 const keptNow = (decision: Authenticated) => keep({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks, newest);
 const secret = Buffer.alloc(32, 'A');
 const keyOf = (one: Question, under: Uint8Array = secret) =>
-  `${keyPrefix}cache:${nameOf(createSealingKey(under).derive('cache names'), one)}`;
+  `${keyPrefix}cache:${nameOf(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;
 
 async function store(one: Question = question, decision = jane, lifetime = hour): Promise<string> {
   tier.set(one, keptNow(decision), lifetime);
@@ -156,9 +156,9 @@ describe('whoever can write that Redis', () => {
     const plain = (more: object = {}) =>
       Buffer.from(JSON.stringify({ answeredAt: clocks.wall(), revision: 0, keptFor: hour, user: jane.user, ...more }));
     const sealed = (key: Uint8Array, bytes = plain()) => seal(key, name, bytes);
-    const own = createSealingKey(secret).derive('cache records');
+    const own = createSealingKey(secret, keyPrefix).derive('cache records');
     expect(await resultWith(sealed(own).toString('base64'))).toBe('hit');
-    for (const key of [secret, randomBytes(32), createSealingKey(secret).derive('cache names')]) {
+    for (const key of [secret, randomBytes(32), createSealingKey(secret, keyPrefix).derive('cache names')]) {
       expect(await resultWith(sealed(key).toString('base64'))).toBe('invalid');
     }
     // Another version of the gateway may have sealed these.

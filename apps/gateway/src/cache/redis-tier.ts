@@ -87,7 +87,8 @@ function readRecord(
   const record = plain && decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };
   // By Redis' clock, which is the same for all replicas. Without an end, or with a later one, the key is not as it was.
-  const left = typeof timeToLive === 'number' && timeToLive >= 0 ? timeToLive : 0;
+  const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.keptFor;
+  const left = isOurs ? timeToLive : 0;
   return { result: 'hit', kept: keep(record, clocks, { age: Math.max(0, record.keptFor - left), left }) };
 }
 

@@ -62,13 +62,14 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
       memory.add(name, kept, usable);
     },
     lastYes(question, name, found) {
-      const { yes } = memory.get(name);
+      const remembered = memory.get(name);
+      const { yes } = remembered;
       const candidates: Candidate[] = [
         ...(yes === undefined ? [] : [{ kept: yes, tier: 'memory' } as const]),
         ...(found.result === 'hit' ? [{ kept: found.kept, tier: 'redis' } as const] : []),
       ];
       return candidates
-        .filter(({ kept }) => usable(kept) && !isRevoked(kept, question.token))
+        .filter(({ kept }) => usable(kept) && !isOutdated(kept, question.token, remembered))
         .sort((one, other) => ageOf(one.kept, clocks) - ageOf(other.kept, clocks))[0];
     },
   };
@@ -77,9 +78,11 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
 function createKeep(settings: CacheSettings, dependencies: CacheDependencies, isRevoked: IsRevoked): Store['keep'] {
   const { memory, clocks } = dependencies;
   const redis = redisOf(settings, dependencies);
+  // Under the lifetimes that it was given: longer ones that an edit brings are for answers to come.
+  const given = { ...newest, left: settings.authenticatedTtl + settings.staleTtl };
 
   function keepYes(question: Question, name: MemoryName, decision: Authenticated, revision: number): void {
-    const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, newest);
+    const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, given);
     if (isRevoked(kept, question.token)) return;
     // A token that has its share of entries gets none in Redis either.
     const isKept = memory.add(name, kept, (other) => isUsable(other, settings, clocks));

@@ -30,6 +30,7 @@ const block: Entry = {
   revision: 1,
   at: 0,
   until: 1,
+  keptUntil: 1,
   by: 'root',
 };
 

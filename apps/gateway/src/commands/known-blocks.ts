@@ -15,15 +15,21 @@ export interface KnownBlocks {
 
 /** Reads the revocation list once. */
 export async function readBlocks({ cache, baseDirectory }: GatewayConfig): Promise<KnownBlocks> {
-  const list = createRevocationList(() => Date.now());
+  let now = Date.now();
+  const list = createRevocationList(() => now, Date.now);
   if (cache.redis === undefined) return { blocks: list };
   const pool = createRedisPool({ logger: pino({ level: 'silent' }), onError: () => {} });
   try {
     const lease = await pool.acquire(cache.redis, baseDirectory);
     try {
-      const { entries } = await readListing(lease.redis);
-      list.merge(entries);
-      return { blocks: list };
+      const listing = await readListing(lease.redis);
+      now = listing.now;
+      list.merge(listing.entries);
+      if (listing.unreadable === 0) return { blocks: list };
+      return {
+        blocks: list,
+        fault: `${listing.unreadable} entries can't be opened: are the sealing keys the same everywhere?`,
+      };
     } finally {
       await lease.release();
     }

@@ -22,15 +22,18 @@ for index = 7, #ARGV do mine[ARGV[index]] = true end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+-- A clock that was ahead, or somebody else, may have written what lies in the future: it must not count for longer.
+local function before(time) return math.min(tonumber(time) or 0, now) end
+
 local tries, known = {}, {}
 local fields = redis.call('HGETALL', key)
 for index = 1, #fields, 2 do
   local kind, name = string.match(fields[index], '^(%a+):(.+)$')
   if kind == 'known' then
-    known[name] = tonumber(fields[index + 1])
-  else
+    known[name] = before(fields[index + 1])
+  elseif kind == 'try' then
     local state, time, digest = string.match(fields[index + 1], '^(%a+) (%d+) (.+)$')
-    tries[name] = { state = state, time = tonumber(time), secret = digest }
+    if state then tries[name] = { state = state, time = before(time), secret = digest } end
   end
 end
 

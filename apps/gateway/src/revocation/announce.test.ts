@@ -5,6 +5,7 @@ import { createSealingKey } from '../sealing/sealing-key.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { announce } from './announce.ts';
 import { readReplicas } from './known-replicas.ts';
+import { digestOfList } from './list.ts';
 import { type Listing, readListing } from './listing.ts';
 import { blocksIn, type Draft } from './place-entry.ts';
 import { sealReplica } from './replica.ts';
@@ -41,7 +42,7 @@ function afterChanges(redis: ProbedRedis, then: (change: number) => Promise<unkn
 
 /** What a replica would have told of itself so long ago. */
 async function writeReplica(server: RedisServer, id: string, silence: number, letter = 'A'): Promise<void> {
-  const sealed = sealReplica({ id, applied: 'whatever' }, createSealingKey(Buffer.alloc(32, letter)));
+  const sealed = sealReplica({ id, applied: 'whatever' }, createSealingKey(Buffer.alloc(32, letter), 'sallyport:'));
   await server.client().hset(keys.replicas, id, `${Date.now() - silence} ${sealed}`);
 }
 
@@ -73,8 +74,9 @@ describe('announce', { timeout: 60_000 }, () => {
     const interrupt = new AbortController();
     const announcing = announce(opened.redis, block('jane'), { ...waiting, signal: interrupt.signal });
     await waitUntil(async () => {
-      const { replicas, revision } = await readReplicas(opened.redis);
-      return revision !== '' && replicas.some(({ id, applied }) => id === 'one' && applied === revision);
+      const [{ replicas }, { entries }] = [await readReplicas(opened.redis), await readListing(opened.redis)];
+      const digest = digestOfList(entries);
+      return entries.length > 0 && replicas.some(({ id, applied }) => id === 'one' && applied === digest);
     }, 'the only one that can confirm it');
     interrupt.abort();
     const { confirmation } = await announcing;

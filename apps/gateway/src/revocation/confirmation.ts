@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { forgetReplicas, type KnownReplica, type ReplicaListing, readReplicas } from './known-replicas.ts';
+import { digestOfList } from './list.ts';
 import { readListing } from './listing.ts';
 import { type Fate, fateOf } from './place-entry.ts';
 import type { Published } from './publish.ts';
@@ -41,20 +42,24 @@ const lookInterval = 100;
 /** Waits until every replica has the entry, or the entry is not in the list any more. @throws RedisProblem */
 export async function waitForConfirmation(
   redis: ProbedRedis,
-  { entry, revision }: Published,
+  { entry }: Pick<Published, 'entry'>,
   { end, signal }: Waiting,
 ): Promise<Confirmation> {
-  // What a replica has taken in is a revision: it has the entry when the list had it then. Others may change the list
-  // meanwhile, and replicas do when they find something missing.
-  const fates = new Map<string, Fate>([[revision, 'kept']]);
+  // A replica tells which list it holds: it has the entry when that one has it. Others may change the list meanwhile,
+  // and replicas do when they find something missing.
+  const fates = new Map<string, Fate>();
+  let revision: string | undefined;
+  let fate: Fate = 'kept';
   for (;;) {
     const seen = await readReplicas(redis);
-    if (!fates.has(seen.revision)) {
+    if (revision !== seen.revision) {
       const listing = await readListing(redis);
-      fates.set(listing.revision, fateOf(entry, listing.entries));
+      revision = listing.revision;
+      fate = fateOf(entry, listing.entries);
+      fates.set(digestOfList(listing.entries), fate);
     }
     const confirmation = judgeReplicas(seen, (applied) => fates.get(applied) === 'kept');
-    const isOver = performance.now() >= end || signal.aborted || [...fates.values()].at(-1) !== 'kept';
+    const isOver = performance.now() >= end || signal.aborted || fate !== 'kept';
     if (confirmation.unconfirmed.length === 0 || isOver) {
       const old = seen.replicas.filter(({ heardAt }) => seen.now - heardAt > rememberedFor).map(({ id }) => id);
       // Nothing hangs on it: the next command tries again.
@@ -65,10 +70,10 @@ export async function waitForConfirmation(
   }
 }
 
-/** @param hasTaken whether the list had the entry at that revision */
+/** @param hasTaken whether the list of that digest has the entry */
 export function judgeReplicas(
   { now, replicas }: Pick<ReplicaListing, 'now' | 'replicas'>,
-  hasTaken: (revision: string) => boolean,
+  hasTaken: (digest: string) => boolean,
 ): Confirmation {
   const confirmed: string[] = [];
   const unconfirmed: Unconfirmed[] = [];

@@ -15,6 +15,7 @@ const entries: fc.Arbitrary<Entry> = fc.record({
   revision: fc.nat(),
   at: fc.nat(),
   until: fc.nat(),
+  keptUntil: fc.nat(),
   by: fc.string(),
 });
 
@@ -22,12 +23,12 @@ test('an entry is read from the field that it was sealed for, by the key that it
   fc.assert(
     fc.property(entries, (entry) => {
       const field = fieldName(entry, key);
-      expect(parseFieldName(field)).toEqual({ until: entry.until, id: entry.id, tag: key.tag });
+      expect(parseFieldName(field)).toEqual({ keptUntil: entry.keptUntil, id: entry.id, tag: key.tag });
       const sealed = sealEntry(entry, key);
       expect(openEntry(field, sealed, key)).toEqual(entry);
       expect(openEntry(field, sealed, other)).toBeUndefined();
       // Nobody makes it last longer, or gives it another's name, by writing it elsewhere.
-      expect(openEntry(fieldName({ ...entry, until: entry.until + 1 }, key), sealed, key)).toBeUndefined();
+      expect(openEntry(fieldName({ ...entry, keptUntil: entry.keptUntil + 1 }, key), sealed, key)).toBeUndefined();
       expect(openEntry(fieldName({ ...entry, id: `${entry.id}x` }, key), sealed, key)).toBeUndefined();
     }),
   );
@@ -42,6 +43,7 @@ test('whatever else stands in a field is no entry', () => {
     revision: 1,
     at: 1,
     until: 1,
+    keptUntil: 1,
     by: 'root',
   };
   const field = fieldName(entry, key);

@@ -3,24 +3,26 @@ import type { SealingKey } from '../shared-redis/types.ts';
 import type { Entry } from './types.ts';
 
 // An entry stands in Redis once for each sealing key, so that one key after the other can be changed: whoever knows one
-// of them reads it. Each copy is a field of the list's hash, `until.id.tag-of-the-key`. The end stands there in clear, for
-// those who know none of the keys any more to tell what may go.
+// of them reads it. Each copy is a field of the list's hash, `keptUntil.id.tag-of-the-key`. The time stands there in clear,
+// for those who know none of the keys any more to tell what may go.
 
 /** What the name of a field says. */
 export interface FieldName {
-  readonly until: number;
+  readonly keptUntil: number;
   readonly id: string;
   readonly tag: string;
 }
 
-export function fieldName({ until, id }: Pick<Entry, 'until' | 'id'>, { tag }: SealingKey): string {
-  return `${until}.${id}.${tag}`;
+export function fieldName({ keptUntil, id }: Pick<Entry, 'keptUntil' | 'id'>, { tag }: SealingKey): string {
+  return `${keptUntil}.${id}.${tag}`;
 }
 
 /** @returns undefined for what is not ours */
 export function parseFieldName(field: string): FieldName | undefined {
-  const { until, id, tag } = /^(?<until>\d{1,16})\.(?<id>[\w-]{1,64})\.(?<tag>[0-9a-f]{16})$/.exec(field)?.groups ?? {};
-  return until === undefined || id === undefined || tag === undefined ? undefined : { until: Number(until), id, tag };
+  const pattern = /^(?<keptUntil>\d{1,16})\.(?<id>[\w-]{1,64})\.(?<tag>[0-9a-f]{16})$/;
+  const { keptUntil, id, tag } = pattern.exec(field)?.groups ?? {};
+  if (keptUntil === undefined || id === undefined || tag === undefined) return undefined;
+  return { keptUntil: Number(keptUntil), id, tag };
 }
 
 export function sealEntry(entry: Entry, key: SealingKey): string {
@@ -32,8 +34,12 @@ export function openEntry(field: string, value: string, key: SealingKey): Entry 
   const plain = open(keyFor(key), field, Buffer.from(value, 'base64'));
   if (plain === undefined) return undefined;
   // Sealed with our key, so written by us; a later version may write what this one does not know.
-  const entry: unknown = JSON.parse(plain.toString());
-  return isEntry(entry) ? entry : undefined;
+  try {
+    const entry: unknown = JSON.parse(plain.toString());
+    return isEntry(entry) ? entry : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function keyFor(key: SealingKey): Uint8Array {
@@ -44,7 +50,23 @@ const actions: readonly unknown[] = ['revoke', 'block', 'unblock'] satisfies Ent
 const kinds: readonly unknown[] = ['user', 'group', 'token', 'all'] satisfies Entry['kind'][];
 
 function isEntry(value: unknown): value is Entry {
-  const { id, action, kind, name, revision, at, until, by } = Object(value) as Record<keyof Entry, unknown>;
-  const texts = [id, name, by].every((text) => typeof text === 'string');
-  return texts && actions.includes(action) && kinds.includes(kind) && [revision, at, until].every(Number.isSafeInteger);
+  const {
+    id,
+    action,
+    kind,
+    name,
+    revision,
+    at,
+    until,
+    keptUntil,
+    by,
+    reason = '',
+  } = Object(value) as Record<keyof Entry, unknown>;
+  const texts = [id, name, by, reason].every((text) => typeof text === 'string');
+  return (
+    texts &&
+    actions.includes(action) &&
+    kinds.includes(kind) &&
+    [revision, at, until, keptUntil].every(Number.isSafeInteger)
+  );
 }

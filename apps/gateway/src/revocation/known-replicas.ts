@@ -7,7 +7,7 @@ export interface KnownReplica {
   readonly id: string;
   /** Milliseconds since 1970 by Redis' clock. */
   readonly heardAt: number;
-  /** The revision that it has taken in; undefined when it seals with a key that is not known here. */
+  /** The digest of the list that it has taken in; undefined when it seals with a key that is not known here. */
   readonly applied: string | undefined;
 }
 
@@ -22,22 +22,25 @@ export interface ReplicaListing {
 /** @throws RedisProblem */
 export async function readReplicas(redis: ProbedRedis): Promise<ReplicaListing> {
   const keys = revocationKeys(redis.keyPrefix);
-  const [reply, revision] = await redis.probe('revocations', (client) =>
-    Promise.all([client.eval(replicasScript, 1, keys.replicas), client.get(keys.revision)]),
+  const reply = await redis.probe('revocations', (client) =>
+    client.eval(replicasScript, 2, keys.revision, keys.replicas),
   );
-  const [time, pairs] = reply as [string, string[]];
+  const [revision, time, pairs] = reply as [string, string, string[]];
   const replicas: KnownReplica[] = [];
   for (let at = 0; at < pairs.length; at += 2) {
     const [id = '', value = ''] = pairs.slice(at, at + 2);
     const [heardAt = '', sealed = ''] = value.split(' ');
     replicas.push({ id, heardAt: Number(heardAt), applied: openReplica(id, sealed, redis.sealingKeys)?.applied });
   }
-  return { now: Number(time), revision: revision ?? '', replicas };
+  return { now: Number(time), revision, replicas };
 }
+
+/** So many at a time: a call with very many breaks. */
+const mostForgotten = 1_000;
 
 /** Removes replicas that are gone for good. One that is not comes back by itself. */
 export async function forgetReplicas(redis: ProbedRedis, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   const { replicas } = revocationKeys(redis.keyPrefix);
-  await redis.probe('revocations', (client) => client.hdel(replicas, ...ids));
+  await redis.probe('revocations', (client) => client.hdel(replicas, ...ids.slice(0, mostForgotten)));
 }

@@ -4,15 +4,18 @@ import { createRevocationList, digestOf } from './list.ts';
 import type { Entry } from './types.ts';
 
 function setUp() {
-  const clock = { now: 1_000 };
-  const list = createRevocationList(() => clock.now);
+  const clock = { now: 1_000, wall: Number.POSITIVE_INFINITY };
+  const list = createRevocationList(
+    () => clock.now,
+    () => clock.wall,
+  );
   return { clock, list };
 }
 
 let made = 0;
 function entry(of: Partial<Entry> & Pick<Entry, 'revision'>): Entry {
   const rest = { action: 'block', kind: 'user', name: 'jane', at: 0, until: 2_000, by: 'root' } as const;
-  return { id: `entry-${made++}`, ...rest, ...of };
+  return { id: `entry-${made++}`, ...rest, keptUntil: of.until ?? rest.until, ...of };
 }
 
 const revoke = (of: Partial<Entry> & Pick<Entry, 'revision'>) => entry({ action: 'revoke', ...of });
@@ -106,11 +109,15 @@ describe('what is known', () => {
     const { list, clock } = setUp();
     const newest = entry({ revision: 9, name: 'john' });
     list.merge([entry({ revision: 3 }), newest]);
-    clock.now = 5_000;
+    const hour = 3_600_000;
+    clock.now = 2_000 + hour - 1;
+    list.merge([]);
+    expect(list.entries).toHaveLength(2);
+    clock.now += 1;
     list.merge([]);
     expect(list.entries).toEqual([newest]);
     expect(list.revision).toBe(9);
-    const next = entry({ revision: 12, until: 9_000 });
+    const next = entry({ revision: 12, until: 2 * hour });
     list.merge([next]);
     expect(list.entries).toEqual([next]);
   });
@@ -120,6 +127,38 @@ describe('what is known', () => {
     list.merge([entry({ revision: 9 })]);
     list.merge([entry({ revision: 4, name: 'john' })]);
     expect(list.revision).toBeGreaterThan(9);
+  });
+});
+
+describe('a clock that is wrong', () => {
+  test('lifts no block, be it that of Redis or the own one, and has none forgotten', () => {
+    const { list, clock } = setUp();
+    const block = entry({ revision: 1 });
+    clock.wall = 1_000;
+    list.merge([block]);
+    const year = 365 * 86_400_000;
+    for (const [now, wall] of [
+      [year, 1_000],
+      [1_000, year],
+    ] as const) {
+      clock.now = now;
+      clock.wall = wall;
+      list.merge([revoke({ revision: list.revision + 1, name: 'john', until: 2 * year })]);
+      expect(list.ofUser('jane', [])).toEqual(block);
+    }
+    clock.now = year;
+    expect(list.ofUser('jane', [])).toBeUndefined();
+  });
+});
+
+describe('a shorter block', () => {
+  test('keeps out the longer one that it took the place of, also when it has ended itself', () => {
+    const { list, clock } = setUp();
+    const longer = entry({ revision: 1, until: 90_000 });
+    list.merge([longer, entry({ revision: 2, until: 2_000, keptUntil: 90_000 })]);
+    clock.now = 3_600_000 + 50_000;
+    list.merge([longer]);
+    expect(list.ofUser('jane', [])).toBeUndefined();
   });
 });
 

@@ -10,7 +10,7 @@ export interface RevocationList extends Omit<Revocations, 'isCutOff'>, Blocks {
    * @returns what was new, and which of that came out of its order: to be published again, after all others
    */
   merge(entries: readonly Entry[]): { readonly adopted: readonly Entry[]; readonly outOfOrder: readonly Entry[] };
-  /** All that is to stand in Redis: what is in force, and the newest entry in any case, since it holds the revision. */
+  /** All that is to stand in Redis: what is remembered, and the newest entry in any case, since it holds the revision. */
   readonly entries: readonly Entry[];
   /** Blocks in force. */
   readonly blocks: readonly Entry[];
@@ -27,14 +27,24 @@ interface Index {
   readonly blockedTokens: ReadonlyMap<string, Entry>;
 }
 
-/** @param now milliseconds since 1970 by Redis' clock, as well as it is known */
-export function createRevocationList(now: () => number): RevocationList {
+/** Milliseconds after `keptUntil` that an entry is kept, whatever the clocks say. */
+const grace = 3_600_000;
+
+/**
+ * Nobody is let in by one clock alone, be it Redis' or this process': a block ends when both have passed its end, and is
+ * forgotten a while after that.
+ *
+ * @param now milliseconds since 1970 by Redis' clock, as well as it is known
+ * @param wall by the clock of this process
+ */
+export function createRevocationList(now: () => number, wall: () => number): RevocationList {
   // By what they are about: of two about the same, the newer one holds.
   let held: ReadonlyMap<string, Entry> = new Map();
   let revision = 0;
   let index = indexOf([]);
 
-  const isInForce = (entry: Entry) => entry.until > now();
+  const earlier = () => Math.min(now(), wall());
+  const isInForce = (entry: Entry) => entry.until > earlier();
   const isBlocked = (entry: Entry | undefined) => (entry !== undefined && isInForce(entry) ? entry : undefined);
 
   return {
@@ -71,7 +81,8 @@ export function createRevocationList(now: () => number): RevocationList {
         next.set(subjectOf(entry), placed);
         adopted.push(placed);
       }
-      held = new Map([...next].filter(([, entry]) => isInForce(entry) || entry.revision === revision));
+      const isKept = (entry: Entry) => entry.keptUntil + grace > earlier() || entry.revision === revision;
+      held = new Map([...next].filter(([, entry]) => isKept(entry)));
       index = indexOf([...held.values()]);
       return { adopted, outOfOrder };
     },
@@ -82,6 +93,12 @@ export function createRevocationList(now: () => number): RevocationList {
       return [...held.values()].filter((entry) => entry.action === 'block' && isInForce(entry)).sort(byRevision);
     },
   };
+}
+
+/** Tells a list from every other: by this a replica says which one it has taken in. */
+export function digestOfList(entries: readonly Pick<Entry, 'id' | 'revision'>[]): string {
+  const lines = entries.map(({ id, revision }) => `${id} ${revision}\n`).sort();
+  return createHash('sha256').update(lines.join('')).digest('hex');
 }
 
 /** How a token stands in the list. */

@@ -5,6 +5,8 @@ import { fieldName, openEntry, parseFieldName, sealEntry } from './entry-fields.
 import { changeScript, listScript, revocationKeys } from './scripts.ts';
 import type { Entry } from './types.ts';
 
+type FieldState = 'opened' | 'other key' | 'unreadable';
+
 /** What stands in Redis. */
 export interface Listing {
   /** '' where there is none. */
@@ -14,32 +16,41 @@ export interface Listing {
   /** Each once. */
   readonly entries: readonly Entry[];
   /** All fields, and whether they could be opened. */
-  readonly fields: ReadonlyMap<string, 'opened' | 'other key' | 'unreadable'>;
-  /** Entries in force that none of the keys opens: what they say is not known. */
+  readonly fields: ReadonlyMap<string, FieldState>;
+  /** Entries still to be remembered that none of the keys opens: what they say is not known. */
   readonly unreadable: number;
 }
+
+/** What was opened at the last look: most of it is there again at the next. */
+type Opened = ReadonlyMap<string, { readonly value: string; readonly entry: Entry }>;
+
+const openedBefore = new WeakMap<ProbedRedis, Opened>();
 
 /** @throws RedisProblem */
 export async function readListing(redis: ProbedRedis): Promise<Listing> {
   const { revision, list } = revocationKeys(redis.keyPrefix);
   const reply = await redis.probe('revocations', (client) => client.eval(listScript, 2, revision, list));
-  const [hint, time, pairs] = reply as [string | null, string, string[]];
+  const [text, time, pairs] = reply as [string, string, string[]];
   const now = Number(time);
-  const entries = new Map<string, Entry>();
-  const fields = new Map<string, 'opened' | 'other key' | 'unreadable'>();
+  const known = openedBefore.get(redis);
+  const opened = new Map<string, { value: string; entry: Entry }>();
+  const fields = new Map<string, FieldState>();
   for (let at = 0; at < pairs.length; at += 2) {
     const [field = '', value = ''] = pairs.slice(at, at + 2);
     const tag = parseFieldName(field)?.tag;
     const key = redis.sealingKeys.find((one) => one.tag === tag);
-    const entry = key && openEntry(field, value, key);
-    if (entry) entries.set(entry.id, entry);
+    const before = known?.get(field);
+    const entry = before?.value === value ? before.entry : key && openEntry(field, value, key);
+    if (entry) opened.set(field, { value, entry });
     fields.set(field, entry ? 'opened' : key === undefined ? 'other key' : 'unreadable');
   }
-  const unread = [...fields.keys()].map(parseFieldName).filter((name) => {
-    return name !== undefined && name.until > now && !entries.has(name.id);
-  });
+  openedBefore.set(redis, opened);
+  const entries = new Map([...opened.values()].map(({ entry }) => [entry.id, entry]));
+  const isUnread = (name: ReturnType<typeof parseFieldName>) =>
+    name !== undefined && name.keptUntil > now && !entries.has(name.id);
+  const unread = [...fields.keys()].map(parseFieldName).filter(isUnread);
   const unreadable = new Set(unread.map((name) => name?.id)).size;
-  return { revision: hint ?? '', now, entries: [...entries.values()], fields, unreadable };
+  return { revision: text, now, entries: [...entries.values()], fields, unreadable };
 }
 
 /** What is to be done so that the list in Redis says what it should. */
@@ -49,25 +60,29 @@ export interface Change {
   readonly add: ReadonlyMap<string, string>;
 }
 
-/** Milliseconds after its end that an entry of a key which is not known any more is removed. */
+/** Fields that one change removes, and that it adds: what is more waits for the next. A call with very many breaks. */
+const mostRemoved = 5_000;
+const mostAdded = 1_000;
+
+/** Milliseconds after its time that an entry of a key which is not known any more is removed. */
 const graceOfUnknown = 86_400_000;
 
-/** A copy of each entry for each key, and nothing that ended or was overruled. */
+/** A copy of each entry for each key, the newest entry first, and nothing that was forgotten or overruled. */
 export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]): Change {
-  const add = new Map<string, string>();
-  for (const entry of wanted) {
-    for (const key of keys) {
-      const field = fieldName(entry, key);
-      if (fields.get(field) !== 'opened') add.set(field, sealEntry(entry, key));
-    }
-  }
+  const newestFirst = wanted.toSorted((one, other) => other.revision - one.revision);
+  const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
+  const missing = copies.filter(({ field }) => fields.get(field) !== 'opened').slice(0, mostAdded);
   const ids = new Set(wanted.map(({ id }) => id));
   const remove = [...fields].flatMap(([field, state]) => {
     const name = parseFieldName(field);
-    if (name === undefined || ids.has(name.id)) return [];
-    return state === 'opened' || name.until + graceOfUnknown < now ? [field] : [];
+    if (name === undefined) return [field];
+    if (ids.has(name.id)) return [];
+    return state === 'opened' || name.keptUntil + graceOfUnknown < now ? [field] : [];
   });
-  return { remove, add };
+  return {
+    remove: remove.slice(0, mostRemoved),
+    add: new Map(missing.map(({ field, entry, key }) => [field, sealEntry(entry, key)])),
+  };
 }
 
 /**
@@ -76,7 +91,7 @@ export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing
  */
 export async function applyChange(
   redis: ProbedRedis,
-  { revision }: Listing,
+  { revision }: Pick<Listing, 'revision'>,
   { remove, add }: Change,
 ): Promise<string | undefined> {
   const keys = revocationKeys(redis.keyPrefix);

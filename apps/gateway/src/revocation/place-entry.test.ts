@@ -5,13 +5,18 @@ import type { Entry } from './types.ts';
 const now = 1_000_000;
 const draft: Draft = { action: 'block', kind: 'user', name: 'jane', by: 'ada', until: now + 1_000 };
 const entry = (id: string, revision: number, more: Partial<Entry> = {}): Entry => ({
-  ...{ ...draft, id, revision, at: now - 10, until: now + 500 },
+  ...{ ...draft, id, revision, at: now - 10, until: now + 500, keptUntil: more.until ?? now + 500 },
   ...more,
 });
 
 describe('a new entry', () => {
   test('has a revision above all others, and at least the time of Redis', () => {
-    expect(placeEntry(draft, { entries: [], now }).entry).toEqual({ ...draft, revision: now, at: now });
+    expect(placeEntry(draft, { entries: [], now }).entry).toEqual({
+      ...draft,
+      revision: now,
+      at: now,
+      keptUntil: now + 3_600_000,
+    });
     const ahead = [entry('b', now + 7, { name: 'bob' }), entry('a', 3, { name: 'ann' })];
     expect(placeEntry(draft, { entries: ahead, now }).entry.revision).toBe(now + 8);
   });
@@ -28,6 +33,24 @@ describe('a new entry', () => {
       entry('old', 9, { name: 'x', until: now }),
     ];
     expect(placeEntry(draft, { entries: [...gone, ...kept], now }).others).toEqual(kept);
+  });
+
+  test('is remembered for an hour, and for as long as what it overrules would be', () => {
+    const keptUntil = (of: Partial<Draft>, entries: readonly Entry[] = []) =>
+      placeEntry({ ...draft, ...of }, { entries, now }).entry.keptUntil - now;
+    const hour = 3_600_000;
+    expect(keptUntil({ until: now + 1 })).toBe(hour);
+    expect(keptUntil({ until: now + 2 * hour })).toBe(2 * hour);
+    const longer = entry('longer', 1, { keptUntil: now + 9 * hour });
+    expect(keptUntil({}, [longer])).toBe(9 * hour);
+    expect(keptUntil({ action: 'unblock' }, [longer])).toBe(9 * hour);
+    expect(keptUntil({ name: 'bob' }, [longer])).toBe(hour);
+  });
+
+  test('is refused when it is longer than what would be read', () => {
+    expect(() => placeEntry({ ...draft, reason: 'x'.repeat(4_096) }, { entries: [], now })).toThrow(
+      /at most 4096 bytes/,
+    );
   });
 
   test('is refused when ten thousand are in force, unless it takes the place of one', () => {

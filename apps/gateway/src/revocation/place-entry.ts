@@ -11,6 +11,12 @@ export interface Placed {
   readonly others: readonly Entry[];
 }
 
+/** Milliseconds that every entry is remembered at least: a replica that was cut off meanwhile may hold what it overruled. */
+const leastKept = 3_600_000;
+
+/** Bytes of one entry: what is longer would not be read. */
+const largestEntry = 4_096;
+
 /** Every replica holds all of them, and looks at the users' on each review. */
 const mostEntries = 10_000;
 
@@ -37,8 +43,13 @@ export function blocksIn({ entries, now }: Pick<Listing, 'entries' | 'now'>): re
 export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>): Placed {
   const highest = entries.reduce((most, { revision }) => Math.max(most, revision), 0);
   // Redis' time as well: a list that was lost is begun above all that stood in it.
-  const entry = { ...draft, revision: Math.max(highest + 1, now), at: now };
-  const others = currentEntries(entries).filter((one) => one.until > now && subjectOf(one) !== subjectOf(entry));
+  const about = currentEntries(entries).filter((one) => subjectOf(one) === subjectOf(draft));
+  const keptUntil = Math.max(draft.until, now + leastKept, ...about.map((one) => one.keptUntil));
+  const entry = { ...draft, revision: Math.max(highest + 1, now), at: now, keptUntil };
+  if (Buffer.byteLength(JSON.stringify(entry)) > largestEntry) {
+    throw new Error(`the name, --reason and --by are too long together: at most ${largestEntry} bytes`);
+  }
+  const others = currentEntries(entries).filter((one) => one.keptUntil > now && subjectOf(one) !== subjectOf(entry));
   if (others.length >= mostEntries) {
     throw new Error(
       `the revocation list is full: it has ${others.length} entries in force, the most that it takes. ` +
@@ -55,7 +66,9 @@ export type Fate = 'kept' | 'lost' | { readonly overruledBy: Entry };
 export function fateOf(entry: Entry, entries: readonly Entry[]): Fate {
   const current = currentEntries(entries).find((one) => subjectOf(one) === subjectOf(entry));
   if (current === undefined || current.revision < entry.revision) return 'lost';
-  if (current.id === entry.id || current.action === entry.action) return 'kept';
+  if (current.id === entry.id) return 'kept';
+  // Another one, which does the same for no shorter: a replica that knew more has put it in its place, or somebody else.
+  if (current.action === entry.action && current.until >= entry.until) return 'kept';
   // An older one that a replica has brought back, with a revision from a time when Redis' clock was ahead.
   return current.at < entry.at ? 'lost' : { overruledBy: current };
 }

@@ -2,7 +2,8 @@ import { RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
-import { createRevocationList } from './list.ts';
+import { readReplicas } from './known-replicas.ts';
+import { createRevocationList, digestOfList } from './list.ts';
 import { applyChange, changeTowards, readListing } from './listing.ts';
 import { placeEntry } from './place-entry.ts';
 import { createRevocationReader } from './reader.ts';
@@ -29,10 +30,10 @@ beforeEach(async () => {
 
 /** A gateway whose clock stands, and whose way to Redis can be cut. */
 function replica(replicaId: string, of: OpenedShared = opened) {
-  const clock = { now: 50_000 };
-  const clocks = { monotonic: () => clock.now, wall: () => clock.now + 1_000_000 };
+  const clock = { now: 50_000, wall: 1_000_000 };
+  const clocks = { monotonic: () => clock.now, wall: () => clock.wall };
   const sharedClock = createSharedClock(clocks);
-  const list = createRevocationList(sharedClock.now);
+  const list = createRevocationList(sharedClock.now, clocks.wall);
   const adopted: Entry[] = [];
   const lines: string[] = [];
   const state = { isCut: false };
@@ -74,12 +75,12 @@ describe('a look', () => {
   test('takes in what is new, and tells commands that it has', async () => {
     const { reader, list, adopted } = replica('one');
     await reader.poll();
-    expect(await applied('one')).toBe('');
+    expect(await applied('one')).toBe(digestOfList([]));
     const entry = await publish('block', 'jane');
     await reader.poll();
     expect(list.ofUser('jane', [])).toEqual(entry);
     expect(adopted).toEqual([entry]);
-    expect(await applied('one')).toBe(await server.client().get(keys.revision));
+    expect(await applied('one')).toBe(digestOfList([entry]));
   });
 
   test('reads the whole list when its revision has changed, and not else', async () => {
@@ -130,7 +131,7 @@ describe('a list that Redis has lost', () => {
       await fresh.reader.poll();
       expect(fresh.list.entries).toEqual([jane, john]);
       await knows.reader.poll();
-      expect(await applied('one')).toBe(await client.get(keys.revision));
+      expect(await applied('one')).toBe(digestOfList([jane, john]));
     },
   );
 
@@ -195,6 +196,89 @@ test('what came out of its order is published again, after all others', async ()
   expect(fresh.list.isRevoked(0, 'john', 't')).toBe(true);
 });
 
+describe('what somebody else writes', () => {
+  const tag = '0123456789abcdef';
+  const junk = (script: string, ...args: string[]) => server.client().eval(script, 1, keys.list, ...args);
+
+  test('is removed some thousand fields at a time, and the list holds meanwhile', async () => {
+    const { reader, list, lines } = replica('one');
+    const jane = await publish('block', 'jane');
+    await reader.poll();
+    // Long ended, as fields of a key that nobody has any more.
+    await junk(`for i = 1, 12000 do redis.call('HSET', KEYS[1], '1.' .. i .. '.${tag}', 'x') end`);
+    for (let poll = 0; poll < 4; poll++) await reader.poll();
+    expect(await server.client().hlen(keys.list)).toBe(1);
+    expect(list.entries).toEqual([jane]);
+    expect([reader.isCutOff, lines]).toEqual([false, []]);
+    expect(await applied('one')).toBe(digestOfList([jane]));
+  });
+
+  test('goes as a whole when it is far too much, and the list is written back', async () => {
+    const { reader } = replica('one');
+    const jane = await publish('block', 'jane');
+    await reader.poll();
+    await junk(`for i = 1, 100001 do redis.call('HSET', KEYS[1], '9999999999999.' .. i .. '.${tag}', 'x') end`);
+    for (let poll = 0; poll < 4; poll++) await reader.poll();
+    expect((await readListing(opened.redis)).entries).toEqual([jane]);
+    expect(await server.client().hlen(keys.list)).toBe(1);
+  });
+
+  test('is not read when it is too long: a field, a revision, a replica', async () => {
+    const { reader, list } = replica('one');
+    const jane = await publish('block', 'jane');
+    const client = server.client();
+    await client.hset(keys.list, `9999999999999.x.${tag}`, 'x'.repeat(8_193), 'y'.repeat(321), 'x');
+    await client.set(keys.revision, 'x'.repeat(1_000_000));
+    await client.hset(keys.replicas, 'long', 'x'.repeat(1_025));
+    for (let poll = 0; poll < 3; poll++) await reader.poll();
+    expect(list.entries).toEqual([jane]);
+    expect(await client.hlen(keys.list)).toBe(1);
+    expect((await client.get(keys.revision))?.length).toBeLessThan(65);
+    expect((await readReplicas(opened.redis)).replicas.map(({ id }) => id)).toEqual(['one']);
+  });
+
+  test('confirms nothing: who has missed the entry can not be made to say that it has it', async () => {
+    const { reader, list } = replica('one');
+    await publish('block', 'john');
+    const client = server.client();
+    const before = await client.hgetall(keys.list);
+    const jane = await publish('block', 'jane');
+    const after = await client.hgetall(keys.list);
+    // Without it for the moment of the look, and then in the place of another, so that nothing seems to have changed.
+    await client.del(keys.list);
+    await client.hset(keys.list, before);
+    await reader.poll();
+    await client.del(keys.list);
+    await client.hset(keys.list, Object.fromEntries(Object.entries(after).filter(([field]) => !(field in before))));
+    await reader.poll();
+    const { entries } = await readListing(opened.redis);
+    expect([entries, list.ofUser('jane', [])]).toEqual([[jane], undefined]);
+    expect(await applied('one')).not.toBe(digestOfList(entries));
+  });
+});
+
+test('ten thousand entries under many keys are written back in parts', async () => {
+  await using many = await openShared(server, { keys: 'ABCD' });
+  const knows = replica('one', many);
+  const entries = Array.from({ length: 2_500 }, (_, index): Entry => {
+    const times = { at: 1, until: 9_999_999_999_999, keptUntil: 9_999_999_999_999 };
+    return {
+      id: `e${index}`,
+      action: 'block',
+      kind: 'user',
+      name: `user-${index}`,
+      revision: index + 1,
+      by: 'x',
+      ...times,
+    };
+  });
+  knows.list.merge(entries);
+  for (let poll = 0; poll < 8; poll++) await knows.reader.poll();
+  const fresh = replica('two', many);
+  await fresh.reader.poll();
+  expect(fresh.list.entries).toHaveLength(2_500);
+});
+
 describe('cut off', () => {
   test('is who has not looked for more than a second', async () => {
     const { reader, clock, state } = replica('one');
@@ -234,7 +318,10 @@ describe('cut off', () => {
     clock.now += 5_000;
     await reader.poll();
     expect(list.ofUser('jane', [])).toBeDefined();
+    // By both clocks: that of Redis goes on with the monotonic one.
     clock.now += 60_000;
+    expect(list.ofUser('jane', [])).toBeDefined();
+    clock.wall = Date.now() + 120_000;
     expect(list.ofUser('jane', [])).toBeUndefined();
   });
 

@@ -15,6 +15,9 @@ export const pollInterval = 500;
 /** Milliseconds after which the whole list is read though its revision is the same: what was changed by hand is mended. */
 const rereadAfter = 30_000;
 
+/** Milliseconds after which it is read again because it could not be taken in as a whole. */
+const retryAfter = 5_000;
+
 /** Milliseconds without a look, after which a replica does not know any more what was revoked. */
 const cutOffAfter = 1_000;
 
@@ -104,15 +107,15 @@ function createLook(
     const keys = revocationKeys(redis.keyPrefix);
     const known = last?.redis === redis ? last : undefined;
     const [key] = redis.sealingKeys;
-    const applied = known?.complete ? known.revision : '';
-    const told = key ? sealReplica({ id: replicaId, applied }, key) : '';
+    const told = key ? sealReplica({ id: replicaId, applied: known?.digest ?? '' }, key) : '';
     const reply = await redis.probe('revocations', (client) =>
       client.eval(pollScript, 3, keys.revision, keys.list, keys.replicas, replicaId, told),
     );
-    const [revision, fields, time] = reply as [string | null, number, string];
+    const [revision, fields, time] = reply as [string, number, string];
     sharedClock.set(Number(time), start);
-    const isSame = known?.revision === (revision ?? '') && known.fields === fields;
-    if (isSame && known.complete && start - readAt < rereadAfter) return false;
+    const isSame = known?.revision === revision && known.fields === fields;
+    const isRecent = start - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
+    if (isSame && isRecent) return false;
     last = await takeIn(redis, list);
     readAt = start;
     for (const entry of last.adopted) onAdopted(entry);

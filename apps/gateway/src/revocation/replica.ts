@@ -7,7 +7,7 @@ import type { SealingKey } from '../shared-redis/types.ts';
 export interface Replica {
   /** Its host, and something that no other process has. */
   readonly id: string;
-  /** The revision that it has taken in as a whole; '' when none. */
+  /** The digest of the list that it holds, when it has taken it in as a whole; else ''. */
   readonly applied: string;
 }
 

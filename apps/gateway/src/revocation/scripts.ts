@@ -13,36 +13,58 @@ export function revocationKeys(keyPrefix: string): RevocationKeys {
   return { revision: key('revision'), list: key('list'), replicas: key('replicas') };
 }
 
-const time = `
-local now = redis.call('TIME')
-local ms = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))`;
+/**
+ * What all scripts have in common. Somebody else may have written to these keys: a revision that is longer than ours is
+ * none, a field too long to be ours is removed, and a hash with far too many is removed as a whole, since every replica
+ * has what belongs there.
+ */
+const common = `
+local clock = redis.call('TIME')
+local ms = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
+local function revisionOf(key)
+  local text = redis.call('GETRANGE', key, 0, 64)
+  return #text <= 64 and text or ''
+end
+local function pairsOf(key, most, longest)
+  if redis.call('HLEN', key) > most then redis.pcall('DEL', key) return {} end
+  local all, ours = redis.call('HGETALL', key), {}
+  for i = 1, #all, 2 do
+    if #all[i] <= 320 and #all[i + 1] <= longest then
+      ours[#ours + 1] = all[i]
+      ours[#ours + 1] = all[i + 1]
+    else
+      redis.pcall('HDEL', key, all[i])
+    end
+  end
+  return ours
+end`;
 
 /**
  * Whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it tells of itself. A Redis
  * that takes no writes now is read all the same.
  *
- * @returns the revision, the number of fields, Redis' time in milliseconds
+ * @returns the revision or '', the number of fields, Redis' time in milliseconds
  */
-export const pollScript: string = `${time}
+export const pollScript: string = `${common}
 redis.pcall('HSET', KEYS[3], ARGV[1], ms .. ' ' .. ARGV[2])
-return {redis.call('GET', KEYS[1]), redis.call('HLEN', KEYS[2]), ms}`;
+return {revisionOf(KEYS[1]), redis.call('HLEN', KEYS[2]), ms}`;
 
-/** KEYS: revision, list. Returns the revision, Redis' time in milliseconds, and the list's fields and values. */
-export const listScript: string = `${time}
-return {redis.call('GET', KEYS[1]), ms, redis.call('HGETALL', KEYS[2])}`;
+/** KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, and the list's fields and values. */
+export const listScript: string = `${common}
+return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192)}`;
 
 /**
  * Changes the list unless somebody else did since it was read. KEYS: revision, list. ARGV: the revision that was read or
  * '', the next one, how many fields go, these, then fields and values that come. Returns 1, or 0 when nothing was done.
  */
-export const changeScript: string = `
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+export const changeScript: string = `${common}
+if revisionOf(KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 local gone = 3 + tonumber(ARGV[3])
 for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1`;
 
-/** KEYS: replicas. Returns Redis' time in milliseconds, and the hash. */
-export const replicasScript: string = `${time}
-return {ms, redis.call('HGETALL', KEYS[1])}`;
+/** KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the replicas. */
+export const replicasScript: string = `${common}
+return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 10000, 1024)}`;

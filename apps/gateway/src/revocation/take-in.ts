@@ -1,5 +1,5 @@
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { RevocationList } from './list.ts';
+import { digestOfList, type RevocationList } from './list.ts';
 import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './listing.ts';
 import type { Entry } from './types.ts';
 
@@ -8,8 +8,8 @@ export interface TakenIn {
   readonly redis: ProbedRedis;
   readonly revision: string;
   readonly fields: number;
-  /** Whatever stands there is known here, and the other way round. */
-  readonly complete: boolean;
+  /** Of the list that this process holds: whatever stands in Redis is known here, and the other way round. Else undefined. */
+  readonly digest: string | undefined;
   readonly adopted: readonly Entry[];
   /** See `Listing`. */
   readonly unreadable: number;
@@ -29,7 +29,7 @@ export async function takeIn(redis: ProbedRedis, list: RevocationList): Promise<
     redis,
     revision: listing.revision,
     fields: listing.fields.size,
-    complete: isMended && listing.unreadable === 0,
+    digest: isMended && listing.unreadable === 0 ? digestOfList(list.entries) : undefined,
     adopted,
     unreadable: listing.unreadable,
   };

@@ -20,6 +20,8 @@ export interface Entry {
   /** Milliseconds since 1970 by Redis' clock: when it was made, and when it ends. */
   readonly at: number;
   readonly until: number;
+  /** Not before `until`: so long it is remembered, since what it overruled could come back. */
+  readonly keptUntil: number;
   readonly by: string;
   readonly reason?: string;
 }

@@ -11,6 +11,7 @@ const block: Entry = {
   revision: 1,
   at: 1,
   until: 2,
+  keptUntil: 2,
   by: 'root',
   reason: 'left',
 };

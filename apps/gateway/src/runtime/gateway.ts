@@ -18,6 +18,7 @@ import { type ListenOverrides, withListen } from './listen-override.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, type Reloader, type Running } from './reload.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
+import { createStatus, type Status } from './status.ts';
 
 export interface GatewayOptions extends ListenOverrides {
   /** Absolute. */
@@ -61,9 +62,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   started = running;
   await shared.start();
   const health = createHealth(() => running.generation.links);
+  const status = createStatus({ config, tls, generation: () => started?.generation, health, shared, inFlight });
   const opened = observers
     .start(config)
-    .then(() => listen(running, { inFlight, health, metrics, observers, logger, tls }));
+    .then(() => listen(running, { inFlight, health, metrics, observers, status, logger, tls }));
   const { reviews, admin } = await opened.catch(async (error: unknown) => {
     await observers.close();
     await shared.stop();
@@ -76,8 +78,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     shared.resize(next);
     metrics.follow(next);
     observers.follow(next);
+    status.follow(next);
   };
-  const reloader = createReloader({ running, load, create, reviews, metrics, watcher, logger, onSwapped });
+  const reloader = createReloader({ running, load, create, reviews, metrics, status, watcher, logger, onSwapped });
   await reloader.watch(startedAt);
   health.listening();
   logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
@@ -120,6 +123,7 @@ interface ListenDependencies {
   readonly health: Health;
   readonly metrics: Pick<GatewayMetrics, 'registry' | 'onReview'>;
   readonly observers: Pick<Observers, 'record'>;
+  readonly status: Status;
   readonly logger: Logger;
   readonly tls: TlsMaterial | undefined;
 }
@@ -127,7 +131,7 @@ interface ListenDependencies {
 /** Opens both addresses, or neither. */
 async function listen(
   running: Running,
-  { inFlight, health, metrics, observers, logger, tls }: ListenDependencies,
+  { inFlight, health, metrics, observers, status, logger, tls }: ListenDependencies,
 ): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
   const admin = await startAdminServer({
     listen: running.generation.config.admin.listen,
@@ -137,6 +141,7 @@ async function listen(
       contentType: metrics.registry.contentType,
       body: await renderMetrics(metrics.registry, running.generation.registries),
     }),
+    statusPage: status,
     logger,
   });
   const logFailure = createFailureLog(logger, () => performance.now());
@@ -155,6 +160,7 @@ async function listen(
       onReview: (report) => {
         metrics.onReview(report);
         observers.record(report);
+        status.record(report);
       },
       logger,
       ...(tls === undefined ? {} : { tls }),
@@ -188,7 +194,7 @@ function createShutdown({ running, health, shared, observers, watcher, reloader,
     logger.info({ delay }, 'shutting down: unready, still answering');
     await setTimeout(delay);
     await reviews.drain({ timeout: running.generation.config.server.drainTimeout });
-    await Promise.race([reloader.settled(), setTimeout(reloadGrace)]);
+    await Promise.race([reloader.settled(), setTimeout(reloadGrace, undefined, { ref: false })]);
     await shared.stop();
     await running.generation.retire(0);
     await observers.close();

@@ -30,10 +30,12 @@ export interface RedisPoolDependencies {
   readonly onError: (use: RedisUse) => void;
 }
 
-interface Pooled {
-  readonly redis: ProbedRedis;
-  readonly files: readonly WatchedFile[];
+interface Opened extends Pick<RedisLease, 'redis' | 'files'> {
   readonly close: () => Promise<void>;
+}
+
+interface Pooled {
+  readonly opening: Promise<Opened>;
   leases: number;
 }
 
@@ -44,9 +46,9 @@ const wording = {
 } as const;
 
 export function createRedisPool({ logger, onError }: RedisPoolDependencies): RedisPool {
-  const pooled = new Map<string, Promise<Pooled>>();
+  const pooled = new Map<string, Pooled>();
 
-  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Promise<Pooled> {
+  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Promise<Opened> {
     const files: WatchedFile[] = [];
     const connection = await connect(options, wording, {
       logger: logger.child({ cache: 'redis' }),
@@ -58,27 +60,30 @@ export function createRedisPool({ logger, onError }: RedisPoolDependencies): Red
     });
     const now = () => performance.now();
     const redis = createSharedRedis(settings, { connection, now, logger, onError });
-    return { redis, files, close: () => connection.close(), leases: 0 };
+    return { redis, files, close: () => connection.close() };
   }
 
   return {
     async acquire(settings, baseDirectory) {
       const key = JSON.stringify([settings, baseDirectory]);
-      const opening = pooled.get(key) ?? open(settings, baseDirectory);
-      pooled.set(key, opening);
-      const one = await opening.catch((error: unknown) => {
-        pooled.delete(key);
+      const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
+      pooled.set(key, one);
+      // Before anything is waited for: who gives back the last share meanwhile must see this one.
+      one.leases++;
+      const giveBack = (): boolean => {
+        one.leases--;
+        if (one.leases === 0) pooled.delete(key);
+        return one.leases === 0;
+      };
+      const { redis, files, close } = await one.opening.catch((error: unknown) => {
+        giveBack();
         throw error;
       });
-      one.leases++;
       return {
-        redis: one.redis,
-        files: one.files,
+        redis,
+        files,
         async release() {
-          one.leases--;
-          if (one.leases > 0) return;
-          pooled.delete(key);
-          await one.close();
+          if (giveBack()) await close();
         },
       };
     },

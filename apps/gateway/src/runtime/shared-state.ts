@@ -17,6 +17,8 @@ import { createRedisPool } from './redis-pool.ts';
 export interface SharedState {
   readonly caching: Caching;
   readonly blocks: RevocationList;
+  /** Milliseconds since the revocation list was read; undefined where no Redis is shared. Infinity: never. */
+  readonly listAge: number | undefined;
   /** Takes over the bounds of another config, and counts the lookups of its authenticators. */
   resize(config: GatewayConfig): void;
   /** Reads the revocation list once, and from then on every 500 ms. A Redis that is down holds up no start. */
@@ -40,7 +42,7 @@ export function createSharedState({ config, redis, registry, logger }: SharedSta
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
   const sharedClock = createSharedClock(clocks);
   const memory = createMemoryTier(config.cache.memory.maxEntries);
-  const list = createRevocationList(sharedClock.now);
+  const list = createRevocationList(sharedClock.now, clocks.wall);
   const metrics = createCacheMetrics(registry, () => ({
     memoryEntries: memory.entries,
     revocationListAge: reader.age === undefined ? undefined : reader.age / 1000,
@@ -71,6 +73,9 @@ export function createSharedState({ config, redis, registry, logger }: SharedSta
   return {
     caching: { memory, revocations, metrics, redis: createRedisPool({ logger, onError: metrics.redisError }) },
     blocks: list,
+    get listAge() {
+      return reader.age;
+    },
     resize(next) {
       memory.resize(next.cache.memory.maxEntries);
       lifetimes = longestLifetimes(next);

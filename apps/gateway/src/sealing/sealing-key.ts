@@ -4,13 +4,16 @@ import type { SealingKey } from '../shared-redis/types.ts';
 /** RFC 5869, section 3.1: without a salt of its own, this stands in HMAC's place of one for this application. */
 const salt = 'sallyport cache v1';
 
-/** @param secret at least 32 random bytes */
-export function createSealingKey(secret: Uint8Array): SealingKey {
+/**
+ * @param secret at least 32 random bytes
+ * @param place what it is used for, besides its purposes: what was sealed with the same secret elsewhere opens nowhere else
+ */
+export function createSealingKey(secret: Uint8Array, place = ''): SealingKey {
   const derived = new Map<string, Uint8Array>();
   const derive = (purpose: string): Uint8Array => {
     const known = derived.get(purpose);
     if (known !== undefined) return known;
-    const made = new Uint8Array(hkdfSync('sha256', secret, salt, purpose, 32));
+    const made = new Uint8Array(hkdfSync('sha256', secret, salt + place, purpose, 32));
     derived.set(purpose, made);
     return made;
   };

@@ -24,6 +24,8 @@ export interface SharedRedisDependencies {
 
 /** That Redis, and how it is found out whether it is well. */
 export interface ProbedRedis extends SharedRedis {
+  /** It is down or slow, and reviews do not ask it. */
+  readonly isLeftAlone: boolean;
   /**
    * A call that no review waits for, also while Redis is left alone: whether it comes in the time of a review decides
    * whether reviews ask again.
@@ -41,13 +43,7 @@ const outages: ReadonlySet<FaultKind> = new Set(['timeout', 'connection', 'tls',
 
 export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
   const { connection, now, logger, onError } = dependencies;
-  const breaker = createBreaker({
-    now,
-    onChange: (isOpen) => {
-      if (isOpen) logger.warn({ servers: connection.name }, 'the cache Redis is left alone: it is down or slow');
-      else logger.info({ servers: connection.name }, 'the cache Redis is asked again');
-    },
-  });
+  const breaker = createBreaker({ now, onChange: (isOpen) => tellBreaker(isOpen, connection.name, logger) });
   let told = 0;
 
   async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
@@ -71,7 +67,10 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   return {
     keyPrefix: settings.keyPrefix,
     timeout: settings.timeout,
-    sealingKeys: settings.sealingKeys.map(createSealingKey),
+    sealingKeys: settings.sealingKeys.map((secret) => createSealingKey(secret, settings.keyPrefix)),
+    get isLeftAlone() {
+      return breaker.isOpen;
+    },
     async ask(use, work) {
       const budget = currentBudget();
       const left = settings.timeout - budget.spent;
@@ -82,19 +81,20 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         breaker.note(false);
         return answer;
       } catch (error) {
-        breaker.note(isOutage(error));
+        // Of a review that had little left, it says little of Redis that this was not enough.
+        if (left > settings.timeout / 2) breaker.note(isOutage(error));
         throw error;
       } finally {
         budget.spent += now() - start;
       }
     },
     tell(use, work) {
-      if (breaker.isOpen || told >= maxTold) return;
+      // A try at a login that is not settled counts as refused: that word goes out whatever Redis is like.
+      if ((breaker.isOpen && use !== 'lockout') || told >= maxTold) return;
       told++;
-      const end = () => {
-        told--;
-      };
-      runTraced(use, work).then(end, end);
+      runTraced(use, work)
+        .catch(() => {})
+        .finally(() => told--);
     },
     async probe(use, work) {
       const start = now();
@@ -108,6 +108,11 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       }
     },
   };
+}
+
+function tellBreaker(isOpen: boolean, servers: string, logger: SharedRedisDependencies['logger']): void {
+  if (isOpen) logger.warn({ servers }, 'the cache Redis is left alone: it is down or slow');
+  else logger.info({ servers }, 'the cache Redis is asked again');
 }
 
 function isOutage(error: unknown): boolean {

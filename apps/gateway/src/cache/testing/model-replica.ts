@@ -111,7 +111,7 @@ interface Stopping {
 /** As the gateway puts them together. */
 function createStopping(replicaId: string, clocks: Clocks, redis: () => ProbedRedis): Stopping {
   const sharedClock = createSharedClock(clocks);
-  const list = createRevocationList(sharedClock.now);
+  const list = createRevocationList(sharedClock.now, clocks.wall);
   const dependencies = { redis, list, clocks, sharedClock, replicaId, onAdopted: () => {}, logger: silent };
   const reader = createRevocationReader(dependencies);
   const revocations: Revocations = {

@@ -127,7 +127,9 @@ export class ModelWorld {
     if (state.lifetime !== undefined) return;
     if (this.now - lastNo <= lifetimes.rejectedTtl) return;
     const known = this.backend.given.filter((one) => one.token === token);
-    const isBlocked = [{ token, ...state }, ...known].some((identity) => blockOf(identity, member, this.now));
+    // By a clock that is behind, a block lasts for longer.
+    const earliest = this.now + Math.min(0, member.skew);
+    const isBlocked = [{ token, ...state }, ...known].some((identity) => blockOf(identity, member, earliest));
     if (!isBlocked) throw new Error(`${member.name}: no yes to ${state.username}: ${JSON.stringify(decision)}`);
   }
 

@@ -6,7 +6,7 @@ import { announcementJson, confirmationLine, entryJson, exitCodeOf, remarks } fr
 const now = Date.parse('2030-01-01T00:00:00.250Z');
 const entry: Entry = {
   ...{ id: 'x', action: 'block', kind: 'user', name: 'jane', revision: 7 },
-  ...{ at: now, until: now + 1_000, by: 'ada' },
+  ...{ at: now, until: now + 1_000, keptUntil: now + 1_000, by: 'ada' },
 };
 const announcement = (confirmation: object = {}, more: object = {}): Announcement => ({
   entry,

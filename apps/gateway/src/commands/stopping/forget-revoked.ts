@@ -37,11 +37,10 @@ export async function forgetRevoked(
     return { text, remarks: [], exitCode: exitCodes.success };
   }
   try {
-    const until = (now: number) => now + keptAtMost([authenticator]);
     const announcement = await withCacheRedis(place, (redis) =>
       announceWithPatience(
         redis,
-        ({ now }) => ({ ...record, action: 'revoke', until: until(now) }),
+        ({ now }) => ({ ...record, action: 'revoke', until: now + keptAtMost }),
         readWait(undefined),
       ),
     );

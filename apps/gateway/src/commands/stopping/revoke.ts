@@ -28,11 +28,7 @@ export async function revoke(options: StoppingOptions): Promise<ExitCode> {
   let announcement: Announcement | undefined;
   try {
     announcement = await withCacheRedis(place, (redis) =>
-      announceWithPatience(
-        redis,
-        ({ now }) => ({ ...record, action: 'revoke', until: now + keptAtMost(config.authenticators) }),
-        wait,
-      ),
+      announceWithPatience(redis, ({ now }) => ({ ...record, action: 'revoke', until: now + keptAtMost }), wait),
     );
   } finally {
     // What was revoked until then is told in any case.

@@ -4,7 +4,17 @@ import { findBlock } from './unblock.ts';
 
 const now = 1_000_000;
 const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
-  return { id: `${kind}-${name}`, action: 'block', kind, name, revision: until, at: 1, until, by: 'ada' };
+  return {
+    id: `${kind}-${name}`,
+    action: 'block',
+    kind,
+    name,
+    revision: until,
+    at: 1,
+    until,
+    keptUntil: until,
+    by: 'ada',
+  };
 };
 const digest = 'abcdef0123456789'.repeat(4);
 const entries = [block('user', 'corp:jane'), block('group', 'ops'), block('token', digest), block('user', 'old', now)];

@@ -18,12 +18,6 @@ import {
 import { announceWithPatience, prepare, type StoppingOptions } from './prepare.ts';
 import { nameSubject } from './whom.ts';
 
-/**
- * Milliseconds that it is remembered after the block would have ended, or from now on: a replica that has missed it
- * could bring the block back.
- */
-const rememberedFor = 3_600_000;
-
 /** Ends a block before its time. */
 export async function unblock(options: StoppingOptions): Promise<ExitCode> {
   const { place, record, wait } = await prepare(options, 'unblock', ['user', 'group', 'token']);
@@ -32,7 +26,7 @@ export async function unblock(options: StoppingOptions): Promise<ExitCode> {
       redis,
       (listing) => {
         const { until } = findBlock(listing, record);
-        return { ...record, action: 'unblock', until: Math.max(until, listing.now + rememberedFor) };
+        return { ...record, action: 'unblock', until };
       },
       wait,
     );

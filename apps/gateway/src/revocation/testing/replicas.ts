@@ -35,7 +35,7 @@ export interface Replica extends AsyncDisposable {
 export async function startReplica(replicaId: string, port: number, keys = 'A'): Promise<Replica> {
   const opened = await openRedis(port, keys);
   const sharedClock = createSharedClock(clocks);
-  const list = createRevocationList(sharedClock.now);
+  const list = createRevocationList(sharedClock.now, clocks.wall);
   const reader = createRevocationReader({
     redis: () => opened.redis,
     list,
