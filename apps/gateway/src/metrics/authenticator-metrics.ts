@@ -49,7 +49,7 @@ export function createAuthenticatorMetrics(
   return {
     follow(authenticators) {
       for (const [name, labels] of followed) if (!authenticators.includes(name)) end(name, labels);
-      for (const name of authenticators) if (!followed.has(name)) begin(name);
+      for (const name of authenticators) begin(name);
     },
     record(answer) {
       const known = followed.get(answer.authenticator);

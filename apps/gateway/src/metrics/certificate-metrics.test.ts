@@ -31,6 +31,7 @@ describe('certificates', () => {
     const registry = new Registry();
     const { certificates } = createCertificateMetrics(registry);
     certificates([ending('server', 100), ending('client-ca', 50)]);
+    expect(Object.keys(await seriesOf(registry))).toHaveLength(2);
     certificates([ending('server', 90)]);
     expect(await seriesOf(registry)).toEqual({ [series('server')]: 90 });
   });
