@@ -18,7 +18,8 @@ describe.concurrent('a token that many ask about at once', () => {
     async (program) => {
       await using people = await startPeople();
       await using redis = await startRedis({ program });
-      const corp = people.authenticator({ entry: { cache: {} } });
+      const entry = { cache: {}, timeout: '9s' };
+      const corp = people.authenticator({ options: { serverTimeout: '4s' }, entry });
       const setup = { authenticators: [corp], redis: { url: redis.url }, keys: [sealingKey()], files: people.files };
       const { token, dn } = people.alice;
       const logins = async () => (await people.slapd.operations()).bindsByDn.get(dn) ?? 0;
