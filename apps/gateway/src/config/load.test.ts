@@ -12,6 +12,7 @@ describe('a good config', () => {
     expect(config).toEqual({
       file: folder.file,
       baseDirectory: folder.path,
+      digest: expect.stringMatching(/^[0-9a-f]{12}$/),
       secretFiles: [],
       pluginFiles: [join(folder.path, 'probe.js')],
       server: {

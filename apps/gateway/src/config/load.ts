@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { completeCache } from './cache/complete.ts';
 import { fillCache, withFilledFaults } from './cache/written-secrets.ts';
@@ -28,7 +29,7 @@ export async function loadConfig(
 ): Promise<GatewayConfig> {
   const configFile = resolve(file);
   const baseDirectory = dirname(configFile);
-  const source = await readSource(file, configFile);
+  const { source, digest } = await readSource(file, configFile);
   const entries = Array.isArray(source.value.authenticators) ? source.value.authenticators : [];
   const around = { environment, configFile, baseDirectory };
   const prepared = await Promise.all(entries.map((entry, index) => prepareAuthenticator(entry, index, around)));
@@ -44,7 +45,7 @@ export async function loadConfig(
   const { server, admin, cache, lockout, audit, tracing, log } = parsed.config;
   const { tls, ...rest } = server;
   const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
-  const files = { file: configFile, baseDirectory, secretFiles, pluginFiles };
+  const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
   const { redis, ...lifetimes } = cache;
   const fileCache = redis === undefined ? lifetimes : { ...lifetimes, redis };
   const trail = audit === undefined ? {} : { audit: completeAudit(audit.output, baseDirectory) };
@@ -61,16 +62,17 @@ export async function loadConfig(
   };
 }
 
-async function readSource(file: string, configFile: string): Promise<YamlSource> {
+async function readSource(file: string, configFile: string): Promise<{ source: YamlSource; digest: string }> {
   const parsed = await readText(configFile, configFileLimit).then(
-    (text) => parseYaml(file, text),
+    (text) => ({ source: parseYaml(file, text), digest: createHash('sha256').update(text).digest('hex').slice(0, 12) }),
     (error) => {
       if (!(error instanceof UnusableFileError)) throw error;
-      return { problems: [{ file, path: '', message: error.reason }] };
+      return { source: { problems: [{ file, path: '', message: error.reason }] }, digest: '' };
     },
   );
-  if ('problems' in parsed) throw new ConfigError(parsed.problems, [configFile]);
-  return parsed;
+  const { source, digest } = parsed;
+  if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
+  return { source, digest };
 }
 
 function byPlace(one: ConfigProblem, other: ConfigProblem): number {

@@ -146,6 +146,12 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
   admin: z
     .strictObject({
       listen: listen('Where /metrics, /livez and /readyz are answered, without TLS.').prefault('127.0.0.1:8081'),
+      statusPage: z
+        .boolean()
+        .optional()
+        .describe(
+          'The status page at /. Left out: on a loopback address only. true: whoever reaches the port reads names of users.',
+        ),
     })
     .prefault({})
     .describe('The address for probes.'),

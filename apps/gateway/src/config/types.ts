@@ -36,6 +36,8 @@ export interface ServerConfig {
 
 interface AdminConfig {
   readonly listen: ListenAddress;
+  /** Left out: on a loopback address only. */
+  readonly statusPage?: boolean | undefined;
 }
 
 export interface CircuitConfig {
@@ -139,6 +141,8 @@ export interface GatewayConfig {
   readonly file: string;
   /** Where relative paths start: the folder of `file`. */
   readonly baseDirectory: string;
+  /** Of the file as it was read: the first 12 hexadecimal digits of its SHA-256. */
+  readonly digest: string;
   /** Files named by `{ file }`, absolute: a change of one is a change of the config. */
   readonly secretFiles: readonly string[];
   /**

@@ -75,10 +75,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const watcher = createFileWatcher();
   const onSwapped = (next: GatewayConfig) => {
-    shared.resize(next);
-    metrics.follow(next);
-    observers.follow(next);
-    status.follow(next);
+    for (const follow of [shared.resize, metrics.follow, observers.follow, status.follow]) follow(next);
   };
   const reloader = createReloader({ running, load, create, reviews, metrics, status, watcher, logger, onSwapped });
   await reloader.watch(startedAt);

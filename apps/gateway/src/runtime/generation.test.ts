@@ -42,6 +42,7 @@ function config(...authenticators: AuthenticatorConfig[]): GatewayConfig {
   return {
     file: '/etc/sallyport/gateway.yaml',
     baseDirectory: '/etc/sallyport',
+    digest: '0123456789ab',
     secretFiles: [],
     pluginFiles: [],
     server: {

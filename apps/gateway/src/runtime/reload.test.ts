@@ -38,12 +38,14 @@ describe('a reload that hangs', () => {
     const create = vi.fn<() => Promise<Generation>>().mockReturnValueOnce(hanging.promise).mockResolvedValueOnce(next);
     const load = async () => running.generation.config;
     const reloaded = vi.fn();
+    const told = vi.fn();
     const reloader = createReloader({
       running,
       load,
       create,
       reviews: { updateTls: vi.fn() },
       metrics: { reloaded, certificates: vi.fn() },
+      status: { reloaded: told, certificates: vi.fn() },
       watcher,
       logger: pino({ level: 'silent' }),
       onSwapped: () => {},
@@ -58,6 +60,10 @@ describe('a reload that hangs', () => {
       ['config', true],
     ];
     expect(reloaded.mock.calls).toEqual(counted);
+    expect(told.mock.calls).toEqual([
+      ['config', ['a reload took longer than 30 s']],
+      ['config', []],
+    ]);
     hanging.resolve(late);
     await vi.waitFor(() => expect(late.retire).toHaveBeenCalledTimes(1));
     expect(running.generation).toBe(next);

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
-import { ConfigError, causeOf } from '../config/problems.ts';
+import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import type { FileWatcher } from '../files/watcher.ts';
 import type { CertificateMetrics } from '../metrics/certificate-metrics.ts';
 import type { ReloadMetrics, ReloadSource } from '../metrics/reload-metrics.ts';
 import type { ReviewServer } from '../server/listener.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
+import type { StatusCollector } from '../status-page/collector.ts';
 import type { Generation } from './generation.ts';
 import { withTimeLimit } from './time-limit.ts';
 import type { WatchedFile } from './watched-file.ts';
@@ -25,6 +26,8 @@ export interface ReloadDependencies {
   readonly metrics: ReloadMetrics & CertificateMetrics;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
+  /** Told of each reload, with the problems of one that was refused; and of certificates that are in force from now on. */
+  readonly status: Pick<StatusCollector, 'reloaded' | 'certificates'>;
   /** Told of each config once it runs. */
   readonly onSwapped: (config: GatewayConfig) => void;
 }
@@ -38,6 +41,9 @@ export interface Reloader {
   settled(): Promise<void>;
 }
 
+/** Why it was refused; none when it is in force. */
+type Problems = readonly string[];
+
 /** How long one reload may take, in milliseconds: a plugin may hang in it, and others wait. */
 const turnLimit = 30_000;
 
@@ -46,18 +52,20 @@ const restGrace = 5_000;
 
 /** Keeps what runs up with the files it was made from: config and secrets, certificates, the plugins' own. */
 export function createReloader(dependencies: ReloadDependencies): Reloader {
-  const { running, metrics, watcher, logger } = dependencies;
+  const { running, metrics, status, watcher, logger } = dependencies;
   let queue: Promise<void> = Promise.resolve();
 
   /** One at a time: two swaps must not cross. Nothing that a plugin does or leaves undone holds up the next. */
-  const inTurn = (source: ReloadSource, work: (signal: AbortSignal) => Promise<boolean>): Promise<void> => {
+  const inTurn = (source: ReloadSource, work: (signal: AbortSignal) => Promise<Problems>): Promise<void> => {
     queue = queue.then(async () => {
       const late = `a reload took longer than ${turnLimit / 1000} s`;
-      const taken = await withTimeLimit(turnLimit, late, work).catch((error: unknown) => {
-        logger.error({ problems: [causeOf(error)] }, 'reload given up');
-        return false;
+      const problems = await withTimeLimit(turnLimit, late, work).catch((error: unknown) => {
+        const given = [causeOf(error)];
+        logger.error({ problems: given }, 'reload given up');
+        return given;
       });
-      metrics.reloaded(source, taken);
+      metrics.reloaded(source, problems.length === 0);
+      status.reloaded(source, problems);
     });
     return queue;
   };
@@ -71,24 +79,24 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
     },
   });
 
-  /** This and the others: whether it is in force now. */
-  async function reloadConfig(signal: AbortSignal): Promise<boolean> {
+  /** This and the others. */
+  async function reloadConfig(signal: AbortSignal): Promise<Problems> {
     const since = Date.now();
     let others: readonly string[] = [];
     let next: GatewayConfig | undefined;
-    let taken = false;
+    let refusedFor: Problems = [];
     try {
       next = keepListening(await dependencies.load(), running.generation.config, logger);
       await swap(next, dependencies, signal);
       await watches.others(running.generation, since);
-      taken = true;
     } catch (error) {
       others = filesOfRefused(next, error);
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
+      refusedFor = error instanceof ConfigError ? error.problems.map(formatProblem) : [causeOf(error)];
       logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
     }
     await watches.config(running.generation, since, others);
-    return taken;
+    return refusedFor;
   }
 
   return {
@@ -105,35 +113,38 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
   };
 }
 
-async function reloadCertificates(dependencies: ReloadDependencies): Promise<boolean> {
+async function reloadCertificates(dependencies: ReloadDependencies): Promise<Problems> {
   const { running, logger } = dependencies;
   const { tls } = running.generation.config.server;
-  if (tls === undefined) return true;
+  if (tls === undefined) return [];
   try {
     putInForce(await readTlsMaterial(tls), dependencies);
     logger.info({ certFile: tls.certFile }, 'certificates reloaded');
-    return true;
+    return [];
   } catch (error) {
-    logger.error({ certFile: tls.certFile, problems: [causeOf(error)] }, 'certificate reload refused');
-    return false;
+    const problems = [causeOf(error)];
+    logger.error({ certFile: tls.certFile, problems }, 'certificate reload refused');
+    return problems;
   }
 }
 
 /** @throws Error when it does not fit: what was in force stays */
-function putInForce(material: TlsMaterial, { reviews, metrics, logger }: ReloadDependencies): void {
+function putInForce(material: TlsMaterial, { reviews, metrics, status, logger }: ReloadDependencies): void {
   reviews.updateTls(material);
   metrics.certificates(material.certificates);
+  status.certificates(material.certificates);
   logCertificateWarnings(material, logger);
 }
 
-async function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<boolean> {
+async function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<Problems> {
   try {
     await reload();
     logger.info({ file }, 'file reloaded');
-    return true;
+    return [];
   } catch (error) {
-    logger.error({ file, problems: [causeOf(error)] }, 'file reload refused');
-    return false;
+    const problems = [causeOf(error)];
+    logger.error({ file, problems }, 'file reload refused');
+    return problems;
   }
 }
 

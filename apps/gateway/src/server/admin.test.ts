@@ -11,6 +11,7 @@ async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminSe
     readiness: () => [],
     authenticators: async () => [],
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'up 1\n' }),
+    statusPage: { isShown: () => false, document: async () => Promise.reject(new Error('not asked for')) },
     logger,
     ...options,
   });

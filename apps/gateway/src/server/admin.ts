@@ -1,15 +1,15 @@
 import { createServer } from 'node:http';
-import { isIP } from 'node:net';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
-import Koa, { type Context, type Middleware } from 'koa';
+import Koa, { type Context } from 'koa';
 import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerErrors } from './answer-errors.ts';
 import { answerUnreadable } from './connection-errors.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
 import { authority, listen } from './listen.ts';
-import { StatusError } from './status.ts';
+import { requireLocalHost } from './local-host.ts';
+import { createStatusPage, type StatusPageSource } from './status-page.ts';
 import { refuseUnmatched } from './unmatched.ts';
 
 export interface AdminServerOptions {
@@ -19,10 +19,11 @@ export interface AdminServerOptions {
   /** Asked at `/readyz?verbose`: told, without a say in readiness. */
   readonly authenticators: () => Promise<readonly HealthCheck[]>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly statusPage: StatusPageSource;
   readonly logger: Logger;
 }
 
-/** `/livez`, `/readyz` and `/metrics`, over plain HTTP. */
+/** `/livez`, `/readyz`, `/metrics` and the status page, over plain HTTP. */
 export interface AdminServer {
   readonly url: string;
   readonly port: number;
@@ -51,7 +52,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   };
 }
 
-function createAdminApp({ listen: address, readiness, authenticators, metrics, logger }: AdminServerOptions): Koa {
+function createAdminApp(options: AdminServerOptions): Koa {
+  const { listen: address, readiness, authenticators, metrics, statusPage, logger } = options;
   const router = new Router({ strict: true, sensitive: true });
   router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
   router.get('/readyz', async (context) => {
@@ -69,6 +71,7 @@ function createAdminApp({ listen: address, readiness, authenticators, metrics, l
   const app = new Koa();
   app.use(answerErrors(logger));
   if (isLoopback(address.host)) app.use(requireLocalHost);
+  app.use(createStatusPage(statusPage));
   app.use(router.routes());
   app.use(refuseUnmatched('GET, HEAD'));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));
@@ -94,15 +97,3 @@ function answerHealth(
   context.set('X-Content-Type-Options', 'nosniff');
   context.body = body;
 }
-
-/**
- * A web page may point its own name at this machine (DNS rebinding), and then reads with its visitor's browser what
- * listens on loopback. The Host header still bears that name.
- */
-const requireLocalHost: Middleware = async (context, next) => {
-  const host = (context.req.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  if (host.toLowerCase() !== 'localhost' && isIP(host) === 0) {
-    throw new StatusError(403, 'the Host header must be an IP address or localhost');
-  }
-  await next();
-};

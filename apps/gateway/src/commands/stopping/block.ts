@@ -1,10 +1,10 @@
+import { printable } from '../../logging/printable.ts';
 import type { Announcement } from '../../revocation/announce.ts';
 import { blocksIn } from '../../revocation/place-entry.ts';
 import type { Entry } from '../../revocation/types.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { humanDuration } from '../human-duration.ts';
 import { printJson } from '../output.ts';
-import { printable } from '../printable.ts';
 import { shellQuoted } from '../shell-quoted.ts';
 import { withCacheRedis } from './cache-redis.ts';
 import {

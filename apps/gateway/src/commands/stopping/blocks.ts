@@ -1,4 +1,5 @@
 import { loadConfig } from '../../config/load.ts';
+import { printable } from '../../logging/printable.ts';
 import { readListing } from '../../revocation/listing.ts';
 import { blocksIn } from '../../revocation/place-entry.ts';
 import type { Entry } from '../../revocation/types.ts';
@@ -6,7 +7,6 @@ import { configFile } from '../config-file.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { humanDuration } from '../human-duration.ts';
 import { type OutputFormat, printJson, printTable } from '../output.ts';
-import { printable } from '../printable.ts';
 import { shortDigest } from '../token/issued-token.ts';
 import { needCacheRedis, withCacheRedis } from './cache-redis.ts';
 import { entryJson, momentText, tellRemarks, unreadableRemark } from './confirmation-report.ts';

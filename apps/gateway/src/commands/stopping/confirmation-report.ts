@@ -1,9 +1,9 @@
+import { printable } from '../../logging/printable.ts';
 import type { Announcement } from '../../revocation/announce.ts';
 import type { Absence, Confirmation } from '../../revocation/confirmation.ts';
 import type { Entry } from '../../revocation/types.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { humanDuration } from '../human-duration.ts';
-import { printable } from '../printable.ts';
 import { timeText } from '../token/issued-token.ts';
 
 // Of kube-apiserver: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.

@@ -1,8 +1,8 @@
 import type { Revocation, TokenSelection } from '@sallyport/authenticator';
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
+import { printable } from '../../logging/printable.ts';
 import { type IssuingAuthenticator, issuesTokens } from '../../runtime/create-token-issuer.ts';
-import { printable } from '../printable.ts';
 import { issuingOf, withIssuer } from '../token/issuing.ts';
 import type { Subject } from './whom.ts';
 

@@ -1,5 +1,5 @@
 import type { IdentityConfig } from '../../config/types.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../../logging/printable.ts';
 import type { Subject } from './whom.ts';
 
 /** Of a name that Kubernetes can't get to see from any authenticator, since all have other prefixes. */

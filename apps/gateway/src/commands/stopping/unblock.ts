@@ -1,10 +1,10 @@
 import { nearest } from '../../config/nearest.ts';
+import { printable } from '../../logging/printable.ts';
 import type { Listing } from '../../revocation/listing.ts';
 import { blocksIn } from '../../revocation/place-entry.ts';
 import type { Entry } from '../../revocation/types.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { printJson } from '../output.ts';
-import { printable } from '../printable.ts';
 import { withCacheRedis } from './cache-redis.ts';
 import {
   announcementJson,

@@ -1,7 +1,7 @@
+import { printable } from '../../logging/printable.ts';
 import { digestOf } from '../../revocation/list.ts';
 import type { Entry } from '../../revocation/types.ts';
 import { readToken } from '../input.ts';
-import { printable } from '../printable.ts';
 import { refuseEmpty } from '../token/empty-options.ts';
 import { shortDigest } from '../token/issued-token.ts';
 import { UsageError } from '../usage-error.ts';

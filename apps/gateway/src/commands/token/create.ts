@@ -1,9 +1,9 @@
 import type { TokenRequest } from '@sallyport/authenticator';
 import type { Breach } from '../../chain/identity-policy.ts';
+import { printable } from '../../logging/printable.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { humanDuration } from '../human-duration.ts';
 import { type OutputFormat, printJson } from '../output.ts';
-import { printable } from '../printable.ts';
 import { shellQuoted } from '../shell-quoted.ts';
 import { type SeenToken, seeToken, shortDigest, timeText, toJson } from './issued-token.ts';
 import { type Issuing, type IssuingOptions, loadIssuing, withIssuer } from './issuing.ts';

@@ -1,8 +1,8 @@
 import type { TokenFilter, UnreadableToken } from '@sallyport/authenticator';
+import { printable } from '../../logging/printable.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { humanDuration } from '../human-duration.ts';
 import { type OutputFormat, printJson, printTable } from '../output.ts';
-import { printable } from '../printable.ts';
 import { readDigits } from './digest-option.ts';
 import { refuseEmpty } from './empty-options.ts';
 import { type SeenToken, seeToken, shortDigest, toJson } from './issued-token.ts';

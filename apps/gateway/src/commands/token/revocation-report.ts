@@ -1,7 +1,7 @@
 import type { RevokedToken, UnreadableToken } from '@sallyport/authenticator';
+import { printable } from '../../logging/printable.ts';
 import { humanDuration } from '../human-duration.ts';
 import { type OutputFormat, printJson } from '../output.ts';
-import { printable } from '../printable.ts';
 import { tellRemarks } from '../stopping/confirmation-report.ts';
 import type { Forgotten } from '../stopping/forget-revoked.ts';
 import { seeToken, shortDigest, timeText, toJson } from './issued-token.ts';

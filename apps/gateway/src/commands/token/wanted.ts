@@ -1,6 +1,6 @@
 import type { IssuedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
+import { printable } from '../../logging/printable.ts';
 import { readToken } from '../input.ts';
-import { printable } from '../printable.ts';
 import { UsageError } from '../usage-error.ts';
 import { digestLength, readDigits } from './digest-option.ts';
 import { refuseEmpty } from './empty-options.ts';

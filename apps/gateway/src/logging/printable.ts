@@ -1,5 +1,5 @@
 /**
- * A text that others wrote, fit for a line of a terminal: control characters, line ends and marks that turn the
+ * A text that others wrote, fit for a line of a terminal or a page: control characters, line ends and marks that turn the
  * direction of writing are escaped, so that no name can move the cursor, add a row or look like another name.
  */
 export function printable(text: string): string {

@@ -1,0 +1,128 @@
+/** @import { AuthenticatorStatus, StatusDocument } from '../document.ts' */
+import { element, setText } from './element.js';
+import { createPlot, decisions, kinds, latency } from './plots.js';
+import { count, span, stateOf, took } from './words.js';
+
+/**
+ * One authenticator's card.
+ *
+ * @typedef {object} Card
+ * @property {HTMLElement} element
+ * @property {(one: AuthenticatorStatus, status: StatusDocument) => void} update
+ * @property {() => void} redraw
+ */
+
+/** Where an answer came from. */
+const sources = /** @type {const} */ ([
+  ['memory', 'memory'],
+  ['redis', 'Redis'],
+  ['backend', 'backend'],
+]);
+
+/**
+ * The cards, in the order of the chain. A card stays as long as its authenticator, so that nothing flickers.
+ *
+ * @param {HTMLElement} list
+ */
+export function createChainView(list) {
+  /** @type {Map<string, Card>} */
+  const cards = new Map();
+  return {
+    /** @param {StatusDocument} status */
+    update(status) {
+      const names = status.authenticators.map(({ name }) => name);
+      for (const [name, card] of cards) {
+        if (names.includes(name)) continue;
+        card.element.remove();
+        cards.delete(name);
+      }
+      list.classList.toggle('compact', names.length > 4);
+      for (const [index, one] of status.authenticators.entries()) {
+        const card = cards.get(one.name) ?? createCard(one.name);
+        cards.set(one.name, card);
+        if (list.children[index] !== card.element) list.insertBefore(card.element, list.children[index] ?? null);
+        card.update(one, status);
+      }
+    },
+    redraw() {
+      for (const card of cards.values()) card.redraw();
+    },
+  };
+}
+
+/**
+ * @param {string} name
+ * @returns {Card}
+ */
+function createCard(name) {
+  const word = element('span', { class: 'word' });
+  const state = element('p', { class: 'state' }, element('span', { class: 'shape', 'aria-hidden': 'true' }), word);
+  const why = element('p', { class: 'why' });
+  const plots = [decisions, latency].map(createPlot);
+  const figures = createFigures();
+  const card = element(
+    'li',
+    { class: 'card' },
+    element('div', { class: 'card-head' }, element('h3', {}, name), state, why),
+    element('div', { class: 'plots' }, ...plots.map((plot) => plot.element)),
+    figures.element,
+  );
+  return {
+    element: card,
+    update(one, status) {
+      const { level, word: how } = stateOf(one);
+      card.dataset.level = level;
+      setText(word, how);
+      setText(why, whyOf(one, status.at));
+      for (const plot of plots) plot.update(status.history, one.history);
+      figures.update(one);
+    },
+    redraw() {
+      for (const plot of plots) plot.redraw();
+    },
+  };
+}
+
+/**
+ * @param {AuthenticatorStatus} one
+ * @param {number} now
+ */
+function whyOf(one, now) {
+  const { why } = stateOf(one);
+  if (why === undefined) return one.package;
+  const since = one.outage === undefined ? '' : ` · for ${span(now - one.outage.since)}`;
+  return `${why}${one.circuit === 'closed' ? '' : since}`;
+}
+
+/** The numbers: what was said, and where from. They explain the colours of the plot. */
+function createFigures() {
+  const numbers = kinds.map(({ name, words }) => {
+    const value = element('dd', {});
+    const swatch = element('span', { class: `swatch ${name}`, 'aria-hidden': 'true' });
+    return { name, value, row: element('div', { class: 'figure' }, element('dt', {}, swatch, words), value) };
+  });
+  const from = element('p', { class: 'from' });
+  return {
+    element: element('div', { class: 'figures' }, element('dl', {}, ...numbers.map(({ row }) => row)), from),
+    /** @param {AuthenticatorStatus} one */
+    update({ history: { sum, mean }, cached }) {
+      for (const { name, value, row } of numbers) {
+        setText(value, count(sum[name]));
+        row.classList.toggle('zero', sum[name] === 0);
+      }
+      setText(from, saidFrom(sum, mean, cached));
+    },
+  };
+}
+
+/**
+ * @param {AuthenticatorStatus['history']['sum']} sum
+ * @param {number | null} mean
+ * @param {boolean} cached
+ */
+function saidFrom(sum, mean, cached) {
+  if (sum.memory + sum.redis + sum.backend + sum.stale + sum.failed === 0) return 'No reviews yet';
+  const parts = sources.filter(([name]) => cached || name === 'backend');
+  const places = parts.map(([name, words]) => `${words} ${count(sum[name])}`).join(' · ');
+  return `Answers from ${places}${mean === null ? '' : ` (${took(mean)} each)`}`;
+}

@@ -1,0 +1,95 @@
+/** @import { StatusDocument } from '../document.ts' */
+import { element, moment } from './element.js';
+import { nameOfCertificate } from './notices.js';
+import { count, counted, span } from './words.js';
+
+/** @typedef {readonly [title: string, ...lines: readonly (Node | string)[][]]} Fact */
+
+/**
+ * What there is to know of this replica, but for its authenticators.
+ *
+ * @param {StatusDocument} status
+ * @returns {HTMLElement[]}
+ */
+export function factsOf(status) {
+  const facts = [
+    configFact(status),
+    loadFact(status),
+    cacheFact(status),
+    stoppingFact(status),
+    certificateFact(status),
+  ];
+  return facts.map(([title, ...lines]) =>
+    element(
+      'section',
+      { class: 'fact' },
+      element('h3', {}, title),
+      ...lines.map((line, index) => element('p', index === 0 ? { class: 'lead' } : {}, ...line)),
+    ),
+  );
+}
+
+/** @param {StatusDocument} status @returns {Fact} */
+function configFact({ config, at }) {
+  const state = config.refused.length === 0 ? 'in force as it is on disk' : 'what is on disk was refused';
+  return [
+    'Config',
+    [element('code', {}, config.digest), ` ${state}`],
+    [element('code', {}, config.file)],
+    [`loaded ${span(at - config.loadedAt)} ago, at `, moment(config.loadedAt)],
+  ];
+}
+
+/** @param {StatusDocument} status @returns {Fact} */
+function loadFact({ gateway, at }) {
+  return [
+    'Reviews under way',
+    [`${count(gateway.inFlight)} of at most ${count(gateway.maxInFlight)}`],
+    [`Sallyport ${gateway.version}, started ${span(at - gateway.startedAt)} ago`],
+  ];
+}
+
+/** @param {StatusDocument} status @returns {Fact} */
+function cacheFact({ cache, authenticators }) {
+  const total = (/** @type {'memory' | 'redis' | 'stale' | 'backend'} */ name) =>
+    authenticators.reduce((sum, { history }) => sum + history.sum[name], 0);
+  const parts = /** @type {const} */ ([
+    ['memory', 'memory'],
+    ['redis', 'Redis'],
+    ['stale', 'stale'],
+    ['backend', 'backends'],
+  ]);
+  const all = parts.reduce((sum, [name]) => sum + total(name), 0);
+  const share = (/** @type {number} */ part) => `${Math.round((part / all) * 100)} %`;
+  const hits = parts.map(([name, words]) => `${words} ${share(total(name))}`).join(' · ');
+  const redis =
+    cache.redis === undefined ? 'no shared Redis' : `shared Redis ${cache.redis.leftAlone ? 'left alone' : 'answers'}`;
+  return [
+    'Cache',
+    [all === 0 ? 'no answers yet' : `${share(all - total('backend'))} of ${counted(all, 'answer')}`],
+    [all === 0 ? 'memory – · Redis – · stale – · backends –' : hits],
+    [`${count(cache.entries)} kept of at most ${count(cache.maxEntries)}; ${redis}`],
+  ];
+}
+
+/** @param {StatusDocument} status @returns {Fact} */
+function stoppingFact({ stopping: { blocked, listAge, cutOff } }) {
+  const read = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)} s ago`;
+  const list = listAge === undefined ? 'no shared Redis: nothing to read' : `list ${read}${cutOff ? ': cut off' : ''}`;
+  return [
+    'Blocked',
+    [blocked === 0 ? 'nobody' : counted(blocked, 'user, group or token', 'users, groups or tokens')],
+    [list],
+  ];
+}
+
+/** @param {StatusDocument} status @returns {Fact} */
+function certificateFact({ certificates, at }) {
+  const [first, ...others] = certificates.map((one) => {
+    const left = one.endsAt - at;
+    const end = left < 0 ? 'has ended, ' : `ends in ${span(left)}, `;
+    return { lead: [`${nameOfCertificate(one)} ${end}`, moment(one.endsAt, 'date')], subject: one.subject };
+  });
+  if (first === undefined) return ['Certificates', ['none: plain HTTP on loopback']];
+  return ['Certificates', first.lead, [first.subject], ...others.flatMap(({ lead, subject }) => [lead, [subject]])];
+}

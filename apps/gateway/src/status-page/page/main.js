@@ -1,0 +1,108 @@
+/** @import { StatusDocument } from '../document.ts' */
+import { createChainView } from './chain-view.js';
+import { byId, clock, element, setText } from './element.js';
+import { factsOf } from './facts-view.js';
+import { noticesOf } from './notices.js';
+import { createRecentView } from './recent-view.js';
+import { verdict } from './words.js';
+
+/** Milliseconds from one look to the next, and how long one may take. */
+const interval = 2_000;
+const patience = 5_000;
+
+const chain = createChainView(byId('chain'));
+const recent = createRecentView(byId('recent'));
+
+/** @param {StatusDocument} status */
+function show(status) {
+  const { level, title, text, spoken } = verdict(status);
+  byId('verdict').dataset.level = level;
+  setText(byId('verdict-title'), title);
+  setText(byId('verdict-text'), text);
+  setText(byId('spoken'), spoken);
+  document.title = `${level === 'good' ? '' : '! '}${title} – Sallyport`;
+  showNotices(status);
+  byId('content').hidden = false;
+  chain.update(status);
+  showFacts(status);
+  setText(
+    byId('recent-note'),
+    status.recent.length === 0 ? 'no reviews yet' : `the last ${status.recent.length}, newest first`,
+  );
+  recent.update(status.recent);
+  document.body.classList.remove('lost');
+  setText(byId('pulse'), `live · ${clock(new Date(status.at))}`);
+}
+
+/** @param {StatusDocument} status */
+function showNotices(status) {
+  const list = byId('notices');
+  const made = noticesOf(status).map(({ level, title, lines }) =>
+    element(
+      'li',
+      { 'data-level': level },
+      element('strong', {}, title),
+      ...lines.map((line) => element('p', {}, line)),
+    ),
+  );
+  // Read aloud when they are others, not each time.
+  if (list.textContent !== made.map((one) => one.textContent).join('')) list.replaceChildren(...made);
+}
+
+/**
+ * Only what has changed: a text that is being marked stays.
+ *
+ * @param {StatusDocument} status
+ */
+function showFacts(status) {
+  const place = byId('facts');
+  for (const [index, fact] of factsOf(status).entries()) {
+    const shown = place.children[index];
+    if (shown === undefined) place.append(fact);
+    else if (shown.textContent !== fact.textContent) shown.replaceWith(fact);
+  }
+}
+
+let lastAnswer = '';
+/** @param {unknown} error */
+function lost(error) {
+  document.body.classList.add('lost');
+  byId('verdict').dataset.level = 'none';
+  setText(byId('verdict-title'), 'The gateway does not answer this page');
+  const shown = lastAnswer === '' ? '' : ` What you see is from ${lastAnswer}.`;
+  setText(byId('verdict-text'), `${error instanceof Error ? error.message : 'no answer'}.${shown} Trying again.`);
+  setText(byId('pulse'), 'not live');
+}
+
+async function look() {
+  try {
+    const answer = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(patience) });
+    if (!answer.ok) throw new Error(`It answers ${answer.status}`);
+    show(await answer.json());
+    lastAnswer = clock(new Date());
+  } catch (error) {
+    lost(error);
+  }
+}
+
+/** One look at a time, and none while nobody looks at the page. */
+async function follow() {
+  for (;;) {
+    if (document.hidden) await once(document, 'visibilitychange');
+    else {
+      await look();
+      await new Promise((resolve) => setTimeout(resolve, interval));
+    }
+  }
+}
+
+/**
+ * @param {EventTarget} target
+ * @param {string} event
+ */
+function once(target, event) {
+  return new Promise((resolve) => target.addEventListener(event, resolve, { once: true }));
+}
+
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chain.redraw());
+void follow();

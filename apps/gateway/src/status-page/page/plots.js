@@ -1,0 +1,183 @@
+/** @import { History, HistoryTimes } from '../document.ts' */
+import { clock } from './element.js';
+import uPlot from './uplot.js';
+import { counted, took } from './words.js';
+
+/** From the ground up. `hatched`: told apart without its colour. */
+export const kinds = /** @type {const} */ ([
+  { name: 'yes', words: 'let in', hatched: false },
+  { name: 'stale', words: 'let in, stale', hatched: true },
+  { name: 'refused', words: 'refused', hatched: false },
+  { name: 'unknown', words: 'not known', hatched: false },
+  { name: 'failed', words: 'not checked', hatched: true },
+]);
+
+/**
+ * A plot and the line beneath the pointer.
+ *
+ * @typedef {object} Plot
+ * @property {HTMLElement} element
+ * @property {(times: HistoryTimes, history: History) => void} update
+ * @property {() => void} redraw in other colours
+ */
+
+/**
+ * @typedef {object} Drawing
+ * @property {string} title
+ * @property {readonly { colour: string, hatched?: boolean }[]} bars each before the next one
+ * @property {(history: History) => (number | null)[][]} columns of the bars
+ * @property {number} least what the height stands for at least: one lone review is no peak
+ * @property {(history: History, index: number) => string} told of one bucket
+ * @property {(history: History) => string} summary
+ */
+
+/** What an authenticator said, stacked. @type {Drawing} */
+export const decisions = {
+  title: 'Decisions per 10 s',
+  bars: kinds.map(({ name, hatched }) => ({ colour: `--${name}`, hatched })).reverse(),
+  columns: ({ counts }) =>
+    kinds
+      .map((_, top) =>
+        counts.yes.map((_, at) => {
+          const sum = kinds.slice(0, top + 1).reduce((total, { name }) => total + (counts[name][at] ?? 0), 0);
+          return sum === 0 ? null : sum;
+        }),
+      )
+      .reverse(),
+  least: 4,
+  told: ({ counts }, index) => {
+    const parts = kinds.filter(({ name }) => counts[name][index]);
+    return parts.map(({ name, words }) => `${counts[name][index]} ${words}`).join(', ') || 'none';
+  },
+  summary: ({ sum }) => kinds.map(({ name, words }) => `${sum[name]} ${words}`).join(', '),
+};
+
+/** What it took: the slowest answer, and before it the mean of the backend. @type {Drawing} */
+export const latency = {
+  title: 'Time to answer',
+  bars: [{ colour: '--slowest' }, { colour: '--mean' }],
+  columns: ({ slowests, means }) => [[...slowests], [...means]],
+  least: 0.005,
+  told: ({ slowests, means }, index) =>
+    slowests[index] == null ? 'none' : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
+  summary: ({ mean, slowest }) =>
+    slowest === null ? 'no answers yet' : `backend ${took(mean)} on average, slowest ${took(slowest)}`,
+};
+
+/**
+ * @param {Drawing} drawing
+ * @returns {Plot}
+ */
+export function createPlot(drawing) {
+  const caption = document.createElement('figcaption');
+  const title = document.createElement('span');
+  const readout = document.createElement('span');
+  readout.className = 'readout';
+  title.textContent = drawing.title;
+  caption.append(title, readout);
+  const box = document.createElement('div');
+  box.className = 'plot';
+  box.setAttribute('role', 'img');
+  const figure = document.createElement('figure');
+  figure.append(caption, box);
+
+  /** @type {{ times: HistoryTimes, history: History } | undefined} */
+  let shown;
+  const tell = (/** @type {number | null | undefined} */ index) => {
+    if (shown === undefined) return;
+    const { times, history } = shown;
+    const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
+    readout.textContent =
+      index == null ? peak(drawing, history) : `${clock(new Date(at))}: ${drawing.told(history, index)}`;
+  };
+  const plot = new uPlot(optionsOf(drawing, tell), [[], ...drawing.bars.map(() => [])], box);
+  new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
+
+  return {
+    element: figure,
+    update(times, history) {
+      shown = { times, history };
+      const step = times.bucketSeconds;
+      const xs = Array.from({ length: times.buckets }, (_, index) => index * step);
+      plot.setData([xs, ...drawing.columns(history)]);
+      box.setAttribute('aria-label', `${drawing.title}: ${drawing.summary(history)}`);
+      tell(plot.cursor.idx);
+    },
+    redraw: () => plot.redraw(),
+  };
+}
+
+/**
+ * What the height stands for.
+ *
+ * @param {Drawing} drawing
+ * @param {History} history
+ */
+function peak(drawing, history) {
+  if (drawing === latency) return history.slowest === null ? '' : `slowest ${took(history.slowest)}`;
+  const most = Math.max(
+    ...drawing
+      .columns(history)
+      .flat()
+      .map((value) => value ?? 0),
+  );
+  return most === 0 ? '' : `at most ${counted(most, 'review')}`;
+}
+
+/**
+ * @param {Drawing} drawing
+ * @param {(index: number | null | undefined) => void} tell
+ * @returns {uPlot.Options}
+ */
+function optionsOf({ bars, least }, tell) {
+  const paths = uPlot.paths.bars?.({ size: [0.78, 14] });
+  return {
+    width: 240,
+    height: 56,
+    padding: [2, 0, 0, 0],
+    legend: { show: false },
+    axes: [{ show: false }, { show: false }],
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: 'time' } },
+    scales: {
+      x: { time: false, range: (_, from, to) => [(from ?? 0) - 5, (to ?? 0) + 5] },
+      y: { range: (_, __, most) => [0, Math.max(most ?? 0, least)] },
+    },
+    series: [
+      {},
+      ...bars.map(({ colour, hatched }) => ({
+        ...(paths && { paths }),
+        width: 0,
+        points: { show: false },
+        fill: () => paint(colour, hatched),
+      })),
+    ],
+    hooks: { setCursor: [(self) => tell(self.cursor.idx)] },
+  };
+}
+
+/**
+ * A colour of the style sheet; hatched, stripes of it.
+ *
+ * @param {string} name
+ * @param {boolean | undefined} hatched
+ */
+function paint(name, hatched) {
+  const colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const tile = document.createElement('canvas');
+  tile.width = 6;
+  tile.height = 6;
+  const context = hatched ? tile.getContext('2d') : null;
+  if (context === null) return colour;
+  context.fillStyle = colour;
+  context.globalAlpha = 0.35;
+  context.fillRect(0, 0, 6, 6);
+  context.globalAlpha = 1;
+  context.strokeStyle = colour;
+  context.lineWidth = 2.2;
+  for (const shift of [-6, 0, 6]) {
+    context.moveTo(shift - 1, 7);
+    context.lineTo(shift + 7, -1);
+  }
+  context.stroke();
+  return context.createPattern(tile, 'repeat') ?? colour;
+}

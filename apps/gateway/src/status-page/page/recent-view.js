@@ -1,0 +1,77 @@
+/** @import { RecentReview } from '../document.ts' */
+import { element, moment } from './element.js';
+import { took } from './words.js';
+
+/** A word for each outcome; its shape is the style sheet's. @type {Readonly<Record<RecentReview['outcome'], string>>} */
+const outcomes = {
+  authenticated: 'let in',
+  rejected: 'refused',
+  unknown: 'not known',
+  error: 'not checked',
+  invalid: 'no review',
+  overloaded: 'overloaded',
+};
+
+/** @type {Readonly<Record<NonNullable<RecentReview['source']>, string>>} */
+const sources = { memory: 'memory', redis: 'Redis', stale: 'stale' };
+
+/** On a phone rows are no table rows to the style sheet: said aloud, they stay what they are. */
+const roles = /** @type {const} */ ([
+  ['thead, tbody', 'rowgroup'],
+  ['tr', 'row'],
+  ['th', 'columnheader'],
+]);
+
+/**
+ * The table of the last reviews. A row stays as long as its review: what is read or marked does not go away beneath.
+ *
+ * @param {HTMLElement} body
+ */
+export function createRecentView(body) {
+  /** @type {Map<string, HTMLElement>} */
+  let rows = new Map();
+  const table = body.closest('table');
+  table?.setAttribute('role', 'table');
+  for (const [selector, role] of roles) {
+    for (const one of table?.querySelectorAll(selector) ?? []) one.setAttribute('role', role);
+  }
+  return {
+    /** @param {readonly RecentReview[]} reviews */
+    update(reviews) {
+      rows = new Map(reviews.map((review) => [review.id, rows.get(review.id) ?? rowOf(review)]));
+      for (const row of [...body.children])
+        if (![...rows.values()].includes(/** @type {HTMLElement} */ (row))) row.remove();
+      for (const [index, row] of [...rows.values()].entries()) {
+        if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
+      }
+    },
+  };
+}
+
+/** @param {RecentReview} review */
+function rowOf({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
+  const why = [reason, callerGone ? 'the caller did not wait' : undefined]
+    .filter((part) => part !== undefined)
+    .join('; ');
+  const from = source === undefined ? (authenticator === undefined ? '–' : 'backend') : sources[source];
+  const said = element('span', { class: 'word' }, outcomes[outcome]);
+  const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
+  return element(
+    'tr',
+    { role: 'row', 'data-outcome': source === 'stale' ? 'stale' : outcome },
+    cell('time', moment(at)),
+    cell('outcome', shape, said, ...(why === '' ? [] : [element('span', { class: 'reason' }, why)])),
+    cell('who', username ?? '–'),
+    cell('by', authenticator ?? '–'),
+    cell('from', from),
+    cell('took', took(seconds)),
+  );
+}
+
+/**
+ * @param {string} column
+ * @param {...(Node | string)} content
+ */
+function cell(column, ...content) {
+  return element('td', { role: 'cell', class: `c-${column}` }, ...content);
+}

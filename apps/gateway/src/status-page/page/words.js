@@ -1,0 +1,138 @@
+/** @import { AuthenticatorStatus, StatusDocument } from '../document.ts' */
+
+/** @typedef {'good' | 'warn' | 'bad' | 'none'} Level */
+
+const number = new Intl.NumberFormat('en');
+
+/** @param {number} value */
+export function count(value) {
+  return number.format(value);
+}
+
+/**
+ * `1 answer`, `12 answers`.
+ *
+ * @param {number} value
+ * @param {string} one
+ * @param {string} many
+ */
+export function counted(value, one, many = `${one}s`) {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
+/**
+ * What something took, with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`.
+ *
+ * @param {number | null} seconds
+ */
+export function took(seconds) {
+  if (seconds === null) return '–';
+  const milliseconds = seconds * 1000;
+  if (milliseconds < 0.01) return '<0.01 ms';
+  if (milliseconds < 999.5) return `${milliseconds.toPrecision(milliseconds < 0.1 ? 1 : milliseconds < 1 ? 2 : 3)} ms`;
+  return `${seconds < 99.5 ? seconds.toPrecision(3) : Math.round(seconds)} s`;
+}
+
+/**
+ * In one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`.
+ *
+ * @param {number} milliseconds
+ */
+export function span(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 2 * 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${count(Math.floor(seconds / 86_400))} days`;
+}
+
+/**
+ * How an authenticator is, in a word, and why.
+ *
+ * @param {AuthenticatorStatus} one
+ * @returns {{ level: Level, word: string, why: string | undefined }}
+ */
+export function stateOf(one) {
+  if (one.circuit === 'open') return { level: 'bad', word: 'Left alone', why: one.outage?.reason ?? 'circuit open' };
+  if (one.circuit === 'half-open') return { level: 'warn', word: 'Being tried', why: one.outage?.reason };
+  if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
+  return { level: 'good', word: 'Answers', why: undefined };
+}
+
+/** @param {AuthenticatorStatus} one */
+function whatIsWrong({ circuit }) {
+  return circuit === 'closed' ? 'its check fails' : `circuit ${circuit}`;
+}
+
+/** @param {AuthenticatorStatus} one */
+function fromCache({ circuit, cached, outage }) {
+  return circuit === 'closed' || !cached ? '' : `, ${counted(outage?.stale ?? 0, 'answer')} from cache so far`;
+}
+
+/**
+ * The line at the top: whether people can log in.
+ *
+ * @typedef {object} Verdict
+ * @property {Level} level
+ * @property {string} title
+ * @property {string} text
+ * @property {string} spoken the title without what changes all the time
+ */
+
+/**
+ * @param {StatusDocument} status
+ * @returns {Verdict}
+ */
+export function verdict({ gateway, authenticators }) {
+  const down = authenticators.filter((one) => stateOf(one).level !== 'good');
+  const level = down.length === authenticators.length ? 'bad' : 'warn';
+  const [first, second] = down;
+  if (gateway.state === 'stopping') {
+    const text = 'What reaches it is still answered; new logins go to the other replicas.';
+    return titled('warn', 'This replica is shutting down', text);
+  }
+  if (first === undefined) return titled('good', allAnswer(authenticators), 'People can log in.');
+  const text = consequence(down, authenticators);
+  if (second === undefined) {
+    return titled(level, `${first.name} can’t be asked: ${whatIsWrong(first)}`, text, fromCache(first));
+  }
+  const names = down.map(({ name }) => name).join(', ');
+  const total = authenticators.length;
+  if (level === 'bad') return titled(level, `None of the ${total} authenticators can be asked`, text);
+  return titled(level, `${down.length} of ${total} authenticators can’t be asked: ${names}`, text);
+}
+
+/**
+ * @param {Level} level
+ * @param {string} spoken
+ * @param {string} text
+ * @param {string} more
+ * @returns {Verdict}
+ */
+function titled(level, spoken, text, more = '') {
+  return { level, title: `${spoken}${more}`, text, spoken };
+}
+
+/** @param {readonly AuthenticatorStatus[]} authenticators */
+function allAnswer(authenticators) {
+  const [only, second] = authenticators;
+  if (only !== undefined && second === undefined) return `${only.name} answers`;
+  return authenticators.length === 2
+    ? 'Both authenticators answer'
+    : `All ${authenticators.length} authenticators answer`;
+}
+
+/**
+ * @param {readonly AuthenticatorStatus[]} down
+ * @param {readonly AuthenticatorStatus[]} all
+ */
+function consequence(down, all) {
+  const kept = down.some(({ cached }) => cached)
+    ? 'Who logged in lately may stay in by an earlier answer; all others are told that they could not be checked.'
+    : 'Its users are told that they could not be checked.';
+  const stop = down.find((one) => one.onError === 'stop' && one !== all.at(-1));
+  if (stop !== undefined) return `${kept} Nobody after ${stop.name} is asked (onError: stop).`;
+  const others = all.length - down.length;
+  if (others === 0) return kept;
+  return `${kept} ${others === 1 ? 'The other one answers.' : `The other ${others} answer.`}`;
+}
