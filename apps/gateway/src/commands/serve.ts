@@ -32,7 +32,7 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
   });
   onSignals(starting, logger, end.resolve);
   const gateway = await starting;
-  if (bodyFile !== undefined) process.stdout.write(invitation(gateway.url, bodyFile));
+  if (bodyFile !== undefined) process.stdout.write(invitation(gateway, bodyFile));
   return end.promise;
 }
 
@@ -71,13 +71,15 @@ function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitC
   });
 }
 
-function invitation(url: string, bodyFile: string): string {
+function invitation({ url, adminUrl }: Gateway, bodyFile: string): string {
   return `
 Sallyport answers token reviews on ${url}/authenticate
 
 It made a demo token for you; only its digest is in the config. Ask who it belongs to:
 
   curl -sS -H 'Content-Type: application/json' --data-binary ${shellQuoted(`@${bodyFile}`)} ${url}/authenticate
+
+See what comes in, live: ${adminUrl}/
 
 `;
 }

@@ -21,7 +21,7 @@ export interface GatewayStatus {
   readonly maxInFlight: number;
 }
 
-export interface ConfigStatus {
+interface ConfigStatus {
   readonly file: string;
   /** The first 12 digits of the SHA-256 of the file as it was read. */
   readonly digest: string;
@@ -46,7 +46,7 @@ export interface HistoryTimes {
 
 /** What is counted of an authenticator's answers; `stale` are yes as well, and not among `yes`. */
 export const countNames = ['yes', 'stale', 'refused', 'unknown', 'failed', 'memory', 'redis', 'backend'] as const;
-export type CountName = (typeof countNames)[number];
+type CountName = (typeof countNames)[number];
 export type Counts = Readonly<Record<CountName, number>>;
 
 export interface History {

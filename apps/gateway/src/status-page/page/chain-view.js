@@ -1,7 +1,7 @@
 /** @import { AuthenticatorStatus, StatusDocument } from '../document.ts' */
 import { element, setText } from './element.js';
 import { createPlot, decisions, kinds, latency } from './plots.js';
-import { count, span, stateOf, took } from './words.js';
+import { count, span, stateOf } from './words.js';
 
 /**
  * One authenticator's card.
@@ -57,13 +57,15 @@ export function createChainView(list) {
 function createCard(name) {
   const word = element('span', { class: 'word' });
   const state = element('p', { class: 'state' }, element('span', { class: 'shape', 'aria-hidden': 'true' }), word);
+  const made = element('p', { class: 'package' });
   const why = element('p', { class: 'why' });
   const plots = [decisions, latency].map(createPlot);
   const figures = createFigures();
   const card = element(
     'li',
     { class: 'card' },
-    element('div', { class: 'card-head' }, element('h3', {}, name), state, why),
+    element('div', { class: 'card-head' }, element('h3', {}, name), state, made),
+    why,
     element('div', { class: 'plots' }, ...plots.map((plot) => plot.element)),
     figures.element,
   );
@@ -73,6 +75,7 @@ function createCard(name) {
       const { level, word: how } = stateOf(one);
       card.dataset.level = level;
       setText(word, how);
+      setText(made, one.package);
       setText(why, whyOf(one, status.at));
       for (const plot of plots) plot.update(status.history, one.history);
       figures.update(one);
@@ -89,9 +92,9 @@ function createCard(name) {
  */
 function whyOf(one, now) {
   const { why } = stateOf(one);
-  if (why === undefined) return one.package;
-  const since = one.outage === undefined ? '' : ` · for ${span(now - one.outage.since)}`;
-  return `${why}${one.circuit === 'closed' ? '' : since}`;
+  if (why === undefined) return '';
+  const isSince = one.circuit !== 'closed' && one.outage !== undefined;
+  return isSince ? `For ${span(now - one.outage.since)}: ${why}` : why;
 }
 
 /** The numbers: what was said, and where from. They explain the colours of the plot. */
@@ -105,24 +108,23 @@ function createFigures() {
   return {
     element: element('div', { class: 'figures' }, element('dl', {}, ...numbers.map(({ row }) => row)), from),
     /** @param {AuthenticatorStatus} one */
-    update({ history: { sum, mean }, cached }) {
+    update({ history: { sum }, cached }) {
       for (const { name, value, row } of numbers) {
         setText(value, count(sum[name]));
         row.classList.toggle('zero', sum[name] === 0);
       }
-      setText(from, saidFrom(sum, mean, cached));
+      setText(from, saidFrom(sum, cached));
     },
   };
 }
 
 /**
  * @param {AuthenticatorStatus['history']['sum']} sum
- * @param {number | null} mean
  * @param {boolean} cached
  */
-function saidFrom(sum, mean, cached) {
+function saidFrom(sum, cached) {
   if (sum.memory + sum.redis + sum.backend + sum.stale + sum.failed === 0) return 'No reviews yet';
   const parts = sources.filter(([name]) => cached || name === 'backend');
   const places = parts.map(([name, words]) => `${words} ${count(sum[name])}`).join(' · ');
-  return `Answers from ${places}${mean === null ? '' : ` (${took(mean)} each)`}`;
+  return `Answers from ${places}`;
 }

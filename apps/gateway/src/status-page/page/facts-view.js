@@ -31,10 +31,10 @@ export function factsOf(status) {
 
 /** @param {StatusDocument} status @returns {Fact} */
 function configFact({ config, at }) {
-  const state = config.refused.length === 0 ? 'in force as it is on disk' : 'what is on disk was refused';
+  const state = config.refused.length === 0 ? 'as it is on disk' : 'what is on disk was refused';
   return [
     'Config',
-    [element('code', {}, config.digest), ` ${state}`],
+    [element('code', {}, config.digest), `: ${state}`],
     [element('code', {}, config.file)],
     [`loaded ${span(at - config.loadedAt)} ago, at `, moment(config.loadedAt)],
   ];
@@ -66,7 +66,7 @@ function cacheFact({ cache, authenticators }) {
     cache.redis === undefined ? 'no shared Redis' : `shared Redis ${cache.redis.leftAlone ? 'left alone' : 'answers'}`;
   return [
     'Cache',
-    [all === 0 ? 'no answers yet' : `${share(all - total('backend'))} of ${counted(all, 'answer')}`],
+    [all === 0 ? 'no answers yet' : `${share(all - total('backend'))} of ${counted(all, 'answer')} came from it`],
     [all === 0 ? 'memory – · Redis – · stale – · backends –' : hits],
     [`${count(cache.entries)} kept of at most ${count(cache.maxEntries)}; ${redis}`],
   ];

@@ -1,7 +1,7 @@
 /** @import { History, HistoryTimes } from '../document.ts' */
 import { clock } from './element.js';
 import uPlot from './uplot.js';
-import { counted, took } from './words.js';
+import { count, took } from './words.js';
 
 /** From the ground up. `hatched`: told apart without its colour. */
 export const kinds = /** @type {const} */ ([
@@ -54,14 +54,14 @@ export const decisions = {
 
 /** What it took: the slowest answer, and before it the mean of the backend. @type {Drawing} */
 export const latency = {
-  title: 'Time to answer',
+  title: 'Latency',
   bars: [{ colour: '--slowest' }, { colour: '--mean' }],
   columns: ({ slowests, means }) => [[...slowests], [...means]],
   least: 0.005,
   told: ({ slowests, means }, index) =>
     slowests[index] == null ? 'none' : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
   summary: ({ mean, slowest }) =>
-    slowest === null ? 'no answers yet' : `backend ${took(mean)} on average, slowest ${took(slowest)}`,
+    slowest === null ? 'no answers yet' : `backend ${took(mean)}, slowest ${took(slowest)}`,
 };
 
 /**
@@ -114,14 +114,14 @@ export function createPlot(drawing) {
  * @param {History} history
  */
 function peak(drawing, history) {
-  if (drawing === latency) return history.slowest === null ? '' : `slowest ${took(history.slowest)}`;
+  if (drawing === latency) return history.slowest === null ? '' : latency.summary(history);
   const most = Math.max(
     ...drawing
       .columns(history)
       .flat()
       .map((value) => value ?? 0),
   );
-  return most === 0 ? '' : `at most ${counted(most, 'review')}`;
+  return most === 0 ? '' : `peak ${count(most)}`;
 }
 
 /**

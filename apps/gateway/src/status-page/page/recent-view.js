@@ -15,6 +15,9 @@ const outcomes = {
 /** @type {Readonly<Record<NonNullable<RecentReview['source']>, string>>} */
 const sources = { memory: 'memory', redis: 'Redis', stale: 'stale' };
 
+/** Where there is nothing to tell. */
+const nothing = '–';
+
 /** On a phone rows are no table rows to the style sheet: said aloud, they stay what they are. */
 const roles = /** @type {const} */ ([
   ['thead, tbody', 'rowgroup'],
@@ -53,7 +56,7 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
   const why = [reason, callerGone ? 'the caller did not wait' : undefined]
     .filter((part) => part !== undefined)
     .join('; ');
-  const from = source === undefined ? (authenticator === undefined ? '–' : 'backend') : sources[source];
+  const from = source === undefined ? (authenticator === undefined ? nothing : 'backend') : sources[source];
   const said = element('span', { class: 'word' }, outcomes[outcome]);
   const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
   return element(
@@ -61,8 +64,8 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
     { role: 'row', 'data-outcome': source === 'stale' ? 'stale' : outcome },
     cell('time', moment(at)),
     cell('outcome', shape, said, ...(why === '' ? [] : [element('span', { class: 'reason' }, why)])),
-    cell('who', username ?? '–'),
-    cell('by', authenticator ?? '–'),
+    cell('who', username ?? nothing),
+    cell('by', authenticator ?? nothing),
     cell('from', from),
     cell('took', took(seconds)),
   );
@@ -73,5 +76,9 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
  * @param {...(Node | string)} content
  */
 function cell(column, ...content) {
-  return element('td', { role: 'cell', class: `c-${column}` }, ...content);
+  return element(
+    'td',
+    { role: 'cell', class: content[0] === nothing ? `c-${column} nothing` : `c-${column}` },
+    ...content,
+  );
 }

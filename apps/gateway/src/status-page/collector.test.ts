@@ -1,0 +1,118 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import type { GatewayConfig } from '../config/types.ts';
+import type { HealthCheck } from '../server/health.ts';
+import { createStatusCollector, type StatusSources } from './collector.ts';
+import { report } from './testing/report.ts';
+
+function configOf(...names: string[]): GatewayConfig {
+  return {
+    file: '/etc/sallyport/gateway.yaml',
+    digest: '0123456789ab',
+    authenticators: names.map((name) => ({ name, package: `@sallyport/${name}`, cache: 'off', onError: 'continue' })),
+    cache: { memory: { maxEntries: 50_000 } },
+  } as unknown as GatewayConfig;
+}
+
+function start(names: string[], checks: HealthCheck[] = [], changes: Partial<StatusSources> = {}) {
+  return createStatusCollector(configOf(...names), {
+    gateway: () => ({ version: '1.0.0', state: 'listening', startedAt: 1, inFlight: 2, maxInFlight: 1000 }),
+    links: () => names.map((name) => ({ name, guard: { circuitState: 'closed' } as never })),
+    health: async () => checks,
+    cache: () => ({ entries: 7 }),
+    stopping: () => ({ blocked: 1, cutOff: false }),
+    clocks: { monotonic: () => 123_456, wall: () => 1_700_000_000_000 },
+    ...changes,
+  });
+}
+
+/** As it goes over the wire. */
+const sent = async (collector: ReturnType<typeof start>): Promise<string> => JSON.stringify(await collector.document());
+
+describe('what the page is told', () => {
+  test('is the chain in its order, how each one is, and what runs', async () => {
+    const checks = [
+      { name: 'break-glass', ok: true },
+      { name: 'corp', ok: false, reason: 'no such base' },
+    ];
+    const collector = start(['break-glass', 'corp'], checks);
+    const { authenticators, config, gateway, cache, stopping, recent } = await collector.document();
+    expect(authenticators.map(({ name, healthy, reason }) => [name, healthy, reason])).toEqual([
+      ['break-glass', true, undefined],
+      ['corp', false, 'no such base'],
+    ]);
+    expect(config).toMatchObject({ digest: '0123456789ab', refused: [], loadedAt: 1_700_000_000_000 });
+    expect(gateway).toMatchObject({ inFlight: 2 });
+    expect([cache, stopping, recent]).toEqual([{ entries: 7, maxEntries: 50_000 }, { blocked: 1, cutOff: false }, []]);
+  });
+
+  test('holds no token, wherever one stands in a report', async () => {
+    const token = 's3cret-\u{1f511}"<token>';
+    const collector = start(['corp']);
+    const error = new AuthenticatorError('unavailable', `what of ${token}?`);
+    const user = { username: `user ${token}` };
+    collector.record(report({ token, end: { kind: 'authenticated', user } }));
+    collector.record(report({ token, end: { kind: 'rejected', reason: 'expired', subject: token } }));
+    collector.record(report({ token, end: { kind: 'error', message: token, authenticators: [] } }));
+    collector.record(report({ token, outcome: 'error', end: new Error(token) }));
+    collector.record(report({ token, answers: [{ authenticator: 'corp', seconds: 1, error }] }));
+    const text = await sent(collector);
+    expect(text).toContain('user [token]');
+    for (const part of ['s3cret', JSON.stringify(token).slice(1, -1)]) expect(text).not.toContain(part);
+  });
+
+  test('shows what others wrote with its control characters and turns of direction made visible', async () => {
+    const collector = start(['corp'], [{ name: 'corp', ok: false, reason: 'a\u202eb' }]);
+    collector.record(report({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }));
+    collector.reloaded('config', ['first\nsecond\u0007']);
+    const { authenticators, recent, config } = await collector.document();
+    expect(authenticators[0]?.reason).toBe(String.raw`a\u{202e}b`);
+    expect(recent[0]?.username).toBe(String.raw`root\u{1b}[2J\u{202e}`);
+    expect(config.refused[0]?.problems).toEqual([`first\n${String.raw`second\u{7}`}`]);
+  });
+
+  test('does not grow with callers', async () => {
+    const collector = start(['corp', 'robots']);
+    const record = (username: string) =>
+      collector.record(report({ token: username, end: { kind: 'authenticated', user: { username } } }));
+    for (let index = 0; index < 50; index++) record(`user-${index}`.padEnd(300, '.'));
+    const before = (await sent(collector)).length;
+    for (let index = 0; index < 20_000; index++) record(`user-${index}`.padEnd(300 + index / 10, '.'));
+    // Counts have more digits by now.
+    expect((await sent(collector)).length).toBeLessThan(before + 1_000);
+    expect(before).toBeLessThan(64 * 1024);
+  });
+
+  test('tells certificates in force, and another config once it runs', async () => {
+    const collector = start(['corp']);
+    const notAfter = new Date('2027-01-01');
+    const certificate = { certificate: 'server', file: 'x', subject: 'CN=a', notBefore: notAfter, notAfter } as const;
+    collector.certificates([certificate]);
+    collector.follow({ ...configOf('robots'), digest: 'ba9876543210' });
+    const { certificates, authenticators, config } = await collector.document();
+    expect(certificates).toEqual([{ certificate: 'server', subject: 'CN=a', endsAt: notAfter.getTime() }]);
+    expect([authenticators[0]?.name, config.digest]).toEqual(['robots', 'ba9876543210']);
+  });
+});
+
+describe('the hook of the reviews', () => {
+  const rounds = 20_000;
+  test('costs a review with 4 answers a few microseconds; printed', () => {
+    const names = ['corp', 'robots', 'break-glass', 'partners'];
+    const collector = start(names);
+    const one = report();
+    const four = report({
+      answers: names.flatMap((authenticator) => one.answers.map((each) => ({ ...each, authenticator }))),
+    });
+    const quickest = Math.min(
+      ...Array.from({ length: 5 }, () => {
+        const began = performance.now();
+        for (let round = 0; round < rounds; round++) collector.record(four);
+        return performance.now() - began;
+      }),
+    );
+    const microseconds = (quickest * 1000) / rounds;
+    console.log(`review with 4 answers: ${microseconds.toFixed(2)} µs for the status page`);
+    expect(microseconds).toBeLessThan(100);
+  });
+});

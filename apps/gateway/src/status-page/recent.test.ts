@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest';
+import { StatusError } from '../server/status.ts';
+import { createRecentReviews } from './recent.ts';
+import { report } from './testing/report.ts';
+
+const overloaded = () => report({ outcome: 'overloaded', end: new StatusError(429, 'too many reviews'), answers: [] });
+
+test('tells a review without its token', () => {
+  const recent = createRecentReviews();
+  recent.record(report({ id: 'one' }));
+  expect(recent.list()).toEqual([
+    {
+      id: 'one',
+      at: 1_700_000_000_000,
+      outcome: 'authenticated',
+      authenticator: 'corp',
+      username: 'corp:ada',
+      seconds: 0.004,
+      callerGone: false,
+    },
+  ]);
+});
+
+test('tells who was refused, why, and from where', () => {
+  const recent = createRecentReviews();
+  const decision = { kind: 'rejected', reason: 'expired', subject: 'ada' } as const;
+  const answers = [{ authenticator: 'corp', seconds: 0.001, decision, recognized: true, source: 'memory' }] as const;
+  recent.record(report({ outcome: 'rejected', end: decision, answers }));
+  expect(recent.list()[0]).toMatchObject({
+    outcome: 'rejected',
+    reason: 'expired',
+    username: 'ada',
+    authenticator: 'corp',
+    source: 'memory',
+  });
+});
+
+test('keeps the last 50, newest first', () => {
+  const recent = createRecentReviews();
+  for (let index = 0; index < 120; index++) recent.record(report({ id: `${index}` }));
+  expect(recent.list().map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, index) => `${119 - index}`));
+});
+
+test('an overload is one line, and pushes out nothing', () => {
+  const recent = createRecentReviews();
+  recent.record(report({ id: 'before' }));
+  for (let index = 0; index < 500; index++) recent.record(overloaded());
+  recent.record(report({ id: 'after' }));
+  recent.record(overloaded());
+  expect(recent.list().map(({ id, outcome }) => (outcome === 'overloaded' ? outcome : id))).toEqual([
+    'overloaded',
+    'after',
+    'overloaded',
+    'before',
+  ]);
+});
+
+test('what a backend names after the token, or at great length, is neither told nor kept', () => {
+  const recent = createRecentReviews();
+  const end = (username: string) => ({ kind: 'authenticated', user: { username } }) as const;
+  recent.record(report({ token: 's3cret', end: end('user of s3cret') }));
+  recent.record(report({ end: end('é'.repeat(100_000)) }));
+  expect(recent.list().map(({ username }) => username)).toEqual([`${'é'.repeat(256)}…`, 'user of [token]']);
+});

@@ -1,0 +1,293 @@
+import { randomBytes } from 'node:crypto';
+import { startRedis } from '@sallyport/test-servers/redis';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keepPicture, overhang, startBrowser, type WatchedPage, watchedPage } from './fixtures/browser.ts';
+import { get, http1Client, review } from './fixtures/clients.ts';
+import { runCommand } from './fixtures/command.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { createMutualTls } from './fixtures/mutual-tls.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { statusDocument } from './fixtures/status-document.ts';
+import { randomToken, secret } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const laptop = { width: 1280, height: 800 };
+const phone = { width: 390, height: 844 };
+const looks = [
+  ['laptop-light', { viewport: laptop, colorScheme: 'light' }],
+  ['laptop-dark', { viewport: laptop, colorScheme: 'dark' }],
+  ['phone-light', { viewport: phone, colorScheme: 'light' }],
+  ['phone-dark', { viewport: phone, colorScheme: 'dark' }],
+] as const satisfies [string, BrowserContextOptions][];
+
+let browser: Browser;
+let backend: ScriptedBackend;
+
+beforeAll(async () => {
+  [browser, backend] = await Promise.all([startBrowser(), startScriptedBackend()]);
+});
+
+afterAll(() => browser.close());
+
+/** Waits until an element says so; the page looks every 2 s. */
+async function untilSays(page: Page, selector: string, words: string | RegExp): Promise<void> {
+  await page.locator(selector).filter({ hasText: words }).first().waitFor();
+}
+
+/** Nothing hidden at the right, nothing to complain of, and nothing asked of anybody else. */
+async function expectQuiet({ page, complaints, requested }: WatchedPage, url: string): Promise<void> {
+  expect(await overhang(page)).toBe(0);
+  expect(complaints).toEqual([]);
+  expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(new Set([new URL(url).origin]));
+}
+
+/** What the page looks like everywhere, kept; it is to be quiet everywhere. */
+async function keepLooks(
+  url: string,
+  name: string,
+  prepare = async (_: Page): Promise<unknown> => undefined,
+): Promise<void> {
+  for (const [look, options] of looks) {
+    await using watched = await watchedPage(browser, options);
+    await prepare(watched.page);
+    await watched.page.goto(url);
+    await watched.page.locator('.card .readout').first().waitFor({ state: 'attached' });
+    await keepPicture(watched.page, `${name}-${look}`);
+    await expectQuiet(watched, url);
+  }
+}
+
+/** Pixels of a card's plot that have a colour of the style sheet. */
+function painted(page: Page, card: number, colour: string): Promise<number> {
+  return page
+    .locator('.card')
+    .nth(card)
+    .locator('canvas')
+    .first()
+    .evaluate((element, name) => {
+      const canvas = element as HTMLCanvasElement;
+      const wanted = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+      const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(wanted.slice(at, at + 2), 16));
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+      copy?.drawImage(canvas, 0, 0);
+      const pixels = copy?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+      let found = 0;
+      for (let at = 0; at < pixels.length; at += 4) {
+        if (pixels[at] === red && pixels[at + 1] === green && pixels[at + 2] === blue) found++;
+      }
+      return found;
+    }, colour);
+}
+
+const quickly = { authenticatedTtl: '50ms', rejectedTtl: '50ms', staleTtl: '1h' };
+const config = (more: object = {}): Record<string, unknown> => ({
+  authenticators: [
+    backend.authenticator('break-glass', {}, { recognizes: 'glass-' }),
+    backend.authenticator('corp', {
+      username: { prefix: 'corp:' },
+      cache: { store: 'shared', ...quickly },
+      circuit: { minimumCalls: 3, openFor: '1h' },
+    }),
+    backend.authenticator('robots'),
+  ],
+  ...more,
+});
+
+describe('on a page that is open all the while', () => {
+  test('people log in, a backend goes down, a config is refused, somebody is blocked', async () => {
+    await using redis = await startRedis();
+    const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
+    const { files, tls, client: certificate } = await createMutualTls();
+    const cache = { redis: { url: redis.url, timeout: '2s', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] } };
+    const good = config({ server: { tls }, cache });
+    await using gateway = await startGateway({ config: good, files, env });
+    using client = http1Client(gateway.url, certificate);
+    const { adminUrl } = gateway;
+
+    await using watched = await watchedPage(browser, { viewport: laptop, colorScheme: 'light' });
+    const { page } = watched;
+    await page.goto(adminUrl);
+    await untilSays(page, 'h1', /^All 3 authenticators answer$/);
+    expect(await page.locator('.card h3').allTextContents()).toEqual(['break-glass', 'corp', 'robots']);
+    expect(await page.locator('.card .word').allTextContents()).toEqual(['Answers', 'Answers', 'Answers']);
+    expect(await page.locator('.card .from').allTextContents()).toEqual(Array(3).fill('No reviews yet'));
+    await untilSays(page, '#recent-note', 'no reviews yet');
+    // Those of the tests last a day.
+    await untilSays(page, '#facts', /server ends in 2\d h, /);
+    await untilSays(page, '#notices strong', /^The server certificate ends in 2\d h$/);
+    await untilSays(page, '#facts', 'Blockednobody');
+    expect(await painted(page, 1, '--yes')).toBe(0);
+    await keepLooks(adminUrl, 'empty');
+
+    // A name that would be markup, and one that would turn the line around.
+    const [ada, mallory, stranger] = [randomToken(), randomToken(), randomToken()];
+    backend.answer(ada, authenticated('<img src="//evil.example/x">\u202eada'), 'corp');
+    backend.answer(mallory, { kind: 'rejected', reason: 'invalid-credentials', subject: 'mallory' }, 'corp');
+    expect((await review(client, ada)).authenticated).toBe(true);
+    expect((await review(client, mallory)).authenticated).toBe(false);
+    expect((await review(client, stranger)).authenticated).toBe(false);
+    await untilSays(page, '#recent-note', 'the last 3, newest first');
+    const rows = page.locator('#recent tr');
+    expect(await rows.locator('.c-outcome').allTextContents()).toEqual([
+      'not known',
+      'refusedinvalid-credentials',
+      'let in',
+    ]);
+    expect(await rows.nth(2).locator('.c-who').textContent()).toBe(
+      String.raw`corp:<img src="//evil.example/x">\u{202e}ada`,
+    );
+    expect(await page.locator('.card').nth(1).locator('dd').allTextContents()).toEqual(['1', '0', '1', '1', '0']);
+    expect(await page.locator('.card').nth(0).locator('dd').allTextContents()).toEqual(['0', '0', '0', '0', '0']);
+    expect(await painted(page, 1, '--yes')).toBeGreaterThan(0);
+    expect(await painted(page, 0, '--yes')).toBe(0);
+
+    backend.answer(ada, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+    const newcomer = randomToken();
+    backend.answer(newcomer, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+    await waitFor(async () => {
+      await review(client, ada);
+      await review(client, newcomer);
+      return gateway.output.lines.some(({ circuit }) => circuit === 'open');
+    }, 'the circuit to open');
+    await untilSays(page, 'h1', /^corp can’t be asked: circuit open, [1-9]\d* answers? from cache so far$/);
+    await untilSays(page, '.card[data-level="bad"] h3', 'corp');
+    await untilSays(page, '.card[data-level="bad"] .word', 'Left alone');
+    await untilSays(page, '.card[data-level="bad"] .why', 'connect ECONNREFUSED');
+    const plot = page.locator('.card').nth(1).getByRole('img').first();
+    expect(await plot.getAttribute('aria-label')).toMatch(
+      /: 1 let in, [1-9]\d* let in, stale, .* [1-9]\d* not checked$/,
+    );
+    expect(await painted(page, 1, '--failed')).toBeGreaterThan(0);
+    await untilSays(page, '#recent .c-from', 'stale');
+
+    const digest = await page.locator('#facts code').first().textContent();
+    await gateway.write('gateway.yaml', 'authenticators: []\n');
+    gateway.signal('SIGHUP');
+    await untilSays(page, '#notices strong', 'The config on disk was refused');
+    await untilSays(page, '#notices p', /gateway\.yaml:1:\d+: authenticators: /);
+    await untilSays(page, '#facts', 'what is on disk was refused');
+    expect(await page.locator('#facts code').first().textContent()).toBe(digest);
+    await keepLooks(adminUrl, 'outage');
+
+    await gateway.configure(good);
+    gateway.signal('SIGHUP');
+    await untilSays(page, 'h1', /^All 3 authenticators answer$/);
+    await page.locator('#notices li', { hasText: 'refused' }).waitFor({ state: 'detached' });
+    const block = ['block', '--user', 'corp:mallory', '--for', '1h', '--config', `${gateway.folder}/gateway.yaml`];
+    expect((await runCommand(block, { cwd: gateway.folder, env })).code).toBe(0);
+    await untilSays(page, '#facts', '1 user, group or token');
+    await expectQuiet(watched, adminUrl);
+    const html = await page.content();
+    for (const token of [ada, mallory, stranger, newcomer]) expect(html).not.toContain(token);
+  });
+
+  test('its gateway ends, and it says so', async () => {
+    await using gateway = await startGateway({ config: config() });
+    await using watched = await watchedPage(browser, { viewport: phone });
+    await watched.page.goto(gateway.adminUrl);
+    await untilSays(watched.page, 'h1', 'authenticators answer');
+    await gateway.stop();
+    await untilSays(watched.page, 'h1', 'The gateway does not answer this page');
+    await untilSays(watched.page, '#verdict-text', /What you see is from \d\d:\d\d:\d\d\. Trying again\.$/);
+  });
+});
+
+describe('with a quarter of an hour behind it', () => {
+  let gateway: Gateway;
+  beforeAll(async () => {
+    gateway = await startGateway({ config: config() });
+  });
+  afterAll(() => gateway.stop());
+
+  const long = 'a-name-as-long-as-a-name-may-be-that-somebody-found-to-be-helpful';
+  const twenty = Array.from({ length: 20 }, (_, index) => (index === 7 ? long : `directory-${index + 1}`));
+  test.each([
+    ['one', ['corp'], []],
+    ['three', ['break-glass', 'corp', 'robots'], ['corp']],
+    ['twenty', twenty, ['directory-3', long]],
+  ])('%s fit on a laptop and on a phone, in light and dark', async (name, names, down) => {
+    const json = statusDocument(names, down);
+    await keepLooks(gateway.adminUrl, name, (page) => page.route('**/status.json', (route) => route.fulfill({ json })));
+  });
+
+  test('a name of one run of 256 characters does not push the page wide', async () => {
+    const recent = [{ id: 'one', at: Date.now(), outcome: 'authenticated', username: 'x'.repeat(256), seconds: 1 }];
+    const json = statusDocument(['corp'], [], { recent });
+    await keepLooks(gateway.adminUrl, 'long', (page) =>
+      page.route('**/status.json', (route) => route.fulfill({ json })),
+    );
+  });
+
+  test('it is read by roles: the list in its order, the table on a phone too', async () => {
+    const json = statusDocument(['break-glass', 'corp'], []);
+    for (const viewport of [laptop, phone]) {
+      await using watched = await watchedPage(browser, { viewport });
+      await watched.page.route('**/status.json', (route) => route.fulfill({ json }));
+      await watched.page.goto(gateway.adminUrl);
+      const { page } = watched;
+      await page.getByRole('heading', { level: 1, name: 'Both authenticators answer' }).waitFor();
+      const cards = page
+        .getByRole('list')
+        .filter({ has: page.locator('.card') })
+        .getByRole('listitem');
+      expect(await cards.getByRole('heading').allTextContents()).toEqual(['break-glass', 'corp']);
+      expect(await page.getByRole('table', { name: 'Recent decisions' }).getByRole('row').count()).toBe(51);
+      expect(await page.getByRole('columnheader').allTextContents()).toContain('Authenticator');
+      expect(await page.getByRole('status').textContent()).toBe('Both authenticators answer');
+    }
+  });
+
+  test('nothing moves when it looks again', async () => {
+    await using watched = await watchedPage(browser, { viewport: laptop });
+    const { page } = watched;
+    const { adminUrl } = gateway;
+    const shifts = (): Promise<number> => page.evaluate(() => Reflect.get(window, 'shifted') as number);
+    await page.addInitScript(() => {
+      Reflect.set(window, 'shifted', 0);
+      // What the first look puts there has to be put somewhere.
+      document.addEventListener('DOMContentLoaded', () => {
+        const told = (list: PerformanceObserverEntryList) =>
+          Reflect.set(window, 'shifted', Reflect.get(window, 'shifted') + list.getEntries().length);
+        Reflect.set(window, 'watch', () => new PerformanceObserver(told).observe({ type: 'layout-shift' }));
+      });
+    });
+    await page.goto(adminUrl);
+    await page.locator('.card .readout').first().waitFor({ state: 'attached' });
+    await page.evaluate(() => (Reflect.get(window, 'watch') as () => void)());
+    for (const _ of [1, 2]) await page.waitForResponse('**/status.json');
+    expect(await shifts()).toBe(0);
+  });
+
+  test('without JavaScript it says what to do instead', async () => {
+    await using watched = await watchedPage(browser, { viewport: phone, javaScriptEnabled: false });
+    await watched.page.goto(gateway.adminUrl);
+    await untilSays(watched.page, 'noscript, .noscript', 'sallyport check');
+    expect(await watched.page.locator('.noscript a').allTextContents()).toEqual(['/readyz?verbose', '/metrics']);
+    await expectQuiet(watched, gateway.adminUrl);
+  });
+});
+
+describe('off loopback', () => {
+  test('there is no page, until the config says so; and none for a Host that is a name', async () => {
+    const listen = '0.0.0.0:0';
+    await using gateway = await startGateway({ config: config({ admin: { listen } }) });
+    const status = async (path: string, headers = {}): Promise<number> =>
+      (await get(gateway.adminUrl, path, headers)).status;
+    const paths = ['/', '/status.json', '/status/main.js'];
+    for (const path of paths) expect([path, await status(path)]).toEqual([path, 404]);
+    await gateway.configure(config({ admin: { listen, statusPage: true } }));
+    gateway.signal('SIGHUP');
+    await gateway.waitForLog('config reloaded');
+    for (const path of paths) {
+      expect([path, await status(path)]).toEqual([path, 200]);
+      expect([path, await status(path, { host: 'evil.example.com' })]).toEqual([path, 403]);
+    }
+    expect(await status('/livez', { host: 'gateway.example.com' })).toBe(200);
+  });
+
+  test('on loopback the config may say that there is none', async () => {
+    await using gateway = await startGateway({ config: config({ admin: { statusPage: false } }) });
+    expect((await get(gateway.adminUrl, '/')).status).toBe(404);
+  });
+});
