@@ -115,8 +115,21 @@ test('ends the torn line that a process before it left, once and at once', async
   await vi.advanceTimersByTimeAsync(0);
   expect(output.text).toBe('\n');
   writer.offer('line\n');
-  await vi.advanceTimersByTimeAsync(0);
+  await vi.advanceTimersByTimeAsync(20);
   expect(output.text).toBe('\nline\n');
+});
+
+test('gathers lines for 20 ms, and writes them together', async () => {
+  const output = createOutput();
+  writer.use(output);
+  await vi.advanceTimersByTimeAsync(0);
+  for (const line of ['one\n', 'two\n']) {
+    writer.offer(line);
+    await vi.advanceTimersByTimeAsync(8);
+  }
+  expect(output.text).toBe('');
+  await vi.advanceTimersByTimeAsync(4);
+  expect(output.text).toBe('one\ntwo\n');
 });
 
 test('closes an output that another one overtook', async () => {

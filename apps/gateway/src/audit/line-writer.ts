@@ -26,6 +26,9 @@ export interface LineWriterOptions {
 const slowPause = 10;
 const faultPause = 1_000;
 
+/** Milliseconds that lines are gathered for one write: each write costs more than the making of some lines. */
+const gathering = 20;
+
 /** How long a line that was begun may hold up a change of the output, in milliseconds; then it stays torn there. */
 const changePatience = 1_000;
 
@@ -41,8 +44,7 @@ export function createLineWriter({ room, onFault, onEmpty }: LineWriterOptions):
   async function change(to: AuditOutput | undefined): Promise<void> {
     begun.moveTo(to);
     const old = output;
-    output = to;
-    next = undefined;
+    [output, next] = [to, undefined];
     await old?.close().catch(() => undefined);
   }
 
@@ -58,6 +60,7 @@ export function createLineWriter({ room, onFault, onEmpty }: LineWriterOptions):
   }
 
   async function writeAll(): Promise<void> {
+    if (next === undefined && queue.lines > 0) await pause.last(gathering);
     for (;;) {
       if (next !== undefined && (next.isDue || begun.isBetweenLines)) await change(next.output);
       if (output === undefined) return;

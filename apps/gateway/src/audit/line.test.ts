@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { auditLine, type LineFields } from './line.ts';
+import type { AuditEntry } from './entry.ts';
+import { auditLine } from './line.ts';
 
-const fields: LineFields = {
+const origin = { boot: 'b', sequence: 3, dropped: undefined, unwritten: undefined, fingerprint: undefined };
+const entry = {
   time: '2030-01-31T12:00:00.007Z',
-  boot: 'b',
-  sequence: 3,
   review: 'r',
   outcome: 'authenticated',
   username: 'jane',
   seconds: 1,
   asked: [],
-};
+} as unknown as AuditEntry;
 
 test('a line begins with what tells whose it is, and leaves out what there is not', () => {
-  expect(auditLine({ ...fields, fingerprint: 'f', dropped: 2 })).toBe(
+  expect(auditLine({ ...origin, fingerprint: 'f', dropped: 2 }, entry)).toBe(
     '{"time":"2030-01-31T12:00:00.007Z","boot":"b","sequence":3,"dropped":2,"fingerprint":"f","review":"r",' +
       '"outcome":"authenticated","username":"jane","seconds":1,"asked":[]}\n',
   );
@@ -25,9 +25,9 @@ test('no name can end its line, start another or turn it around; each is read ba
   const name = fc.oneof(fc.constant(unfit), fc.string({ unit: 'binary', maxLength: 40 }));
   fc.assert(
     fc.property(name, (username) => {
-      const line = auditLine({ ...fields, username });
+      const line = auditLine(origin, { ...entry, username });
       expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
-      expect(JSON.parse(line)).toEqual({ ...fields, username });
+      expect(JSON.parse(line)).toEqual({ ...origin, ...entry, username });
     }),
   );
 });

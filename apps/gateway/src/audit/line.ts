@@ -1,18 +1,21 @@
 import type { AuditEntry } from './entry.ts';
 
 /** What a line has beside the account of its review. */
-export interface LineFields extends AuditEntry {
+export interface LineOrigin {
   /** Of the process that wrote it. */
   readonly boot: string;
   /** Counts the lines of the process from 1, those that were dropped too. */
   readonly sequence: number;
   /** How many right before this one were dropped. */
-  readonly dropped?: number;
+  readonly dropped: number | undefined;
   /** How many reviews like this one got no line since the last. */
-  readonly unwritten?: number;
+  readonly unwritten: number | undefined;
   /** Left out: no token could be read. */
-  readonly fingerprint?: string;
+  readonly fingerprint: string | undefined;
 }
+
+/** Has nothing unfit: told in a tenth of the time. */
+const plain = /^[\x20-\x7e]*$/;
 
 /** What JSON itself leaves as it is, and a terminal or an editor does not: controls, marks of direction, line ends. */
 const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
@@ -21,9 +24,32 @@ const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
  * One line, with its end. What tells whose it is stands first, so that a torn line still says it; names can neither end
  * the line nor turn it around on a screen.
  */
-export function auditLine({ time, boot, sequence, dropped, unwritten, fingerprint, ...entry }: LineFields): string {
-  const ordered = { time, boot, sequence, dropped, unwritten, fingerprint, ...entry };
-  return `${JSON.stringify(ordered).replace(unfit, escaped)}\n`;
+export function auditLine(origin: LineOrigin, entry: AuditEntry): string {
+  const { boot, sequence, dropped, unwritten, fingerprint } = origin;
+  const { time, review, caller, outcome, reason, authenticator, username, uid, groups, subject, cached } = entry;
+  const { seconds, callerGone, asked } = entry;
+  const json = JSON.stringify({
+    time,
+    boot,
+    sequence,
+    dropped,
+    unwritten,
+    fingerprint,
+    review,
+    caller,
+    outcome,
+    reason,
+    authenticator,
+    username,
+    uid,
+    groups,
+    subject,
+    cached,
+    seconds,
+    callerGone,
+    asked,
+  });
+  return `${plain.test(json) ? json : json.replace(unfit, escaped)}\n`;
 }
 
 /** As JSON escapes: each half of a surrogate pair by itself. */

@@ -30,14 +30,14 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
     // Counted at first, so that a line that fails in whatever way is missed.
     dropped += 1;
     const before = dropped - 1;
-    const line = auditLine({
-      ...auditEntry(report),
+    const origin = {
       boot,
       sequence,
-      ...(before > 0 && { dropped: before }),
-      ...(unwritten > 0 && { unwritten }),
-      ...(report.token !== undefined && { fingerprint: fingerprint(report.token) }),
-    });
+      dropped: before || undefined,
+      unwritten: unwritten || undefined,
+      fingerprint: report.token === undefined ? undefined : fingerprint(report.token),
+    };
+    const line = auditLine(origin, auditEntry(report));
     if (offer(line)) dropped = 0;
   };
 

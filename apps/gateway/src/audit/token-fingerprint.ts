@@ -1,5 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { CacheRedisConfig } from '../config/types.ts';
+import { createHmacSha256 } from '../sealing/hmac.ts';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 
 /** Bytes. Two tokens with the same one are not to be expected, and it stays short. */
@@ -16,7 +17,8 @@ const ownKey = randomBytes(32);
  */
 export function createTokenFingerprint(secret?: Uint8Array): (token: string) => string {
   const key = secret === undefined ? ownKey : createSealingKey(secret).derive('audit token fingerprints');
-  return (token) => createHmac('sha256', key).update(token).digest().toString('base64url', 0, length);
+  const mac = createHmacSha256(key);
+  return (token) => mac(Buffer.from(token)).toString('base64url', 0, length);
 }
 
 /** The key in use: that which seals. */

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmacSha256 } from '../sealing/hmac.ts';
 import { lengthPrefixed } from './length-prefixed.ts';
 
 /** What an answer hangs on. */
@@ -30,6 +30,10 @@ export function nameOfAudiences(key: Uint8Array, audiences: readonly string[]): 
   return audiences.length === 0 ? '' : mac(key, lengthPrefixed(...[...new Set(audiences)].sort()));
 }
 
+const macs = new WeakMap<Uint8Array, (message: Uint8Array) => Buffer>();
+
 function mac(key: Uint8Array, bytes: Uint8Array): string {
-  return createHmac('sha256', key).update(bytes).digest('base64url');
+  const known = macs.get(key) ?? createHmacSha256(key);
+  macs.set(key, known);
+  return known(bytes).toString('base64url');
 }

@@ -68,7 +68,12 @@ export function createReviewReporter(
     const source = sourceOf(answers.at(-1));
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }) };
     logger[levelOf(report)]({ review: id, outcome, version, ...detail(end), ...more, seconds }, 'token review');
-    onReview?.(report);
+    try {
+      onReview?.(report);
+    } catch (error) {
+      // An account that can't be kept is a bug of ours, and no reason to change an answer.
+      logger.error({ err: error, review: id }, 'a review could not be recorded');
+    }
     return report;
   };
 }

@@ -27,10 +27,16 @@ export async function fillCache(
   const literals = literalSecrets(cache.redis);
   return {
     value: { ...value, cache: { ...cache, redis: filled.options } },
-    faults: [...filled.faults, ...literals.map(({ fault }) => fault)],
+    faults: [...filled.faults.map(withKeyMend), ...literals.map(({ fault }) => fault)],
     files: filled.files,
     secrets: [...filled.secrets, ...literals.map(({ secret }) => secret)],
   };
+}
+
+/** Whose key is not there most likely has none yet. */
+function withKeyMend(fault: Fault): Fault {
+  if (fault.path[place.length] !== 'sealingKeys') return fault;
+  return { ...fault, mend: `${fault.mend === undefined ? '' : `${fault.mend}; `}${keyMend}` };
 }
 
 /** The faults of the filled file: those that follow from a missing secret left out, and none that quotes a secret. */

@@ -1,0 +1,63 @@
+import { cpuSeconds } from '../fixtures/process-cpu.ts';
+import type { Measured } from './gateways.ts';
+
+/** What one gateway was measured at: medians over all rounds. */
+export interface Figures {
+  readonly name: string;
+  /** Of the gateway's process, user and system, in microseconds. */
+  readonly cpuPerReview: number;
+  readonly reviewsPerSecond: number;
+}
+
+export interface CompareOptions {
+  readonly rounds: number;
+  readonly reviewsEach: number;
+  /** Under way at a time. */
+  readonly width: number;
+}
+
+/**
+ * Sends the same reviews to several gateways in turns, another one first each time: what the machine does meanwhile meets
+ * all of them alike, so ratios of the figures mean something, and the figures alone little.
+ */
+export async function compare(gateways: readonly Measured[], options: CompareOptions): Promise<readonly Figures[]> {
+  const cpu = gateways.map((): number[] => []);
+  const rates = gateways.map((): number[] => []);
+  for (const gateway of gateways) await review(gateway, options.reviewsEach, options.width);
+  for (let round = 0; round < options.rounds; round++) {
+    for (let turn = 0; turn < gateways.length; turn++) {
+      const at = (round + turn) % gateways.length;
+      const gateway = gateways[at];
+      if (gateway === undefined) continue;
+      const before = await cpuSeconds(gateway.gateway.pid);
+      const start = performance.now();
+      await review(gateway, options.reviewsEach, options.width);
+      const seconds = (performance.now() - start) / 1_000;
+      const used = (await cpuSeconds(gateway.gateway.pid)) - before;
+      cpu[at]?.push((used * 1e6) / options.reviewsEach);
+      rates[at]?.push(options.reviewsEach / seconds);
+    }
+  }
+  return gateways.map(({ name }, at) => ({
+    name,
+    cpuPerReview: median(cpu[at] ?? []),
+    reviewsPerSecond: median(rates[at] ?? []),
+  }));
+}
+
+async function review({ client, bodies }: Measured, count: number, width: number): Promise<void> {
+  let sent = 0;
+  const work = async (): Promise<void> => {
+    while (sent < count) {
+      const body = bodies[sent++ % bodies.length] ?? '';
+      const { status, text } = await client.send({ body });
+      if (status !== 200 || !text.includes('"authenticated":true')) throw new Error(`no yes: ${status} ${text}`);
+    }
+  };
+  await Promise.all(Array.from({ length: width }, work));
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
