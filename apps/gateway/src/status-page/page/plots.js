@@ -86,6 +86,8 @@ export function createPlot(drawing) {
   const tell = (/** @type {number | null | undefined} */ index) => {
     if (shown === undefined) return;
     const { times, history } = shown;
+    // The whole line is for what is beneath the pointer.
+    title.hidden = index != null;
     const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
     readout.textContent =
       index == null ? peak(drawing, history) : `${clock(new Date(at))}: ${drawing.told(history, index)}`;
@@ -139,7 +141,7 @@ function optionsOf({ bars, least }, tell) {
     axes: [{ show: false }, { show: false }],
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: 'time' } },
     scales: {
-      x: { time: false, range: (_, from, to) => [(from ?? 0) - 5, (to ?? 0) + 5] },
+      x: { time: false, range: ({ data: [xs] }) => [(xs[0] ?? 0) - 5, (xs.at(-1) ?? 0) + 5] },
       y: { range: (_, __, most) => [0, Math.max(most ?? 0, least)] },
     },
     series: [
