@@ -172,6 +172,7 @@ test('a file that can not be opened stops the start, and is refused at a reload;
     problems: [expect.stringContaining(reason)],
   });
   await review(client, randomToken());
+  await waitFor(async () => (await readTrail(gateway.folder, 'audit.log')).length === 2, 'both lines');
   // SIGHUP reopens the file whatever becomes of the config.
   await rename(join(gateway.folder, 'audit.log'), join(gateway.folder, 'audit.log.1'));
   gateway.signal('SIGHUP');
