@@ -1,3 +1,4 @@
+import { median } from '../fixtures/median.ts';
 import { cpuSeconds } from '../fixtures/process-cpu.ts';
 import type { Measured } from './gateways.ts';
 
@@ -55,9 +56,4 @@ async function review({ client, bodies }: Measured, count: number, width: number
     }
   };
   await Promise.all(Array.from({ length: width }, work));
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((one, other) => one - other);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -24,7 +24,7 @@ const pipeAtomic = 4096;
 const fileAtOnce = 64 * 1024;
 
 /** Why the file of a trail can't be used, and what to do. */
-export class AuditOutputError extends Error {
+class AuditOutputError extends Error {
   override readonly name = 'AuditOutputError';
 }
 

@@ -8,7 +8,7 @@ import { silentMetrics } from './silent-metrics.ts';
 import { loadWatchedFile, type WatchedFile } from './watched-file.ts';
 
 /** The share of one generation in a connection to the cache Redis. */
-export interface RedisLease {
+interface RedisLease {
   readonly redis: ProbedRedis;
   /** The TLS files of the connection. */
   readonly files: readonly WatchedFile[];

@@ -1,5 +1,5 @@
 /** What a span says besides its name. Never a token, a password, or the name of a person. */
-export type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
+type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** The span that work runs in. */
 export interface Span {
@@ -8,7 +8,7 @@ export interface Span {
   fail(type: string): void;
 }
 
-export type SpanKind = 'server' | 'client' | 'internal';
+type SpanKind = 'server' | 'client' | 'internal';
 
 export interface SpanOptions {
   /** Default: internal. */

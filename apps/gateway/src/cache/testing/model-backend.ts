@@ -11,7 +11,7 @@ export interface GivenYes {
   at: number;
 }
 
-export type BackendState =
+type BackendState =
   | { readonly kind: 'yes'; readonly username: string; readonly groups: readonly string[]; readonly lifetime?: number }
   | { readonly kind: 'rejected' }
   | { readonly kind: 'no-opinion' };

@@ -1,5 +1,5 @@
 /** Sequence numbers, both ends included. */
-export interface Range {
+interface Range {
   readonly first: number;
   readonly last: number;
 }
