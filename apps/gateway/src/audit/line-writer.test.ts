@@ -31,6 +31,7 @@ function createOutput(
 const onFault = vi.fn();
 const onEmpty = vi.fn();
 let writer: LineWriter;
+const offer = (text: string) => writer.offer({ size: text.length, text: () => text });
 beforeEach(() => {
   vi.useFakeTimers();
   vi.clearAllMocks();
@@ -43,7 +44,7 @@ const lines = (from: number, to: number) => Array.from({ length: to - from }, (_
 test('writes lines in their order, whole ones at once, however little is taken at a time', async () => {
   const output = createOutput([3, 'EAGAIN', 5, 1, 'EAGAIN', 2]);
   writer.use(output);
-  for (const line of lines(10, 20)) expect(writer.offer(line)).toBe(true);
+  for (const line of lines(10, 20)) expect(offer(line)).toBe(true);
   await vi.advanceTimersByTimeAsync(30);
   expect(output.text).toBe(lines(10, 20).join(''));
   expect(onFault).not.toHaveBeenCalled();
@@ -54,7 +55,7 @@ test('keeps as much as there is room for, and takes more once some is written', 
   const output = createOutput(['ENOSPC']);
   writer.use(output);
   await vi.advanceTimersByTimeAsync(0);
-  const taken = lines(10, 99).map((line) => writer.offer(line));
+  const taken = lines(10, 99).map((line) => offer(line));
   // What is being written is no longer in the queue.
   const count = taken.filter(Boolean).length;
   expect(count).toBeGreaterThanOrEqual(12);
@@ -71,7 +72,7 @@ test('keeps as much as there is room for, and takes more once some is written', 
 test('goes on where it stopped once a full disk has room', async () => {
   const output = createOutput([9, 'ENOSPC', 'ENOSPC', 4]);
   writer.use(output);
-  for (const line of lines(10, 14)) writer.offer(line);
+  for (const line of lines(10, 14)) offer(line);
   await vi.advanceTimersByTimeAsync(0);
   expect(output.text).toBe('line 10\nl');
   expect(onEmpty).not.toHaveBeenCalled();
@@ -84,7 +85,7 @@ test('goes on where it stopped once a full disk has room', async () => {
 test('ends a line before it goes to another output, and loses none', async () => {
   const [old, next] = [createOutput([10, 'EAGAIN', 3]), createOutput()];
   writer.use(old);
-  for (const line of lines(10, 15)) writer.offer(line);
+  for (const line of lines(10, 15)) offer(line);
   await vi.advanceTimersByTimeAsync(0);
   expect(old.text).toBe('line 10\nli');
   writer.use(next);
@@ -101,7 +102,7 @@ test.each([
 ])('leaves a line torn where the old output %s, and writes it whole in the next', async (_what, code, patience) => {
   const [old, next] = [createOutput([10, code]), createOutput([], true)];
   writer.use(old);
-  for (const line of lines(10, 15)) writer.offer(line);
+  for (const line of lines(10, 15)) offer(line);
   await vi.advanceTimersByTimeAsync(0);
   writer.use(next);
   await vi.advanceTimersByTimeAsync(patience);
@@ -114,7 +115,7 @@ test('ends the torn line that a process before it left, once and at once', async
   writer.use(output);
   await vi.advanceTimersByTimeAsync(0);
   expect(output.text).toBe('\n');
-  writer.offer('line\n');
+  offer('line\n');
   await vi.advanceTimersByTimeAsync(20);
   expect(output.text).toBe('\nline\n');
 });
@@ -124,7 +125,7 @@ test('gathers lines for 20 ms, and writes them together', async () => {
   writer.use(output);
   await vi.advanceTimersByTimeAsync(0);
   for (const line of ['one\n', 'two\n']) {
-    writer.offer(line);
+    offer(line);
     await vi.advanceTimersByTimeAsync(8);
   }
   expect(output.text).toBe('');
@@ -135,7 +136,7 @@ test('gathers lines for 20 ms, and writes them together', async () => {
 test('closes an output that another one overtook', async () => {
   const [first, second] = [createOutput(), createOutput()];
   writer.use(createOutput([1, 'EAGAIN']));
-  writer.offer('line\n');
+  offer('line\n');
   await vi.advanceTimersByTimeAsync(0);
   writer.use(first);
   writer.use(second);

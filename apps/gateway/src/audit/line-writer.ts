@@ -1,12 +1,12 @@
 import { asError } from '../logging/error-fields.ts';
 import { createBegunLines, lineEnd } from './begun-lines.ts';
-import { createLineQueue } from './line-queue.ts';
+import { createLineQueue, type PendingLine } from './line-queue.ts';
 import type { AuditOutput } from './output.ts';
 import { createPause } from './pause.ts';
 
 export interface LineWriter {
   /** Takes a line, with its end, to be written when it can be. @returns false when there is no room for it */
-  offer(line: string): boolean;
+  offer(line: PendingLine): boolean;
   /** From the next line on, lines go there; undefined: nowhere. What went on before is closed, also if it was not come to. */
   use(output: AuditOutput | undefined): void;
   /** Waits until all is written, so many milliseconds at most. @returns how many lines still wait */

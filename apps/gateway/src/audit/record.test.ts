@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ReviewReport } from '../server/review-report.ts';
+import type { PendingLine } from './line-queue.ts';
 import { createAuditRecord } from './record.ts';
 
 const report: ReviewReport = {
@@ -17,8 +18,8 @@ const report: ReviewReport = {
 test('numbers go on over lines that are dropped, and the next one tells how many', () => {
   const lines: { sequence: number; dropped?: number; fingerprint?: string }[] = [];
   let [hasRoom, dropped] = [true, 0];
-  const offer = (line: string) => {
-    if (hasRoom) lines.push(JSON.parse(line));
+  const offer = ({ text }: PendingLine) => {
+    if (hasRoom) lines.push(JSON.parse(text()));
     return hasRoom;
   };
   const record = createAuditRecord('b', offer, () => (dropped += 1));

@@ -1,6 +1,7 @@
 import type { OnReview } from '../server/review-report.ts';
-import { auditEntry } from './entry.ts';
+import { type AuditEntry, auditEntry } from './entry.ts';
 import { auditLine } from './line.ts';
+import type { PendingLine } from './line-queue.ts';
 import { createSeldom } from './seldom.ts';
 
 /** What makes lines of reviews. */
@@ -16,7 +17,11 @@ export interface AuditRecord {
  *
  * @param offer false: there is no room for the line
  */
-export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void): AuditRecord {
+export function createAuditRecord(
+  boot: string,
+  offer: (line: PendingLine) => boolean,
+  onDropped: () => void,
+): AuditRecord {
   const seldom = createSeldom(() => performance.now());
   let fingerprint: ((token: string) => string) | undefined;
   let sequence = 0;
@@ -37,8 +42,8 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       unwritten: unwritten || undefined,
       fingerprint: report.token === undefined ? undefined : fingerprint(report.token),
     };
-    const line = auditLine(origin, auditEntry(report));
-    if (offer(line)) dropped = 0;
+    const entry = auditEntry(report);
+    if (offer({ size: sizeOf(entry), text: () => auditLine(origin, entry) })) dropped = 0;
   };
 
   return {
@@ -55,4 +60,9 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       fingerprint = next;
     },
   };
+}
+
+/** Bytes, roughly: names may be long, all else is not. */
+function sizeOf({ username = '', subject = '', uid = '', caller = '', reason = '', asked }: AuditEntry): number {
+  return 512 + 2 * (username.length + subject.length + uid.length + caller.length + reason.length) + 256 * asked.length;
 }
