@@ -62,7 +62,7 @@ export function createAuditRecord(
   };
 }
 
-/** Bytes, roughly: names may be long, all else is not. */
+/** Bytes of its line, rather fewer: names may be long, all else is not. */
 function sizeOf({ username = '', subject = '', uid = '', caller = '', reason = '', asked }: AuditEntry): number {
-  return 512 + 2 * (username.length + subject.length + uid.length + caller.length + reason.length) + 256 * asked.length;
+  return 192 + username.length + subject.length + uid.length + caller.length + reason.length + 64 * asked.length;
 }
