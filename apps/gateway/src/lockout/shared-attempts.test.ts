@@ -66,6 +66,19 @@ describe('refused tries', () => {
     expect([count(tries, 'admitted'), count(tries, denial)]).toEqual([3, 27]);
   });
 
+  test('that are said to lie in the future count from now on and no longer, and what is none counts nothing', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+    const [key = ''] = await redis.client().keys('*');
+    const [[field = '', value = '']] = Object.entries(await redis.client().hgetall(key)) as [[string, string]];
+    // By a clock that was a year ahead, or by somebody else.
+    const ahead = value.replace(/ \d+ /, ` ${Date.now() + 365 * day} `);
+    await redis.client().hset(key, field, ahead, 'x', 'y', 'try:z', 'y', 'other:z', 'y');
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('throttled');
+    await all.pass(window);
+    expect(await all.send(2, 'jane', 'b', 'refused')).toBe('sent');
+  });
+
   test('leave nothing in Redis once their window has passed', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'a', 'refused');

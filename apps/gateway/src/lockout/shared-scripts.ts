@@ -22,18 +22,15 @@ for index = 7, #ARGV do mine[ARGV[index]] = true end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
--- A clock that was ahead, or somebody else, may have written what lies in the future: it must not count for longer.
-local function before(time) return math.min(tonumber(time) or 0, now) end
-
 local tries, known = {}, {}
 local fields = redis.call('HGETALL', key)
 for index = 1, #fields, 2 do
   local kind, name = string.match(fields[index], '^(%a+):(.+)$')
   if kind == 'known' then
-    known[name] = before(fields[index + 1])
+    known[name] = tonumber(fields[index + 1]) or 0
   elseif kind == 'try' then
     local state, time, digest = string.match(fields[index + 1], '^(%a+) (%d+) (.+)$')
-    if state then tries[name] = { state = state, time = before(time), secret = digest } end
+    if state then tries[name] = { state = state, time = tonumber(time), secret = digest } end
   end
 end
 
@@ -49,6 +46,11 @@ local function keep()
 end
 
 for name, one in pairs(tries) do
+  -- A clock that was ahead, or somebody else, wrote what lies in the future: it counts from now on, and no longer.
+  if one.time > now then
+    one.time = now
+    note(name, one)
+  end
   if one.state == 'pending' and one.time + abandonedAfter <= now then
     one.state, one.time = 'abandoned', one.time + abandonedAfter
     forget(one.secret)

@@ -96,6 +96,16 @@ describe('what became of an entry', () => {
       [entry('other', 12, { action: 'unblock' })],
       { overruledBy: entry('other', 12, { action: 'unblock' }) },
     ],
+    [
+      'somebody else does the same for a shorter time',
+      [entry('shorter', 12, { until: now + 499, at: now - 20 })],
+      'lost' as const,
+    ],
+    [
+      'somebody else does the same for a shorter time, later',
+      [entry('shorter', 12, { until: now + 499, at: now })],
+      { overruledBy: entry('shorter', 12, { until: now + 499, at: now }) },
+    ],
   ])('%s', (_name, entries, fate) => {
     expect(fateOf(mine, entries)).toEqual(fate);
   });

@@ -30,6 +30,13 @@ test('has another key for each purpose and each secret, and 256 bits of each', (
   expect(new Set(made.map((one) => Buffer.from(one).toString('hex'))).size).toBe(made.length);
 });
 
+test('is another for each place, so that what one fleet has sealed opens nowhere else', () => {
+  const secret = randomBytes(32);
+  const made = ['', 'a:', 'b:'].map((place) => createSealingKey(secret, place));
+  expect(new Set(made.map(({ tag }) => tag)).size).toBe(3);
+  expect(new Set(made.map((key) => Buffer.from(key.derive('cache records')).toString('hex'))).size).toBe(3);
+});
+
 test('has a tag that tells keys apart and is no part of what seals', () => {
   const secret = randomBytes(32);
   const key = createSealingKey(secret);

@@ -92,6 +92,9 @@ describe('what a review asks', () => {
     void redis.ask('cache', work).catch(() => {});
     redis.tell('cache', work);
     expect(pending.length - before).toBe(isOutage ? 0 : 2);
+    // What came of a login: without that word it would count as refused.
+    redis.tell('lockout', work);
+    expect(pending.length - before).toBe(isOutage ? 1 : 3);
   });
 });
 
