@@ -62,19 +62,26 @@ async function readFrom(file: string, offset: number): Promise<{ text: string; e
   }
 }
 
-const operation = /conn=(\d+) (?:op|fd)=\d+ (ACCEPT|BIND dn="(.*)" method=128|SRCH base=|RESULT tag=97 err=(\d+))/;
+const operation =
+  /conn=(\d+) (?:op|fd)=\d+ (ACCEPT|closed|BIND dn="(.*)" method=128|SRCH base=|RESULT tag=97 err=(\d+))/;
 
 function count(line: string, peers: Map<string, Peer>, counts: Counts, ownDn: string): void {
+  // Numbers of connections begin anew then.
+  if (line.includes('slapd starting')) peers.clear();
   const [, connection, what, dn, code] = operation.exec(line) ?? [];
   if (connection === undefined || what === undefined) {
     return;
   }
   const peer = peers.get(connection);
-  if (what === 'ACCEPT' || peer === undefined) {
+  if (what === 'closed') {
+    peers.delete(connection);
+  } else if (peer === undefined) {
     peers.set(connection, { boundAs: '' });
     if (what !== 'ACCEPT') {
       count(line, peers, counts, ownDn);
     }
+  } else if (what === 'ACCEPT') {
+    // Another thread writes this line, and on a busy machine after that of the first bind: it says nothing of that.
   } else if (dn !== undefined) {
     const name = Buffer.from(dn, 'latin1').toString('utf8');
     // The line of a bind's result may come after the next request's: slapd writes it once the answer is out.
