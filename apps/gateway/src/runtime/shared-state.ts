@@ -4,11 +4,10 @@ import { isUsable } from '../cache/kept.ts';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createCacheMetrics } from '../metrics/cache-metrics.ts';
-import { createRevocationList, type RevocationList } from '../revocation/list.ts';
-import { createRevocationReader, pollInterval } from '../revocation/reader.ts';
+import type { RevocationList } from '../revocation/list.ts';
+import { pollInterval } from '../revocation/reader.ts';
 import { newReplicaId } from '../revocation/replica.ts';
-import { createSharedClock } from '../revocation/shared-clock.ts';
-import type { Revocations } from '../revocation/types.ts';
+import { createStopping } from '../revocation/stopping.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { Caching } from './generation.ts';
 import { createRedisPool } from './redis-pool.ts';
@@ -40,33 +39,20 @@ const sweepInterval = 30_000;
 
 export function createSharedState({ config, redis, registry, logger }: SharedStateDependencies): SharedState {
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
-  const sharedClock = createSharedClock(clocks);
   const memory = createMemoryTier(config.cache.memory.maxEntries);
-  const list = createRevocationList(sharedClock.now, clocks.wall);
   const metrics = createCacheMetrics(registry, () => ({
     memoryEntries: memory.entries,
     revocationListAge: reader.age === undefined ? undefined : reader.age / 1000,
     blocks: list.blocks.length,
   }));
   metrics.follow(config);
-  const reader = createRevocationReader({
+  const { list, reader, revocations } = createStopping({
     redis,
-    list,
     clocks,
-    sharedClock,
     replicaId: newReplicaId(),
     onAdopted: metrics.adopted,
     logger,
   });
-  const revocations: Revocations = {
-    get revision() {
-      return list.revision;
-    },
-    get isCutOff() {
-      return reader.isCutOff;
-    },
-    isRevoked: list.isRevoked,
-  };
   let lifetimes = longestLifetimes(config);
   const timers: NodeJS.Timeout[] = [];
 

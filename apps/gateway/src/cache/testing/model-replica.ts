@@ -1,16 +1,14 @@
 import type { Decision } from '@sallyport/authenticator';
 import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { withSoundDecision } from '../../chain/decision.ts';
-import { createRevocationList, type RevocationList } from '../../revocation/list.ts';
-import { createRevocationReader, type RevocationReader } from '../../revocation/reader.ts';
+import type { RevocationReader } from '../../revocation/reader.ts';
 import { listScript, pollScript } from '../../revocation/scripts.ts';
-import { createSharedClock } from '../../revocation/shared-clock.ts';
-import type { Revocations } from '../../revocation/types.ts';
+import { createStopping } from '../../revocation/stopping.ts';
 import { withBlocks } from '../../revocation/with-blocks.ts';
 import { createSharedRedis, type ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import { createMemoryTier } from '../memory-tier.ts';
 import { createRedisTier } from '../redis-tier.ts';
-import type { Clocks, Source } from '../types.ts';
+import type { Source } from '../types.ts';
 import { type CacheContext, withCache } from '../with-cache.ts';
 import type { ModelBackend } from './model-backend.ts';
 
@@ -56,7 +54,13 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
   const clocks = { monotonic: () => now() - 1_000_000_000 - skew * 7, wall: () => now() + skew };
   const memory = createMemoryTier(1_000);
   let redis = openRedis(options, options.keys, () => replica.isAlone);
-  const { list, reader, revocations } = createStopping(options.name, clocks, () => redis);
+  const { list, reader, revocations } = createStopping({
+    redis: () => redis,
+    clocks,
+    replicaId: options.name,
+    onAdopted: () => {},
+    logger: silent,
+  });
 
   function stack() {
     const settings = { ...lifetimes, store: 'shared', name: 'corp', fingerprint: 'one', usernamePrefix: '' } as const;
@@ -100,30 +104,6 @@ function openRedis(options: ReplicaOptions, keys: string, isAlone: () => boolean
     { keyPrefix: 'model:', sealingKeys: Array.from(keys, (key) => Buffer.alloc(32, key)), timeout: 10_000 },
     { connection: connectionOf(options, isAlone), now: () => 0, logger: silent, onError: () => {} },
   );
-}
-
-interface Stopping {
-  readonly list: RevocationList;
-  readonly reader: RevocationReader;
-  readonly revocations: Revocations;
-}
-
-/** As the gateway puts them together. */
-function createStopping(replicaId: string, clocks: Clocks, redis: () => ProbedRedis): Stopping {
-  const sharedClock = createSharedClock(clocks);
-  const list = createRevocationList(sharedClock.now, clocks.wall);
-  const dependencies = { redis, list, clocks, sharedClock, replicaId, onAdopted: () => {}, logger: silent };
-  const reader = createRevocationReader(dependencies);
-  const revocations: Revocations = {
-    get revision() {
-      return list.revision;
-    },
-    get isCutOff() {
-      return reader.isCutOff;
-    },
-    isRevoked: list.isRevoked,
-  };
-  return { list, reader, revocations };
 }
 
 /** The real connection, of which this replica can be cut off, and behind which Redis' clock is that of the model. */

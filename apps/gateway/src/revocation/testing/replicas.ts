@@ -1,9 +1,9 @@
 import { pino } from 'pino';
 import { createRedisPool } from '../../runtime/redis-pool.ts';
 import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
-import { createRevocationList, type RevocationList } from '../list.ts';
-import { createRevocationReader, pollInterval } from '../reader.ts';
-import { createSharedClock } from '../shared-clock.ts';
+import type { RevocationList } from '../list.ts';
+import { pollInterval } from '../reader.ts';
+import { createStopping } from '../stopping.ts';
 
 const logger = pino({ level: 'silent' });
 const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
@@ -34,13 +34,9 @@ export interface Replica extends AsyncDisposable {
 /** Looks as often as a gateway does, from now on. */
 export async function startReplica(replicaId: string, port: number, keys = 'A'): Promise<Replica> {
   const opened = await openRedis(port, keys);
-  const sharedClock = createSharedClock(clocks);
-  const list = createRevocationList(sharedClock.now, clocks.wall);
-  const reader = createRevocationReader({
+  const { list, reader } = createStopping({
     redis: () => opened.redis,
-    list,
     clocks,
-    sharedClock,
     replicaId,
     onAdopted: () => undefined,
     logger,
