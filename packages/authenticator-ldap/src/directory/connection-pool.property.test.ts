@@ -1,10 +1,10 @@
+import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Connection } from '../connection/types.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Lease } from './lease.ts';
 import { createServerMetrics } from './metrics.ts';
-import { countingMetrics } from './testing/counting-metrics.ts';
 
 const step = fc.oneof(
   fc.record({ kind: fc.constant('acquire' as const) }),

@@ -1,9 +1,9 @@
+import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ConnectionPool, type PoolSettings } from './connection-pool.ts';
 import { createServerMetrics } from './metrics.ts';
 import { PassedOver } from './passed-over.ts';
 import { askForRootEntry } from './root-entry.ts';
-import { countingMetrics } from './testing/counting-metrics.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
 import { never } from './testing/set-up.ts';
 

@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
+import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { expect, test } from 'vitest';
 import { createServerMetrics } from './metrics.ts';
-import { countingMetrics } from './testing/counting-metrics.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
 import { directoryOf, ldapOptions, memoryDirectory, never, searchOnce } from './testing/set-up.ts';
 

@@ -1,11 +1,11 @@
 import { tmpdir } from 'node:os';
 import { type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
+import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import type { Connect, SearchRequest, Server } from '../../connection/types.ts';
 import type { LdapOptions } from '../../options/types.ts';
 import { createDirectory, type DirectoryDependencies } from '../create-directory.ts';
 import type { Work } from '../service-work.ts';
 import type { Directory } from '../types.ts';
-import { countingMetrics } from './counting-metrics.ts';
 import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.ts';
 
 /** Options that leave servers, and what a test is about, to be said. */
