@@ -1,24 +1,9 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { describe, expect, test } from 'vitest';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createClocks, createReplica, hour, minute, type Replica, yes } from './testing/cached-replica.ts';
 import { passInRedis } from './testing/redis-time.ts';
 
-let redis: RedisServer;
-let opened: OpenedShared;
-beforeAll(async () => {
-  redis = await startRedis({ settings: { appendonly: 'no' } });
-  opened = await openShared(redis);
-});
-beforeEach(async () => {
-  // What the test before has told Redis behind its reviews.
-  await opened.quiet();
-  await redis.client().flushall();
-});
-afterAll(async () => {
-  await opened?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-});
+const file = redisOfFile();
 
 const settings = { authenticatedTtl: 2 * hour, staleTtl: hour };
 const step = 10 * minute;
@@ -42,7 +27,7 @@ function createReader(skew: number): Replica {
   const answer = () => {
     throw new Error('down');
   };
-  return createReplica({ shared: opened.redis, clocks, settings, answer });
+  return createReplica({ shared: file.opened.redis, clocks, settings, answer });
 }
 
 /**
@@ -54,8 +39,8 @@ async function usedUntil({ writer, reader, lifetime, meddle, isStaleUse = false 
   const answer = () =>
     yes('jane', lifetime === undefined ? {} : { expiresAt: new Date(clocks.wall() - writer + lifetime) });
   clocks.set(writer);
-  await createReplica({ shared: opened.redis, clocks, settings, answer }).ask();
-  await opened.quiet();
+  await createReplica({ shared: file.opened.redis, clocks, settings, answer }).ask();
+  await file.opened.quiet();
   const isUsed = async (replica: Replica) => {
     const answered = await replica.ask().catch(() => undefined);
     return answered !== undefined && (isStaleUse || answered.source !== 'stale');
@@ -68,10 +53,10 @@ async function usedUntil({ writer, reader, lifetime, meddle, isStaleUse = false 
     if (await isUsed(late)) used.found = age;
     if (await isUsed(early)) used.adopted = age;
     early.clocks.pass(step);
-    await passInRedis(redis, step);
-    const [key] = await redis.client().keys('*');
-    if (key !== undefined && meddle === 'lengthen') await redis.client().pexpire(key, 10 * hour);
-    if (key !== undefined && meddle === 'persist') await redis.client().persist(key);
+    await passInRedis(file.redis, step);
+    const [key] = await file.redis.client().keys('*');
+    if (key !== undefined && meddle === 'lengthen') await file.redis.client().pexpire(key, 10 * hour);
+    if (key !== undefined && meddle === 'persist') await file.redis.client().persist(key);
   }
   return used;
 }
@@ -89,14 +74,14 @@ describe.each(pairs)('with clocks off by $writer ms where it was asked and $read
   test('an answer gains nothing while Redis keeps its end', async () => {
     // The reader that is ahead loses as much, and no more.
     expect(await usedUntil(pair)).toEqual(until(2 * hour - Math.max(0, older)));
-    await redis.client().flushall();
+    await file.redis.client().flushall();
     expect(await usedUntil({ ...pair, isStaleUse: true })).toEqual(until(3 * hour - Math.max(0, older)));
   });
 
   test('an answer gains nothing when somebody lengthens it', async () => {
     // Redis says of none that it is as it was, so that it is not used at all; but from memory, where that was first.
     for (const meddle of ['lengthen', 'persist'] as const) {
-      await redis.client().flushall();
+      await file.redis.client().flushall();
       const { found, adopted } = await usedUntil({ ...pair, meddle });
       expect(found).toBeLessThanOrEqual(0);
       expect(adopted).toBe(2 * hour - Math.max(0, older) - step);

@@ -2,30 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Decision } from '@sallyport/authenticator';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { withReviewBudget } from '../shared-redis/review-budget.ts';
-import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createMemoryTier } from './memory-tier.ts';
 import { createReplica, never, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
 
 const { info: print } = console;
 
-let redis: RedisServer;
-let opened: OpenedShared;
-beforeAll(async () => {
-  redis = await startRedis({ settings: { appendonly: 'no' } });
-  opened = await openShared(redis);
-});
-beforeEach(async () => {
-  // What the test before has told Redis behind its reviews.
-  await opened.quiet();
-  await redis.client().flushall();
-});
-afterAll(async () => {
-  await opened?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-});
+const file = redisOfFile();
 
 const maxEntries = 20_000;
 const users = 5_000;
@@ -72,7 +57,7 @@ async function review(replica: Replica, count: number, nth: (n: number) => reado
     // Of a million, they would be what fills the memory.
     replica.looks.length = 0;
   }
-  await opened.quiet();
+  await file.opened.quiet();
   return told;
 }
 const atOnce = 100;
@@ -83,10 +68,10 @@ test('a million made-up questions push out no good answer, put nothing into Redi
   timeout: 300_000,
 }, async () => {
   const memory = createMemoryTier(maxEntries);
-  const replica = createReplica({ shared: opened.redis, memory, answer });
+  const replica = createReplica({ shared: file.opened.redis, memory, answer });
   const all = (user: number) => [goodToken(user), []] as const;
   await review(replica, users, all);
-  const keys = (await redis.client().keys('*')).sort();
+  const keys = (await file.redis.client().keys('*')).sort();
   expect(keys).toHaveLength(users);
   const before = memoryUsed();
 
@@ -104,18 +89,18 @@ test('a million made-up questions push out no good answer, put nothing into Redi
   expect(Object.keys(told).sort()).toEqual(['no-opinion', 'rejected']);
   expect(after - filled).toBeLessThan(10);
   expect(memory.entries).toBe(users + maxEntries);
-  expect(opened.errors).toEqual([]);
-  expect((await redis.client().keys('*')).sort()).toEqual(keys);
+  expect(file.opened.errors).toEqual([]);
+  expect((await file.redis.client().keys('*')).sort()).toEqual(keys);
   expect(replica.asked).toBe(users + million);
   // Not one good answer is lost, in memory or in Redis.
-  const fresh = createReplica({ shared: opened.redis, answer });
+  const fresh = createReplica({ shared: file.opened.redis, answer });
   for (const each of [replica, fresh]) expect(await review(each, users, all)).toEqual({ authenticated: users });
   expect([replica.asked, fresh.asked]).toEqual([users + million, 0]);
 });
 
 test('good tokens with made-up audiences have their share of room, and nothing of what others have', async () => {
   const memory = createMemoryTier(1_000);
-  const replica = createReplica({ shared: opened.redis, memory, answer });
+  const replica = createReplica({ shared: file.opened.redis, memory, answer });
   const others = (n: number) => [goodToken(n + 10), []] as const;
   await review(replica, 990, others);
   const before = memoryUsed();
@@ -124,7 +109,7 @@ test('good tokens with made-up audiences have their share of room, and nothing o
   expect(told).toEqual({ authenticated: count });
   print(`memory: ${(memoryUsed() - before).toFixed(1)} MiB more after ${count} made-up audiences of good tokens`);
   expect(memory.entries).toBe(1_000);
-  expect(await redis.client().dbsize()).toBe(990 + 10 * 8);
+  expect(await file.redis.client().dbsize()).toBe(990 + 10 * 8);
   const { asked } = replica;
   expect(await review(replica, 990, others)).toEqual({ authenticated: 990 });
   expect(replica.asked).toBe(asked);

@@ -1,27 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { getHeapSnapshot } from 'node:v8';
 import type { Decision } from '@sallyport/authenticator';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { describe, expect, test } from 'vitest';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createReplica, lifetimes, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
 
-let redis: RedisServer;
-let opened: OpenedShared;
-beforeAll(async () => {
-  redis = await startRedis({ settings: { appendonly: 'no' } });
-  opened = await openShared(redis);
-});
-beforeEach(async () => {
-  // What the test before has told Redis behind its reviews.
-  await opened.quiet();
-  await redis.client().flushall();
-});
-afterAll(async () => {
-  await opened?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-});
+const file = redisOfFile();
 
 /** Which of them, each written backwards as bytes, are in the memory of this process as text that something refers to. */
 async function stillHeld(reversed: readonly Buffer[]): Promise<number[]> {
@@ -63,7 +48,7 @@ async function useAll(replicas: readonly Replica[]): Promise<Buffer[]> {
       await Promise.allSettled([gone, ...both]);
       await replica.ask(token).catch(() => {});
     }
-    await opened.quiet();
+    await file.opened.quiet();
   }
   for (const replica of replicas) {
     replica.clocks.pass(lifetimes.authenticatedTtl);
@@ -72,13 +57,13 @@ async function useAll(replicas: readonly Replica[]): Promise<Buffer[]> {
     };
     for (const token of tokens) await replica.ask(token).catch(() => {});
   }
-  await opened.quiet();
+  await file.opened.quiet();
   return tokens.map(passwordOf);
 }
 
 describe('no token or password', () => {
   test('is referred to once its lookup has ended', async () => {
-    const replicas = [1, 2].map(() => createReplica({ shared: opened.redis, answer }));
+    const replicas = [1, 2].map(() => createReplica({ shared: file.opened.redis, answer }));
     const passwords = await useAll(replicas);
     const kept = newToken('kept');
     expect(await stillHeld([...passwords, passwordOf(kept)])).toEqual([passwords.length]);
@@ -87,11 +72,13 @@ describe('no token or password', () => {
   });
 
   test('is sent to Redis, be it a name of a key, or written some other way', async () => {
-    const monitor = await redis.client().monitor();
+    const monitor = await file.redis.client().monitor();
     const heard: string[] = [];
     monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
-    const secrets = (await useAll([createReplica({ shared: opened.redis, answer })])).map((each) => each.reverse());
-    await redis.client().echo('the end');
+    const secrets = (await useAll([createReplica({ shared: file.opened.redis, answer })])).map((each) =>
+      each.reverse(),
+    );
+    await file.redis.client().echo('the end');
     await waitUntil(() => heard.some((words) => words.includes('the end')), 'all that was said');
     monitor.disconnect();
     const said = heard.join('\n');
@@ -104,9 +91,9 @@ describe('no token or password', () => {
   });
 
   test('is in a label of a metric, or in what Redis is said to be', async () => {
-    const replica = createReplica({ shared: opened.redis, answer });
+    const replica = createReplica({ shared: file.opened.redis, answer });
     await useAll([replica]);
     expect([...replica.labels].sort()).toEqual(['corp', 'hit', 'memory', 'miss', 'redis', 'stale']);
-    expect(opened.lines).toEqual([]);
+    expect(file.opened.lines).toEqual([]);
   });
 });

@@ -1,7 +1,6 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import {
   createClocks,
   createReplica,
@@ -19,36 +18,22 @@ const down = async () => {
   throw new Error('down');
 };
 
-let redis: RedisServer;
-let opened: OpenedShared;
-beforeAll(async () => {
-  redis = await startRedis({ settings: { appendonly: 'no' } });
-  opened = await openShared(redis);
-});
-beforeEach(async () => {
-  // What the test before has told Redis behind its reviews.
-  await opened.quiet();
-  await redis.client().flushall();
-  await forgetCalls(redis);
-});
-afterAll(async () => {
-  await opened?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-});
+const file = redisOfFile();
+beforeEach(() => forgetCalls(file.redis));
 
 /** Replicas with one wall clock, each with a memory of its own. */
 function setUp(options: ReplicaOptions = {}) {
   const clocks = createClocks();
-  const start = () => createReplica({ shared: opened.redis, clocks, ...options });
+  const start = () => createReplica({ shared: file.opened.redis, clocks, ...options });
   return {
     one: start(),
     other: start(),
     start,
     /** Time passes for all, once Redis has done what it was told. */
     async pass(time: number) {
-      await opened.quiet();
+      await file.opened.quiet();
       clocks.pass(time);
-      await passInRedis(redis, time);
+      await passInRedis(file.redis, time);
     },
   };
 }
@@ -73,13 +58,13 @@ describe('replicas that share a Redis', () => {
       await one.ask(decision.kind);
       expect(await other.tell(decision.kind)).toBe('backend: jane');
     }
-    await opened.quiet();
-    await redis.client().flushall();
+    await file.opened.quiet();
+    await file.redis.client().flushall();
     one.answer = down;
     await expect(one.ask('error')).rejects.toThrow('down');
-    await opened.quiet();
-    expect(await redis.client().dbsize()).toBe(0);
-    expect((await commandCalls(redis)).of('del')).toBe(0);
+    await file.opened.quiet();
+    expect(await file.redis.client().dbsize()).toBe(0);
+    expect((await commandCalls(file.redis)).of('del')).toBe(0);
   });
 
   test('take the last yes of another for their own while the backend is down, in its time', async () => {
@@ -100,8 +85,8 @@ describe('replicas that share a Redis', () => {
     await pass(authenticatedTtl);
     other.answer = () => later;
     await other.ask();
-    await opened.quiet();
-    expect(await redis.client().dbsize()).toBe(0);
+    await file.opened.quiet();
+    expect(await file.redis.client().dbsize()).toBe(0);
     const third = start();
     third.answer = down;
     await expect(third.ask()).rejects.toThrow('down');
@@ -110,15 +95,15 @@ describe('replicas that share a Redis', () => {
   test('do not take for an answer what was given before a no that Redis has not been told of', async () => {
     const { one, start, pass } = setUp();
     await one.ask();
-    await opened.quiet();
-    const [key = ''] = await redis.client().keys('*');
-    const stored = (await redis.client().get(key)) ?? '';
+    await file.opened.quiet();
+    const [key = ''] = await file.redis.client().keys('*');
+    const stored = (await file.redis.client().get(key)) ?? '';
     await pass(authenticatedTtl);
     one.answer = () => rejected;
     await one.ask();
-    await opened.quiet();
+    await file.opened.quiet();
     // As if it had not been deleted.
-    await redis.client().set(key, stored, 'PX', staleTtl);
+    await file.redis.client().set(key, stored, 'PX', staleTtl);
     await pass(lifetimes.rejectedTtl);
     one.answer = down;
     await expect(one.ask()).rejects.toThrow('down');
@@ -132,22 +117,22 @@ describe('replicas that share a Redis', () => {
   test('keep nothing in Redis where the config says memory', async () => {
     const { one, other } = setUp({ settings: { store: 'memory' } });
     await one.ask();
-    await opened.quiet();
-    expect(await redis.client().dbsize()).toBe(0);
+    await file.opened.quiet();
+    expect(await file.redis.client().dbsize()).toBe(0);
     expect(await other.tell()).toBe('backend: jane');
-    expect((await commandCalls(redis)).of('get')).toBe(0);
+    expect((await commandCalls(file.redis)).of('get')).toBe(0);
   });
 
   test('ask Redis once for one lookup, however many wait', async () => {
     const { one, other } = setUp();
     const all = await Promise.all(Array.from({ length: 500 }, () => one.ask()));
     expect(new Set(all.map(({ decision }) => decision))).toEqual(new Set([yes()]));
-    expect([one.asked, (await commandCalls(redis)).of('get')]).toEqual([1, 1]);
+    expect([one.asked, (await commandCalls(file.redis)).of('get')]).toEqual([1, 1]);
     expect(one.looks.filter((look) => look === 'coalesced')).toHaveLength(499);
-    await opened.quiet();
+    await file.opened.quiet();
     const found = await Promise.all(Array.from({ length: 500 }, () => other.tell()));
     expect(new Set(found)).toEqual(new Set(['redis: jane']));
-    expect([other.asked, (await commandCalls(redis)).of('get')]).toEqual([0, 2]);
+    expect([other.asked, (await commandCalls(file.redis)).of('get')]).toEqual([0, 2]);
   });
 });
 
@@ -155,12 +140,12 @@ describe('what was revoked', () => {
   test('is not taken from Redis, wherever it was asked for', async () => {
     const { one, other } = setUp();
     await one.ask();
-    await opened.quiet();
+    await file.opened.quiet();
     other.revocations.revision = 1;
     other.revocations.revoked.set('jane', 1);
     expect(await other.tell()).toBe('backend: jane');
     expect(other.looks).toEqual(['memory miss', 'redis invalid']);
-    await opened.quiet();
+    await file.opened.quiet();
     // That one was given since. Who does not know of the revocation yet leaves it.
     expect(await one.tell()).toBe('memory: jane');
     const behind = setUp().one;
@@ -176,8 +161,8 @@ describe('what was revoked', () => {
       return yes();
     };
     await one.ask();
-    await opened.quiet();
-    expect(await redis.client().dbsize()).toBe(0);
+    await file.opened.quiet();
+    expect(await file.redis.client().dbsize()).toBe(0);
   });
 
   test('cut off from the list, a yes of Redis is believed for 10 s, and stale all the same', async () => {
@@ -191,7 +176,7 @@ describe('what was revoked', () => {
     expect(await late.tell()).toBe('backend: jane');
     early.answer = down;
     expect(await early.tell()).toBe('redis: jane');
-    await redis.client().flushall();
+    await file.redis.client().flushall();
     await pass(10_000);
     expect(await early.tell()).toBe('stale: jane');
   });
