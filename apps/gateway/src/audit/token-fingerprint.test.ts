@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { createHmacSha256 } from '../sealing/hmac.ts';
 import { createTokenFingerprint } from './token-fingerprint.ts';
 
 test('is the same under one sealing key, in every replica, and another under every other one', () => {
@@ -9,6 +10,8 @@ test('is the same under one sealing key, in every replica, and another under eve
   expect(createTokenFingerprint(Buffer.from(secret))('token')).toBe(made);
   expect(createTokenFingerprint(secret)('token2')).not.toBe(made);
   expect(createTokenFingerprint(randomBytes(32))('token')).not.toBe(made);
+  // No use of the sealing key itself, which seals records and names them as well.
+  expect(createHmacSha256(secret)('token')).not.toContain(made.slice(0, 8));
 });
 
 test('without one is this process’s own, and no digest that anybody could look up', () => {

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { lengthPrefixed } from './length-prefixed.ts';
 import { nameOf, nameOfAudiences, nameOfToken, type Question } from './names.ts';
 
 const key = randomBytes(32);
@@ -75,17 +74,4 @@ describe('the name of an answer', () => {
       }),
     );
   });
-});
-
-test('length-prefixed texts can be read back', () => {
-  const read = (bytes: Buffer): string[] => {
-    if (bytes.length === 0) return [];
-    const end = 4 + bytes.readUInt32BE(0) * 2;
-    return [bytes.toString('utf16le', 4, end), ...read(bytes.subarray(end))];
-  };
-  fc.assert(
-    fc.property(audiences, (texts) => {
-      expect(read(lengthPrefixed(...texts))).toEqual(texts);
-    }),
-  );
 });

@@ -1,5 +1,4 @@
 import { createHmacSha256 } from '../sealing/hmac.ts';
-import { lengthPrefixed } from './length-prefixed.ts';
 
 /** What an answer hangs on. */
 export interface Question {
@@ -17,23 +16,27 @@ export interface Question {
  * @param key 256 bits
  */
 export function nameOf(key: Uint8Array, { token, audiences, fingerprint }: Question): string {
-  return mac(key, lengthPrefixed(fingerprint, token, ...[...new Set(audiences)].sort()));
+  return mac(key, [fingerprint, token, ...[...new Set(audiences)].sort()]);
 }
 
 /** Names a token whatever it was asked for. */
 export function nameOfToken(key: Uint8Array, { token, fingerprint }: Omit<Question, 'audiences'>): string {
-  return mac(key, lengthPrefixed(fingerprint, token));
+  return mac(key, [fingerprint, token]);
 }
 
 /** Names a set of audiences; '' is that of none. */
 export function nameOfAudiences(key: Uint8Array, audiences: readonly string[]): string {
-  return audiences.length === 0 ? '' : mac(key, lengthPrefixed(...[...new Set(audiences)].sort()));
+  return audiences.length === 0 ? '' : mac(key, [...new Set(audiences)].sort());
 }
 
-const macs = new WeakMap<Uint8Array, (message: Uint8Array) => Buffer>();
+const macs = new WeakMap<Uint8Array, (text: string) => string>();
 
-function mac(key: Uint8Array, bytes: Uint8Array): string {
+/**
+ * As JSON no other list of texts looks the same: ['a', 'bc'] and ['ab', 'c'] differ, and so do lone surrogates, which
+ * UTF-8 makes one of (ECMA-262, QuoteJSONString, escapes them).
+ */
+function mac(key: Uint8Array, texts: readonly string[]): string {
   const known = macs.get(key) ?? createHmacSha256(key);
   macs.set(key, known);
-  return known(bytes).toString('base64url');
+  return known(JSON.stringify(texts));
 }
