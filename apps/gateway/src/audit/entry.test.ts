@@ -16,7 +16,7 @@ const report: ReviewReport = {
   token: 'the-token',
   callerGone: false,
 };
-const about = { time: '2030-01-31T12:00:00.007Z', review: 'a1', seconds: 0.001235 };
+const about = { seconds: 0.001235 };
 const told = (answer: Partial<Answer>) =>
   ({ authenticator: 'corp', seconds: 0.5, recognized: true, ...answer }) as Answer;
 

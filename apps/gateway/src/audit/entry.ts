@@ -5,10 +5,6 @@ import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 
 /** What an account of one review tells: nothing of the token, and no words of a backend. */
 export interface AuditEntry {
-  /** When it came: ISO 8601, UTC. */
-  readonly time: string;
-  /** The id that the log's lines about it have too. */
-  readonly review: string;
   /** The subject of the caller's certificate. Left out: nobody is asked for one. */
   readonly caller: string | undefined;
   readonly outcome: ReviewOutcome;
@@ -42,15 +38,13 @@ interface AskedAuthenticator {
 }
 
 /** The account of one review. It is made of values that are ours, or that Kubernetes sees. */
-export function auditEntry({ id, at, client, outcome, end, answers, seconds, callerGone }: ReviewReport): AuditEntry {
+export function auditEntry({ client, outcome, end, answers, seconds, callerGone }: ReviewReport): AuditEntry {
   const decided = end instanceof Error || end.kind === 'no-opinion' || end.kind === 'error' ? undefined : end;
   const by = decided && answers.at(-1);
   const user = decided?.kind === 'authenticated' ? decided.user : undefined;
   const refused = decided?.kind === 'rejected' ? decided : undefined;
   // All that there may be, in one shape and in the order of a line: objects of many shapes take five times as long.
   return {
-    time: new Date(at).toISOString(),
-    review: id,
     caller: client,
     outcome,
     reason: end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason,

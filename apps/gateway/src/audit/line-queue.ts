@@ -1,16 +1,8 @@
-/** A line that is made when it is written: many at a time take a fifth of what each takes between two reviews. */
-export interface PendingLine {
-  /** About how many bytes it holds until then. */
-  readonly size: number;
-  /** The line, with its end. Never throws. */
-  text(): string;
-}
-
 /** Lines that wait. */
 export interface LineQueue {
   readonly lines: number;
   /** @returns false when there is no room for it */
-  add(line: PendingLine): boolean;
+  add(line: string): boolean;
   /** The next lines, whole ones, of at most so many bytes; the next line alone where that one is longer. */
   take(most: number): Buffer;
 }
@@ -20,20 +12,11 @@ const slack = 1024;
 
 /** @param room in bytes */
 export function createLineQueue(room: number): LineQueue {
-  let waiting: PendingLine[] = [];
+  let waiting: string[] = [];
   let first = 0;
   let bytes = 0;
-  // Made, and too long for those that were taken last.
-  let made: Buffer | undefined;
-
-  const next = (): Buffer | undefined => {
-    const line = waiting[first];
-    return made ?? (line && Buffer.from(line.text()));
-  };
-  const letGo = () => {
-    bytes -= waiting[first]?.size ?? 0;
-    first += 1;
-    made = undefined;
+  const letGo = (count: number) => {
+    first += count;
     if (first < waiting.length && first <= slack) return;
     waiting = waiting.slice(first);
     first = 0;
@@ -43,22 +26,25 @@ export function createLineQueue(room: number): LineQueue {
       return waiting.length - first;
     },
     add(line) {
-      if (bytes + line.size > room) return false;
+      const size = Buffer.byteLength(line);
+      if (bytes + size > room) return false;
       waiting.push(line);
-      bytes += line.size;
+      bytes += size;
       return true;
     },
     take(most) {
-      const lines: Buffer[] = [];
       let taken = 0;
-      for (let line = next(); line !== undefined; line = next()) {
-        made = line;
-        if (taken > 0 && taken + line.length > most) break;
-        lines.push(line);
-        taken += line.length;
-        letGo();
+      let end = first;
+      for (let line = waiting[end]; line !== undefined; line = waiting[end]) {
+        const size = Buffer.byteLength(line);
+        if (taken > 0 && taken + size > most) break;
+        taken += size;
+        end += 1;
       }
-      return Buffer.concat(lines);
+      const lines = Buffer.from(waiting.slice(first, end).join(''));
+      bytes -= taken;
+      letGo(end - first);
+      return lines;
     },
   };
 }

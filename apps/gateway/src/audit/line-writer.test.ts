@@ -31,7 +31,6 @@ function createOutput(
 const onFault = vi.fn();
 const onEmpty = vi.fn();
 let writer: LineWriter;
-const offer = (text: string) => writer.offer({ size: text.length, text: () => text });
 beforeEach(() => {
   vi.useFakeTimers();
   vi.clearAllMocks();
@@ -44,7 +43,7 @@ const lines = (from: number, to: number) => Array.from({ length: to - from }, (_
 test('writes lines in their order, whole ones at once, however little is taken at a time', async () => {
   const output = createOutput([3, 'EAGAIN', 5, 1, 'EAGAIN', 2]);
   writer.use(output);
-  for (const line of lines(10, 20)) expect(offer(line)).toBe(true);
+  for (const line of lines(10, 20)) expect(writer.offer(line)).toBe(true);
   await vi.advanceTimersByTimeAsync(30);
   expect(output.text).toBe(lines(10, 20).join(''));
   expect(onFault).not.toHaveBeenCalled();
@@ -55,7 +54,7 @@ test('keeps as much as there is room for, and takes more once some is written', 
   const output = createOutput(['ENOSPC']);
   writer.use(output);
   await vi.advanceTimersByTimeAsync(0);
-  const taken = lines(10, 99).map((line) => offer(line));
+  const taken = lines(10, 99).map((line) => writer.offer(line));
   // What is being written is no longer in the queue.
   const count = taken.filter(Boolean).length;
   expect(count).toBeGreaterThanOrEqual(12);
@@ -72,7 +71,7 @@ test('keeps as much as there is room for, and takes more once some is written', 
 test('goes on where it stopped once a full disk has room', async () => {
   const output = createOutput([9, 'ENOSPC', 'ENOSPC', 4]);
   writer.use(output);
-  for (const line of lines(10, 14)) offer(line);
+  for (const line of lines(10, 14)) writer.offer(line);
   await vi.advanceTimersByTimeAsync(0);
   expect(output.text).toBe('line 10\nl');
   expect(onEmpty).not.toHaveBeenCalled();
@@ -85,7 +84,7 @@ test('goes on where it stopped once a full disk has room', async () => {
 test('ends a line before it goes to another output, and loses none', async () => {
   const [old, next] = [createOutput([10, 'EAGAIN', 3]), createOutput()];
   writer.use(old);
-  for (const line of lines(10, 15)) offer(line);
+  for (const line of lines(10, 15)) writer.offer(line);
   await vi.advanceTimersByTimeAsync(0);
   expect(old.text).toBe('line 10\nli');
   writer.use(next);
@@ -102,7 +101,7 @@ test.each([
 ])('leaves a line torn where the old output %s, and writes it whole in the next', async (_what, code, patience) => {
   const [old, next] = [createOutput([10, code]), createOutput([], true)];
   writer.use(old);
-  for (const line of lines(10, 15)) offer(line);
+  for (const line of lines(10, 15)) writer.offer(line);
   await vi.advanceTimersByTimeAsync(0);
   writer.use(next);
   await vi.advanceTimersByTimeAsync(patience);
@@ -115,28 +114,26 @@ test('ends the torn line that a process before it left, once and at once', async
   writer.use(output);
   await vi.advanceTimersByTimeAsync(0);
   expect(output.text).toBe('\n');
-  offer('line\n');
+  writer.offer('line\n');
   await vi.advanceTimersByTimeAsync(20);
   expect(output.text).toBe('\nline\n');
 });
 
-test('gathers lines for 20 ms, and writes them together', async () => {
-  const output = createOutput();
+test('writes together what is offered in one go', async () => {
+  const output = createOutput([2]);
+  const write = vi.spyOn(output, 'write');
   writer.use(output);
   await vi.advanceTimersByTimeAsync(0);
-  for (const line of ['one\n', 'two\n']) {
-    offer(line);
-    await vi.advanceTimersByTimeAsync(8);
-  }
-  expect(output.text).toBe('');
-  await vi.advanceTimersByTimeAsync(4);
+  for (const line of ['one\n', 'two\n']) writer.offer(line);
+  await vi.advanceTimersByTimeAsync(0);
   expect(output.text).toBe('one\ntwo\n');
+  expect(write.mock.calls.map(([bytes]) => Buffer.from(bytes).toString())).toEqual(['one\ntwo\n', 'e\ntwo\n']);
 });
 
 test('closes an output that another one overtook', async () => {
   const [first, second] = [createOutput(), createOutput()];
   writer.use(createOutput([1, 'EAGAIN']));
-  offer('line\n');
+  writer.offer('line\n');
   await vi.advanceTimersByTimeAsync(0);
   writer.use(first);
   writer.use(second);

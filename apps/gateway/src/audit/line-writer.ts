@@ -1,12 +1,12 @@
 import { asError } from '../logging/error-fields.ts';
 import { createBegunLines, lineEnd } from './begun-lines.ts';
-import { createLineQueue, type PendingLine } from './line-queue.ts';
+import { createLineQueue } from './line-queue.ts';
 import type { AuditOutput } from './output.ts';
 import { createPause } from './pause.ts';
 
 export interface LineWriter {
   /** Takes a line, with its end, to be written when it can be. @returns false when there is no room for it */
-  offer(line: PendingLine): boolean;
+  offer(line: string): boolean;
   /** From the next line on, lines go there; undefined: nowhere. What went on before is closed, also if it was not come to. */
   use(output: AuditOutput | undefined): void;
   /** Waits until all is written, so many milliseconds at most. @returns how many lines still wait */
@@ -25,9 +25,6 @@ export interface LineWriterOptions {
 /** Milliseconds. How soon a slow output is looked at again, and one that failed: a full disk is seldom mended sooner. */
 const slowPause = 10;
 const faultPause = 1_000;
-
-/** Milliseconds that lines are gathered for one write: each write costs more than the making of some lines. */
-const gathering = 20;
 
 /** How long a line that was begun may hold up a change of the output, in milliseconds; then it stays torn there. */
 const changePatience = 1_000;
@@ -60,7 +57,7 @@ export function createLineWriter({ room, onFault, onEmpty }: LineWriterOptions):
   }
 
   async function writeAll(): Promise<void> {
-    if (next === undefined && queue.lines > 0) await pause.last(gathering);
+    await undefined; // What is offered in one go is written in one go.
     for (;;) {
       if (next !== undefined && (next.isDue || begun.isBetweenLines)) await change(next.output);
       if (output === undefined) return;

@@ -3,10 +3,16 @@ import { expect, test } from 'vitest';
 import type { AuditEntry } from './entry.ts';
 import { auditLine } from './line.ts';
 
-const origin = { boot: 'b', sequence: 3, dropped: undefined, unwritten: undefined, fingerprint: undefined };
-const entry = {
+const origin = {
   time: '2030-01-31T12:00:00.007Z',
+  boot: 'b',
+  sequence: 3,
+  dropped: undefined,
+  unwritten: undefined,
+  fingerprint: undefined,
   review: 'r',
+};
+const entry = {
   outcome: 'authenticated',
   username: 'jane',
   seconds: 1,

@@ -2,6 +2,8 @@ import type { AuditEntry } from './entry.ts';
 
 /** What a line has beside the account of its review. */
 export interface LineOrigin {
+  /** When its review came: ISO 8601, UTC. */
+  readonly time: string;
   /** Of the process that wrote it. */
   readonly boot: string;
   /** Counts the lines of the process from 1, those that were dropped too. */
@@ -12,6 +14,8 @@ export interface LineOrigin {
   readonly unwritten: number | undefined;
   /** Left out: no token could be read. */
   readonly fingerprint: string | undefined;
+  /** The id that the log's lines about the review have too. */
+  readonly review: string;
 }
 
 /** Has nothing unfit: told in a tenth of the time. */
@@ -25,31 +29,17 @@ const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
  * the line nor turn it around on a screen.
  */
 export function auditLine(origin: LineOrigin, entry: AuditEntry): string {
-  const { boot, sequence, dropped, unwritten, fingerprint } = origin;
-  const { time, review, caller, outcome, reason, authenticator, username, uid, groups, subject, cached } = entry;
-  const { seconds, callerGone, asked } = entry;
-  const json = JSON.stringify({
-    time,
-    boot,
-    sequence,
-    dropped,
-    unwritten,
-    fingerprint,
-    review,
-    caller,
-    outcome,
-    reason,
-    authenticator,
-    username,
-    uid,
-    groups,
-    subject,
-    cached,
-    seconds,
-    callerGone,
-    asked,
-  });
-  return `${plain.test(json) ? json : json.replace(unfit, escaped)}\n`;
+  const { time, boot, sequence, dropped, unwritten, fingerprint, review } = origin;
+  const whose = `"time":"${time}","boot":"${boot}","sequence":${sequence}`;
+  const more = `${member('dropped', dropped)}${member('unwritten', unwritten)}${member('fingerprint', fingerprint)}`;
+  const json = JSON.stringify(entry);
+  return `{${whose}${more},"review":"${review}",${(plain.test(json) ? json : json.replace(unfit, escaped)).slice(1)}\n`;
+}
+
+/** Of what is made here, and so needs no escapes. */
+function member(name: string, value: string | number | undefined): string {
+  if (value === undefined) return '';
+  return `,"${name}":${typeof value === 'string' ? `"${value}"` : value}`;
 }
 
 /** As JSON escapes: each half of a surrogate pair by itself. */

@@ -21,7 +21,7 @@ export interface AuditOutput {
 }
 
 const pipeAtomic = 4096;
-const fileAtOnce = 64 * 1024;
+const fileAtOnce = 256 * 1024;
 
 /** Why the file of a trail can't be used, and what to do. */
 class AuditOutputError extends Error {

@@ -1,6 +1,5 @@
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ReviewReport } from '../server/review-report.ts';
-import type { PendingLine } from './line-queue.ts';
 import { createAuditRecord } from './record.ts';
 
 const report: ReviewReport = {
@@ -15,21 +14,36 @@ const report: ReviewReport = {
   callerGone: false,
 };
 
+let lines: { review: string; sequence: number; dropped?: number; fingerprint?: string }[];
+let hasRoom: boolean;
+const onDropped = vi.fn();
+const createRecord = () => {
+  return createAuditRecord(
+    'b',
+    (text) => {
+      if (hasRoom) lines.push(JSON.parse(text));
+      return hasRoom;
+    },
+    onDropped,
+  );
+};
+beforeEach(() => {
+  vi.useFakeTimers();
+  onDropped.mockClear();
+  [lines, hasRoom] = [[], true];
+});
+afterEach(() => void vi.useRealTimers());
+
 test('numbers go on over lines that are dropped, and the next one tells how many', () => {
-  const lines: { sequence: number; dropped?: number; fingerprint?: string }[] = [];
-  let [hasRoom, dropped] = [true, 0];
-  const offer = ({ text }: PendingLine) => {
-    if (hasRoom) lines.push(JSON.parse(text()));
-    return hasRoom;
-  };
-  const record = createAuditRecord('b', offer, () => (dropped += 1));
+  const record = createRecord();
   record.write(report);
-  expect(lines).toEqual([]);
   record.use((token) => token.toUpperCase());
   record.write(report);
+  vi.advanceTimersByTime(20);
   hasRoom = false;
   record.write(report);
   record.write(report);
+  vi.advanceTimersByTime(20);
   hasRoom = true;
   // A report that no line can be made of is missed as well, and nothing is thrown.
   record.write({ ...report, at: Number.NaN });
@@ -37,10 +51,47 @@ test('numbers go on over lines that are dropped, and the next one tells how many
   record.write({ ...report, token: undefined });
   record.use(undefined);
   record.write(report);
-  expect(dropped).toBe(3);
+  vi.advanceTimersByTime(20);
+  expect(onDropped).toHaveBeenCalledTimes(3);
   expect(lines.map(({ sequence, dropped: before, fingerprint }) => [sequence, before, fingerprint])).toEqual([
     [1, undefined, 'THE-TOKEN'],
     [5, 3, 'THE-TOKEN'],
     [6, undefined, undefined],
   ]);
+});
+
+test('makes lines 20 ms after the first came, or once there are 250, in their order', () => {
+  const record = createRecord();
+  record.use((token) => token);
+  const write = (from: number, to: number) => {
+    for (let id = from; id < to; id++) record.write({ ...report, id: String(id) });
+  };
+  write(0, 1);
+  vi.advanceTimersByTime(19);
+  write(1, 3);
+  expect(lines).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(lines.map(({ review }) => review)).toEqual(['0', '1', '2']);
+  write(3, 252);
+  expect(lines.length).toBe(3);
+  write(252, 253);
+  expect(lines.length).toBe(253);
+  expect(lines.every(({ review, sequence }, at) => review === String(at) && sequence === at + 1)).toBe(true);
+  vi.advanceTimersByTime(5);
+  write(253, 254);
+  vi.advanceTimersByTime(19);
+  expect(lines.length).toBe(253);
+  vi.advanceTimersByTime(1);
+  expect(lines.length).toBe(254);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('lines of before a change of the key have the fingerprint of before', () => {
+  const record = createRecord();
+  record.use(() => 'old');
+  record.write(report);
+  record.use(() => 'new');
+  record.write(report);
+  vi.advanceTimersByTime(20);
+  expect(lines.map(({ fingerprint }) => fingerprint)).toEqual(['old', 'new']);
 });

@@ -1,34 +1,36 @@
-import type { OnReview } from '../server/review-report.ts';
-import { type AuditEntry, auditEntry } from './entry.ts';
+import type { OnReview, ReviewReport } from '../server/review-report.ts';
+import { auditEntry } from './entry.ts';
+import { createGathering } from './gathering.ts';
+import { createIsoTimes } from './iso-times.ts';
 import { auditLine } from './line.ts';
-import type { PendingLine } from './line-queue.ts';
 import { createSeldom } from './seldom.ts';
 
 /** What makes lines of reviews. */
 export interface AuditRecord {
-  /** Never throws. */
+  /** Never throws. Its line is made within 20 ms, or at the next `use`. */
   readonly write: OnReview;
   /** Begins, with what makes fingerprints of tokens; undefined: ends. */
-  use(fingerprint: ((token: string) => string) | undefined): void;
+  use(fingerprint: Fingerprint | undefined): void;
 }
+
+type Fingerprint = (token: string) => string;
+
+/** Lines are made many at a time, in a third of what each takes between two reviews, and written together. */
+const gathering = { within: 20, most: 250 };
 
 /**
  * Numbers lines from 1, whatever becomes of them.
  *
  * @param offer false: there is no room for the line
  */
-export function createAuditRecord(
-  boot: string,
-  offer: (line: PendingLine) => boolean,
-  onDropped: () => void,
-): AuditRecord {
+export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void): AuditRecord {
+  const time = createIsoTimes();
   const seldom = createSeldom(() => performance.now());
-  let fingerprint: ((token: string) => string) | undefined;
+  let fingerprint: Fingerprint | undefined;
   let sequence = 0;
   let dropped = 0;
 
-  const tryWrite: OnReview = (report) => {
-    if (fingerprint === undefined) return;
+  const tryWrite = (report: ReviewReport, fingerprintOf: Fingerprint) => {
     const unwritten = seldom(report.outcome);
     if (unwritten === undefined) return;
     sequence += 1;
@@ -36,33 +38,40 @@ export function createAuditRecord(
     dropped += 1;
     const before = dropped - 1;
     const origin = {
+      time: time(report.at),
       boot,
       sequence,
       dropped: before || undefined,
       unwritten: unwritten || undefined,
-      fingerprint: report.token === undefined ? undefined : fingerprint(report.token),
+      fingerprint: report.token === undefined ? undefined : fingerprintOf(report.token),
+      review: report.id,
     };
-    const entry = auditEntry(report);
-    if (offer({ size: sizeOf(entry), text: () => auditLine(origin, entry) })) dropped = 0;
+    if (offer(auditLine(origin, auditEntry(report)))) dropped = 0;
   };
+  const write = (report: ReviewReport, fingerprintOf: Fingerprint) => {
+    const before = dropped;
+    try {
+      tryWrite(report, fingerprintOf);
+    } catch {
+      // Told as a line that was dropped: an account that can't be made is no reason to change an answer.
+    }
+    if (dropped > before) onDropped();
+  };
+  const { add, flush } = createGathering<ReviewReport>({
+    ...gathering,
+    handle(reports) {
+      if (fingerprint === undefined) return;
+      for (const report of reports) write(report, fingerprint);
+    },
+  });
 
   return {
     write(report) {
-      const before = dropped;
-      try {
-        tryWrite(report);
-      } catch {
-        // Told as a line that was dropped: an account that can't be made is no reason to change an answer.
-      }
-      if (dropped > before) onDropped();
+      if (fingerprint !== undefined) add(report);
     },
     use(next) {
+      flush();
       fingerprint = next;
     },
   };
-}
-
-/** Bytes of its line, rather fewer: names may be long, all else is not. */
-function sizeOf({ username = '', subject = '', uid = '', caller = '', reason = '', asked }: AuditEntry): number {
-  return 192 + username.length + subject.length + uid.length + caller.length + reason.length + 64 * asked.length;
 }
