@@ -2,13 +2,12 @@ import { median } from '../fixtures/median.ts';
 import { cpuSeconds } from '../fixtures/process-cpu.ts';
 import type { Measured } from './gateways.ts';
 
-/** What one gateway was measured at: medians over all rounds. */
+/** What one gateway was measured at. */
 export interface Figures {
   readonly name: string;
-  /** Of the gateway's process, user and system, in microseconds. */
-  readonly cpuPerReview: number;
-  /** Of all rounds together: where rounds are short, the clock of the operating system, 10 ms, is too coarse for each. */
-  readonly cpuInAll: number;
+  /** Of the gateway's process, user and system, in microseconds a review: of each round. */
+  readonly cpu: readonly number[];
+  /** The median of all rounds. */
   readonly reviewsPerSecond: number;
 }
 
@@ -21,31 +20,30 @@ export interface CompareOptions {
 
 /**
  * Sends the same reviews to several gateways in turns, another one first each time: what the machine does meanwhile meets
- * all of them alike, so ratios of the figures mean something, and the figures alone little.
+ * all of them alike, so ratios of figures of one round mean something, and the figures alone little.
  */
 export async function compare(gateways: readonly Measured[], options: CompareOptions): Promise<readonly Figures[]> {
-  const cpu = gateways.map((): number[] => []);
-  const rates = gateways.map((): number[] => []);
-  for (const gateway of gateways) await review(gateway, options.reviewsEach, options.width);
-  for (let round = 0; round < options.rounds; round++) {
+  const { rounds, reviewsEach, width } = options;
+  const all = gateways.map(() => ({ cpu: [] as number[], rates: [] as number[] }));
+  for (const gateway of gateways) await review(gateway, reviewsEach, width);
+  for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < gateways.length; turn++) {
       const at = (round + turn) % gateways.length;
       const gateway = gateways[at];
       if (gateway === undefined) continue;
       const before = await cpuSeconds(gateway.gateway.pid);
       const start = performance.now();
-      await review(gateway, options.reviewsEach, options.width);
+      await review(gateway, reviewsEach, width);
       const seconds = (performance.now() - start) / 1_000;
       const used = (await cpuSeconds(gateway.gateway.pid)) - before;
-      cpu[at]?.push((used * 1e6) / options.reviewsEach);
-      rates[at]?.push(options.reviewsEach / seconds);
+      all[at]?.cpu.push((used * 1e6) / reviewsEach);
+      all[at]?.rates.push(reviewsEach / seconds);
     }
   }
   return gateways.map(({ name }, at) => ({
     name,
-    cpuPerReview: median(cpu[at] ?? []),
-    cpuInAll: (cpu[at] ?? []).reduce((sum, one) => sum + one, 0) / options.rounds,
-    reviewsPerSecond: median(rates[at] ?? []),
+    cpu: all[at]?.cpu ?? [],
+    reviewsPerSecond: median(all[at]?.rates ?? []),
   }));
 }
 
