@@ -23,7 +23,7 @@ export interface ReviewReport {
   readonly end: ReviewResult | Error;
   /** What each authenticator said that was asked, in order. The last one decided, if anybody did. */
   readonly answers: readonly Answer[];
-  /** As sent. Not to be kept, and not to be written anywhere. Undefined when none could be read. */
+  /** As sent. Not to be kept for longer than the telling takes, and not to be written anywhere. Undefined when none could be read. */
   readonly token: string | undefined;
   /** The caller did not wait for the answer. */
   readonly callerGone: boolean;
