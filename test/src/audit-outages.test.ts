@@ -151,6 +151,25 @@ test('a full disk: answers go on, and what waited is written once there is room 
   });
 });
 
+test('a trail that ends on a full disk: what is lost is said and counted, and stands in no later file', async () => {
+  const backend = await backendOf('jane');
+  const authenticators = [backend.authenticator('corp')];
+  await using gateway = await startGateway({ config: { audit: { output: '/dev/full' }, authenticators } });
+  using client = http1Client(gateway.url);
+  for (let time = 0; time < 3; time++) await review(client, randomToken());
+  await gateway.configure({ authenticators });
+  const lost = 'the end of the audit trail is lost: it could not be written in time';
+  expect(await gateway.waitForLog(lost)).toMatchObject({ level: 'warn', lines: 3 });
+  expect(await droppedBy(gateway)).toBe(3);
+  const from = gateway.output.lines.length;
+  await gateway.configure({ audit: { output: 'audit.log' }, authenticators });
+  await gateway.waitForLog('the audit trail is written here', from);
+  await review(client, randomToken());
+  await gateway.stop();
+  expect((await readTrail(gateway.folder)).map(({ sequence }) => sequence)).toEqual([4]);
+  expect(gateway.output.lines.filter(({ msg }) => String(msg).startsWith('the audit trail goes on'))).toEqual([]);
+});
+
 test('killed under load: at most the last line is torn, and the next start ends it before its own', async () => {
   const backend = await backendOf('jane');
   const config = { audit: { output: 'audit.log' }, authenticators: [backend.authenticator('corp')] };

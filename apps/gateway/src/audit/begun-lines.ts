@@ -7,7 +7,7 @@ export interface BegunLines {
   readonly isBetweenLines: boolean;
   take(lines: Buffer): void;
   wrote(bytes: number): void;
-  /** The rest goes there instead, from the start of the line that was begun. What the output lacks of its last line's end comes first. */
+  /** The rest goes there instead, or nowhere, from the start of the line that was begun. What the output lacks of its last line's end comes first. */
   moveTo(output: Pick<AuditOutput, 'endsTorn'> | undefined): void;
 }
 
@@ -31,7 +31,7 @@ export function createBegunLines(): BegunLines {
       written += bytes;
     },
     moveTo(output) {
-      const rest = chunk.subarray(chunk.subarray(0, written).lastIndexOf(lineEnd) + 1);
+      const rest = output ? chunk.subarray(chunk.subarray(0, written).lastIndexOf(lineEnd) + 1) : Buffer.alloc(0);
       // An end that was meant for another output.
       const lines = rest[0] === lineEnd ? rest.subarray(1) : rest;
       chunk = output?.endsTorn ? Buffer.concat([Buffer.of(lineEnd), lines]) : lines;

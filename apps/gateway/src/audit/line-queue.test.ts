@@ -29,6 +29,13 @@ test('gives what it took in, in order, as much at once as may be, and has room f
   );
 });
 
+test('is empty, and has all its room, once it was cleared', () => {
+  const queue = createLineQueue(10);
+  expect([queue.add('12345678\n'), queue.add('1\n')]).toEqual([true, false]);
+  queue.clear();
+  expect([queue.lines, queue.take(10).length, queue.add('123456789\n')]).toEqual([0, 0, true]);
+});
+
 test('loses none where thousands go through it', () => {
   const queue = createLineQueue(10_000);
   const lines = Array.from({ length: 5_000 }, (_, at) => `${at}\n`);

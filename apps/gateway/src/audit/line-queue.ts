@@ -5,6 +5,7 @@ export interface LineQueue {
   add(line: string): boolean;
   /** The next lines, whole ones, of at most so many bytes; the next line alone where that one is longer. */
   take(most: number): Buffer;
+  clear(): void;
 }
 
 /** Taken lines are let go of when so many have come together. */
@@ -45,6 +46,11 @@ export function createLineQueue(room: number): LineQueue {
       bytes -= taken;
       letGo(end - first);
       return lines;
+    },
+    clear() {
+      waiting = [];
+      first = 0;
+      bytes = 0;
     },
   };
 }

@@ -130,6 +130,20 @@ test('writes together what is offered in one go', async () => {
   expect(write.mock.calls.map(([bytes]) => Buffer.from(bytes).toString())).toEqual(['one\ntwo\n', 'e\ntwo\n']);
 });
 
+test('what waits at an end is given up: it goes to no later output, and nobody is told that all is written', async () => {
+  writer.use(createOutput([10, 'ENOSPC']));
+  for (const line of lines(10, 15)) writer.offer(line);
+  await vi.advanceTimersByTimeAsync(0);
+  writer.use(undefined);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(onEmpty).not.toHaveBeenCalled();
+  const later = createOutput();
+  writer.use(later);
+  writer.offer('line\n');
+  await vi.advanceTimersByTimeAsync(0);
+  expect(later.text).toBe('line\n');
+});
+
 test('closes an output that another one overtook', async () => {
   const [first, second] = [createOutput(), createOutput()];
   writer.use(createOutput([1, 'EAGAIN']));

@@ -7,7 +7,7 @@ import { createPause } from './pause.ts';
 export interface LineWriter {
   /** Takes a line, with its end, to be written when it can be. @returns false when there is no room for it */
   offer(line: string): boolean;
-  /** From the next line on, lines go there; undefined: nowhere. What went on before is closed, also if it was not come to. */
+  /** From the next line on, lines go there; undefined: nowhere, and what waits is given up. What went on before is closed, also if it was not come to. */
   use(output: AuditOutput | undefined): void;
   /** Waits until all is written, so many milliseconds at most. @returns how many lines still wait */
   flush(limit: number): Promise<number>;
@@ -71,18 +71,18 @@ export function createLineWriter({ room, onFault, onEmpty }: LineWriterOptions):
     writing ??= writeAll().finally(() => {
       writing = undefined;
       if (next !== undefined || (output !== undefined && queue.lines > 0)) start();
-      else onEmpty();
+      else if (output !== undefined) onEmpty();
     });
   }
 
   return {
     offer(line) {
-      const isTaken = queue.add(line);
       start();
-      return isTaken;
+      return queue.add(line);
     },
     use(to) {
       void next?.output?.close().catch(() => undefined);
+      if (to === undefined) queue.clear();
       next = { output: to, until: performance.now() + changePatience, isDue: false };
       pause.end();
       start();

@@ -8,7 +8,7 @@ import type { AuditConfig } from '../config/types.ts';
 export interface AuditOutput {
   /**
    * How many bytes to write at once. A pipe takes up to PIPE_BUF whole or not at all (POSIX), so that nothing of
-   * somebody else's, such as the log where both are one, gets in between.
+   * somebody else's, such as the log where both are one, gets in between. Only a line that is longer by itself may be parted.
    */
   readonly most: number;
   /** Whoever wrote before was stopped within a line. */

@@ -7,7 +7,7 @@ import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { type AuditOutput, openOutput } from './output.ts';
 import { type AuditRecord, createAuditRecord } from './record.ts';
 import { createTokenFingerprint, fingerprintSecret } from './token-fingerprint.ts';
-import { createTroubleLog } from './trouble-log.ts';
+import { createTroubleLog, type TroubleLog } from './trouble-log.ts';
 
 /** The audit trail: a line for each decision, or a line that tells how many are missing before it. */
 export interface AuditTrail {
@@ -46,7 +46,7 @@ interface Settings {
 
 export function createAuditTrail({ logger, onDropped }: AuditTrailDependencies): AuditTrail {
   const boot = randomUUID();
-  const { writer, record } = createWriting(boot, logger, onDropped);
+  const { writer, record, troubles } = createWriting(boot, logger, onDropped);
   let settings: Settings | undefined;
   const inTurn = createTurns();
 
@@ -67,8 +67,10 @@ export function createAuditTrail({ logger, onDropped }: AuditTrailDependencies):
     if (settings === undefined) return;
     settings = undefined;
     const lost = await writer.flush(endLimit);
+    for (let line = 0; line < lost; line++) onDropped();
     if (lost > 0) logger.warn({ lines: lost }, 'the end of the audit trail is lost: it could not be written in time');
     writer.use(undefined);
+    troubles.ended();
   }
 
   const configure: AuditTrail['configure'] = ({ audit, cache }) =>
@@ -101,14 +103,14 @@ function createWriting(
   boot: string,
   logger: Logger,
   onDropped: () => void,
-): { writer: LineWriter; record: AuditRecord } {
+): { writer: LineWriter; record: AuditRecord; troubles: TroubleLog } {
   const troubles = createTroubleLog(logger, () => performance.now());
   const writer = createLineWriter({ room, onFault: troubles.failed, onEmpty: troubles.recovered });
   const record = createAuditRecord(boot, writer.offer, () => {
     onDropped();
     troubles.dropped();
   });
-  return { writer, record };
+  return { writer, record, troubles };
 }
 
 function nameOf({ output }: AuditConfig): string {

@@ -9,6 +9,8 @@ export interface TroubleLog {
   failed(error: Error): void;
   /** All is written. */
   recovered(): void;
+  /** The trail ends, whatever became of it: the next one begins anew. */
+  ended(): void;
 }
 
 /** A full disk drops thousands of lines a second: one line in this many milliseconds says so. */
@@ -31,6 +33,13 @@ export function createTroubleLog(logger: Logger, now: () => number): TroubleLog 
     logger.warn(fields, 'the audit trail can not be written fast enough, or not at all: lines wait, or are dropped');
   }
 
+  function reset(): void {
+    code = undefined;
+    isTold = false;
+    since = 0;
+    total = 0;
+  }
+
   return {
     dropped() {
       since += 1;
@@ -42,12 +51,12 @@ export function createTroubleLog(logger: Logger, now: () => number): TroubleLog 
       tell();
     },
     recovered() {
+      if (isTold) {
+        logger.info({ dropped: total }, 'the audit trail goes on: all that waited is written');
+        reset();
+      }
       code = undefined;
-      if (!isTold) return;
-      logger.info({ dropped: total }, 'the audit trail goes on: all that waited is written');
-      isTold = false;
-      since = 0;
-      total = 0;
     },
+    ended: reset,
   };
 }
