@@ -46,6 +46,17 @@ test('somebody who was let in: names as Kubernetes sees them, groups as their nu
   });
 });
 
+test('a user that a backend names after the token is told without it', () => {
+  const user = { username: 'user of the-token', uid: 'the-token' };
+  const yes = { kind: 'authenticated' as const, user };
+  expect(auditEntry({ ...report, outcome: 'authenticated', end: yes })).toMatchObject({
+    username: 'user of [token]',
+    uid: '[token]',
+  });
+  const no = { kind: 'rejected' as const, reason: 'locked' as const, subject: 'uid=the-token' };
+  expect(auditEntry({ ...report, outcome: 'rejected', end: no })).toMatchObject({ subject: 'uid=[token]' });
+});
+
 test('somebody who was refused: why, and their name at the backend', () => {
   const decision = { kind: 'rejected' as const, reason: 'locked' as const, subject: 'uid=jane' };
   expect(auditEntry({ ...report, outcome: 'rejected', end: decision, answers: [told({ decision })] })).toEqual({

@@ -1,6 +1,7 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import type { Source } from '../cache/types.ts';
 import type { Answer } from '../chain/answer.ts';
+import { withoutToken } from '../logging/without-token.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 
 /** What an account of one review tells: nothing of the token, and no words of a backend. */
@@ -38,7 +39,9 @@ interface AskedAuthenticator {
 }
 
 /** The account of one review. It is made of values that are ours, or that Kubernetes sees. */
-export function auditEntry({ client, outcome, end, answers, seconds, callerGone }: ReviewReport): AuditEntry {
+export function auditEntry(report: ReviewReport): AuditEntry {
+  const { client, outcome, end, answers, token, seconds, callerGone } = report;
+  const told = (text: string | undefined) => text && withoutToken(text, token);
   const decided = end instanceof Error || end.kind === 'no-opinion' || end.kind === 'error' ? undefined : end;
   const by = decided && answers.at(-1);
   const user = decided?.kind === 'authenticated' ? decided.user : undefined;
@@ -47,13 +50,13 @@ export function auditEntry({ client, outcome, end, answers, seconds, callerGone 
   return {
     caller: client,
     outcome,
-    reason: end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason,
+    reason: told(end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason),
     authenticator: by?.authenticator,
     cached: by && sourceOf(by),
-    username: user?.username,
-    uid: user?.uid,
+    username: told(user?.username),
+    uid: told(user?.uid),
     groups: user && (user.groups?.length ?? 0),
-    subject: refused?.subject,
+    subject: told(refused?.subject),
     seconds: rounded(seconds),
     callerGone: callerGone || undefined,
     asked: answers.map(asked),

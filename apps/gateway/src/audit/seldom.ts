@@ -1,4 +1,4 @@
-import type { ReviewOutcome } from '../server/review-report.ts';
+import { isUnread, type ReviewOutcome } from '../server/review-report.ts';
 
 /** One line of a kind in this many milliseconds. */
 const interval = 10_000;
@@ -14,7 +14,7 @@ const interval = 10_000;
 export function createSeldom(now: () => number): (outcome: ReviewOutcome) => number | undefined {
   const told = new Map<ReviewOutcome, { at: number; unwritten: number }>();
   return (outcome) => {
-    if (outcome !== 'invalid' && outcome !== 'overloaded') return 0;
+    if (!isUnread(outcome)) return 0;
     const last = told.get(outcome);
     if (last !== undefined && now() - last.at < interval) {
       last.unwritten += 1;

@@ -28,7 +28,15 @@ export interface ServerSettings extends Omit<ServerConfig, 'tls'> {
 export interface AuthenticatorSettings
   extends Omit<
     AuthenticatorConfig,
-    'package' | 'plugin' | 'needsRestart' | 'groups' | 'maxConcurrent' | 'cache' | 'fingerprint' | 'problem'
+    | 'package'
+    | 'plugin'
+    | 'needsRestart'
+    | 'groups'
+    | 'maxConcurrent'
+    | 'cache'
+    | 'fingerprint'
+    | 'problem'
+    | 'withhold'
   > {
   /** Left out: follows from `server.maxInFlight`. */
   readonly maxConcurrent?: number | undefined;

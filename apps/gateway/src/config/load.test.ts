@@ -45,6 +45,7 @@ describe('a good config', () => {
           cache: 'off',
           fingerprint: expect.stringMatching(/^[\w-]{43}$/),
           problem: expect.any(Function),
+          withhold: expect.any(Function),
         },
       ],
       cache: {

@@ -110,6 +110,8 @@ function completeAuthenticators(
   return complete.length === authenticators.length ? complete : undefined;
 }
 
+const withheld = 'what the plugin says of it quotes a secret and is withheld';
+
 function completeAuthenticator(
   settings: AuthenticatorSettings,
   index: number,
@@ -126,9 +128,9 @@ function completeAuthenticator(
     options,
     fingerprint: fingerprint({ name: settings.name, plugin: resolved, options: settings.options }),
     groups: allow === undefined ? groups : { ...groups, allow },
+    withhold: (words) => withholdSecrets(words, secrets, withheld),
     problem: (cause, failure = "can't be made", more = []) => {
-      const words = 'what the plugin says of it quotes a secret and is withheld';
-      const message = withholdSecrets(causeOf(cause), [...secrets, ...more], words);
+      const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
       return source.locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
     },
   };

@@ -76,6 +76,8 @@ describe('faults of plugins name the authenticator, the package and the mend', (
     const withheld = / can't be made: what the plugin says of it quotes a secret and is withheld$/;
     expect(told(new Error(`no server at ${secret}`))).toMatch(withheld);
     expect(told(new Error('no token abc'), undefined, ['abc'])).toMatch(withheld);
+    const words = [`https://svc:${secret}@corp`, 'no answer'].map((one) => corp?.withhold(one));
+    expect(words).toEqual(['what the plugin says of it quotes a secret and is withheld', 'no answer']);
   });
 });
 

@@ -81,6 +81,8 @@ export interface AuthenticatorConfig extends IdentityConfig {
    * @param failure what it could not do; left out, that it "can't be made"
    */
   readonly problem: (cause: unknown, failure?: string, secrets?: readonly string[]) => ConfigProblem;
+  /** What its plugin says, or that it quotes a secret of its options and is withheld. */
+  readonly withhold: (words: string) => string;
 }
 
 /** How long answers are kept, counted from when the backend gave them. Milliseconds. */

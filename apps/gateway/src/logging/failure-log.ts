@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Answer } from '../chain/answer.ts';
 import { errorFields } from './error-fields.ts';
+import { withoutToken } from './without-token.ts';
 
 /** In an outage every review fails alike: one line in this many milliseconds says so for each authenticator. */
 const interval = 10_000;
@@ -21,7 +22,7 @@ export function createFailureLog(logger: Logger, now: () => number): (answer: An
     const last = told.get(authenticator);
     const { message, ...others } = errorFields(error);
     // It must not be there; should a plugin have put it there all the same, it goes no further.
-    const reason = message === undefined ? {} : { reason: message.replaceAll(token, '[token]') };
+    const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
     const fields = { authenticator, seconds, ...others, ...reason, ...stale };
     if (last !== undefined && now() - last.at < interval) {
       last.since++;

@@ -22,6 +22,7 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
     name,
     use: './scripted.ts',
     package: `package-of-${name}`,
+    withhold: (words) => words,
     problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
     plugin: { specificationVersion: 1, name: 'scripted', caching: 'none', optionsSchema: z.unknown(), create },
     needsRestart: false,

@@ -222,6 +222,25 @@ describe('a refused request', () => {
     expect((await send(server.url)).status).toBe(200);
   });
 
+  test('what is no review is a warning once in 10 s: whoever sends it by thousands must not fill the disk', async () => {
+    const server = await startTestServer({ authenticate: async () => alice });
+    for (let time = 0; time < 3; time++) expect((await send(server.url, { body: '{}' })).status).toBe(400);
+    expect(server.log.map(({ level }) => level)).toEqual(['warn', 'debug', 'debug']);
+  });
+
+  test('a user that a backend names after the token is logged without it', async () => {
+    const token = randomToken();
+    let decision: Decision = { kind: 'authenticated', user: { username: `user of ${token}` } };
+    const server = await startTestServer({ authenticate: async () => decision });
+    await send(server.url, { body: review({ token }) });
+    decision = { kind: 'rejected', reason: 'locked', subject: token };
+    await send(server.url, { body: review({ token }) });
+    expect(server.log.map(({ fields }) => fields)).toMatchObject([
+      { username: 'user of [token]' },
+      { subject: '[token]' },
+    ]);
+  });
+
   test('a changed limit holds for the next request', async () => {
     const server = await startTestServer();
     server.settings.maxBodySize = 10;

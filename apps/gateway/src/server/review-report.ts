@@ -1,11 +1,17 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Source } from '../cache/types.ts';
 import type { Answer } from '../chain/answer.ts';
+import { withoutToken } from '../logging/without-token.ts';
 import { StatusError } from './status.ts';
 import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
 
 /** The `outcome` label of the review metrics. `invalid`: answered with a 4xx; `error`: could not be checked, or a bug. */
 export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
+
+/** Refused before anybody looked at a token: the cheapest to ask for, so there may be any number of them. */
+export function isUnread(outcome: ReviewOutcome): boolean {
+  return outcome === 'invalid' || outcome === 'overloaded';
+}
 
 /** What there is to tell of one review. */
 export interface ReviewReport {
@@ -29,7 +35,7 @@ export interface ReviewReport {
   readonly callerGone: boolean;
 }
 
-/** Called once a review, after its answer is on its way: the place to count and to keep an account. */
+/** Called once a review, right before its answer is sent: the place to count and to keep an account. */
 export type OnReview = (report: ReviewReport) => void;
 
 /** What the handler knows of it. */
@@ -37,8 +43,8 @@ export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
   readonly version: TokenReviewVersion | undefined;
 }
 
-/** An overload refuses thousands a second: one line in this many milliseconds says so. */
-const overloadLogInterval = 10_000;
+/** Thousands a second may be refused before a token is looked at: one line in this many milliseconds says so. */
+const unreadLogInterval = 10_000;
 
 /**
  * Writes one log line for each review, never with the token: `debug` for the answers of every day, `info` for
@@ -51,23 +57,23 @@ export function createReviewReporter(
   now: () => number,
   onReview?: OnReview,
 ): (ended: EndedReview) => ReviewReport {
-  let overloadLogged = Number.NEGATIVE_INFINITY;
+  const unreadLogged = new Map<ReviewOutcome, number>();
   const levelOf = ({ outcome, callerGone }: ReviewReport): 'debug' | 'info' | 'warn' => {
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return 'debug';
     if (outcome === 'rejected') return 'info';
-    if (outcome !== 'overloaded') return 'warn';
-    if (now() - overloadLogged < overloadLogInterval) return 'debug';
-    overloadLogged = now();
+    if (!isUnread(outcome)) return 'warn';
+    if (now() - (unreadLogged.get(outcome) ?? Number.NEGATIVE_INFINITY) < unreadLogInterval) return 'debug';
+    unreadLogged.set(outcome, now());
     return 'warn';
   };
   return ({ version: apiVersion, ...ended }) => {
     const outcome = outcomeOf(ended.end);
     const version = apiVersion && (apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
     const report: ReviewReport = { ...ended, version, outcome };
-    const { id, seconds, callerGone, end, answers } = report;
+    const { id, seconds, callerGone, end, answers, token } = report;
     const source = sourceOf(answers.at(-1));
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }) };
-    logger[levelOf(report)]({ review: id, outcome, version, ...detail(end), ...more, seconds }, 'token review');
+    logger[levelOf(report)]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
     try {
       onReview?.(report);
     } catch (error) {
@@ -89,11 +95,12 @@ function outcomeOf(end: ReviewResult | Error): ReviewOutcome {
   return end.kind === 'no-opinion' ? 'unknown' : end.kind;
 }
 
-function detail(end: ReviewResult | Error): object {
+function detail(end: ReviewResult | Error, token: string | undefined): object {
+  const told = (name: string) => withoutToken(name, token);
   // The messages of our own refusals only: any other error may quote what it met, and is logged by its place.
   if (end instanceof Error) return end instanceof StatusError ? { reason: end.message } : {};
-  if (end.kind === 'authenticated') return { username: end.user.username };
+  if (end.kind === 'authenticated') return { username: told(end.user.username) };
   if (end.kind === 'rejected')
-    return { reason: end.reason, ...(end.subject !== undefined && { subject: end.subject }) };
+    return { reason: end.reason, ...(end.subject !== undefined && { subject: told(end.subject) }) };
   return end.kind === 'error' ? { reason: end.message, authenticators: end.authenticators } : {};
 }

@@ -6,10 +6,13 @@ import { createStatusCollector, type StatusSources } from './collector.ts';
 import { report } from './testing/report.ts';
 
 function configOf(...names: string[]): GatewayConfig {
+  const withhold = (words: string) => (words.includes('hunter2') ? 'withheld' : words);
   return {
     file: '/etc/sallyport/gateway.yaml',
     digest: '0123456789ab',
-    authenticators: names.map((name) => ({ name, package: `@sallyport/${name}`, cache: 'off', onError: 'continue' })),
+    authenticators: names.map((name) => {
+      return { name, package: `@sallyport/${name}`, cache: 'off', onError: 'continue', withhold };
+    }),
     cache: { memory: { maxEntries: 50_000 } },
   } as unknown as GatewayConfig;
 }
@@ -44,6 +47,15 @@ describe('what the page is told', () => {
     expect(config).toMatchObject({ digest: '0123456789ab', refused: [], loadedAt: 1_700_000_000_000 });
     expect(gateway).toMatchObject({ inFlight: 2 });
     expect([cache, stopping, recent]).toEqual([{ entries: 7, maxEntries: 50_000 }, { blocked: 1, cutOff: false }, []]);
+  });
+
+  test('holds no secret that a plugin quotes', async () => {
+    const error = new AuthenticatorError('unavailable', 'https://svc:hunter2@corp.example does not answer');
+    const collector = start(['corp'], [{ name: 'corp', ok: false, reason: error.message }]);
+    collector.record(report({ answers: [{ authenticator: 'corp', seconds: 1, error }] }));
+    expect((await collector.document()).authenticators).toMatchObject([
+      { reason: 'withheld', outage: { reason: 'withheld' } },
+    ]);
   });
 
   test('holds no token, wherever one stands in a report', async () => {

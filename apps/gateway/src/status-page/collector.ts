@@ -74,7 +74,7 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
       authenticators: config.authenticators.map((one) => ({
         ...statusOf(one, checks.get(one.name)),
         circuit: links.find(({ name }) => name === one.name)?.guard.circuitState ?? 'closed',
-        ...printableOutage(histories.of(one.name)),
+        ...printableOutage(histories.of(one.name), one),
       })),
       cache: { ...sources.cache(), maxEntries: config.cache.memory.maxEntries },
       stopping: sources.stopping(),
@@ -98,14 +98,14 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
 }
 
 function statusOf(
-  { name, package: from, cache, onError }: AuthenticatorConfig,
+  { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
   check: HealthCheck | undefined,
 ): Pick<AuthenticatorStatus, 'name' | 'package' | 'healthy' | 'reason' | 'cached' | 'onError'> {
   return {
     name,
     package: printable(from),
     healthy: check?.ok ?? true,
-    ...(check?.reason !== undefined && { reason: printable(check.reason) }),
+    ...(check?.reason !== undefined && { reason: printable(withhold(check.reason)) }),
     cached: cache !== 'off',
     onError,
   };
@@ -113,9 +113,10 @@ function statusOf(
 
 function printableOutage(
   known: Pick<AuthenticatorStatus, 'history' | 'outage'>,
+  { withhold }: Pick<AuthenticatorConfig, 'withhold'>,
 ): Pick<AuthenticatorStatus, 'history' | 'outage'> {
   const { history, outage } = known;
-  return { history, ...(outage && { outage: { ...outage, reason: printable(outage.reason) } }) };
+  return { history, ...(outage && { outage: { ...outage, reason: printable(withhold(outage.reason)) } }) };
 }
 
 function printableRefusal({ what, at, problems }: RefusedReload): RefusedReload {

@@ -1,5 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../chain/answer.ts';
+import { withoutToken } from '../logging/without-token.ts';
 import { type Counts, countNames, type History, type HistoryTimes, type Outage } from './document.ts';
 
 /** In seconds. */
@@ -118,7 +119,7 @@ function noteOutage(known: Followed, answer: Answer, token: string | undefined, 
 /** Other errors may quote what they met: see `logging/error-fields.ts`. */
 function reasonOf(error: Error, token: string | undefined): string {
   if (!AuthenticatorError.is(error)) return `a fault of its plugin (${error.name})`;
-  return token ? error.message.replaceAll(token, '[token]') : error.message;
+  return withoutToken(error.message, token);
 }
 
 function read({ rows, bucketOfRow }: Omit<Followed, 'outage'>, last: number): History {

@@ -3,8 +3,6 @@ import { StatusError } from '../server/status.ts';
 import { createRecentReviews } from './recent.ts';
 import { report } from './testing/report.ts';
 
-const overloaded = () => report({ outcome: 'overloaded', end: new StatusError(429, 'too many reviews'), answers: [] });
-
 test('tells a review without its token', () => {
   const recent = createRecentReviews();
   recent.record(report({ id: 'one' }));
@@ -41,19 +39,23 @@ test('keeps the last 50, newest first', () => {
   expect(recent.list().map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, index) => `${119 - index}`));
 });
 
-test('an overload is one line, and pushes out nothing', () => {
-  const recent = createRecentReviews();
-  recent.record(report({ id: 'before' }));
-  for (let index = 0; index < 500; index++) recent.record(overloaded());
-  recent.record(report({ id: 'after' }));
-  recent.record(overloaded());
-  expect(recent.list().map(({ id, outcome }) => (outcome === 'overloaded' ? outcome : id))).toEqual([
-    'overloaded',
-    'after',
-    'overloaded',
-    'before',
-  ]);
-});
+test.each(['overloaded', 'invalid'] as const)(
+  'however many are %s, they are one line and push out nothing',
+  (unread) => {
+    const refused = () => report({ outcome: unread, end: new StatusError(400, 'refused unread'), answers: [] });
+    const recent = createRecentReviews();
+    recent.record(report({ id: 'before' }));
+    for (let index = 0; index < 500; index++) recent.record(refused());
+    recent.record(report({ id: 'after' }));
+    recent.record(refused());
+    expect(recent.list().map(({ id, outcome }) => (outcome === unread ? outcome : id))).toEqual([
+      unread,
+      'after',
+      unread,
+      'before',
+    ]);
+  },
+);
 
 test('what a backend names after the token, or at great length, is neither told nor kept', () => {
   const recent = createRecentReviews();

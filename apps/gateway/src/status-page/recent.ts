@@ -1,5 +1,5 @@
 import { auditEntry } from '../audit/entry.ts';
-import type { ReviewReport } from '../server/review-report.ts';
+import { isUnread, type ReviewReport } from '../server/review-report.ts';
 import type { RecentReview } from './document.ts';
 
 /** How many are kept. */
@@ -21,8 +21,9 @@ export function createRecentReviews(): RecentReviews {
   const newest = () => (next + most - 1) % most;
   return {
     record(report) {
-      // Thousands a second are refused in an overload: one line says so, and the reviews before it stay.
-      const repeated = report.outcome === 'overloaded' && ring[newest()]?.outcome === 'overloaded';
+      // Thousands a second may be refused unread: one line says so, and the reviews before it stay.
+      const { outcome } = report;
+      const repeated = isUnread(outcome) && ring[newest()]?.outcome === outcome;
       const place = repeated ? newest() : next;
       ring[place] = recentReview(report);
       if (!repeated) next = (next + 1) % most;
@@ -33,23 +34,22 @@ export function createRecentReviews(): RecentReviews {
 
 function recentReview(report: ReviewReport): RecentReview {
   const { reason, authenticator, username, subject, cached } = auditEntry(report);
-  const { id, at, outcome, seconds, callerGone, token } = report;
+  const { id, at, outcome, seconds, callerGone } = report;
   const who = username ?? subject;
   return {
     id,
     at,
     outcome,
-    ...(reason !== undefined && { reason: kept(reason, token) }),
+    ...(reason !== undefined && { reason: kept(reason) }),
     ...(authenticator !== undefined && { authenticator }),
-    ...(who !== undefined && { username: kept(who, token) }),
+    ...(who !== undefined && { username: kept(who) }),
     ...(cached !== undefined && { source: cached }),
     seconds,
     callerGone,
   };
 }
 
-/** A backend may name a user after the token that it was asked for. A copy: a part of a long text would keep all of it. */
-function kept(text: string, token: string | undefined): string {
-  const safe = token && text.includes(token) ? text.replaceAll(token, '[token]') : text;
-  return safe.length <= longest ? safe : `${Buffer.from(safe.slice(0, longest)).toString()}…`;
+/** A copy: a part of a long text would keep all of it. */
+function kept(text: string): string {
+  return text.length <= longest ? text : `${Buffer.from(text.slice(0, longest)).toString()}…`;
 }
