@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type AdminServer, type AdminServerOptions, startAdminServer } from './admin.ts';
 import { openRaw, send } from './testing/clients.ts';
 import { createLog, type LogLine } from './testing/server.ts';
@@ -53,6 +53,33 @@ describe('the admin address', () => {
     const answer = await get(await start(), '/metrics');
     expect(answer).toMatchObject({ status: 200, text: 'up 1\n' });
     expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4');
+  });
+
+  test('holds 256 connections at most', async () => {
+    const server = await start();
+    const sockets = Array.from({ length: 257 }, () => connect(server.port, '127.0.0.1'));
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const ends = sockets.map((socket) => {
+      socket.on('error', () => {}).write('GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+      return new Promise((resolve) => {
+        for (const event of ['data', 'close']) socket.once(event, () => resolve(event));
+      });
+    });
+    expect((await Promise.all(ends)).filter((event) => event === 'close')).toHaveLength(1);
+  });
+
+  test('whoever asks and does not read the answer is cut off after 10 s', { timeout: 60_000 }, async () => {
+    const body = 'x'.repeat(64 * 1024 * 1024);
+    const server = await start({ metrics: async () => ({ contentType: 'text/plain', body }) });
+    const socket = connect(server.port, '127.0.0.1').pause();
+    onTestFinished(() => void socket.destroy());
+    socket.write('GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    const ended = 'an admin connection was ended: it was idle, or its answer was not read';
+    await vi.waitFor(() => expect(server.log.map(({ message }) => message)).toEqual([ended]), 50_000);
+    const received = (await socket.toArray()).reduce((sum, { length }) => sum + length, 0);
+    expect(received).toBeLessThan(body.length);
   });
 
   test('metrics that fail are a 500 without detail', async () => {

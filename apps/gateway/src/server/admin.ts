@@ -30,6 +30,8 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
+const maxConnections = 256;
+
 /**
  * Listens on `admin.listen`.
  *
@@ -39,6 +41,12 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   const { host } = options.listen;
   const app = createAdminApp(options);
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, app.callback());
+  // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
+  server.maxConnections = maxConnections;
+  server.setTimeout(10_000, (socket) => {
+    options.logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
+    socket.destroy();
+  });
   server.on('clientError', answerUnreadable);
   const port = await listen(server, options.listen, 'admin.listen');
   return {
