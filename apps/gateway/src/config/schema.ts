@@ -125,11 +125,16 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
   cache: authenticatorCache.optional(),
 });
 
+function isWithoutLogin(url: string): boolean {
+  const parsed = URL.parse(url);
+  return parsed?.username === '' && parsed.password === '';
+}
+
 const tracing: z.ZodType<TracingConfig> = z
   .strictObject({
     endpoint: z
       .url({ protocol: /^https?$/, error: 'must be a URL, such as http://otel-collector:4318/v1/traces' })
-      .refine((url) => URL.parse(url)?.password === '', 'must have no password in it: nothing here is kept secret')
+      .refine((url) => isWithoutLogin(url), 'must have no name or password in it: nothing here is kept secret')
       .describe('Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.'),
     sampleRatio: z
       .number({ error: 'must be a number from 0 to 1' })

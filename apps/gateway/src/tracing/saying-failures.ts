@@ -8,13 +8,16 @@ export function sayingFailures(
   endpoint: string,
   logger: Pick<Logger, 'warn' | 'info'>,
 ): SpanExporter {
+  // Without a query: what stands there may be a key.
+  const { origin, pathname } = new URL(endpoint);
+  const collector = { endpoint: `${origin}${pathname}` };
   let isFailing = false;
   return {
     export(spans, done) {
       exporter.export(spans, (result) => {
         const fails = result.code !== ExportResultCode.SUCCESS;
-        if (fails && !isFailing) logger.warn({ endpoint }, 'spans are lost: the collector does not take them');
-        else if (!fails && isFailing) logger.info({ endpoint }, 'spans are taken again');
+        if (fails && !isFailing) logger.warn(collector, 'spans are lost: the collector does not take them');
+        else if (!fails && isFailing) logger.info(collector, 'spans are taken again');
         isFailing = fails;
         done(result);
       });
