@@ -6,6 +6,7 @@ import { type Client, http1Client, review } from './fixtures/clients.ts';
 import { type Gateway, startGateway } from './fixtures/gateway.ts';
 import { startLoad } from './fixtures/load.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { sum } from './fixtures/sum.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
@@ -89,7 +90,7 @@ test('a standard output that nobody reads delays no answer; what is dropped is c
     }
   }
   const worst = (of: readonly number[]) => Math.max(...of);
-  const mean = (of: readonly number[]) => of.reduce((sum, one) => sum + one, 0) / of.length;
+  const mean = (of: readonly number[]) => sum(of) / of.length;
   const show = (of: readonly number[]) => `mean ${mean(of).toFixed(2)} ms, worst ${worst(of).toFixed(1)} ms`;
   console.info(`trail that nobody reads: ${show(times.audited)}; no trail: ${show(times.silent)}`);
   // Promised are 50 ms: five times that on a machine that has other things to do.

@@ -4,13 +4,13 @@ import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas
 import { ada, hang, isAda, unavailable } from './fixtures/chain.ts';
 import { startPeople } from './fixtures/ldap-gateway.ts';
 import { startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { sum } from './fixtures/sum.ts';
 import { reviewBody } from './fixtures/token-review.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
 const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
 const joined = (gateway: CacheGateway) => gateway.metric('sallyport_coalesced_lookups_total');
-const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 describe.concurrent('a token that many ask about at once', () => {
   test.each(['redis-server', 'valkey-server'] as const)(

@@ -1,4 +1,5 @@
 import { median } from '../fixtures/median.ts';
+import { sum } from '../fixtures/sum.ts';
 import { type CompareOptions, compare, type Figures } from './compare.ts';
 import { type Measured, startMeasured } from './gateways.ts';
 
@@ -68,8 +69,4 @@ export async function measureObservation({ pairs, ...options }: ObservationOptio
     ratio: median(Array.from({ length: options.rounds }, (_, round) => ratioOf(({ cpu }) => cpu[round] ?? Number.NaN))),
     ratioInAll: ratioOf(({ cpu }) => sum(cpu)),
   };
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, one) => total + one, 0);
 }

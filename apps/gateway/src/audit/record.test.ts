@@ -14,7 +14,14 @@ const report: ReviewReport = {
   callerGone: false,
 };
 
-let lines: { review: string; sequence: number; dropped?: number; fingerprint?: string }[];
+let lines: {
+  review: string;
+  outcome: string;
+  sequence: number;
+  dropped?: number;
+  unwritten?: number;
+  fingerprint?: string;
+}[];
 let hasRoom: boolean;
 const onDropped = vi.fn();
 const createRecord = () => {
@@ -84,6 +91,31 @@ test('makes lines 20 ms after the first came, or once there are 250, in their or
   vi.advanceTimersByTime(1);
   expect(lines.length).toBe(254);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test('every decision has a line; of what was no decision one in ten seconds, and the next tells of the others', () => {
+  const record = createRecord();
+  record.use((token) => token);
+  const write = (...outcomes: ReviewReport['outcome'][]) => {
+    for (const outcome of outcomes) record.write({ ...report, outcome });
+    vi.advanceTimersByTime(20);
+    return lines.splice(0).map(({ outcome, unwritten }) => [outcome, unwritten]);
+  };
+  for (const decided of ['authenticated', 'rejected', 'unknown', 'error'] as const) {
+    expect(write(decided, decided)).toEqual([
+      [decided, undefined],
+      [decided, undefined],
+    ]);
+  }
+  expect(write('invalid', 'invalid', 'overloaded', 'invalid')).toEqual([
+    ['invalid', undefined],
+    ['overloaded', undefined],
+  ]);
+  vi.advanceTimersByTime(10_000);
+  expect(write('invalid', 'overloaded')).toEqual([
+    ['invalid', 2],
+    ['overloaded', undefined],
+  ]);
 });
 
 test('lines of before a change of the key have the fingerprint of before', () => {

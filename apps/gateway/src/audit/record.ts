@@ -1,9 +1,9 @@
-import type { OnReview, ReviewReport } from '../server/review-report.ts';
+import { createSeldom } from '../logging/seldom.ts';
+import { isUnread, type OnReview, type ReviewReport } from '../server/review-report.ts';
 import { auditEntry } from './entry.ts';
 import { createGathering } from './gathering.ts';
 import { createIsoTimes } from './iso-times.ts';
 import { auditLine } from './line.ts';
-import { createSeldom } from './seldom.ts';
 
 /** What makes lines of reviews. */
 export interface AuditRecord {
@@ -30,8 +30,10 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   let sequence = 0;
   let dropped = 0;
 
-  const tryWrite = (report: ReviewReport, fingerprintOf: Fingerprint) => {
-    const unwritten = seldom(report.outcome);
+  const tryWrite = (report: ReviewReport) => {
+    // What was refused unread is no decision: one line each would let whoever sends rubbish write to the disk faster
+    // than with tokens.
+    const unwritten = isUnread(report.outcome) ? seldom(report.outcome) : 0;
     if (unwritten === undefined) return;
     sequence += 1;
     // Counted at first, so that a line that fails in whatever way is missed.
@@ -43,15 +45,15 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       sequence,
       dropped: before || undefined,
       unwritten: unwritten || undefined,
-      fingerprint: report.token === undefined ? undefined : fingerprintOf(report.token),
+      fingerprint: report.token === undefined ? undefined : fingerprint?.(report.token),
       review: report.id,
     };
     if (offer(auditLine(origin, auditEntry(report)))) dropped = 0;
   };
-  const write = (report: ReviewReport, fingerprintOf: Fingerprint) => {
+  const write = (report: ReviewReport) => {
     const before = dropped;
     try {
-      tryWrite(report, fingerprintOf);
+      tryWrite(report);
     } catch {
       // Told as a line that was dropped: an account that can't be made is no reason to change an answer.
     }
@@ -60,8 +62,7 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   const { add, flush } = createGathering<ReviewReport>({
     ...gathering,
     handle(reports) {
-      if (fingerprint === undefined) return;
-      for (const report of reports) write(report, fingerprint);
+      for (const report of reports) write(report);
     },
   });
 

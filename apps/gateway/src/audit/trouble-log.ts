@@ -51,11 +51,10 @@ export function createTroubleLog(logger: Logger, now: () => number): TroubleLog 
       tell();
     },
     recovered() {
-      if (isTold) {
-        logger.info({ dropped: total }, 'the audit trail goes on: all that waited is written');
-        reset();
-      }
       code = undefined;
+      if (!isTold) return;
+      logger.info({ dropped: total }, 'the audit trail goes on: all that waited is written');
+      reset();
     },
     ended: reset,
   };

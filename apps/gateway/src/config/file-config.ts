@@ -26,17 +26,9 @@ export interface ServerSettings extends Omit<ServerConfig, 'tls'> {
 
 /** An entry of `authenticators` as it is written, with defaults; its plugin's options not yet looked at. */
 export interface AuthenticatorSettings
-  extends Omit<
+  extends Pick<
     AuthenticatorConfig,
-    | 'package'
-    | 'plugin'
-    | 'needsRestart'
-    | 'groups'
-    | 'maxConcurrent'
-    | 'cache'
-    | 'fingerprint'
-    | 'problem'
-    | 'withhold'
+    'name' | 'use' | 'options' | 'timeout' | 'circuit' | 'onError' | 'username' | 'allowSystemNames'
   > {
   /** Left out: follows from `server.maxInFlight`. */
   readonly maxConcurrent?: number | undefined;

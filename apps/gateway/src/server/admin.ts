@@ -32,6 +32,9 @@ export interface AdminServer {
 
 const maxConnections = 256;
 
+/** Milliseconds for headers, for a whole request, and for an answer that nobody reads or a connection that is idle. */
+const patience = 10_000;
+
 /**
  * Listens on `admin.listen`.
  *
@@ -40,10 +43,10 @@ const maxConnections = 256;
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const { host } = options.listen;
   const app = createAdminApp(options);
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000 }, app.callback());
+  const server = createServer({ headersTimeout: patience, requestTimeout: patience }, app.callback());
   // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
   server.maxConnections = maxConnections;
-  server.setTimeout(10_000, (socket) => {
+  server.setTimeout(patience, (socket) => {
     options.logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
     socket.destroy();
   });

@@ -228,6 +228,12 @@ describe('a refused request', () => {
     expect(server.log.map(({ level }) => level)).toEqual(['warn', 'debug', 'debug']);
   });
 
+  test('what could not be checked is a warning each time', async () => {
+    const server = await startTestServer({ authenticate: () => Promise.reject(unavailable('corp')) });
+    for (let time = 0; time < 2; time++) await send(server.url);
+    expect(server.log.map(({ level }) => level)).toEqual(['warn', 'warn']);
+  });
+
   test('a user that a backend names after the token is logged without it', async () => {
     const token = randomToken();
     let decision: Decision = { kind: 'authenticated', user: { username: `user of ${token}` } };

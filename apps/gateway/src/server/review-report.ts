@@ -1,6 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Source } from '../cache/types.ts';
 import type { Answer } from '../chain/answer.ts';
+import { createSeldom } from '../logging/seldom.ts';
 import { withoutToken } from '../logging/without-token.ts';
 import { StatusError } from './status.ts';
 import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
@@ -43,9 +44,6 @@ export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
   readonly version: TokenReviewVersion | undefined;
 }
 
-/** Thousands a second may be refused before a token is looked at: one line in this many milliseconds says so. */
-const unreadLogInterval = 10_000;
-
 /**
  * Writes one log line for each review, never with the token: `debug` for the answers of every day, `info` for
  * refusals, `warn` for what an operator should mend.
@@ -57,14 +55,11 @@ export function createReviewReporter(
   now: () => number,
   onReview?: OnReview,
 ): (ended: EndedReview) => ReviewReport {
-  const unreadLogged = new Map<ReviewOutcome, number>();
+  const seldom = createSeldom(now);
   const levelOf = ({ outcome, callerGone }: ReviewReport): 'debug' | 'info' | 'warn' => {
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return 'debug';
     if (outcome === 'rejected') return 'info';
-    if (!isUnread(outcome)) return 'warn';
-    if (now() - (unreadLogged.get(outcome) ?? Number.NEGATIVE_INFINITY) < unreadLogInterval) return 'debug';
-    unreadLogged.set(outcome, now());
-    return 'warn';
+    return isUnread(outcome) && seldom(outcome) === undefined ? 'debug' : 'warn';
   };
   return ({ version: apiVersion, ...ended }) => {
     const outcome = outcomeOf(ended.end);
