@@ -1,6 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { temporaryFolder } from './fixtures/folder.ts';
 import { configText } from './fixtures/gateway.ts';
 import { rootFolder, runPnpm } from './fixtures/pnpm.ts';
@@ -44,5 +45,23 @@ describe.concurrent('pnpm', () => {
     const { code, stderr } = await runPnpm(['--filter', 'gateway', 'start', '--config', missing], rootFolder);
     expect(code).toBe(1);
     expect(stderr).toContain(join(rootFolder, missing));
+  });
+});
+
+describe('an install', () => {
+  const read = async (file: string) => parse(await readFile(join(rootFolder, file), 'utf8'));
+
+  test('runs no script of any package', async () => {
+    expect((await read('pnpm-workspace.yaml')).onlyBuiltDependencies).toEqual([]);
+  });
+
+  test('takes the Node that runs everything from packages whose hashes are in the lockfile', async () => {
+    const { optionalDependencies } = await read('package.json');
+    const { packages } = await read('pnpm-lock.yaml');
+    const nodes = Object.entries(optionalDependencies as Record<string, string>).map((each) => each.join('@'));
+    expect(nodes).toHaveLength(4);
+    for (const node of nodes) expect(packages[node].resolution.integrity).toMatch(/^sha512-[\w+/]{86}==$/);
+    const platform = nodes.filter((node) => node.includes(`-${process.platform}-${process.arch}@`));
+    expect(platform.map((node) => node.split('@')[1])).toEqual([process.versions.node]);
   });
 });
