@@ -196,6 +196,41 @@ describe('on a page that is open all the while', () => {
   });
 });
 
+test('says that logins fail before the circuit opens and before the next check, in lines, with a legend', async () => {
+  const authenticators = [backend.authenticator('corp'), backend.authenticator('robots')];
+  await using gateway = await startGateway({ config: config({ authenticators }) });
+  await using watched = await watchedPage(browser, { viewport: laptop });
+  const { page } = watched;
+  await page.goto(gateway.adminUrl);
+  await untilSays(page, 'h1', /^Both authenticators answer$/);
+  const checked = Date.now();
+  const token = randomToken();
+  backend.answer(
+    token,
+    { kind: 'throw', code: 'unavailable', message: 'dc1: connection refused\ndc2: timeout' },
+    'corp',
+  );
+  using client = http1Client(gateway.url);
+  for (let logins = 0; logins < 2; logins++) expect((await review(client, token)).error).toContain('unavailable');
+  await untilSays(page, 'h1', /^corp can’t be asked: its last reviews failed$/);
+  console.log(`logins failed, and the page said so ${Date.now() - checked} ms after it had said that all is well`);
+  await untilSays(page, '.card[data-level="bad"] .word', 'Reviews fail');
+  const why = page.locator('.card[data-level="bad"] .why');
+  expect(await why.textContent()).toMatch(/: dc1: connection refused\ndc2: timeout$/);
+  expect(await why.evaluate((shown) => getComputedStyle(shown).whiteSpace)).toContain('pre-line');
+  backend.answer(token, authenticated('ada'), 'corp');
+  expect((await review(client, token)).authenticated).toBe(true);
+  await untilSays(page, 'h1', /^Both authenticators answer$/);
+
+  await page.getByText('What the words mean').click();
+  await keepPicture(page, 'legend');
+  const words = await page.locator('.legend dt').allTextContents();
+  const shown = await page.locator('.card').first().locator('dt').allTextContents();
+  expect(words).toEqual(expect.arrayContaining(shown));
+  const docs = new URL((await page.locator('.legend a').getAttribute('href')) ?? '', page.url());
+  expect((await get(gateway.adminUrl, docs.pathname)).text).toContain('## The status page');
+});
+
 describe('with a quarter of an hour behind it', () => {
   let gateway: Gateway;
   beforeAll(async () => {

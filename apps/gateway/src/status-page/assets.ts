@@ -9,6 +9,7 @@ export interface Asset {
 const html = 'text/html; charset=utf-8';
 const css = 'text/css; charset=utf-8';
 const script = 'text/javascript; charset=utf-8';
+const text = 'text/plain; charset=utf-8';
 
 /** All that is served, by its path. No file is ever named by a request. */
 const files: Readonly<Record<string, readonly [contentType: string, file: URL]>> = {
@@ -24,11 +25,13 @@ const files: Readonly<Record<string, readonly [contentType: string, file: URL]>>
   '/status/plots.js': [script, new URL('./page/plots.js', import.meta.url)],
   '/status/recent-view.js': [script, new URL('./page/recent-view.js', import.meta.url)],
   '/status/words.js': [script, new URL('./page/words.js', import.meta.url)],
+  // The page asks no other host, so what it links to is served beside it.
+  '/status/operations.md': [text, new URL('../../../../docs/operations.md', import.meta.url)],
   '/status/uplot.css': [css, new URL(import.meta.resolve('uplot/dist/uPlot.min.css'))],
   '/status/uplot.js': [script, new URL(import.meta.resolve('uplot/dist/uPlot.esm.js'))],
 };
 
-/** Reads them once: 200 KB, most of it the plotting library. */
+/** Reads them once: 300 KB, most of it the plotting library. */
 export function readAssets(): ReadonlyMap<string, Asset> {
   return new Map(
     Object.entries(files).map(([path, [contentType, file]]) => [path, { contentType, body: readFileSync(file) }]),

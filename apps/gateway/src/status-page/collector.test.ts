@@ -74,11 +74,11 @@ describe('what the page is told', () => {
   });
 
   test('shows what others wrote with its control characters and turns of direction made visible', async () => {
-    const collector = start(['corp'], [{ name: 'corp', ok: false, reason: 'a\u202eb' }]);
+    const collector = start(['corp'], [{ name: 'corp', ok: false, reason: 'a\u202eb\nsecond line' }]);
     collector.record(report({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }));
     collector.reloaded('config', ['first\nsecond\u0007']);
     const { authenticators, recent, config } = await collector.document();
-    expect(authenticators[0]?.reason).toBe(String.raw`a\u{202e}b`);
+    expect(authenticators[0]?.reason).toBe(`${String.raw`a\u{202e}b`}\nsecond line`);
     expect(recent[0]?.username).toBe(String.raw`root\u{1b}[2J\u{202e}`);
     expect(config.refused[0]?.problems).toEqual([`first\n${String.raw`second\u{7}`}`]);
   });

@@ -1,6 +1,6 @@
 import type { GuardedLink } from '../chain/assemble.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
-import { printable } from '../logging/printable.ts';
+import { printable, printableLines } from '../logging/printable.ts';
 import type { HealthCheck } from '../server/health.ts';
 import type { OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
@@ -105,7 +105,7 @@ function statusOf(
     name,
     package: printable(from),
     healthy: check?.ok ?? true,
-    ...(check?.reason !== undefined && { reason: printable(withhold(check.reason)) }),
+    ...(check?.reason !== undefined && { reason: printableLines(withhold(check.reason)) }),
     cached: cache !== 'off',
     onError,
   };
@@ -116,13 +116,11 @@ function printableOutage(
   { withhold }: Pick<AuthenticatorConfig, 'withhold'>,
 ): Pick<AuthenticatorStatus, 'history' | 'outage'> {
   const { history, outage } = known;
-  return { history, ...(outage && { outage: { ...outage, reason: printable(withhold(outage.reason)) } }) };
+  return { history, ...(outage && { outage: { ...outage, reason: printableLines(withhold(outage.reason)) } }) };
 }
 
 function printableRefusal({ what, at, problems }: RefusedReload): RefusedReload {
-  // Lines of a message stay lines.
-  const lines = problems.map((problem) => problem.split('\n').map(printable).join('\n'));
-  return { what: printable(what), at, problems: lines };
+  return { what: printable(what), at, problems: problems.map(printableLines) };
 }
 
 function printableReview({ reason, username, ...review }: RecentReview): RecentReview {

@@ -79,6 +79,8 @@ export interface AuthenticatorStatus {
 
 export interface Outage {
   readonly since: number;
+  /** When a review saw it last. */
+  readonly seenAt: number;
   /** What failed first. */
   readonly reason: string;
   /** Reviews since: answered by an earlier answer, and not answered. */

@@ -96,9 +96,11 @@ describe('an outage', () => {
     pass(1_000);
     histories.record(failed(new AuthenticatorError('unavailable', 'circuit open, next try in 5s')), 's3cret');
     histories.record(stale, 's3cret');
+    pass(1_000);
     histories.record(yes({ source: 'memory' }), 's3cret');
     const since = wallStart + 5_000_123;
-    expect(histories.of('corp').outage).toEqual({ since, reason: 'no answer to [token]', stale: 1, failed: 2 });
+    const told = { since, seenAt: since + 1_000, reason: 'no answer to [token]', stale: 1, failed: 2 };
+    expect(histories.of('corp').outage).toEqual(told);
     histories.record(yes(), 's3cret');
     expect(histories.of('corp').outage).toBeUndefined();
   });

@@ -19,7 +19,7 @@ interface Followed {
   readonly rows: Float64Array;
   /** Which bucket, counted since the clock's zero, a row is about. */
   readonly bucketOfRow: Float64Array;
-  outage?: { readonly since: number; readonly reason: string; stale: number; failed: number };
+  outage?: { readonly since: number; readonly reason: string; seenAt: number; stale: number; failed: number };
 }
 
 /** What the authenticators of the config that runs have said over the last quarter of an hour. */
@@ -111,7 +111,9 @@ function noteOutage(known: Followed, answer: Answer, token: string | undefined, 
   }
   // This token alone: nothing is said of the next one.
   if (AuthenticatorError.is(error) && error.code === 'failed') return;
-  known.outage ??= { since: wall(), reason: reasonOf(error, token), stale: 0, failed: 0 };
+  const seenAt = wall();
+  known.outage ??= { since: seenAt, seenAt, reason: reasonOf(error, token), stale: 0, failed: 0 };
+  known.outage.seenAt = seenAt;
   if ('error' in answer) known.outage.failed++;
   else known.outage.stale++;
 }

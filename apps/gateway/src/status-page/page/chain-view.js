@@ -72,7 +72,7 @@ function createCard(name) {
   return {
     element: card,
     update(one, status) {
-      const { level, word: how } = stateOf(one);
+      const { level, word: how } = stateOf(one, status.at);
       card.dataset.level = level;
       setText(word, how);
       setText(made, one.package);
@@ -91,9 +91,9 @@ function createCard(name) {
  * @param {number} now
  */
 function whyOf(one, now) {
-  const { why } = stateOf(one);
+  const { why } = stateOf(one, now);
   if (why === undefined) return '';
-  const isSince = one.circuit !== 'closed' && one.outage !== undefined;
+  const isSince = why === one.outage?.reason;
   return isSince ? `For ${span(now - one.outage.since)}: ${why}` : why;
 }
 

@@ -60,8 +60,8 @@ function cacheFact({ cache, authenticators }) {
     ['backend', 'backends'],
   ]);
   const all = parts.reduce((sum, [name]) => sum + total(name), 0);
-  const share = (/** @type {number} */ part) => `${Math.round((part / all) * 100)} %`;
-  const hits = parts.map(([name, words]) => `${words} ${share(total(name))}`).join(' · ');
+  const share = (/** @type {number} */ part) => `${Math.round((part / all) * 100)}\u00a0%`;
+  const hits = parts.map(([name, words]) => `${words}\u00a0${share(total(name))}`).join(' · ');
   const redis =
     cache.redis === undefined ? 'no shared Redis' : `shared Redis ${cache.redis.leftAlone ? 'left alone' : 'answers'}`;
   return [

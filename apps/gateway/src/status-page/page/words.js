@@ -46,22 +46,38 @@ export function span(milliseconds) {
   return `${count(Math.floor(seconds / 86_400))} days`;
 }
 
+/** Milliseconds. A check is asked at most every 10 s: what reviews saw after it counts until the next one has answered. */
+const checkedWithin = 15_000;
+
 /**
  * How an authenticator is, in a word, and why.
  *
  * @param {AuthenticatorStatus} one
+ * @param {number} now
  * @returns {{ level: Level, word: string, why: string | undefined }}
  */
-export function stateOf(one) {
+export function stateOf(one, now) {
   if (one.circuit === 'open') return { level: 'bad', word: 'Left alone', why: one.outage?.reason ?? 'circuit open' };
   if (one.circuit === 'half-open') return { level: 'warn', word: 'Being tried', why: one.outage?.reason };
   if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
+  if (seenBy(one, now)) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
   return { level: 'good', word: 'Answers', why: undefined };
 }
 
+/**
+ * Whether the last reviews that asked its backend failed.
+ *
+ * @param {AuthenticatorStatus} one
+ * @param {number} now
+ */
+function seenBy({ outage }, now) {
+  return outage !== undefined && now - outage.seenAt < checkedWithin;
+}
+
 /** @param {AuthenticatorStatus} one */
-function whatIsWrong({ circuit }) {
-  return circuit === 'closed' ? 'its check fails' : `circuit ${circuit}`;
+function whatIsWrong({ circuit, healthy }) {
+  if (circuit !== 'closed') return `circuit ${circuit}`;
+  return healthy ? 'its last reviews failed' : 'its check fails';
 }
 
 /** @param {AuthenticatorStatus} one */
@@ -83,8 +99,8 @@ function fromCache({ circuit, cached, outage }) {
  * @param {StatusDocument} status
  * @returns {Verdict}
  */
-export function verdict({ gateway, authenticators }) {
-  const down = authenticators.filter((one) => stateOf(one).level !== 'good');
+export function verdict({ at, gateway, authenticators }) {
+  const down = authenticators.filter((one) => stateOf(one, at).level !== 'good');
   const level = down.length === authenticators.length ? 'bad' : 'warn';
   const [first, second] = down;
   if (gateway.state === 'stopping') {

@@ -2,13 +2,14 @@ import { expect, test } from 'vitest';
 import type { AuthenticatorStatus, GatewayStatus, StatusDocument } from '../document.ts';
 import { span, stateOf, took, verdict } from './words.js';
 
-const outage = { since: 0, reason: 'connect ECONNREFUSED', stale: 12, failed: 3 };
+const now = 100_000;
+const outage = { since: 0, seenAt: 0, reason: 'connect ECONNREFUSED', stale: 12, failed: 3 };
 const well: Partial<AuthenticatorStatus> = { circuit: 'closed', healthy: true, cached: true, onError: 'continue' };
 const open: Partial<AuthenticatorStatus> = { ...well, circuit: 'open', healthy: false, outage };
 
 function said(gateway: Partial<GatewayStatus>, ...authenticators: [string, Partial<AuthenticatorStatus>][]) {
   const all = authenticators.map(([name, one]) => ({ name, ...one }));
-  return verdict({ gateway, authenticators: all } as unknown as StatusDocument);
+  return verdict({ at: now, gateway, authenticators: all } as unknown as StatusDocument);
 }
 
 test.each([
@@ -70,6 +71,14 @@ test.each([
     'warn',
     'corp can’t be asked: its check fails',
   ],
+  [
+    [
+      ['a', well],
+      ['corp', { ...well, outage: { ...outage, seenAt: now - 14_999 } }],
+    ],
+    'warn',
+    'corp can’t be asked: its last reviews failed',
+  ],
   [[['corp', open]], 'bad', 'corp can’t be asked: circuit open, 12 answers from cache so far'],
   [
     [
@@ -112,10 +121,12 @@ test.each([
   [open, 'Left alone', 'connect ECONNREFUSED'],
   [{ ...open, circuit: 'half-open' }, 'Being tried', 'connect ECONNREFUSED'],
   [{ ...well, healthy: false, reason: 'no such base' }, 'Check fails', 'no such base'],
+  [{ ...well, outage: { ...outage, seenAt: now } }, 'Reviews fail', 'connect ECONNREFUSED'],
+  [{ ...well, outage: { ...outage, seenAt: now - 15_000 } }, 'Answers', undefined],
 ] as [Partial<AuthenticatorStatus>, string, string | undefined][])(
   '%# an authenticator in a word: %2$s',
   (one, word, why) => {
-    expect(stateOf(one as AuthenticatorStatus)).toMatchObject({ word, why });
+    expect(stateOf(one as AuthenticatorStatus, now)).toMatchObject({ word, why });
   },
 );
 
