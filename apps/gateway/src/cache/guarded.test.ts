@@ -27,6 +27,7 @@ function setUp(answer: (token: string) => Promise<Decision>) {
       username: { prefix: 'corp:' },
       groups: { prefix: 'corp:', max: 10 },
       allowSystemNames: [],
+      allowCredentialId: false,
       cache: { ...lifetimes, store: 'memory' },
       fingerprint: 'one',
     },

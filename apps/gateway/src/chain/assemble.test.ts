@@ -14,6 +14,7 @@ const config: AssembleOptions['config'] = {
   username: { prefix: 'corp:' },
   groups: { prefix: 'corp:', max: 10 },
   allowSystemNames: [],
+  allowCredentialId: false,
   cache: 'off',
   fingerprint: 'of the config',
 };

@@ -10,6 +10,7 @@ import type { CircuitState } from './circuit.ts';
 import { withSoundDecision } from './decision.ts';
 import { type Guard, type GuardSettings, withGuard } from './guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from './identity-policy.ts';
+import { type Provenance, withProvenance } from './provenance.ts';
 
 /** What the layers need of an authenticator's config. */
 type LinkConfig = IdentityConfig &
@@ -27,6 +28,8 @@ export interface AssembleOptions {
   /** Left out: nothing is cached, whatever the config says. */
   readonly cache?: Omit<CacheDependencies, 'clocks'>;
   readonly blocks: Blocks;
+  /** Left out: identities are as the backend gives them. */
+  readonly provenance?: Provenance | undefined;
   /** See `GuardDependencies`. */
   readonly onAbandoned: (work: Promise<unknown>) => void;
 }
@@ -37,7 +40,8 @@ export interface GuardedLink extends Link {
 }
 
 /**
- * Stacks the layers of one authenticator: blocks(policy(audiences(cache(soundDecision(guard(plugin)))))). What the cache
+ * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(soundDecision(guard(plugin))))))). What the
+ * provenance adds is no name, and nothing judges it. What the cache
  * keeps is a sound decision; the audiences, the policy and the blocks judge cached answers as well as fresh ones. Up to
  * the policy every subject of a refusal is the name as the backend knows it; blocks are told in the names it makes.
  */
@@ -50,8 +54,9 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   });
   const cached = aroundCache(withSoundDecision(guard, clocks.wall), options);
   const judged = withAudiences(cached, options.apiAudiences);
-  const named = withIdentityPolicy(judged, config, options.prefixes, log);
-  const authenticator = withBlocks(named, config.name, options.blocks, log);
+  const named = withIdentityPolicy(judged, config, options.prefixes, log, options.provenance?.keyPrefix);
+  const stamped = options.provenance ? withProvenance(named, config.name, options.provenance) : named;
+  const authenticator = withBlocks(stamped, config.name, options.blocks, log);
   return { name: config.name, onError: config.onError, authenticator, guard };
 }
 

@@ -9,6 +9,8 @@ interface Case {
   username?: string;
   groups?: Partial<IdentityConfig['groups']>;
   allowSystemNames?: string[];
+  allowCredentialId?: boolean;
+  reservedDomain?: string;
   usernames?: string[];
   groupPrefixes?: string[];
 }
@@ -24,9 +26,11 @@ async function judge(user: UserInfo, options: Case = {}): Promise<{ decision: De
     username: { prefix: options.username ?? '' },
     groups: { prefix: '', max: 3, ...options.groups },
     allowSystemNames: options.allowSystemNames ?? [],
+    allowCredentialId: options.allowCredentialId ?? false,
   };
   const prefixes = { usernames: options.usernames ?? [], groups: options.groupPrefixes ?? [] };
-  const policy = withIdentityPolicy(plugin, identity, prefixes, { warn: (fields) => logged.push(fields) });
+  const log = { warn: (fields: object) => logged.push(fields) };
+  const policy = withIdentityPolicy(plugin, identity, prefixes, log, options.reservedDomain);
   return { decision: await policy.authenticate('t', context), logged };
 }
 
@@ -44,6 +48,7 @@ async function breaks(rule: string, user: UserInfo, options: Case = {}): Promise
 }
 
 const jane = { username: 'jane' };
+const nothingAllowed = { allowSystemNames: [], allowCredentialId: false };
 
 describe('names', () => {
   test('get their prefixes', async () => {
@@ -161,6 +166,22 @@ describe('extra keys', () => {
       await passes(user, {}, user);
     },
   );
+
+  test('of the credential may be set where the config allows it, and no other one of Kubernetes', async () => {
+    const key = 'authentication.kubernetes.io/credential-id';
+    const user = { ...jane, extra: { [key]: ['X509SHA256=abc'] } };
+    await breaks('a domain of Kubernetes', user);
+    await passes(user, { allowCredentialId: true }, user);
+    const other = { ...jane, extra: { [`${key}s`]: ['v'] } };
+    await breaks('a domain of Kubernetes', other, { allowCredentialId: true });
+  });
+
+  test('in the domain of provenance.keyPrefix are for the gateway alone', async () => {
+    const options = { reservedDomain: 'sallyport.example.com' };
+    await breaks('provenance.keyPrefix', { ...jane, extra: { 'sallyport.example.com/credential': ['v'] } }, options);
+    const near = { ...jane, extra: { 'sallyport.example.com.evil/x': ['v'], 'a.sallyport.example.com/x': ['v'] } };
+    await passes(near, options, near);
+  });
 });
 
 test('other decisions pass as they are', async () => {
@@ -169,14 +190,14 @@ test('other decisions pass as they are', async () => {
     { kind: 'rejected', reason: 'locked', subject: 'system:x' },
   ] as const) {
     const plugin = { authenticate: async () => decision, close: async () => {} };
-    const identity = { name: 'corp', username: { prefix: 'p:' }, groups: { prefix: '', max: 1 }, allowSystemNames: [] };
+    const identity = { name: 'corp', username: { prefix: 'p:' }, groups: { prefix: '', max: 1 }, ...nothingAllowed };
     const policy = withIdentityPolicy(plugin, identity, { usernames: [], groups: [] }, { warn: () => {} });
     expect(await policy.authenticate('t', context)).toBe(decision);
   }
 });
 
 test('the final names are told of a user who is refused too', () => {
-  const identity = { username: { prefix: 'p:' }, groups: { prefix: 'g:', max: 1, allow: ['a'] }, allowSystemNames: [] };
+  const identity = { username: { prefix: 'p:' }, groups: { prefix: 'g:', max: 1, allow: ['a'] }, ...nothingAllowed };
   const other = { ...identity, username: { prefix: 'p:q:' } };
   const judged = identityPolicy(identity, identityPrefixes([identity, other]));
   expect(judged({ username: 'jane', groups: ['a', 'b'] })).toStrictEqual({

@@ -33,10 +33,16 @@ export interface JudgedUser {
 /**
  * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the
  * config.
+ *
+ * @param reservedDomain of `extra` keys that only the gateway may set: `provenance.keyPrefix`
  */
-export function identityPolicy(identity: IdentityConfig, prefixes: IdentityPrefixes): (user: UserInfo) => JudgedUser {
+export function identityPolicy(
+  identity: IdentityConfig,
+  prefixes: IdentityPrefixes,
+  reservedDomain?: string,
+): (user: UserInfo) => JudgedUser {
   const finish = finalNames(identity);
-  const findBreach = rules(identity, prefixes);
+  const findBreach = rules(identity, prefixes, reservedDomain);
   return (given) => {
     const user = finish(given);
     const breach = given.username === '' ? { rule: 'the username is empty' } : findBreach(user);
@@ -53,8 +59,9 @@ export function withIdentityPolicy(
   identity: IdentityConfig & { readonly name: string },
   prefixes: IdentityPrefixes,
   log: Pick<Logger, 'warn'>,
+  reservedDomain?: string,
 ): Authenticator {
-  const judge = identityPolicy(identity, prefixes);
+  const judge = identityPolicy(identity, prefixes, reservedDomain);
   const refuse = (decision: Authenticated, breach: Breach): Rejected => {
     const subject = decision.user.username;
     log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
@@ -79,7 +86,12 @@ function finalNames(identity: IdentityConfig): (user: UserInfo) => UserInfo {
   });
 }
 
-function rules(identity: IdentityConfig, prefixes: IdentityPrefixes): (user: UserInfo) => Breach | undefined {
+function rules(
+  identity: IdentityConfig,
+  prefixes: IdentityPrefixes,
+  reservedDomain: string | undefined,
+): (user: UserInfo) => Breach | undefined {
+  const extraKeyBreach = extraKeyRule(identity.allowCredentialId, reservedDomain);
   const foreignUsername = foreignPrefix(identity.username.prefix, prefixes.usernames);
   const foreignGroup = foreignPrefix(identity.groups.prefix, prefixes.groups);
   const systemNameAllowed = anyGlob(identity.allowSystemNames);
@@ -111,12 +123,17 @@ function firstBreach(names: readonly string[], find: (name: string) => Breach | 
   return undefined;
 }
 
+/** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`: which credential was used, for audit logs. */
+const credentialIdKey = 'authentication.kubernetes.io/credential-id';
+
 /** kubernetes/apiserver pkg/authentication/user/user.go: keys are lowercase; the two domains are Kubernetes' own. */
-function extraKeyBreach(key: string): Breach | undefined {
-  if (key === '') return { rule: 'an extra key is empty' };
-  if (key !== key.toLowerCase()) return { rule: 'an extra key is not lowercase', name: key };
-  const domain = key.split('/', 1)[0] ?? '';
-  if (/(^|\.)(k8s|kubernetes)\.io$/.test(domain))
+function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undefined) {
+  return (key: string): Breach | undefined => {
+    if (key === '') return { rule: 'an extra key is empty' };
+    if (key !== key.toLowerCase()) return { rule: 'an extra key is not lowercase', name: key };
+    const domain = key.split('/', 1)[0] ?? '';
+    if (domain === reservedDomain) return { rule: 'an extra key is in the domain of provenance.keyPrefix', name: key };
+    if (!/(^|\.)(k8s|kubernetes)\.io$/.test(domain) || (allowCredentialId && key === credentialIdKey)) return undefined;
     return { rule: 'an extra key is in a domain of Kubernetes', name: key };
-  return undefined;
+  };
 }

@@ -4,6 +4,7 @@ import type {
   CacheConfig,
   CacheRedisConfig,
   GatewayConfig,
+  ProvenanceConfig,
   ServerConfig,
   TlsConfig,
   TracingConfig,
@@ -28,7 +29,15 @@ export interface ServerSettings extends Omit<ServerConfig, 'tls'> {
 export interface AuthenticatorSettings
   extends Pick<
     AuthenticatorConfig,
-    'name' | 'use' | 'options' | 'timeout' | 'circuit' | 'onError' | 'username' | 'allowSystemNames'
+    | 'name'
+    | 'use'
+    | 'options'
+    | 'timeout'
+    | 'circuit'
+    | 'onError'
+    | 'username'
+    | 'allowSystemNames'
+    | 'allowCredentialId'
   > {
   /** Left out: follows from `server.maxInFlight`. */
   readonly maxConcurrent?: number | undefined;
@@ -43,6 +52,7 @@ export interface FileConfig extends Pick<GatewayConfig, 'admin' | 'lockout' | 'l
   readonly authenticators: readonly AuthenticatorSettings[];
   /** As it is written: `stdout`, or a path. */
   readonly audit?: { readonly output: string } | undefined;
+  readonly provenance?: ProvenanceConfig | undefined;
   readonly tracing?: TracingConfig | undefined;
   readonly cache: Omit<CacheConfig, 'redis'> & { readonly redis?: CacheRedisConfig | undefined };
 }

@@ -73,7 +73,7 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     [
       'a key of a later time',
       { more: 'quotas: {}' },
-      '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, audit, tracing',
+      '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, audit, provenance, tracing',
     ],
     [
       'an unknown key deep in',

@@ -40,6 +40,7 @@ describe('a good config', () => {
           circuit: { minimumCalls: 5, openFor: 5_000 },
           onError: 'continue',
           allowSystemNames: [],
+          allowCredentialId: false,
           username: { prefix: '' },
           groups: { prefix: '', max: 1000 },
           cache: 'off',

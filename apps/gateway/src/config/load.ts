@@ -42,7 +42,7 @@ export async function loadConfig(
   if (faults.length > 0 || !parsed.config || !authenticators) {
     throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles, ...pluginFiles]);
   }
-  const { server, admin, cache, lockout, audit, tracing, log } = parsed.config;
+  const { server, admin, cache, lockout, audit, provenance, tracing, log } = parsed.config;
   const { tls, ...rest } = server;
   const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
   const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
@@ -57,6 +57,7 @@ export async function loadConfig(
     cache: fileCache,
     lockout,
     ...trail,
+    ...(provenance && { provenance }),
     ...(tracing && { tracing }),
     log,
   };

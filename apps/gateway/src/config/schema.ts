@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
 import type { AuthenticatorSettings, FileConfig, ServerSettings, TlsSettings } from './file-config.ts';
-import type { TracingConfig } from './types.ts';
+import type { ProvenanceConfig, TracingConfig } from './types.ts';
 import { duration, listen, size } from './values.ts';
 
 /** Names are values of metric labels and stand in errors to kube-apiserver. */
@@ -107,6 +107,12 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
     .array(z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'))
     .default([])
     .describe('Globs of the "system:" users and groups this authenticator may name. Left out: none.'),
+  allowCredentialId: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether it may set the extra key authentication.kubernetes.io/credential-id, which kube-apiserver writes into its audit log.',
+    ),
   username: z
     .strictObject({ prefix: z.string().default('').describe('Put before each username.') })
     .prefault({})
@@ -129,6 +135,24 @@ function isWithoutLogin(url: string): boolean {
   const parsed = URL.parse(url);
   return parsed?.username === '' && parsed.password === '';
 }
+
+const provenance: z.ZodType<ProvenanceConfig> = z
+  .strictObject({
+    keyPrefix: z
+      .string()
+      .regex(
+        /^(?=.{1,200}$)([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+        'must be a DNS domain of yours in lowercase, such as sallyport.example.com',
+      )
+      .refine(
+        (domain) => !/(^|\.)(k8s|kubernetes)\.io$/.test(domain),
+        "must not be in k8s.io or kubernetes.io: these domains are Kubernetes' own",
+      )
+      .describe('A DNS domain of yours: the keys are DOMAIN/authenticator and DOMAIN/credential.'),
+  })
+  .describe(
+    "Adds to each user's extra which authenticator answered and the audit fingerprint of the token, so that kube-apiserver's audit log can be joined with ours. Left out: adds nothing.",
+  );
 
 const tracing: z.ZodType<TracingConfig> = z
   .strictObject({
@@ -195,6 +219,7 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
     })
     .optional()
     .describe('The audit trail: one JSON line a decision. Left out: none is kept.'),
+  provenance: provenance.optional(),
   tracing: tracing.optional(),
   log: z
     .strictObject({

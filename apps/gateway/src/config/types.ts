@@ -51,6 +51,8 @@ export interface IdentityConfig {
   /** `allow` left out: every group passes. */
   readonly groups: { readonly prefix: string; readonly allow?: readonly string[]; readonly max: number };
   readonly allowSystemNames: readonly string[];
+  /** Whether it may set `authentication.kubernetes.io/credential-id`, the one `extra` key of Kubernetes' own domains. */
+  readonly allowCredentialId: boolean;
 }
 
 export interface AuthenticatorConfig extends IdentityConfig {
@@ -128,6 +130,12 @@ export interface AuditConfig {
   readonly output: 'stdout' | { readonly file: string };
 }
 
+/** What is added to each identity. */
+export interface ProvenanceConfig {
+  /** The domain of the `extra` keys. */
+  readonly keyPrefix: string;
+}
+
 /** Where spans go, by OTLP over HTTP. */
 export interface TracingConfig {
   readonly endpoint: string;
@@ -160,6 +168,8 @@ export interface GatewayConfig {
   readonly lockout: LockoutConfig;
   /** Left out: no trail is kept. */
   readonly audit?: AuditConfig;
+  /** Left out: nothing is added to identities. */
+  readonly provenance?: ProvenanceConfig;
   /** Left out: no spans are made. */
   readonly tracing?: TracingConfig;
   readonly log: { readonly level: LogLevel };

@@ -36,6 +36,7 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
     username: { prefix: '' },
     groups: { prefix: '', max: 1_000 },
     allowSystemNames: [],
+    allowCredentialId: false,
   };
 }
 

@@ -51,7 +51,11 @@ export async function loadIssuing(options: IssuingOptions): Promise<Issuing> {
 }
 
 export function issuingOf(config: GatewayConfig, chosen: ChosenIssuer): Issuing {
-  const judge = identityPolicy(chosen.authenticator, identityPrefixes(config.authenticators));
+  const judge = identityPolicy(
+    chosen.authenticator,
+    identityPrefixes(config.authenticators),
+    config.provenance?.keyPrefix,
+  );
   return { config, ...chosen, judge };
 }
 
