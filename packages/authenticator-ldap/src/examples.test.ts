@@ -43,7 +43,7 @@ async function works(made: PluginGateway, username: string, password: string, gr
       username: 'alice',
       uid: expect.stringMatching(/^[0-9a-f]{8}-/),
       groups,
-      extra: { email: ['alice@example.com'] },
+      extra: { 'example.com/email': ['alice@example.com'] },
     },
   });
   const refused = { kind: 'rejected', reason: 'invalid-credentials', subject: 'alice' };

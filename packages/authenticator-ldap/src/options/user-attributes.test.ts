@@ -38,9 +38,15 @@ describe('attributes of a user', () => {
         'user.attributes.extra.a: "b c" is no name of an attribute: it has letters, digits and dashes; write departmentNumber',
       ],
     ],
-    [{ extra: ['a'] }, ['user.attributes.extra: must be keys with attributes: write { department: departmentNumber }']],
+    [
+      { extra: ['a'] },
+      ['user.attributes.extra: must be keys with attributes: write { example.com/department: departmentNumber }'],
+    ],
     [{ extra: { Team: 'ou' } }, ['user.attributes.extra.Team: must be lowercase: write team']],
-    [{ extra: { '': 'ou' } }, ['user.attributes.extra.: is an empty key: write a lowercase word, such as department']],
+    [
+      { extra: { '': 'ou' } },
+      ['user.attributes.extra.: is an empty key: write a lowercase one with a domain, such as example.com/department'],
+    ],
     [
       {
         extra: {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { attribute } from './names.ts';
 import type { UserOptions } from './types.ts';
 
-const extraExample = '{ department: departmentNumber }';
+const extraExample = '{ example.com/department: departmentNumber }';
 
 const shape = {
   username: attribute("The user's name in Kubernetes. Exactly one value.", 'uid').prefault('uid'),
@@ -36,7 +36,8 @@ export const userAttributes: z.ZodType<UserOptions['attributes']> = section(
 
 /** What the gateway's identity policy would refuse at each login. */
 function refuseExtraKey(key: string, complain: Complain): void {
-  if (key === '') complain(['extra', key], 'is an empty key: write a lowercase word, such as department');
+  if (key === '')
+    complain(['extra', key], 'is an empty key: write a lowercase one with a domain, such as example.com/department');
   if (key !== key.toLowerCase()) complain(['extra', key], `must be lowercase: write ${key.toLowerCase()}`);
   const [domain = ''] = key.split('/');
   if (/(^|\.)(k8s|kubernetes)\.io$/i.test(domain)) {
