@@ -58,7 +58,8 @@ describe.concurrent('a Node that is too old', () => {
     const manifest = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
     expect(manifest.bin).toEqual({ sallyport: './src/sallyport.js' });
     expect(manifest.engines.node).toBe('>=22.18');
-    for (const script of [manifest.scripts.start, manifest.scripts.schema]) expect(script).toContain('src/sallyport.js');
+    for (const script of [manifest.scripts.start, manifest.scripts.schema])
+      expect(script).toContain('src/sallyport.js');
     // What an old Node can't load must not be imported before the version is known.
     const imports = (await readFile(entry, 'utf8')).match(/^import .*/gm);
     expect(imports).toEqual(["import { existsSync } from 'node:fs';"]);

@@ -44,7 +44,7 @@ export interface AuthenticatorPlugin<Options> {
   readonly name: string;
   /**
    * Validates `options` of gateway.yaml and describes them to editors. Any library that implements both Standard
-   * Schema and Standard JSON Schema serves, zod 4 among them. Unknown keys are found by the gateway, from `properties`.
+   * Schema and Standard JSON Schema serves, zod 4.2 and later among them. Unknown keys are found by the gateway, from `properties`.
    * `{ env }` and `{ file }` have been replaced by their strings before.
    */
   readonly optionsSchema: StandardSchemaV1<unknown, Options> & StandardJSONSchemaV1<unknown, Options>;
