@@ -24,7 +24,7 @@ export function fileJsonSchema(): JsonSchema {
 export function parseFile(value: Readonly<Record<string, unknown>>): ParsedFile {
   const unknown = unknownKeys(fileJsonSchema(), value, []);
   const result = fileSchema.safeParse(value, { error: wordIssue });
-  if (result.success) return { config: result.data, faults: checkRules(result.data) };
+  if (result.success) return { config: result.data, faults: checkRules(result.data, value) };
   const issues = issueFaults(result.error.issues, [], unknown);
   return { faults: [...unknown, ...issues, ...rulesOfTheRest(value, [...unknown, ...issues])] };
 }
@@ -41,7 +41,7 @@ function rulesOfTheRest(value: Readonly<Record<string, unknown>>, faults: readon
   const config = fileSchema.safeParse(rest).data;
   if (!config) return [];
   const touched = (path: Path) => faults.some((fault) => overlaps(fault.path, path));
-  return checkRules(config).filter((fault) => ![fault.path, ...fault.because].some(touched));
+  return checkRules(config, rest).filter((fault) => ![fault.path, ...fault.because].some(touched));
 }
 
 /** The one section that has no least form: its keys depend on each other. */
