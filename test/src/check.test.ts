@@ -63,7 +63,7 @@ function withTls(tls: object = {}, files: Readonly<Record<string, string>> = {})
 }
 
 describe.concurrent('check of certificates', () => {
-  test('tells the names of a good one, and has nothing against it', async () => {
+  test('lists the names of a good one, and has nothing against it', async () => {
     const { code, objections, findings } = await check(withTls());
     expect([code, objections]).toEqual([0, []]);
     expect(findings.find((one) => one.check === 'server certificate')?.detail).toMatch(
@@ -138,7 +138,7 @@ describe.concurrent('check of static tokens', () => {
     ]);
   });
 
-  test('tells the first of many', async () => {
+  test('lists the first of many', async () => {
     const users = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [randomToken(), `system:node:${index}`]));
     const { objections } = await check({
       config: { authenticators: [staticAuthenticator] },
@@ -285,8 +285,8 @@ describe.concurrent('check of addresses', () => {
   });
 });
 
-test('a stranger’s authority is no fault: check can not know whose certificates come', async () => {
-  const stranger = await createAuthority('stranger');
-  const { code } = await check(withTls({}, { 'tls/client-ca.crt': stranger.certificate }));
+test('an unknown authority is no error: check can not know which certificates clients have', async () => {
+  const unknown = await createAuthority('unknown');
+  const { code } = await check(withTls({}, { 'tls/client-ca.crt': unknown.certificate }));
   expect(code).toBe(0);
 });

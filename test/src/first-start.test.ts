@@ -41,7 +41,7 @@ function runOn(version: string): Promise<CommandResult> {
 }
 
 describe.concurrent('a Node that is too old', () => {
-  test.each(['18.20.8', '20.20.2', '22.17.1'])('%s is told in one line, with what to run', async (version) => {
+  test.each(['18.20.8', '20.20.2', '22.17.1'])('%s is reported in one line, with what to run', async (version) => {
     const { code, stdout, stderr } = await runOn(version);
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(

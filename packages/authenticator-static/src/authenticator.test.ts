@@ -52,7 +52,7 @@ describe('a static authenticator', () => {
     expect(lines).toEqual([expect.objectContaining({ level: 'info', fields: { file: 'tokens.csv', tokens: 2 } })]);
   });
 
-  test('names everybody who has a token, of both files', async () => {
+  test('lists all users that have a token, of both files', async () => {
     const [one, two] = [randomToken(), randomToken()];
     const { authenticator } = await gateway(
       { 'tokens.yaml': `tokens:\n${entry(one, ', groups: ["system:masters"]')}`, 'tokens.csv': `${two},bob,1\n` },

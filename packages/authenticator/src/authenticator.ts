@@ -40,8 +40,8 @@ export interface Authenticator {
   check?(signal: AbortSignal): Promise<void>;
 
   /**
-   * Everybody whom it would name, where that is known without asking a backend. For `sallyport check`, which holds each
-   * name to the identity policy: a token that the policy refuses is found before the day when it is needed.
+   * The users that it names without asking a backend. `sallyport check` holds each of them to the identity policy, so that a
+   * token that the policy refuses is found before it is needed.
    */
   knownUsers?(): Iterable<UserInfo>;
 

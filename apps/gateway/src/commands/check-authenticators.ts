@@ -19,7 +19,7 @@ import { sharedTokenPrefixes } from './token-prefixes.ts';
 /** How long one backend may take to answer, in milliseconds. */
 const backendTimeout = 10_000;
 
-/** How many names that the policy refuses are told. */
+/** How many of the names that the policy refuses are listed. */
 const mostNames = 5;
 
 export interface CheckedAuthenticators {
@@ -34,7 +34,7 @@ interface CheckedAuthenticator extends CheckedAuthenticators {
   readonly tokenPrefix?: string;
 }
 
-/** Makes each and reaches its backend. All at once: what is down costs its own time, not the sum. */
+/** Makes each authenticator and reaches its backend. All at once: a backend that is down costs its own time only. */
 export async function checkAuthenticators(
   config: Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout'>,
 ): Promise<CheckedAuthenticators> {
@@ -72,7 +72,7 @@ async function checkAuthenticator(
     const onUnusableFile = (error: unknown) => unusable.push(error);
     created = await createAuthenticator(config, baseDirectory, { logger, attempts, onUnusableFile });
   } catch (error) {
-    // What follows from a file that it never got tells nothing new.
+    // The plugin never got its file: what it throws then says nothing new.
     return problems(unusable.length > 0 ? unusable : [error]);
   }
   try {
@@ -103,7 +103,7 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<F
   return { check, result: 'ok', detail: `${config.package}: ${reached}` };
 }
 
-/** Each user whom it names without a backend must pass the identity policy, or their token is good for nothing. */
+/** The identity policy must accept each user that the plugin names without a backend, or that user's token never works. */
 function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, prefixes: IdentityPrefixes): Finding[] {
   const check = `authenticator ${config.name}`;
   const judge = identityPolicy(config, prefixes);
@@ -114,40 +114,40 @@ function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, prefix
       const { breach } = judge(user);
       if (breach === undefined) continue;
       count += 1;
-      if (refused.length < mostNames) refused.push(tellBreach(user, breach));
+      if (refused.length < mostNames) refused.push(describeBreach(user, breach));
     }
   } catch (error) {
     return [fault(check, `${config.package}: knownUsers() failed: ${config.withhold(causeOf(error))}`)];
   }
   if (count === 0) return [];
   const more = count > refused.length ? `, and ${count - refused.length} more` : '';
-  const told = config.withhold(`${refused.join('; ')}${more}`);
+  const listed = config.withhold(`${refused.join('; ')}${more}`);
   return [
     fault(
       check,
-      `${config.package}: the identity policy refuses ${count} of its users: ${told}. Correct their names, ` +
+      `${config.package}: the identity policy refuses ${count} of its users: ${listed}. Correct their names, ` +
         `or list system: names in its allowSystemNames`,
     ),
   ];
 }
 
-function tellBreach({ username }: UserInfo, { rule, name }: { rule: string; name?: string }): string {
+function describeBreach({ username }: UserInfo, { rule, name }: { rule: string; name?: string }): string {
   const who = name === undefined || name === username ? '' : ` (${printable(name)})`;
   return `${printable(username)}: ${rule}${who}`;
 }
 
-/** What its plugin has to say while it makes the authenticator, as `serve` would log it. */
+/** Collects what the plugin warns of while it makes the authenticator; `serve` logs the same. */
 function collectWarnings(config: AuthenticatorConfig): { logger: CreateDependencies['logger']; warnings(): Finding[] } {
   const lines: string[] = [];
   const options = { level: 'warn', base: null, timestamp: false };
   const logger = pino(options, { write: (line: string) => lines.push(line) });
-  const tell = (line: string): Finding => {
+  const toFinding = (line: string): Finding => {
     const { msg, level: _level, authenticator: _name, ...fields } = JSON.parse(line);
     const details = Object.entries(fields).map(([key, value]) => `${key}: ${toText(value)}`);
     const detail = config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`);
     return { check: `authenticator ${config.name}`, result: 'warning', detail: `${config.package}: ${detail}` };
   };
-  return { logger, warnings: () => lines.splice(0).map(tell) };
+  return { logger, warnings: () => lines.splice(0).map(toFinding) };
 }
 
 function toText(value: unknown): string {

@@ -26,7 +26,7 @@ export async function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls
   }
 }
 
-/** The names are told, since no config has the one that kube-apiserver calls. */
+/** Lists the names: the config does not have the one that kube-apiserver calls, so the operator compares them. */
 function describeCertificates({ certificates, cert }: Pick<TlsMaterial, 'certificates' | 'cert'>): Finding[] {
   return certificates.map(({ certificate, subject, notAfter }): Finding => {
     const names =
@@ -57,7 +57,7 @@ function isFor(certificate: X509Certificate, host: string): boolean {
   return found !== undefined;
 }
 
-/** As OpenSSL tells them, `DNS:a, IP Address:192.0.2.1`. */
+/** As OpenSSL writes them, `DNS:a, IP Address:192.0.2.1`. */
 function namesOf(cert: Buffer): string {
   return new X509Certificate(cert).subjectAltName ?? '';
 }

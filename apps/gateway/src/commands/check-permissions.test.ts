@@ -7,7 +7,7 @@ import { checkPermissions, othersWith } from './check-permissions.ts';
 describe('who besides the owner', () => {
   const owned = (mode: number, uid = 1000, gid = 50) => ({ mode, uid, gid });
   test.each([
-    ['nobody', owned(0o600), [], []],
+    ['no one', owned(0o600), [], []],
     ['everyone', owned(0o644, 1000, 1000), ['o'], []],
     ['everyone may write', owned(0o666, 1000, 1000), ['o'], ['o']],
     ["a group of the owner's own number", owned(0o660, 1000, 1000), [], []],
@@ -84,7 +84,7 @@ describe('check', () => {
     ]);
   });
 
-  test('leaves what is missing to who reads it', async () => {
+  test('does not report a missing file: its reader does', async () => {
     expect(await details({ file: join(folder, 'missing'), secret: true })).toEqual([]);
   });
 });

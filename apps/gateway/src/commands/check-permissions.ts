@@ -3,11 +3,11 @@ import { dirname } from 'node:path';
 import type { Finding } from './finding.ts';
 import { shellQuoted } from './shell-quoted.ts';
 
-/** A file that decides who gets in. */
+/** A file that decides who gets into the cluster. */
 export interface TrustedFile {
   /** Absolute. */
   readonly file: string;
-  /** Whoever reads it knows a key, a password or a token. */
+  /** It holds a key, a password or a token. */
   readonly secret: boolean;
 }
 
@@ -26,7 +26,7 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   const targets = new Map<string, boolean>();
   for (const { file, secret } of files) {
     const target = await realpath(file).catch(() => undefined);
-    // What can't be read is told by whoever reads it.
+    // A file that can't be read is reported by the check that reads it.
     if (target !== undefined) targets.set(target, secret || targets.get(target) === true);
   }
   const folders = new Set([...targets.keys()].map((target) => dirname(target)));
@@ -47,7 +47,7 @@ async function judgeFile(file: string, secret: boolean): Promise<Finding[]> {
   ]);
 }
 
-/** In a folder with the sticky bit nobody can replace a file of somebody else: `/tmp`, volumes of Kubernetes. */
+/** In a folder with the sticky bit only the owner can replace a file: `/tmp`, volumes of Kubernetes. */
 async function judgeFolder(folder: string): Promise<Finding[]> {
   const found = await stat(folder).catch(() => undefined);
   if (found === undefined || (found.mode & 0o1000) !== 0) return [];
@@ -61,8 +61,8 @@ async function judgeFolder(folder: string): Promise<Finding[]> {
 const bits = { read: { group: 0o040, others: 0o004 }, write: { group: 0o020, others: 0o002 } } as const;
 
 /**
- * Who besides the owner. Not the group that has the owner's number, which is the owner's own; nor the group to which root
- * lets a file be read: that is how root hands it to the gateway's account (systemd, `fsGroup` of Kubernetes).
+ * Returns who has access besides the owner. A group with the owner's number is the owner's own, so it does not count. Nor does
+ * a group that may read a file of root: that is how root gives it to the gateway's account (systemd, `fsGroup` of Kubernetes).
  */
 export function othersWith(access: Access, { mode, uid, gid }: Owned): ('g' | 'o')[] {
   const { group, others } = bits[access];
@@ -83,9 +83,9 @@ const called = { g: 'its group', o: 'everyone on this machine' } as const;
 
 function warn(path: string, mode: number, objections: readonly Objection[]): Finding[] {
   if (objections.length === 0) return [];
-  const told = objections.map(({ who, what }) => `${called[who]} can ${what}`).join(', ');
+  const said = objections.map(({ who, what }) => `${called[who]} can ${what}`).join(', ');
   const octal = (mode & 0o7777).toString(8).padStart(4, '0');
   const changes = objections.map(({ who, letter }) => `${who}-${letter}`).join(',');
-  const detail = `${path}: ${told} (mode ${octal}): run chmod ${changes} ${shellQuoted(path)}`;
+  const detail = `${path}: ${said} (mode ${octal}): run chmod ${changes} ${shellQuoted(path)}`;
   return [{ check: 'permissions', result: 'warning', detail }];
 }

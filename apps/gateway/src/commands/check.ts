@@ -30,7 +30,7 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
   return findings.some(({ result }) => result === 'fault') ? exitCodes.fault : exitCodes.success;
 }
 
-/** All at once, so that nobody mends one thing a run: of a config with faults the parts that have none as well. */
+/** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
 async function inspect(file: string): Promise<readonly Finding[]> {
   try {
     const config = await loadConfig(file, process.env);
@@ -42,7 +42,7 @@ async function inspect(file: string): Promise<readonly Finding[]> {
   }
 }
 
-/** @param isWhole what is left out of `config` is meant to be left out */
+/** @param isWhole false: parts of the config had errors, and are left out */
 async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<readonly Finding[]> {
   const warnings = config.warnings.map((problem): Finding => {
     return { check: 'config', result: 'warning', detail: formatProblem(problem), problem };

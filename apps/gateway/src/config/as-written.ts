@@ -4,8 +4,8 @@ const durations = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as
 const sizes = { GiB: 1024 ** 3, MiB: 1024 ** 2, KiB: 1024, B: 1 } as const;
 
 /**
- * A duration (in milliseconds) or a size (in bytes) for a message: as it stands in the file, and where it does not, as
- * an operator would write it.
+ * Formats a duration (in milliseconds) or a size (in bytes) for a message: as the file has it, or, when the file leaves it
+ * out, in the biggest unit that fits.
  *
  * @param file the whole file, as written
  */

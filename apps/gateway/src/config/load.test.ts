@@ -216,7 +216,7 @@ describe('a secret that is written in the file', () => {
     expect(JSON.stringify(warnings)).not.toContain('hunter2222');
   });
 
-  test('is no matter when it stands elsewhere', async () => {
+  test('gives no warning when it is read from a file or a variable', async () => {
     await using folder = await folderWithProbe(source);
     await folder.write('password', 'hunter2222');
     expect((await folder.load(withPassword('{ file: password }'))).warnings).toEqual([]);

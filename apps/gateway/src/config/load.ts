@@ -53,7 +53,7 @@ export async function loadConfig(
 
 type Files = Pick<GatewayConfig, 'file' | 'baseDirectory' | 'digest' | 'secretFiles' | 'pluginFiles'>;
 
-/** An authenticator without a fault, and its place in the list. */
+/** An authenticator without errors, and its index in the list. */
 type UsableAuthenticator = PreparedAuthenticator & { readonly index: number };
 
 function complete(
@@ -80,7 +80,7 @@ function complete(
   };
 }
 
-/** Of a config with faults the parts that have none: a wrong value has given way to a default, or to nothing. */
+/** Returns the parts of the config that have no errors. Wrong values were replaced by defaults or left out. */
 function withoutFaulty(config: GatewayConfig, isFaulty: (...path: Path) => boolean): GatewayConfig {
   const { server, cache, audit, ...rest } = config;
   const { tls, ...listening } = server;

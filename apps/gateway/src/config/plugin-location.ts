@@ -52,8 +52,7 @@ export async function locatePlugin(use: string, configFile: string): Promise<Plu
 }
 
 /**
- * Proposes no package: a mistyped name may be free on a public registry, or somebody may wait for it there, and whoever
- * has it would decide who gets into the cluster.
+ * Proposes no package: anyone can publish a package under a mistyped name, and a plugin decides who gets into the cluster.
  */
 async function adviseMissing(use: string, configFile: string): Promise<string> {
   if (!word.test(use)) return `correct its name, or install it in ${dirname(configFile)} if you know who publishes it`;

@@ -75,7 +75,7 @@ export async function prepareAuthenticator(
   }
 }
 
-/** Secrets that stand in the file itself. They are taken: a private file, made by a deployment's tool, is a fair way too. */
+/** Finds secrets that are written in the file. They are accepted: a deployment's tool may write a private file. */
 function writtenSecrets(schema: JsonSchema, options: unknown, path: Path): Fault[] {
   return secretTexts(schema, options, path).map((at) => ({
     path: at,

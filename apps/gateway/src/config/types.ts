@@ -163,6 +163,6 @@ export interface GatewayConfig {
   /** Left out: no spans are made. */
   readonly tracing?: TracingConfig;
   readonly log: { readonly level: LogLevel };
-  /** What works, and is better changed. */
+  /** What works but should be changed. */
   readonly warnings: readonly ConfigProblem[];
 }

@@ -113,7 +113,7 @@ describe('texts that are secrets', () => {
     expect(secretTexts(schema, value, [])).toEqual(expected);
   });
 
-  test('are told with the whole way to them', () => {
+  test('are found with their whole path', () => {
     expect(secretTexts(schema, { password: 'a' }, ['options'])).toEqual([['options', 'password']]);
   });
 });

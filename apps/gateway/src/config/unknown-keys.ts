@@ -16,9 +16,9 @@ export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Fau
 }
 
 /**
- * The texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password.
+ * Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password.
  *
- * @param path where in the file the value stands
+ * @param path of the value in the file
  */
 export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
   const walkTexts = (schemas: readonly JsonSchema[], inner: unknown, at: Path): Path[] => {

@@ -9,14 +9,14 @@ function problems(text: string): string[] {
 }
 
 const colon = 'a value holds a colon where YAML ends a key: put the whole value in quotes';
-const indent = 'the indentation does not fit what stands above: align it with the lines that it belongs to';
+const indent = 'the indentation does not fit the lines above: align it with the lines that it belongs to';
 const deeper = 'is indented deeper than the key above it, which has a value of its own: align the two';
 const space = 'a space is missing after the colon: add it';
 const noColon = 'a key without a colon: write ":" after it, or align it with what it belongs to';
 const tab = 'a tab is used to indent: use spaces';
 const quoted = 'a value begins with a sign of YAML (@, ` or %): put the whole value in quotes';
 
-describe('a slip is told once, at the line that must change', () => {
+describe('a slip is reported once, at the line that must change', () => {
   test.each([
     ['a prefix that ends with a colon', 'a:\n  prefix: corp:\n', [`2:11: ${colon}`]],
     ['two of them', 'a:\n  prefix: corp:\nb:\n  prefix: corp: # both\n', [`2:11: ${colon}`, `4:11: ${colon}`]],

@@ -13,15 +13,15 @@ export interface YamlError {
   readonly offset: number;
 }
 
-/** Each tells of one slip and brings no others after it. */
+/** Each of these comes from one slip and causes no other errors. */
 const independent = /^(TAB_AS_INDENT|DUPLICATE_KEY|TAG_RESOLVE_FAILED|BAD_ALIAS|BAD_SCALAR_START|BAD_DQ_ESCAPE)$/;
 
 /** As many as help. */
 const most = 5;
 
 /**
- * The slips behind a parser's errors, each at the line that must change: the parser often notices in another one. One
- * slip of indentation or of brackets brings a row of errors after it, so nothing is told beyond the first such.
+ * Finds the slips behind a parser's errors, each at the line that must change: the parser often reports another line. One
+ * slip of indentation or of brackets causes a row of errors, so nothing is reported after the first of that kind.
  */
 export function yamlCauses(text: string, errors: readonly YamlError[]): readonly YamlCause[] {
   const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
@@ -95,7 +95,7 @@ function wrongIndent(text: string, offset: number): YamlCause {
   if (indent.includes('\t')) return { offset: start + indent.indexOf('\t'), ...tab };
   return {
     offset: start + indent.length,
-    message: 'the indentation does not fit what stands above',
+    message: 'the indentation does not fit the lines above',
     mend: 'align it with the lines that it belongs to',
   };
 }
@@ -146,7 +146,7 @@ function causeHere(text: string, { code, message, offset }: YamlError): Words {
     return { message: 'a list begins in the line of its key', mend: 'begin it in the next line, or write [ … ]' };
   }
   if (message === 'Unexpected scalar at node end') return afterValue(text[offset - 1] ?? '');
-  // The parser's own words quote what stands there, and that may be a password written where { env } belongs.
+  // The parser's own words quote the text, and that may be a password written where { env } belongs.
   return words[code] ?? { message: 'is not valid YAML here', mend: 'look at quotes, indentation and brackets' };
 }
 

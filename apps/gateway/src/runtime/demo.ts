@@ -34,7 +34,7 @@ export async function prepareDemo(directory: string): Promise<string> {
   const tokens = tokensOf(token);
   if ((await readText(tokensFile)) !== tokens) {
     await writeWhole(tokensFile, tokens, rename);
-    // A file this young counts as changed by somebody else: the watcher would load it again two seconds later.
+    // The watcher takes a younger file for one that was changed later, and would load it again after two seconds.
     await setTimeout(2 * fileClockLag);
   }
   return bodyFile;

@@ -18,7 +18,7 @@ export interface CreateDependencies {
   readonly attempts: (authenticator: string) => Attempts;
   /** Told of each file that a plugin is about to read. */
   readonly onFile?: (file: string) => void;
-  /** Told why a file can't be used, in place of the plugin: for `check`, which reports all such files at once. */
+  /** Called when a file can't be used, in place of a throw to the plugin: `check` reports all such files at once. */
   readonly onUnusableFile?: (error: unknown) => void;
 }
 

@@ -185,7 +185,7 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
   void old.retire(old.config.server.reviewTimeout + restGrace);
 }
 
-/** What of the config works, and is better changed. */
+/** Logs what works in the config but should be changed. */
 export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): void {
   for (const problem of warnings) logger.warn({ problem }, 'config warning');
 }

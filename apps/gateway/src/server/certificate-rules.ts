@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 
 /**
- * Go, in which kube-apiserver is written, takes no host's name from the subject: it refuses such a certificate always.
+ * kube-apiserver (Go) takes no host name from the subject: it always refuses a certificate without an alternative name.
  *
  * @throws Error for a server's certificate without an alternative name of a host
  */
@@ -14,9 +14,9 @@ export function requireHostName([server]: X509Certificate[], file: string): void
 }
 
 /**
- * OpenSSL accepts a client whose chain ends in a certificate of the file that is its own issuer, and no other.
+ * OpenSSL accepts only clients whose chain ends in a self-issued certificate of the file.
  *
- * @throws Error when the file has none, so that nobody could get in
+ * @throws Error when the file has none: no client could get in
  */
 export function requireRoot(certificates: readonly X509Certificate[], file: string): void {
   if (certificates.some(isRoot)) return;
@@ -38,7 +38,7 @@ function isRoot({ subject, issuer }: X509Certificate): boolean {
   return subject === issuer;
 }
 
-/** A certificate of one client, trusted as it is, or the wrong file. */
+/** Warns of a file that holds the certificate of one client, or the wrong one. */
 export function warnOfAuthority(certificates: readonly X509Certificate[], file: string): string[] {
   const [first] = certificates;
   if (first === undefined || certificates.some(({ ca }) => ca)) return [];

@@ -101,18 +101,18 @@ describe('readTlsMaterial', () => {
     await expect(readTlsMaterial(config(await overrides()))).rejects.toThrow(message);
   });
 
-  test('tells every file that can not be read', async () => {
+  test('reports every file that can not be read', async () => {
     const missing = {
       certFile: '/nowhere/a.crt',
       keyFile: '/nowhere/a.key',
       client: { caFile: '/nowhere/ca', names: [] },
     };
     const error: AggregateError = await readTlsMaterial(config(missing)).catch((thrown) => thrown);
-    const told = ['certFile: /nowhere/a.crt', 'keyFile: /nowhere/a.key', 'clientCAFile: /nowhere/ca'].map(
+    const messages = ['certFile: /nowhere/a.crt', 'keyFile: /nowhere/a.key', 'clientCAFile: /nowhere/ca'].map(
       (file) => `server.tls.${file} can't be read: there is no such file`,
     );
-    expect(error.errors.map(String)).toEqual(told.map((one) => `Error: ${one}`));
-    expect(error.message).toBe(told.join('; '));
+    expect(error.errors.map(String)).toEqual(messages.map((one) => `Error: ${one}`));
+    expect(error.message).toBe(messages.join('; '));
   });
 
   test('refuses a server certificate without an alternative name of a host', async () => {
@@ -127,7 +127,7 @@ describe('readTlsMaterial', () => {
     }
   });
 
-  test('refuses a client CA by which nobody could get in, and warns of one that is no CA', async () => {
+  test('refuses a client CA that lets no client in, and warns of one that is no CA', async () => {
     const from = async (...certificates: Buffer[]) =>
       readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));
     const intermediate = await authority.issue({ commonName: 'middle', isAuthority: true });

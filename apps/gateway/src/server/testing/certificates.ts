@@ -25,7 +25,7 @@ interface Subject {
 export interface Authority extends Pair {
   readonly directory: string;
   issue(subject: Subject): Promise<Pair>;
-  /** A certificate that is no authority and that nobody signed but itself. */
+  /** A self-signed certificate that is no authority. */
   selfSigned(subject: Subject): Promise<Pair>;
   remove(): Promise<void>;
 }
