@@ -17,7 +17,7 @@ test('on a terminal the log is for reading, and holds no token', async () => {
   const [known, unknown] = [randomToken(), randomToken()];
   await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
   await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [known]: 'ada' }));
-  const command = `exec '${process.execPath}' '${join(gatewayFolder, 'src/cli.ts')}' serve --config gateway.yaml`;
+  const command = `exec '${process.execPath}' '${join(gatewayFolder, 'src/sallyport.js')}' serve --config gateway.yaml`;
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     cwd: folder,
     env: { PATH: process.env.PATH ?? '', HOME: folder },

@@ -52,7 +52,7 @@ describe.concurrent('token create', () => {
 
   test('a token that can’t be printed is no success', async () => {
     const { setup } = await createPlace();
-    const command = `exec '${process.execPath}' '${join(gatewayFolder, 'src/cli.ts')}' token ${create.join(' ')} > /dev/full`;
+    const command = `exec '${process.execPath}' '${join(gatewayFolder, 'src/sallyport.js')}' token ${create.join(' ')} > /dev/full`;
     const child = spawn('sh', ['-c', command], { ...setup, stdio: ['ignore', 'ignore', 'pipe'] });
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -3,6 +3,7 @@ import { createLdapAuthenticator, type MakeDirectory } from './authenticator.ts'
 import { connect } from './connection/connection.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { optionsSchema } from './options/schema.ts';
+import { portMixUp } from './options/server-url.ts';
 import type { LdapOptions } from './options/types.ts';
 
 /** User name and password against an LDAP directory. See the README of this package. */
@@ -12,8 +13,19 @@ const plugin: AuthenticatorPlugin<LdapOptions> = {
   optionsSchema,
   // A login costs a directory two searches, a TLS handshake and a password hash.
   caching: 'shared',
-  create: (options, context) => createLdapAuthenticator(options, context, realDirectory(options, context)),
+  async create(options, context) {
+    warnOfPorts(options, context);
+    return createLdapAuthenticator(options, context, realDirectory(options, context));
+  },
 };
+
+/** Not refused: a server may listen where others do not. */
+function warnOfPorts({ servers }: LdapOptions, { logger }: PluginContext): void {
+  for (const server of servers) {
+    const hint = portMixUp(server);
+    if (hint !== undefined) logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
+  }
+}
 
 function realDirectory(options: LdapOptions, { metrics, logger }: PluginContext): MakeDirectory {
   const now = () => performance.now();

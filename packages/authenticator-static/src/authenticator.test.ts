@@ -52,6 +52,31 @@ describe('a static authenticator', () => {
     expect(lines).toEqual([expect.objectContaining({ level: 'info', fields: { file: 'tokens.csv', tokens: 2 } })]);
   });
 
+  test('lists all users that have a token, of both files', async () => {
+    const [one, two] = [randomToken(), randomToken()];
+    const { authenticator } = await gateway(
+      { 'tokens.yaml': `tokens:\n${entry(one, ', groups: ["system:masters"]')}`, 'tokens.csv': `${two},bob,1\n` },
+      both,
+    );
+    expect([...(authenticator.knownUsers?.() ?? [])]).toEqual([
+      { username: 'alice', groups: ['system:masters'] },
+      { username: 'bob', uid: '1' },
+    ]);
+  });
+
+  test('says that a CSV file holds secrets, since its tokens are in clear', async () => {
+    const { context } = recordingContext({ pluginName: 'static', baseDirectory: '/' });
+    const watched: unknown[] = [];
+    const watchFile: typeof context.watchFile = async (file, _load, options) => {
+      watched.push([file, options]);
+    };
+    await createStaticAuthenticator(both, { ...context, watchFile });
+    expect(watched).toEqual([
+      ['tokens.yaml', { secret: false }],
+      ['tokens.csv', { secret: true }],
+    ]);
+  });
+
   test('passes on audiences, those of a token bound to none included', async () => {
     const [bound, unbindable] = [randomToken(), randomToken()];
     const text = `tokens:\n${entry(bound, ', audiences: [vault]')}${entry(unbindable, ', audiences: []')}`;

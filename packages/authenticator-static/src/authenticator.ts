@@ -7,6 +7,8 @@ import { readTokensFile } from './tokens-file.ts';
 
 interface Source {
   readonly file: string;
+  /** Whether it holds tokens in clear. */
+  readonly secret: boolean;
   read(file: string, content: Buffer): Promise<TokenSet>;
 }
 
@@ -27,7 +29,7 @@ export async function createStaticAuthenticator(
   let inForce: readonly TokenSet[] = [];
 
   for (const source of sources) {
-    await context.watchFile(source.file, async (content) => {
+    const load = async (content: Buffer) => {
       // Kept even if the other file still holds one of its tokens: once that one is taken out there, both take effect.
       latest.set(source, await source.read(source.file, content));
       if (latest.size < sources.length) return;
@@ -35,7 +37,8 @@ export async function createStaticAuthenticator(
       inForce = [...latest.values()];
       const tokens = inForce.reduce((sum, { size }) => sum + size, 0);
       context.logger.info({ file: source.file, tokens }, 'static tokens loaded; so many are in force');
-    });
+    };
+    await context.watchFile(source.file, load, { secret: source.secret });
   }
 
   return {
@@ -47,14 +50,17 @@ export async function createStaticAuthenticator(
       const record = inForce.map((set) => set.get(key)).find((found) => found !== undefined);
       return record === undefined ? { kind: 'no-opinion' } : decide(record, now());
     },
+    *knownUsers() {
+      for (const set of inForce) for (const { user } of set.values()) yield user;
+    },
     async close() {},
   };
 }
 
 function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Source[] {
   const sources: Source[] = [];
-  if (tokensFile !== undefined) sources.push({ file: tokensFile, read: readTokensFile });
-  if (tokenAuthFile !== undefined) sources.push({ file: tokenAuthFile, read: readTokenAuthFile });
+  if (tokensFile !== undefined) sources.push({ file: tokensFile, secret: false, read: readTokensFile });
+  if (tokenAuthFile !== undefined) sources.push({ file: tokenAuthFile, secret: true, read: readTokenAuthFile });
   return sources;
 }
 

@@ -28,7 +28,7 @@ const moment = z.iso
 /** Kubernetes wants the keys lowercase: others do not survive impersonation and aggregation. */
 const extra = z.record(
   z.string(),
-  z.array(text, { error: 'must be a list' }),
+  z.array(text, { error: 'must be a list: write example.com/team: [storage]' }),
   'must be a mapping of lowercase keys to lists',
 );
 
@@ -55,9 +55,9 @@ const entry = z.strictObject(
     sha256,
     username: text,
     uid: text.optional(),
-    groups: z.array(text, { error: 'must be a list' }).optional(),
+    groups: z.array(text, { error: 'must be a list: write [developers]' }).optional(),
     extra: extra.refine(hasLowercaseKeys, 'must have lowercase keys, as Kubernetes wants them').optional(),
-    audiences: z.array(text, { error: 'must be a list' }).optional(),
+    audiences: z.array(text, { error: 'must be a list: write [https://kubernetes.default.svc]' }).optional(),
     notBefore: moment.optional(),
     expiresAt: moment.optional(),
     description: text.optional(),

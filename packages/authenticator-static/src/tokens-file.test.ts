@@ -100,7 +100,7 @@ tokens:
     [
       'with one group that is no list',
       `  - sha256: ${digest()}\n    username: a\n    groups: g\n`,
-      'line 4, column 13: groups must be a list',
+      'line 4, column 13: groups must be a list: write [developers]',
     ],
     [
       'with a number for a group',

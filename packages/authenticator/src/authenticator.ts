@@ -1,4 +1,4 @@
-import type { Decision } from './decision.ts';
+import type { Decision, UserInfo } from './decision.ts';
 
 /** What an authenticator is told of a review besides the token. */
 export interface AuthenticateContext {
@@ -38,6 +38,12 @@ export interface Authenticator {
    * `/readyz?verbose`; it never decides readiness, since one backend that is down must not lock everybody out.
    */
   check?(signal: AbortSignal): Promise<void>;
+
+  /**
+   * The users that it names without asking a backend. `sallyport check` holds each of them to the identity policy, so that a
+   * token that the policy refuses is found before it is needed.
+   */
+  knownUsers?(): Iterable<UserInfo>;
 
   /** Ends connections and timers. Called once no `authenticate` is under way; a second call does nothing. */
   close(): Promise<void>;

@@ -12,7 +12,7 @@ export {
 export { AuthenticatorError, type AuthenticatorErrorCode } from './errors.ts';
 export type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from './metrics.ts';
 export type { Parsed } from './parsed.ts';
-export type { AuthenticatorPlugin, Caching, Logger, PluginContext } from './plugin.ts';
+export type { AuthenticatorPlugin, Caching, Logger, PluginContext, WatchOptions } from './plugin.ts';
 export type {
   IssuedToken,
   Revocation,

@@ -12,6 +12,11 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+export interface WatchOptions {
+  /** The file holds a secret, such as a key or tokens in clear: `sallyport check` warns when others may read it. */
+  readonly secret?: boolean;
+}
+
 /** What a plugin gets from the gateway when one of its authenticators is made. */
 export interface PluginContext {
   readonly logger: Logger;
@@ -27,10 +32,11 @@ export interface PluginContext {
    *
    * What the first call throws, or that the file can't be read, is thrown here, for `create` to fail with. Later the
    * gateway logs it with the file's name and what was loaded last stays in force: so take effect only when all is well.
+   * Only `sallyport check` collects first failures, to report all of them, and closes what `create` makes all the same.
    *
    * @param file relative to `baseDirectory`, or absolute
    */
-  watchFile(file: string, load: (content: Buffer) => void | Promise<void>): Promise<void>;
+  watchFile(file: string, load: (content: Buffer) => void | Promise<void>, options?: WatchOptions): Promise<void>;
 }
 
 /** How long-lived an authenticator's answers may be by their nature; the config can override it. */
@@ -44,8 +50,9 @@ export interface AuthenticatorPlugin<Options> {
   readonly name: string;
   /**
    * Validates `options` of gateway.yaml and describes them to editors. Any library that implements both Standard
-   * Schema and Standard JSON Schema serves, zod 4 among them. Unknown keys are found by the gateway, from `properties`.
-   * `{ env }` and `{ file }` have been replaced by their strings before.
+   * Schema and Standard JSON Schema serves, zod 4.2 and later among them. Unknown keys are found by the gateway, from `properties`.
+   * `{ env }` and `{ file }` have been replaced by their strings before. A text that is always a secret is described with
+   * `writeOnly: true`: the gateway then warns when it is written in gateway.yaml itself.
    */
   readonly optionsSchema: StandardSchemaV1<unknown, Options> & StandardJSONSchemaV1<unknown, Options>;
   /**

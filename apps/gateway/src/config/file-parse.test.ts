@@ -38,7 +38,12 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
       { server: '  listen: 8080' },
       '3:11: server.listen: must be an address and a port: write 127.0.0.1:8080',
     ],
-    ['a wrong kind', { server: '  apiAudiences: x' }, '3:17: server.apiAudiences: must be a list'],
+    ['a wrong kind', { server: '  apiAudiences: x' }, '3:17: server.apiAudiences: must be a list: write [x]'],
+    [
+      'a text with signs of YAML where a list belongs',
+      { authenticator: '    groups: { allow: "*-admins" }' },
+      'must be a list: write ["*-admins"]',
+    ],
     [
       'an empty value',
       { server: '  apiAudiences:' },
@@ -116,9 +121,19 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
       'server.tls.clientAuth: "none" contradicts clientCAFile and clientNames',
     ],
     [
-      'a timeout as long as the review',
+      'a timeout as long as the review, in the units of the file',
       { authenticator: '    timeout: 10s' },
-      '7:14: authenticators[0].timeout: 10000 ms is not less than server.reviewTimeout, 10000 ms',
+      '7:14: authenticators[0].timeout: 10s is not less than server.reviewTimeout (10s): it would leave',
+    ],
+    [
+      'the same in other units',
+      { server: '  reviewTimeout: 9000ms', authenticator: '    timeout: 0.5m' },
+      'authenticators[0].timeout: 0.5m is not less than server.reviewTimeout (9000ms)',
+    ],
+    [
+      'the same with a timeout that is left out',
+      { server: '  reviewTimeout: 2500ms' },
+      'authenticators[0].timeout: 3s is not less than server.reviewTimeout (2500ms)',
     ],
     [
       'a bound that leaves no place',
@@ -143,7 +158,7 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     [
       'a token as big as the body',
       { server: '  maxBodySize: 16KiB' },
-      'server.maxTokenSize: 16384 bytes do not fit into a body of server.maxBodySize, 16384 bytes',
+      'server.maxTokenSize: a token of 16KiB does not fit into a body of server.maxBodySize (16KiB): lower it',
     ],
     [
       'one address for both',
@@ -184,7 +199,7 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
       '1:24: server.maxInFlight: the authenticators may have 1 + 1 = 2 lookups under way (maxConcurrent), which is not less than server.maxInFlight, 2: hung together they would take every place: raise it to more than 2',
     ],
     ['log: {}', '1:1: authenticators: is missing'],
-    ['authenticators: 1', '1:17: authenticators: must be a list'],
+    ['authenticators: 1', '1:17: authenticators: must be a list: begin each of its entries with "- "'],
     ['authenticators: [1]', '1:18: authenticators[0]: must be keys and values'],
     ['authenticators: [{ name: a }]', '1:18: authenticators[0].use: is missing'],
     ['authenticators: [{ use: ./probe.js }]', '1:18: authenticators[0].name: is missing'],

@@ -12,6 +12,8 @@ import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
 export interface ParsedFile {
   /** Undefined when a value is not of its kind. */
   readonly config?: FileConfig;
+  /** Without `config`: the file with each wrong value left out, where enough of it is left. */
+  readonly rest?: FileConfig;
   readonly faults: readonly Fault[];
 }
 
@@ -24,13 +26,19 @@ export function fileJsonSchema(): JsonSchema {
 export function parseFile(value: Readonly<Record<string, unknown>>): ParsedFile {
   const unknown = unknownKeys(fileJsonSchema(), value, []);
   const result = fileSchema.safeParse(value, { error: wordIssue });
-  if (result.success) return { config: result.data, faults: checkRules(result.data) };
+  if (result.success) return { config: result.data, faults: checkRules(result.data, value) };
   const issues = issueFaults(result.error.issues, [], unknown);
-  return { faults: [...unknown, ...issues, ...rulesOfTheRest(value, [...unknown, ...issues])] };
+  const faults = [...unknown, ...issues];
+  const rest = restOf(value, faults);
+  return rest === undefined ? { faults } : { rest: rest.config, faults: [...faults, ...rulesOf(rest, faults)] };
 }
 
-/** The rules that broken values have no part in, so that mending those brings no new surprise. */
-function rulesOfTheRest(value: Readonly<Record<string, unknown>>, faults: readonly Fault[]): Fault[] {
+interface Rest {
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly config: FileConfig;
+}
+
+function restOf(value: Readonly<Record<string, unknown>>, faults: readonly Fault[]): Rest | undefined {
   const rest = structuredClone(value);
   for (const { path } of faults) erase(rest, path);
   if (faults.some(({ path }) => overlaps(path, cacheRedis))) change(rest, cacheRedis, mended);
@@ -39,9 +47,13 @@ function rulesOfTheRest(value: Readonly<Record<string, unknown>>, faults: readon
     for (const { path } of fileSchema.safeParse(rest).error?.issues ?? []) change(rest, path, () => text);
   }
   const config = fileSchema.safeParse(rest).data;
-  if (!config) return [];
+  return config && { value: rest, config };
+}
+
+/** The rules that broken values have no part in, so that mending those brings no new surprise. */
+function rulesOf({ value, config }: Rest, faults: readonly Fault[]): Fault[] {
   const touched = (path: Path) => faults.some((fault) => overlaps(fault.path, path));
-  return checkRules(config).filter((fault) => ![fault.path, ...fault.because].some(touched));
+  return checkRules(config, value).filter((fault) => ![fault.path, ...fault.because].some(touched));
 }
 
 /** The one section that has no least form: its keys depend on each other. */

@@ -58,6 +58,7 @@ describe('a good config', () => {
       },
       lockout: { maxFailures: 3, window: 600_000 },
       log: { level: 'info' },
+      warnings: [],
     });
   });
 
@@ -192,5 +193,73 @@ describe('the file itself', () => {
     expect(error).toMatchObject({
       files: [folder.file, ...['none', 'probe.js'].map((name) => join(folder.path, name))],
     });
+  });
+});
+
+describe('a secret that is written in the file', () => {
+  const source = pluginSource('z.looseObject({ password: z.string().meta({ writeOnly: true }).optional() })');
+  const withPassword = (value: string) => yaml({ authenticator: `    options: { password: ${value} }` });
+
+  test('is taken, with a warning at its place that does not quote it', async () => {
+    await using folder = await folderWithProbe(source);
+    const { authenticators, warnings } = await folder.load(withPassword('hunter2222'));
+    expect(authenticators[0]?.options).toEqual({ password: 'hunter2222' });
+    expect(warnings).toEqual([
+      {
+        file: folder.file,
+        line: 7,
+        column: 26,
+        path: 'authenticators[0].options.password',
+        message: expect.stringMatching(/^authenticator probe \(.+\): is a secret that is written in this file/),
+        mend: 'write { file: PATH } or { env: NAME } in its place',
+      },
+    ]);
+    expect(JSON.stringify(warnings)).not.toContain('hunter2222');
+  });
+
+  test('gives no warning when it is read from a file or a variable', async () => {
+    await using folder = await folderWithProbe(source);
+    await folder.write('password', 'hunter2222');
+    expect((await folder.load(withPassword('{ file: password }'))).warnings).toEqual([]);
+    expect((await folder.load(withPassword('{ env: A }'), { A: 'hunter2222' })).warnings).toEqual([]);
+  });
+});
+
+describe('the parts of a refused config in which nothing is wrong', () => {
+  async function usableOf(text: string): Promise<ConfigError['usable']> {
+    await using folder = await folderWithProbe();
+    const error: ConfigError = await folder.load(text).then(
+      () => expect.unreachable('the config was taken'),
+      (reason) => reason,
+    );
+    // Nothing that prints an error may find the options in it.
+    expect(Object.keys(error)).not.toContain('usable');
+    return error.usable;
+  }
+  const tls = '  tls: { certFile: c, keyFile: k, clientAuth: none }';
+
+  test('are the others when one authenticator lacks a secret', async () => {
+    const more = '  - { name: other, use: ./probe.js, options: { a: b } }';
+    const usable = await usableOf(yaml({ server: tls, authenticator: '    options: { a: { env: NONE } }', more }));
+    expect(usable?.authenticators.map(({ name, options }) => [name, options])).toEqual([['other', { a: 'b' }]]);
+    expect(usable?.server.tls?.certFile).toMatch(/\/c$/);
+  });
+
+  test('are without cache.redis when that lacks one', async () => {
+    const more = 'cache: { redis: { url: { env: NONE }, sealingKeys: [{ env: NONE }] } }';
+    const usable = await usableOf(yaml({ server: tls, more }));
+    expect(usable?.cache.redis).toBeUndefined();
+    expect(usable?.authenticators).toHaveLength(1);
+    expect(usable?.server.tls).toBeDefined();
+  });
+
+  test('are all that has nothing to do with a mistyped key', async () => {
+    const usable = await usableOf(yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none, x: 1 }' }));
+    expect(usable?.server.tls).toBeUndefined();
+    expect(usable?.authenticators).toHaveLength(1);
+  });
+
+  test('are none when the file is no YAML', async () => {
+    expect(await usableOf('a: b: c')).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import { parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
 import { lookupPlaces } from './lookup-places.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
-import { ConfigError, type ConfigProblem, causeOf } from './problems.ts';
+import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 import { withholdSecrets } from './secrets.ts';
 import type { AuditConfig, AuthenticatorConfig, GatewayConfig, TlsConfig } from './types.ts';
@@ -38,28 +38,59 @@ export async function loadConfig(
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
   const parsed = parseFile(filled.value);
   const faults = [...withFilledFaults(parsed.faults, filled), ...prepared.flatMap((one) => one.faults)];
-  const authenticators = parsed.config && completeAuthenticators(parsed.config, prepared, source);
-  if (faults.length > 0 || !parsed.config || !authenticators) {
-    throw new ConfigError(faults.map(source.locate).sort(byPlace), [configFile, ...secretFiles, ...pluginFiles]);
-  }
-  const { server, admin, cache, lockout, audit, provenance, tracing, log } = parsed.config;
-  const { tls, ...rest } = server;
-  const completeServer = tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) };
+  const settings = parsed.config ?? parsed.rest;
   const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
+  const isFaulty = (...path: Path) => faults.some((fault) => overlaps(fault.path, path));
+  const usable = prepared.flatMap((one, index) => (isFaulty('authenticators', index) ? [] : [{ ...one, index }]));
+  const config = settings && complete(settings, usable, files, source);
+  if (faults.length === 0 && config !== undefined) return config;
+  throw new ConfigError(
+    faults.map(source.locate).sort(byPlace),
+    [configFile, ...secretFiles, ...pluginFiles],
+    config && withoutFaulty(config, isFaulty),
+  );
+}
+
+type Files = Pick<GatewayConfig, 'file' | 'baseDirectory' | 'digest' | 'secretFiles' | 'pluginFiles'>;
+
+/** An authenticator without errors, and its index in the list. */
+type UsableAuthenticator = PreparedAuthenticator & { readonly index: number };
+
+function complete(
+  settings: FileConfig,
+  usable: readonly UsableAuthenticator[],
+  files: Files,
+  source: YamlSource,
+): GatewayConfig {
+  const { server, admin, cache, lockout, audit, provenance, tracing, log } = settings;
+  const { tls, ...rest } = server;
+  const { baseDirectory } = files;
   const { redis, ...lifetimes } = cache;
-  const fileCache = redis === undefined ? lifetimes : { ...lifetimes, redis };
-  const trail = audit === undefined ? {} : { audit: completeAudit(audit.output, baseDirectory) };
   return {
     ...files,
-    server: completeServer,
+    server: tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) },
     admin,
-    authenticators,
-    cache: fileCache,
+    authenticators: completeAuthenticators(settings, usable, source),
+    cache: redis === undefined ? lifetimes : { ...lifetimes, redis },
     lockout,
-    ...trail,
+    ...(audit && { audit: completeAudit(audit.output, baseDirectory) }),
     ...(provenance && { provenance }),
     ...(tracing && { tracing }),
     log,
+    warnings: usable.flatMap((one) => one.warnings).map(source.locate),
+  };
+}
+
+/** Returns the parts of the config that have no errors. Wrong values were replaced by defaults or left out. */
+function withoutFaulty(config: GatewayConfig, isFaulty: (...path: Path) => boolean): GatewayConfig {
+  const { server, cache, audit, ...rest } = config;
+  const { tls, ...listening } = server;
+  const { redis, ...lifetimes } = cache;
+  return {
+    ...rest,
+    server: tls === undefined || isFaulty('server', 'tls') ? listening : { ...listening, tls },
+    cache: redis === undefined || isFaulty('cache', 'redis') ? lifetimes : { ...lifetimes, redis },
+    ...(audit && !isFaulty('audit') && { audit }),
   };
 }
 
@@ -93,22 +124,19 @@ function completeAudit(output: string, base: string): AuditConfig {
   return { output: output === 'stdout' ? output : { file: resolve(base, output) } };
 }
 
-/** Undefined when a plugin is missing: its fault is told already. */
 function completeAuthenticators(
   { authenticators, server, cache }: FileConfig,
-  prepared: readonly PreparedAuthenticator[],
+  usable: readonly UsableAuthenticator[],
   source: YamlSource,
-): AuthenticatorConfig[] | undefined {
+): AuthenticatorConfig[] {
   const places = lookupPlaces(authenticators, server.maxInFlight);
-  const complete = authenticators.flatMap((settings, index) => {
-    const one = prepared[index];
-    if (!one?.resolved) return [];
-    const { plugin } = one.resolved;
-    const complete = completeAuthenticator(settings, index, { ...one, resolved: one.resolved }, source);
-    const maxConcurrent = places[index] ?? 1;
-    return [{ ...complete, maxConcurrent, cache: completeCache(settings.cache, plugin.caching, cache) }];
+  return usable.flatMap(({ index, resolved, ...one }) => {
+    const settings = authenticators[index];
+    if (settings === undefined || resolved === undefined) return [];
+    const complete = completeAuthenticator(settings, index, { ...one, resolved }, source);
+    const own = completeCache(settings.cache, resolved.plugin.caching, cache);
+    return [{ ...complete, maxConcurrent: places[index] ?? 1, cache: own }];
   });
-  return complete.length === authenticators.length ? complete : undefined;
 }
 
 const withheld = 'what the plugin says of it quotes a secret and is withheld';

@@ -16,11 +16,20 @@ const kinds: Readonly<Record<string, string>> = {
 export function wordIssue(issue: RawIssue): string | undefined {
   if (issue.input === undefined) return 'is missing';
   if (issue.input === null) return 'is empty: give it a value, or remove the key';
-  if (issue.code === 'invalid_type') return `must be ${kinds[issue.expected] ?? issue.expected}`;
+  if (issue.code === 'invalid_type') {
+    const list = issue.expected === 'array' ? `: ${writeList(issue.input)}` : '';
+    return `must be ${kinds[issue.expected] ?? issue.expected}${list}`;
+  }
   if (issue.code === 'invalid_value') return wordChoice(issue.values.map(String), issue.input);
   if (issue.code === 'too_small') return wordBound('at least', issue.origin, issue.minimum);
   if (issue.code === 'too_big') return wordBound('at most', issue.origin, issue.maximum);
   return undefined;
+}
+
+/** What is quoted comes from places that hold no secret. */
+function writeList(input: unknown): string {
+  if (typeof input !== 'string' || input.length > 100) return 'begin each of its entries with "- "';
+  return `write [${/^\w[\w:./-]*$/.test(input) ? input : JSON.stringify(input)}]`;
 }
 
 function wordChoice(values: readonly string[], input: unknown): string {

@@ -13,6 +13,8 @@ export interface CheckedPlugin {
   readonly optionsSchema: JsonSchema;
 }
 
+const whatItMustBe = 'it must be an AuthenticatorPlugin of @sallyport/authenticator';
+
 /**
  * Holds a module's default export to the contract.
  *
@@ -24,11 +26,12 @@ export function checkPlugin(exported: unknown, packageName: string): CheckedPlug
       exported === undefined
         ? `${packageName} has no default export`
         : `the default export of ${packageName} is no plugin`,
-      'it must be an AuthenticatorPlugin of @sallyport/authenticator',
+      whatItMustBe,
     );
   }
   const plugin = exported as Partial<AuthenticatorPlugin<unknown>>;
   checkVersion(plugin.specificationVersion, packageName);
+  refuseSchemaWithoutJson(plugin.optionsSchema, packageName);
   const wrong = [
     ...(typeof plugin.name === 'string' && /^[a-z][a-z0-9_]*$/.test(plugin.name) ? [] : ['name (a lowercase word)']),
     ...(isSchema(plugin.optionsSchema) ? [] : ['optionsSchema (a Standard Schema that is a Standard JSON Schema too)']),
@@ -50,10 +53,35 @@ export function checkPlugin(exported: unknown, packageName: string): CheckedPlug
 
 function checkVersion(version: unknown, packageName: string): void {
   if (version === specificationVersion) return;
-  const newer = typeof version === 'number' && version > specificationVersion;
+  if (version === undefined) {
+    const message = `the default export of ${packageName} is no plugin: it has no specificationVersion`;
+    throw new PluginError(message, whatItMustBe);
+  }
+  const upgrade =
+    Number(version) > specificationVersion
+      ? `upgrade the gateway, or take an older ${packageName}`
+      : `upgrade ${packageName}`;
   throw new PluginError(
-    `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version) ?? 'undefined'}, this gateway wants ${specificationVersion}`,
-    newer ? `upgrade the gateway, or take an older ${packageName}` : `upgrade ${packageName}`,
+    `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version)}, this gateway wants ${specificationVersion}`,
+    Number.isInteger(version) ? upgrade : `write specificationVersion: ${specificationVersion}`,
+  );
+}
+
+/** A schema that validates, but can't be shown to editors, nor searched for unknown keys. */
+function refuseSchemaWithoutJson(schema: unknown, packageName: string): void {
+  if (isSchema(schema) || !isObject(schema)) return;
+  const standard = isObject(schema['~standard']) ? schema['~standard'] : {};
+  const { vendor = isObject(schema._def) ? 'zod' : undefined } = standard;
+  if (typeof vendor !== 'string') return;
+  if (vendor === 'zod') {
+    throw new PluginError(
+      `the optionsSchema of ${packageName} comes from an old zod, which makes no JSON Schema`,
+      'use zod 4.2 or later',
+    );
+  }
+  throw new PluginError(
+    `the optionsSchema of ${packageName} makes no JSON Schema`,
+    `its library (${vendor}) must implement Standard JSON Schema: upgrade it, or use another`,
   );
 }
 

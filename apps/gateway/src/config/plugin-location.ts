@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { registerHooks } from 'node:module';
-import { dirname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** A plugin that can't be used: what is wrong with it, and how to mend that. */
 export class PluginError extends Error {
@@ -48,10 +48,53 @@ export async function locatePlugin(use: string, configFile: string): Promise<Plu
     const url = resolveFrom(name, parent);
     if (url !== undefined) return { package: name, url };
   }
-  throw new PluginError(
-    `the package ${name} is not installed`,
-    `run "npm install ${name}" (or pnpm add) in ${dirname(configFile)}`,
+  throw new PluginError(`the package ${name} is not installed`, await adviseMissing(use, configFile));
+}
+
+/**
+ * Proposes no package: anyone can publish a package under a mistyped name, and a plugin decides who gets into the cluster.
+ */
+async function adviseMissing(use: string, configFile: string): Promise<string> {
+  if (!word.test(use)) return `correct its name, or install it in ${dirname(configFile)} if you know who publishes it`;
+  const installed = await installedWords(configFile);
+  return `choose one that is installed (${installed.join(', ')}), or name a package (@scope/name) or a file (./plugin.js)`;
+}
+
+const gatewayManifest = fileURLToPath(new URL('../../package.json', import.meta.url));
+
+/**
+ * The bare words that name an installed plugin, in alphabetical order: for a config in this place, and those that come
+ * with the gateway.
+ *
+ * @param configFile absolute
+ */
+export async function installedWords(configFile: string): Promise<readonly string[]> {
+  const beside = await Promise.all(foldersAbove(configFile).map(wordsIn));
+  return [...new Set([...beside.flat(), ...(await builtInWords())])].sort();
+}
+
+/** The plugins that come with the gateway: those its own manifest depends on, so that no code names one. */
+export async function builtInWords(): Promise<readonly string[]> {
+  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
+    await readFile(gatewayManifest, 'utf8'),
   );
+  return wordsOf(Object.keys(dependencies));
+}
+
+function foldersAbove(file: string): string[] {
+  const folder = dirname(file);
+  return folder === file ? [] : [folder, ...foldersAbove(folder)];
+}
+
+async function wordsIn(folder: string): Promise<string[]> {
+  const scope = dirname(packageOf(''));
+  const names = await readdir(join(folder, 'node_modules', scope)).catch(() => []);
+  return wordsOf(names.map((name) => `${scope}/${name}`));
+}
+
+function wordsOf(packages: readonly string[]): string[] {
+  const prefix = packageOf('');
+  return packages.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
 }
 
 /**

@@ -7,7 +7,7 @@ describe('faults of plugins name the authenticator, the package and the mend', (
   test('a package that is missing', async () => {
     await using folder = await folderWithProbe();
     expect(await folder.problems('authenticators: [{ name: corp, use: "@acme/none" }]')).toEqual([
-      `gateway.yaml:1:37: authenticators[0].use: authenticator corp: the package @acme/none is not installed: run "npm install @acme/none" (or pnpm add) in ${folder.path}`,
+      `gateway.yaml:1:37: authenticators[0].use: authenticator corp: the package @acme/none is not installed: correct its name, or install it in ${folder.path} if you know who publishes it`,
     ]);
   });
 

@@ -5,7 +5,7 @@ import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
 import { causeOf, type Fault, overlaps, type Path } from './problems.ts';
 import { type FilledOptions, fillSecrets, withholdSecrets } from './secrets.ts';
-import { isObject, unknownKeys } from './unknown-keys.ts';
+import { isObject, type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
 
 /** One entry of `authenticators` with its plugin, as far as it came. */
 export interface PreparedAuthenticator {
@@ -18,6 +18,8 @@ export interface PreparedAuthenticator {
   /** Of a plugin that is named by its path: that path, absolute, there or not. */
   readonly pluginFiles: readonly string[];
   readonly faults: readonly Fault[];
+  /** What works, and is better changed. */
+  readonly warnings: readonly Fault[];
 }
 
 interface Surroundings {
@@ -27,7 +29,7 @@ interface Surroundings {
   readonly baseDirectory: string;
 }
 
-const nothing: PreparedAuthenticator = { secrets: [], secretFiles: [], pluginFiles: [], faults: [] };
+const nothing: PreparedAuthenticator = { secrets: [], secretFiles: [], pluginFiles: [], faults: [], warnings: [] };
 
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry: so all is
@@ -49,6 +51,7 @@ export async function prepareAuthenticator(
     secrets: filled?.secrets ?? [],
     secretFiles: filled?.files ?? [],
     pluginFiles: file === undefined ? [] : [file],
+    warnings: [],
   };
   const secretFaults = attribute(filled?.faults ?? [], authenticatorTitle(name));
   try {
@@ -63,12 +66,22 @@ export async function prepareAuthenticator(
       resolved,
       options: validated.options,
       faults: [...early, ...attribute(validated.faults, title)],
+      warnings: attribute(writtenSecrets(resolved.optionsSchema, options, [...path, 'options']), title),
     };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     const fault = { path: [...path, 'use'], message: error.message, mend: error.mend };
     return { ...known, faults: [...secretFaults, ...attribute([fault], authenticatorTitle(name))] };
   }
+}
+
+/** Finds secrets that are written in the file. They are accepted: a deployment's tool may write a private file. */
+function writtenSecrets(schema: JsonSchema, options: unknown, path: Path): Fault[] {
+  return secretTexts(schema, options, path).map((at) => ({
+    path: at,
+    message: 'is a secret that is written in this file: everyone who may read the file knows it',
+    mend: 'write { file: PATH } or { env: NAME } in its place',
+  }));
 }
 
 /** How an authenticator and its package are named in messages. */

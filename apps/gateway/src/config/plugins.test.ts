@@ -68,15 +68,33 @@ describe('a plugin is found', () => {
 });
 
 describe('a plugin that is not there', () => {
-  test('a package: with the command that adds it', async () => {
+  test('a package: without a command that would install whatever has this name', async () => {
     await using folder = await configFolder();
     expect(await failure('@acme/none', folder.file)).toBe(
-      `the package @acme/none is not installed | run "npm install @acme/none" (or pnpm add) in ${folder.path}`,
+      `the package @acme/none is not installed | correct its name, or install it in ${folder.path} if you know who publishes it`,
     );
   });
-  test('a mistyped word: with the one that was meant', async () => {
+  test.each([
+    ['statik', 'static'],
+    ['ldpa', 'ldap'],
+    ['Redis', 'redis'],
+    ['prob', 'probe'],
+    ['@sallyport/authenticator-ldpa', '@sallyport/authenticator-ldap'],
+    ['@salyport/authenticator-probe', '@sallyport/authenticator-probe'],
+  ])('a mistyped %s: with the one that was meant', async (use, meant) => {
     await using folder = await configFolder();
-    expect(await failure('statik', folder.file)).toContain('| did you mean static? Else run "npm install');
+    await folder.install('@sallyport/authenticator-probe', good);
+    const message = await failure(use, folder.file);
+    expect(message).toContain(`| did you mean ${meant}? Else `);
+    expect(message).not.toMatch(/npm|pnpm/);
+  });
+  test('a word that is near to none: with all that are installed, also in a folder above', async () => {
+    await using folder = await configFolder();
+    await folder.install('@sallyport/authenticator-probe', good);
+    const message = await failure('kerberos', join(folder.path, 'prod/gateway.yaml'));
+    expect(message).toBe(
+      'the package @sallyport/authenticator-kerberos is not installed | choose one that is installed (ldap, probe, redis, static), or name a package (@scope/name) or a file (./plugin.js)',
+    );
   });
   test('a file', async () => {
     await using folder = await configFolder();
@@ -136,11 +154,7 @@ describe('a plugin that breaks the contract', () => {
       'lacks createTokenIssuer (a function, or left out)',
     ],
     ['caching', pluginSource(schema, "caching: 'all',"), 'lacks caching (none, memory, shared)'],
-    [
-      'a schema without JSON Schema',
-      pluginSource("{ '~standard': { version: 1, validate() {} } }"),
-      'lacks optionsSchema (a Standard',
-    ],
+    ['something that is no schema', pluginSource('{ properties: {} }'), 'lacks optionsSchema (a Standard'],
     ['a schema that JSON can’t say', pluginSource('z.object({ a: z.date() })'), "can't be written as JSON Schema"],
     [
       'a newer contract',
@@ -152,7 +166,36 @@ describe('a plugin that breaks the contract', () => {
       pluginSource(schema, 'specificationVersion: 0,'),
       'has specificationVersion 0, this gateway wants 1 | upgrade @acme/corp',
     ],
-    ['no version', pluginSource(schema, 'specificationVersion: undefined,'), 'has specificationVersion undefined'],
+    [
+      'no version, as in a module that is something else',
+      'export default { app: true }',
+      'the default export of @acme/corp is no plugin: it has no specificationVersion | it must be an AuthenticatorPlugin',
+    ],
+    [
+      'a function, as of another framework',
+      'export default function app() {}',
+      'the default export of @acme/corp is no',
+    ],
+    [
+      'a version of another kind',
+      pluginSource(schema, "specificationVersion: '1',"),
+      'has specificationVersion "1", this gateway wants 1 | write specificationVersion: 1',
+    ],
+    [
+      'a schema of zod 3.24 or later',
+      pluginSource(schema).replace("from 'zod'", "from 'zod/v3'"),
+      'the optionsSchema of @acme/corp comes from an old zod, which makes no JSON Schema | use zod 4.2 or later',
+    ],
+    [
+      'a schema of zod 3 before 3.24',
+      pluginSource("{ _def: { typeName: 'ZodObject' }, parse() {} }"),
+      'the optionsSchema of @acme/corp comes from an old zod, which makes no JSON Schema | use zod 4.2 or later',
+    ],
+    [
+      'a Standard Schema of another library that makes no JSON Schema',
+      pluginSource("{ '~standard': { version: 1, vendor: 'acme', validate() {} } }"),
+      'the optionsSchema of @acme/corp makes no JSON Schema | its library (acme) must implement Standard JSON Schema',
+    ],
   ])('%s', async (_name, source, expected) => {
     await using folder = await configFolder();
     await folder.install('@acme/corp', source);

@@ -1,9 +1,16 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { nearest } from './nearest.ts';
 import { type CheckedPlugin, checkPlugin } from './plugin-contract.ts';
 import { runningEdition } from './plugin-edition.ts';
-import { locatePlugin, PluginError, type PluginLocation, packageOf, pluginFile } from './plugin-location.ts';
+import {
+  builtInWords,
+  installedWords,
+  locatePlugin,
+  PluginError,
+  type PluginLocation,
+  packageOf,
+  pluginFile,
+} from './plugin-location.ts';
 import { causeOf } from './problems.ts';
 
 /** A plugin, ready to make authenticators. */
@@ -47,22 +54,15 @@ export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
   return Promise.all((await builtInWords()).map((use) => resolvePlugin(use, gateway)));
 }
 
-async function builtInWords(): Promise<string[]> {
-  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(await readFile(manifest, 'utf8'));
-  const prefix = packageOf('');
-  return Object.keys(dependencies)
-    .filter((name) => name.startsWith(prefix))
-    .map((name) => name.slice(prefix.length));
-}
-
 async function locateOrSuggest(use: string, configFile: string): Promise<PluginLocation> {
   try {
     return await locatePlugin(use, configFile);
   } catch (error) {
-    const near = error instanceof PluginError ? nearest(use, await builtInWords()) : undefined;
+    if (!(error instanceof PluginError)) throw error;
+    const words = await installedWords(configFile);
+    const near = nearest(use, words) ?? nearest(use, words.map(packageOf));
     if (near === undefined || near === use) throw error;
-    const { message, mend } = error as PluginError;
-    throw new PluginError(message, `did you mean ${near}? Else ${mend}`);
+    throw new PluginError(error.message, `did you mean ${near}? Else ${error.mend}`);
   }
 }
 

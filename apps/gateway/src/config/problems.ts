@@ -1,3 +1,5 @@
+import type { GatewayConfig } from './types.ts';
+
 /** The way to a value in the config: `['authenticators', 1, 'timeout']`. */
 export type Path = readonly PropertyKey[];
 
@@ -32,11 +34,19 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
   /** Absolute paths of the files read on the way: a change in one of them is a reason to try again. */
   readonly files: readonly string[];
+  /** Private, since it holds secrets: nothing that prints an error's properties may find it. */
+  readonly #usable: GatewayConfig | undefined;
 
-  constructor(problems: readonly ConfigProblem[], files: readonly string[]) {
+  constructor(problems: readonly ConfigProblem[], files: readonly string[], usable?: GatewayConfig) {
     super(problems.map(formatProblem).join('\n'));
     this.problems = problems;
     this.files = files;
+    this.#usable = usable;
+  }
+
+  /** The parts in which nothing is wrong, for `check`, which looks at them too. Undefined: there are none. */
+  get usable(): GatewayConfig | undefined {
+    return this.#usable;
   }
 }
 

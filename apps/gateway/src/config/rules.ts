@@ -1,3 +1,4 @@
+import { asWritten } from './as-written.ts';
 import type { AuthenticatorSettings, FileConfig, ServerSettings } from './file-config.ts';
 import { collide, isLoopback } from './listen.ts';
 import { lookupPlaces } from './lookup-places.ts';
@@ -8,12 +9,16 @@ export interface RuleFault extends Fault {
   readonly because: readonly Path[];
 }
 
-/** What each value alone can't tell. */
-export function checkRules({ server, admin, authenticators, cache }: FileConfig): RuleFault[] {
+/**
+ * What each value alone can't tell.
+ *
+ * @param written the same file as it is written: messages repeat its own units
+ */
+export function checkRules({ server, admin, authenticators, cache }: FileConfig, written: unknown): RuleFault[] {
   return [
     ...checkListen(server),
     ...checkClients(server),
-    ...checkSizes(server),
+    ...checkSizes(server, written),
     ...(collide(server.listen, admin.listen)
       ? [
           {
@@ -25,9 +30,9 @@ export function checkRules({ server, admin, authenticators, cache }: FileConfig)
         ]
       : []),
     ...checkNames(authenticators),
-    ...authenticators.flatMap((authenticator, index) => checkTimeout(authenticator, index, server)),
+    ...authenticators.flatMap((authenticator, index) => checkTimeout(authenticator, index, server, written)),
     ...checkPlaces(authenticators, server.maxInFlight),
-    ...checkCacheTimeout(cache, server),
+    ...checkCacheTimeout(cache, server, written),
   ];
 }
 
@@ -78,13 +83,15 @@ function checkClients({ tls }: ServerSettings): RuleFault[] {
   );
 }
 
-function checkSizes({ maxTokenSize, maxBodySize }: ServerSettings): RuleFault[] {
+function checkSizes({ maxTokenSize, maxBodySize }: ServerSettings, written: unknown): RuleFault[] {
   if (maxTokenSize < maxBodySize) return [];
+  const token = asWritten(written, ['server', 'maxTokenSize'], maxTokenSize, 'size');
+  const body = asWritten(written, ['server', 'maxBodySize'], maxBodySize, 'size');
   return [
     {
       path: ['server', 'maxTokenSize'],
       because: [['server', 'maxBodySize']],
-      message: `${maxTokenSize} bytes do not fit into a body of server.maxBodySize, ${maxBodySize} bytes`,
+      message: `a token of ${token} does not fit into a body of server.maxBodySize (${body})`,
       mend: 'lower it, or raise server.maxBodySize',
     },
   ];
@@ -105,28 +112,44 @@ function checkNames(authenticators: readonly AuthenticatorSettings[]): RuleFault
   });
 }
 
-function checkTimeout({ timeout }: AuthenticatorSettings, index: number, server: ServerSettings): RuleFault[] {
-  if (timeout < server.reviewTimeout) return [];
+function checkTimeout(
+  { timeout }: AuthenticatorSettings,
+  index: number,
+  { reviewTimeout }: ServerSettings,
+  written: unknown,
+): RuleFault[] {
+  if (timeout < reviewTimeout) return [];
+  const path: Path = ['authenticators', index, 'timeout'];
   return [
     {
-      path: ['authenticators', index, 'timeout'],
+      path,
       because: [['server', 'reviewTimeout']],
-      message: `${timeout} ms is not less than server.reviewTimeout, ${server.reviewTimeout} ms: it would leave the next ones no time`,
+      message: `${notLess(path, timeout, reviewTimeout, written)}: it would leave the next ones no time`,
       mend: 'lower it, or raise server.reviewTimeout',
     },
   ];
 }
 
-function checkCacheTimeout({ redis }: FileConfig['cache'], { reviewTimeout }: ServerSettings): RuleFault[] {
+function checkCacheTimeout(
+  { redis }: FileConfig['cache'],
+  { reviewTimeout }: ServerSettings,
+  written: unknown,
+): RuleFault[] {
   if (redis === undefined || redis.timeout < reviewTimeout) return [];
+  const path: Path = ['cache', 'redis', 'timeout'];
   return [
     {
-      path: ['cache', 'redis', 'timeout'],
+      path,
       because: [['server', 'reviewTimeout']],
-      message: `${redis.timeout} ms is not less than server.reviewTimeout, ${reviewTimeout} ms: it would leave authenticators no time`,
+      message: `${notLess(path, redis.timeout, reviewTimeout, written)}: it would leave authenticators no time`,
       mend: 'lower it, or raise server.reviewTimeout',
     },
   ];
+}
+
+function notLess(path: Path, timeout: number, reviewTimeout: number, written: unknown): string {
+  const bound = asWritten(written, ['server', 'reviewTimeout'], reviewTimeout, 'duration');
+  return `${asWritten(written, path, timeout, 'duration')} is not less than server.reviewTimeout (${bound})`;
 }
 
 /** Authenticators that hang must never take every place, or those that are well could answer nobody. */

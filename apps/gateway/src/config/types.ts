@@ -173,4 +173,6 @@ export interface GatewayConfig {
   /** Left out: no spans are made. */
   readonly tracing?: TracingConfig;
   readonly log: { readonly level: LogLevel };
+  /** What works but should be changed. */
+  readonly warnings: readonly ConfigProblem[];
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { formatPath } from './problems.ts';
-import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
+import { type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
 
 function keysOf(schema: z.ZodType, value: unknown): string[] {
   return keysOfJson(z.toJSONSchema(schema, { io: 'input' }), value);
@@ -85,4 +85,35 @@ test('values of another kind are left to the validator', () => {
   expect(keysOf(server, 'text')).toEqual([]);
   expect(keysOf(server, null)).toEqual([]);
   expect(keysOf(server, [{ a: 1 }])).toEqual([]);
+});
+
+describe('texts that are secrets', () => {
+  const secret = { type: 'string', writeOnly: true };
+  const schema = {
+    type: 'object',
+    properties: {
+      password: { anyOf: [secret, { $ref: '#/$defs/reference' }] },
+      url: { type: 'string' },
+      keys: { type: 'array', items: secret },
+      admin: { $ref: '#/$defs/admin' },
+    },
+    $defs: {
+      admin: { type: 'object', properties: { password: secret, name: { type: 'string' } } },
+      reference: { type: 'object', properties: { env: { type: 'string' } } },
+    },
+  };
+
+  test.each<[string, object, unknown[]]>([
+    ['of the schema', { password: 'a', keys: ['b'] }, [['password'], ['keys', 0]]],
+    ['through a reference', { admin: { password: 'a', name: 'b' } }, [['admin', 'password']]],
+    ['URLs with a password', { url: 'redis://a:b@c/0' }, [['url']]],
+    ['no other URLs', { url: 'redis://c/0', other: 'redis://a@c' }, []],
+    ['no references, and nothing that is empty', { password: { env: 'A' }, admin: { password: '' } }, []],
+  ])('%s', (_name, value, expected) => {
+    expect(secretTexts(schema, value, [])).toEqual(expected);
+  });
+
+  test('are found with their whole path', () => {
+    expect(secretTexts(schema, { password: 'a' }, ['options'])).toEqual([['options', 'password']]);
+  });
 });

@@ -15,6 +15,28 @@ export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Fau
   return walk([schema], value, path, schema);
 }
 
+/**
+ * Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password.
+ *
+ * @param path of the value in the file
+ */
+export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
+  const walkTexts = (schemas: readonly JsonSchema[], inner: unknown, at: Path): Path[] => {
+    const parts = schemas.flatMap((one) => alternatives(one, inner, schema));
+    if (typeof inner === 'string') {
+      const isSecret = parts.some(({ writeOnly }) => writeOnly === true) || (URL.parse(inner)?.password ?? '') !== '';
+      return isSecret && inner !== '' ? [at] : [];
+    }
+    if (Array.isArray(inner)) {
+      return inner.flatMap((item, index) => walkTexts(itemSchemas(parts, index), item, [...at, index]));
+    }
+    if (!isObject(inner)) return [];
+    const { known, open = [] } = describedKeys(parts);
+    return Object.entries(inner).flatMap(([key, child]) => walkTexts(known.get(key) ?? open, child, [...at, key]));
+  };
+  return walkTexts([schema], value, path);
+}
+
 function walk(schemas: readonly JsonSchema[], value: unknown, path: Path, root: JsonSchema): Fault[] {
   const parts = schemas.flatMap((schema) => alternatives(schema, value, root));
   if (Array.isArray(value)) {

@@ -46,7 +46,11 @@ describe('refused', () => {
     ['a tag that is no plain value', 'a: !!set {x}', '1:4: a tag (a word that begins with "!") is not known'],
     ['a tab', 'a:\n\tb: c', '2:1: a tab is used to indent: use spaces'],
     ['a key that is a list', '? [a]\n: b', '1:3: a key must be a word'],
-    ['IPv6 without quotes', 'a: [::1]:0', '1:9: Unexpected scalar at node end: quote a value that begins with [ or {'],
+    [
+      'IPv6 without quotes',
+      'a: [::1]:0',
+      '1:9: a value goes on after its brackets end: quote a value that begins with [ or {',
+    ],
     ['an alias of nothing', 'a: *x', 'an alias (a word that begins with "*") can not be resolved'],
     ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is no usable key'],
     ['a list within itself', 'a: &x [*x]', 'an alias stands within itself'],

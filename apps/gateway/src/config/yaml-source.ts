@@ -1,5 +1,17 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+} from 'yaml';
 import { type ConfigProblem, type Fault, formatPath, type Path } from './problems.ts';
+import { yamlCauses } from './yaml-causes.ts';
 
 /** Far beyond any sensible config, and well within the stack. */
 const maxDepth = 64;
@@ -39,10 +51,14 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
       ...(mend === undefined ? {} : { mend }),
     };
   };
-  // One slip often brings a row of errors after it, and the first tell the most.
-  const faults = [...document.errors, ...document.warnings].slice(0, 5);
-  if (faults.length > 0)
-    return { problems: faults.map((error) => at(error.pos[0], ...yamlFault(error.code, error.message))) };
+  const errors = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
+    code,
+    message,
+    offset: pos[0],
+  }));
+  if (errors.length > 0) {
+    return { problems: yamlCauses(text, errors).map(({ offset, message, mend }) => at(offset, message, mend)) };
+  }
   const locate = (fault: Fault): ConfigProblem => {
     const offset = offsetOf(document, fault);
     const problem = at(offset ?? 0, fault.message, fault.mend);
@@ -58,32 +74,28 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
     const fault = unplain(value, []);
     return fault ? { problems: [locate(fault)] } : { value, locate };
   } catch {
-    return fail(
-      [],
-      'an alias (a word that begins with "*") can not be resolved, or there are too many',
-      'quote a value that begins with *, or write it out instead of an alias',
-    );
+    return {
+      problems: [
+        at(
+          unresolvedAlias(document) ?? 0,
+          'an alias (a word that begins with "*") can not be resolved, or there are too many',
+          'quote a value that begins with *, or write it out instead of an alias',
+        ),
+      ],
+    };
   }
 }
 
-const yamlFaults: Readonly<Record<string, [string, string?]>> = {
-  TAG_RESOLVE_FAILED: ['a tag (a word that begins with "!") is not known', 'quote a value that begins with !'],
-  NON_STRING_KEY: ['a key must be a word', 'quote a key that begins with [ or {'],
-  BAD_ALIAS: ['an alias (a word that begins with "*") names nothing', 'quote a value that begins with *'],
-  BLOCK_AS_IMPLICIT_KEY: ['a nested map must begin on a line of its own', 'quote a value that holds ": "'],
-  BAD_INDENT: ['the indentation does not fit what stands above'],
-  MISSING_CHAR: ['a quote, bracket or comma is missing'],
-  UNEXPECTED_TOKEN: ['does not belong here', 'quote a value that begins with | or > or another sign of YAML'],
-};
-
-function yamlFault(code: string, message: string): [string, string?] {
-  if (code === 'DUPLICATE_KEY') return ['the key stands twice in this map', 'keep one of them'];
-  if (code === 'MULTIPLE_DOCS') return ['a second document begins here', 'keep one and remove the "---" line'];
-  if (code === 'TAB_AS_INDENT') return ['a tab is used to indent', 'use spaces'];
-  if (code === 'RESOURCE_EXHAUSTION') return ['values are nested too deep'];
-  if (message === 'Unexpected scalar at node end') return [message, 'quote a value that begins with [ or {'];
-  // The parser's own words quote what stands there, and that may be a password written where { env } belongs.
-  return yamlFaults[code] ?? ['is not valid YAML here', 'look at quotes, indentation and brackets'];
+function unresolvedAlias(document: Document.Parsed): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) !== undefined) return undefined;
+      offset = alias.range?.[0];
+      return visit.BREAK;
+    },
+  });
+  return offset;
 }
 
 /** What a walk over the value could trip over later. */

@@ -12,7 +12,7 @@ const interval = 2_000;
 const settleTime = 100;
 
 /** The clock of file systems lags by up to a tick of the kernel, 10 ms at the most: in milliseconds. */
-const tick = 10;
+export const fileClockLag = 10;
 
 /** A file's content, told apart by its digest; `stamp` spares reading a file that nobody touched. */
 interface Fingerprint {
@@ -88,7 +88,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => setTimeout
       const known = new Map<string, Fingerprint>();
       for (const file of files) {
         const first = await fingerprint(file);
-        known.set(file, first.changedAt >= since - tick ? { ...first, stamp: '', digest: '' } : first);
+        known.set(file, first.changedAt >= since - fileClockLag ? { ...first, stamp: '', digest: '' } : first);
       }
       const entry = { current: { files: known, onChange } };
       watches.add(entry);

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { link, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileClockLag } from '../files/watcher.ts';
 
 /** A temporary file that a killed start left behind is removed once it is this old, in milliseconds. */
 const leftoverAge = 60_000;
@@ -30,7 +32,11 @@ export async function prepareDemo(directory: string): Promise<string> {
   if (token === undefined) throw new Error(`${bodyFile} can't be used: remove the folder ${directory} and start again`);
   const tokensFile = join(directory, 'tokens.yaml');
   const tokens = tokensOf(token);
-  if ((await readText(tokensFile)) !== tokens) await writeWhole(tokensFile, tokens, rename);
+  if ((await readText(tokensFile)) !== tokens) {
+    await writeWhole(tokensFile, tokens, rename);
+    // The watcher takes a younger file for one that was changed later, and would load it again after two seconds.
+    await setTimeout(2 * fileClockLag);
+  }
   return bodyFile;
 }
 

@@ -16,7 +16,7 @@ import { createGeneration, type Generation, type GenerationDependencies } from '
 import { createHealth, type Health } from './health.ts';
 import { type ListenOverrides, withListen } from './listen-override.ts';
 import { createObservers, type Observers } from './observers.ts';
-import { createReloader, logCertificateWarnings, type Reloader, type Running } from './reload.ts';
+import { createReloader, logCertificateWarnings, logConfigWarnings, type Reloader, type Running } from './reload.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
 import { createStatus, type Status } from './status.ts';
 
@@ -104,6 +104,7 @@ async function firstConfig(
 ): Promise<{ config: GatewayConfig; tls: TlsMaterial | undefined }> {
   const config = await load();
   logger.level = config.log.level;
+  logConfigWarnings(config, logger);
   const tls = config.server.tls === undefined ? undefined : await readTlsMaterial(config.server.tls);
   if (tls !== undefined) logCertificateWarnings(tls, logger);
   return { config, tls };

@@ -45,6 +45,7 @@ function config(...authenticators: AuthenticatorConfig[]): GatewayConfig {
     file: '/etc/sallyport/gateway.yaml',
     baseDirectory: '/etc/sallyport',
     digest: '0123456789ab',
+    warnings: [],
     secretFiles: [],
     pluginFiles: [],
     server: {

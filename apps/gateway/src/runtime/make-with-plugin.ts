@@ -18,6 +18,8 @@ export interface CreateDependencies {
   readonly attempts: (authenticator: string) => Attempts;
   /** Told of each file that a plugin is about to read. */
   readonly onFile?: (file: string) => void;
+  /** Called when a file can't be used, in place of a throw to the plugin: `check` reports all such files at once. */
+  readonly onUnusableFile?: (error: unknown) => void;
 }
 
 /** What plugins make holds connections and timers. */
@@ -55,10 +57,15 @@ export async function makeWithPlugin<Thing extends Closeable>(
       baseDirectory,
       signal,
       attempts: dependencies.attempts(config.name),
-      async watchFile(file, load) {
+      async watchFile(file, load, { secret = false } = {}) {
         const path = resolve(baseDirectory, file);
         dependencies.onFile?.(path);
-        files.push(await loadWatchedFile(path, load));
+        try {
+          files.push({ ...(await loadWatchedFile(path, load)), secret });
+        } catch (error) {
+          if (dependencies.onUnusableFile === undefined) throw error;
+          dependencies.onUnusableFile(error);
+        }
       },
     });
     // It was given up: what it made after all must not live on unseen.

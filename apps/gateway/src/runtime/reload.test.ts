@@ -15,6 +15,7 @@ function generation(name: string): Generation {
     admin: { listen },
     authenticators: [{ name, needsRestart: false }],
     log: { level: 'silent' },
+    warnings: [],
   } as unknown as GatewayConfig;
   const retire = vi.fn(async () => undefined);
   return { config, links: [], registries: [], files: [], authenticate: vi.fn(), retire };

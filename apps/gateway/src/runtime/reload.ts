@@ -175,6 +175,7 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
   onSwapped(config);
   logger.level = config.log.level;
   logger.info({ file: config.file, authenticators: config.authenticators.map(({ name }) => name) }, 'config reloaded');
+  logConfigWarnings(config, logger);
   for (const { name, package: from } of config.authenticators.filter(({ needsRestart }) => needsRestart)) {
     logger.warn(
       { authenticator: name, package: from },
@@ -182,6 +183,11 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
     );
   }
   void old.retire(old.config.server.reviewTimeout + restGrace);
+}
+
+/** Logs what works in the config but should be changed. */
+export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): void {
+  for (const problem of warnings) logger.warn({ problem }, 'config warning');
 }
 
 /** What of the certificates will not last, or will not do for everybody. */

@@ -7,6 +7,8 @@ const fileLimit = 256 * 1024 * 1024;
 export interface WatchedFile {
   /** Absolute. */
   readonly file: string;
+  /** Its plugin says that it holds a secret. */
+  readonly secret?: boolean;
   /**
    * Reads it again and has the plugin take it in. The plugin keeps what it had when that fails.
    *

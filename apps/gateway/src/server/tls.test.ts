@@ -6,6 +6,7 @@ import type { TlsConfig } from '../config/types.ts';
 import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
 import { readTlsMaterial } from './tls.ts';
 
+const names = { alternativeNames: ['DNS.1 = gateway.example.com', 'IP.1 = 192.0.2.1'] };
 const day = 24 * 60 * 60 * 1000;
 let authority: Authority;
 let pair: Pair;
@@ -13,8 +14,8 @@ let other: Pair;
 beforeAll(async () => {
   authority = await createAuthority('front CA');
   [pair, other] = await Promise.all([
-    authority.issue({ commonName: 'gateway' }),
-    authority.issue({ commonName: 'other' }),
+    authority.issue({ commonName: 'gateway', ...names }),
+    authority.issue({ commonName: 'other', ...names }),
   ]);
 });
 afterAll(() => authority.remove());
@@ -98,6 +99,49 @@ describe('readTlsMaterial', () => {
     ],
   ])('refuses %s', async (_name, overrides, message) => {
     await expect(readTlsMaterial(config(await overrides()))).rejects.toThrow(message);
+  });
+
+  test('reports every file that can not be read', async () => {
+    const missing = {
+      certFile: '/nowhere/a.crt',
+      keyFile: '/nowhere/a.key',
+      client: { caFile: '/nowhere/ca', names: [] },
+    };
+    const error: AggregateError = await readTlsMaterial(config(missing)).catch((thrown) => thrown);
+    const messages = ['certFile: /nowhere/a.crt', 'keyFile: /nowhere/a.key', 'clientCAFile: /nowhere/ca'].map(
+      (file) => `server.tls.${file} can't be read: there is no such file`,
+    );
+    expect(error.errors.map(String)).toEqual(messages.map((one) => `Error: ${one}`));
+    expect(error.message).toBe(messages.join('; '));
+  });
+
+  test('refuses a server certificate without an alternative name of a host', async () => {
+    const [none, mail] = await Promise.all([
+      authority.issue({ commonName: 'gateway.example.com' }),
+      authority.issue({ commonName: 'gateway.example.com', alternativeNames: ['email.1 = a@example.com'] }),
+    ]);
+    for (const { certFile, keyFile } of [none, mail]) {
+      await expect(readTlsMaterial(config({ certFile, keyFile }))).rejects.toThrow(
+        /^server\.tls\.certFile: the certificate "CN=gateway\.example\.com" in .* has no subject alternative name of a host/,
+      );
+    }
+  });
+
+  test('refuses a client CA that lets no client in, and warns of one that is no CA', async () => {
+    const from = async (...certificates: Buffer[]) =>
+      readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));
+    const intermediate = await authority.issue({ commonName: 'middle', isAuthority: true });
+    await expect(from(other.cert)).rejects.toThrow(/clientCAFile: "CN=other" in .* is no CA certificate, so no client/);
+    await expect(from(intermediate.cert)).rejects.toThrow(
+      /"CN=middle" in .* is an intermediate CA, so no client .* root/,
+    );
+    await expect(from(other.cert, intermediate.cert)).rejects.toThrow(/"CN=middle" in .* is an intermediate CA/);
+    expect((await from(intermediate.cert, authority.cert, other.cert)).warnings).toEqual([]);
+    const own = await authority.selfSigned({ commonName: 'client' });
+    expect((await from(own.cert)).warnings).toEqual([
+      expect.stringMatching(/clientCAFile: "CN=client" in .* is not marked as a CA certificate/),
+    ]);
+    expect((await from(own.cert, authority.cert)).warnings).toEqual([]);
   });
 
   test('no error carries the key', async () => {

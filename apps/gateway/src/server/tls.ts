@@ -3,6 +3,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { causeOf } from '../config/problems.ts';
 import { readBytes } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
+import { requireHostName, requireRoot, subjectOf, warnOfAuthority } from './certificate-rules.ts';
 
 /** One certificate in force. */
 interface CertificateInfo {
@@ -42,20 +43,15 @@ const expiryWarning = 14 * 24 * 60 * 60 * 1000;
  * @throws Error naming the file, what is wrong and the mend
  */
 export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()): Promise<TlsMaterial> {
-  const [cert, key, ca] = await Promise.all([
-    read(tls.certFile, 'certFile'),
-    read(tls.keyFile, 'keyFile'),
-    tls.client && read(tls.client.caFile, 'clientCAFile'),
-  ]);
+  const { cert, key, ca } = await readAll(tls);
   const chain = parseCertificates(cert, tls.certFile, 'certFile');
   requirePair(chain, parseKey(key, tls.keyFile), tls);
   const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', tls.certFile));
-  const authorities =
-    ca && tls.client
-      ? parseCertificates(ca, tls.client.caFile, 'clientCAFile').map((certificate) =>
-          describe(certificate, 'client-ca', tls.client?.caFile ?? ''),
-        )
-      : [];
+  requireHostName(chain, tls.certFile);
+  const caFile = tls.client?.caFile ?? '';
+  const trusted = ca ? parseCertificates(ca, caFile, 'clientCAFile') : [];
+  if (ca) requireRoot(trusted, caFile);
+  const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
   requireCurrent(server, now, 'certFile: renew the certificate');
   if (ca) requireCurrent(authorities, now, 'clientCAFile: put the current CA there');
   const material = {
@@ -66,6 +62,7 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
     certificates: [...server, ...authorities],
     warnings: [
       ...warnOfChain(chain, tls.certFile),
+      ...warnOfAuthority(trusted, caFile),
       ...[...server, ...authorities].flatMap((each) => warnOfTime(each, now)),
     ],
   };
@@ -76,6 +73,25 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
 /** The part of it that a secure context is made of. All of it: without `ca` the system's roots would sign clients in. */
 export function secureContext(tls: Pick<TlsMaterial, 'cert' | 'key' | 'minVersion' | 'client'>): SecureContextOptions {
   return { cert: tls.cert, key: tls.key, minVersion: tls.minVersion, ...(tls.client && { ca: tls.client.ca }) };
+}
+
+interface TlsFiles {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca: Buffer | undefined;
+}
+
+/** @throws AggregateError with an error for each file that can't be read */
+async function readAll({ certFile, keyFile, client }: TlsConfig): Promise<TlsFiles> {
+  const results = await Promise.allSettled([
+    read(certFile, 'certFile'),
+    read(keyFile, 'keyFile'),
+    client && read(client.caFile, 'clientCAFile'),
+  ]);
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(causeOf).join('; '));
+  const [cert, key, ca] = results.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
+  return { cert: cert ?? Buffer.alloc(0), key: key ?? Buffer.alloc(0), ca };
 }
 
 async function read(file: string, setting: string): Promise<Buffer> {
@@ -150,7 +166,8 @@ function requireContext(material: TlsMaterial, tls: TlsConfig): void {
 function warnOfChain(chain: readonly X509Certificate[], file: string): string[] {
   const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
   return strays.map(
-    (stray) => `server.tls.certFile: ${file} is out of order: "${name(stray)}" did not issue what stands before it`,
+    (stray) =>
+      `server.tls.certFile: ${file} is out of order: "${subjectOf(stray)}" did not issue what stands before it`,
   );
 }
 
@@ -165,12 +182,8 @@ function describe(certificate: X509Certificate, use: CertificateInfo['certificat
   return {
     certificate: use,
     file,
-    subject: name(certificate),
+    subject: subjectOf(certificate),
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
   };
-}
-
-function name(certificate: X509Certificate): string {
-  return certificate.subject.replaceAll('\n', ', ');
 }

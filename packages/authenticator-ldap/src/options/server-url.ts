@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import type { Parsed } from '@sallyport/authenticator';
 import { isHostName, parseText } from '@sallyport/authenticator/options';
+import type { Server } from '../connection/types.ts';
 
 /** A URL of the options, taken apart. */
 export interface ServerUrl {
@@ -31,6 +32,19 @@ export function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   if (number < 1 || number > 65_535) return { fault: `${quoted} has no port from 1 to 65535`, mend };
   const host = six === undefined ? name.toLowerCase() : shortestIPv6(six);
   return { value: { scheme: secure ? 'ldaps' : 'ldap', host, port: number } };
+}
+
+/** Ports on which servers expect the other scheme, the global catalog's too, and what is meant most likely. */
+const mixedUpPorts: Readonly<Record<string, string>> = {
+  'ldaps:389': 'servers expect ldap:// with startTLS: true on port 389, and ldaps:// on port 636',
+  'ldaps:3268': 'servers expect ldap:// with startTLS: true on port 3268, and ldaps:// on port 3269',
+  'ldap:636': 'servers expect ldaps:// on port 636, and ldap:// on port 389',
+  'ldap:3269': 'servers expect ldaps:// on port 3269, and ldap:// on port 3268',
+};
+
+/** What is most likely wrong with the port of a server; undefined when it may be right. */
+export function portMixUp({ security, port }: Pick<Server, 'security' | 'port'>): string | undefined {
+  return mixedUpPorts[`${security === 'ldaps' ? 'ldaps' : 'ldap'}:${port}`];
 }
 
 /** `scheme://host:port`, as the label of a server. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+import { portMixUp } from './server-url.ts';
 
 const clear = { startTLS: true };
 
@@ -179,5 +180,24 @@ describe('clear text', () => {
   test('is spoken with ldap:// servers only, when it was said aloud', () => {
     const { servers } = settled(writtenOptions({ urls: ['ldaps://a', 'ldap://b'], insecure: true }));
     expect(servers.map(({ security }) => security)).toEqual(['ldaps', 'insecure']);
+  });
+});
+
+describe('a port of the other scheme looks mixed up', () => {
+  test.each([
+    ['ldaps://a:389', {}, /^servers expect ldap:\/\/ with startTLS: true on port 389, and ldaps:\/\/ on port 636$/],
+    ['ldaps://a:3268', {}, /on port 3268, and ldaps:\/\/ on port 3269$/],
+    ['ldap://a:636', clear, /^servers expect ldaps:\/\/ on port 636/],
+    ['ldap://a:3269', { insecure: true }, /^servers expect ldaps:\/\/ on port 3269/],
+  ])('%s', (url, keys, hint) => {
+    expect(settled(writtenOptions({ urls: [url], ...keys })).servers.map(portMixUp)).toEqual([
+      expect.stringMatching(hint),
+    ]);
+  });
+
+  test('and no other does', () => {
+    const urls = ['ldaps://a', 'ldaps://a:3269', 'ldaps://a:1636', 'ldap://a', 'ldap://a:3268', 'ldap://a:1389'];
+    const { servers } = settled(writtenOptions({ urls, startTLS: true }));
+    expect(servers.map(portMixUp)).toEqual(urls.map(() => undefined));
   });
 });

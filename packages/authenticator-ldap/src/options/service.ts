@@ -13,13 +13,16 @@ export const bindSchema: z.ZodType<NonNullable<LdapOptions['bind']>> = section(
       const spoilt = 'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
       return spoilt ? { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${dnExample}` } : parsed;
     }),
-    password: value({ description: 'Its password, as { file: path } or { env: NAME }.', minLength: 1 }, (input) => {
-      const mend = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
-      if (typeof input !== 'string') return { fault: 'must be a secret', mend };
-      if (input === '') return { fault: 'must not be empty (servers take that for nobody)', mend };
-      if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
-      return { value: input };
-    }),
+    password: value(
+      { description: 'Its password, as { file: path } or { env: NAME }.', minLength: 1, writeOnly: true },
+      (input) => {
+        const mend = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
+        if (typeof input !== 'string') return { fault: 'must be a secret', mend };
+        if (input === '') return { fault: 'must not be empty (servers take that for nobody)', mend };
+        if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
+        return { value: input };
+      },
+    ),
   },
   `{ dn: "${dnExample}", password: { file: secrets/ldap } }`,
   ({ dn, password }) => ({ dn, password }),

@@ -33,7 +33,7 @@ export async function watchTlsFiles(
 
   async function watch(option: string, file: string | undefined, take: (pem: Buffer) => void): Promise<void> {
     if (file === undefined) return;
-    await watchFile(file, (pem) => {
+    const load = (pem: Buffer) => {
       try {
         take(pem);
       } catch (error) {
@@ -41,7 +41,8 @@ export async function watchTlsFiles(
       }
       logger.info({ option, file }, 'TLS file loaded, for the connections that are made from now on');
       onChange();
-    });
+    };
+    await watchFile(file, load, { secret: option === 'keyFile' });
   }
 
   /** Kept even when the other file does not fit yet: once it has changed too, both take effect. */

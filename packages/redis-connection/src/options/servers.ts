@@ -25,13 +25,16 @@ export interface ServerKeys {
 }
 
 export const secret = (description: string, word: string): z.ZodType<string> =>
-  value({ description: `${description}, as { file: path } or { env: NAME }.`, minLength: 1 }, (input) => {
-    const mend = `write { file: secrets/redis } or { env: ${word} }`;
-    if (typeof input !== 'string') return { fault: 'must be a secret', mend };
-    if (input === '') return { fault: 'must not be empty', mend };
-    if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
-    return { value: input };
-  });
+  value(
+    { description: `${description}, as { file: path } or { env: NAME }.`, minLength: 1, writeOnly: true },
+    (input) => {
+      const mend = `write { file: secrets/redis } or { env: ${word} }`;
+      if (typeof input !== 'string') return { fault: 'must be a secret', mend };
+      if (input === '') return { fault: 'must not be empty', mend };
+      if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
+      return { value: input };
+    },
+  );
 
 export const word = (description: string, example: string): z.ZodType<string> =>
   value({ description, minLength: 1 }, (input) => parseText(input, example));

@@ -23,7 +23,7 @@ async function check(files: readonly string[]): Promise<TrailReport> {
   const trail = createTrailCheck();
   using progress = createProgress('lines');
   for (const file of files) {
-    const content: AsyncIterable<Buffer> = file === '-' ? process.stdin : createReadStream(userPath(file));
+    const content: AsyncIterable<Buffer> = file === '-' ? process.stdin : contentOf(userPath(file));
     for await (const line of trailLines(file === '-' ? 'standard input' : file, content)) {
       trail.add(line);
       progress.count();
@@ -31,3 +31,20 @@ async function check(files: readonly string[]): Promise<TrailReport> {
   }
   return trail.report;
 }
+
+/** @throws Error naming the file, why it can't be read and what to do */
+async function* contentOf(file: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(file);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    throw new Error(`${file}: cannot be read: ${reasons[code] ?? code}`, { cause: error });
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file: correct its name',
+  ENOTDIR: 'a part of its path is a file and no folder: correct the path',
+  EISDIR: 'it is a folder: name the files in it, the oldest first',
+  EACCES: 'permission denied: run this as a user who may read it',
+};

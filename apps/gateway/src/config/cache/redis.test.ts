@@ -109,7 +109,7 @@ describe('cache.redis', () => {
     const environment = { KEY: newKey() };
     const slow = (more = '') => withRedis(`${good}, timeout: 4s${more}`, '  reviewTimeout: 4s');
     const rule =
-      'cache.redis.timeout: 4000 ms is not less than server.reviewTimeout, 4000 ms: it would leave authenticators no time: lower it, or raise server.reviewTimeout';
+      'cache.redis.timeout: 4s is not less than server.reviewTimeout (4s): it would leave authenticators no time: lower it, or raise server.reviewTimeout';
     expect((await folder.problems(slow(), environment)).filter((told) => told.includes(': cache.'))).toEqual([
       expect.stringContaining(rule),
     ]);

@@ -17,12 +17,16 @@ interface Subject {
   readonly commonName: string;
   /** Lines of an OpenSSL config section, such as `DNS.1 = a`. */
   readonly alternativeNames?: readonly string[];
+  /** An intermediate authority. */
+  readonly isAuthority?: boolean;
 }
 
 /** A certificate authority in a folder of its own, made by the `openssl` command for one test file. */
 export interface Authority extends Pair {
   readonly directory: string;
   issue(subject: Subject): Promise<Pair>;
+  /** A self-signed certificate that is no authority. */
+  selfSigned(subject: Subject): Promise<Pair>;
   remove(): Promise<void>;
 }
 
@@ -33,7 +37,8 @@ export async function createAuthority(commonName = 'test CA'): Promise<Authority
   return {
     ...authority,
     directory,
-    issue: (subject) => make(directory, subject, ['basicConstraints = CA:false'], signed),
+    issue: (subject) => make(directory, subject, [`basicConstraints = CA:${subject.isAuthority === true}`], signed),
+    selfSigned: (subject) => make(directory, subject, ['basicConstraints = CA:false'], []),
     remove: () => rm(directory, { recursive: true }),
   };
 }

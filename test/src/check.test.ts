@@ -1,0 +1,292 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createAuthority } from './fixtures/certificates.ts';
+import { runCommand } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText, startGateway } from './fixtures/gateway.ts';
+import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly result: 'ok' | 'warning' | 'fault';
+  readonly detail: string;
+}
+
+interface Report {
+  readonly code: number | null;
+  readonly folder: string;
+  readonly findings: readonly Finding[];
+  /** What is no `ok`: `RESULT CHECK: DETAIL`, the folder left out. Not that the certificates of tests end soon. */
+  readonly objections: readonly string[];
+}
+
+let mutual: MutualTls;
+beforeAll(async () => {
+  mutual = await createMutualTls();
+});
+
+interface Setup {
+  readonly config: object;
+  readonly files?: Readonly<Record<string, string>>;
+  /** Of a file; left out: its owner's alone. */
+  readonly modes?: Readonly<Record<string, number>>;
+}
+
+async function check({ config, files = {}, modes = {} }: Setup): Promise<Report> {
+  const folder = await temporaryFolder('check');
+  for (const [name, text] of Object.entries({ ...files, 'gateway.yaml': configText({ ...config }) })) {
+    const file = join(folder, name);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text);
+    await chmod(file, modes[name] ?? 0o600);
+  }
+  const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  const objections = findings
+    .filter(({ result, detail }) => result !== 'ok' && !/ expires at [^ ]+: renew it$/.test(detail))
+    .map(({ check, result, detail }) => `${result} ${check}: ${detail.replaceAll(`${folder}/`, '')}`);
+  return { code, folder, findings, objections };
+}
+
+const tokens = () => ({ 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
+
+/** With mutual TLS, and the files that its tests are not about. */
+function withTls(tls: object = {}, files: Readonly<Record<string, string>> = {}): Setup {
+  return {
+    config: { server: { tls: { ...mutual.tls, ...tls } }, authenticators: [staticAuthenticator] },
+    files: { ...mutual.files, ...tokens(), ...files },
+  };
+}
+
+describe.concurrent('check of certificates', () => {
+  test('lists the names of a good one, and has nothing against it', async () => {
+    const { code, objections, findings } = await check(withTls());
+    expect([code, objections]).toEqual([0, []]);
+    expect(findings.find((one) => one.check === 'server certificate')?.detail).toMatch(
+      /, for DNS:localhost, IP Address:127\.0\.0\.1, .*: the server in kube-apiserver's webhook kubeconfig must be one of these$/,
+    );
+  });
+
+  test('refuses one without a subject alternative name, and serve does too', async () => {
+    const { certificate, key } = await mutual.serverAuthority.issueServer({ commonName: 'sallyport', names: [] });
+    const setup = withTls({}, { 'tls/server.crt': certificate, 'tls/server.key': key });
+    const { code, objections, folder } = await check(setup);
+    expect(code).toBe(1);
+    expect(objections).toEqual([
+      expect.stringMatching(/^fault TLS: server\.tls\.certFile: .* has no subject alternative name of a host/),
+    ]);
+    const served = await runCommand(['serve', '--config', 'gateway.yaml'], { cwd: folder });
+    expect(served.code).toBe(1);
+    expect(served.stderr).toContain('has no subject alternative name of a host');
+  });
+
+  test('warns of one that is not for the address of server.listen', async () => {
+    const { certificate, key } = await mutual.serverAuthority.issueServer({ names: ['DNS:gateway.example.com'] });
+    const { code, objections } = await check(withTls({}, { 'tls/server.crt': certificate, 'tls/server.key': key }));
+    expect(code).toBe(0);
+    expect(objections).toEqual([
+      expect.stringMatching(
+        /^warning TLS: the server certificate is not for 127\.0\.0\.1, .* DNS:gateway\.example\.com$/,
+      ),
+    ]);
+  });
+
+  test('refuses a leaf as clientCAFile', async () => {
+    const { certificate } = await mutual.clientAuthority.issueClient('kube-apiserver');
+    const { code, objections } = await check(withTls({}, { 'tls/client-ca.crt': certificate }));
+    expect(code).toBe(1);
+    expect(objections).toEqual([
+      expect.stringMatching(/^fault TLS: server\.tls\.clientCAFile: "CN=kube-apiserver" in .* is no CA certificate/),
+    ]);
+  });
+});
+
+describe.concurrent('check of static tokens', () => {
+  const withGroups = (names: object) => ({
+    config: { authenticators: [{ ...staticAuthenticator, ...names }] },
+    files: {
+      'tokens.yaml': `tokens:\n  - { sha256: ${sha256(randomToken())}, username: jane, groups: ['system:masters'] }\n`,
+    },
+  });
+
+  test('finds a system: group that allowSystemNames does not list', async () => {
+    const { code, objections } = await check(withGroups({}));
+    expect(code).toBe(1);
+    expect(objections).toEqual([
+      expect.stringMatching(
+        /^fault authenticator robots: .* the identity policy refuses 1 of its users: jane: a system: name is not in allowSystemNames \(system:masters\)/,
+      ),
+    ]);
+    expect(await check(withGroups({ allowSystemNames: ['system:masters'] }))).toMatchObject({
+      code: 0,
+      objections: [],
+    });
+  });
+
+  test('finds a name that belongs to another authenticator', async () => {
+    const other = { ...staticAuthenticator, name: 'corp', username: { prefix: 'corp:' } };
+    const { objections } = await check({
+      config: { authenticators: [staticAuthenticator, other] },
+      files: { 'tokens.yaml': tokensFile({ [randomToken()]: 'corp:jane' }) },
+    });
+    expect(objections).toEqual([
+      expect.stringMatching(/refuses 1 of its users: corp:jane: the prefix corp: belongs to another authenticator/),
+    ]);
+  });
+
+  test('lists the first of many', async () => {
+    const users = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [randomToken(), `system:node:${index}`]));
+    const { objections } = await check({
+      config: { authenticators: [staticAuthenticator] },
+      files: { 'tokens.yaml': tokensFile(users) },
+    });
+    expect(objections).toEqual([
+      expect.stringMatching(/refuses 12 of its users: (system:node:\d+: [^;]*; ){4}[^;]*, and 7 more/),
+    ]);
+  });
+});
+
+describe.concurrent('check of files', () => {
+  const ldap = (name: string, more: object) => ({
+    name,
+    use: 'ldap',
+    options: {
+      urls: ['ldaps://127.0.0.1:1'],
+      user: { base: 'dc=example,dc=com', filter: '(uid={username})' },
+      ...more,
+    },
+  });
+
+  test('names all that are missing, in one run', async () => {
+    const bind = { dn: 'cn=a,dc=b', password: { file: 'missing-password' } };
+    const both = { tokensFile: 'missing-tokens', tokenAuthFile: 'missing-csv' };
+    const pair = { caFile: 'missing-ca', certFile: 'missing-certificate', keyFile: 'missing-key' };
+    const { code, objections } = await check({
+      config: {
+        server: {
+          tls: {
+            certFile: 'missing-server',
+            keyFile: 'missing-server-key',
+            clientCAFile: 'missing-client-ca',
+            clientNames: ['a'],
+          },
+        },
+        cache: { redis: { url: { file: 'missing-url' }, sealingKeys: [{ file: 'missing-sealing' }] } },
+        authenticators: [{ ...staticAuthenticator, options: both }, ldap('corp', pair), ldap('other', { bind })],
+      },
+    });
+    expect(code).toBe(1);
+    const missing = objections.map((one) => /(missing-[\w-]+) can't be read: there is no such file/.exec(one)?.[1]);
+    expect(missing.sort()).toEqual(
+      [
+        'missing-password',
+        'missing-url',
+        'missing-sealing',
+        'missing-server',
+        'missing-server-key',
+        'missing-client-ca',
+        'missing-tokens',
+        'missing-csv',
+        'missing-ca',
+        'missing-certificate',
+        'missing-key',
+      ].sort(),
+    );
+  });
+
+  test('warns of keys and secrets that others can read, and of files that they can change', async () => {
+    const setup = withTls({}, { 'tokens.csv': `${randomToken()},jane,1\n` });
+    const options = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
+    const { code, objections } = await check({
+      ...setup,
+      config: { ...setup.config, authenticators: [{ ...staticAuthenticator, options }] },
+      modes: { 'tls/server.key': 0o604, 'tls/server.crt': 0o604, 'tokens.yaml': 0o606, 'tokens.csv': 0o604 },
+    });
+    expect(code).toBe(0);
+    expect(objections.toSorted()).toEqual([
+      'warning permissions: tls/server.key: everyone on this machine can read the secret in it (mode 0604): run chmod o-r tls/server.key',
+      'warning permissions: tokens.csv: everyone on this machine can read the secret in it (mode 0604): run chmod o-r tokens.csv',
+      'warning permissions: tokens.yaml: everyone on this machine can change it (mode 0606): run chmod o-w tokens.yaml',
+    ]);
+  });
+
+  test('warns of a password that is written in the config, and of a port of the other scheme', async () => {
+    const password = secret(randomToken());
+    const authenticators = [ldap('corp', { urls: ['ldaps://127.0.0.1:389'], bind: { dn: 'cn=a,dc=b', password } })];
+    const { objections } = await check({ config: { authenticators }, modes: { 'gateway.yaml': 0o604 } });
+    const warnings = objections.filter((one) => one.startsWith('warning'));
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^warning config: gateway\.yaml:\d+:\d+: authenticators\[0\]\.options\.bind\.password: .* is a secret that is written in this file/,
+      ),
+      expect.stringMatching(
+        /^warning authenticator corp: .* look mixed up \(server: ldaps:\/\/127\.0\.0\.1:389; hint: servers expect ldap:\/\//,
+      ),
+      expect.stringMatching(/^warning permissions: gateway\.yaml: everyone on this machine can read the secret in it/),
+    ]);
+  });
+});
+
+test('serve logs a password that is written in the config, at each load', async () => {
+  const bind = { dn: 'cn=a,dc=b', password: secret(randomToken()) };
+  const user = { base: 'dc=b', filter: '(uid={username})' };
+  const options = { urls: ['ldaps://127.0.0.1:389'], bind, user };
+  await using gateway = await startGateway({ config: { authenticators: [{ name: 'corp', use: 'ldap', options }] } });
+  const logged = (message: string) => gateway.output.lines.filter(({ msg }) => msg === message);
+  expect(logged('config warning')).toEqual([
+    expect.objectContaining({
+      level: 'warn',
+      problem: expect.objectContaining({ path: 'authenticators[0].options.bind.password' }),
+    }),
+  ]);
+  expect(logged('scheme and port of a server look mixed up')).toEqual([
+    expect.objectContaining({ level: 'warn', authenticator: 'corp', server: 'ldaps://127.0.0.1:389' }),
+  ]);
+  const before = gateway.output.lines.length;
+  gateway.signal('SIGHUP');
+  await gateway.waitForLog('config warning', before);
+});
+
+describe.concurrent('check of addresses', () => {
+  test('warns of each that is in use, and passes', async () => {
+    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files: tokens() });
+    const { code, objections } = await check({
+      config: {
+        server: { listen: new URL(gateway.url).host },
+        admin: { listen: new URL(gateway.adminUrl).host },
+        authenticators: [staticAuthenticator],
+      },
+      files: tokens(),
+    });
+    expect(code).toBe(0);
+    expect(objections).toEqual([
+      expect.stringContaining(
+        `warning server.listen: ${new URL(gateway.url).host} is in use: if that is not this gateway`,
+      ),
+      expect.stringContaining(`warning admin.listen: ${new URL(gateway.adminUrl).host} is in use`),
+    ]);
+  });
+
+  test('leaves a free one free', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    await new Promise((resolve) => server.close(resolve));
+    const listen = `127.0.0.1:${port}`;
+    const { code, objections } = await check({
+      config: { server: { listen }, authenticators: [staticAuthenticator] },
+      files: tokens(),
+    });
+    expect([code, objections]).toEqual([0, []]);
+  });
+});
+
+test('an unknown authority is no error: check can not know which certificates clients have', async () => {
+  const unknown = await createAuthority('unknown');
+  const { code } = await check(withTls({}, { 'tls/client-ca.crt': unknown.certificate }));
+  expect(code).toBe(0);
+});

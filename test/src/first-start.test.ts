@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { type CommandResult, gatewayFolder } from './fixtures/command.ts';
+import { startGateway } from './fixtures/gateway.ts';
+import { anyPort, copyGateway } from './fixtures/private-gateway.ts';
+import { tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken } from './fixtures/tokens.ts';
+
+test('the first start loads the demo token once', async () => {
+  const folder = await copyGateway();
+  // Looked at after the demo's file: once this one is reloaded, the demo's would have been.
+  const marker = { name: 'marker', use: 'static', options: { tokensFile: 'marker.yaml' } };
+  const config = parse(await readFile(join(folder, 'gateway.yaml'), 'utf8'));
+  config.authenticators.push(marker);
+  await writeFile(join(folder, 'gateway.yaml'), stringify(config));
+  await writeFile(join(folder, 'marker.yaml'), tokensFile({ [randomToken()]: 'one' }));
+
+  await using gateway = await startGateway({ gatewayFolder: folder, commandArguments: anyPort });
+  await writeFile(join(folder, 'marker.yaml'), tokensFile({ [randomToken()]: 'two' }));
+  await gateway.waitForLog('file reloaded');
+  const about = (pattern: RegExp) =>
+    gateway.output.lines.filter(({ msg }) => pattern.test(msg)).map(({ authenticator, file }) => authenticator ?? file);
+  expect(about(/^static tokens loaded/)).toEqual(['demo', 'marker', 'marker']);
+  expect(about(/^file reloaded/)).toEqual([join(folder, 'marker.yaml')]);
+});
+
+const entry = join(gatewayFolder, 'src/sallyport.js');
+
+/** Runs the entry point with a Node that says it is of this version. */
+function runOn(version: string): Promise<CommandResult> {
+  const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
+  const commandArguments = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, entry, '--version'];
+  return new Promise((resolve) => {
+    execFile(process.execPath, commandArguments, { env: {} }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+describe.concurrent('a Node that is too old', () => {
+  test.each(['18.20.8', '20.20.2', '22.17.1'])('%s is reported in one line, with what to run', async (version) => {
+    const { code, stdout, stderr } = await runOn(version);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      /^sallyport: cannot run on Node [\d.]+ \(.+\): it needs Node 22\.18 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
+    );
+    expect(stderr).toContain(`Node ${version} `);
+  });
+
+  test.each(['22.18.0', '24.0.0', process.versions.node])('%s is not', async (version) => {
+    expect(await runOn(version)).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' });
+  });
+
+  test('every way of starting goes through the file that looks at it', async () => {
+    const manifest = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
+    expect(manifest.bin).toEqual({ sallyport: './src/sallyport.js' });
+    expect(manifest.engines.node).toBe('>=22.18');
+    for (const script of [manifest.scripts.start, manifest.scripts.schema])
+      expect(script).toContain('src/sallyport.js');
+    // What an old Node can't load must not be imported before the version is known.
+    const imports = (await readFile(entry, 'utf8')).match(/^import .*/gm);
+    expect(imports).toEqual(["import { existsSync } from 'node:fs';"]);
+  });
+});
