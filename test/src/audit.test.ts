@@ -28,12 +28,14 @@ test('a line for each outcome, with who asked, who decided, and what every authe
 
   const [yes, no, unknown, unchecked] = [awkwardToken(), randomToken(), randomToken(), randomToken()];
   const forged = 'ja\u202ene"}\n{"time":"1"\u0085';
+  // The identity policy would refuse a line end: what is let in can have quotes, and characters that no one sees.
+  const quoted = 'ja\u200bne"},{"time":"1"';
   backend.answer(
     yes,
-    authenticated(forged, ['a', 'b', 'c'], { user: { username: forged, uid: '7', groups: ['a', 'b', 'c'] } }),
+    authenticated(quoted, ['a', 'b', 'c'], { user: { username: quoted, uid: '7', groups: ['a', 'b', 'c'] } }),
     'corp',
   );
-  backend.answer(no, { kind: 'rejected', reason: 'locked', subject: 'uid=jane' }, 'corp');
+  backend.answer(no, { kind: 'rejected', reason: 'locked', subject: forged }, 'corp');
   backend.answer(unchecked, { ...down, message: words } as typeof down, 'first');
   backend.answer(unchecked, failed, 'corp');
   for (const token of [yes, yes, no, unknown, unchecked]) {
@@ -62,7 +64,7 @@ test('a line for each outcome, with who asked, who decided, and what every authe
     seconds,
   });
   const first = said('first', 'no-opinion');
-  const jane = { outcome: 'authenticated', authenticator: 'corp', username: `corp:${forged}`, uid: '7', groups: 3 };
+  const jane = { outcome: 'authenticated', authenticator: 'corp', username: `corp:${quoted}`, uid: '7', groups: 3 };
   const { fingerprint: _, ...untold } = about(6);
   expect(lines).toEqual([
     { ...about(1), ...jane, asked: [first, said('corp', 'authenticated')] },
@@ -72,7 +74,7 @@ test('a line for each outcome, with who asked, who decided, and what every authe
       outcome: 'rejected',
       reason: 'locked',
       authenticator: 'corp',
-      subject: 'uid=jane',
+      subject: forged,
       asked: [first, said('corp', 'rejected', { reason: 'locked' })],
     },
     { ...about(4), outcome: 'unknown', asked: [first, said('corp', 'no-opinion')] },
