@@ -29,8 +29,9 @@ export interface PluginContext {
    * gateway logs it with the file's name and what was loaded last stays in force: so take effect only when all is well.
    *
    * @param file relative to `baseDirectory`, or absolute
+   * @param limit in bytes: a bigger file is refused without being read. Left out, and at most: 256 MiB
    */
-  watchFile(file: string, load: (content: Buffer) => void | Promise<void>): Promise<void>;
+  watchFile(file: string, load: (content: Buffer) => void | Promise<void>, limit?: number): Promise<void>;
 }
 
 /** How long-lived an authenticator's answers may be by their nature; the config can override it. */

@@ -55,10 +55,10 @@ export async function makeWithPlugin<Thing extends Closeable>(
       baseDirectory,
       signal,
       attempts: dependencies.attempts(config.name),
-      async watchFile(file, load) {
+      async watchFile(file, load, limit) {
         const path = resolve(baseDirectory, file);
         dependencies.onFile?.(path);
-        files.push(await loadWatchedFile(path, load));
+        files.push(await loadWatchedFile(path, load, limit));
       },
     });
     // It was given up: what it made after all must not live on unseen.
