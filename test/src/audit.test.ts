@@ -1,4 +1,4 @@
-import { readFile, rename, stat } from 'node:fs/promises';
+import { readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { auditLines, readTrail, readTrailSoFar, verifyTrail } from './fixtures/audit-trail.ts';
@@ -28,12 +28,14 @@ test('a line for each outcome, with who asked, who decided, and what every authe
 
   const [yes, no, unknown, unchecked] = [awkwardToken(), randomToken(), randomToken(), randomToken()];
   const forged = 'ja\u202ene"}\n{"time":"1"\u0085';
+  // The identity policy would refuse a line end: what is let in can have quotes, and characters that no one sees.
+  const quoted = 'ja\u200bne"},{"time":"1"';
   backend.answer(
     yes,
-    authenticated(forged, ['a', 'b', 'c'], { user: { username: forged, uid: '7', groups: ['a', 'b', 'c'] } }),
+    authenticated(quoted, ['a', 'b', 'c'], { user: { username: quoted, uid: '7', groups: ['a', 'b', 'c'] } }),
     'corp',
   );
-  backend.answer(no, { kind: 'rejected', reason: 'locked', subject: 'uid=jane' }, 'corp');
+  backend.answer(no, { kind: 'rejected', reason: 'locked', subject: forged }, 'corp');
   backend.answer(unchecked, { ...down, message: words } as typeof down, 'first');
   backend.answer(unchecked, failed, 'corp');
   for (const token of [yes, yes, no, unknown, unchecked]) {
@@ -62,7 +64,7 @@ test('a line for each outcome, with who asked, who decided, and what every authe
     seconds,
   });
   const first = said('first', 'no-opinion');
-  const jane = { outcome: 'authenticated', authenticator: 'corp', username: `corp:${forged}`, uid: '7', groups: 3 };
+  const jane = { outcome: 'authenticated', authenticator: 'corp', username: `corp:${quoted}`, uid: '7', groups: 3 };
   const { fingerprint: _, ...untold } = about(6);
   expect(lines).toEqual([
     { ...about(1), ...jane, asked: [first, said('corp', 'authenticated')] },
@@ -72,7 +74,7 @@ test('a line for each outcome, with who asked, who decided, and what every authe
       outcome: 'rejected',
       reason: 'locked',
       authenticator: 'corp',
-      subject: 'uid=jane',
+      subject: forged,
       asked: [first, said('corp', 'rejected', { reason: 'locked' })],
     },
     { ...about(4), outcome: 'unknown', asked: [first, said('corp', 'no-opinion')] },
@@ -198,4 +200,35 @@ test('a file that can not be opened stops the start, and is refused at a reload;
   const sequences = async (name: string) => (await readTrail(gateway.folder, name)).map(({ sequence }) => sequence);
   const files = ['audit.log.1', 'audit.log', 'other.log'];
   expect(await Promise.all(files.map(sequences))).toEqual([[1, 2], [3], [4]]);
+});
+
+test('a symbolic link is not followed: at the start, by check, nor when a log rotation reopens the file', async () => {
+  const backend = await startScriptedBackend();
+  backend.answerOthers(refused);
+  const config = { audit, authenticators: [backend.authenticator('corp')] };
+  const target = join(await temporaryFolder('elsewhere'), 'target');
+  await writeFile(target, 'as it was');
+  await using gateway = await startGateway({ config });
+  using client = http1Client(gateway.url);
+  const file = join(gateway.folder, 'audit.log');
+  const reason = `audit.output: ${file} can't be opened: it is a symbolic link, which may lead anywhere: name the file itself`;
+
+  await rename(file, `${file}.1`);
+  await symlink(target, file);
+  gateway.signal('SIGHUP');
+  expect(await gateway.waitForLog('the audit trail can not be opened: it goes on as before')).toMatchObject({
+    problems: [expect.stringContaining(reason)],
+  });
+  await review(client, randomToken());
+  await waitFor(async () => (await readTrailSoFar(gateway.folder, 'audit.log.1')).length === 1, 'the line');
+  const place = { cwd: gateway.folder };
+  const check = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], place);
+  expect([check.code, JSON.parse(check.stdout).findings]).toEqual([
+    1,
+    expect.arrayContaining([{ check: 'audit', result: 'fault', detail: expect.stringContaining(reason) }]),
+  ]);
+  const start = await runCommand(['serve', '--config', 'gateway.yaml'], place);
+  expect([start.code, start.stderr]).toEqual([1, expect.stringContaining(reason)]);
+  await gateway.stop();
+  expect(await readFile(target, 'utf8')).toBe('as it was');
 });

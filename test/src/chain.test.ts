@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './fixtures/chain.ts';
 import { review } from './fixtures/clients.ts';
+import { runCommand } from './fixtures/command.ts';
 import type { Answer } from './fixtures/script-messages.ts';
 import { authenticated } from './fixtures/scripted-backend.ts';
 import { waitFor } from './fixtures/wait-for.ts';
@@ -93,5 +95,40 @@ describe.concurrent('the chain', () => {
     expect(await ask({ plain: extra('example.com/Team') })).toEqual(no);
     expect(await ask({ plain: extra('authentication.kubernetes.io/node-name') })).toEqual(no);
     expect(await ask({ plain: extra('example.com/team') })).toMatchObject({ authenticated: true });
+  });
+
+  test('a name that ends a line or turns the writing lets no one in, fresh or cached, and the rule is in the log', async () => {
+    await using chain = await startChain((backend) => [backend.authenticator('corp', { cache: { store: 'memory' } })]);
+    const { backend, client, gateway } = chain;
+    const users: readonly (readonly [string, object])[] = [
+      ['the username', { username: 'ada\nsystem:admin' }],
+      ['the username', { username: 'ada\u202eada' }],
+      ['the uid', { username: 'ada', uid: '1\u0000' }],
+      ['a group', { username: 'ada', groups: ['dev', 'ops\u061c'] }],
+      ['an extra key', { username: 'ada', extra: { 'team\u001b[2J': [] } }],
+      ['an extra value', { username: 'ada', extra: { team: ['a', 'b\u0085'] } }],
+    ];
+    for (const [what, user] of users) {
+      const token = chain.token({ corp: { kind: 'authenticated', user } as Answer });
+      const from = gateway.output.lines.length;
+      expect(await review(client, token)).toEqual(no);
+      expect(await review(client, token)).toEqual(no);
+      expect(backend.callsOf(token)).toHaveLength(1);
+      const refusals = () =>
+        gateway.output.lines
+          .slice(from)
+          .filter(({ msg }) => msg === 'identity refused by policy')
+          .map(({ rule }) => rule);
+      const rule = `${what} has a control character, a line end or a mark that turns the direction of writing`;
+      await waitFor(() => refusals().length === 2, 'both refusals in the log');
+      expect(refusals()).toEqual([rule, rule]);
+      const words = ['explain', '--config', join(gateway.folder, 'gateway.yaml')];
+      const { code, stdout, stderr } = await runCommand(words, { cwd: gateway.folder }, token);
+      expect([code, stdout, stderr]).toEqual([
+        3,
+        expect.stringMatching(/corp +rejected +identity-policy/),
+        expect.stringContaining(rule),
+      ]);
+    }
   });
 });

@@ -120,10 +120,11 @@ describe('on a page that is open all the while', () => {
     expect(await painted(page, 1, '--yes')).toBe(0);
     await keepLooks(adminUrl, 'empty');
 
-    // A name that would be markup, and one that would turn the line around.
+    // A name that would be markup, with a character that no one sees, and one that would turn the line around.
     const [ada, mallory, stranger] = [randomToken(), randomToken(), randomToken()];
-    backend.answer(ada, authenticated('<img src="//evil.example/x">\u202eada'), 'corp');
-    backend.answer(mallory, { kind: 'rejected', reason: 'invalid-credentials', subject: 'mallory' }, 'corp');
+    backend.answer(ada, authenticated('<img src="//evil.example/x">\u200bada'), 'corp');
+    const subject = 'mallory\u202e';
+    backend.answer(mallory, { kind: 'rejected', reason: 'invalid-credentials', subject }, 'corp');
     expect((await review(client, ada)).authenticated).toBe(true);
     expect((await review(client, mallory)).authenticated).toBe(false);
     expect((await review(client, stranger)).authenticated).toBe(false);
@@ -135,8 +136,9 @@ describe('on a page that is open all the while', () => {
       'let in',
     ]);
     expect(await rows.nth(2).locator('.c-who').textContent()).toBe(
-      String.raw`corp:<img src="//evil.example/x">\u{202e}ada`,
+      String.raw`corp:<img src="//evil.example/x">\u{200b}ada`,
     );
+    expect(await rows.nth(1).locator('.c-who').textContent()).toBe(String.raw`mallory\u{202e}`);
     expect(await page.locator('.card').nth(1).locator('dd').allTextContents()).toEqual(['1', '0', '1', '1', '0']);
     expect(await page.locator('.card').nth(0).locator('dd').allTextContents()).toEqual(['0', '0', '0', '0', '0']);
     expect(await painted(page, 1, '--yes')).toBeGreaterThan(0);

@@ -31,6 +31,12 @@ describe.concurrent('token create', () => {
       'the prefix robot:ci: belongs to another authenticator: robot:ci:jane',
     ],
     ['too many groups', { groups: { max: 1 } }, ['--user', 'jane', '--group', 'a', 'b'], '2 groups, over groups.max 1'],
+    [
+      'a mark of direction',
+      {},
+      ['--user', 'jane\u202e'],
+      String.raw`the username has a control character, a line end or a mark that turns the direction of writing: robot:jane\u{202e}`,
+    ],
     ['an extra key', {}, ['--user', 'jane', '--extra', 'Team=a'], 'an extra key is not lowercase: Team'],
   ])('refuses %s, which each use would be refused for', async (_name, policy, user, rule) => {
     const authenticators = [

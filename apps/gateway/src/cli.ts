@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+import './refuse-inspector.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addAuditVerbs } from './commands/audit/verbs.ts';

@@ -8,6 +8,8 @@ const [wantedMajor, wantedMinor] = [22, 18];
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) {
+  // Before the rest is loaded, which takes a while.
+  await import('./refuse-inspector.ts');
   await import('./cli.ts');
 } else {
   const pinned = existsSync(new URL('../../../node_modules/.bin/node', import.meta.url));

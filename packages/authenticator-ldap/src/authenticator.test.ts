@@ -110,6 +110,14 @@ describe('a login', () => {
     expect(directory.preferred).toEqual([]);
   });
 
+  test('says which name it carries, as it was typed, and nothing of the password', async () => {
+    const { authenticator, directory } = await gateway({ options: { tokenPrefix: 'ldap:' } });
+    const token = tokenOf('ALICE@example.com', `${password}:more`);
+    expect(authenticator.usernameIn?.(`ldap:${token}`)).toBe('ALICE@example.com');
+    expect(authenticator.usernameIn?.(token)).toBeUndefined();
+    expect(directory.preferred).toEqual([]);
+  });
+
   test('gives an answer of its own each time', async () => {
     const { logIn } = await gateway();
     const [one, two] = [await logIn('alice'), await logIn('alice')];

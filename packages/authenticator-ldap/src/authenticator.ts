@@ -31,6 +31,7 @@ export async function createLdapAuthenticator(
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
+    usernameIn: (token) => readCredentials(token, tokenPrefix)?.username,
     async authenticate(token, { signal }) {
       signal.throwIfAborted();
       const decision = await login(token, signal);

@@ -26,6 +26,16 @@ export interface Authenticator {
   recognizes?(token: string): boolean;
 
   /**
+   * The username, as it was typed, that the token carries beside a password; undefined for a token without one. Like
+   * `recognizes` it looks at the text alone, does no I/O and never throws. Left out: no token of this authenticator's
+   * carries a password.
+   *
+   * Each spelling of such a login is a token of its own and good as well, so to block or revoke one of them stops no one:
+   * `sallyport block --token` refuses it, and names the user to block instead.
+   */
+  usernameIn?(token: string): string | undefined;
+
+  /**
    * Checks one token. Called many times at once; each call stands for itself.
    *
    * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode

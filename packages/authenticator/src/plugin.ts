@@ -15,6 +15,8 @@ export interface Logger {
 export interface WatchOptions {
   /** The file holds a secret, such as a key or tokens in clear: `sallyport check` warns when others may read it. */
   readonly secret?: boolean;
+  /** In bytes: a bigger file is refused without being read. Left out, and at most: 256 MiB. */
+  readonly limit?: number;
 }
 
 /** What a plugin gets from the gateway when one of its authenticators is made. */

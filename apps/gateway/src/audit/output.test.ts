@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -42,6 +43,32 @@ test.each([
   const message = `audit.output: ${config.output.file} can't be opened: ${expected}`;
   await expect(openOutput(config)).rejects.toThrow(message);
   await expect(probeOutput(config)).rejects.toThrow(message);
+});
+
+test.each([
+  ['a symbolic link', 'link', 'it is a symbolic link, which may lead anywhere: name the file itself'],
+  ['a symbolic link to nothing', 'dangling', 'it is a symbolic link, which may lead anywhere: name the file itself'],
+  ['a socket', 'socket', 'it is a socket: name a regular file or a named pipe'],
+])('writes to no file by way of %s', async (_what, name, expected) => {
+  await writeFile(join(folder, 'target'), '');
+  await symlink('target', join(folder, 'link'));
+  await symlink('nothing', join(folder, 'dangling'));
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(join(folder, 'socket'), resolve));
+  const config = { output: { file: join(folder, name) } };
+  const message = `audit.output: ${config.output.file} can't be opened: ${expected}`;
+  await expect(openOutput(config)).rejects.toThrow(message);
+  await expect(probeOutput(config)).rejects.toThrow(message);
+  server.close();
+  expect(await readdir(folder)).not.toContain('nothing');
+});
+
+test('goes through a link on the way to the folder', async () => {
+  await mkdir(join(folder, 'real'));
+  await symlink('real', join(folder, 'folder'));
+  const output = await openOutput({ output: { file: join(folder, 'folder/audit.log') } });
+  await output.close();
+  expect(await readdir(join(folder, 'real'))).toEqual(['audit.log']);
 });
 
 test('a probe leaves nothing behind', async () => {

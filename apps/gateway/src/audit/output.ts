@@ -48,7 +48,7 @@ export async function probeOutput({ output }: AuditConfig): Promise<void> {
   const { file } = output;
   try {
     // Without O_CREAT: a command that somebody else runs must not make a file that the gateway may not write.
-    const handle = await open(file, constants.O_RDWR | constants.O_NONBLOCK);
+    const handle = await openItself(file, constants.O_RDWR);
     await handle.close();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(file, error);
@@ -73,9 +73,9 @@ function standardOutput(): AuditOutput {
 }
 
 async function openFile(file: string): Promise<AuditOutput> {
-  const { O_RDWR, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
-  // Read as well, to see how it ends. A named pipe must not wait for somebody who reads it.
-  const handle = await open(file, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK, 0o600);
+  const { O_RDWR, O_APPEND, O_CREAT } = constants;
+  // Read as well, to see how it ends.
+  const handle = await openItself(file, O_RDWR | O_APPEND | O_CREAT);
   try {
     const stats = await handle.stat({ bigint: true });
     return {
@@ -89,6 +89,15 @@ async function openFile(file: string): Promise<AuditOutput> {
     await handle.close();
     throw error;
   }
+}
+
+/**
+ * Opens the file itself, never what a symbolic link at its place names: whoever may write to the folder could have the
+ * gateway write to any file that it may write to. A link on the way to the folder is the operator's own.
+ */
+function openItself(file: string, flags: number): Promise<FileHandle> {
+  // A named pipe must not wait for somebody who reads it.
+  return open(file, flags | constants.O_NONBLOCK | constants.O_NOFOLLOW, 0o600);
 }
 
 async function endsTorn(handle: FileHandle, size: number): Promise<boolean> {
@@ -107,6 +116,8 @@ const wordings: Readonly<Record<string, string>> = {
   ENOENT: 'its folder is not there: make the folder, or mend the path (it starts at the folder of the config file)',
   ENOTDIR: 'a part of its path is a file and no folder: mend the path',
   EISDIR: 'it is a folder: name a file in it',
+  ELOOP: 'it is a symbolic link, which may lead anywhere: name the file itself',
+  ENXIO: 'it is a socket: name a regular file or a named pipe',
   EACCES: 'permission denied for the user that runs the gateway: let that user read and write it, and its folder',
   EROFS: 'its file system is read-only: name a file elsewhere',
 };

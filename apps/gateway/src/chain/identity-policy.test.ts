@@ -1,4 +1,5 @@
 import type { Decision, UserInfo } from '@sallyport/authenticator';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { IdentityConfig } from '../config/types.ts';
 import { identityPolicy, identityPrefixes, withIdentityPolicy } from './identity-policy.ts';
@@ -181,6 +182,64 @@ describe('extra keys', () => {
     await breaks('provenance.keyPrefix', { ...jane, extra: { 'sallyport.example.com/credential': ['v'] } }, options);
     const near = { ...jane, extra: { 'sallyport.example.com.evil/x': ['v'], 'a.sallyport.example.com/x': ['v'] } };
     await passes(near, options, near);
+  });
+});
+
+describe('characters', () => {
+  const users: readonly (readonly [string, (text: string) => UserInfo])[] = [
+    ['the username', (username) => ({ username })],
+    ['the uid', (uid) => ({ ...jane, uid })],
+    ['a group', (group) => ({ ...jane, groups: ['a', group] })],
+    ['an extra key', (key) => ({ ...jane, extra: { a: [], [key]: [] } })],
+    ['an extra value', (value) => ({ ...jane, extra: { a: ['b', value] } })],
+  ];
+  const rule = 'has a control character, a line end or a mark that turns the direction of writing';
+  const controls = Array.from({ length: 32 }, (_, code) => code).concat(
+    Array.from({ length: 33 }, (_, at) => 0x7f + at),
+  );
+  const marks = [
+    0x2028, 0x2029, 0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069,
+  ];
+  const refused = [...controls, ...marks].map((code) => String.fromCodePoint(code));
+
+  test.each(users)('of %s: none that ends a line, moves a cursor or turns the writing', async (what, user) => {
+    for (const character of [...refused, '\ud800', '\udfff']) await breaks(`${what} ${rule}`, user(`a${character}b`));
+  });
+
+  test('are named in the log so that they can be read there, and those of a value not at all', async () => {
+    const named = async (user: UserInfo) => (await judge(user)).logged.map((fields) => Reflect.get(fields, 'name'));
+    expect(await named({ username: 'ada\nroot' })).toEqual([String.raw`ada\u{a}root`]);
+    expect(await named({ ...jane, extra: { phone: ['1\r'] } })).toEqual(['phone']);
+  });
+
+  test('of a group that groups.allow leaves out do not count', async () => {
+    await passes({ ...jane, groups: ['a', 'b\n'] }, { groups: { allow: ['a'] } }, { ...jane, groups: ['a'] });
+  });
+
+  test.each(['zoë', '管理', '👩‍💻', 'علی‌رضا', 'a b', "o'neil", 'ﬁ', '\u00ad'])('of %j pass', async (text) => {
+    for (const [, user] of users) await passes(user(text), {}, user(text));
+  });
+
+  test('of whatever passes are none of these', async () => {
+    const text = fc.string({
+      unit: fc.oneof(fc.constantFrom(...refused), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 })),
+    });
+    const user = fc.record({
+      username: text,
+      uid: text,
+      groups: fc.array(text),
+      extra: fc.dictionary(text, fc.array(text)),
+    });
+    await fc.assert(
+      fc.asyncProperty(user, async (given) => {
+        const { decision } = await judge(given, { groups: { max: 100 } });
+        const texts = [given.username, given.uid, ...given.groups, ...Object.entries(given.extra).flat(2)];
+        const isRefused = texts.some(
+          (one) => !one.isWellFormed() || refused.some((character) => one.includes(character)),
+        );
+        if (isRefused) expect(decision.kind).toBe('rejected');
+      }),
+    );
   });
 });
 

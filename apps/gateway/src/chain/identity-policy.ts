@@ -1,5 +1,6 @@
 import type { Authenticated, Authenticator, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
+import { isMisleading, printable } from '../logging/printable.ts';
 import { anyGlob } from './glob.ts';
 import { layer } from './layer.ts';
 import { foreignPrefix } from './namespaces.ts';
@@ -108,6 +109,7 @@ function rules(
       return { rule: `${groups.length} groups, over groups.max ${identity.groups.max}` };
     }
     return (
+      characterBreach(user) ??
       nameBreach(user.username, foreignUsername(user.username)) ??
       firstBreach(groups, (group) => nameBreach(group, foreignGroup(group))) ??
       firstBreach(Object.keys(user.extra ?? {}), extraKeyBreach)
@@ -115,12 +117,30 @@ function rules(
   };
 }
 
-function firstBreach(names: readonly string[], find: (name: string) => Breach | undefined): Breach | undefined {
-  for (const name of names) {
-    const breach = find(name);
+function firstBreach<Item>(items: readonly Item[], find: (item: Item) => Breach | undefined): Breach | undefined {
+  for (const item of items) {
+    const breach = find(item);
     if (breach) return breach;
   }
   return undefined;
+}
+
+/** Names end up in audit logs, in consoles and in admission webhooks, which may take one such name for another. */
+function characterBreach({ username, uid = '', groups = [], extra = {} }: UserInfo): Breach | undefined {
+  const rule = 'a control character, a line end or a mark that turns the direction of writing';
+  const breach = (what: string, text: string, name: string = text): Breach | undefined =>
+    isMisleading(text) ? { rule: `${what} has ${rule}`, name: printable(name) } : undefined;
+  return (
+    breach('the username', username) ??
+    breach('the uid', uid) ??
+    firstBreach(groups, (group) => breach('a group', group)) ??
+    // A value may be anything, so the log gets its key alone.
+    firstBreach(
+      Object.entries(extra),
+      ([key, values]) =>
+        breach('an extra key', key) ?? firstBreach(values, (value) => breach('an extra value', value, key)),
+    )
+  );
 }
 
 /** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`: which credential was used, for audit logs. */

@@ -55,6 +55,8 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
   if (stats.isDirectory()) throw new UnusableFileError(file, 'is a folder', `name a file in it${wherePathsStart}`);
   if (!stats.isFile())
     throw new UnusableFileError(file, 'is not a regular file', 'name one: a pipe or a device may hang');
+  const tooBig = () => new UnusableFileError(file, `is bigger than ${inWords(limit)}`, 'is it the right file?');
+  if (stats.size > limit) throw tooBig();
   const chunks: Buffer[] = [];
   let length = 0;
   // One byte more than may be there, since a file may grow while it is read, and some tell no size.
@@ -62,7 +64,7 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
     chunks.push(chunk);
     length += chunk.length;
   }
-  if (length > limit) throw new UnusableFileError(file, `is bigger than ${inWords(limit)}`, 'is it the right file?');
+  if (length > limit) throw tooBig();
   return Buffer.concat(chunks, length);
 }
 

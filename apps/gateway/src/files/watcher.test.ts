@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createFileWatcher, type FileWatcher } from './watcher.ts';
+import { createFileWatcher, type FileWatcher, largestFile } from './watcher.ts';
 
 describe('createFileWatcher', () => {
   let folder: string;
@@ -91,6 +91,19 @@ describe('createFileWatcher', () => {
     await watcher.scan();
     await watcher.scan();
     expect(changes).toBe(1);
+  });
+
+  test('tells of a file that became too big to be used, and of it again once it is not, whatever its content meanwhile', async () => {
+    await watcher.watch([file], later, count);
+    await truncate(file, largestFile + 1);
+    await watcher.scan();
+    expect(changes).toBe(1);
+    await appendFile(file, 'more');
+    await watcher.scan();
+    expect(changes).toBe(1);
+    await writeFile(file, 'one');
+    await watcher.scan();
+    expect(changes).toBe(2);
   });
 
   test('takes a file that was written since the caller began to read for changed', async () => {

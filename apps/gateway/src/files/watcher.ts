@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { constants, open, stat } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 
 /** How often files are looked at, in milliseconds. */
@@ -13,6 +13,15 @@ const settleTime = 100;
 
 /** The clock of file systems lags by up to a tick of the kernel, 10 ms at the most: in milliseconds. */
 export const fileClockLag = 10;
+
+/**
+ * The size of the biggest file that is read by anything here, in bytes, far above any list of tokens. A bigger one can't be
+ * used, so its content does not matter.
+ */
+export const largestFile: number = 256 * 1024 * 1024;
+
+/** Read at once, in bytes: hashing them takes well under a millisecond, in which no review is answered. */
+const chunkSize = 256 * 1024;
 
 /** A file's content, told apart by its digest; `stamp` spares reading a file that nobody touched. */
 interface Fingerprint {
@@ -125,12 +134,20 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
     const changedAt = Number(ctimeNs / 1_000_000n);
     // Written twice within one tick of the file system's clock, a file keeps its stamp: only an old one is trusted.
     if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval) return known;
-    const digest = createHash('sha256')
-      .update(await readFile(file))
-      .digest('base64');
+    const digest = size > largestFile ? 'too big' : await digestOf(file);
     return { stamp, digest, readAt, changedAt };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     return { stamp: code, digest: code, readAt, changedAt: 0 };
   }
+}
+
+/** In pieces, so that no file fills the memory. */
+async function digestOf(file: string): Promise<string> {
+  // A pipe may have taken its place since: without O_NONBLOCK, opening one waits for somebody who writes into it.
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const hash = createHash('sha256');
+  const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark: chunkSize });
+  for await (const chunk of content) hash.update(chunk);
+  return hash.digest('base64');
 }

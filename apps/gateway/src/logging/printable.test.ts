@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { printable } from './printable.ts';
+import { isMisleading, printable } from './printable.ts';
 
 test.each([
   ['robot:jane, zoë 🔑 管理', 'robot:jane, zoë 🔑 管理'],
@@ -11,4 +11,15 @@ test.each([
   ['\ud800', String.raw`\u{d800}`],
 ])('%j prints as %s', (text, printed) => {
   expect(printable(text)).toBe(printed);
+});
+
+test.each([
+  ['zoë 🔑 管理', false],
+  ['\u200c\u200d\ufeff', false],
+  ['a\tb', true],
+  ['a\u2029', true],
+  ['\u061c', true],
+  ['\ud800a', true],
+])('%j is misleading: %s', (text, is) => {
+  expect(isMisleading(text)).toBe(is);
 });

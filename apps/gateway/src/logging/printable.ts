@@ -13,3 +13,14 @@ export function printable(text: string): string {
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
+
+/** Lone surrogates among them, which are halves of a character. The rest of what `printable` escapes is in names of people. */
+const misleading = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
+
+/**
+ * Whether a text has a control character, a line end or a mark that turns the direction of writing: in a log or on a
+ * screen it may look like another text, or like several.
+ */
+export function isMisleading(text: string): boolean {
+  return misleading.test(text);
+}

@@ -57,11 +57,11 @@ export async function makeWithPlugin<Thing extends Closeable>(
       baseDirectory,
       signal,
       attempts: dependencies.attempts(config.name),
-      async watchFile(file, load, { secret = false } = {}) {
+      async watchFile(file, load, { secret = false, limit } = {}) {
         const path = resolve(baseDirectory, file);
         dependencies.onFile?.(path);
         try {
-          files.push({ ...(await loadWatchedFile(path, load)), secret });
+          files.push({ ...(await loadWatchedFile(path, load, limit)), secret });
         } catch (error) {
           if (dependencies.onUnusableFile === undefined) throw error;
           dependencies.onUnusableFile(error);

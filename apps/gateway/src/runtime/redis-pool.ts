@@ -54,8 +54,8 @@ export function createRedisPool({ logger, onError }: RedisPoolDependencies): Red
       logger: logger.child({ cache: 'redis' }),
       metrics: silentMetrics,
       signal: new AbortController().signal,
-      async watchFile(file, load) {
-        files.push(await loadWatchedFile(resolve(base, file), load));
+      async watchFile(file, load, { limit } = {}) {
+        files.push(await loadWatchedFile(resolve(base, file), load, limit));
       },
     });
     const now = () => performance.now();

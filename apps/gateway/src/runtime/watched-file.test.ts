@@ -83,6 +83,15 @@ describe('a file that can’t be read is named, with what is wrong and the mend'
     await expect(loadWatchedFile(file, ignore)).rejects.toThrow(`${file} is not a regular file: name one`);
   });
 
+  test('one over the limit of the plugin, which can be no more than 256 MiB', async () => {
+    const file = join(await folder(), 'big');
+    await writeFile(file, Buffer.alloc(2048));
+    await loadWatchedFile(file, ignore, 2048);
+    await expect(loadWatchedFile(file, ignore, 1024)).rejects.toThrow(`${file} is bigger than 1 KiB`);
+    await truncate(file, 256 * 1024 * 1024 + 1);
+    await expect(loadWatchedFile(file, ignore, Number.MAX_SAFE_INTEGER)).rejects.toThrow('is bigger than 256 MiB');
+  });
+
   test('one over 256 MiB', async () => {
     const file = join(await folder(), 'big');
     await writeFile(file, '');

@@ -1,7 +1,5 @@
 import { readBytes, UnusableFileError } from '../config/read-text.ts';
-
-/** In bytes. Far above any list of tokens: a bigger file is the wrong file. */
-const fileLimit = 256 * 1024 * 1024;
+import { largestFile } from '../files/watcher.ts';
 
 /** A file that a plugin reads through `watchFile`. */
 export interface WatchedFile {
@@ -17,19 +15,24 @@ export interface WatchedFile {
   reload(): Promise<void>;
 }
 
-/** Reads `file` for the first time: what fails here fails the plugin's `create`. */
+/**
+ * Reads `file` for the first time: what fails here fails the plugin's `create`.
+ *
+ * @param limit in bytes: a bigger file is refused without being read
+ */
 export async function loadWatchedFile(
   file: string,
   load: (content: Buffer) => void | Promise<void>,
+  limit: number = largestFile,
 ): Promise<WatchedFile> {
-  const reload = async () => load(await read(file));
+  const reload = async () => load(await read(file, Math.min(limit, largestFile)));
   await reload();
   return { file, reload };
 }
 
-async function read(file: string): Promise<Buffer> {
+async function read(file: string, limit: number): Promise<Buffer> {
   try {
-    return await readBytes(file, fileLimit);
+    return await readBytes(file, limit);
   } catch (error) {
     if (!(error instanceof UnusableFileError) || error.mend === undefined) throw error;
     throw new Error(`${error.message}: ${error.mend}`, { cause: error });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AttemptOutcome, Attempts, DeniedAttempt } from '../attempts.ts';
-import type { Logger, PluginContext } from '../plugin.ts';
+import type { Logger, PluginContext, WatchOptions } from '../plugin.ts';
 import { type RecordedMetric, recordingMetrics } from './recording-metrics.ts';
 
 /** One line that a plugin logged, or that was logged about it. */
@@ -52,20 +52,21 @@ export function recordingContext(options: RecordingContextOptions): RecordingCon
   const { metrics, recorded } = recordingMetrics(pluginName);
   const { attempts, tries } = recordingAttempts(options.deny);
   const watchedFiles: string[] = [];
-  const watched: { readonly file: string; readonly load: (content: Buffer) => void | Promise<void> }[] = [];
+  const watched: { readonly file: string; readonly load: Load; readonly limit: number }[] = [];
 
-  async function watchFile(file: string, load: (content: Buffer) => void | Promise<void>): Promise<void> {
+  async function watchFile(file: string, load: Load, options: WatchOptions = {}): Promise<void> {
+    const { limit = Number.POSITIVE_INFINITY } = options;
     const absolute = path.resolve(baseDirectory, file);
-    await load(await readFile(absolute));
-    watched.push({ file: absolute, load });
+    await load(await readAtMost(absolute, limit));
+    watched.push({ file: absolute, load, limit });
     watchedFiles.push(absolute);
   }
 
   async function touch(content?: Buffer): Promise<readonly unknown[]> {
     const errors: unknown[] = [];
-    for (const { file, load } of watched) {
+    for (const { file, load, limit } of watched) {
       try {
-        await load(content ?? (await readFile(file)));
+        await load(content ?? (await readAtMost(file, limit)));
       } catch (error) {
         errors.push(error);
         logger.error({ file, error }, 'what was loaded last stays in force');
@@ -82,6 +83,14 @@ export function recordingContext(options: RecordingContextOptions): RecordingCon
     watchedFiles,
     touch,
   };
+}
+
+type Load = (content: Buffer) => void | Promise<void>;
+
+async function readAtMost(file: string, limit: number): Promise<Buffer> {
+  const content = await readFile(file);
+  if (content.length > limit) throw new Error(`${file} is bigger than ${limit} bytes`);
+  return content;
 }
 
 function recordingLogger(): { logger: Logger; lines: readonly RecordedLine[] } {

@@ -80,7 +80,8 @@ function recognitionOf(authenticator: Authenticator): (token: string) => unknown
   return (token) => authenticator.recognizes?.(token);
 }
 
-function anyStrings({ tokens }: Kit): readonly NamedToken[] {
+/** Tokens of every kind, good and made up. */
+export function anyStrings({ tokens }: Kit): readonly NamedToken[] {
   const makers = [alteredTokens, hugeTokens, nulTokens, illFormedTokens];
   const made = tokens.valid.flatMap((valid) => makers.flatMap((make) => make(valid)));
   return [...tokens.valid, ...tokens.foreign, ...made, ...memberTokens, ...injectionTokens, ...encodedTokens];

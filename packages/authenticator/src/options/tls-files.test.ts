@@ -70,6 +70,15 @@ describe('TLS files', () => {
     expect(lines.filter(({ level }) => level === 'info')).toHaveLength(3);
   });
 
+  test('over 4 MiB are refused, however many certificates they hold', async () => {
+    const ca = await authority();
+    const { watch, write, touch } = await folder({ 'ca.crt': ca.certificate });
+    const settings = await watch({ caFile: 'ca.crt' });
+    await write('ca.crt', ca.certificate + '\n'.repeat(4 * 1024 * 1024));
+    expect(await touch()).toEqual([expect.objectContaining({ message: expect.stringContaining('is bigger than') })]);
+    expect(settings().ca?.toString()).toBe(ca.certificate);
+  });
+
   test('a certificate and a key take effect together, whichever changes first', async () => {
     const ca = await authority();
     const [old, second, third] = [await ca.issueClient('a'), await ca.issueClient('b'), await ca.issueClient('c')];

@@ -14,6 +14,9 @@ export interface TlsSettings {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
+/** Of one file, in bytes: all the world's authorities fit in one. */
+const fileLimit = 4 * 1024 * 1024;
+
 /**
  * Reads the TLS files of the options and keeps up with them. A file that can't be used is refused and what was in force
  * stays; a certificate and a key that do not fit together take effect only once they do, both at once.
@@ -42,7 +45,7 @@ export async function watchTlsFiles(
       logger.info({ option, file }, 'TLS file loaded, for the connections that are made from now on');
       onChange();
     };
-    await watchFile(file, load, { secret: option === 'keyFile' });
+    await watchFile(file, load, { secret: option === 'keyFile', limit: fileLimit });
   }
 
   /** Kept even when the other file does not fit yet: once it has changed too, both take effect. */

@@ -13,6 +13,7 @@ import { createPatience } from '../token/patience.ts';
 import { type CacheRedisPlace, needCacheRedis } from './cache-redis.ts';
 import { readWait } from './duration-option.ts';
 import { warnOfForeignName } from './name-warning.ts';
+import { refusePasswordToken } from './refuse-password-token.ts';
 import { readSubject, readWhom, type Subject, type Whom, type WhomOptions } from './whom.ts';
 
 /** Of every command that writes to the list. */
@@ -49,6 +50,10 @@ export async function prepare(
   const config = await loadConfig(configFile(options.config).file, process.env);
   const place = needCacheRedis(config, verb);
   const subject = await readSubject(whom);
+  // Whoever ends a block must be able to end each that there is.
+  if (subject.token !== undefined && verb !== 'unblock') {
+    await refusePasswordToken(config, subject.token, verb, options.config);
+  }
   warnOfForeignName(subject, config.authenticators);
   const { kind, name } = subject;
   return { config, place, subject, by, record: { kind, name, by, ...(reason !== undefined && { reason }) }, wait };

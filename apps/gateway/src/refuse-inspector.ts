@@ -1,0 +1,25 @@
+import { exitCodes } from './commands/exit-codes.ts';
+
+/** How often to look for an open inspector, in milliseconds. */
+const interval = 1_000;
+
+/**
+ * Ends the process when Node's inspector is open. Its port asks for no password, so any user of the machine could have
+ * this process let in whomever they like.
+ */
+function refuseInspector(): void {
+  // A Node that is built without an inspector has no such module.
+  if (!process.features.inspector || process.getBuiltinModule('node:inspector').url() === undefined) return;
+  process.stderr.write(
+    "sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster. " +
+      'Start without --inspect (look into NODE_OPTIONS, too), and with --disable-sigusr1\n',
+  );
+  process.exit(exitCodes.fault);
+}
+
+// SIGUSR1 opens the inspector unless the process listens for it. Node blocks the signal from its start with
+// --disable-sigusr1; the listener is for a start without that flag. A signal that came before this line may still open
+// the inspector a moment later, so one look is not enough.
+process.on('SIGUSR1', () => undefined);
+refuseInspector();
+setInterval(refuseInspector, interval).unref();

@@ -1,0 +1,138 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { http1Client, review } from './fixtures/clients.ts';
+import { gatewayFolder, runCommand } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText, type Gateway, startGateway } from './fixtures/gateway.ts';
+import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+import type { LogLine } from './fixtures/output.ts';
+import { peakMemory } from './fixtures/process-memory.ts';
+import { tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { within } from './fixtures/wait-for.ts';
+
+/** A file whose size is all that there is of it takes no room on the disk. */
+const huge = 1024 * 1024 * 1024;
+
+interface Place {
+  readonly files: Readonly<Record<string, string>>;
+  readonly config: object;
+  readonly token: string;
+  readonly mutual: MutualTls;
+}
+
+/** A config that reads a file of each kind: a secret, a token list, certificates of the server, of clients, of a backend. */
+async function createPlace(): Promise<Place> {
+  const token = randomToken();
+  const mutual = await createMutualTls();
+  const files = {
+    ...mutual.files,
+    'secrets/redis': randomToken(),
+    'tokens.yaml': tokensFile({ [token]: 'ada' }),
+    'tls/redis-ca.crt': mutual.serverAuthority.certificate,
+  };
+  const authenticators = [
+    { name: 'robots', use: 'static', options: { tokensFile: 'tokens.yaml' } },
+    {
+      name: 'issued',
+      use: 'redis',
+      options: { url: 'rediss://127.0.0.1:1', caFile: 'tls/redis-ca.crt', password: { file: 'secrets/redis' } },
+    },
+  ];
+  return { token, files, mutual, config: { server: { tls: mutual.tls }, authenticators } };
+}
+
+/** Each file, and what is said of it once it is no file of its kind. */
+const kinds: readonly (readonly [string, string, string])[] = [
+  ['gateway.yaml', 'config reload refused', '1 MiB'],
+  ['secrets/redis', 'config reload refused', '64 KiB'],
+  ['tokens.yaml', 'file reload refused', '256 MiB'],
+  ['tls/server.crt', 'certificate reload refused', '4 MiB'],
+  ['tls/client-ca.crt', 'certificate reload refused', '4 MiB'],
+  ['tls/redis-ca.crt', 'file reload refused', '4 MiB'],
+];
+
+describe('while the gateway runs', () => {
+  /** Each file in turn, and whole again after it. */
+  async function spoil(
+    gateway: Gateway,
+    { files, config, mutual, token }: Place,
+    make: (file: string) => Promise<void>,
+    said: (limit: string) => string,
+  ): Promise<void> {
+    using client = http1Client(gateway.url, mutual.client);
+    for (const [name, message, limit] of kinds) {
+      const from = gateway.output.lines.length;
+      try {
+        await make(join(gateway.folder, name));
+        gateway.signal('SIGHUP');
+        const isIt = ({ msg, problems }: LogLine) =>
+          msg === message && [name, said(limit)].every((text) => JSON.stringify(problems).includes(text));
+        await gateway.output.waitForLine(isIt, `"${message}" of ${name}`, from);
+        expect(await review(client, token)).toMatchObject({ authenticated: true });
+      } finally {
+        await gateway.write(name, files[name] ?? configText({ ...config }));
+      }
+      const mended = gateway.output.lines.length;
+      gateway.signal('SIGHUP');
+      await gateway.waitForLog('config reloaded', mended);
+    }
+  }
+
+  test('a file of 1 GiB in place of any that it reads is refused, and not read', async () => {
+    const place = await createPlace();
+    await using gateway = await startGateway({ config: { ...place.config }, files: place.files });
+    const before = await peakMemory(gateway.pid);
+    await spoil(
+      gateway,
+      place,
+      (file) => truncate(file, huge),
+      (limit) => `is bigger than ${limit}`,
+    );
+    const grown = (await peakMemory(gateway.pid)) - before;
+    console.log(`peak memory grew by ${grown.toFixed(0)} MiB`);
+    // Reloads themselves take some.
+    expect(grown).toBeLessThan(200);
+  });
+
+  test.each([
+    ['a pipe that no one writes to', async (file: string) => void execFileSync('mkfifo', [file])],
+    ['a device that never ends', (file: string) => symlink('/dev/zero', file)],
+  ])('%s in their place holds up nothing', async (_what, make) => {
+    const place = await createPlace();
+    await using gateway = await startGateway({ config: { ...place.config }, files: place.files });
+    const replace = async (file: string) => {
+      await rm(file);
+      await make(file);
+    };
+    await spoil(gateway, place, replace, () => 'is not a regular file');
+  });
+});
+
+test('check says which files are too big', async () => {
+  const { config, files } = await createPlace();
+  const folder = await temporaryFolder('huge-files');
+  for (const [name, text] of Object.entries({ ...files, 'gateway.yaml': configText({ ...config }) })) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
+  const names = ['tokens.yaml', 'tls/server.crt', 'tls/redis-ca.crt'];
+  for (const name of names) await truncate(join(folder, name), huge);
+  const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml'], { cwd: folder });
+  expect(code).toBe(1);
+  for (const name of names) expect(stdout).toMatch(new RegExp(`${name} is bigger than \\d+ MiB`));
+});
+
+test('a token on standard input that never ends is refused', async () => {
+  const words = `'${process.execPath}' --disable-sigusr1 '${join(gatewayFolder, 'src/sallyport.js')}' token hash --username ada < /dev/zero`;
+  const child = spawn('sh', ['-c', words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  expect(await within(ended, 'the end')).toBe(1);
+  expect(text).toBe('sallyport: standard input is over 4 MiB: that is no token\n');
+});

@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { http1Client, review } from './fixtures/clients.ts';
+import { gatewayFolder, runCommand } from './fixtures/command.ts';
+import { temporaryFolder } from './fixtures/folder.ts';
+import { configText } from './fixtures/gateway.ts';
+import { collectOutput } from './fixtures/output.ts';
+import { rootFolder } from './fixtures/pnpm.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor, within } from './fixtures/wait-for.ts';
+
+const cli = join(gatewayFolder, 'src/sallyport.js');
+const PATH = [join(rootFolder, 'node_modules/.bin'), process.env.PATH].join(delimiter);
+
+/** Each way to start it that the docs name, as words of a shell. They are read there, so that none is forgotten. */
+async function documentedWays(): Promise<readonly string[]> {
+  const texts = await Promise.all(
+    ['README.md', 'docs/operations.md'].map((name) => readFile(join(rootFolder, name), 'utf8')),
+  );
+  const direct = texts.flatMap((text) =>
+    [...text.matchAll(/^ *(\S*node .*sallyport\.js) serve --config/gm)].map(([, words]) => `exec ${words} serve`),
+  );
+  expect(direct.length).toBeGreaterThanOrEqual(2);
+  const { scripts } = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
+  // What `pnpm --filter gateway start` and `pnpm sallyport serve` run.
+  return [...new Set(direct), `cd '${gatewayFolder}' && ${scripts.start}`, 'exec node_modules/.bin/sallyport serve'];
+}
+
+/** The config's folder, and a token that it takes. */
+async function createConfig(): Promise<{ readonly config: string; readonly token: string }> {
+  const folder = await temporaryFolder('inspector');
+  const token = randomToken();
+  await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
+  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [token]: 'ada' }));
+  return { config: join(folder, 'gateway.yaml'), token };
+}
+
+/** How many TCP ports the process listens on (Linux: proc(5), the sockets of /proc/net/tcp by their inodes). */
+async function listeners(pid: number): Promise<number> {
+  const folder = `/proc/${pid}/fd`;
+  const links = await Promise.all((await readdir(folder)).map((fd) => readlink(join(folder, fd)).catch(() => '')));
+  const own = new Set(links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []));
+  const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8')));
+  const rows = tables.flatMap((table) =>
+    table
+      .split('\n')
+      .slice(1)
+      .map((row) => row.trim().split(/\s+/)),
+  );
+  return rows.filter(([, , , state, , , , , , inode = '']) => state === '0A' && own.has(inode)).length;
+}
+
+/** A port of the inspector's own that is free, so that one which is open elsewhere on this machine hides nothing. */
+const anyPort = { NODE_OPTIONS: '--inspect-port=127.0.0.1:0' };
+
+function start(words: string, config: string) {
+  const env = { PATH, HOME: rootFolder, ...anyPort };
+  const child = spawn('sh', ['-c', `${words} --config '${config}'`], { cwd: rootFolder, env });
+  const output = collectOutput(child.stdout, child.stderr);
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  return {
+    child,
+    pid: child.pid ?? 0,
+    output,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await within(ended, 'the end');
+    },
+  };
+}
+
+describe('SIGUSR1', () => {
+  test('opens no inspector, however the gateway was started', async () => {
+    const { config, token } = await createConfig();
+    for (const words of [...(await documentedWays()), `exec '${process.execPath}' '${cli}' serve`]) {
+      await using started = start(words, config);
+      const { child, pid, output } = started;
+      const { url } = await output.waitForLine(({ msg }) => msg === 'listening', `"listening" of ${words}`);
+      for (let count = 0; count < 10; count++) {
+        child.kill('SIGUSR1');
+        using client = http1Client(String(url));
+        expect(await review(client, token)).toMatchObject({ authenticated: true });
+      }
+      expect([words, output.text()]).toEqual([words, expect.not.stringContaining('Debugger')]);
+      // `server.listen` and `admin.listen`.
+      expect([words, await listeners(pid)]).toEqual([words, 2]);
+    }
+  });
+
+  test('opens none before the first line of the gateway has run, where it is started as documented', async () => {
+    const { config } = await createConfig();
+    for (const words of await documentedWays()) {
+      await using started = start(words, config);
+      const { child, pid, output } = started;
+      // Until Node itself runs, this signal ends the process, as it ends any other. Node blocks this one alone.
+      const isBlocked = async () => /\nSigBlk:\s0*200\n/.test(await readFile(`/proc/${pid}/status`, 'utf8'));
+      await waitFor(isBlocked, `SIGUSR1 to be blocked in ${words}`);
+      const storm = setInterval(() => child.kill('SIGUSR1'), 2);
+      await output
+        .waitForLine(({ msg }) => msg === 'listening', `"listening" of ${words}`)
+        .finally(() => clearInterval(storm));
+      expect([words, output.text()]).toEqual([words, expect.not.stringContaining('Debugger')]);
+      expect([words, await listeners(pid)]).toEqual([words, 2]);
+    }
+  });
+});
+
+describe('an inspector that is open all the same ends the process', () => {
+  const message =
+    /sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster\. Start without --inspect/;
+
+  test.each(['schema', 'serve'])('%s does not start under --inspect', async (command) => {
+    const { config } = await createConfig();
+    const env = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
+    const { code, stdout, stderr } = await runCommand([command, '--config', config], { cwd: rootFolder, env });
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(message);
+  });
+
+  test('also one that is opened later', async () => {
+    const { config } = await createConfig();
+    const plugin = `
+      import { open } from 'node:inspector';
+      const schema = () => ({ type: 'object', properties: {} });
+      export default {
+        specificationVersion: 1,
+        name: 'opens',
+        caching: 'none',
+        optionsSchema: { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }), jsonSchema: { input: schema, output: schema } } },
+        create: async () => {
+          open(0, '127.0.0.1');
+          return { authenticate: async () => ({ kind: 'no-opinion' }), close: async () => {} };
+        },
+      };
+    `;
+    await writeFile(join(config, '../opens.ts'), plugin);
+    await writeFile(config, configText({ authenticators: [{ name: 'opens', use: './opens.ts' }] }));
+    const { code, stderr } = await runCommand(['serve', '--config', config], { cwd: rootFolder });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+});
