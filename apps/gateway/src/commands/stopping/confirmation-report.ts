@@ -58,8 +58,8 @@ export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }:
 }
 
 const fullRemark =
-  'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared, and the lockout ' +
-  'guard counts for each gateway alone, until you raise maxmemory or remove what else is in that Redis';
+  'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
+  'you raise maxmemory, or remove what else is in that Redis';
 
 /** @param count of entries that none of the keys opens */
 export function unreadableRemark(count: number): readonly string[] {
