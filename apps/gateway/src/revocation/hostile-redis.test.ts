@@ -113,6 +113,19 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
     expect(await names(opened)).toEqual(expect.arrayContaining(['jane', 'john']));
   });
 
+  test('that replaces the list between the look of a command and its change has the command look again', async () => {
+    await using server = await startRedis({ program });
+    await using opened = await openShared(server);
+    await begin(opened, draft('block'));
+    const { redis } = opened;
+    const listing = await readListing(redis);
+    await server.client().set(keys.list, 'x');
+    // What this change leaves out, since it was there at the look, is not there any more.
+    const change = { remove: [], add: new Map([['field', 'x']]) };
+    expect(await applyChange(redis, listing, change)).toBeUndefined();
+    expect(await server.client().exists(keys.list)).toBe(0);
+  });
+
   test('that a read-only Redis cannot remove reads as an empty one, and no replica is cut off', async () => {
     await using server = await startRedis({ program });
     await using opened = await openShared(server);
