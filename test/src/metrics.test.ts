@@ -25,6 +25,7 @@ const types: Readonly<Record<string, string>> = {
   sallyport_revocation_list_age_seconds: 'gauge',
   sallyport_revocations_total: 'counter',
   sallyport_blocks: 'gauge',
+  sallyport_revocation_list_foreign_keys_total: 'counter',
   sallyport_redis_errors_total: 'counter',
   sallyport_in_flight_token_reviews: 'gauge',
   sallyport_config_reloads_total: 'counter',

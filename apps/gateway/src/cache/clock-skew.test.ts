@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createClocks, createReplica, hour, minute, type Replica, yes } from './testing/cached-replica.ts';
+import { recordsIn } from './testing/records.ts';
 import { passInRedis } from './testing/redis-time.ts';
 
 const file = redisOfFile();
@@ -54,7 +55,7 @@ async function usedUntil({ writer, reader, lifetime, meddle, isStaleUse = false 
     if (await isUsed(early)) used.adopted = age;
     early.clocks.pass(step);
     await passInRedis(file.redis, step);
-    const [key] = await file.redis.client().keys('*');
+    const [key] = await recordsIn(file.redis);
     if (key !== undefined && meddle === 'lengthen') await file.redis.client().pexpire(key, 10 * hour);
     if (key !== undefined && meddle === 'persist') await file.redis.client().persist(key);
   }

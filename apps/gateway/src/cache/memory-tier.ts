@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Kept } from './kept.ts';
-import { nameOfAudiences, nameOfToken, type Question } from './names.ts';
+import { nameOf, type Question } from './names.ts';
 import { sizeOf } from './record.ts';
 import type { NegativeDecision } from './types.ts';
+import { type CachedUser, createUserIndex, mostOfUser, type UserIndex } from './user-index.ts';
 
 /** A no, and what tells how long it holds. */
 export interface KeptNegative {
@@ -19,47 +20,43 @@ export interface Remembered {
   readonly no: KeptNegative | undefined;
 }
 
-/** Names a question under a random key of this process, so that no token stays in memory. */
-export interface MemoryName {
-  readonly token: string;
-  readonly audiences: string;
-}
-
 /** The cache of this process, for all authenticators. It outlives a reload of the config. */
 export interface MemoryTier {
-  nameOf(question: Question): MemoryName;
-  get(name: MemoryName): Remembered;
+  /** Names a question under a random key of this process, so that no token stays in memory. */
+  nameOf(question: Question): string;
+  get(name: string): Remembered;
   /**
-   * Forgets a no to the same question.
+   * Forgets a no to the same question, and the oldest answer of a user who has too many.
    *
-   * @param isUsable of those already kept for the same token under other audiences
-   * @returns false when that token has its share of entries already
+   * @param fingerprint of the question
    */
-  add(name: MemoryName, kept: Kept, isUsable: (other: Kept) => boolean): boolean;
+  add(name: string, kept: Kept, fingerprint: string): void;
   /** Forgets a yes to the same question. */
-  addNegative(name: MemoryName, kept: KeptNegative): void;
+  addNegative(name: string, kept: KeptNegative): void;
   /** Drops what nobody may use any more. */
   sweep(isUsable: (kept: Kept) => boolean): void;
-  /** Tokens with a yes, and questions with a no: at most so many of each. What was used last stays. */
+  /** Questions with a yes, and questions with a no: at most so many of each. What was used last stays. */
   resize(maxEntries: number): void;
   readonly entries: number;
 }
-
-/**
- * Sets of audiences that one token has entries for. More than clusters have; a caller who makes some up for a good token
- * gets no more room by it.
- */
-const maxVariants = 8;
 
 /** Bytes for a yes, on average: of users in a hundred groups each, fewer than `maxEntries` are kept. */
 const averageSize = 4_096;
 /** Bytes for a no, on average: more than the names of people need, and no plugin's longer ones fill the memory. */
 const averageNegativeSize = 512;
 
-/** By the audiences that were asked for. */
-type Variants = ReadonlyMap<string, Kept>;
+/** A yes, and which authenticator gave it. */
+interface Held {
+  readonly kept: Kept;
+  readonly fingerprint: string;
+}
 
-type Room = LRUCache<string, Variants>;
+interface Room {
+  readonly held: LRUCache<string, Held>;
+  /** Of all that is held. */
+  readonly users: UserIndex;
+}
+
 type NegativeRoom = LRUCache<string, KeptNegative>;
 
 /** Answers of no have a room of their own: no flood of made-up tokens pushes out a good entry. */
@@ -69,57 +66,53 @@ export function createMemoryTier(maxEntries: number): MemoryTier {
   let negatives = createNegativeRoom(maxEntries);
   let size = maxEntries;
 
-  const set = (token: string, variants: Variants) => {
-    if (variants.size === 0) room.delete(token);
-    else room.set(token, variants);
-  };
   return {
-    nameOf: (question) => ({
-      token: nameOfToken(key, question),
-      audiences: nameOfAudiences(key, question.audiences),
-    }),
-    get: (name) => ({ yes: room.get(name.token)?.get(name.audiences), no: negatives.get(joined(name)) }),
-    add(name, kept, isUsable) {
-      const others = [...(room.get(name.token) ?? [])].filter(
-        ([each, other]) => each !== name.audiences && isUsable(other),
-      );
-      negatives.delete(joined(name));
-      if (others.length >= maxVariants) return false;
-      set(name.token, new Map([...others, [name.audiences, kept]]));
-      return true;
+    nameOf: (question) => nameOf(key, question),
+    get: (name) => ({ yes: room.held.get(name)?.kept, no: negatives.get(name) }),
+    add(name, kept, fingerprint) {
+      negatives.delete(name);
+      const held = { kept, fingerprint };
+      const others = room.users.namesOf(userOf(held)).filter((one) => one !== name);
+      // Before the new one comes, so that it takes the place of this user's own and of no other user's.
+      if (others[0] !== undefined && others.length >= mostOfUser) room.held.delete(others[0]);
+      room.held.set(name, held);
     },
     addNegative(name, kept) {
-      const others = [...(room.peek(name.token) ?? [])].filter(([each]) => each !== name.audiences);
-      set(name.token, new Map(others));
-      negatives.set(joined(name), kept);
+      room.held.delete(name);
+      negatives.set(name, kept);
     },
     sweep(isUsable) {
-      for (const [token, variants] of [...room.entries()]) {
-        const usable = [...variants].filter(([, kept]) => isUsable(kept));
-        if (usable.length < variants.size) set(token, new Map(usable));
-      }
+      for (const [name, { kept }] of [...room.held.entries()]) if (!isUsable(kept)) room.held.delete(name);
     },
     resize(next) {
       if (next === size) return;
       size = next;
-      const [yes, no] = [room.dump(), negatives.dump()];
+      const [yes, no] = [room.held.dump(), negatives.dump()];
       room = createRoom(next);
-      room.load(yes);
+      room.held.load(yes);
       negatives = createNegativeRoom(next);
       negatives.load(no);
     },
     get entries() {
-      return room.size + negatives.size;
+      return room.held.size + negatives.size;
     },
   };
 }
 
+function userOf({ kept, fingerprint }: Held): CachedUser {
+  return { fingerprint, username: kept.decision.user.username };
+}
+
 function createRoom(maxEntries: number): Room {
-  return new LRUCache({
+  const users = createUserIndex();
+  const held = new LRUCache<string, Held>({
     max: maxEntries,
     maxSize: maxEntries * averageSize,
-    sizeCalculation: (variants) => [...variants.values()].reduce((sum, { decision }) => sum + sizeOf(decision), 0),
+    sizeCalculation: ({ kept }) => sizeOf(kept.decision),
+    onInsert: (one, name) => users.add(userOf(one), name),
+    dispose: (one, name) => users.remove(userOf(one), name),
   });
+  return { held, users };
 }
 
 function createNegativeRoom(maxEntries: number): NegativeRoom {
@@ -128,8 +121,4 @@ function createNegativeRoom(maxEntries: number): NegativeRoom {
     maxSize: maxEntries * averageNegativeSize,
     sizeCalculation: ({ decision }) => 256 + ('subject' in decision ? (decision.subject?.length ?? 0) * 2 : 0),
   });
-}
-
-function joined({ token, audiences }: MemoryName): string {
-  return `${token}.${audiences}`;
 }

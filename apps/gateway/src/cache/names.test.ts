@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nameOf, nameOfAudiences, nameOfToken, type Question } from './names.ts';
+import { nameOf, nameOfUser, type Question } from './names.ts';
 
 const key = randomBytes(32);
 
@@ -40,30 +40,14 @@ describe('the name of an answer', () => {
     );
   });
 
-  test('in two parts is just as injective', () => {
-    const parts = (one: Question) => `${nameOfToken(key, one)}.${nameOfAudiences(key, one.audiences)}`;
-    fc.assert(
-      fc.property(pair, ([one, other]) => {
-        expect(parts(one) === parts(other)).toBe(canonical(one) === canonical(other));
-      }),
-      { numRuns: 3_000 },
-    );
-  });
-
   test('counts neither the order of audiences nor repeats', () => {
     fc.assert(
       fc.property(question, fc.array(fc.nat(10)), (one, order) => {
         const { audiences: list } = one;
         const mixed = [...list, ...order.flatMap((at) => list.slice(at, at + 1)), ...list].reverse();
         expect(nameOf(key, { ...one, audiences: mixed })).toBe(nameOf(key, one));
-        expect(nameOfAudiences(key, mixed)).toBe(nameOfAudiences(key, list));
       }),
     );
-  });
-
-  test('tells no set of audiences from none only when it is none', () => {
-    expect(nameOfAudiences(key, [])).toBe('');
-    expect(nameOfAudiences(key, [''])).not.toBe('');
   });
 
   test('is another under another key, and of one length, so that nothing is seen of the token', () => {
@@ -74,4 +58,16 @@ describe('the name of an answer', () => {
       }),
     );
   });
+});
+
+test('the name of a user is the same for the same user, and another for every other', () => {
+  const user = fc.record({ fingerprint: text, username: text });
+  fc.assert(
+    fc.property(user, user, (one, other) => {
+      expect(nameOfUser(key, one)).toMatch(/^[\w-]{43}$/);
+      const isSame = one.fingerprint === other.fingerprint && one.username === other.username;
+      expect(nameOfUser(key, one) === nameOfUser(key, other)).toBe(isSame);
+    }),
+    { numRuns: 2_000 },
+  );
 });

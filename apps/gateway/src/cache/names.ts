@@ -1,4 +1,5 @@
 import { createHmacSha256 } from '../sealing/hmac.ts';
+import type { CachedUser } from './user-index.ts';
 
 /** What an answer hangs on. */
 export interface Question {
@@ -19,14 +20,9 @@ export function nameOf(key: Uint8Array, { token, audiences, fingerprint }: Quest
   return mac(key, [fingerprint, token, ...[...new Set(audiences)].sort()]);
 }
 
-/** Names a token whatever it was asked for. */
-export function nameOfToken(key: Uint8Array, { token, fingerprint }: Omit<Question, 'audiences'>): string {
-  return mac(key, [fingerprint, token]);
-}
-
-/** Names a set of audiences; '' is that of none. */
-export function nameOfAudiences(key: Uint8Array, audiences: readonly string[]): string {
-  return audiences.length === 0 ? '' : mac(key, [...new Set(audiences)].sort());
+/** Names a user by a keyed digest. @param key another one than that of `nameOf` */
+export function nameOfUser(key: Uint8Array, { fingerprint, username }: CachedUser): string {
+  return mac(key, [fingerprint, username]);
 }
 
 const macs = new WeakMap<Uint8Array, (text: string) => string>();

@@ -2,7 +2,8 @@ import { readValue } from '@sallyport/redis-connection';
 import { open, seal } from '../sealing/seal.ts';
 import type { SealingKey, SharedRedis } from '../shared-redis/types.ts';
 import { type Kept, keep } from './kept.ts';
-import { nameOf, type Question } from './names.ts';
+import { nameOf, nameOfUser, type Question } from './names.ts';
+import { noteOfUser } from './note-of-user.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 import type { Clocks } from './types.ts';
 
@@ -31,6 +32,7 @@ const largestRecord = 256 * 1024;
 export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
   const nameKeys = redis.sealingKeys.map((key) => key.derive('cache names'));
   const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
+  const userKeyOf = (user: string) => `${redis.keyPrefix}cache-user:${user}`;
   // In rotation there are two keys, and a record may have been sealed under either: each has its own name for it.
   const names = (question: Question) => nameKeys.map((key) => nameOf(key, question));
 
@@ -60,13 +62,29 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
       const plain = encodeRecord({ ...kept, keptFor });
       if (name === undefined || key === undefined || keptFor < 1 || plain.length > largestRecord) return;
       const sealed = seal(recordKey(key), name, plain).toString('base64');
-      redis.tell('cache', (client) => client.set(keyOf(name), sealed, 'PX', keptFor));
+      const { fingerprint } = question;
+      const user = nameOfUser(userKey(key), { fingerprint, username: kept.decision.user.username });
+      redis.tell('cache', async (client) => {
+        // First the record: once it has been noted, whoever finds it to be one too many can remove it.
+        await client.set(keyOf(name), sealed, 'PX', keptFor);
+        try {
+          const surplus = await noteOfUser(client, userKeyOf(user), name, keptFor);
+          await Promise.all(surplus.map((other) => client.del(keyOf(other))));
+        } catch (error) {
+          await client.del(keyOf(name));
+          throw error;
+        }
+      });
     },
     delete(question) {
       const wanted = names(question).map(keyOf);
       redis.tell('cache', (client) => Promise.all(wanted.map((key) => client.del(key))));
     },
   };
+}
+
+function userKey(key: SealingKey): Uint8Array {
+  return key.derive('cache users');
 }
 
 function recordKey(key: SealingKey): Uint8Array {

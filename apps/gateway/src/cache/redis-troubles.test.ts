@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { withReviewBudget } from '../shared-redis/review-budget.ts';
 import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createReplica, noOpinion, rejected, yes } from './testing/cached-replica.ts';
+import { recordsIn } from './testing/records.ts';
 
 /** Replicas as they start: each with an empty memory. */
 const start = ({ redis }: OpenedShared) =>
@@ -142,7 +143,7 @@ test('a no that Redis could not be told of is not answered by the yes that it st
   replica.answer = () => rejected;
   await replica.ask();
   await opened.quiet();
-  expect(await redis.client().dbsize()).toBe(1);
+  expect(await recordsIn(redis)).toHaveLength(1);
   replica.answer = async () => {
     throw new Error('down');
   };

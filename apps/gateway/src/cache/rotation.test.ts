@@ -2,6 +2,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openShared } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createReplica, hour, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
+import { recordsIn } from './testing/records.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -55,12 +56,12 @@ test('of records under both keys the younger one counts, whichever key is first'
 
 test.each(['AB', 'BA'])('a later no deletes a yes under either key: %s', async (keys) => {
   for (const key of ['A', 'B']) await told(key, 'token');
-  expect(await redis.client().dbsize()).toBe(2);
+  expect(await recordsIn(redis)).toHaveLength(2);
   await withKeys(keys, async (replica) => {
     // Too old to be an answer, and young enough to be a last yes.
     replica.clocks.set(hour / 2);
     replica.answer = () => noOpinion;
     expect(await replica.tell()).toBe('backend: no-opinion');
   });
-  expect(await redis.client().dbsize()).toBe(0);
+  expect(await recordsIn(redis)).toEqual([]);
 });

@@ -11,6 +11,7 @@ import {
   rejected,
   yes,
 } from './testing/cached-replica.ts';
+import { recordsIn } from './testing/records.ts';
 import { passInRedis } from './testing/redis-time.ts';
 
 const { authenticatedTtl, staleTtl } = lifetimes;
@@ -63,7 +64,7 @@ describe('replicas that share a Redis', () => {
     one.answer = down;
     await expect(one.ask('error')).rejects.toThrow('down');
     await file.opened.quiet();
-    expect(await file.redis.client().dbsize()).toBe(0);
+    expect(await recordsIn(file.redis)).toEqual([]);
     expect((await commandCalls(file.redis)).of('del')).toBe(0);
   });
 
@@ -86,7 +87,7 @@ describe('replicas that share a Redis', () => {
     other.answer = () => later;
     await other.ask();
     await file.opened.quiet();
-    expect(await file.redis.client().dbsize()).toBe(0);
+    expect(await recordsIn(file.redis)).toEqual([]);
     const third = start();
     third.answer = down;
     await expect(third.ask()).rejects.toThrow('down');
@@ -96,7 +97,7 @@ describe('replicas that share a Redis', () => {
     const { one, start, pass } = setUp();
     await one.ask();
     await file.opened.quiet();
-    const [key = ''] = await file.redis.client().keys('*');
+    const [key = ''] = await recordsIn(file.redis);
     const stored = (await file.redis.client().get(key)) ?? '';
     await pass(authenticatedTtl);
     one.answer = () => rejected;
@@ -118,7 +119,7 @@ describe('replicas that share a Redis', () => {
     const { one, other } = setUp({ settings: { store: 'memory' } });
     await one.ask();
     await file.opened.quiet();
-    expect(await file.redis.client().dbsize()).toBe(0);
+    expect(await recordsIn(file.redis)).toEqual([]);
     expect(await other.tell()).toBe('backend: jane');
     expect((await commandCalls(file.redis)).of('get')).toBe(0);
   });
@@ -162,7 +163,7 @@ describe('what was revoked', () => {
     };
     await one.ask();
     await file.opened.quiet();
-    expect(await file.redis.client().dbsize()).toBe(0);
+    expect(await recordsIn(file.redis)).toEqual([]);
   });
 
   test('cut off from the list, a yes of Redis is believed for 10 s, and stale all the same', async () => {

@@ -1,7 +1,7 @@
 import type { Authenticated, Decision } from '@sallyport/authenticator';
 import { detached } from './detached.ts';
 import { ageOf, isFresh, isUsable, type Kept, keep, newest } from './kept.ts';
-import type { KeptNegative, MemoryName, Remembered } from './memory-tier.ts';
+import type { KeptNegative, Remembered } from './memory-tier.ts';
 import type { Question } from './names.ts';
 import type { Found, RedisTier } from './redis-tier.ts';
 import type { CacheTier } from './types.ts';
@@ -16,16 +16,16 @@ interface Candidate {
 /** Both tiers as one authenticator sees them: what it gives out is neither too old nor revoked. */
 export interface Store {
   /** What memory answers. */
-  recall(name: MemoryName, token: string): { readonly decision: Decision } | undefined;
+  recall(name: string, token: string): { readonly decision: Decision } | undefined;
   /** What Redis has. A hit may be too old to be an answer, and then still be a last yes. */
-  fetch(question: Question, name: MemoryName): Promise<Found>;
+  fetch(question: Question, name: string): Promise<Found>;
   isFresh(kept: Kept): boolean;
   /** @param revision that was known when the backend was asked */
-  keep(question: Question, name: MemoryName, answer: { decision: Decision; revision: number }, found: Found): void;
+  keep(question: Question, name: string, answer: { decision: Decision; revision: number }, found: Found): void;
   /** Puts into memory what Redis had. */
-  adopt(name: MemoryName, kept: Kept): void;
+  adopt(name: string, kept: Kept): void;
   /** The youngest yes that still holds while the backend can't be asked. */
-  lastYes(question: Question, name: MemoryName, found: Found): Candidate | undefined;
+  lastYes(question: Question, name: string, found: Found): Candidate | undefined;
 }
 
 export function createStore(settings: CacheSettings, dependencies: CacheDependencies): Store {
@@ -59,7 +59,7 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
     isFresh: fresh,
     keep: createKeep(settings, dependencies, isRevoked),
     adopt(name, kept) {
-      memory.add(name, kept, usable);
+      memory.add(name, kept, settings.fingerprint);
     },
     lastYes(question, name, found) {
       const remembered = memory.get(name);
@@ -81,12 +81,11 @@ function createKeep(settings: CacheSettings, dependencies: CacheDependencies, is
   // Under the lifetimes that it was given: longer ones that an edit brings are for answers to come.
   const given = { ...newest, left: settings.authenticatedTtl + settings.staleTtl };
 
-  function keepYes(question: Question, name: MemoryName, decision: Authenticated, revision: number): void {
+  function keepYes(question: Question, name: string, decision: Authenticated, revision: number): void {
     const kept = keep({ decision, revision, answeredAt: clocks.wall() }, clocks, given);
     if (isRevoked(kept, question.token)) return;
-    // A token that has its share of entries gets none in Redis either.
-    const isKept = memory.add(name, kept, (other) => isUsable(other, settings, clocks));
-    if (isKept) redis?.set(question, kept, settings.authenticatedTtl + settings.staleTtl);
+    memory.add(name, kept, settings.fingerprint);
+    redis?.set(question, kept, settings.authenticatedTtl + settings.staleTtl);
   }
   return (question, name, { decision: given, revision }, found) => {
     const decision = detached(given);

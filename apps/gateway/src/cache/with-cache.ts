@@ -4,7 +4,7 @@ import type { AuthenticatorCacheConfig } from '../config/types.ts';
 import type { Revocations } from '../revocation/types.ts';
 import { inSpan } from '../tracing/in-span.ts';
 import { createFlights } from './flights.ts';
-import type { MemoryName, MemoryTier } from './memory-tier.ts';
+import type { MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
 import type { Found, RedisTier } from './redis-tier.ts';
 import { createStore } from './store.ts';
@@ -66,7 +66,7 @@ export function withCache(
 
   async function lookUp(
     question: Question,
-    name: MemoryName,
+    name: string,
     signal: AbortSignal,
     hurried: Promise<void>,
   ): Promise<Answered> {
@@ -76,7 +76,7 @@ export function withCache(
     return { decision: found.kept.decision, source: 'redis' };
   }
 
-  async function ask(question: Question, name: MemoryName, found: Found, signal: AbortSignal): Promise<Answered> {
+  async function ask(question: Question, name: string, found: Found, signal: AbortSignal): Promise<Answered> {
     const { revision } = revocations;
     let decision: Decision;
     try {
@@ -97,8 +97,7 @@ export function withCache(
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
-    const flight = `${name.token}.${name.audiences}`;
-    return flights.join(flight, revocations.revision, signal, (...ways) => lookUp(question, name, ...ways));
+    return flights.join(name, revocations.revision, signal, (...ways) => lookUp(question, name, ...ways));
   }
 
   return layer(inner, async (token, context: CacheContext) => {

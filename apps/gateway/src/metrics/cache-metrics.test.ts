@@ -65,6 +65,7 @@ test('what else is counted of the cache begins at 0', async () => {
     'sallyport_revocations_total{kind="user"}': 0,
     'sallyport_revocations_total{kind="token"}': 0,
     'sallyport_revocations_total{kind="all"}': 0,
+    sallyport_revocation_list_foreign_keys_total: 0,
     'sallyport_redis_errors_total{use="cache"}': 0,
     'sallyport_redis_errors_total{use="revocations"}': 0,
     'sallyport_redis_errors_total{use="lockout"}': 0,

@@ -16,6 +16,8 @@ export interface CacheState {
 export interface GatewayCacheMetrics extends CacheMetrics {
   redisError(use: RedisUse): void;
   adopted(entry: Entry): void;
+  /** Keys of another type that were removed. */
+  foreignKeys(count: number): void;
   /** The caches of this config are counted from now on, beginning at 0, and all series of other authenticators go. */
   follow(config: Pick<GatewayConfig, 'authenticators' | 'cache'>): void;
 }
@@ -55,6 +57,11 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
     labelNames: ['use'],
     registers,
   });
+  const foreign = new Counter({
+    name: 'sallyport_revocation_list_foreign_keys_total',
+    help: 'Keys of the revocation list that held data of another type: removed, and written back from memory. A rise: somebody else writes to the cache Redis.',
+    registers,
+  });
   for (const kind of kinds) revocations.inc({ kind }, 0);
   for (const use of uses) errors.inc({ use }, 0);
   createGauges(registers, state);
@@ -69,6 +76,7 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
     adopted({ action, kind }) {
       if (action === 'revoke') revocations.inc({ kind });
     },
+    foreignKeys: (count) => foreign.inc(count),
     follow(config) {
       const next = new Set(config.authenticators.map(({ name }) => name));
       for (const name of followed) if (!next.has(name)) for (const each of labelsOf(name, tiers)) lookups.remove(each);

@@ -10,6 +10,8 @@ export interface Announcement {
   readonly confirmation: Confirmation;
   /** Entries of the list that none of the keys opens. */
   readonly unreadable: number;
+  /** The memory of Redis is full: the entry was written above its `maxmemory`. */
+  readonly isAboveLimit: boolean;
   /** What somebody else has put in its place meanwhile. */
   readonly overruledBy?: Entry;
 }
@@ -39,9 +41,9 @@ export async function announce(
     const published = await publish(redis, next);
     const confirmation = await waitForConfirmation(redis, published, { end: performance.now() + wait, signal });
     const fate = fateOf(published.entry, (await readListing(redis)).entries);
-    const { entry, unreadable } = published;
-    if (fate === 'kept') return { entry, confirmation, unreadable };
-    if (fate !== 'lost') return { entry, confirmation, unreadable, ...fate };
+    const { entry, unreadable, isAboveLimit } = published;
+    if (fate === 'kept') return { entry, confirmation, unreadable, isAboveLimit };
+    if (fate !== 'lost') return { entry, confirmation, unreadable, isAboveLimit, ...fate };
     const { action, kind, name, by, reason, until } = entry;
     next = () => ({ action, kind, name, by, until, ...(reason !== undefined && { reason }) });
   }

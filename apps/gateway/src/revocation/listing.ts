@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { SealingKey } from '../shared-redis/types.ts';
 import { fieldName, openEntry, parseFieldName, sealEntry } from './entry-fields.ts';
-import { changeScript, listScript, revocationKeys } from './scripts.ts';
+import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
 import type { Entry } from './types.ts';
 
 type FieldState = 'opened' | 'other key' | 'unreadable';
@@ -85,22 +85,37 @@ export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing
   };
 }
 
+/** What a change has come to. */
+export interface Applied {
+  /** The revision that the list has then. */
+  readonly revision: string;
+  /** The memory of Redis is full: the change was written above its `maxmemory`. */
+  readonly isAboveLimit: boolean;
+}
+
 /**
- * @returns the revision that the list has then, or undefined when somebody else changed it since it was read
+ * @returns undefined when somebody else changed it since it was read
  * @throws RedisProblem
  */
 export async function applyChange(
   redis: ProbedRedis,
-  { revision }: Pick<Listing, 'revision'>,
+  { revision: before }: Pick<Listing, 'revision'>,
   { remove, add }: Change,
-): Promise<string | undefined> {
-  const keys = revocationKeys(redis.keyPrefix);
-  const next = randomBytes(12).toString('base64url');
-  const change = [revision, next, String(remove.length), ...remove, ...[...add].flat()];
-  const done = await redis.probe('revocations', (client) =>
-    client.eval(changeScript, 2, keys.revision, keys.list, ...change),
-  );
-  return done === 1 ? next : undefined;
+): Promise<Applied | undefined> {
+  const { revision: key, list } = revocationKeys(redis.keyPrefix);
+  const revision = randomBytes(12).toString('base64url');
+  const change = [before, revision, String(remove.length), ...remove, ...[...add].flat()];
+  let isAboveLimit = false;
+  const done = await redis.probe('revocations', async (client) => {
+    try {
+      return await client.eval(changeScript, 2, key, list, ...change);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('OOM '))) throw error;
+      isAboveLimit = true;
+      return await client.eval(changeAboveLimitScript, 2, key, list, ...change);
+    }
+  });
+  return done === 1 ? { revision, isAboveLimit } : undefined;
 }
 
 export function newEntryId(): string {

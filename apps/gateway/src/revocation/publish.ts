@@ -1,14 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import { RedisProblem } from '@sallyport/redis-connection';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './listing.ts';
+import { type Applied, applyChange, changeTowards, type Listing, newEntryId, readListing } from './listing.ts';
 import { type Draft, placeEntry } from './place-entry.ts';
 import type { Entry } from './types.ts';
 
-export interface Published {
+/** `revision` is the list's, with the entry in it. */
+export interface Published extends Applied {
   readonly entry: Entry;
-  /** The list's, with the entry in it. */
-  readonly revision: string;
   /** Entries that none of the keys opens. */
   readonly unreadable: number;
 }
@@ -31,14 +30,14 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
   for (let tries = 0; tries < mostTries; tries++) {
     const placed = placeEntry(draft(listing), listing);
     const entry = { ...placed.entry, id: newEntryId() };
-    const revision = await change(redis, listing, [...placed.others, entry]);
-    if (revision !== undefined) return { entry, revision, unreadable: listing.unreadable };
+    const applied = await change(redis, listing, [...placed.others, entry]);
+    if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
     listing = await readListing(redis);
   }
   throw new Error('nothing was done: others change the revocation list all the time. Run the command again');
 }
 
-async function change(redis: ProbedRedis, listing: Listing, wanted: readonly Entry[]): Promise<string | undefined> {
+async function change(redis: ProbedRedis, listing: Listing, wanted: readonly Entry[]): Promise<Applied | undefined> {
   try {
     return await applyChange(redis, listing, changeTowards(wanted, listing, redis.sealingKeys));
   } catch (error) {

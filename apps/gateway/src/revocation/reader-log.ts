@@ -1,14 +1,19 @@
 import type { Logger } from '@sallyport/authenticator';
+import { createSeldom } from '../logging/seldom.ts';
 
-/** Says each thing once, when it begins and when it ends. */
+/** Says each state once, when it begins and when it ends. */
 export interface ReaderLog {
   /** Why the list could not be read. */
   failed(error: unknown): void;
   cutOff(isCutOff: boolean): void;
   unreadable(entries: number): void;
+  /** Keys of another type were removed. One line in 10 s. */
+  foreign(keys: number): void;
 }
 
-export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>): ReaderLog {
+/** @param now monotonic milliseconds */
+export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number): ReaderLog {
+  const seldom = createSeldom(now);
   let reason = 'it was not read yet';
   let wasCutOff = false;
   let lastUnreadable = 0;
@@ -31,6 +36,15 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>): ReaderLo
       logger.warn(
         { entries },
         `entries of the revocation list can't be opened, so whom they stop is not known: ${mend}`,
+      );
+    },
+    foreign(keys) {
+      const unloggedSince = seldom('foreign');
+      if (unloggedSince === undefined) return;
+      const advice = 'find out who else writes to this Redis';
+      logger.warn(
+        { keys, ...(unloggedSince > 0 && { unloggedSince }) },
+        `removed keys of another type in the place of the revocation list, which is written back: ${advice}`,
       );
     },
   };

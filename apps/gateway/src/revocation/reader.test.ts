@@ -35,6 +35,7 @@ function replica(replicaId: string, of: OpenedShared = opened) {
   const sharedClock = createSharedClock(clocks);
   const list = createRevocationList(sharedClock.now, clocks.wall);
   const adopted: Entry[] = [];
+  const foreign: number[] = [];
   const lines: string[] = [];
   const state = { isCut: false };
   const redis: OpenedShared['redis'] = {
@@ -52,9 +53,10 @@ function replica(replicaId: string, of: OpenedShared = opened) {
     sharedClock,
     replicaId,
     onAdopted: (entry) => adopted.push(entry),
+    onForeign: (keys) => foreign.push(keys),
     logger: { warn: log, info: log },
   });
-  return { reader, list, clock, clocks, state, adopted, lines, sharedClock };
+  return { reader, list, clock, clocks, state, adopted, foreign, lines, sharedClock };
 }
 
 async function publish(action: Entry['action'], name: string, of: OpenedShared = opened): Promise<Entry> {

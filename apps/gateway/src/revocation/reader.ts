@@ -4,7 +4,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { RevocationList } from './list.ts';
 import { createReaderLog, type ReaderLog } from './reader-log.ts';
 import { sealReplica } from './replica.ts';
-import { pollScript, revocationKeys } from './scripts.ts';
+import { noteAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
 import type { SharedClock } from './shared-clock.ts';
 import { type TakenIn, takeIn } from './take-in.ts';
 import type { Entry } from './types.ts';
@@ -42,12 +42,14 @@ export interface ReaderDependencies {
   readonly replicaId: string;
   /** Told of each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
+  /** Keys of another type stood where the list does, and were removed. */
+  readonly onForeign: (keys: number) => void;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
 
 export function createRevocationReader(dependencies: ReaderDependencies): RevocationReader {
   const { redis: current, clocks } = dependencies;
-  const log = createReaderLog(dependencies.logger);
+  const log = createReaderLog(dependencies.logger, clocks.monotonic);
   const look = createLook(dependencies, log);
   let lookedAt = Number.NEGATIVE_INFINITY;
   let polling: Promise<void> | undefined;
@@ -97,7 +99,7 @@ export function createRevocationReader(dependencies: ReaderDependencies): Revoca
 
 /** @returns one look at the list; it resolves to whether something was new */
 function createLook(
-  { list, clocks, sharedClock, replicaId, onAdopted }: ReaderDependencies,
+  { list, clocks, sharedClock, replicaId, onAdopted, onForeign }: ReaderDependencies,
   log: ReaderLog,
 ): (redis: ProbedRedis) => Promise<boolean> {
   let last: TakenIn | undefined;
@@ -111,8 +113,14 @@ function createLook(
     const reply = await redis.probe('revocations', (client) =>
       client.eval(pollScript, 3, keys.revision, keys.list, keys.replicas, replicaId, told),
     );
-    const [revision, fields, time] = reply as [string, number, string];
+    const [revision, fields, time, foreign, isFull] = reply as [string, number, string, number, number];
     sharedClock.set(Number(time), start);
+    if (foreign > 0) {
+      onForeign(foreign);
+      log.foreign(foreign);
+    }
+    // Commands wait for who is heard of. A Redis that can't run it, or takes no writes at all, is read all the same.
+    if (isFull === 1) await note(redis, replicaId, told).catch(() => undefined);
     const isSame = known?.revision === revision && known.fields === fields;
     const isRecent = start - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
     if (isSame && isRecent) return false;
@@ -122,4 +130,9 @@ function createLook(
     log.unreadable(last.unreadable);
     return !isSame;
   };
+}
+
+function note(redis: ProbedRedis, replicaId: string, told: string): Promise<unknown> {
+  const { replicas } = revocationKeys(redis.keyPrefix);
+  return redis.probe('revocations', (client) => client.eval(noteAboveLimitScript, 1, replicas, replicaId, told));
 }

@@ -14,20 +14,28 @@ export function revocationKeys(keyPrefix: string): RevocationKeys {
 }
 
 /**
- * What all scripts have in common. Somebody else may have written to these keys: a revision that is longer than ours is
- * none, a field too long to be ours is removed, and a hash with far too many is removed as a whole, since every replica
- * has what belongs there.
+ * What all scripts have in common. Somebody else may have written to these keys: a key of another type is removed, a
+ * revision that is longer than ours is none, a field too long to be ours is removed, and a hash with far too many is
+ * removed as a whole, since every replica has what belongs there. `own` returns `empty` for a key of another type.
  */
 const common = `
 local clock = redis.call('TIME')
 local ms = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
+local foreign = 0
+local function own(empty, command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if not string.find(reply.err, 'WRONGTYPE', 1, true) then return redis.call(command, key, ...) end
+  if redis.pcall('DEL', key) == 1 then foreign = foreign + 1 end
+  return empty
+end
 local function revisionOf(key)
-  local text = redis.call('GETRANGE', key, 0, 64)
+  local text = own('', 'GETRANGE', key, 0, 64)
   return #text <= 64 and text or ''
 end
 local function pairsOf(key, most, longest)
-  if redis.call('HLEN', key) > most then redis.pcall('DEL', key) return {} end
-  local all, ours = redis.call('HGETALL', key), {}
+  if own(0, 'HLEN', key) > most then redis.pcall('DEL', key) return {} end
+  local all, ours = own({}, 'HGETALL', key), {}
   for i = 1, #all, 2 do
     if #all[i] <= 320 and #all[i + 1] <= longest then
       ours[#ours + 1] = all[i]
@@ -40,14 +48,28 @@ local function pairsOf(key, most, longest)
 end`;
 
 /**
+ * Before a script that may write when the memory of Redis is full (Redis 7, Valkey:
+ * https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags). An older Redis can't compile such a script.
+ */
+const aboveLimit = '#!lua flags=allow-oom';
+
+/**
  * Whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it tells of itself. A Redis
  * that takes no writes now is read all the same.
  *
- * @returns the revision or '', the number of fields, Redis' time in milliseconds
+ * @returns the revision or '', the number of fields, Redis' time in milliseconds, how many keys of another type were
+ *   removed, and 1 when the replica could not be noted because the memory is full
  */
 export const pollScript: string = `${common}
-redis.pcall('HSET', KEYS[3], ARGV[1], ms .. ' ' .. ARGV[2])
-return {revisionOf(KEYS[1]), redis.call('HLEN', KEYS[2]), ms}`;
+own(0, 'HLEN', KEYS[3])
+local noted = redis.pcall('HSET', KEYS[3], ARGV[1], ms .. ' ' .. ARGV[2])
+local isFull = type(noted) == 'table' and string.find(noted.err, 'OOM', 1, true)
+local revision, fields = revisionOf(KEYS[1]), own(0, 'HLEN', KEYS[2])
+return {revision, fields, ms, foreign, isFull and 1 or 0}`;
+
+/** Notes a replica in a Redis whose memory is full. KEYS: replicas. ARGV: as of `pollScript`. */
+export const noteAboveLimitScript: string = `${aboveLimit}${common}
+return redis.call('HSET', KEYS[1], ARGV[1], ms .. ' ' .. ARGV[2])`;
 
 /** KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, and the list's fields and values. */
 export const listScript: string = `${common}
@@ -58,12 +80,16 @@ return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192)}`;
  * '', the next one, how many fields go, these, then fields and values that come. Returns 1, or 0 when nothing was done.
  */
 export const changeScript: string = `${common}
-if revisionOf(KEYS[1]) ~= ARGV[1] then return 0 end
+own(0, 'HLEN', KEYS[2])
+if revisionOf(KEYS[1]) ~= ARGV[1] or foreign > 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 local gone = 3 + tonumber(ARGV[3])
 for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1`;
+
+/** The same in a Redis whose memory is full: the list is small and bounded, and whoever fills Redis must not keep it out. */
+export const changeAboveLimitScript: string = `${aboveLimit}${changeScript}`;
 
 /** KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the replicas. */
 export const replicasScript: string = `${common}

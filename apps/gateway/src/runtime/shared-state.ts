@@ -51,6 +51,7 @@ export function createSharedState({ config, redis, registry, logger }: SharedSta
     clocks,
     replicaId: newReplicaId(),
     onAdopted: metrics.adopted,
+    onForeign: metrics.foreignKeys,
     logger,
   });
   let lifetimes = longestLifetimes(config);

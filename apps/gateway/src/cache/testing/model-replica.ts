@@ -59,6 +59,7 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
     clocks,
     replicaId: options.name,
     onAdopted: () => {},
+    onForeign: () => {},
     logger: silent,
   });
 

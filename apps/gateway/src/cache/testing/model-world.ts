@@ -190,7 +190,7 @@ export class ModelWorld {
     if (snapshot === undefined) return;
     await this.flush();
     await this.#run(async (client) => {
-      for (const [key, value] of snapshot.keys) await client.restore(key, 0, value);
+      for (const [key, value] of snapshot.keys) await client.restore(key, 0, value, 'REPLACE');
     });
     for (const [key, end] of snapshot.ends) this.#ends.set(key, end);
     for (const stop of this.#stops) stop.present = snapshot.stops.has(stop);

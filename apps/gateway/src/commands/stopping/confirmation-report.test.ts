@@ -12,6 +12,7 @@ const announcement = (confirmation: object = {}, more: object = {}): Announcemen
   entry,
   confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], gone: [], ...confirmation },
   unreadable: 0,
+  isAboveLimit: false,
   ...more,
 });
 const silent = { id: 'c\u001b', heardAt: now - 12_000, absence: 'silent' };
@@ -23,6 +24,13 @@ test('confirmed by all is success, without a remark', () => {
     [],
     0,
   ]);
+});
+
+test('an entry that was written above maxmemory is a success, and says what else does not work', () => {
+  const full = announcement({}, { isAboveLimit: true });
+  expect(remarks(full)).toEqual([expect.stringMatching(/^the memory of the cache Redis is full.*raise maxmemory/)]);
+  expect([exitCodeOf(full), announcementJson(full)]).toMatchObject([0, { redisIsFull: true }]);
+  expect(announcementJson(announcement())).not.toHaveProperty('redisIsFull');
 });
 
 test('one that has not confirmed is named, with what that means', () => {

@@ -37,7 +37,7 @@ const meanings: Readonly<Record<Absence, string>> = {
 };
 
 /** What went wrong or is to be known, a line each. */
-export function remarks({ confirmation, unreadable, overruledBy }: Announcement): readonly string[] {
+export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): readonly string[] {
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   return [
@@ -52,9 +52,14 @@ export function remarks({ confirmation, unreadable, overruledBy }: Announcement)
         ]),
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
+    ...(isAboveLimit ? [fullRemark] : []),
     ...(overruledBy ? [overruledRemark(overruledBy)] : []),
   ];
 }
+
+const fullRemark =
+  'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
+  'you raise maxmemory, or remove what else is in that Redis';
 
 /** @param count of entries that none of the keys opens */
 export function unreadableRemark(count: number): readonly string[] {
@@ -85,7 +90,7 @@ export function entryJson({ action, kind, name, at, until, by, reason }: Entry):
 }
 
 /** What became of an entry, in JSON. */
-export function announcementJson({ entry, confirmation, unreadable, overruledBy }: Announcement): object {
+export function announcementJson({ entry, confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): object {
   const { confirmed, unconfirmed, gone } = confirmation;
   const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });
   return {
@@ -94,6 +99,7 @@ export function announcementJson({ entry, confirmation, unreadable, overruledBy 
     unconfirmed: unconfirmed.map((one) => ({ ...heard(one), problem: one.absence })),
     gone: gone.map(heard),
     unreadable,
+    ...(isAboveLimit && { redisIsFull: true }),
     ...(overruledBy && { overruledBy: entryJson(overruledBy) }),
   };
 }

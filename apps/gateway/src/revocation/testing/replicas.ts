@@ -39,6 +39,7 @@ export async function startReplica(replicaId: string, port: number, keys = 'A'):
     clocks,
     replicaId,
     onAdopted: () => undefined,
+    onForeign: () => undefined,
     logger,
   });
   await reader.poll();

@@ -1,0 +1,146 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { startCluster } from '@sallyport/test-servers/redis-cluster';
+import { expect, test } from 'vitest';
+import { keyPrefix, type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
+import { createMemoryTier } from './memory-tier.ts';
+import { createReplica, never, type Replica, yes } from './testing/cached-replica.ts';
+import { recordsIn } from './testing/records.ts';
+
+const { info: print } = console;
+
+/** As a directory answers: it finds every spelling of a name. */
+const answer = (token: string) => yes(token.trim().toLowerCase());
+
+const start = ({ redis }: OpenedShared, maxEntries = 1_000) =>
+  createReplica({ shared: redis, memory: createMemoryTier(maxEntries), answer });
+
+/** Different tokens, all of one user. */
+const spellings = (name: string, count: number) =>
+  Array.from({ length: count }, (_, n) => `${' '.repeat(n)}${n % 2 === 0 ? name : name.toUpperCase()}`);
+
+async function askAll({ authenticator }: Replica, tokens: readonly string[]): Promise<void> {
+  for (const token of tokens) await authenticator.authenticate(token, { audiences: [], signal: never });
+}
+
+const notesIn = async (redis: RedisServer) => (await redis.client().keys(`${keyPrefix}cache-user:*`)).sort();
+
+const others = Array.from({ length: 20 }, (_, n) => `user-${n}`);
+
+/** Of others who are cached, how many the backend is asked about again. */
+async function lost(replica: Replica): Promise<number> {
+  const before = replica.asked;
+  await askAll(replica, others);
+  return replica.asked - before;
+}
+
+test.each(['redis-server', 'valkey-server'] as const)(
+  'all spellings of one login have eight answers in both tiers, of several replicas together: %s',
+  async (program) => {
+    await using redis = await startRedis({ program });
+    await using opened = await openShared(redis);
+    await using otherOpened = await openShared(redis);
+    const replicas = [start(opened, 40), start(otherOpened, 40)] as const;
+    for (const replica of replicas) await askAll(replica, others);
+    await Promise.all([opened.quiet(), otherOpened.quiet()]);
+    const kept = await recordsIn(redis);
+    expect(kept).toHaveLength(20);
+    const tokens = spellings('alice', 600);
+    await Promise.all(replicas.map((replica, at) => askAll(replica, tokens.slice(at * 300, at * 300 + 300))));
+    await Promise.all([opened.quiet(), otherOpened.quiet()]);
+    const records = await recordsIn(redis);
+    print(`600 spellings: ${records.length - 20} records in Redis; others lost: ${await lost(replicas[0])} of 20`);
+    expect(records).toHaveLength(20 + 8);
+    expect(records).toEqual(expect.arrayContaining(kept));
+    for (const replica of replicas) {
+      expect(replica.memory.entries).toBe(20 + 8);
+      expect(await lost(replica)).toBe(0);
+    }
+    // One note for each user, which goes with the last record.
+    const notes = await notesIn(redis);
+    expect(notes).toHaveLength(21);
+    for (const note of notes) expect(await redis.client().pttl(note)).toBeGreaterThan(0);
+  },
+);
+
+test('the newest answers are those that stay, and one that is renewed is new', async () => {
+  await using redis = await startRedis();
+  await using opened = await openShared(redis);
+  const replica = start(opened);
+  const tokens = spellings('alice', 8);
+  await askAll(replica, tokens);
+  await opened.quiet();
+  // The first is stored anew, as by a replica that has no memory of it.
+  await redis.client().del(...(await recordsIn(redis)));
+  const fresh = start(opened);
+  await askAll(fresh, tokens.slice(0, 1));
+  await opened.quiet();
+  const [renewed = ''] = await recordsIn(redis);
+  await askAll(fresh, spellings('alice', 15).slice(8));
+  await opened.quiet();
+  const records = await recordsIn(redis);
+  expect(records).toHaveLength(8);
+  expect(records).toContain(renewed);
+});
+
+test('what others write to the note of a user makes the gateway delete nothing of theirs, and does not last', async () => {
+  await using redis = await startRedis();
+  await using opened = await openShared(redis);
+  const client = redis.client();
+  const replica = start(opened);
+  await askAll(replica, ['alice']);
+  await opened.quiet();
+  const [note = ''] = await notesIn(redis);
+  const foreign = [
+    ...['other', `${keyPrefix}{revocations}:list`, `${keyPrefix}cache:x`, `${keyPrefix}cache:${'x'.repeat(43)}:y`],
+    ...[`${keyPrefix}cache:${'x'.repeat(42)}*`, `${keyPrefix}cache:`],
+  ];
+  for (const key of foreign) await client.set(key, 'x');
+  const fields = foreign.flatMap((key) => [key, key.slice(`${keyPrefix}cache:`.length)]).filter((key) => key !== '');
+  const writes: readonly (() => Promise<unknown>)[] = [
+    () => client.hset(note, Object.fromEntries(fields.map((field, at) => [field, `${at}`]))),
+    () => client.hset(note, Object.fromEntries(fields.map((field) => [field, '9'.repeat(300)]))),
+    () => client.hset(note, Object.fromEntries(fields.map((field) => [field, 'nan']))),
+    () => client.hset(note, Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`field-${n}`, 'x']))),
+    () => client.hset(note, 'x'.repeat(100_000), '1'),
+    () => client.del(note).then(() => client.set(note, 'x')),
+    () => client.del(note).then(() => client.sadd(note, 'x')),
+    () => client.persist(note),
+  ];
+  for (const [at, write] of writes.entries()) {
+    await write();
+    const tokens = spellings('alice', 20).map((token) => ' '.repeat(at * 20) + token);
+    await askAll(replica, tokens);
+    await opened.quiet();
+    const names = await client.hkeys(note);
+    expect([at, names.length]).toEqual([at, 8]);
+    for (const name of names) expect(await client.exists(`${keyPrefix}cache:${name}`)).toBe(1);
+    expect(await client.pttl(note)).toBeGreaterThan(0);
+    expect(await client.exists(...foreign)).toBe(foreign.length);
+  }
+  expect(opened.errors).toEqual([]);
+});
+
+test('an answer that cannot be noted is not left in Redis', async () => {
+  const rights = '-@all +get +pttl +set +del';
+  await using redis = await startRedis({ users: [`user limited on nopass ~* ${rights}`] });
+  await using opened = await openShared(redis, { servers: portOf(redis.port), username: 'limited', password: 'x' });
+  await askAll(start(opened), spellings('alice', 20));
+  await opened.quiet();
+  expect(await redis.client().dbsize()).toBe(0);
+  expect(opened.errors).toHaveLength(20);
+});
+
+test('in a cluster the answers of one user are few, whichever nodes they are on', { timeout: 60_000 }, async () => {
+  await using cluster = await startCluster({ replicasPerMaster: 0 });
+  const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
+  const [first] = cluster.nodes;
+  if (first === undefined) throw new Error('the cluster has no node');
+  await using opened = await openShared(first, { servers: { kind: 'cluster', secure: false, nodes } });
+  const replica = start(opened);
+  await askAll(replica, others);
+  await askAll(replica, spellings('alice', 200));
+  await opened.quiet();
+  const records = await Promise.all(cluster.nodes.map((node) => recordsIn(node)));
+  expect(records.flat()).toHaveLength(20 + 8);
+  expect(opened.errors).toEqual([]);
+});

@@ -1,0 +1,196 @@
+import { startRedis } from '@sallyport/test-servers/redis';
+import { startCluster } from '@sallyport/test-servers/redis-cluster';
+import { describe, expect, test } from 'vitest';
+import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { announce } from './announce.ts';
+import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './listing.ts';
+import { blocksIn, type Draft, placeEntry } from './place-entry.ts';
+import { revocationKeys } from './scripts.ts';
+import { createStopping } from './stopping.ts';
+
+const keys = revocationKeys('sallyport:');
+const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
+
+const draft =
+  (action: Draft['action'], name = 'jane') =>
+  ({ now }: Listing): Draft => ({ action, kind: 'user', name, by: 'ada', until: now + 60_000 });
+
+/** Makes a gateway that polls only when the test asks for it. */
+function replica(replicaId: string, { redis }: OpenedShared) {
+  const logged = { foreign: 0, lines: [] as string[] };
+  const log = (_: object, message: string) => void logged.lines.push(message);
+  const stopping = createStopping({
+    redis: () => redis,
+    clocks,
+    replicaId,
+    onAdopted: () => undefined,
+    onForeign: (count) => {
+      logged.foreign += count;
+    },
+    logger: { warn: log, info: log },
+  });
+  return { ...stopping, logged };
+}
+
+/** Adds an entry without the wait of a command, which gives replicas time to write back what an empty list has lost. */
+async function begin({ redis }: OpenedShared, next: ReturnType<typeof draft>): Promise<void> {
+  const listing = await readListing(redis);
+  const { entry, others } = placeEntry(next(listing), listing);
+  const wanted = [...others, { ...entry, id: newEntryId() }];
+  await applyChange(redis, listing, changeTowards(wanted, listing, redis.sealingKeys));
+}
+
+/** Runs a command while replicas poll without a pause. */
+async function announceBeside(
+  { redis }: OpenedShared,
+  replicas: readonly ReturnType<typeof replica>[],
+  next: ReturnType<typeof draft>,
+) {
+  const announced = announce(redis, next, { wait: 20_000, signal: new AbortController().signal });
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  announced.then(over, over);
+  while (!isOver) await Promise.all(replicas.map(({ reader }) => reader.poll()));
+  return announced;
+}
+
+const names = async ({ redis }: OpenedShared) => blocksIn(await readListing(redis)).map(({ name }) => name);
+
+const types = {
+  string: ['SET', 'x'],
+  hash: ['HSET', 'field', 'x'],
+  list: ['RPUSH', 'x'],
+  set: ['SADD', 'x'],
+  zset: ['ZADD', '1', 'x'],
+  stream: ['XADD', '*', 'field', 'x'],
+} as const;
+
+describe.each(['redis-server', 'valkey-server'] as const)('a key of another type in %s', (program) => {
+  test('is removed at the next look and counted; the list is written back, and no replica is cut off', async () => {
+    await using server = await startRedis({ program });
+    await using opened = await openShared(server);
+    const replicas = [replica('one', opened), replica('two', opened)];
+    const pollAll = () => Promise.all(replicas.map(({ reader }) => reader.poll()));
+    const client = server.client();
+    await begin(opened, draft('block'));
+    await pollAll();
+    let written = 0;
+    for (const key of [keys.revision, keys.list, keys.replicas]) {
+      for (const [type, [command, ...words]] of Object.entries(types)) {
+        if (type === (key === keys.revision ? 'string' : 'hash')) continue;
+        await client.del(key);
+        await client.call(command, key, ...words);
+        written += 1;
+        for (let look = 0; look < 3; look++) await pollAll();
+        const found = await Promise.all([names(opened), client.type(key), client.hlen(keys.replicas)]);
+        expect([key, type, ...found]).toEqual([key, type, ['jane'], key === keys.revision ? 'string' : 'hash', 2]);
+      }
+    }
+    for (const { list, revocations } of replicas) {
+      expect([list.blocks.map(({ name }) => name), revocations.isCutOff]).toEqual([['jane'], false]);
+    }
+    expect(replicas.reduce((sum, { logged }) => sum + logged.foreign, 0)).toBe(written);
+    // One line in 10 s for each replica, and none about being cut off.
+    const lines = replicas.flatMap(({ logged }) => logged.lines);
+    expect(lines.filter((line) => !line.startsWith('removed keys of another type'))).toEqual([]);
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.length).toBeLessThan(written);
+  });
+
+  test.each([keys.revision, keys.list, keys.replicas])('is removed by a command, too: %s', async (key) => {
+    await using server = await startRedis({ program });
+    await using opened = await openShared(server);
+    const one = replica('one', opened);
+    await begin(opened, draft('block'));
+    await one.reader.poll();
+    await server.client().del(key);
+    if (key === keys.revision) await server.client().hset(key, 'field', 'x');
+    else await server.client().set(key, 'x');
+    const { confirmation } = await announceBeside(opened, [one], draft('block', 'john'));
+    expect(confirmation.confirmed).toEqual(['one']);
+    expect(await names(opened)).toEqual(expect.arrayContaining(['jane', 'john']));
+  });
+
+  test('that replaces the list between the look of a command and its change has the command look again', async () => {
+    await using server = await startRedis({ program });
+    await using opened = await openShared(server);
+    await begin(opened, draft('block'));
+    const { redis } = opened;
+    const listing = await readListing(redis);
+    await server.client().set(keys.list, 'x');
+    // What this change leaves out, since it was there at the look, is not there any more.
+    const change = { remove: [], add: new Map([['field', 'x']]) };
+    expect(await applyChange(redis, listing, change)).toBeUndefined();
+    expect(await server.client().exists(keys.list)).toBe(0);
+  });
+
+  test('that a read-only Redis cannot remove reads as an empty one, and no replica is cut off', async () => {
+    await using server = await startRedis({ program });
+    await using opened = await openShared(server);
+    const one = replica('one', opened);
+    await begin(opened, draft('block'));
+    await one.reader.poll();
+    await server.client().set(keys.list, 'x');
+    await server.client().replicaof('127.0.0.1', '1');
+    const before = clocks.monotonic();
+    await one.reader.poll();
+    expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);
+    expect([one.list.blocks.length, one.logged]).toEqual([1, { foreign: 0, lines: [] }]);
+  });
+});
+
+/** Redis is over this limit even when it is empty. */
+const full = ['SET', 'maxmemory', '1'] as const;
+
+describe.each(['redis-server', 'valkey-server'] as const)('a %s whose memory is full', (program) => {
+  test('takes each entry all the same, and all replicas confirm it', async () => {
+    await using server = await startRedis({ program });
+    await using opened = await openShared(server);
+    const [one, two] = [replica('one', opened), replica('two', opened)];
+    await begin(opened, draft('block', 'john'));
+    await one.reader.poll();
+    await server.client().config(...full);
+    await expect(server.client().set('other', 'x')).rejects.toThrow('OOM');
+    for (const action of ['block', 'unblock', 'revoke'] as const) {
+      const { confirmation, isAboveLimit, entry } = await announceBeside(opened, [one, two], draft(action));
+      expect([action, confirmation, isAboveLimit]).toMatchObject([
+        action,
+        { confirmed: ['one', 'two'], unconfirmed: [], gone: [] },
+        true,
+      ]);
+      expect([one.list.entries, two.list.entries]).toEqual([
+        expect.arrayContaining([entry]),
+        expect.arrayContaining([entry]),
+      ]);
+      expect(await names(opened)).toEqual(action === 'block' ? ['jane', 'john'] : ['john']);
+    }
+    // A replica writes back above the limit, too.
+    await server.client().del(keys.revision, keys.list);
+    await one.reader.poll();
+    expect(await names(opened)).toEqual(['john']);
+    expect([one, two].flatMap(({ logged }) => logged.lines)).toEqual([]);
+  });
+
+  test('takes them in a cluster, too', { timeout: 60_000 }, async () => {
+    await using cluster = await startCluster({ program, replicasPerMaster: 0 });
+    const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
+    await using opened = await openShared(cluster.nodes[0] as never, {
+      servers: { kind: 'cluster', secure: false, nodes },
+    });
+    const one = replica('one', opened);
+    await one.reader.poll();
+    await begin(opened, draft('block', 'john'));
+    for (const node of cluster.nodes) await node.client().config(...full);
+    const { confirmation, isAboveLimit } = await announceBeside(opened, [one], draft('block'));
+    expect([confirmation.confirmed, isAboveLimit]).toEqual([['one'], true]);
+    // A key of another type is removed there, too.
+    const owner = await cluster.masterOf(keys.list);
+    await owner.client().del(keys.list);
+    for (const node of cluster.nodes) await node.client().config('SET', 'maxmemory', '0');
+    await owner.client().set(keys.list, 'x');
+    for (let look = 0; look < 2; look++) await one.reader.poll();
+    expect(await names(opened)).toEqual(['jane', 'john']);
+  });
+});

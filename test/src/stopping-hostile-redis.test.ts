@@ -1,0 +1,148 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { startCluster } from '@sallyport/test-servers/redis-cluster';
+import { describe, expect, test } from 'vitest';
+import { isRobot, refused } from './fixtures/redis-gateway.ts';
+import { issue } from './fixtures/redis-tokens.ts';
+import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './fixtures/replicas.ts';
+import { scrape } from './fixtures/scrape.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const both = (one: object): object[] => [one, one];
+const list = 'sallyport:{revocations}:list';
+const revision = 'sallyport:{revocations}:revision';
+const replicasKey = 'sallyport:{revocations}:replicas';
+
+/** Fills the memory with foreign data until it takes no more. */
+async function fillWithForeign(redis: RedisServer): Promise<number> {
+  for (let count = 0; ; count++) {
+    const isSet = redis.client().set(`foreign:${count}`, 'x'.repeat(50_000));
+    if ((await isSet.catch(() => undefined)) === undefined) return count;
+  }
+}
+
+const isFull = (redis: RedisServer): Promise<boolean> =>
+  redis
+    .client()
+    .set('probe', 'x', 'PX', 1)
+    .then(
+      () => false,
+      (error: Error) => error.message.startsWith('OOM'),
+    );
+
+/** What clients send counts as memory, too, and that varies: from now on it stays full. */
+async function stayFull(redis: RedisServer): Promise<void> {
+  const used = Number(/^used_memory:(\d+)/m.exec(await redis.client().info('memory'))?.[1]);
+  await redis.client().config('SET', 'maxmemory', String(used - 500_000));
+}
+
+/** Fills it with answers that the gateways cache, of many users who are each in many groups. */
+async function fillWithAnswers(redis: RedisServer, tokens: RedisServer, { ask }: Replicas): Promise<number> {
+  const groups = Array.from({ length: 400 }, (_, n) => `group-${n}-${'x'.repeat(40)}`);
+  for (let count = 0; count < 1_000; count += 10) {
+    const some = Array.from({ length: 10 }, (_, n) => issue(() => tokens, { username: `user-${count + n}`, groups }));
+    const answers = await Promise.all((await Promise.all(some)).map((token) => ask(token)));
+    expect(answers.flat().every(({ authenticated }) => authenticated)).toBe(true);
+    if (await isFull(redis)) return count + 10;
+  }
+  throw new Error('this Redis has no limit');
+}
+
+/** Every command that stops a user, and what replicas say then. */
+async function expectStopped({ operator, ask }: Replicas, token: string): Promise<void> {
+  const full = /^sallyport: the memory of the cache Redis is full, so the entry was written above its maxmemory/;
+  const robot = isRobot('ci');
+  expect(await ask(token)).toEqual(both(robot));
+  for (const [words, status] of [
+    [['block', '--user', 'robot:ci', '--for', '1h'], refused],
+    [['unblock', '--user', 'robot:ci'], robot],
+    [['revoke', '--all'], robot],
+  ] as const) {
+    const { code, stdout, stderr } = await operator.run(words);
+    expect([words, code, stderr]).toEqual([words, 0, expect.stringMatching(full)]);
+    expect(stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
+    expect([words, await ask(token)]).toEqual([words, both(status)]);
+  }
+  const json = (await operator.json('block', '--user', 'robot:ci', '--for', '1h')) as Announced;
+  expect(json).toMatchObject({ redisIsFull: true, unconfirmed: [] });
+  expect((await operator.run(['blocks'])).stdout).toContain('robot:ci');
+}
+
+describe('with a cache Redis that is full', { timeout: 180_000 }, () => {
+  test.each(['cached answers', 'foreign data'])('of %s, users are still stopped at once', async (what) => {
+    await using redis = await startRedis({ settings: { maxmemory: '4mb', 'maxmemory-policy': 'noeviction' } });
+    await using tokens = await startRedis();
+    await using replicas = await startReplicas(2, replicasConfig([cachedRobots(tokens.url)], redis.url));
+    const token = await issue(() => tokens, { username: 'ci' });
+    const count = await (what === 'foreign data' ? fillWithForeign(redis) : fillWithAnswers(redis, tokens, replicas));
+    console.info(`full of ${what} after ${count}`);
+    await stayFull(redis);
+    expect(await isFull(redis)).toBe(true);
+    await expectStopped(replicas, token);
+  });
+
+  test('and is a cluster, users are still stopped at once', async () => {
+    await using cluster = await startCluster({ replicasPerMaster: 0, settings: { 'maxmemory-policy': 'noeviction' } });
+    await using tokens = await startRedis();
+    const place = { cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) };
+    await using replicas = await startReplicas(2, replicasConfig([cachedRobots(tokens.url)], place));
+    const token = await issue(() => tokens, { username: 'ci' });
+    for (const node of cluster.nodes) await node.client().config('SET', 'maxmemory', '1');
+    await expectStopped(replicas, token);
+  });
+});
+
+describe('with a key of another type in the place of the revocation list', { timeout: 180_000 }, () => {
+  test('no replica is cut off, the block stays in force, and the list is written back', async () => {
+    await using redis = await startRedis();
+    await using tokens = await startRedis();
+    await using replicas = await startReplicas(2, replicasConfig([cachedRobots(tokens.url)], redis.url));
+    const { operator, gateways, ask } = replicas;
+    const [blocked, other] = [
+      await issue(() => tokens, { username: 'ci' }),
+      await issue(() => tokens, { username: 'cd' }),
+    ];
+    expect(await operator.run(['block', '--user', 'robot:ci', '--for', '1h'])).toMatchObject({ code: 0 });
+    const client = redis.client();
+    const writes = {
+      [list]: () => client.set(list, 'x'),
+      [revision]: () => client.hset(revision, 'field', 'x'),
+      [replicasKey]: () => client.set(replicasKey, 'x'),
+    };
+    const metric = (name: string) =>
+      Promise.all(gateways.map(async (gateway) => (await scrape(gateway)).value(name) ?? Number.NaN));
+    for (const [key, write] of Object.entries(writes)) {
+      await client.del(key);
+      await write();
+      const wrong = await client.type(key);
+      const start = performance.now();
+      let oldest = 0;
+      await waitFor(async () => {
+        oldest = Math.max(oldest, ...(await metric('sallyport_revocation_list_age_seconds')));
+        expect(await ask(blocked)).toEqual(both(refused));
+        expect(await ask(other)).toEqual(both(isRobot('cd')));
+        const [fields, heard] = await Promise.all([list, replicasKey].map((one) => client.hlen(one).catch(() => 0)));
+        return (await client.type(key)) !== wrong && fields !== 0 && heard === 2;
+      }, `${key} to be as it was`);
+      console.info(
+        `${key}: written back after ${Math.round(performance.now() - start)} ms; the list was ${oldest} s old at most`,
+      );
+      expect(oldest).toBeLessThan(10);
+      const { code, stdout } = await operator.run(['block', '--user', 'robot:cd', '--for', '1h']);
+      expect([key, code, stdout]).toEqual([key, 0, expect.stringContaining('\nconfirmed by 2 of 2 replicas.\n')]);
+      expect(await ask(other)).toEqual(both(refused));
+      // A command that comes before any replica removes the key, too.
+      await client.del(key);
+      await write();
+      expect(await operator.run(['unblock', '--user', 'robot:cd'])).toMatchObject({ code: 0 });
+      expect([await ask(blocked), await ask(other)]).toEqual([both(refused), both(isRobot('cd'))]);
+    }
+    const lines = gateways.flatMap(({ output }) => output.lines.map(({ msg }) => msg));
+    expect(lines.filter((line) => line.startsWith('cut off from the revocation list'))).toEqual([]);
+    expect(lines.filter((line) => line.startsWith('removed keys of another type')).length).toBeGreaterThan(0);
+    const counts = await metric('sallyport_revocation_list_foreign_keys_total');
+    // One replica each, and for the second ones the command may have been faster.
+    const sum = counts.reduce((total, count) => total + count, 0);
+    expect(sum).toBeGreaterThanOrEqual(3);
+    expect(sum).toBeLessThanOrEqual(6);
+  });
+});
