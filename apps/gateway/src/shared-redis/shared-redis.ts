@@ -45,6 +45,8 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   const { connection, now, logger, onError } = dependencies;
   const breaker = createBreaker({ now, onChange: (isOpen) => tellBreaker(isOpen, connection.name, logger) });
   let told = 0;
+  /** Probes in a row without an answer. */
+  let unanswered = 0;
 
   async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
     try {
@@ -71,6 +73,9 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
     get isLeftAlone() {
       return breaker.isOpen;
     },
+    get isDown() {
+      return unanswered >= 2;
+    },
     async ask(use, work) {
       const budget = currentBudget();
       const left = settings.timeout - budget.spent;
@@ -88,6 +93,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         budget.spent += now() - start;
       }
     },
+    askPatiently: (use, limit, work) => runTraced(use, work, limit),
     tell(use, work) {
       // A try at a login that is not settled counts as refused: that word goes out whatever Redis is like.
       if ((breaker.isOpen && use !== 'lockout') || told >= maxTold) return;
@@ -100,9 +106,11 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       const start = now();
       try {
         const answer = await run(use, work);
+        unanswered = 0;
         breaker.probe(now() - start > settings.timeout);
         return answer;
       } catch (error) {
+        unanswered = isOutage(error) ? unanswered + 1 : 0;
         breaker.probe(isOutage(error));
         throw error;
       }
