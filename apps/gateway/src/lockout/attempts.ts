@@ -44,9 +44,12 @@ export const abandonedAfter = 60_000;
  * With a shared Redis all that holds for all replicas together. What this process refused in the window never goes out
  * again; whatever else it says, Redis is asked as well: it may have no place left, and it may know a secret to be right
  * that this process has never seen. Both must have a place for a secret that neither knows, so what was counted here
- * while Redis was away, or what Redis has lost, still counts here. When Redis can't be asked, this process decides
- * alone: the directory may then see `maxFailures` refused tries from each replica, and so it may after Redis has lost
- * its counts (a failover, an eviction).
+ * while Redis was away, or what Redis has lost, still counts here. When Redis is down, this process decides alone: the
+ * directory may then see `maxFailures` refused tries from each replica, and so it may after Redis has lost its counts (a
+ * failover, an eviction). A Redis that is merely late is waited for, but for a secret that this process knows to be right.
+ *
+ * Only what a replica wrote counts in Redis (see `shared-records.ts`): a secret that this process knows to be right is
+ * refused only when another replica saw it refused since.
  *
  * Memory. Refused tries: at most `maxFailures` and a few for each name that a backend knows, gone with the window. A
  * count is never dropped before its time to make room, or a flood of names could set back the one that protects an

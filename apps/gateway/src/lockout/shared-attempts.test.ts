@@ -69,8 +69,14 @@ describe('refused tries', () => {
   test('of a Redis whose clock was far ahead count no more once it is right', async () => {
     let ahead = 3_600_000;
     await using all = await startReplicas(redis, { maxFailures: 1, ahead: () => ahead });
-    expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
-    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('throttled');
+    const first = all.begin(0, 'jane', 'a');
+    await all.settled();
+    const second = all.begin(1, 'jane', 'b');
+    await all.settled();
+    expect(verdicts([first, second])).toEqual(['admitted', 'waits']);
+    await first.settle('refused');
+    await all.settled();
+    expect(verdicts([second])).toEqual(['throttled']);
     ahead = 0;
     expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
     expect(await all.send(2, 'jane', 'c', 'refused')).toBe('throttled');

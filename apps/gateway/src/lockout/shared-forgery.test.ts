@@ -56,17 +56,37 @@ describe('made-up records', () => {
     const { key } = await hear();
     const client = redis.client();
     const monitor = await client.monitor();
+    const writes: Promise<unknown>[] = [];
     monitor.on('monitor', (_, words: string[], source: string) => {
       if (source !== 'lua' && /^(eval|hdel)$/i.test(words[0] ?? '')) {
         const refused = `refused ${Date.now()} ${'x'.repeat(43)} ${'y'.repeat(43)}`;
-        void client.hset(key, ...Array.from({ length: 20 }, () => [`try:${crypto.randomUUID()}`, refused]).flat());
+        const fields = Array.from({ length: 20 }, () => [`try:${crypto.randomUUID()}`, refused]).flat();
+        writes.push(client.hset(key, ...fields));
       }
     });
     for (let login = 0; login < 30; login++) {
       expect(await all.send(login % 3, 'jane', login < 15 ? 'right' : `new ${login}`, 'accepted')).toBe('sent');
     }
     monitor.disconnect();
+    await Promise.all(writes);
     expect(all.foreign.count).toBeGreaterThan(100);
+  });
+
+  test('take no places, and leave those of others taken', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    await all.send(0, 'jane', 'right', 'accepted');
+    const { key } = await hear();
+    const forge = () => redis.client().hset(key, `try:${crypto.randomUUID()}`, `refused ${Date.now()} x y`);
+    await forge();
+    const first = all.begin(0, 'jane', 'a');
+    await all.settled();
+    await forge();
+    const second = all.begin(1, 'jane', 'b');
+    await all.settled();
+    expect([first.verdict, second.verdict]).toEqual(['admitted', undefined]);
+    await first.settle('refused');
+    await all.settled();
+    expect(second.verdict).toBe('throttled');
   });
 
   test('of right secrets let no guess through', async () => {
@@ -94,7 +114,8 @@ describe('made-up records', () => {
     await redis.client().del(john.key);
     await all.send(0, 'jane', 'right', 'accepted');
     const jane = await hear();
-    const later = Object.entries(john.hash).map(([field, value]) => [field, value.replace(/\d{13}/, `${Date.now()}`)]);
+    const soon = `${Date.now() + 1000}`;
+    const later = Object.entries(john.hash).map(([field, value]) => [field, value.replace(/\d{13}/, soon)]);
     await redis.client().hset(jane.key, john.hash);
     await redis.client().hset(john.key, ...later.flat(), ...Object.entries(jane.hash).flat());
     expect(await all.send(1, 'jane', 'new', 'accepted')).toBe('sent');
@@ -122,6 +143,7 @@ describe('records that are put back', () => {
     expect(await all.send(0, 'jane', 'soon right', 'refused')).toBe('sent');
     const { key, hash } = await hear();
     await redis.client().flushall();
+    await all.pass(1000);
     expect(await all.send(1, 'jane', 'soon right', 'accepted')).toBe('sent');
     await redis.client().hset(key, hash);
     expect(await all.send(1, 'jane', 'soon right', 'accepted')).toBe('sent');
@@ -213,7 +235,10 @@ describe('a key that is', () => {
       'full of fields',
       (key) => redis.client().hset(key, ...Array.from({ length: 3_000 }, (_, index) => [`known:${index}`, 'x']).flat()),
     ],
-    ['of a field as long as the whole memory may be', (key) => redis.client().hset(key, 'try:x', 'x'.repeat(5_000_000))],
+    [
+      'of a field as long as the whole memory may be',
+      (key) => redis.client().hset(key, 'try:x', 'x'.repeat(5_000_000)),
+    ],
     ['of a field with such a name', (key) => redis.client().hset(key, 'x'.repeat(5_000_000), 'x')],
   ])('%s is cleared before anything of it is read', async (_, write) => {
     await using all = await startReplicas(redis);

@@ -83,7 +83,8 @@ export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies:
       const most = spareFields + 2 * settings().maxFailures;
       const rest = [...own, room, atLeast(), knownFor, most, ...secrets.map(knownField)];
       const work = (client: RedisClient) => client.eval(placeScript, 1, key, ...rest);
-      const asking = patience === undefined ? redis.ask('lockout', work) : redis.askPatiently('lockout', patience, work);
+      const asking =
+        patience === undefined ? redis.ask('lockout', work) : redis.askPatiently('lockout', patience, work);
       const reply = parseReply(await asking);
       redisClock.offset = reply.time - now();
       const isBelieved = Math.abs(reply.time - time) <= tolerance;

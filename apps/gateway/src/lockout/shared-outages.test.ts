@@ -64,24 +64,27 @@ const outages: Readonly<Record<string, Outage>> = {
   },
 };
 
-describe.each(Object.entries(outages))('while Redis %s', (_, { begin, end, timeout, isDown = false, judge = judgesAlone }) => {
-  test('no login fails for it, and none has more tries than a replica allows', async () => {
-    await using redis = await startRedis();
-    const state = { isDown: false };
-    const options = { count: 2, maxFailures: 2, isDown: () => state.isDown, ...(timeout && { timeout }) };
-    await using all = await startReplicas(redis, options);
-    await judgesWithOthers(all, 'before');
-    await begin(redis);
-    state.isDown = isDown;
-    await judge(all, 'jane');
-    await end(redis);
-    state.isDown = false;
-    await redis.client().ping();
-    for (const replica of [0, 1]) await waitUntil(() => isShared(all, redis, replica), 'a replica to be back');
-    expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
-    await judgesWithOthers(all, 'after');
-  });
-});
+describe.each(Object.entries(outages))(
+  'while Redis %s',
+  (_, { begin, end, timeout, isDown = false, judge = judgesAlone }) => {
+    test('no login fails for it, and none has more tries than a replica allows', async () => {
+      await using redis = await startRedis();
+      const state = { isDown: false };
+      const options = { count: 2, maxFailures: 2, isDown: () => state.isDown, ...(timeout && { timeout }) };
+      await using all = await startReplicas(redis, options);
+      await judgesWithOthers(all, 'before');
+      await begin(redis);
+      state.isDown = isDown;
+      await judge(all, 'jane');
+      await end(redis);
+      state.isDown = false;
+      await redis.client().ping();
+      for (const replica of [0, 1]) await waitUntil(() => isShared(all, redis, replica), 'a replica to be back');
+      expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
+      await judgesWithOthers(all, 'after');
+    });
+  },
+);
 
 describe('while Redis is late and not down', () => {
   async function setUp(redis: RedisServer, maxFailures: number) {
@@ -141,19 +144,22 @@ describe('while Redis is late and not down', () => {
   test.each([
     ['unavailable', 'admitted'],
     ['refused', 'throttled'],
-  ] as const)('once it is found to be down this replica judges alone, and tells what it can: %s', async (outcome, next) => {
-    await using redis = await startRedis();
-    await using both = await setUp(redis, 1);
-    both.state.isDeaf = true;
-    both.state.isDown = true;
-    const one = both.late.begin(0, 'jane', 'a');
-    await both.late.settled();
-    const other = both.well.begin(0, 'jane', 'b');
-    await both.well.settled();
-    expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
-    await one.settle(outcome);
-    await both.late.settled();
-    await both.well.settled();
-    expect(other.verdict).toBe(next);
-  });
+  ] as const)(
+    'once it is found to be down this replica judges alone, and tells what it can: %s',
+    async (outcome, next) => {
+      await using redis = await startRedis();
+      await using both = await setUp(redis, 1);
+      both.state.isDeaf = true;
+      both.state.isDown = true;
+      const one = both.late.begin(0, 'jane', 'a');
+      await both.late.settled();
+      const other = both.well.begin(0, 'jane', 'b');
+      await both.well.settled();
+      expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
+      await one.settle(outcome);
+      await both.late.settled();
+      await both.well.settled();
+      expect(other.verdict).toBe(next);
+    },
+  );
 });

@@ -109,7 +109,9 @@ describe('with the time', () => {
   ])('a secret that was right %d ms ago is known: %s', (ago, isKnown) => {
     const field = knownField(one);
     const seen = at(write(field, 'right', now - ago, one));
-    expect(seen).toEqual(isKnown ? { ...nothing, known: new Map([[one, now - ago]]) } : { ...nothing, expired: [field] });
+    expect(seen).toEqual(
+      isKnown ? { ...nothing, known: new Map([[one, now - ago]]) } : { ...nothing, expired: [field] },
+    );
   });
 
   test.each([

@@ -42,30 +42,13 @@ const maxTold = 1_000;
 const outages: ReadonlySet<FaultKind> = new Set(['timeout', 'connection', 'tls', 'authentication', 'cluster', 'node']);
 
 export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
-  const { connection, now, logger, onError } = dependencies;
+  const { connection, now, logger } = dependencies;
+  const { run, runTraced } = createCalls(dependencies);
   const breaker = createBreaker({ now, onChange: (isOpen) => tellBreaker(isOpen, connection.name, logger) });
   let told = 0;
   /** Probes in a row without an answer. */
   let unanswered = 0;
 
-  async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
-    try {
-      return await connection.run(work, new AbortController().signal, limit);
-    } catch (error) {
-      onError(use);
-      throw error;
-    }
-  }
-  /** For a review, in whose trace it stands. */
-  function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
-    return inSpan('redis', { kind: 'client' }, (span) => {
-      span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
-      return run(use, work, limit).catch((error: unknown) => {
-        if (error instanceof RedisProblem) span.fail(error.kind);
-        throw error;
-      });
-    });
-  }
   return {
     keyPrefix: settings.keyPrefix,
     timeout: settings.timeout,
@@ -116,6 +99,29 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       }
     },
   };
+}
+
+/** Calls of the connection, whose failures are counted by what they were for. */
+function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
+  async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+    try {
+      return await connection.run(work, new AbortController().signal, limit);
+    } catch (error) {
+      onError(use);
+      throw error;
+    }
+  }
+  /** For a review, in whose trace it stands. */
+  function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+    return inSpan('redis', { kind: 'client' }, (span) => {
+      span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
+      return run(use, work, limit).catch((error: unknown) => {
+        if (error instanceof RedisProblem) span.fail(error.kind);
+        throw error;
+      });
+    });
+  }
+  return { run, runTraced };
 }
 
 function tellBreaker(isOpen: boolean, servers: string, logger: SharedRedisDependencies['logger']): void {
