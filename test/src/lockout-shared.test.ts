@@ -84,15 +84,40 @@ describe.concurrent('replicas that share a Redis', () => {
   });
 });
 
+test('while Redis hangs, known passwords get in at once, others once it is found to be down, and no circuit opens', async () => {
+  await using place = await start(2, { timeout: '100ms' });
+  const { people, redis, replicas } = place;
+  const [one, other] = replicas;
+  for (const _ of [1, 2, 3]) expect(await one?.ask(people.alice.token)).toHaveProperty('authenticated', true);
+  await redis.hang();
+  const began = performance.now();
+  expect(await one?.ask(people.alice.token)).toHaveProperty('authenticated', true);
+  const failed: object[] = [];
+  let status = await other?.ask(people.bob.token);
+  while (status?.authenticated !== true) {
+    failed.push(status ?? {});
+    status = await other?.ask(people.bob.token);
+  }
+  console.log(
+    `Redis was found to be down after ${Math.round(performance.now() - began)} ms, ${failed.length} logins failed`,
+  );
+  expect(failed).toEqual(failed.map(() => ({ authenticated: false, error: expect.stringContaining('corp') })));
+  for (const each of replicas) expect(await each.metric('sallyport_authenticator_circuit_state')).toBe(0);
+  expect(await one?.ask(people.bob.token)).toHaveProperty('authenticated', true);
+});
+
 test('160 guesses at once over two replicas cost no more binds than one replica may have', async () => {
-  // So little that a burst makes Redis late, which is well.
+  // So little that a burst makes Redis late, though it is healthy.
   await using place = await start(2, { timeout: '10ms' });
   const { people, replicas } = place;
   const asked = await Promise.all(
     replicas.flatMap(({ ask }) => wrongPasswords('alice', 80).map((token) => ask(token))),
   );
   expect(asked.filter(({ authenticated }) => authenticated !== false)).toEqual([]);
-  expect(await bindsOf(people, people.alice.dn)).toBe(maxFailures);
+  const binds = await bindsOf(people, people.alice.dn);
+  // On a busy machine some fail for Redis' sake, and are not sent.
+  expect(binds).toBeGreaterThanOrEqual(1);
+  expect(binds).toBeLessThanOrEqual(maxFailures);
 });
 
 describe('whoever writes the cache Redis and hears all that is said there', () => {

@@ -18,7 +18,7 @@ export interface AttemptsDependencies {
   readonly abandonedAfter?: number;
   /** The Redis that all replicas share, if there is one. Read at each try, so that a reload holds at once. */
   readonly shared?: () => SharedRedis | undefined;
-  /** Told how many records in that Redis were removed because no gateway with its sealing keys wrote them. */
+  /** Called with how many records in that Redis were removed because no gateway with its sealing keys wrote them. */
   readonly onForeign?: (records: number) => void;
   /** In [0, 1). */
   readonly random?: () => number;

@@ -17,16 +17,16 @@ export interface Asked<Try> {
 /**
  * The one rule of the lockout guard, for what this process knows and for what all replicas know.
  *
- * @param places refused tries that are allowed. 0: it goes out only if its secret is known to be right
+ * @param slots refused tries that are allowed. 0: it goes out only if its secret is known to be right
  */
 export function judge<Try extends CountedTry>(
   tries: readonly Try[],
   { isOf, isKnown }: Asked<Try>,
-  places: number,
+  slots: number,
 ): Verdict {
   const failures = tries.filter(({ state }) => state !== 'pending');
   if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
-  if (tries.length < places) return 'admit';
+  if (tries.length < slots) return 'admit';
   if (isKnown) return tries.some((one) => one.state === 'pending' && isOf(one)) ? 'wait' : 'admit';
-  return failures.length < places ? 'wait' : 'throttled';
+  return failures.length < slots ? 'wait' : 'throttled';
 }

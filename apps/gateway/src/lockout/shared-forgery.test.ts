@@ -72,7 +72,7 @@ describe('made-up records', () => {
     expect(all.foreign.count).toBeGreaterThan(100);
   });
 
-  test('take no places, and leave those of others taken', async () => {
+  test('take no slots, and leave those of others taken', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     await all.send(0, 'jane', 'right', 'accepted');
     const { key } = await hear();
@@ -138,7 +138,7 @@ describe('records that are put back', () => {
     expect(all.foreign.count).toBe(0);
   });
 
-  test('do not keep out whom this replica has seen right since', async () => {
+  test('do not keep out a password that this replica has seen right since', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     expect(await all.send(0, 'jane', 'soon right', 'refused')).toBe('sent');
     const { key, hash } = await hear();
@@ -150,7 +150,7 @@ describe('records that are put back', () => {
     expect(await all.send(2, 'jane', 'soon right', 'accepted')).toBe('invalid-credentials');
   });
 
-  test('of a try under way keep out those whom no replica knows, for 60 s and a window', async () => {
+  test('of a try under way keep out passwords that no replica knows, for 60 s and a window', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     const one = all.begin(0, 'jane', 'right');
     await all.settled();

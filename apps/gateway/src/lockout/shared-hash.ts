@@ -5,7 +5,7 @@ import type { LockoutConfig } from '../config/types.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
 import { createFingerprint } from './fingerprint.ts';
 import { createRecords, knownField, type SharedRecords, tolerance, tryField } from './shared-records.ts';
-import { changeScript, placeScript } from './shared-scripts.ts';
+import { changeScript, takeScript } from './shared-scripts.ts';
 
 /** What goes out, in clear: it stays in this process. */
 export interface Tried {
@@ -21,13 +21,13 @@ export interface SharedHashDependencies {
   readonly abandonedAfter: number;
   /** Redis' milliseconds less monotonic ones, as the last reply had it. All tries learn it from each other. */
   readonly redisClock: { offset: number };
-  /** Told how many records were removed that no gateway with these keys wrote. */
+  /** Called with how many records were removed that no gateway with these keys wrote. */
   readonly onForeign: (records: number) => void;
 }
 
-/** What was there before the place of the try, and whether it has one. */
-export interface Taken extends SharedRecords {
-  readonly isPlaced: boolean;
+/** What was there before the slot of the try, and whether it has one. */
+interface Taken extends SharedRecords {
+  readonly hasSlot: boolean;
 }
 
 /** What all replicas know of the tries of one subject, for a try with one secret. */
@@ -37,15 +37,15 @@ export interface SharedHash {
   /** Redis' milliseconds of a moment. */
   redisTime(monotonic: number): number;
   /**
-   * Takes a place, if there is room, and reads what was there before.
+   * Takes a slot, if one is free, and reads what was there before.
    *
-   * @param room how many other records of tries there may be for this one to take a place, of whomever
-   * @param patience milliseconds that it may take; undefined: what is left of the review's budget
+   * @param limit how many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case
+   * @param timeLimit milliseconds; undefined: what is left of the review's budget
    * @returns undefined when the time of the record was wrong, so that others do not believe it: take it once more
    * @throws RedisProblem
    */
-  take(id: string, room: number | 'any', patience: number | undefined): Promise<Taken | undefined>;
-  /** Gives the place back, or counts it. Of a try that has no place it takes the word, too. No one waits for it. */
+  take(id: string, limit: number | 'any', timeLimit: number | undefined): Promise<Taken | undefined>;
+  /** Gives the slot back, or counts it; counts a try without a slot as well. No one waits for it. */
   settle(id: string, outcome: AttemptOutcome): void;
 }
 
@@ -77,18 +77,17 @@ export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies:
   return {
     secrets,
     redisTime,
-    async take(id, room, patience) {
+    async take(id, limit, timeLimit) {
       const time = redisTime();
       const own = records.write(tryField(id), 'pending', time, secret);
       const most = spareFields + 2 * settings().maxFailures;
-      const rest = [...own, room, atLeast(), knownFor, most, ...secrets.map(knownField)];
-      const work = (client: RedisClient) => client.eval(placeScript, 1, key, ...rest);
-      const asking =
-        patience === undefined ? redis.ask('lockout', work) : redis.askPatiently('lockout', patience, work);
+      const rest = [...own, limit, atLeast(), knownFor, most, ...secrets.map(knownField)];
+      const work = (client: RedisClient) => client.eval(takeScript, 1, key, ...rest);
+      const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
       const reply = parseReply(await asking);
       redisClock.offset = reply.time - now();
       const isBelieved = Math.abs(reply.time - time) <= tolerance;
-      return isBelieved ? { ...read(reply), isPlaced: reply.isPlaced } : undefined;
+      return isBelieved ? { ...read(reply), hasSlot: reply.hasSlot } : undefined;
     },
     settle(id, outcome) {
       // In this order: a Redis that is full lets a script write on that has removed something.
@@ -106,7 +105,7 @@ export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies:
 }
 
 interface Reply {
-  readonly isPlaced: boolean;
+  readonly hasSlot: boolean;
   readonly time: number;
   readonly removed: number;
   readonly fields: readonly string[];
@@ -114,15 +113,15 @@ interface Reply {
 
 /** @throws RedisProblem for what is no reply of the script */
 function parseReply(reply: unknown): Reply {
-  const [isPlaced, time, removed, fields]: unknown[] = Array.isArray(reply) ? reply : [];
+  const [hasSlot, time, removed, fields]: unknown[] = Array.isArray(reply) ? reply : [];
   const isReply = Number.isSafeInteger(time) && Number.isSafeInteger(removed) && Array.isArray(fields);
   if (!isReply || !fields.every((one) => typeof one === 'string')) {
     throw new RedisProblem('server', 'the cache Redis: its reply is not that of the script');
   }
-  return { isPlaced: isPlaced === 1, time: Number(time), removed: Number(removed), fields };
+  return { hasSlot: hasSlot === 1, time: Number(time), removed: Number(removed), fields };
 }
 
-/** Those that were right longest ago, so that there is room for one more. */
+/** Those that were right longest ago, so that one more fits. */
 function oldest(known: SharedRecords['known'], besides: readonly string[]): string[] {
   const others = [...known].filter(([one]) => !besides.includes(one)).sort(([, one], [, other]) => other - one);
   return others.slice(maxKnown - 1).map(([one]) => one);

@@ -38,7 +38,7 @@ interface Outage {
   readonly timeout?: number;
   /** Default: each replica judges alone. */
   readonly judge?: typeof judgesAlone;
-  /** It gives no answer, so only looks at it can tell that it is down. */
+  /** It gives no answer, so only probes find out that it is down. */
   readonly isDown?: true;
 }
 
@@ -52,7 +52,7 @@ const outages: Readonly<Record<string, Outage>> = {
     timeout: 100,
     isDown: true,
   },
-  // It takes no places, but lets a script that has removed something add as much: refusals are told, and so shared.
+  // It takes no slots, but lets a script that has removed something add as much: refusals are told, and so shared.
   'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), judge: judgesWithOthers },
   'is a replica': {
     begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
@@ -108,7 +108,7 @@ describe('while Redis is late and not down', () => {
   }
   const tooSlow = /^AuthenticatorError.*cache Redis is too slow/;
 
-  test('a secret that this replica does not know fails, and leaves no place behind', async () => {
+  test('a secret that this replica does not know fails, and leaves no slot behind', async () => {
     await using redis = await startRedis();
     await using both = await setUp(redis, 1);
     both.state.isDeaf = true;
@@ -120,7 +120,7 @@ describe('while Redis is late and not down', () => {
     expect(await both.late.send(0, 'jane', 'c', 'refused')).toBe('throttled');
   });
 
-  test('one that it knows goes out, and what comes of it is told', async () => {
+  test('one that it knows goes out, and its outcome is reported', async () => {
     await using redis = await startRedis();
     await using both = await setUp(redis, 2);
     await both.late.send(0, 'jane', 'right', 'accepted');
@@ -130,7 +130,7 @@ describe('while Redis is late and not down', () => {
     expect(await both.well.send(0, 'jane', 'right', 'refused')).toBe('invalid-credentials');
   });
 
-  test('one that Redis alone knows is denied where there is no place, and takes none with it', async () => {
+  test('one that Redis alone knows is denied where there is no slot, and takes none with it', async () => {
     await using redis = await startRedis();
     await using both = await setUp(redis, 1);
     await both.well.send(0, 'jane', 'right', 'accepted');
@@ -145,7 +145,7 @@ describe('while Redis is late and not down', () => {
     ['unavailable', 'admitted'],
     ['refused', 'throttled'],
   ] as const)(
-    'once it is found to be down this replica judges alone, and tells what it can: %s',
+    'once it is found to be down this replica judges alone, and reports what it can: %s',
     async (outcome, next) => {
       await using redis = await startRedis();
       await using both = await setUp(redis, 1);

@@ -1,5 +1,5 @@
 /*
- * The hash of a subject (see `shared-records.ts`) is judged by the gateway, which alone can tell whose its records are.
+ * The hash of a subject (see `shared-records.ts`) is judged by the gateway, which alone can check whose its records are.
  * The scripts only do at once what must be done at once.
  */
 
@@ -11,24 +11,24 @@ local function keep(least, most)
 end`;
 
 /**
- * Takes a place for a try, and reads all other fields of the same moment: what was there before it. Other replicas can't
- * take a place in between, so whoever finds too many before it gives its own back.
+ * Takes a slot for a try, and reads all other fields of the same moment: what was there before it. Other replicas can't
+ * take a slot in between, so whoever finds too many before it gives its own back.
  *
  * Someone else may have written to this key. One of another type, or with far too many fields, is removed as a whole; a
  * field that is too long to be ours is removed, and never sent to the gateway.
  *
  * KEYS[1]  the hash
  * ARGV[1], ARGV[2]  the field of the try, and its value
- * ARGV[3]  how many other tries there may be for it to take a place, whoever wrote them: those that wait for a place
+ * ARGV[3]  how many other tries there may be for it to take a slot, whoever wrote them: those that wait for a slot
  *          must not be in each other's way. `any`: it takes one in any case
  * ARGV[4], ARGV[5]  milliseconds that the hash stays at least and at most
  * ARGV[6]  how many fields it may have
- * ARGV[7]… fields that say that the secret is right: with one of them the try takes a place in any case
+ * ARGV[7]… fields that say that the secret is right: with one of them the try takes a slot in any case
  *
- * @returns 1 when the try has a place, Redis' time in milliseconds, how many keys and fields were removed, and the other
+ * @returns 1 when the try has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
  *   fields and their values
  */
-export const placeScript: string = `${keep}
+export const takeScript: string = `${keep}
 local key, field = KEYS[1], ARGV[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -56,17 +56,17 @@ for index = 1, #all, 2 do
   end
 end
 
-local isPlaced = 0
+local hasSlot = 0
 if ARGV[3] == 'any' then
   redis.call('HSET', key, field, ARGV[2])
-  isPlaced = 1
+  hasSlot = 1
 elseif isKnown or tries < tonumber(ARGV[3]) then
-  -- A Redis that takes no writes still tells what is in it.
+  -- A Redis that takes no writes can still be read.
   local reply = redis.pcall('HSET', key, field, ARGV[2])
-  if type(reply) == 'number' then isPlaced = 1 end
+  if type(reply) == 'number' then hasSlot = 1 end
 end
-if isPlaced == 1 then keep(tonumber(ARGV[4]), tonumber(ARGV[5])) end
-return { isPlaced, now, removed, others }
+if hasSlot == 1 then keep(tonumber(ARGV[4]), tonumber(ARGV[5])) end
+return { hasSlot, now, removed, others }
 `;
 
 /**

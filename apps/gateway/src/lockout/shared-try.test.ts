@@ -47,7 +47,7 @@ function asking(random: number, answers: readonly ('wait' | FaultKind)[] = []) {
       return state.isDown;
     },
     ask: () => answer(undefined),
-    askPatiently: (_, limit) => answer(limit),
+    askWithin: (_, limit) => answer(limit),
     tell() {},
   };
   const tried = create(redis, {
@@ -89,7 +89,7 @@ test.each<FaultKind>(['timeout', 'node'])('a late Redis is asked once more, for 
   expect(calls).toEqual([undefined, 1000]);
 });
 
-test('of a Redis that is late again a secret that is not known fails, with a place or after a wait', async () => {
+test('of a Redis that is late again a secret that is not known fails, with a slot or after a wait', async () => {
   const late = asking(0, ['timeout', 'timeout']);
   await expect(late.tried.ask(1, undefined)).rejects.toMatchObject({ code: 'failed' });
   const waiting = asking(0, ['wait', 'timeout']);
@@ -97,17 +97,17 @@ test('of a Redis that is late again a secret that is not known fails, with a pla
   await expect(waiting.tried.ask(1, undefined)).rejects.toMatchObject({ code: 'failed' });
 });
 
-test.each<[string, FaultKind[], Partial<{ places: number; rightAt: number; isDown: boolean }>, number]>([
+test.each<[string, FaultKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]>([
   ['does what it likes', ['server'], {}, 1],
   ['can not be reached', ['connection'], {}, 1],
   ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],
   ['is down', ['timeout'], { isDown: true }, 1],
   ['is a cluster whose node is silent', ['node', 'node'], {}, 2],
-  ['is late for a secret that has no place here', ['timeout', 'timeout'], { places: 0 }, 2],
-])('this replica judges alone when Redis %s', async (_, kinds, { places = 1, rightAt, isDown = false }, count) => {
+  ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],
+])('this replica judges alone when Redis %s', async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
   const { tried, calls, state } = asking(0, kinds);
   state.isDown = isDown;
-  expect(await tried.ask(places, rightAt)).toBeUndefined();
+  expect(await tried.ask(slots, rightAt)).toBeUndefined();
   expect(calls).toHaveLength(count);
 });
 

@@ -10,15 +10,15 @@ import type { SharedTryRecord } from './shared-records.ts';
 /** One try, as all replicas see it. */
 export interface SharedTry {
   /**
-   * Takes a place when it says `admit`. `wait`: others hold the last places; ask again after a pause.
+   * Takes a slot when it says `admit`. `wait`: others hold the last slots; ask again after a pause.
    *
-   * @param places refused tries that are allowed in the window. 0: it goes out only if its secret is known to be right
+   * @param slots refused tries that are allowed in the window. 0: it goes out only if its secret is known to be right
    * @param rightAt when this replica last found its secret right, in monotonic milliseconds; undefined: it never did
    * @returns undefined when what this replica knows has to do: Redis is down or refuses what it is asked, or takes too
-   *   long for a secret that this replica knows to be right, or that has no place here
+   *   long for a secret that this replica knows to be right, or that has no slot here
    * @throws AuthenticatorError `failed` when other replicas, or Redis, take too long
    */
-  ask(places: number, rightAt: number | undefined): Promise<Verdict | undefined>;
+  ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined>;
   /** Between two questions. @throws the reason of the signal when it is aborted */
   pause(signal: AbortSignal | undefined): Promise<void>;
   /** Also of a try that Redis was not asked about, or did not answer. No one waits for it. */
@@ -41,7 +41,7 @@ const [firstPause, longestPause] = [50, 250];
 /** Calls of one question: one more to learn Redis' clock, and one more past foreign or expired records. */
 const maxCalls = 3;
 
-/** Redis may be well, and have no time. Of a cluster's node that is also what is said when it is down. */
+/** Redis may be healthy and busy. A node of a cluster that is down has the same kind as a late one. */
 const lateKinds: ReadonlySet<FaultKind> = new Set(['timeout', 'node']);
 
 export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies): SharedTry {
@@ -54,14 +54,14 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
 
   const settle = (outcome: AttemptOutcome) => {
     hash.settle(id, outcome);
-    // Another one from now on, since what was told of this one may still be on its way.
+    // Another one from now on, since the outcome of this one may still be on its way.
     id = randomUUID();
   };
-  async function ask(places: number, rightAt: number | undefined): Promise<Verdict | undefined> {
+  async function ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined> {
     try {
-      const patience = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
-      const { verdict, isPlaced } = await inquire(hash, { id, places, rightAt, patience });
-      if (verdict !== 'admit' && isPlaced) settle('unavailable');
+      const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
+      const { verdict, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit });
+      if (verdict !== 'admit' && hasSlot) settle('unavailable');
       if (verdict !== 'wait') return verdict;
       until ??= now() + maxWait;
       if (now() < until) return 'wait';
@@ -70,11 +70,11 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
       const isLate = lateKinds.has(error.kind) && !redis.isDown;
       if (isLate && until === undefined && rightAt === undefined) {
         until = now() + maxWait;
-        return ask(places, rightAt);
+        return ask(slots, rightAt);
       }
-      // It may have taken the place all the same, and only the answer was lost.
-      if (places === 0) settle('unavailable');
-      const mustKnow = isLate && error.kind !== 'node' && rightAt === undefined && places > 0;
+      // It may have taken the slot all the same, and only the answer was lost.
+      if (slots === 0) settle('unavailable');
+      const mustKnow = isLate && error.kind !== 'node' && rightAt === undefined && slots > 0;
       if (!mustKnow) return undefined;
       throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has tries left');
     }
@@ -94,30 +94,30 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
 
 interface Question {
   readonly id: string;
-  readonly places: number;
+  readonly slots: number;
   readonly rightAt: number | undefined;
   /** Milliseconds; undefined: what is left of the review's budget. */
-  readonly patience: number | undefined;
+  readonly timeLimit: number | undefined;
 }
 
-/** One round trip, unless Redis' clock was not known, or there is no room but for records that do not count. */
+/** One round trip, unless Redis' clock was not known, or records that do not count are in the way. */
 async function inquire(
   hash: SharedHash,
-  { id, places, rightAt, patience }: Question,
-): Promise<{ readonly verdict: Verdict; readonly isPlaced: boolean }> {
-  // A secret that this replica knows to be right needs no room.
-  let room: number | 'any' = rightAt === undefined ? places : 'any';
+  { id, slots, rightAt, timeLimit }: Question,
+): Promise<{ readonly verdict: Verdict; readonly hasSlot: boolean }> {
+  // A secret that this replica knows to be right needs no free slot.
+  let limit: number | 'any' = rightAt === undefined ? slots : 'any';
   for (let call = 0; call < maxCalls; call++) {
-    const taken = await hash.take(id, room, patience);
+    const taken = await hash.take(id, limit, timeLimit);
     if (taken === undefined) continue;
     // What was right here since it was refused elsewhere is right.
     const rightSince = rightAt === undefined ? Number.NEGATIVE_INFINITY : hash.redisTime(rightAt);
     const isOf = ({ secret, state, time }: SharedTryRecord) =>
       hash.secrets.includes(secret) && (state !== 'refused' || time > rightSince);
     const isKnown = rightAt !== undefined || hash.secrets.some((secret) => taken.known.has(secret));
-    const verdict = judge(taken.tries, { isOf, isKnown }, places);
-    if (verdict !== 'admit' || taken.isPlaced) return { verdict, isPlaced: taken.isPlaced };
-    room = 'any';
+    const verdict = judge(taken.tries, { isOf, isKnown }, slots);
+    if (verdict !== 'admit' || taken.hasSlot) return { verdict, hasSlot: taken.hasSlot };
+    limit = 'any';
   }
   throw new RedisProblem('timeout', 'the clock of the cache Redis is another one at each call');
 }

@@ -178,20 +178,20 @@ describe('a Redis', () => {
     expect(states).toEqual([false, false, false, false, false, true, true, false, false]);
   });
 
-  test('is asked patiently while it is left alone too, for the time that is given, and not charged to the review', async () => {
+  test('is asked while the breaker is open too, for the time that is given, and not charged to the review', async () => {
     const { redis, pending, errors, pass } = setUp();
     const asking = Array.from({ length: 5 }, () => redis.ask('cache', work));
     for (const { fail } of pending) fail(problem('timeout'));
     await Promise.allSettled(asking);
     await withReviewBudget(async () => {
       for (const isAnswered of [true, false]) {
-        const patient = redis.askPatiently('lockout', 700, work);
+        const asked = redis.askWithin('lockout', 700, work);
         expect(pending.at(-1)?.limit).toBe(700);
         pass(700);
         if (isAnswered) pending.at(-1)?.answer('yes');
         else pending.at(-1)?.fail(problem('timeout'));
-        if (isAnswered) expect(await patient).toBe('yes');
-        else await expect(patient).rejects.toMatchObject({ kind: 'timeout' });
+        if (isAnswered) expect(await asked).toBe('yes');
+        else await expect(asked).rejects.toMatchObject({ kind: 'timeout' });
       }
       expect(currentBudget().spent).toBe(0);
     });

@@ -76,7 +76,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         budget.spent += now() - start;
       }
     },
-    askPatiently: (use, limit, work) => runTraced(use, work, limit),
+    askWithin: (use, limit, work) => runTraced(use, work, limit),
     tell(use, work) {
       // A try at a login that is not settled counts as refused: that word goes out whatever Redis is like.
       if ((breaker.isOpen && use !== 'lockout') || told >= maxTold) return;

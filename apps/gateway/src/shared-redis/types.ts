@@ -11,7 +11,7 @@ export interface SharedRedis {
   readonly sealingKeys: readonly SealingKey[];
   /** Milliseconds that it may cost one review in all. */
   readonly timeout: number;
-  /** Two looks at it in a row had no answer: it is down, and not merely late. */
+  /** Two probes in a row had no answer: it is down, and not merely late. */
   readonly isDown: boolean;
   /**
    * On the way of a review: waits no longer than what is left of what Redis may cost that review, and not at all while
@@ -21,13 +21,13 @@ export interface SharedRedis {
    */
   ask<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
   /**
-   * As `ask`, for a question that a review can wait for: it has a time of its own, and is asked also while Redis is left
-   * alone for being slow.
+   * As `ask`, for a question that a review can wait for: it has a time limit of its own, and is asked while the breaker is
+   * open as well.
    *
    * @param limit milliseconds
    * @throws RedisProblem
    */
-  askPatiently<T>(use: RedisUse, limit: number, work: (client: RedisClient) => Promise<T>): Promise<T>;
+  askWithin<T>(use: RedisUse, limit: number, work: (client: RedisClient) => Promise<T>): Promise<T>;
   /** Behind a review: nobody waits for it. What fails is counted and gone, so it must not be needed. */
   tell(use: RedisUse, work: (client: RedisClient) => Promise<unknown>): void;
 }
