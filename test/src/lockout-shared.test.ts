@@ -2,21 +2,22 @@ import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
 import { sealingKey, startReplicas } from './fixtures/cache-gateway.ts';
 import { ldapToken, type People, startPeople } from './fixtures/ldap-gateway.ts';
+import { startLockoutWriter } from './fixtures/lockout-writer.ts';
 import { randomToken } from './fixtures/tokens.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;
 
-/** Three replicas in front of one directory, that keep no answer, so that what spares it is the guard alone. */
-async function start() {
+/** Replicas in front of one directory, that keep no answer, so that what spares it is the guard alone. */
+async function start(count: 2 | 3 = 3, sharing: object = {}) {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const redis = resources.use(await startRedis());
   // A busy machine is no outage: what could not be checked would give its place back.
   const entry = { cache: 'off', timeout: '9s' };
   const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
-  const setup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()], files: people.files };
-  const { replicas } = resources.use(await startReplicas(3, setup));
+  const setup = { authenticators, redis: { url: redis.url, ...sharing }, keys: [sealingKey()], files: people.files };
+  const { replicas } = resources.use(await startReplicas(count, setup));
   const owned = resources.move();
   return { people, redis, replicas, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -80,5 +81,72 @@ describe.concurrent('replicas that share a Redis', () => {
     await Promise.all(replicas.map(({ gateway }) => gateway.waitForLog('the revocation list is read again')));
     for (const { ask } of replicas) expect(await ask(ldapToken('alice', randomToken()))).toEqual(refused);
     expect(await bindsOf(people, dn)).toBe(replicas.length * maxFailures);
+  });
+});
+
+test('while Redis hangs, known passwords get in at once, others once it is found to be down, and no circuit opens', async () => {
+  await using place = await start(2, { timeout: '100ms' });
+  const { people, redis, replicas } = place;
+  const [one, other] = replicas;
+  for (const _ of [1, 2, 3]) expect(await one?.ask(people.alice.token)).toHaveProperty('authenticated', true);
+  await redis.hang();
+  const began = performance.now();
+  expect(await one?.ask(people.alice.token)).toHaveProperty('authenticated', true);
+  const failed: object[] = [];
+  let status = await other?.ask(people.bob.token);
+  while (status?.authenticated !== true) {
+    failed.push(status ?? {});
+    status = await other?.ask(people.bob.token);
+  }
+  console.log(
+    `Redis was found to be down after ${Math.round(performance.now() - began)} ms, ${failed.length} logins failed`,
+  );
+  expect(failed).toEqual(failed.map(() => ({ authenticated: false, error: expect.stringContaining('corp') })));
+  for (const each of replicas) expect(await each.metric('sallyport_authenticator_circuit_state')).toBe(0);
+  expect(await one?.ask(people.bob.token)).toHaveProperty('authenticated', true);
+});
+
+test('160 guesses at once over two replicas cost no more binds than one replica may have', async () => {
+  // So little that a burst makes Redis late, though it is healthy.
+  await using place = await start(2, { timeout: '10ms' });
+  const { people, replicas } = place;
+  const asked = await Promise.all(
+    replicas.flatMap(({ ask }) => wrongPasswords('alice', 80).map((token) => ask(token))),
+  );
+  expect(asked.filter(({ authenticated }) => authenticated !== false)).toEqual([]);
+  const binds = await bindsOf(people, people.alice.dn);
+  // On a busy machine some fail for Redis' sake, and are not sent.
+  expect(binds).toBeGreaterThanOrEqual(1);
+  expect(binds).toBeLessThanOrEqual(maxFailures);
+});
+
+describe('whoever writes the cache Redis and hears all that is said there', () => {
+  test('has no right password refused', async () => {
+    await using place = await start(2);
+    const { people, redis, replicas } = place;
+    await using writer = await startLockoutWriter(redis, 'refused');
+    for (let login = 0; login < 40; login++) {
+      const { name, token } = login % 4 < 2 ? people.alice : people.bob;
+      const status = await replicas[login % 2]?.ask(token);
+      expect([login, status]).toEqual([login, expect.objectContaining({ authenticated: true })]);
+      expect(status).toHaveProperty('user.username', `corp:${name}`);
+    }
+    expect(writer.written).toBeGreaterThan(40);
+  });
+
+  test('gets no more guesses to the directory than each replica alone allows', async () => {
+    await using place = await start(2);
+    const { people, redis, replicas } = place;
+    await using writer = await startLockoutWriter(redis, 'right');
+    for (const { ask } of replicas) {
+      for (const token of wrongPasswords('alice', 10)) {
+        // The writer has heard of it the first time.
+        for (let time = 0; time < 2; time++) expect(await ask(token)).toEqual(refused);
+      }
+    }
+    expect(writer.written).toBeGreaterThan(40);
+    const binds = await bindsOf(people, people.alice.dn);
+    expect(binds).toBeGreaterThanOrEqual(maxFailures);
+    expect(binds).toBeLessThanOrEqual(replicas.length * maxFailures);
   });
 });

@@ -34,7 +34,8 @@ export interface Attempts {
    * @param signal that of the call: ends the waiting. Left out: the wait has no end of its own, so look at your signal
    *   afterwards, settle `unavailable` and throw when it is aborted
    * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted, when very many tries
-   *   (64) of this subject wait already, or when tries of it on other replicas take too long (5 s): let it pass
+   *   (64) of this subject wait already, or when tries of it on other replicas, or the Redis that counts them, take too
+   *   long (1 s): let it pass
    * @throws the reason of the signal when it is aborted
    */
   admit(subject: string, secret: string, signal?: AbortSignal): Promise<AdmittedAttempt | DeniedAttempt>;

@@ -2,7 +2,8 @@ import type { AdmittedAttempt, AttemptOutcome, Attempts } from '@sallyport/authe
 import type { LockoutConfig } from '../config/types.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
 import { createFingerprint } from './fingerprint.ts';
-import { createLocalGuard, type Verdict } from './local-guard.ts';
+import type { Verdict } from './judge.ts';
+import { createLocalGuard } from './local-guard.ts';
 import { type Pause, pause } from './pause.ts';
 import { createSharedTry, type SharedTry } from './shared-try.ts';
 
@@ -17,6 +18,8 @@ export interface AttemptsDependencies {
   readonly abandonedAfter?: number;
   /** The Redis that all replicas share, if there is one. Read at each try, so that a reload holds at once. */
   readonly shared?: () => SharedRedis | undefined;
+  /** Called with how many records in that Redis were removed because no gateway with its sealing keys wrote them. */
+  readonly onForeign?: (records: number) => void;
   /** In [0, 1). */
   readonly random?: () => number;
   /** Between two questions whether others hold the last places still. @throws the reason of the signal, once aborted */
@@ -41,9 +44,12 @@ export const abandonedAfter = 60_000;
  * With a shared Redis all that holds for all replicas together. What this process refused in the window never goes out
  * again; whatever else it says, Redis is asked as well: it may have no place left, and it may know a secret to be right
  * that this process has never seen. Both must have a place for a secret that neither knows, so what was counted here
- * while Redis was away, or what Redis has lost, still counts here. When Redis can't be asked, this process decides
- * alone: the directory may then see `maxFailures` refused tries from each replica, and so it may after Redis has lost
- * its counts (a failover, an eviction).
+ * while Redis was away, or what Redis has lost, still counts here. When Redis is down, this process decides alone: the
+ * directory may then see `maxFailures` refused tries from each replica, and so it may after Redis has lost its counts (a
+ * failover, an eviction). A Redis that is merely late is waited for, but for a secret that this process knows to be right.
+ *
+ * Only what a replica wrote counts in Redis (see `shared-records.ts`): a secret that this process knows to be right is
+ * refused only when another replica saw it refused since.
  *
  * Memory. Refused tries: at most `maxFailures` and a few for each name that a backend knows, gone with the window. A
  * count is never dropped before its time to make room, or a flood of names could set back the one that protects an
@@ -61,7 +67,17 @@ export function createAttempts(
   const fingerprint = createFingerprint();
   const limits = { maxSubjects: 100_000, maxKnownSecrets: 50_000, abandonedAfter, ...dependencies };
   const local = createLocalGuard(settings, dependencies.now, limits);
-  const sharedTry = { random: Math.random, pause, ...dependencies, settings, abandonedAfter: limits.abandonedAfter };
+  const isKnown = (secret: string) => local.rightAt(secret) !== undefined;
+  const sharedTry = {
+    random: Math.random,
+    pause,
+    onForeign: () => undefined,
+    ...dependencies,
+    settings,
+    abandonedAfter: limits.abandonedAfter,
+    // As good as a guess until Redis has answered once.
+    redisClock: { offset: Date.now() - dependencies.now() },
+  };
 
   return (authenticator) => ({
     async admit(name, password, signal) {
@@ -70,19 +86,24 @@ export function createAttempts(
       const redis = dependencies.shared?.();
       const shared = redis && createSharedTry(redis, { authenticator, name, password }, sharedTry);
       // Without a place here, Redis is asked once whether it knows the secret. What this process knows it need not say.
-      let mayBeKnown = !local.isKnown(secret);
+      let mayBeKnown = true;
       for (;;) {
         const own = local.judge(subject, secret);
         if (own === 'invalid-credentials') return { admitted: false, reason: own };
         // Before Redis is asked, since others ask here meanwhile. It is kept while Redis says to wait: only tries that
         // went out hold places there, so no two wait for each other, and those behind it here need not ask so often.
-        const place = own === 'admit' ? local.reserve(subject, secret, local.isKnown(secret)) : undefined;
+        const place = own === 'admit' ? local.reserve(subject, secret, isKnown(secret)) : undefined;
         let verdict: Verdict = own;
         let answer: Verdict | undefined;
-        if (shared && (place || mayBeKnown)) {
-          answer = await askShared(shared, settings().maxFailures, local.isKnown(secret), place, signal);
+        if (shared && (place || (mayBeKnown && !isKnown(secret)))) {
+          answer = await askShared(shared, settings().maxFailures, local.rightAt(secret), place, signal);
           if (answer === 'throttled' && !place) mayBeKnown = false;
           else if (answer) verdict = answer;
+        }
+        // Redis knows it to be right: one at a time, even if the record of the one under way was lost or removed there.
+        if (verdict === 'admit' && !place) {
+          verdict = local.judge(subject, secret, true);
+          if (verdict !== 'admit') shared?.settle('unavailable');
         }
         if (verdict === 'admit') return admitted(place ?? local.reserve(subject, secret, true), shared);
         place?.('unavailable');
@@ -90,7 +111,7 @@ export function createAttempts(
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
         // Those that were under way here may have ended while Redis was asked.
         const next = local.judge(subject, secret);
-        if (next === 'wait') await local.nextChange(subject, signal);
+        if (next === 'wait' || answer === 'admit') await local.nextChange(subject, signal);
         else if (next === 'throttled' && answer === 'wait') await shared?.pause(signal);
       }
     },
@@ -106,15 +127,15 @@ type Place = (outcome: AttemptOutcome) => void;
 async function askShared(
   shared: SharedTry,
   maxFailures: number,
-  known: boolean,
+  rightAt: number | undefined,
   place: Place | undefined,
   signal: AbortSignal | undefined,
 ) {
   try {
-    let answer = await shared.ask(place ? maxFailures : 0, known);
+    let answer = await shared.ask(place ? maxFailures : 0, rightAt);
     while (answer === 'wait' && place) {
       await shared.pause(signal);
-      answer = await shared.ask(maxFailures, known);
+      answer = await shared.ask(maxFailures, rightAt);
     }
     signal?.throwIfAborted();
     return answer;

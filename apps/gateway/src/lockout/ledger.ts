@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 
 /** One try: it holds a place of its subject while it is here. */
-interface Try {
+export interface Try {
   /** Digests, see `fingerprint.ts`. */
   readonly subject: string;
   readonly secret: string;

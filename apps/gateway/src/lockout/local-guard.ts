@@ -1,16 +1,15 @@
 import type { AttemptOutcome } from '@sallyport/authenticator';
 import type { LockoutConfig } from '../config/types.ts';
+import { judge, type Verdict } from './judge.ts';
 import { createKnownSecrets } from './known-secrets.ts';
-import { createLedger } from './ledger.ts';
-
-/** `wait`: whether it may go out hangs on what comes of the tries under way. */
-export type Verdict = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
+import { createLedger, type Try } from './ledger.ts';
 
 /** What this process knows of tries. Subjects and secrets are digests. */
 export interface LocalGuard {
-  judge(subject: string, secret: string): Verdict;
-  /** Also marks it as used now. */
-  isKnown(secret: string): boolean;
+  /** @param isKnown the secret is known to be right. Default: whether it is to this process */
+  judge(subject: string, secret: string, isKnown?: boolean): Verdict;
+  /** When it was last right, in monotonic milliseconds. Also marks it as used now. */
+  rightAt(secret: string): number | undefined;
   /** It was refused elsewhere. */
   forget(secret: string): void;
   /**
@@ -41,21 +40,16 @@ export function createLocalGuard(
   const known = createKnownSecrets(limits.maxKnownSecrets);
 
   return {
-    judge(subject, secret) {
-      const tries = ledger.triesOf(subject);
-      const failures = tries.filter((one) => one.state !== 'pending');
-      if (failures.some((one) => one.secret === secret && one.state === 'refused')) return 'invalid-credentials';
-      if (tries.length < settings().maxFailures) return 'admit';
-      if (known.has(secret))
-        return tries.some((one) => one.secret === secret && one.state === 'pending') ? 'wait' : 'admit';
-      return failures.length < settings().maxFailures ? 'wait' : 'throttled';
+    judge(subject, secret, isKnown = known.rightAt(secret) !== undefined) {
+      const isOf = (one: Try) => one.secret === secret;
+      return judge(ledger.triesOf(subject), { isOf, isKnown }, settings().maxFailures);
     },
-    isKnown: known.has,
+    rightAt: known.rightAt,
     forget: known.remove,
     reserve(subject, secret, isKnown) {
       const one = ledger.add(subject, secret, isKnown);
       const conclude = (outcome: AttemptOutcome | 'abandoned') => {
-        if (outcome === 'accepted') known.add(secret);
+        if (outcome === 'accepted') known.add(secret, now());
         // Nor is a forgotten one known to be right: else a plugin that forgets all of them is never throttled.
         if (outcome === 'refused' || outcome === 'abandoned') known.remove(secret);
         if (outcome === 'accepted' || outcome === 'unavailable') ledger.giveBack(one);

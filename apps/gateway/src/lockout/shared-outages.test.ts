@@ -38,14 +38,21 @@ interface Outage {
   readonly timeout?: number;
   /** Default: each replica judges alone. */
   readonly judge?: typeof judgesAlone;
+  /** It gives no answer, so only probes find out that it is down. */
+  readonly isDown?: true;
 }
 
 const set = (name: string, value: string) => (redis: RedisServer) => redis.client().config('SET', name, value);
 
 const outages: Readonly<Record<string, Outage>> = {
   'is stopped': { begin: (redis) => redis.stop(), end: (redis) => redis.start() },
-  hangs: { begin: (redis) => redis.hang(), end: (redis) => redis.kill().then(() => redis.start()), timeout: 100 },
-  // It takes no places, but lets a script that has removed something add as much: refusals are told, and so shared.
+  hangs: {
+    begin: (redis) => redis.hang(),
+    end: (redis) => redis.kill().then(() => redis.start()),
+    timeout: 100,
+    isDown: true,
+  },
+  // It takes no slots, but lets a script that has removed something add as much: refusals are told, and so shared.
   'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), judge: judgesWithOthers },
   'is a replica': {
     begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
@@ -57,59 +64,102 @@ const outages: Readonly<Record<string, Outage>> = {
   },
 };
 
-describe.each(Object.entries(outages))('while Redis %s', (_, { begin, end, timeout, judge = judgesAlone }) => {
-  test('no login fails for it, and none has more tries than a replica allows', async () => {
-    await using redis = await startRedis();
-    await using all = await startReplicas(redis, { count: 2, maxFailures: 2, ...(timeout && { timeout }) });
-    await judgesWithOthers(all, 'before');
-    await begin(redis);
-    await judge(all, 'jane');
-    await end(redis);
-    await redis.client().ping();
-    for (const replica of [0, 1]) await waitUntil(() => isShared(all, redis, replica), 'a replica to be back');
-    expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
-    await judgesWithOthers(all, 'after');
-  });
-});
+describe.each(Object.entries(outages))(
+  'while Redis %s',
+  (_, { begin, end, timeout, isDown = false, judge = judgesAlone }) => {
+    test('no login fails for it, and none has more tries than a replica allows', async () => {
+      await using redis = await startRedis();
+      const state = { isDown: false };
+      const options = { count: 2, maxFailures: 2, isDown: () => state.isDown, ...(timeout && { timeout }) };
+      await using all = await startReplicas(redis, options);
+      await judgesWithOthers(all, 'before');
+      await begin(redis);
+      state.isDown = isDown;
+      await judge(all, 'jane');
+      await end(redis);
+      state.isDown = false;
+      await redis.client().ping();
+      for (const replica of [0, 1]) await waitUntil(() => isShared(all, redis, replica), 'a replica to be back');
+      expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
+      await judgesWithOthers(all, 'after');
+    });
+  },
+);
 
-describe('when an answer of Redis is lost', () => {
+describe('while Redis is late and not down', () => {
   async function setUp(redis: RedisServer, maxFailures: number) {
-    const deaf = await startReplicas(redis, { count: 1, maxFailures, isDeaf: () => true });
+    const state = { isDeaf: false, isDown: false };
+    const late = await startReplicas(redis, {
+      count: 1,
+      maxFailures,
+      isDeaf: () => state.isDeaf,
+      isDown: () => state.isDown,
+    });
     const well = await startReplicas(redis, { count: 1, maxFailures });
     return {
-      deaf,
+      state,
+      late,
       well,
       async [Symbol.asyncDispose]() {
-        await deaf[Symbol.asyncDispose]();
+        await late[Symbol.asyncDispose]();
         await well[Symbol.asyncDispose]();
       },
     };
   }
+  const tooSlow = /^AuthenticatorError.*cache Redis is too slow/;
+
+  test('a secret that this replica does not know fails, and leaves no slot behind', async () => {
+    await using redis = await startRedis();
+    await using both = await setUp(redis, 1);
+    both.state.isDeaf = true;
+    for (const password of ['a', 'b', 'a']) {
+      expect(await both.late.send(0, 'jane', password, 'refused')).toMatch(tooSlow);
+    }
+    expect(await both.well.send(0, 'jane', 'b', 'refused')).toBe('sent');
+    both.state.isDeaf = false;
+    expect(await both.late.send(0, 'jane', 'c', 'refused')).toBe('throttled');
+  });
+
+  test('one that it knows goes out, and its outcome is reported', async () => {
+    await using redis = await startRedis();
+    await using both = await setUp(redis, 2);
+    await both.late.send(0, 'jane', 'right', 'accepted');
+    both.state.isDeaf = true;
+    expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('sent');
+    expect(await both.late.send(0, 'jane', 'right', 'refused')).toBe('sent');
+    expect(await both.well.send(0, 'jane', 'right', 'refused')).toBe('invalid-credentials');
+  });
+
+  test('one that Redis alone knows is denied where there is no slot, and takes none with it', async () => {
+    await using redis = await startRedis();
+    await using both = await setUp(redis, 1);
+    await both.well.send(0, 'jane', 'right', 'accepted');
+    expect(await both.late.send(0, 'jane', 'a', 'refused')).toBe('sent');
+    both.state.isDeaf = true;
+    expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('throttled');
+    // Were it under way still, it would have to be waited for.
+    expect(await both.well.send(0, 'jane', 'right', 'accepted')).toBe('sent');
+  });
 
   test.each([
     ['unavailable', 'admitted'],
     ['refused', 'throttled'],
-  ] as const)('an outcome that is told counts: %s', async (outcome, next) => {
-    await using redis = await startRedis();
-    await using both = await setUp(redis, 1);
-    const one = both.deaf.begin(0, 'jane', 'a');
-    await both.deaf.settled();
-    const other = both.well.begin(0, 'jane', 'b');
-    await both.well.settled();
-    expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
-    await one.settle(outcome);
-    await both.deaf.settled();
-    await both.well.settled();
-    expect(other.verdict).toBe(next);
-  });
-
-  test('a secret that Redis knows takes no place with it when this replica does not know it, and denies it', async () => {
-    await using redis = await startRedis();
-    await using both = await setUp(redis, 1);
-    await both.well.send(0, 'jane', 'right', 'accepted');
-    expect(await both.deaf.send(0, 'jane', 'a', 'refused')).toBe('sent');
-    expect(await both.deaf.send(0, 'jane', 'right', 'accepted')).toBe('throttled');
-    // Were it under way still, it would have to be waited for.
-    expect(await both.well.send(0, 'jane', 'right', 'accepted')).toBe('sent');
-  });
+  ] as const)(
+    'once it is found to be down this replica judges alone, and reports what it can: %s',
+    async (outcome, next) => {
+      await using redis = await startRedis();
+      await using both = await setUp(redis, 1);
+      both.state.isDeaf = true;
+      both.state.isDown = true;
+      const one = both.late.begin(0, 'jane', 'a');
+      await both.late.settled();
+      const other = both.well.begin(0, 'jane', 'b');
+      await both.well.settled();
+      expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
+      await one.settle(outcome);
+      await both.late.settled();
+      await both.well.settled();
+      expect(other.verdict).toBe(next);
+    },
+  );
 });

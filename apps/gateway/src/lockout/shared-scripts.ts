@@ -1,130 +1,86 @@
 /*
- * What all replicas know of the tries of one subject is a hash:
+ * The hash of a subject (see `shared-records.ts`) is judged by the gateway, which alone can check whose its records are.
+ * The scripts only do at once what must be done at once.
+ */
+
+/** The hash stays at least so long from now on. A writer may have set an end that is too far away, or none. */
+const keep = `
+local function keep(least, most)
+  local left = redis.call('PTTL', KEYS[1])
+  if left < least or left > most then redis.call('PEXPIRE', KEYS[1], least) end
+end`;
+
+/**
+ * Takes a slot for a try, and reads all other fields of the same moment: what was there before it. Other replicas can't
+ * take a slot in between, so whoever finds too many before it gives its own back.
  *
- *   try:<id>         <state> <time> <secret>   state: pending, refused or abandoned
- *   known:<secret>   <time>                    when it was last right
- *
- * Times are Redis' own milliseconds, so that the clocks of replicas don't matter. Secrets are keyed digests.
+ * Someone else may have written to this key. One of another type, or with far too many fields, is removed as a whole; a
+ * field that is too long to be ours is removed, and never sent to the gateway.
  *
  * KEYS[1]  the hash
- * ARGV[1]  id of the try
- * ARGV[2]  milliseconds that a refused try counts
- * ARGV[3]  milliseconds after which a pending try is taken for refused
- * ARGV[4]  milliseconds that a right secret is known after it was last right
- * ARGV[5], ARGV[6]  of each script
- * ARGV[7]  digest of the secret under the key to write with, then those under other keys, which may have written before
+ * ARGV[1], ARGV[2]  the field of the try, and its value
+ * ARGV[3]  how many other tries there may be for it to take a slot, whoever wrote them: those that wait for a slot
+ *          must not be in each other's way. `any`: it takes one in any case
+ * ARGV[4], ARGV[5]  milliseconds that the hash stays at least and at most
+ * ARGV[6]  how many fields it may have
+ * ARGV[7]… fields that say that the secret is right: with one of them the try takes a slot in any case
+ *
+ * @returns 1 when the try has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
+ *   fields and their values
  */
-const present = `
-local key, id = KEYS[1], ARGV[1]
-local window, abandonedAfter, knownFor = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local secret, mine = ARGV[7], {}
-for index = 7, #ARGV do mine[ARGV[index]] = true end
+export const takeScript: string = `${keep}
+local key, field = KEYS[1], ARGV[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-
-local tries, known = {}, {}
-local fields = redis.call('HGETALL', key)
-for index = 1, #fields, 2 do
-  local kind, name = string.match(fields[index], '^(%a+):(.+)$')
-  if kind == 'known' then
-    known[name] = tonumber(fields[index + 1]) or 0
-  elseif kind == 'try' then
-    local state, time, digest = string.match(fields[index + 1], '^(%a+) (%d+) (.+)$')
-    if state then tries[name] = { state = state, time = tonumber(time), secret = digest } end
-  end
+local removed = 0
+local size = redis.pcall('HLEN', key)
+local isOther = type(size) == 'table' and string.find(size.err, 'WRONGTYPE', 1, true)
+if isOther or type(size) == 'number' and size > tonumber(ARGV[6]) then
+  redis.call('DEL', key)
+  removed = 1
 end
 
-local function forget(digest)
-  known[digest] = nil
-  redis.call('HDEL', key, 'known:' .. digest)
-end
-local function note(name, one)
-  redis.call('HSET', key, 'try:' .. name, one.state .. ' ' .. string.format('%.0f', one.time) .. ' ' .. one.secret)
-end
-local function keep()
-  redis.call('PEXPIRE', key, math.max(window + abandonedAfter, next(known) and knownFor or 0))
+local marks, isKnown, tries, others = {}, false, 0, {}
+for index = 7, #ARGV do marks[ARGV[index]] = true end
+local all = redis.call('HGETALL', key)
+for index = 1, #all, 2 do
+  local name, value = all[index], all[index + 1]
+  if #name > 64 or #value > 160 then
+    redis.call('HDEL', key, name)
+    removed = removed + 1
+  elseif name ~= field then
+    others[#others + 1] = name
+    others[#others + 1] = value
+    isKnown = isKnown or marks[name]
+    if string.sub(name, 1, 4) == 'try:' then tries = tries + 1 end
+  end
 end
 
-for name, one in pairs(tries) do
-  -- A clock that was ahead, or somebody else, wrote what lies in the future: it counts from now on, and no longer.
-  if one.time > now then
-    one.time = now
-    note(name, one)
-  end
-  if one.state == 'pending' and one.time + abandonedAfter <= now then
-    one.state, one.time = 'abandoned', one.time + abandonedAfter
-    forget(one.secret)
-    note(name, one)
-  end
-  if one.state ~= 'pending' and one.time + window <= now then
-    tries[name] = nil
-    redis.call('HDEL', key, 'try:' .. name)
-  end
+local hasSlot = 0
+if ARGV[3] == 'any' then
+  redis.call('HSET', key, field, ARGV[2])
+  hasSlot = 1
+elseif isKnown or tries < tonumber(ARGV[3]) then
+  -- A Redis that takes no writes can still be read.
+  local reply = redis.pcall('HSET', key, field, ARGV[2])
+  if type(reply) == 'number' then hasSlot = 1 end
 end
-for digest, time in pairs(known) do
-  if time + knownFor <= now then forget(digest) end
-end
+if hasSlot == 1 then keep(tonumber(ARGV[4]), tonumber(ARGV[5])) end
+return { hasSlot, now, removed, others }
 `;
 
 /**
- * Judges a try as the local guard does, and takes a place for it if it may go out.
+ * Changes the hash.
  *
- * ARGV[5]  places: refused tries that are allowed in the window. 0: it goes out only if its secret is known to be right
- * ARGV[6]  1 when the replica knows the secret to be right, else 0. It may know better: Redis loses what it had in
- *          failovers. Of a try that was abandoned since the replica can't know, so then its word does not count
+ * KEYS[1]  the hash
+ * ARGV[1], ARGV[2]  milliseconds that it stays at least and at most
+ * ARGV[3]  how many fields go
+ * ARGV[4]… these, then fields and values that come
  */
-export const admitScript: string = `${present}
-local places, isKnown = tonumber(ARGV[5]), ARGV[6] == '1'
-local taken, failures, isUnderWay = 0, 0, false
-for _, one in pairs(tries) do
-  taken = taken + 1
-  if one.state == 'pending' then
-    isUnderWay = isUnderWay or mine[one.secret]
-  else
-    failures = failures + 1
-    if mine[one.secret] then
-      if one.state == 'refused' then return 'invalid-credentials' end
-      isKnown = false
-    end
-  end
-end
-for digest in pairs(mine) do isKnown = isKnown or known[digest] end
-
-if taken >= places then
-  if not isKnown then return failures < places and 'wait' or 'throttled' end
-  if isUnderWay then return 'wait' end
-end
-note(id, { state = 'pending', time = now, secret = secret })
-keep()
-return 'admit'
-`;
-
-/**
- * Gives the place back, or counts it. Of a try that Redis has lost or was never asked about it takes the word.
- *
- * ARGV[5]  accepted, refused or unavailable
- * ARGV[6]  how many right secrets are known of a subject: one more, and the one that was right longest ago is forgotten
- */
-export const settleScript: string = `${present}
-local outcome = ARGV[5]
-if outcome ~= 'unavailable' then
-  for digest in pairs(mine) do forget(digest) end
-end
-if outcome == 'refused' then
-  note(id, { state = 'refused', time = now, secret = secret })
-else
-  redis.call('HDEL', key, 'try:' .. id)
-end
-if outcome == 'accepted' then
-  local count, oldest = 1, nil
-  for digest, time in pairs(known) do
-    count = count + 1
-    if not oldest or time < known[oldest] then oldest = digest end
-  end
-  if count > tonumber(ARGV[6]) then forget(oldest) end
-  known[secret] = now
-  redis.call('HSET', key, 'known:' .. secret, now)
-end
-keep()
-return 'settled'
+export const changeScript: string = `${keep}
+local last = 3 + tonumber(ARGV[3])
+for index = 4, last do redis.call('HDEL', KEYS[1], ARGV[index]) end
+for index = last + 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
+keep(tonumber(ARGV[1]), tonumber(ARGV[2]))
+return 'changed'
 `;

@@ -1,56 +1,131 @@
+import { createHash } from 'node:crypto';
+import { type FaultKind, RedisProblem } from '@sallyport/redis-connection';
 import { expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/sealing-key.ts';
-import { currentBudget, type ReviewBudget, withReviewBudget } from '../shared-redis/review-budget.ts';
+import type { SharedRedis } from '../shared-redis/types.ts';
 import { pause } from './pause.ts';
-import { createSharedTry } from './shared-try.ts';
+import { createRecords } from './shared-records.ts';
+import { createSharedTry, type SharedTryDependencies } from './shared-try.ts';
 
-/** A try that Redis tells to wait. */
-function waiting(random: number) {
-  const budgets: ReviewBudget[] = [];
-  const pauses: number[] = [];
-  const redis = {
-    keyPrefix: '',
-    timeout: 100,
-    sealingKeys: [createSealingKey(Buffer.alloc(32))],
-    async ask<T>() {
-      budgets.push(currentBudget());
-      return 'wait' as T;
-    },
-    tell() {},
-  };
-  const tried = createSharedTry(
+const sealingKeys = [createSealingKey(Buffer.alloc(32))];
+const key = `lockout:{${createHash('sha256').update('["corp","jane"]').digest('base64url')}}`;
+
+const timeout = 100;
+
+function create(redis: SharedRedis, dependencies: Pick<SharedTryDependencies, 'now' | 'random' | 'pause'>) {
+  return createSharedTry(
     redis,
     { authenticator: 'corp', name: 'jane', password: 'a' },
     {
+      ...dependencies,
       settings: () => ({ maxFailures: 1, window: 1000 }),
-      now: () => 0,
-      random: () => random,
-      pause: async (milliseconds) => void pauses.push(milliseconds),
-      abandonedAfter: 1000,
+      abandonedAfter: 60_000,
+      redisClock: { offset: 0 },
+      onForeign: () => undefined,
     },
   );
-  return { tried, budgets, pauses };
+}
+
+/** A try whose answers are the test's: `wait`, or what is thrown. Time passes in its pauses, and nowhere else. */
+function asking(random: number, answers: readonly ('wait' | FaultKind)[] = []) {
+  const state = { now: 0, isDown: false };
+  const calls: (number | undefined)[] = [];
+  const pauses: number[] = [];
+  const other = createRecords({ sealingKeys }, key);
+  async function answer<T>(limit: number | undefined): Promise<T> {
+    const next = answers[calls.length] ?? 'wait';
+    calls.push(limit);
+    if (next !== 'wait') throw new RedisProblem(next, next);
+    const time = Math.round(state.now);
+    return [0, time, 0, other.write('try:other', 'pending', time, 'x'.repeat(43))] as T;
+  }
+  const redis: SharedRedis = {
+    keyPrefix: '',
+    timeout,
+    sealingKeys,
+    get isDown() {
+      return state.isDown;
+    },
+    ask: () => answer(undefined),
+    askWithin: (_, limit) => answer(limit),
+    tell() {},
+  };
+  const tried = create(redis, {
+    now: () => state.now,
+    random: () => random,
+    pause: async (milliseconds) => {
+      pauses.push(milliseconds);
+      state.now += milliseconds;
+    },
+  });
+  return { tried, calls, pauses, state };
 }
 
 test.each([
   [0, [25, 37.5, 56.25, 84.375, 125, 125]],
   [0.5, [50, 75, 112.5, 168.75, 250, 250]],
 ])('those that wait ask more and more seldom, each in its own time (%d)', async (random, expected) => {
-  const { tried, pauses } = waiting(random);
+  const { tried, pauses } = asking(random);
   for (const _ of expected) await tried.pause(undefined);
   expect(pauses).toEqual(expected);
 });
 
-test('a wait for others does not use up what Redis may cost a review', async () => {
-  const { tried, budgets } = waiting(0);
-  const own = await withReviewBudget(async () => {
-    await tried.ask(1, false);
+test('a wait for others ends after 1 s, and does not use up what Redis may cost a review', async () => {
+  const { tried, calls, state } = asking(0.5);
+  const wait = async (): Promise<never> => {
+    expect(await tried.ask(1, undefined)).toBe('wait');
     await tried.pause(undefined);
-    await tried.ask(1, false);
-    return currentBudget();
-  });
-  expect(budgets.map((one) => one === own)).toEqual([true, false]);
+    return wait();
+  };
+  await expect(wait()).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('elsewhere') });
+  expect(calls).toEqual([undefined, 950, 875, 762.5, 593.75, 343.75, timeout, timeout]);
+  expect(state.now).toBeGreaterThanOrEqual(1000);
+  expect(state.now).toBeLessThan(1250);
 });
+
+test.each<FaultKind>(['timeout', 'node'])('a late Redis is asked once more, for 1 s: %s', async (kind) => {
+  const { tried, calls } = asking(0, [kind, 'wait']);
+  expect(await tried.ask(1, undefined)).toBe('wait');
+  expect(calls).toEqual([undefined, 1000]);
+});
+
+test('of a Redis that is late again a secret that is not known fails, with a slot or after a wait', async () => {
+  const late = asking(0, ['timeout', 'timeout']);
+  await expect(late.tried.ask(1, undefined)).rejects.toMatchObject({ code: 'failed' });
+  const waiting = asking(0, ['wait', 'timeout']);
+  expect(await waiting.tried.ask(1, undefined)).toBe('wait');
+  await expect(waiting.tried.ask(1, undefined)).rejects.toMatchObject({ code: 'failed' });
+});
+
+test.each<[string, FaultKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]>([
+  ['does what it likes', ['server'], {}, 1],
+  ['can not be reached', ['connection'], {}, 1],
+  ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],
+  ['is down', ['timeout'], { isDown: true }, 1],
+  ['is a cluster whose node is silent', ['node', 'node'], {}, 2],
+  ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],
+])('this replica judges alone when Redis %s', async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
+  const { tried, calls, state } = asking(0, kinds);
+  state.isDown = isDown;
+  expect(await tried.ask(slots, rightAt)).toBeUndefined();
+  expect(calls).toHaveLength(count);
+});
+
+test.each([[[]], ['OK'], [null], [[1, 'x', 0, []]], [[1, 1, 0, [1]]], [[1, 1, 0, 'x']]])(
+  'what is no reply of the script is none: %j',
+  async (reply) => {
+    const shared = {
+      keyPrefix: '',
+      timeout,
+      sealingKeys,
+      isDown: false,
+      ask: async () => reply,
+      tell() {},
+    } as unknown as SharedRedis;
+    const tried = create(shared, { now: () => 0, random: () => 0, pause });
+    expect(await tried.ask(1, undefined)).toBeUndefined();
+  },
+);
 
 test('a pause ends by itself, or with the reason of its signal', async () => {
   await pause(1, undefined);

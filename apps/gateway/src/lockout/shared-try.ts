@@ -1,93 +1,89 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type AttemptOutcome, AuthenticatorError } from '@sallyport/authenticator';
-import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
-import type { LockoutConfig } from '../config/types.ts';
-import { withReviewBudget } from '../shared-redis/review-budget.ts';
+import { type FaultKind, RedisProblem } from '@sallyport/redis-connection';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import { createFingerprint } from './fingerprint.ts';
-import type { Verdict } from './local-guard.ts';
+import { judge, type Verdict } from './judge.ts';
 import type { Pause } from './pause.ts';
-import { admitScript, settleScript } from './shared-scripts.ts';
+import { createSharedHash, type SharedHash, type SharedHashDependencies, type Tried } from './shared-hash.ts';
+import type { SharedTryRecord } from './shared-records.ts';
 
 /** One try, as all replicas see it. */
 export interface SharedTry {
   /**
-   * Takes a place when it says `admit`.
+   * Takes a slot when it says `admit`. `wait`: others hold the last slots; ask again after a pause.
    *
-   * @param places refused tries that are allowed in the window. 0: it goes out only if its secret is known to be right
-   * @param known this replica knows its secret to be right
-   * @returns undefined when Redis can't be asked: what this replica knows has to do
+   * @param slots refused tries that are allowed in the window. 0: it goes out only if its secret is known to be right
+   * @param rightAt when this replica last found its secret right, in monotonic milliseconds; undefined: it never did
+   * @returns undefined when what this replica knows has to do: Redis is down or refuses what it is asked, or takes too
+   *   long for a secret that this replica knows to be right, or that has no slot here
+   * @throws AuthenticatorError `failed` when other replicas, or Redis, take too long
    */
-  ask(places: number, known: boolean): Promise<Verdict | undefined>;
-  /**
-   * Between two questions whether others hold the last places still.
-   *
-   * @throws AuthenticatorError `failed` when that has taken too long
-   * @throws the reason of the signal when it is aborted
-   */
+  ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined>;
+  /** Between two questions. @throws the reason of the signal when it is aborted */
   pause(signal: AbortSignal | undefined): Promise<void>;
-  /** Also of a try that Redis was not asked about, or did not answer. Nobody waits for it. */
+  /** Also of a try that Redis was not asked about, or did not answer. No one waits for it. */
   settle(outcome: AttemptOutcome): void;
 }
 
-/** What goes out, in clear: it stays in this process. */
-export interface Tried {
-  readonly authenticator: string;
-  readonly name: string;
-  readonly password: string;
-}
-
-export interface SharedTryDependencies {
-  readonly settings: () => LockoutConfig;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+export interface SharedTryDependencies extends SharedHashDependencies {
   /** In [0, 1). */
   readonly random: () => number;
   readonly pause: Pause;
-  readonly abandonedAfter: number;
 }
 
-/** Milliseconds. Of a secret that is not used for so long, nobody needs to be sure of a try at any time. */
-const knownFor = 30 * 24 * 60 * 60 * 1000;
-/** Of one subject: a password, and as many more as a directory takes beside it (tokens of applications, say). */
-const maxKnown = 8;
-/** Milliseconds that a try waits for those of other replicas. Longer than a bind takes, and than its caller waits. */
-const maxWait = 5_000;
+/**
+ * Milliseconds that a try waits for those of other replicas, or for a late Redis. Longer than most binds take, and well
+ * below the `timeout` of an authenticator (3 s), which would be an outage.
+ */
+const maxWait = 1_000;
 /** Milliseconds between two questions, which grow by half up to the longest: a bind takes some, or a second and more. */
 const [firstPause, longestPause] = [50, 250];
+/** Calls of one question: one more to learn Redis' clock, and one more past foreign or expired records. */
+const maxCalls = 3;
+
+/** Redis may be healthy and busy. A node of a cluster that is down has the same kind as a late one. */
+const lateKinds: ReadonlySet<FaultKind> = new Set(['timeout', 'node']);
 
 export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies): SharedTry {
-  const { settings, now, random, abandonedAfter } = dependencies;
-  const key = `${redis.keyPrefix}lockout:{${subjectDigest(tried)}}`;
-  const secrets = secretDigests(redis, tried);
+  const { now, random } = dependencies;
+  const hash = createSharedHash(redis, tried, dependencies);
   let id = randomUUID();
   let wait = firstPause;
+  /** When the waiting ends, once it has begun. */
   let until: number | undefined;
-  const call = (script: string, ...own: (string | number)[]) => {
-    const lasting = [settings().window, abandonedAfter, knownFor];
-    const rest = [id, ...lasting, ...own, ...secrets];
-    return (client: RedisClient) => client.eval(script, 1, key, ...rest);
-  };
-  const settle = (outcome: AttemptOutcome) => redis.tell('lockout', call(settleScript, outcome, maxKnown));
 
-  return {
-    async ask(places, known) {
-      // Another than before, since what was told of that one may still be on its way.
-      id = randomUUID();
-      const ask = () => redis.ask('lockout', call(admitScript, places, known ? 1 : 0)) as Promise<Verdict>;
-      try {
-        // It is for others that it waits, and not for Redis: many questions must not use up what that may cost.
-        return await (until === undefined ? ask() : withReviewBudget(ask));
-      } catch (error) {
-        if (!(error instanceof RedisProblem)) throw error;
-        // It may have taken the place all the same, and only the answer was lost.
-        if (places === 0) settle('unavailable');
-        return undefined;
-      }
-    },
-    async pause(signal) {
+  const settle = (outcome: AttemptOutcome) => {
+    hash.settle(id, outcome);
+    // Another one from now on, since the outcome of this one may still be on its way.
+    id = randomUUID();
+  };
+  async function ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined> {
+    try {
+      const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
+      const { verdict, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit });
+      if (verdict !== 'admit' && hasSlot) settle('unavailable');
+      if (verdict !== 'wait') return verdict;
       until ??= now() + maxWait;
-      if (now() >= until) throw new AuthenticatorError('failed', 'tries of this name elsewhere take too long');
+      if (now() < until) return 'wait';
+    } catch (error) {
+      if (!(error instanceof RedisProblem)) throw error;
+      const isLate = lateKinds.has(error.kind) && !redis.isDown;
+      if (isLate && until === undefined && rightAt === undefined) {
+        until = now() + maxWait;
+        return ask(slots, rightAt);
+      }
+      // It may have taken the slot all the same, and only the answer was lost.
+      if (slots === 0) settle('unavailable');
+      const mustKnow = isLate && error.kind !== 'node' && rightAt === undefined && slots > 0;
+      if (!mustKnow) return undefined;
+      throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has tries left');
+    }
+    if (rightAt !== undefined) return undefined;
+    throw new AuthenticatorError('failed', 'tries of this name elsewhere take too long');
+  }
+  return {
+    ask,
+    async pause(signal) {
       // Half of it at random: those that wait must not all come back in one moment.
       await dependencies.pause(wait * (0.5 + random()), signal);
       wait = Math.min(wait * 1.5, longestPause);
@@ -96,14 +92,32 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
   };
 }
 
-/** Names are no secrets, so it needs no key: counts stay where they are when the keys change. */
-function subjectDigest({ authenticator, name }: Tried): string {
-  return createHash('sha256')
-    .update(JSON.stringify([authenticator, name]))
-    .digest('base64url');
+interface Question {
+  readonly id: string;
+  readonly slots: number;
+  readonly rightAt: number | undefined;
+  /** Milliseconds; undefined: what is left of the review's budget. */
+  readonly timeLimit: number | undefined;
 }
 
-/** The first is the one to write. */
-function secretDigests({ sealingKeys }: SharedRedis, { authenticator, name, password }: Tried): string[] {
-  return sealingKeys.map((key) => createFingerprint(key.derive('lockout secrets'))(authenticator, name, password));
+/** One round trip, unless Redis' clock was not known, or records that do not count are in the way. */
+async function inquire(
+  hash: SharedHash,
+  { id, slots, rightAt, timeLimit }: Question,
+): Promise<{ readonly verdict: Verdict; readonly hasSlot: boolean }> {
+  // A secret that this replica knows to be right needs no free slot.
+  let limit: number | 'any' = rightAt === undefined ? slots : 'any';
+  for (let call = 0; call < maxCalls; call++) {
+    const taken = await hash.take(id, limit, timeLimit);
+    if (taken === undefined) continue;
+    // What was right here since it was refused elsewhere is right.
+    const rightSince = rightAt === undefined ? Number.NEGATIVE_INFINITY : hash.redisTime(rightAt);
+    const isOf = ({ secret, state, time }: SharedTryRecord) =>
+      hash.secrets.includes(secret) && (state !== 'refused' || time > rightSince);
+    const isKnown = rightAt !== undefined || hash.secrets.some((secret) => taken.known.has(secret));
+    const verdict = judge(taken.tries, { isOf, isKnown }, slots);
+    if (verdict !== 'admit' || taken.hasSlot) return { verdict, hasSlot: taken.hasSlot };
+    limit = 'any';
+  }
+  throw new RedisProblem('timeout', 'the clock of the cache Redis is another one at each call');
 }

@@ -7,6 +7,7 @@ import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { createFailureLog } from '../logging/failure-log.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
+import { createLockoutMetrics } from '../metrics/lockout-metrics.ts';
 import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
 import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
@@ -54,7 +55,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const redis = () => started?.generation.redis;
   const shared = createSharedState({ config, redis, registry, logger });
   const lockout = () => (started?.generation.config ?? config).lockout;
-  const attempts = createAttempts(lockout, { now: () => performance.now(), shared: redis });
+  const { foreignRecords: onForeign } = createLockoutMetrics(registry);
+  const attempts = createAttempts(lockout, { now: () => performance.now(), shared: redis, onForeign });
   const observers = createObservers(registry, logger);
   const dependencies = { ...shared, logger, attempts, onAbandoned: inFlight.hold };
   const create = (next: GatewayConfig) => createWithAudit(next, dependencies);

@@ -156,6 +156,49 @@ describe('a Redis that is left alone', () => {
   });
 });
 
+describe('a Redis', () => {
+  test('is down when two probes in a row had no answer, however its calls went, and until one has', async () => {
+    const { redis, pending } = setUp();
+    const probe = async (error?: unknown) => {
+      const probing = redis.probe('revocations', work).catch(() => {});
+      if (error === undefined) pending.at(-1)?.answer();
+      else pending.at(-1)?.fail(error);
+      await probing;
+      return redis.isDown;
+    };
+    const asking = Array.from({ length: 5 }, () => redis.ask('cache', work));
+    for (const { fail } of pending) fail(problem('timeout'));
+    await Promise.allSettled(asking);
+    expect([redis.isLeftAlone, redis.isDown]).toEqual([true, false]);
+    const [late, refused] = [problem('timeout'), problem('server')];
+    const states = [];
+    for (const error of [late, undefined, late, refused, late, late, late, undefined, late]) {
+      states.push(await probe(error));
+    }
+    expect(states).toEqual([false, false, false, false, false, true, true, false, false]);
+  });
+
+  test('is asked while the breaker is open too, for the time that is given, and not charged to the review', async () => {
+    const { redis, pending, errors, pass } = setUp();
+    const asking = Array.from({ length: 5 }, () => redis.ask('cache', work));
+    for (const { fail } of pending) fail(problem('timeout'));
+    await Promise.allSettled(asking);
+    await withReviewBudget(async () => {
+      for (const isAnswered of [true, false]) {
+        const asked = redis.askWithin('lockout', 700, work);
+        expect(pending.at(-1)?.limit).toBe(700);
+        pass(700);
+        if (isAnswered) pending.at(-1)?.answer('yes');
+        else pending.at(-1)?.fail(problem('timeout'));
+        if (isAnswered) expect(await asked).toBe('yes');
+        else await expect(asked).rejects.toMatchObject({ kind: 'timeout' });
+      }
+      expect(currentBudget().spent).toBe(0);
+    });
+    expect(errors.slice(5)).toEqual(['lockout']);
+  });
+});
+
 describe('what is told behind a review', () => {
   test('is under way a thousand times at most, and what is more is gone', async () => {
     const { redis, pending } = setUp();

@@ -42,34 +42,22 @@ const maxTold = 1_000;
 const outages: ReadonlySet<FaultKind> = new Set(['timeout', 'connection', 'tls', 'authentication', 'cluster', 'node']);
 
 export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
-  const { connection, now, logger, onError } = dependencies;
+  const { connection, now, logger } = dependencies;
+  const { run, runTraced } = createCalls(dependencies);
   const breaker = createBreaker({ now, onChange: (isOpen) => tellBreaker(isOpen, connection.name, logger) });
   let told = 0;
+  /** Probes in a row without an answer. */
+  let unanswered = 0;
 
-  async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
-    try {
-      return await connection.run(work, new AbortController().signal, limit);
-    } catch (error) {
-      onError(use);
-      throw error;
-    }
-  }
-  /** For a review, in whose trace it stands. */
-  function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
-    return inSpan('redis', { kind: 'client' }, (span) => {
-      span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
-      return run(use, work, limit).catch((error: unknown) => {
-        if (error instanceof RedisProblem) span.fail(error.kind);
-        throw error;
-      });
-    });
-  }
   return {
     keyPrefix: settings.keyPrefix,
     timeout: settings.timeout,
     sealingKeys: settings.sealingKeys.map((secret) => createSealingKey(secret, settings.keyPrefix)),
     get isLeftAlone() {
       return breaker.isOpen;
+    },
+    get isDown() {
+      return unanswered >= 2;
     },
     async ask(use, work) {
       const budget = currentBudget();
@@ -88,6 +76,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         budget.spent += now() - start;
       }
     },
+    askWithin: (use, limit, work) => runTraced(use, work, limit),
     tell(use, work) {
       // A try at a login that is not settled counts as refused: that word goes out whatever Redis is like.
       if ((breaker.isOpen && use !== 'lockout') || told >= maxTold) return;
@@ -100,14 +89,39 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       const start = now();
       try {
         const answer = await run(use, work);
+        unanswered = 0;
         breaker.probe(now() - start > settings.timeout);
         return answer;
       } catch (error) {
+        unanswered = isOutage(error) ? unanswered + 1 : 0;
         breaker.probe(isOutage(error));
         throw error;
       }
     },
   };
+}
+
+/** Calls of the connection, whose failures are counted by what they were for. */
+function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
+  async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+    try {
+      return await connection.run(work, new AbortController().signal, limit);
+    } catch (error) {
+      onError(use);
+      throw error;
+    }
+  }
+  /** For a review, in whose trace it stands. */
+  function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+    return inSpan('redis', { kind: 'client' }, (span) => {
+      span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
+      return run(use, work, limit).catch((error: unknown) => {
+        if (error instanceof RedisProblem) span.fail(error.kind);
+        throw error;
+      });
+    });
+  }
+  return { run, runTraced };
 }
 
 function tellBreaker(isOpen: boolean, servers: string, logger: SharedRedisDependencies['logger']): void {

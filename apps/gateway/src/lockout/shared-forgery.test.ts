@@ -1,0 +1,269 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { abandonedAfter } from './attempts.ts';
+import { keyPrefix } from './fixtures/opened-redis.ts';
+import { type Replicas, startReplicas, window } from './fixtures/replicas.ts';
+
+/*
+ * What someone does who may write the cache Redis and hears all that is said there, so that they have every record that
+ * a gateway ever wrote, and no sealing key.
+ */
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+beforeEach(async () => {
+  await redis.client().flushall();
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+
+const day = 24 * 60 * 60 * 1000;
+
+type Hash = Readonly<Record<string, string>>;
+
+/** The hash of the one name that there is, or what has changed in it since. */
+async function hear(before: Hash = {}): Promise<{ readonly key: string; readonly hash: Hash }> {
+  const [key = ''] = await redis.client().keys(`${keyPrefix}lockout:*`);
+  const all = Object.entries(await redis.client().hgetall(key));
+  return { key, hash: Object.fromEntries(all.filter(([field, value]) => before[field] !== value)) };
+}
+
+async function useUp({ send, settings }: Replicas, replica: number, name = 'jane') {
+  for (let index = 0; index < settings.maxFailures; index++) {
+    expect(await send(replica, name, `wrong ${crypto.randomUUID()}`, 'refused')).toBe('sent');
+  }
+}
+
+describe('made-up records', () => {
+  test('of refused tries keep out no one, are removed, and counted', async () => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'right', 'accepted');
+    const { key, hash } = await hear();
+    const [, , secret = '', mac = ''] = (Object.values(hash)[0] ?? '').split(' ');
+    for (const text of [`refused ${Date.now()} ${secret}`, `refused ${Date.now()} ${secret} ${mac}`]) {
+      await redis.client().hset(key, ...[1, 2, 3].flatMap((id) => [`try:${id}`, text]));
+    }
+    for (const replica of [0, 1, 2]) expect(await all.send(replica, 'jane', 'right', 'accepted')).toBe('sent');
+    expect(await all.send(2, 'jane', 'never seen', 'accepted')).toBe('sent');
+    expect(Object.keys((await hear()).hash).filter((field) => field.startsWith('try:'))).toEqual([]);
+    expect(all.foreign.count).toBe(3);
+  });
+
+  test('keep out no one though they are written again after each call', async () => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'right', 'accepted');
+    const { key } = await hear();
+    const client = redis.client();
+    const monitor = await client.monitor();
+    const writes: Promise<unknown>[] = [];
+    monitor.on('monitor', (_, words: string[], source: string) => {
+      if (source !== 'lua' && /^(eval|hdel)$/i.test(words[0] ?? '')) {
+        const refused = `refused ${Date.now()} ${'x'.repeat(43)} ${'y'.repeat(43)}`;
+        const fields = Array.from({ length: 20 }, () => [`try:${crypto.randomUUID()}`, refused]).flat();
+        writes.push(client.hset(key, ...fields));
+      }
+    });
+    for (let login = 0; login < 30; login++) {
+      expect(await all.send(login % 3, 'jane', login < 15 ? 'right' : `new ${login}`, 'accepted')).toBe('sent');
+    }
+    monitor.disconnect();
+    await Promise.all(writes);
+    expect(all.foreign.count).toBeGreaterThan(100);
+  });
+
+  test('take no slots, and leave those of others taken', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    await all.send(0, 'jane', 'right', 'accepted');
+    const { key } = await hear();
+    const forge = () => redis.client().hset(key, `try:${crypto.randomUUID()}`, `refused ${Date.now()} x y`);
+    await forge();
+    const first = all.begin(0, 'jane', 'a');
+    await all.settled();
+    await forge();
+    const second = all.begin(1, 'jane', 'b');
+    await all.settled();
+    expect([first.verdict, second.verdict]).toEqual(['admitted', undefined]);
+    await first.settle('refused');
+    await all.settled();
+    expect(second.verdict).toBe('throttled');
+  });
+
+  test('of right secrets let no guess through', async () => {
+    await using all = await startReplicas(redis);
+    await useUp(all, 0);
+    const before = await hear();
+    for (const replica of [0, 1, 2]) {
+      const asked = all.begin(replica, 'jane', 'guess');
+      await all.settled();
+      expect(asked.verdict).toBe('throttled');
+    }
+    const [refused = ''] = Object.values(before.hash);
+    const [, , secret = '', mac = ''] = refused.split(' ');
+    for (const value of [`${Date.now()}`, `right ${Date.now()} ${secret} ${mac}`]) {
+      await redis.client().hset(before.key, `known:${secret}`, value);
+      expect(await all.send(1, 'jane', 'guess', 'refused')).toBe('throttled');
+      expect((await hear()).hash).not.toHaveProperty(`known:${secret}`);
+    }
+  });
+
+  test('do not count for another name, in another field, or at another time', async () => {
+    await using all = await startReplicas(redis);
+    await useUp(all, 0, 'john');
+    const john = await hear();
+    await redis.client().del(john.key);
+    await all.send(0, 'jane', 'right', 'accepted');
+    const jane = await hear();
+    const soon = `${Date.now() + 1000}`;
+    const later = Object.entries(john.hash).map(([field, value]) => [field, value.replace(/\d{13}/, soon)]);
+    await redis.client().hset(jane.key, john.hash);
+    await redis.client().hset(john.key, ...later.flat(), ...Object.entries(jane.hash).flat());
+    expect(await all.send(1, 'jane', 'new', 'accepted')).toBe('sent');
+    expect(await all.send(1, 'john', 'new', 'accepted')).toBe('sent');
+    expect(all.foreign.count).toBe(3 + 3 + 1);
+  });
+});
+
+describe('records that are put back', () => {
+  test('count until the end of their window and no longer', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 2 });
+    await useUp(all, 0);
+    const { key, hash } = await hear();
+    await all.pass(window - 60_000);
+    await redis.client().hset(key, hash);
+    expect(await all.send(1, 'jane', 'new', 'accepted')).toBe('throttled');
+    await all.pass(60_000);
+    await redis.client().hset(key, hash);
+    expect(await all.send(1, 'jane', 'new', 'accepted')).toBe('sent');
+    expect(all.foreign.count).toBe(0);
+  });
+
+  test('do not keep out a password that this replica has seen right since', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    expect(await all.send(0, 'jane', 'soon right', 'refused')).toBe('sent');
+    const { key, hash } = await hear();
+    await redis.client().flushall();
+    await all.pass(1000);
+    expect(await all.send(1, 'jane', 'soon right', 'accepted')).toBe('sent');
+    await redis.client().hset(key, hash);
+    expect(await all.send(1, 'jane', 'soon right', 'accepted')).toBe('sent');
+    expect(await all.send(2, 'jane', 'soon right', 'accepted')).toBe('invalid-credentials');
+  });
+
+  test('of a try under way keep out passwords that no replica knows, for 60 s and a window', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 1 });
+    const one = all.begin(0, 'jane', 'right');
+    await all.settled();
+    const { key, hash } = await hear();
+    await one.settle('accepted');
+    await all.settled();
+    await redis.client().hset(key, hash);
+    const again = all.begin(0, 'jane', 'right');
+    expect(await all.send(1, 'jane', 'new', 'accepted')).toBe('waits');
+    await all.pass(1000);
+    await all.settled();
+    expect(again.verdict).toBe('admitted');
+    await again.settle('accepted');
+    await all.pass(abandonedAfter);
+    await redis.client().hset(key, hash);
+    expect(await all.send(2, 'jane', 'new', 'accepted')).toBe('throttled');
+    expect(await all.send(0, 'jane', 'right', 'accepted')).toBe('sent');
+    await all.pass(window);
+    await redis.client().hset(key, hash);
+    expect(await all.send(2, 'jane', 'new', 'accepted')).toBe('sent');
+  });
+
+  test('of a password that was changed cost a try for each replica, and only while it is sent', async () => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'old', 'accepted');
+    const { key, hash } = await hear();
+    await useUp(all, 1);
+    expect(await all.send(0, 'jane', 'old', 'refused')).toBe('sent');
+    for (const replica of [1, 2]) {
+      await redis.client().del(key);
+      await redis.client().hset(key, hash);
+      expect(await all.send(replica, 'jane', 'old', 'refused')).toBe('sent');
+    }
+    for (const replica of [0, 1, 2]) {
+      await redis.client().del(key);
+      await redis.client().hset(key, hash);
+      expect(await all.send(replica, 'jane', 'old', 'refused')).toBe('invalid-credentials');
+    }
+    await all.pass(30 * day);
+    await redis.client().hset(key, hash);
+    await useUp(all, 2);
+    await redis.client().hset(key, hash);
+    expect(await all.send(2, 'jane', 'old', 'refused')).toBe('throttled');
+  });
+});
+
+test('removed records leave each replica its own counts, and no more', async () => {
+  await using all = await startReplicas(redis);
+  for (let guess = 0; guess < 20; guess++) {
+    for (const replica of [0, 1, 2]) {
+      const verdict = await all.send(replica, 'jane', `guess ${replica} ${guess}`, 'refused');
+      expect(verdict).toBe(guess < all.settings.maxFailures ? 'sent' : 'throttled');
+      await redis.client().flushall();
+    }
+  }
+});
+
+test('a secret that Redis alone knows goes out one at a time though the record of its try is removed', async () => {
+  await using all = await startReplicas(redis, { maxFailures: 1 });
+  await all.send(0, 'jane', 'old', 'accepted');
+  const { key, hash } = await hear();
+  await useUp(all, 1);
+  const tries = [];
+  for (let count = 0; count < 10; count++) {
+    await redis.client().del(key);
+    await redis.client().hset(key, hash);
+    tries.push(all.begin(1, 'jane', 'old'));
+    await all.settled();
+  }
+  const [first] = tries;
+  expect(tries.filter(({ verdict }) => verdict !== undefined)).toEqual([first]);
+  await first?.settle('refused');
+  await all.settled();
+  const verdicts = tries.map(({ verdict }) => verdict);
+  expect(verdicts).toEqual(['admitted', ...new Array(9).fill('invalid-credentials')]);
+});
+
+describe('a key that is', () => {
+  test.each<[string, (key: string) => Promise<unknown>]>([
+    ['of another type', (key) => redis.client().set(key, 'x')],
+    [
+      'full of fields',
+      (key) => redis.client().hset(key, ...Array.from({ length: 3_000 }, (_, index) => [`known:${index}`, 'x']).flat()),
+    ],
+    [
+      'of a field as long as the whole memory may be',
+      (key) => redis.client().hset(key, 'try:x', 'x'.repeat(5_000_000)),
+    ],
+    ['of a field with such a name', (key) => redis.client().hset(key, 'x'.repeat(5_000_000), 'x')],
+  ])('%s is cleared before anything of it is read', async (_, write) => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'a', 'refused');
+    const { key } = await hear();
+    await write(key);
+    expect(await all.send(1, 'jane', 'right', 'accepted')).toBe('sent');
+    expect(all.foreign.count).toBe(1);
+    const { hash } = await hear();
+    expect(JSON.stringify(hash).length).toBeLessThan(1_000);
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
+    expect(await all.send(2, 'jane', 'b', 'refused')).toBe('invalid-credentials');
+  });
+
+  test.each<[string, (key: string) => Promise<unknown>]>([
+    ['without an end', (key) => redis.client().persist(key)],
+    ['to end in a year', (key) => redis.client().pexpire(key, 365 * day)],
+  ])('%s gets its own end back', async (_, write) => {
+    await using all = await startReplicas(redis);
+    await all.send(0, 'jane', 'a', 'refused');
+    const { key } = await hear();
+    await write(key);
+    await all.send(1, 'jane', 'b', 'refused');
+    const left = await redis.client().pttl(key);
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(window + abandonedAfter);
+  });
+});

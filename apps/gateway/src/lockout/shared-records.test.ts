@@ -1,0 +1,130 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createRecords, knownField, type Lifetimes, tolerance, tryField } from './shared-records.ts';
+
+const keyOf = (letter: string) => createSealingKey(Buffer.alloc(32, letter));
+const recordsOf = (letters = 'A', key = 'jane') => createRecords({ sealingKeys: Array.from(letters, keyOf) }, key);
+const [one, other] = ['a', 'b'].map((letter) => letter.repeat(43)) as [string, string];
+const now = 1_800_000_000_000;
+const lifetimes: Lifetimes = { window: 600_000, abandonedAfter: 60_000, knownFor: 1_000_000 };
+const nothing = { tries: [], known: new Map(), expired: [], foreign: [] };
+
+describe('a record', () => {
+  test('says what was written, under any of the keys', () => {
+    for (const [writing, reading] of [
+      ['A', 'A'],
+      ['A', 'AB'],
+      ['A', 'BA'],
+      ['BA', 'AB'],
+    ]) {
+      const { write } = recordsOf(writing);
+      const fields = [
+        ...write(tryField('1'), 'pending', now, one),
+        ...write(tryField('2'), 'refused', now - 1.4, other),
+        ...write(knownField(one), 'right', now, one),
+      ];
+      expect(recordsOf(reading).read(fields, now, lifetimes)).toEqual({
+        ...nothing,
+        tries: [
+          { state: 'pending', time: now, secret: one },
+          { state: 'refused', time: now - 1, secret: other },
+        ],
+        known: new Map([[one, now]]),
+      });
+    }
+  });
+
+  test('is foreign when any of it is changed, in another field or hash, and without its key', () => {
+    const { write, read } = recordsOf();
+    const [field, value] = write(tryField('1'), 'refused', now, one);
+    const [state, time, secret, mac] = value.split(' ');
+    for (const [changedField, changed] of [
+      [tryField('2'), value],
+      [knownField(one), value],
+      [field, `pending ${time} ${secret} ${mac}`],
+      [field, `right ${time} ${secret} ${mac}`],
+      [field, `${state} ${now + 1} ${secret} ${mac}`],
+      [field, `${state} 0${time} ${secret} ${mac}`],
+      [field, `${state} ${time} ${other} ${mac}`],
+      [field, `${state} ${time} ${secret} ${secret}`],
+      [field, `${state} ${time} ${secret}`],
+      [field, `${value} `],
+      [field, `${value}\n`],
+    ] as const) {
+      const seen = read([changedField, changed], now, lifetimes);
+      expect([changedField, changed, seen]).toEqual([changedField, changed, { ...nothing, foreign: [changedField] }]);
+    }
+    for (const records of [recordsOf('B'), recordsOf('A', 'john')]) {
+      expect(records.read([field, value], now, lifetimes)).toEqual({ ...nothing, foreign: [field] });
+    }
+  });
+
+  test('that anyone else makes up is foreign, whatever it is', () => {
+    const { read } = recordsOf();
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.stringMatching(/^(pending|refused|right) \d{13} [\w-]{43} [\w-]{43}$/),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(text, text)), (fields) => {
+        const names = fields.map(([name]) => name);
+        expect(read(fields.flat(), now, lifetimes)).toEqual({ ...nothing, foreign: names });
+      }),
+    );
+  });
+});
+
+describe('with the time', () => {
+  const { write, read } = recordsOf();
+  const at = (...records: (readonly [string, string])[]) => read(records.flat(), now, lifetimes);
+
+  test.each([
+    ['pending', 60_000 - 1, 'pending', 0],
+    ['pending', 60_000, 'abandoned', 60_000],
+    ['pending', 660_000 - 1, 'abandoned', 60_000],
+    ['refused', 600_000 - 1, 'refused', 0],
+    ['refused', -tolerance, 'refused', 0],
+  ] as const)('a %s try of %d ms ago is %s', (state, ago, as, later) => {
+    const seen = at(write(tryField('1'), state, now - ago, one));
+    expect(seen).toEqual({ ...nothing, tries: [{ state: as, time: now - ago + later, secret: one }] });
+  });
+
+  test.each([
+    ['pending', 660_000],
+    ['pending', -tolerance - 1],
+    ['refused', 600_000],
+    ['refused', -tolerance - 1],
+  ] as const)('a %s try of %d ms ago counts no more', (state, ago) => {
+    const field = tryField('1');
+    expect(at(write(field, state, now - ago, one))).toEqual({ ...nothing, expired: [field] });
+  });
+
+  test.each([
+    [0, true],
+    [1_000_000 - 1, true],
+    [1_000_000, false],
+    [-tolerance, true],
+    [-tolerance - 1, false],
+  ])('a secret that was right %d ms ago is known: %s', (ago, isKnown) => {
+    const field = knownField(one);
+    const seen = at(write(field, 'right', now - ago, one));
+    expect(seen).toEqual(
+      isKnown ? { ...nothing, known: new Map([[one, now - ago]]) } : { ...nothing, expired: [field] },
+    );
+  });
+
+  test.each([
+    [one, 80_000, false],
+    [one, 70_000, false],
+    [one, 69_999, true],
+    [other, 80_000, true],
+  ])('a secret is not known any more when a try of it was abandoned since: %s, %d', (secret, rightAgo, isKnown) => {
+    const seen = at(
+      write(knownField(secret), 'right', now - rightAgo, secret),
+      write(tryField('1'), 'pending', now - 70_000, one),
+    );
+    expect(seen.known.has(secret)).toBe(isKnown);
+    expect(seen.expired).toEqual(isKnown ? [] : [knownField(secret)]);
+  });
+});
