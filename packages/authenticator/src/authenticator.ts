@@ -6,6 +6,12 @@ export interface AuthenticateContext {
   readonly audiences: readonly string[];
   /** Aborted at the deadline, or when the caller has gone. Stop work then, and throw. */
   readonly signal: AbortSignal;
+  /**
+   * To be called when the backend has answered for this call and the rest depends on this one token: on a password hash
+   * of very many rounds, on groups without end. A deadline that passes after that is `failed`; before that it is an
+   * outage. So nobody opens the circuit for everybody with a token that takes long.
+   */
+  readonly backendAnswered?: () => void;
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   type Decision,
 } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
+import { TooManyLogins } from '../lockout/too-many-logins.ts';
 import {
   type CallOutcome,
   type CircuitDependencies,
@@ -13,9 +14,11 @@ import {
   createCircuit,
 } from './circuit.ts';
 import { layer } from './layer.ts';
+import { createProvenTokens } from './proven-tokens.ts';
+import { createSlots } from './slots.ts';
 
-/** `timeout` in milliseconds, for each call. */
-export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'circuit'>;
+/** `timeout` in milliseconds, for each call, and for the wait before it. */
+export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
 
 export interface GuardDependencies extends CircuitDependencies {
   /**
@@ -38,27 +41,42 @@ export interface Guard extends Authenticator {
  */
 export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
-  let underWay = 0;
+  const slots = createSlots(settings);
+  const proven = createProvenTokens();
 
-  const admit = (): CircuitPermit => {
+  /** Takes a slot. The circuit is asked again after a wait: it may have opened. */
+  const admit = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
     const permit = circuit.admit();
-    if (underWay < settings.maxConcurrent) return permit;
-    permit.settle('nothing');
+    if (slots.tryTake(() => proven.has(token))) return permit;
     // Not an outage: the backend may be well, and the circuit must not open because callers are many.
-    throw new AuthenticatorError('failed', `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
+    permit.settle('nothing');
+    if (!(await slots.wait(proven.has(token), signal))) {
+      if (signal.aborted) throw callerGone(signal);
+      throw new AuthenticatorError('failed', `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
+    }
+    try {
+      return circuit.admit();
+    } catch (error) {
+      slots.leave();
+      throw error;
+    }
   };
 
   const guarded = layer(plugin, async (token, context) => {
     if (context.signal.aborted) throw callerGone(context.signal);
-    const permit = admit();
-    underWay++;
-    return call(permit, settings.timeout, context, dependencies.onAbandoned, async (signal) => {
+    const permit = await admit(token, context.signal);
+    const decision = await call(permit, settings.timeout, context, dependencies.onAbandoned, async (own) => {
       try {
-        return await plugin.authenticate(token, { audiences: context.audiences, signal });
+        return await plugin.authenticate(token, { audiences: context.audiences, ...own });
       } finally {
-        underWay--;
+        slots.leave();
       }
+    }).catch(async (error: unknown) => {
+      if (error instanceof TooManyLogins) await slots.holdBack(context.signal);
+      throw error;
     });
+    if (decision.kind === 'authenticated') proven.add(token);
+    return decision;
   });
   return {
     ...guarded,
@@ -74,11 +92,15 @@ function call(
   timeout: number,
   caller: AuthenticateContext,
   onAbandoned: (work: Promise<unknown>) => void,
-  start: (signal: AbortSignal) => Promise<Decision>,
+  start: (own: Pick<AuthenticateContext, 'signal' | 'backendAnswered'>) => Promise<Decision>,
 ): Promise<Decision> {
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
-    const work = start(controller.signal);
+    let isOutage = true;
+    const backendAnswered = () => {
+      isOutage = false;
+    };
+    const work = start({ signal: controller.signal, backendAnswered });
     let waitedFor = true;
     const abandon = (error: AuthenticatorError) => {
       caller.signal.removeEventListener('abort', leave);
@@ -93,8 +115,13 @@ function call(
       controller.abort(error);
     };
     const expire = () => {
-      const error = new AuthenticatorError('unavailable', `no answer within ${inWords(timeout)}`);
-      end(error, 'outage');
+      const error = isOutage
+        ? new AuthenticatorError('unavailable', `no answer within ${inWords(timeout)}`)
+        : new AuthenticatorError(
+            'failed',
+            `the backend answers, but this lookup did not end within ${inWords(timeout)}`,
+          );
+      end(error, isOutage ? 'outage' : 'answered');
       abandon(error);
     };
     const leave = () => {

@@ -5,7 +5,7 @@ import { fillCache, withFilledFaults } from './cache/written-secrets.ts';
 import type { AuthenticatorSettings, FileConfig, TlsSettings } from './file-config.ts';
 import { parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
-import { lookupPlaces } from './lookup-places.ts';
+import { lookupPlaces, waitingPlaces } from './lookup-places.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
 import { ConfigError, type ConfigProblem, causeOf } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
@@ -99,13 +99,14 @@ function completeAuthenticators(
   source: YamlSource,
 ): AuthenticatorConfig[] | undefined {
   const places = lookupPlaces(authenticators, server.maxInFlight);
+  const maxWaiting = waitingPlaces(places, server.maxInFlight);
   const complete = authenticators.flatMap((settings, index) => {
     const one = prepared[index];
     if (!one?.resolved) return [];
     const { plugin } = one.resolved;
     const complete = completeAuthenticator(settings, index, { ...one, resolved: one.resolved }, source);
     const maxConcurrent = places[index] ?? 1;
-    return [{ ...complete, maxConcurrent, cache: completeCache(settings.cache, plugin.caching, cache) }];
+    return [{ ...complete, maxConcurrent, maxWaiting, cache: completeCache(settings.cache, plugin.caching, cache) }];
   });
   return complete.length === authenticators.length ? complete : undefined;
 }
@@ -117,7 +118,7 @@ function completeAuthenticator(
   index: number,
   { resolved, options, secrets }: PreparedAuthenticator & Required<Pick<PreparedAuthenticator, 'resolved'>>,
   source: YamlSource,
-): Omit<AuthenticatorConfig, 'maxConcurrent' | 'cache'> {
+): Omit<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'cache'> {
   const { allow, ...groups } = settings.groups;
   const title = authenticatorTitle(settings.name, resolved.package);
   return {

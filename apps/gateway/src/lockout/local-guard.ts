@@ -22,7 +22,7 @@ export interface LocalGuard {
    */
   reserve(subject: string, secret: string, known: boolean): (outcome: AttemptOutcome) => void;
   /** As that of the ledger. */
-  nextChange(subject: string, signal: AbortSignal | undefined): Promise<void>;
+  nextChange(subject: string, signal: AbortSignal | undefined, longest: number): Promise<void>;
 }
 
 export interface LocalGuardLimits {
@@ -30,6 +30,12 @@ export interface LocalGuardLimits {
   readonly maxKnownSecrets: number;
   readonly abandonedAfter: number;
 }
+
+/**
+ * Tries of one subject under way at a time. What a directory does for one user may take it long, and all users share
+ * its connections. A secret that was right has one place more, so that guesses never take the last one.
+ */
+const maxUnderWay = 3;
 
 /** @param now monotonic milliseconds */
 export function createLocalGuard(
@@ -45,9 +51,12 @@ export function createLocalGuard(
       const tries = ledger.triesOf(subject);
       const failures = tries.filter((one) => one.state !== 'pending');
       if (failures.some((one) => one.secret === secret && one.state === 'refused')) return 'invalid-credentials';
-      if (tries.length < settings().maxFailures) return 'admit';
-      if (known.has(secret))
-        return tries.some((one) => one.secret === secret && one.state === 'pending') ? 'wait' : 'admit';
+      const underWay = tries.length - failures.length;
+      if (tries.length < settings().maxFailures && underWay < maxUnderWay) return 'admit';
+      if (known.has(secret)) {
+        const isUnderWay = tries.some((one) => one.secret === secret && one.state === 'pending');
+        return isUnderWay || underWay > maxUnderWay ? 'wait' : 'admit';
+      }
       return failures.length < settings().maxFailures ? 'wait' : 'throttled';
     },
     isKnown: known.has,
