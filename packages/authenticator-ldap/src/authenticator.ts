@@ -3,7 +3,7 @@ import { type TlsSettings, watchTlsFiles } from '@sallyport/authenticator/option
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
-import { readCredentials } from './login/credentials.ts';
+import { claimedName, readCredentials } from './login/credentials.ts';
 import { createDecoys } from './login/decoy.ts';
 import { findGroups, groupAttributes, userAnswerBytes } from './login/find-groups.ts';
 import { type Finding, findUser } from './login/find-user.ts';
@@ -31,6 +31,7 @@ export async function createLdapAuthenticator(
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
+    claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
     async authenticate(token, { signal, backendAnswered }) {
       signal.throwIfAborted();
       const decision = await login(token, signal, backendAnswered);

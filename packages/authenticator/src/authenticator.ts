@@ -32,6 +32,13 @@ export interface Authenticator {
   recognizes?(token: string): boolean;
 
   /**
+   * The name that the token claims, told without any I/O in microseconds; the same for all spellings that the backend may
+   * take for one. The gateway bounds how often one name is looked up in a second, so that nobody can take the backend
+   * from all others with guesses for one name. Left out, or undefined: this token has no such bound.
+   */
+  claimedName?(token: string): string | undefined;
+
+  /**
    * Checks one token. Called many times at once; each call stands for itself.
    *
    * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode

@@ -6,7 +6,6 @@ import {
   type Decision,
 } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { TooManyLogins } from '../lockout/too-many-logins.ts';
 import { chain } from './chain.ts';
 import { type GuardSettings, withGuard } from './guard.ts';
 
@@ -21,7 +20,7 @@ afterEach(() => {
 
 type Answer = (context: AuthenticateContext, token: string) => Decision | Promise<Decision>;
 
-function setUp(answer: Answer, settings: Partial<GuardSettings> = {}) {
+function setUp(answer: Answer, settings: Partial<GuardSettings> = {}, claimedName?: Authenticator['claimedName']) {
   const calls: { signal: AbortSignal; time: number }[] = [];
   const abandoned: Promise<unknown>[] = [];
   const plugin: Authenticator = {
@@ -29,6 +28,7 @@ function setUp(answer: Answer, settings: Partial<GuardSettings> = {}) {
       calls.push({ signal: context.signal, time: Date.now() });
       return answer(context, token) as Promise<Decision>;
     },
+    ...(claimedName && { claimedName }),
     close: async () => {},
   };
   const guard = withGuard(
@@ -322,23 +322,46 @@ describe('more calls than may be under way', () => {
     await endFirst();
     expect(calls).toHaveLength(1 + 5);
   });
+});
 
-  test('of one user, refused by the lockout guard, are answered late and hold no slot', async () => {
-    const { ask, askNow } = setUp((_context, token) => (token === 'x' ? jane : Promise.reject(new TooManyLogins(8))), {
-      maxConcurrent: 1,
-      maxWaiting: 2,
-    });
-    const [first, second] = [ask(), ask()];
+describe('lookups of one name', () => {
+  const tooMany = 'failed: more than 20 lookups of one name in a second';
+  const named = (answer: Answer, settings: Partial<GuardSettings> = {}) =>
+    setUp(answer, { maxWaiting: 100, ...settings }, (token) => token.split(':')[0]);
+
+  test('beyond 20 in a second reach no backend, hold no slot, and are answered a second later', async () => {
+    const { ask, askNow, calls } = named(async () => jane, { maxConcurrent: 1 });
+    for (let call = 0; call < 20; call++) expect(await askNow(undefined, `jane:${call}`)).toBe('authenticated');
+    const over = [ask(undefined, 'jane:20'), ask(undefined, 'jane:21')];
+    await settle();
+    expect(await askNow(undefined, 'john:0')).toBe('authenticated');
     await vi.advanceTimersByTimeAsync(999);
-    expect([first.outcome, second.outcome]).toEqual([undefined, undefined]);
-    expect(await askNow(undefined, 'x')).toBe('authenticated');
-    // The queue is full: no more are held back.
-    expect(await askNow()).toBe('failed: too many concurrent logins for one user (8 waiting)');
+    expect(over.map(({ outcome }) => outcome)).toEqual([undefined, undefined]);
     await vi.advanceTimersByTimeAsync(1);
-    expect([first.outcome, second.outcome]).toEqual(
-      new Array(2).fill('failed: too many concurrent logins for one user (8 waiting)'),
+    expect(over.map(({ outcome }) => outcome)).toEqual([tooMany, tooMany]);
+    expect([calls.length, vi.getTimerCount()]).toEqual([21, 0]);
+    expect(await askNow(undefined, 'jane:22')).toBe('authenticated');
+  });
+
+  test('that were good before are counted apart: others who know the name keep nobody out', async () => {
+    const { ask, askNow } = named(async (_context, token) =>
+      token === 'jane:right' ? jane : { kind: 'rejected', reason: 'invalid-credentials' },
     );
-    expect(vi.getTimerCount()).toBe(0);
+    expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
+    for (let call = 0; call < 50; call++) ask(undefined, `jane:${call}`);
+    expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
+  });
+
+  test('are answered at once when very many wait already, and end with their caller', async () => {
+    const { ask, askNow } = named(async () => jane, { maxWaiting: 1 });
+    for (let call = 0; call < 20; call++) await askNow(undefined, `jane:${call}`);
+    const caller = new AbortController();
+    const held = ask(caller.signal, 'jane:20');
+    await settle();
+    expect(await askNow(undefined, 'jane:21')).toBe(tooMany);
+    caller.abort();
+    await settle();
+    expect([held.outcome, vi.getTimerCount()]).toEqual([gone, 0]);
   });
 });
 

@@ -5,7 +5,6 @@ import {
   type Decision,
 } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { TooManyLogins } from '../lockout/too-many-logins.ts';
 import {
   type CallOutcome,
   type CircuitDependencies,
@@ -14,6 +13,7 @@ import {
   createCircuit,
 } from './circuit.ts';
 import { layer } from './layer.ts';
+import { createNameLimit, mostOfOneName } from './name-limit.ts';
 import { createProvenTokens } from './proven-tokens.ts';
 import { createSlots } from './slots.ts';
 
@@ -43,16 +43,29 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   const circuit = createCircuit(settings.circuit, dependencies);
   const slots = createSlots(settings);
   const proven = createProvenTokens();
+  const isTooMany = createNameLimit(dependencies.now);
 
-  /** Takes a slot. The circuit is asked again after a wait: it may have opened. */
+  /** Proven tokens of a name have a count of their own: others who only know the name can't use it up. */
+  const isOneTooMany = (token: string): boolean => {
+    const name = plugin.claimedName?.(token);
+    return name !== undefined && isTooMany(`${proven.has(token) ? '+' : '-'}${name}`);
+  };
+
+  /**
+   * Takes a slot. What is refused here is no outage: the backend may be well, and the circuit must not open because
+   * callers are many. The circuit is asked again after a wait: it may have opened.
+   */
   const admit = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
     const permit = circuit.admit();
+    if (isOneTooMany(token)) {
+      permit.settle('nothing');
+      await slots.holdBack(signal);
+      throw refusal(signal, `more than ${mostOfOneName} lookups of one name in a second`);
+    }
     if (slots.tryTake(() => proven.has(token))) return permit;
-    // Not an outage: the backend may be well, and the circuit must not open because callers are many.
     permit.settle('nothing');
     if (!(await slots.wait(proven.has(token), signal))) {
-      if (signal.aborted) throw callerGone(signal);
-      throw new AuthenticatorError('failed', `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
+      throw refusal(signal, `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
     }
     try {
       return circuit.admit();
@@ -71,9 +84,6 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
       } finally {
         slots.leave();
       }
-    }).catch(async (error: unknown) => {
-      if (error instanceof TooManyLogins) await slots.holdBack(context.signal);
-      throw error;
     });
     if (decision.kind === 'authenticated') proven.add(token);
     return decision;
@@ -151,6 +161,10 @@ function call(
       },
     );
   });
+}
+
+function refusal(caller: AbortSignal, message: string): AuthenticatorError {
+  return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
 }
 
 function callerGone(signal: AbortSignal): AuthenticatorError {

@@ -1,5 +1,4 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { TooManyLogins } from './too-many-logins.ts';
 
 /** One try: it holds a place of its subject while it is here. */
 interface Try {
@@ -116,7 +115,9 @@ export function createLedger(now: () => number, window: () => number, maxSubject
 /** Resolves when it is woken as one of `waiting`, which it leaves in any case. */
 async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, longest: number): Promise<void> {
   signal?.throwIfAborted();
-  if (waiting.size >= maxWaiting) throw new TooManyLogins(maxWaiting);
+  if (waiting.size >= maxWaiting) {
+    throw new AuthenticatorError('failed', `too many concurrent logins for one user (${maxWaiting} waiting)`);
+  }
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const giveUp = () => reject(signal?.reason);
   const late = () => reject(new AuthenticatorError('failed', 'earlier logins of the same user take too long'));

@@ -18,14 +18,14 @@ const words: Readonly<Record<string, string>> = {
 export function shortageOf(error: unknown): string | undefined {
   const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   for (const one of all) {
-    const { code = '', syscall } = one as NodeJS.ErrnoException;
-    const short = words[code] ?? (isNameLookup(syscall) ? words[codeOfOpening()] : undefined);
-    if (short !== undefined) return `this machine is short of ${short} (${code})`;
+    const { code = '', syscall } = (one ?? {}) as NodeJS.ErrnoException;
+    const told = words[code] === undefined && isNameLookup(syscall) ? codeOfOpening() : code;
+    if (words[told] !== undefined) return `this machine is short of ${words[told]} (${told})`;
   }
   return undefined;
 }
 
-/** A lookup that can't open a socket says only that DNS did not answer, or refused. */
+/** A lookup that can't open a file or a socket says only that there is no such name, or that DNS refused. */
 function isNameLookup(syscall: string | undefined): boolean {
   return syscall === 'getaddrinfo' || syscall?.startsWith('query') === true;
 }
