@@ -46,18 +46,17 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   const isTooMany = createNameLimit(dependencies.now);
 
   /** Proven tokens of a name have a count of their own: others who only know the name can't use it up. */
-  const isOneTooMany = (token: string): boolean => {
-    const name = plugin.claimedName?.(token);
-    return name !== undefined && isTooMany(`${proven.has(token) ? '+' : '-'}${name}`);
-  };
+  const isOneTooMany = (name: string | undefined, token: string): boolean =>
+    name !== undefined && isTooMany(`${proven.has(token) ? '+' : '-'}${name}`);
 
   /**
    * Takes a slot. What is refused here is no outage: the backend may be well, and the circuit must not open because
    * callers are many. The circuit is asked again after a wait: it may have opened.
    */
   const admit = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
+    const name = plugin.claimedName?.(token);
     const permit = circuit.admit();
-    if (isOneTooMany(token)) {
+    if (isOneTooMany(name, token)) {
       permit.settle('nothing');
       await slots.holdBack(signal);
       throw refusal(signal, `more than ${mostOfOneName} lookups of one name in a second`);

@@ -109,6 +109,7 @@ test.each(['alice', 'ALICE', ' alice ', 'Alice\u00a0', 'ａｌｉｃｅ'])(
   },
 );
 
-test('no credentials claim no name', () => {
+test('no credentials claim no name, and nor do spaces', () => {
   expect(claimedName(undefined)).toBeUndefined();
+  expect(claimedName({ username: ' ', password: 'x' })).toBeUndefined();
 });

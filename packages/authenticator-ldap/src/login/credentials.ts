@@ -33,7 +33,7 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
 
 /** As directories compare names: without regard to case, to how letters are composed, and to spaces around and between. */
 export function claimedName(credentials: Credentials | undefined): string | undefined {
-  return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ');
+  return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined;
 }
 
 function decodeBase64(text: string): Buffer | undefined {

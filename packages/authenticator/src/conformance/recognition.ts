@@ -61,11 +61,40 @@ const quickAnswer: CaseDefinition = {
     const recognizes = recognitionOf(await kit.create());
     for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
       // The best of three: a pause of the machine hits one of them.
-      const times = [1, 2, 3].map(() => timeOf(() => recognizes(token)));
+      const times = [1, 2, 3].map(() => timed(() => recognizes(token)).milliseconds);
       verify(Math.min(...times) < longest, {
         expected: `recognizes() to answer ${name} within microseconds`,
         got: `it took ${Math.round(Math.min(...times))} ms`,
         why: 'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
+      });
+    }
+  },
+};
+
+const claimedNames: CaseDefinition = {
+  name: 'claimedName() answers any string with a name or nothing, the same one each time, and takes no time',
+  async run(kit) {
+    const authenticator = await kit.create();
+    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
+      const asked = () => timed(() => authenticator.claimedName?.(token));
+      const answers = await outcomeOf(() => [asked(), asked(), asked()]);
+      verify('value' in answers, {
+        expected: `claimedName() not to throw on ${name}`,
+        got: `it threw ${kit.tell('error' in answers && answers.error)}`,
+        why: 'The lookup of a good token would fail.',
+      });
+      const [first] = answers.value.map(({ value }) => value);
+      const isName = first === undefined || (typeof first === 'string' && first !== '');
+      verify(isName && answers.value.every(({ value }) => value === first), {
+        expected: `claimedName() to give one name, or none, for ${name}`,
+        got: `it gave ${kit.tell(answers.value.map(({ value }) => value))}`,
+        why: 'The lookups of one name are bounded, so nothing else may be counted as one.',
+      });
+      const time = Math.min(...answers.value.map(({ milliseconds }) => milliseconds));
+      verify(time < longest, {
+        expected: `claimedName() to answer ${name} within microseconds`,
+        got: `it took ${Math.round(time)} ms`,
+        why: 'All reviews wait for it.',
       });
     }
   },
@@ -98,10 +127,10 @@ function tiringTokens({ tokens }: Kit): readonly NamedToken[] {
   );
 }
 
-function timeOf(call: () => unknown): number {
+function timed<T>(call: () => T): { readonly value: T; readonly milliseconds: number } {
   const start = performance.now();
-  call();
-  return performance.now() - start;
+  const value = call();
+  return { value, milliseconds: performance.now() - start };
 }
 
-export const recognitionCases: readonly CaseDefinition[] = [ownRecognised, plainAnswer, quickAnswer];
+export const recognitionCases: readonly CaseDefinition[] = [ownRecognised, plainAnswer, quickAnswer, claimedNames];
