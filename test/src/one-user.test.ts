@@ -37,7 +37,7 @@ const until = (end: number) => () => performance.now() > end;
 test.each([
   ['a password hash of very many rounds and 20 tries at a time', 6_000_000, 20],
   ['an ordinary password hash and 100 tries at a time', 5_000, 100],
-])('one person with %s opens no circuit and keeps nobody out', async (_what, rounds, width) => {
+])('one person with %s opens no circuit and keeps no one out', async (_what, rounds, width) => {
   await using place = await startCrowd();
   const { people, crowd, gateway, client, usual } = place;
   const { password } = await addSlowUser(people, 'mallory', rounds);

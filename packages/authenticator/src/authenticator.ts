@@ -9,7 +9,7 @@ export interface AuthenticateContext {
   /**
    * To be called when the backend has answered for this call and the rest depends on this one token: on a password hash
    * of very many rounds, on groups without end. A deadline that passes after that is `failed`; before that it is an
-   * outage. So nobody opens the circuit for everybody with a token that takes long.
+   * outage. So no one opens the circuit for all with a token that takes long.
    */
   readonly backendAnswered?: () => void;
 }
@@ -33,7 +33,7 @@ export interface Authenticator {
 
   /**
    * The name that the token claims, told without any I/O in microseconds; the same for all spellings that the backend may
-   * take for one. The gateway bounds how often one name is looked up in a second, so that nobody can take the backend
+   * take for one. The gateway bounds how often one name is looked up in a second, so that no one can take the backend
    * from all others with guesses for one name. Left out, or undefined: this token has no such bound.
    */
   claimedName?(token: string): string | undefined;

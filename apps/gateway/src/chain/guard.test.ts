@@ -287,7 +287,7 @@ describe('more calls than may be under way', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('are told that the circuit has opened meanwhile, and hand their slot on', async () => {
+  test('see that the circuit has opened since, and hand their slot on', async () => {
     const { ask, endFirst, calls } = held({
       maxConcurrent: 1,
       maxWaiting: 2,
@@ -316,7 +316,7 @@ describe('more calls than may be under way', () => {
     expect(calls).toHaveLength(1 + 3);
     await askNow(undefined, 'good');
     expect(calls).toHaveLength(1 + 4);
-    // Beyond its quarter it waits, and nobody who came later overtakes it.
+    // Beyond its quarter it waits, and no later call overtakes it.
     await askNow(undefined, 'good');
     expect(calls).toHaveLength(1 + 4);
     await endFirst();
@@ -343,7 +343,7 @@ describe('lookups of one name', () => {
     expect(await askNow(undefined, 'jane:22')).toBe('authenticated');
   });
 
-  test('that were good before are counted apart: others who know the name keep nobody out', async () => {
+  test('that were good before are counted apart: others who know the name keep no one out', async () => {
     const { ask, askNow } = named(async (_context, token) =>
       token === 'jane:right' ? jane : { kind: 'rejected', reason: 'invalid-credentials' },
     );

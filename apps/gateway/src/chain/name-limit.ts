@@ -5,7 +5,7 @@
 export const mostOfOneName = 20;
 
 /**
- * Counts the lookups of each name, whether the backend knows it or not, so that nobody learns from it which names exist.
+ * Counts the lookups of each name, whether the backend knows it or not, so it does not show which names exist.
  *
  * @param now monotonic milliseconds
  * @returns whether one more is one too many

@@ -12,7 +12,7 @@ const most = 10_000;
 
 /**
  * Keeps a digest of those used last, under a random key of this process. Not an HMAC: it is made for each answer of
- * every authenticator, so it must cost no more than a microsecond, and nobody sees the digest.
+ * every authenticator, so it must cost no more than a microsecond, and no one sees the digest.
  */
 export function createProvenTokens(): ProvenTokens {
   const key = randomBytes(32).toString('base64');

@@ -15,7 +15,7 @@ export type FaultKind = 'unreachable' | 'timeout' | 'closed' | 'tls' | 'protocol
 
 /**
  * A server is to blame, not a login: the next server is asked, and this one's circuit counts it. A `shortage` is
- * nobody's: no circuit counts it.
+ * not a server's: no circuit counts it.
  *
  * The message is for operators and names the server and the mend; it holds no DN of a user, no login, no password.
  */

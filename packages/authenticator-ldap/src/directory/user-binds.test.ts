@@ -32,7 +32,7 @@ async function setUp() {
 
 const noAnswer = /^failed: this login got no answer: .*no answer within 100 ms/;
 
-test('an answer that comes too late for the login still comes to who asked for it, and then the connection ends', async () => {
+test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
   const { fake, directory, held, late, onLate } = await setUp();
   expect(await outcomeOf(directory.bindUser(user, { signal: never, onLate }))).toMatch(noAnswer);
   expect([late.length, fake.openSockets]).toEqual([1, 1]);
@@ -41,7 +41,7 @@ test('an answer that comes too late for the login still comes to who asked for i
   await fake.untilClosed();
 });
 
-test('nobody who asked for it: the connection ends with the wait', async () => {
+test('without onLate the connection ends with the wait', async () => {
   const { fake, directory } = await setUp();
   expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch(noAnswer);
   await fake.untilClosed();

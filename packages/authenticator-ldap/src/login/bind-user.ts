@@ -57,7 +57,7 @@ async function bindToTheEnd<T>(
 
 /**
  * The servers work on the bind still, on a password hash of very many rounds, say: until they are done the attempt is
- * open, so nobody can have them work on more and more of these. One that never ends counts as refused after a while.
+ * open, so no user can have them work on more and more of these. One that never ends counts as refused after a while.
  */
 async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindResult>[]): Promise<void> {
   const answers = await Promise.allSettled(late);

@@ -17,7 +17,7 @@ async function timeOfDecoy(note: (decoys: ReturnType<typeof createDecoys>) => vo
   return performance.now() - begun;
 }
 
-test('a decoy takes as long as a refusal of late', async () => {
+test('a decoy takes as long as a recent refusal', async () => {
   const time = await timeOfDecoy((decoys) => decoys.noteRefusal('uid=alice', 100));
   expect(time).toBeGreaterThanOrEqual(99);
 });

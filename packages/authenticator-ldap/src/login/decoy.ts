@@ -13,13 +13,13 @@ export interface Decoys {
    * @throws AuthenticatorError as `Directory.bindUser`: a login with a wrong password would throw here too
    */
   bind(call: DirectoryCall): Promise<void>;
-  /** How long a wrong password of somebody who is there took to be refused. Of each user the last one counts. */
+  /** How long a wrong password of a user who exists took to be refused. Of each user the last one counts. */
   noteRefusal(dn: string, milliseconds: number): void;
 }
 
 /**
  * Users whose refusals are remembered: passwords may be hashed in different ways. A user counts once, so that a hash of
- * very many rounds, which somebody stored for the own password, does not set the time for all names.
+ * very many rounds, which a user stored as the own password, does not set the time for all names.
  */
 const kept = 64;
 
