@@ -113,8 +113,8 @@ describe('a login', () => {
   test('says which name it carries, as it was typed, and nothing of the password', async () => {
     const { authenticator, directory } = await gateway({ options: { tokenPrefix: 'ldap:' } });
     const token = tokenOf('ALICE@example.com', `${password}:more`);
-    expect(authenticator.usernameIn?.(`ldap:${token}`)).toBe('ALICE@example.com');
-    expect(authenticator.usernameIn?.(token)).toBeUndefined();
+    expect(authenticator.claimedName?.(`ldap:${token}`)).toBe('alice@example.com');
+    expect(authenticator.claimedName?.(token)).toBeUndefined();
     expect(directory.preferred).toEqual([]);
   });
 
@@ -373,4 +373,41 @@ test('close() closes the directory, and check() asks it', async () => {
   await expect(authenticator.check?.(never)).rejects.toThrow('user.base');
   await authenticator.close();
   expect(directory.isClosed).toBe(true);
+});
+
+describe('the gateway hears that the backend has answered', () => {
+  test('once the user was searched for, found or not: what comes then is a matter of this login', async () => {
+    for (const username of ['alice', 'nobody']) {
+      const heard: string[] = [];
+      const { authenticator } = await gateway({
+        script: {
+          onSearch: (request) => {
+            heard.push('search');
+            return onSearch(request);
+          },
+        },
+      });
+      const backendAnswered = () => heard.push('answered');
+      await authenticator.authenticate(tokenOf(username, password), { audiences: [], signal: never, backendAnswered });
+      expect(heard.slice(0, 2)).toEqual(['search', 'answered']);
+    }
+  });
+
+  test('not while no search is answered', async () => {
+    const { authenticator } = await gateway({
+      script: {
+        onSearch: () => {
+          throw new AuthenticatorError('unavailable', 'down');
+        },
+      },
+    });
+    const backendAnswered = vi.fn();
+    const login = authenticator.authenticate(tokenOf('alice', password), {
+      audiences: [],
+      signal: never,
+      backendAnswered,
+    });
+    await expect(login).rejects.toMatchObject({ code: 'unavailable' });
+    expect(backendAnswered).not.toHaveBeenCalled();
+  });
 });

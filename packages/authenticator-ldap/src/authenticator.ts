@@ -3,7 +3,7 @@ import { type TlsSettings, watchTlsFiles } from '@sallyport/authenticator/option
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
-import { readCredentials } from './login/credentials.ts';
+import { claimedName, readCredentials } from './login/credentials.ts';
 import { createDecoys } from './login/decoy.ts';
 import { findGroups, groupAttributes, userAnswerBytes } from './login/find-groups.ts';
 import { type Finding, findUser } from './login/find-user.ts';
@@ -31,10 +31,10 @@ export async function createLdapAuthenticator(
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
-    usernameIn: (token) => readCredentials(token, tokenPrefix)?.username,
-    async authenticate(token, { signal }) {
+    claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
+    async authenticate(token, { signal, backendAnswered }) {
       signal.throwIfAborted();
-      const decision = await login(token, signal);
+      const decision = await login(token, signal, backendAnswered);
       // What was answered after the caller had gone is no answer.
       signal.throwIfAborted();
       return decision;
@@ -44,7 +44,7 @@ export async function createLdapAuthenticator(
   };
 }
 
-type Login = (token: string, signal: AbortSignal) => Promise<Decision>;
+type Login = (token: string, signal: AbortSignal, onFound?: () => void) => Promise<Decision>;
 
 /**
  * Finds the entry, binds as the user, reads the groups. Each step may be answered by another server, but asks the one
@@ -76,27 +76,30 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       return { kind: 'rejected', reason: attempt.reason, subject };
     }
     const begun = performance.now();
-    const bound = await bindUser(directory, { dn: user.dn, password }, attempt, call);
-    if (bound.kind === 'rejected') {
-      if (bound.reason === 'invalid-credentials') decoys.noteRefusal(performance.now() - begun);
-      return { kind: 'rejected', reason: bound.reason, subject };
-    }
-    const { username, uid, extra } = user;
-    const groups =
-      options.groups &&
-      (await findGroups(directory, options.groups, user, { ...call, prefer: bound.server, subject: user.dn }));
-    return {
-      kind: 'authenticated',
-      user: { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
-    };
+    return bindUser(directory, { dn: user.dn, password }, attempt, call, async (bound): Promise<Decision> => {
+      if (bound.kind === 'rejected') {
+        if (bound.reason === 'invalid-credentials') decoys.noteRefusal(user.dn, performance.now() - begun);
+        return { kind: 'rejected', reason: bound.reason, subject };
+      }
+      const { username, uid, extra } = user;
+      const groups =
+        options.groups &&
+        (await findGroups(directory, options.groups, user, { ...call, prefer: bound.server, subject: user.dn }));
+      return {
+        kind: 'authenticated',
+        user: { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
+      };
+    });
   }
 
-  return async (token, signal) => {
+  return async (token, signal, onFound) => {
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
     const search = { username, options: options.user, moreAttributes, maxBytes };
     const { value: finding, server } = await findUser(directory, search, { signal });
+    // The directory is there: what takes long from here on is this login.
+    onFound?.();
     const call = { signal, prefer: server };
     return finding.kind === 'found' ? await logIn(finding.user, password, call) : await notFound(finding, call);
   };

@@ -1,3 +1,4 @@
+import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
 import type { FakeRequest } from '../fixtures/fake-peer.ts';
 import { bindResponse, control, passwordPolicyControl, resultMessage } from '../fixtures/ldap-answers.ts';
@@ -132,18 +133,54 @@ describe('rule 7: a refusal is a refusal, and an outage never is', () => {
     expect(attempts).toMatchObject([{ outcome: 'unavailable' }]);
   });
 
-  test('a connection that ends in the middle of a bind is an outage', async () => {
+  test('a connection that ends in the middle of a bind is no refusal, and a matter of this login', async () => {
     const fake = await serveRequests((request, peer) => {
       if (request.operation === 'search') peer.write(...aliceFound(request));
       else if (request.dn === serviceDn) peer.write(bindResponse({ id: request.id }));
       else peer.end();
     });
     const { logIn } = await gatewayTo([fake]);
-    await expect(logIn()).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(logIn()).rejects.toMatchObject({ code: 'failed' });
   });
 });
 
 describe('rule 16: logins in flight are bounded, and a refused password is tried on one server only', () => {
+  test('an attempt is open for as long as the server works on its bind, and is settled with the late answer', async () => {
+    const answers: (() => void)[] = [];
+    const fake = await serveRequests((request, peer) => {
+      const { operation, dn, id } = request;
+      if (operation === 'search') peer.write(...aliceFound(request));
+      else if (dn === serviceDn) peer.write(bindResponse({ id }));
+      else if (operation === 'bind') answers.push(() => peer.write(bindResponse({ id, code: 49 })));
+    });
+    const { logIn, attempts } = await gatewayTo([fake], { serverTimeout: '100ms' });
+    await expect(logIn()).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('no answer within 100 ms'),
+    });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
+    answers[0]?.();
+    await waitUntil(async () => attempts[0]?.outcome === 'refused', 'the late answer to be told');
+  });
+
+  test('and until the groups are found', async () => {
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<() => void>();
+    const fake = await serveRequests((request, peer) => {
+      const { operation, dn, id } = request;
+      const answerSearch = () => peer.write(...(dn === groupsBase ? answer([]) : aliceFound)(request));
+      if (operation === 'bind') peer.write(bindResponse({ id }));
+      else if (dn === groupsBase) onAsked(answerSearch);
+      else if (operation === 'search') answerSearch();
+    });
+    const { logIn, attempts } = await gatewayTo([fake]);
+    const login = logIn();
+    const answerGroups = await asked;
+    expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
+    answerGroups();
+    expect(await login).toEqual(authenticated);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['accepted']);
+  });
+
   test('a refusal is final', async () => {
     const refusing = ({ id }: FakeRequest) => [bindResponse({ id, code: 49 })];
     const [first, second] = [await serveLogins({ bind: refusing }), await serveLogins()];

@@ -7,7 +7,10 @@ export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
  */
 export interface AdmittedAttempt {
   readonly admitted: true;
-  /** Gives the place back, or counts it on `refused`. A second call does nothing. */
+  /**
+   * Gives the place back, or counts it on `refused`. A second call does nothing. Settle when the backend's work for this
+   * subject has ended, not when you stop waiting for it: the place is what bounds that work.
+   */
   settle(outcome: AttemptOutcome): Promise<void>;
 }
 
@@ -27,15 +30,16 @@ export interface DeniedAttempt {
  */
 export interface Attempts {
   /**
-   * Asks before a password goes out. It may wait for tries of this subject that are under way.
+   * Asks before a password goes out. It waits up to 1 s for tries of this subject that are under way: at most three of
+   * them go out at a time, and a fourth with a secret that was right before.
    *
    * @param subject the name as the backend knows it, never as typed: else each spelling has a count of its own
    * @param secret kept only as a keyed digest
-   * @param signal that of the call: ends the waiting. Left out: the wait has no end of its own, so look at your signal
-   *   afterwards, settle `unavailable` and throw when it is aborted
-   * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted, when very many tries
-   *   (64) of this subject wait already, or when tries of it on other replicas, or the Redis that counts them, take too
-   *   long (1 s): let it pass
+   * @param signal that of the call: ends the waiting. Left out: look at your signal afterwards, settle `unavailable` and
+   *   throw when it is aborted
+   * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted, when 8 tries of this
+   *   subject wait already, or when those before them, here or on other replicas, or the Redis that counts them, take
+   *   too long (1 s): let it pass
    * @throws the reason of the signal when it is aborted
    */
   admit(subject: string, secret: string, signal?: AbortSignal): Promise<AdmittedAttempt | DeniedAttempt>;

@@ -6,6 +6,12 @@ export interface AuthenticateContext {
   readonly audiences: readonly string[];
   /** Aborted at the deadline, or when the caller has gone. Stop work then, and throw. */
   readonly signal: AbortSignal;
+  /**
+   * To be called when the backend has answered for this call and the rest depends on this one token: on a password hash
+   * of very many rounds, on groups without end. A deadline that passes after that is `failed`; before that it is an
+   * outage. So no one opens the circuit for all with a token that takes long.
+   */
+  readonly backendAnswered?: () => void;
 }
 
 /**
@@ -26,14 +32,15 @@ export interface Authenticator {
   recognizes?(token: string): boolean;
 
   /**
-   * The username, as it was typed, that the token carries beside a password; undefined for a token without one. Like
-   * `recognizes` it looks at the text alone, does no I/O and never throws. Left out: no token of this authenticator's
-   * carries a password.
+   * The name that the token carries beside a password, read from its text alone in microseconds, without any I/O and never
+   * with a throw; the same for all spellings that the backend may take for one. Undefined for a token without a password.
+   * Left out: no token of this authenticator carries one.
    *
-   * Each spelling of such a login is a token of its own and good as well, so to block or revoke one of them stops no one:
-   * `sallyport block --token` refuses it, and names the user to block instead.
+   * The gateway bounds how often one name is looked up in a second, so that no one can take the backend from all others
+   * with guesses for one name. And `sallyport block --token` refuses such a token, since the same login in another
+   * spelling is another token: it names the user to block instead.
    */
-  usernameIn?(token: string): string | undefined;
+  claimedName?(token: string): string | undefined;
 
   /**
    * Checks one token. Called many times at once; each call stands for itself.

@@ -22,6 +22,7 @@ function setUp(answer: (token: string) => Promise<Decision>) {
       name: 'corp',
       timeout: 3_000,
       maxConcurrent: 1,
+      maxWaiting: 0,
       circuit: { minimumCalls: 5, openFor: 10 * minute },
       onError: 'stop',
       username: { prefix: 'corp:' },

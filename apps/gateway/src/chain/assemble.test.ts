@@ -9,6 +9,7 @@ const config: AssembleOptions['config'] = {
   name: 'corp',
   timeout: 3000,
   maxConcurrent: 100,
+  maxWaiting: 0,
   circuit: { minimumCalls: 5, openFor: 5000 },
   onError: 'stop',
   username: { prefix: 'corp:' },

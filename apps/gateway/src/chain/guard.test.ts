@@ -20,7 +20,7 @@ afterEach(() => {
 
 type Answer = (context: AuthenticateContext, token: string) => Decision | Promise<Decision>;
 
-function setUp(answer: Answer, settings: Partial<GuardSettings> = {}) {
+function setUp(answer: Answer, settings: Partial<GuardSettings> = {}, claimedName?: Authenticator['claimedName']) {
   const calls: { signal: AbortSignal; time: number }[] = [];
   const abandoned: Promise<unknown>[] = [];
   const plugin: Authenticator = {
@@ -28,11 +28,12 @@ function setUp(answer: Answer, settings: Partial<GuardSettings> = {}) {
       calls.push({ signal: context.signal, time: Date.now() });
       return answer(context, token) as Promise<Decision>;
     },
+    ...(claimedName && { claimedName }),
     close: async () => {},
   };
   const guard = withGuard(
     plugin,
-    { timeout: 3000, maxConcurrent: 100, circuit: { minimumCalls: 5, openFor: 5000 }, ...settings },
+    { timeout: 3000, maxConcurrent: 100, maxWaiting: 0, circuit: { minimumCalls: 5, openFor: 5000 }, ...settings },
     { now: () => Date.now(), onAbandoned: (work) => abandoned.push(work) },
   );
   /** The decision's kind, or the error's code and message; undefined while there is none. */
@@ -108,6 +109,34 @@ describe('the deadline', () => {
     ask(signal);
     await vi.advanceTimersByTimeAsync(3000);
     expect([vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0]);
+  });
+});
+
+describe('a deadline that passes after the backend has answered', () => {
+  const lateItself: Answer = (context) => {
+    context.backendAnswered?.();
+    return hang();
+  };
+
+  test('is a matter of this token, and opens no circuit', async () => {
+    const { ask, guard } = setUp(lateItself, { circuit: { minimumCalls: 1, openFor: 5000 } });
+    for (let call = 0; call < 10; call++) {
+      const result = ask();
+      await vi.advanceTimersByTimeAsync(3000);
+      expect(result.outcome).toBe('failed: the backend answers, but this lookup did not end within 3s');
+    }
+    expect(guard.circuitState).toBe('closed');
+  });
+
+  test('closes the circuit when it was the probe', async () => {
+    const { ask, askNow, guard } = setUp((context, token) => (token === 'down' ? down() : lateItself(context, token)), {
+      circuit: { minimumCalls: 1, openFor: 5000 },
+    });
+    await askNow(undefined, 'down');
+    await vi.advanceTimersByTimeAsync(5000);
+    ask();
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(guard.circuitState).toBe('closed');
   });
 });
 
@@ -214,6 +243,128 @@ describe('the bound on calls under way', () => {
   });
 });
 
+describe('more calls than may be under way', () => {
+  /** A plugin that answers when it is told to, in the order of the calls. */
+  const held = (settings: Partial<GuardSettings>) => {
+    const ends: ((decision: Decision | Promise<Decision>) => void)[] = [];
+    const parts = setUp(() => new Promise<Decision>((resolve) => ends.push(resolve)), settings);
+    const endFirst = async (decision: Decision | Promise<Decision> = jane) => {
+      ends.shift()?.(decision);
+      await settle();
+    };
+    return { ...parts, endFirst };
+  };
+
+  test('wait in the order in which they came, as many as may, and as long as a call may take', async () => {
+    const { ask, askNow, calls, endFirst } = held({ maxConcurrent: 1, maxWaiting: 2 });
+    const results = [ask(undefined, 'a'), ask(undefined, 'b'), ask(undefined, 'c')];
+    await settle();
+    expect(await askNow(undefined, 'd')).toBe('failed: too many lookups under way (maxConcurrent 1)');
+    await endFirst();
+    expect(results.map(({ outcome }) => outcome)).toEqual(['authenticated', undefined, undefined]);
+    await vi.advanceTimersByTimeAsync(2999);
+    expect(results.map(({ outcome }) => outcome)).toEqual(['authenticated', undefined, undefined]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(results.map(({ outcome }) => outcome)).toEqual([
+      'authenticated',
+      late,
+      'failed: too many lookups under way (maxConcurrent 1)',
+    ]);
+    expect([calls.length, vi.getTimerCount()]).toEqual([2, 0]);
+  });
+
+  test('leave the queue with their caller', async () => {
+    const { ask, calls, endFirst } = held({ maxConcurrent: 1, maxWaiting: 1 });
+    const caller = new AbortController();
+    ask();
+    await settle();
+    const waiting = ask(caller.signal);
+    await settle();
+    caller.abort();
+    await settle();
+    expect([waiting.outcome, getEventListeners(caller.signal, 'abort').length]).toEqual([gone, 0]);
+    await endFirst();
+    expect(calls).toHaveLength(1);
+  });
+
+  test('see that the circuit has opened since, and hand their slot on', async () => {
+    const { ask, endFirst, calls } = held({
+      maxConcurrent: 1,
+      maxWaiting: 2,
+      circuit: { minimumCalls: 1, openFor: 5000 },
+    });
+    const results = [ask(), ask(), ask()];
+    await settle();
+    // The next one takes over the slot before the circuit hears of the outage.
+    await endFirst(down());
+    await endFirst(down());
+    expect(results.map(({ outcome }) => outcome)).toEqual([
+      'unavailable: down',
+      'unavailable: down',
+      'unavailable: circuit open, next try in 5s',
+    ]);
+    expect(calls).toHaveLength(2);
+  });
+
+  test('never keep out a token that was good before: a quarter of the slots is for these', async () => {
+    const { ask, askNow, calls, endFirst } = held({ maxConcurrent: 4, maxWaiting: 100 });
+    ask(undefined, 'good');
+    await settle();
+    await endFirst();
+    for (let call = 0; call < 50; call++) ask(undefined, `made up ${call}`);
+    await settle();
+    expect(calls).toHaveLength(1 + 3);
+    await askNow(undefined, 'good');
+    expect(calls).toHaveLength(1 + 4);
+    // Beyond its quarter it waits, and no later call overtakes it.
+    await askNow(undefined, 'good');
+    expect(calls).toHaveLength(1 + 4);
+    await endFirst();
+    expect(calls).toHaveLength(1 + 5);
+  });
+});
+
+describe('lookups of one name', () => {
+  const tooMany = 'failed: more than 20 lookups of one name in a second';
+  const named = (answer: Answer, settings: Partial<GuardSettings> = {}) =>
+    setUp(answer, { maxWaiting: 100, ...settings }, (token) => token.split(':')[0]);
+
+  test('beyond 20 in a second reach no backend, hold no slot, and are answered a second later', async () => {
+    const { ask, askNow, calls } = named(async () => jane, { maxConcurrent: 1 });
+    for (let call = 0; call < 20; call++) expect(await askNow(undefined, `jane:${call}`)).toBe('authenticated');
+    const over = [ask(undefined, 'jane:20'), ask(undefined, 'jane:21')];
+    await settle();
+    expect(await askNow(undefined, 'john:0')).toBe('authenticated');
+    await vi.advanceTimersByTimeAsync(999);
+    expect(over.map(({ outcome }) => outcome)).toEqual([undefined, undefined]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(over.map(({ outcome }) => outcome)).toEqual([tooMany, tooMany]);
+    expect([calls.length, vi.getTimerCount()]).toEqual([21, 0]);
+    expect(await askNow(undefined, 'jane:22')).toBe('authenticated');
+  });
+
+  test('that were good before are counted apart: others who know the name keep no one out', async () => {
+    const { ask, askNow } = named(async (_context, token) =>
+      token === 'jane:right' ? jane : { kind: 'rejected', reason: 'invalid-credentials' },
+    );
+    expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
+    for (let call = 0; call < 50; call++) ask(undefined, `jane:${call}`);
+    expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
+  });
+
+  test('are answered at once when very many wait already, and end with their caller', async () => {
+    const { ask, askNow } = named(async () => jane, { maxWaiting: 1 });
+    for (let call = 0; call < 20; call++) await askNow(undefined, `jane:${call}`);
+    const caller = new AbortController();
+    const held = ask(caller.signal, 'jane:20');
+    await settle();
+    expect(await askNow(undefined, 'jane:21')).toBe(tooMany);
+    caller.abort();
+    await settle();
+    expect([held.outcome, vi.getTimerCount()]).toEqual([gone, 0]);
+  });
+});
+
 describe('the circuit', () => {
   test.each<[string, Answer]>([
     ['unavailable', down],
@@ -309,15 +460,16 @@ describe('the circuit', () => {
   test('lets a probe out later when all places were taken by calls that never ended', async () => {
     const ends: (() => void)[] = [];
     const hung = () => new Promise<Decision>((resolve) => ends.push(() => resolve(jane)));
-    const { ask, askNow, guard } = setUp(hung, { maxConcurrent: 5 });
-    for (let call = 0; call < 5; call++) ask();
+    const { ask, askNow, guard } = setUp(hung, { maxConcurrent: 3, circuit: { minimumCalls: 3, openFor: 5000 } });
+    for (let call = 0; call < 3; call++) ask();
     await vi.advanceTimersByTimeAsync(8000);
     expect(guard.circuitState).toBe('half-open');
     expect(await askNow()).toMatch('failed: too many');
     ends[0]?.();
     await settle();
     const probe = ask();
-    ends[5]?.();
+    await settle();
+    ends[3]?.();
     await settle();
     expect([probe.outcome, guard.circuitState]).toEqual(['authenticated', 'closed']);
   });

@@ -13,9 +13,12 @@ import {
   createCircuit,
 } from './circuit.ts';
 import { layer } from './layer.ts';
+import { createNameLimit, mostOfOneName } from './name-limit.ts';
+import { createProvenTokens } from './proven-tokens.ts';
+import { createSlots } from './slots.ts';
 
-/** `timeout` in milliseconds, for each call. */
-export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'circuit'>;
+/** `timeout` in milliseconds, for each call, and for the wait before it. */
+export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
 
 export interface GuardDependencies extends CircuitDependencies {
   /**
@@ -38,27 +41,51 @@ export interface Guard extends Authenticator {
  */
 export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
-  let underWay = 0;
+  const slots = createSlots(settings);
+  const proven = createProvenTokens();
+  const isTooMany = createNameLimit(dependencies.now);
 
-  const admit = (): CircuitPermit => {
+  /** Proven tokens of a name have a count of their own: others who only know the name can't use it up. */
+  const isOneTooMany = (name: string | undefined, token: string): boolean =>
+    name !== undefined && isTooMany(`${proven.has(token) ? '+' : '-'}${name}`);
+
+  /**
+   * Takes a slot. What is refused here is no outage: the backend may be well, and the circuit must not open because
+   * callers are many. The circuit is asked again after a wait: it may have opened.
+   */
+  const admit = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
+    const name = plugin.claimedName?.(token);
     const permit = circuit.admit();
-    if (underWay < settings.maxConcurrent) return permit;
+    if (isOneTooMany(name, token)) {
+      permit.settle('nothing');
+      await slots.holdBack(signal);
+      throw refusal(signal, `more than ${mostOfOneName} lookups of one name in a second`);
+    }
+    if (slots.tryTake(() => proven.has(token))) return permit;
     permit.settle('nothing');
-    // Not an outage: the backend may be well, and the circuit must not open because callers are many.
-    throw new AuthenticatorError('failed', `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
+    if (!(await slots.wait(proven.has(token), signal))) {
+      throw refusal(signal, `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
+    }
+    try {
+      return circuit.admit();
+    } catch (error) {
+      slots.leave();
+      throw error;
+    }
   };
 
   const guarded = layer(plugin, async (token, context) => {
     if (context.signal.aborted) throw callerGone(context.signal);
-    const permit = admit();
-    underWay++;
-    return call(permit, settings.timeout, context, dependencies.onAbandoned, async (signal) => {
+    const permit = await admit(token, context.signal);
+    const decision = await call(permit, settings.timeout, context, dependencies.onAbandoned, async (own) => {
       try {
-        return await plugin.authenticate(token, { audiences: context.audiences, signal });
+        return await plugin.authenticate(token, { audiences: context.audiences, ...own });
       } finally {
-        underWay--;
+        slots.leave();
       }
     });
+    if (decision.kind === 'authenticated') proven.add(token);
+    return decision;
   });
   return {
     ...guarded,
@@ -74,11 +101,15 @@ function call(
   timeout: number,
   caller: AuthenticateContext,
   onAbandoned: (work: Promise<unknown>) => void,
-  start: (signal: AbortSignal) => Promise<Decision>,
+  start: (own: Pick<AuthenticateContext, 'signal' | 'backendAnswered'>) => Promise<Decision>,
 ): Promise<Decision> {
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
-    const work = start(controller.signal);
+    let isOutage = true;
+    const backendAnswered = () => {
+      isOutage = false;
+    };
+    const work = start({ signal: controller.signal, backendAnswered });
     let waitedFor = true;
     const abandon = (error: AuthenticatorError) => {
       caller.signal.removeEventListener('abort', leave);
@@ -93,8 +124,13 @@ function call(
       controller.abort(error);
     };
     const expire = () => {
-      const error = new AuthenticatorError('unavailable', `no answer within ${inWords(timeout)}`);
-      end(error, 'outage');
+      const error = isOutage
+        ? new AuthenticatorError('unavailable', `no answer within ${inWords(timeout)}`)
+        : new AuthenticatorError(
+            'failed',
+            `the backend answers, but this lookup did not end within ${inWords(timeout)}`,
+          );
+      end(error, isOutage ? 'outage' : 'answered');
       abandon(error);
     };
     const leave = () => {
@@ -124,6 +160,10 @@ function call(
       },
     );
   });
+}
+
+function refusal(caller: AbortSignal, message: string): AuthenticatorError {
+  return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
 }
 
 function callerGone(signal: AbortSignal): AuthenticatorError {

@@ -37,6 +37,7 @@ describe('a good config', () => {
           options: {},
           timeout: 3_000,
           maxConcurrent: 100,
+          maxWaiting: 899,
           circuit: { minimumCalls: 5, openFor: 5_000 },
           onError: 'continue',
           allowSystemNames: [],
@@ -111,6 +112,14 @@ authenticators:
       keyFile: join(folder.path, 'k'),
       minVersion: 'TLSv1.2',
     });
+  });
+
+  test('what their places leave of maxInFlight is for lookups that wait for one, in equal shares', async () => {
+    await using folder = await folderWithProbe();
+    const authenticators = '[{ name: a, use: ./probe.js, maxConcurrent: 40 }, { name: b, use: ./probe.js }]';
+    const config = await folder.load(`server: { maxInFlight: 100 }\nauthenticators: ${authenticators}\n`);
+    // 100 - 40 - 33 - 1, by two.
+    expect(config.authenticators.map(({ maxWaiting }) => maxWaiting)).toEqual([13, 13]);
   });
 
   test.each([

@@ -5,7 +5,7 @@ import { fillCache, withFilledFaults } from './cache/written-secrets.ts';
 import type { AuthenticatorSettings, FileConfig, TlsSettings } from './file-config.ts';
 import { parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
-import { lookupPlaces } from './lookup-places.ts';
+import { lookupPlaces, waitingPlaces } from './lookup-places.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
 import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
@@ -130,12 +130,13 @@ function completeAuthenticators(
   source: YamlSource,
 ): AuthenticatorConfig[] {
   const places = lookupPlaces(authenticators, server.maxInFlight);
+  const maxWaiting = waitingPlaces(places, server.maxInFlight);
   return usable.flatMap(({ index, resolved, ...one }) => {
     const settings = authenticators[index];
     if (settings === undefined || resolved === undefined) return [];
     const complete = completeAuthenticator(settings, index, { ...one, resolved }, source);
     const own = completeCache(settings.cache, resolved.plugin.caching, cache);
-    return [{ ...complete, maxConcurrent: places[index] ?? 1, cache: own }];
+    return [{ ...complete, maxConcurrent: places[index] ?? 1, maxWaiting, cache: own }];
   });
 }
 
@@ -146,7 +147,7 @@ function completeAuthenticator(
   index: number,
   { resolved, options, secrets }: PreparedAuthenticator & Required<Pick<PreparedAuthenticator, 'resolved'>>,
   source: YamlSource,
-): Omit<AuthenticatorConfig, 'maxConcurrent' | 'cache'> {
+): Omit<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'cache'> {
   const { allow, ...groups } = settings.groups;
   const title = authenticatorTitle(settings.name, resolved.package);
   return {

@@ -68,6 +68,8 @@ export interface AuthenticatorConfig extends IdentityConfig {
   readonly options: unknown;
   readonly timeout: number;
   readonly maxConcurrent: number;
+  /** Lookups that wait for one of `maxConcurrent`. Not in the file: what `server.maxInFlight` leaves. */
+  readonly maxWaiting: number;
   readonly circuit: CircuitConfig;
   readonly onError: 'continue' | 'stop';
   readonly cache: AuthenticatorCacheConfig | 'off';

@@ -27,10 +27,15 @@ function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDe
   /** Asks to send and leaves it under way. */
   const begin = (subject: string, secret: string) => {
     const state: { verdict?: string; settle: (outcome: AttemptOutcome) => Promise<void> } = { settle: async () => {} };
-    void attempts.admit(subject, secret).then((attempt) => {
-      state.verdict = attempt.admitted ? 'admitted' : attempt.reason;
-      if (attempt.admitted) state.settle = attempt.settle;
-    });
+    attempts.admit(subject, secret).then(
+      (attempt) => {
+        state.verdict = attempt.admitted ? 'admitted' : attempt.reason;
+        if (attempt.admitted) state.settle = attempt.settle;
+      },
+      (error: Error) => {
+        state.verdict = error.message;
+      },
+    );
     return state;
   };
   return { attemptsOf, attempts, send, begin, settings };
@@ -186,13 +191,40 @@ describe('tries under way', () => {
     expect(after.verdict).toBe('admitted');
   });
 
-  test('are waited for by 64 others of the same name, and a place is free again when one has gone', async () => {
+  test('are waited for 1 s, however often one of them ends', async () => {
+    const { attempts, begin } = setUp({ maxFailures: 1, window });
+    const first = begin('jane', 'a');
+    await settle();
+    const [second, third] = ['b', 'c'].map((secret) => attempts.admit('jane', secret).catch((error: unknown) => error));
+    await vi.advanceTimersByTimeAsync(600);
+    await first.settle('unavailable');
+    expect(await second).toMatchObject({ admitted: true });
+    await vi.advanceTimersByTimeAsync(400);
+    expect(await third).toMatchObject({ code: 'failed', message: 'earlier logins of the same user take too long' });
+  });
+
+  test('are three of a name at most, and one more with a secret that was right', async () => {
+    const { send, begin } = setUp({ maxFailures: 20, window });
+    for (const secret of ['right', 'right too']) await send('jane', secret, 'accepted');
+    const guesses = ['a', 'b', 'c', 'd'].map((secret) => begin('jane', secret));
+    await settle();
+    expect(guesses.map((one) => one.verdict)).toEqual(['admitted', 'admitted', 'admitted', undefined]);
+    const right = [begin('jane', 'right'), begin('jane', 'right too')];
+    await settle();
+    expect(right.map((one) => one.verdict)).toEqual(['admitted', undefined]);
+    await guesses[0]?.settle('refused');
+    await settle();
+    expect(right.map((one) => one.verdict)).toEqual(['admitted', 'admitted']);
+    expect(guesses[3]?.verdict).toBeUndefined();
+  });
+
+  test('are waited for by 8 others of the same name, and a place is free again when one has gone', async () => {
     const { attempts, begin } = setUp({ maxFailures: 1, window });
     begin('jane', 'a');
     await settle();
     const caller = new AbortController();
     const waiting = attempts.admit('jane', 'b', caller.signal);
-    for (let other = 1; other < 64; other++) begin('jane', `secret ${other}`);
+    for (let other = 1; other < 8; other++) begin('jane', `secret ${other}`);
     await settle();
     await expect(attempts.admit('jane', 'one more')).rejects.toMatchObject({ code: 'failed' });
     expect(await attempts.admit('john', 'a')).toMatchObject({ admitted: true });
@@ -206,8 +238,9 @@ describe('tries under way', () => {
   test('that are forgotten count as refused, until told otherwise or the window has passed', async () => {
     const { begin, send } = setUp({ maxFailures: 1, window });
     const forgotten = begin('jane', 'a');
-    const waiting = begin('jane', 'b');
     await vi.advanceTimersByTimeAsync(abandonedAfter - 1);
+    const waiting = begin('jane', 'b');
+    await settle();
     expect(waiting.verdict).toBeUndefined();
     await vi.advanceTimersByTimeAsync(1);
     expect(waiting.verdict).toBe('throttled');

@@ -32,13 +32,16 @@ export interface AttemptsDependencies {
  */
 export const abandonedAfter = 60_000;
 
+/** Milliseconds that a try waits for others here: well below an authenticator's `timeout`, which counts as an outage. */
+const maxWait = 1_000;
+
 /**
  * The lockout guard, for the whole life of this process: counts outlive a reload of the config. Each authenticator has
  * its own counts, since its directory has.
  *
  * At most `maxFailures` tries of a subject are refused in any `window`. A try takes its place before it goes out; while
  * the last places are held by tries still under way, others wait for these to end, so that many first logins at once
- * are not throttled. On top of that, a secret that was right the last time goes out always, one at a time: should the
+ * are not throttled. They wait 1 s at most, and few of them: who waits holds a slot that all users share. On top of that, a secret that was right the last time goes out always, one at a time: should the
  * password have been changed meanwhile, that costs one refused try more for each such secret, once.
  *
  * With a shared Redis all that holds for all replicas together. What this process refused in the window never goes out
@@ -87,6 +90,7 @@ export function createAttempts(
       const shared = redis && createSharedTry(redis, { authenticator, name, password }, sharedTry);
       // Without a place here, Redis is asked once whether it knows the secret. What this process knows it need not say.
       let mayBeKnown = true;
+      const until = dependencies.now() + maxWait;
       for (;;) {
         const own = local.judge(subject, secret);
         if (own === 'invalid-credentials') return { admitted: false, reason: own };
@@ -111,7 +115,7 @@ export function createAttempts(
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
         // Those that were under way here may have ended while Redis was asked.
         const next = local.judge(subject, secret);
-        if (next === 'wait' || answer === 'admit') await local.nextChange(subject, signal);
+        if (next === 'wait' || answer === 'admit') await local.nextChange(subject, signal, until - dependencies.now());
         else if (next === 'throttled' && answer === 'wait') await shared?.pause(signal);
       }
     },

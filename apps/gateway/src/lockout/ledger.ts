@@ -26,10 +26,11 @@ export interface Ledger {
   /**
    * Resolves when a try of the subject is given back or counted. Only to be asked while one is under way.
    *
-   * @throws AuthenticatorError `failed` when `maxWaiting` wait already
+   * @param longest milliseconds
+   * @throws AuthenticatorError `failed` when `maxWaiting` wait already, or nothing has changed for `longest`
    * @throws the reason of the signal when it is aborted
    */
-  nextChange(subject: string, signal: AbortSignal | undefined): Promise<void>;
+  nextChange(subject: string, signal: AbortSignal | undefined, longest: number): Promise<void>;
 }
 
 interface Page {
@@ -38,10 +39,10 @@ interface Page {
 }
 
 /**
- * Tries of one subject that wait. More than a person's tools ask at one time, and less than fills an authenticator's
- * `maxConcurrent` (100), which all names share.
+ * Tries of one subject that wait. As many as a person's tools ask at one time where no cache makes one of equal tokens,
+ * and a small part of an authenticator's `maxConcurrent` (100), which all names share.
  */
-const maxWaiting = 64;
+const maxWaiting = 8;
 
 /**
  * @param now monotonic milliseconds
@@ -104,26 +105,29 @@ export function createLedger(now: () => number, window: () => number, maxSubject
       pages.set(one.subject, page);
       changed(one.subject, page);
     },
-    async nextChange(subject, signal) {
+    async nextChange(subject, signal, longest) {
       const page = pages.get(subject);
-      if (page) await oneOf(page.waiting, signal);
+      if (page) await oneOf(page.waiting, signal, longest);
     },
   };
 }
 
 /** Resolves when it is woken as one of `waiting`, which it leaves in any case. */
-async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined): Promise<void> {
+async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, longest: number): Promise<void> {
   signal?.throwIfAborted();
   if (waiting.size >= maxWaiting) {
-    throw new AuthenticatorError('failed', `${maxWaiting} logins of one name wait for what comes of those before them`);
+    throw new AuthenticatorError('failed', `too many concurrent logins for one user (${maxWaiting} waiting)`);
   }
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const giveUp = () => reject(signal?.reason);
+  const late = () => reject(new AuthenticatorError('failed', 'earlier logins of the same user take too long'));
   waiting.add(resolve);
   signal?.addEventListener('abort', giveUp, { once: true });
+  const timer = setTimeout(late, longest);
   try {
     await promise;
   } finally {
+    clearTimeout(timer);
     signal?.removeEventListener('abort', giveUp);
     waiting.delete(resolve);
   }

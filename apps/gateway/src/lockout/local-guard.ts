@@ -21,7 +21,7 @@ export interface LocalGuard {
    */
   reserve(subject: string, secret: string, known: boolean): (outcome: AttemptOutcome) => void;
   /** As that of the ledger. */
-  nextChange(subject: string, signal: AbortSignal | undefined): Promise<void>;
+  nextChange(subject: string, signal: AbortSignal | undefined, longest: number): Promise<void>;
 }
 
 export interface LocalGuardLimits {
@@ -29,6 +29,12 @@ export interface LocalGuardLimits {
   readonly maxKnownSecrets: number;
   readonly abandonedAfter: number;
 }
+
+/**
+ * Tries of one subject under way at a time. What a directory does for one user may take it long, and all users share
+ * its connections. A secret that was right has one place more, so that guesses never take the last one.
+ */
+const maxUnderWay = 3;
 
 /** @param now monotonic milliseconds */
 export function createLocalGuard(
@@ -42,7 +48,11 @@ export function createLocalGuard(
   return {
     judge(subject, secret, isKnown = known.rightAt(secret) !== undefined) {
       const isOf = (one: Try) => one.secret === secret;
-      return judge(ledger.triesOf(subject), { isOf, isKnown }, settings().maxFailures);
+      const tries = ledger.triesOf(subject);
+      const verdict = judge(tries, { isOf, isKnown }, settings().maxFailures);
+      const pending = tries.filter(({ state }) => state === 'pending');
+      if (verdict !== 'admit' || pending.length < maxUnderWay) return verdict;
+      return isKnown && pending.length === maxUnderWay && !pending.some(isOf) ? 'admit' : 'wait';
     },
     rightAt: known.rightAt,
     forget: known.remove,

@@ -29,6 +29,7 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
     options: {},
     timeout: 3_000,
     maxConcurrent: 100,
+    maxWaiting: 0,
     circuit: { minimumCalls: 5, openFor: 5_000 },
     onError: 'continue',
     cache: 'off',

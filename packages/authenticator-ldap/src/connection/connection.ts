@@ -16,13 +16,21 @@ export const connect: Connect = async (options) => {
 
 function createConnection(exchange: Exchange): Connection {
   return {
-    async bind({ dn, password }, signal) {
+    async bind({ dn, password }, signal, timeout) {
       // An empty password would be an unauthenticated bind, which servers answer with success (RFC 4513 section 5.1.2).
       if (typeof dn !== 'string' || dn === '' || typeof password !== 'string' || password === '') {
         throw new Error('a bind needs a DN and a password');
       }
       const encode = (id: number) => encodeBind(id, { dn, password });
-      return await exchange.run<BindResult>({ step: 'bind', encode, accept: acceptBind, isSecret: true }, signal);
+      const request = {
+        step: 'bind',
+        encode,
+        accept: acceptBind,
+        isSecret: true,
+        ...(timeout && { timeout }),
+      } as const;
+      // Not awaited, so that nothing holds the password while the answer is waited for.
+      return exchange.run<BindResult>(request, signal);
     },
     async search(request, signal) {
       const encode = (id: number) => encodeSearch(id, request);

@@ -30,6 +30,8 @@ export interface Request<T> {
   readonly isSecret?: boolean;
   /** Of the whole answer. Left out: `maxAnswerBytes`. */
   readonly maxBytes?: number;
+  /** Milliseconds until the last answer. Left out: that of the exchange. */
+  readonly timeout?: number;
 }
 
 /** The request that is under way. */
@@ -113,7 +115,8 @@ export class Exchange {
         bytes.fill(0);
       }
     });
-    return await result;
+    // Not awaited: what made the bytes, a password above all, is not needed while the answer is waited for.
+    return result;
   }
 
   close(): void {
@@ -128,7 +131,10 @@ export class Exchange {
     this.#socket.once('close', () => clearTimeout(timer));
   }
 
-  #wait<T>({ accept, maxBytes = maxAnswerBytes }: Request<T>, signal: AbortSignal): Promise<T> {
+  #wait<T>(
+    { accept, maxBytes = maxAnswerBytes, timeout = this.#options.timeout }: Request<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const stop = () => {
         clearTimeout(timer);
@@ -136,7 +142,7 @@ export class Exchange {
         this.#operation = undefined;
       };
       const onAbort = () => this.#shut(undefined, signal.reason);
-      const timer = setTimeout(() => this.#shut(this.#late(operation)), this.#options.timeout);
+      const timer = setTimeout(() => this.#shut(this.#late(operation, timeout)), timeout);
       signal.addEventListener('abort', onAbort);
       const operation: Operation = {
         id: this.#lastId,
@@ -236,9 +242,9 @@ export class Exchange {
     return this.#fault('closed', `the connection broke (${oneLine(String(error))})`, error);
   }
 
-  #late({ bytes }: Operation): ServerFault {
+  #late({ bytes }: Operation, timeout: number): ServerFault {
     const missing = bytes === 0 ? 'no answer' : 'only a part of the answer';
-    return this.#fault('timeout', `${missing} within ${seconds(this.#options.timeout)}`);
+    return this.#fault('timeout', `${missing} within ${seconds(timeout)}`);
   }
 
   /** The notice of disconnection (RFC 4511 section 4.4.1), or an unknown one, which is no better. */

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { oneLine } from '@sallyport/authenticator/options';
+import { shortageOf } from './shortage.ts';
 import { type Fault, faultsOf, ignoreErrors, runStep, seconds } from './step.ts';
 import type { ConnectOptions } from './types.ts';
 
@@ -40,6 +41,8 @@ const problems: Readonly<Record<string, string>> = {
 };
 
 function explain(error: NodeJS.ErrnoException, fault: Fault): Error {
+  const short = shortageOf(error);
+  if (short !== undefined) return fault('shortage', short, error);
   const problem = problems[error.code ?? ''];
   // With several addresses the message of the whole is empty; each address has its own.
   const details = error instanceof AggregateError ? error.errors.map(String).join('; ') : error.message;

@@ -37,8 +37,13 @@ export type Connect = (options: ConnectOptions) => Promise<Connection>;
  * Every method throws a ServerFault when the server is to blame, or the reason of an aborted signal.
  */
 export interface Connection {
-  /** A simple bind (RFC 4511 section 4.2). @throws Error for an empty DN or password, before anything is sent. */
-  bind(credentials: BindCredentials, signal: AbortSignal): Promise<BindResult>;
+  /**
+   * A simple bind (RFC 4511 section 4.2).
+   *
+   * @param timeout milliseconds, in place of `stepTimeout`
+   * @throws Error for an empty DN or password, before anything is sent
+   */
+  bind(credentials: BindCredentials, signal: AbortSignal, timeout?: number): Promise<BindResult>;
   search(request: SearchRequest, signal: AbortSignal): Promise<SearchResult>;
   /** False once it was closed by either side. */
   readonly isOpen: boolean;

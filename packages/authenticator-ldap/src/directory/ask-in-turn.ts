@@ -23,16 +23,16 @@ type Refrain = ServerFault | SilentConnection | PassedOver;
 
 interface Refused {
   readonly refrain: Refrain;
-  /** Left out: it counts for nothing. */
-  readonly concerns?: 'server' | 'login';
+  /** `machine`: this one. Left out: it tells nothing new. */
+  readonly concerns?: 'server' | 'login' | 'machine';
 }
 
 /**
  * Asks one server after the other until one answers; those with an open circuit are skipped. At the end those whose
  * old connection was silent are asked once more, as a fresh one may do.
  *
- * @throws AuthenticatorError `unavailable` with each server's reason; `failed` if one of them was only busy, or if they
- *   answer others and not this login
+ * @throws AuthenticatorError `unavailable` with each server's reason; `failed` if one of them was only busy, if one was
+ *   reached and gave this login no answer, or if this machine could not ask
  * @throws the reason of the signal, and what `ask` throws and is no fault of a server
  */
 export async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
@@ -70,13 +70,16 @@ function noAnswer(told: string, refusals: readonly Refused[]): AuthenticatorErro
     return new AuthenticatorError('failed', `no connection to the directory became free: ${told}`);
   }
   const concerns = new Set(refusals.map((refused) => refused.concerns));
-  if (concerns.has('login') && !concerns.has('server')) {
-    return new AuthenticatorError('failed', `this login got no answer, though others do: ${told}`);
-  }
+  if (concerns.has('machine')) return new AuthenticatorError('failed', `no directory server could be asked: ${told}`);
+  if (concerns.has('login')) return new AuthenticatorError('failed', `this login got no answer: ${told}`);
   return new AuthenticatorError('unavailable', `no directory server could answer: ${told}`);
 }
 
-/** The server was reached and asked, and then said nothing. */
+/**
+ * The server was reached and asked, and then said nothing. Of a bind as a user, or a search for a user's groups, that
+ * is no fault of the server: whoever may write the own `userPassword` can store a hash that takes seconds, and one
+ * person's logins must not take the server away from all. Whether it still answers, other searches find out.
+ */
 function mayBeLogin({ kind, step }: ServerFault): boolean {
   return (kind === 'timeout' || kind === 'closed') && (step === 'bind' || step === 'search');
 }
@@ -87,19 +90,21 @@ async function askOne<T>(
   server: DirectoryServer,
   hasSecondChance: boolean,
 ): Promise<{ readonly value: T } | Refused> {
-  const call = server.circuit.begin(use, subject);
+  const call = server.circuit.begin(use);
   try {
     const value = await ask(server);
     call.succeeded();
     return { value };
   } catch (error) {
     if (error instanceof PassedOver) return { refrain: error };
-    if (error instanceof SilentConnection) {
-      const counts = !hasSecondChance && !signal.aborted;
-      return { refrain: error, ...(counts && { concerns: call.failed(error.message, true) }) };
-    }
-    if (!(error instanceof ServerFault)) throw error;
-    return { refrain: error, ...(!signal.aborted && { concerns: call.failed(error.message, mayBeLogin(error)) }) };
+    const fault = error instanceof SilentConnection ? error.fault : error;
+    if (!(fault instanceof ServerFault)) throw error;
+    const refrain = error instanceof SilentConnection ? error : fault;
+    if (fault.kind === 'shortage') return { refrain, concerns: 'machine' };
+    if (signal.aborted || (refrain instanceof SilentConnection && hasSecondChance)) return { refrain };
+    if (subject !== undefined && mayBeLogin(fault)) return { refrain, concerns: 'login' };
+    call.failed(fault.message);
+    return { refrain, concerns: 'server' };
   }
 }
 

@@ -1,3 +1,4 @@
+import { ServerFault } from '../connection/server-fault.ts';
 import type { Connection } from '../connection/types.ts';
 import type { PoolOptions } from '../options/types.ts';
 import { ConnectionSet, type PooledConnection } from './connection-set.ts';
@@ -244,6 +245,7 @@ function gone(url: string): PassedOver {
   return new PassedOver('left-alone', `${url} is no directory server any more`);
 }
 
-function sharedFate(error: Error): PassedOver {
-  return error instanceof PassedOver ? error : new PassedOver('left-alone', error.message);
+function sharedFate(error: Error): Error {
+  const isShortage = error instanceof ServerFault && error.kind === 'shortage';
+  return isShortage || error instanceof PassedOver ? error : new PassedOver('left-alone', error.message);
 }

@@ -59,7 +59,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
       inScope(options, async (call) => {
         const leave = await userBinds.take({ signal: call.signal, timeout: serverTimeout, late });
         try {
-          const ask = (server: DirectoryServer) => server.bindUser(credentials, call.signal);
+          const ask = (server: DirectoryServer) => server.bindUser(credentials, call.signal, options.onLate);
           return await askInTurn({
             ...call,
             subject: credentials.dn,

@@ -1,19 +1,21 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { TlsSettings } from '@sallyport/authenticator/options';
+import { ServerFault } from '../connection/server-fault.ts';
 import type { BindCredentials, BindResult, Connect, Server } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { type Background, createBackground } from './background.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import { measured, type ServerMetrics } from './metrics.ts';
+import type { ServerMetrics } from './metrics.ts';
 import { createOpenConnection, type OpenConnection } from './open-connection.ts';
 import { PassedOver } from './passed-over.ts';
 import { createProbe, type Probe } from './probe.ts';
-import { isServerOutage } from './result-codes.ts';
 import { askForRootEntry } from './root-entry.ts';
 import { lendConnection } from './search-connection.ts';
 import { createServerCircuit, type ServerCircuit } from './server-circuit.ts';
-import { createServiceAccount, outage, type ServiceAccount } from './service-account.ts';
+import { createServiceAccount, type ServiceAccount } from './service-account.ts';
 import { type Work, workOnPool } from './service-work.ts';
+import type { BindCall } from './types.ts';
+import { createUserBinds, type UserBinds } from './user-binds.ts';
 import { inWords } from './words.ts';
 
 export interface DirectoryServerDependencies {
@@ -37,7 +39,7 @@ export class DirectoryServer {
   readonly #pool: ConnectionPool;
   readonly #background: Background;
   readonly #probe: Probe;
-  #isJudging = false;
+  readonly #userBinds: UserBinds;
 
   constructor(dependencies: DirectoryServerDependencies) {
     const { server, options, metrics, logger, now } = dependencies;
@@ -53,6 +55,13 @@ export class DirectoryServer {
       logger,
       now,
     });
+    this.#userBinds = createUserBinds({
+      server,
+      openConnection: this.#openConnection,
+      timeout: options.serverTimeout,
+      metrics,
+      now,
+    });
     this.#pool = this.#createPool();
     this.#probe = createProbe(options.circuit.probeInterval, async () => {
       if (await this.#look()) this.circuit.close();
@@ -62,7 +71,6 @@ export class DirectoryServer {
       now,
       onOpen: (reason) => this.#leaveAlone(reason),
       onClose: () => this.#takeBack(),
-      onDoubt: () => void this.#judge(),
     });
   }
 
@@ -72,22 +80,9 @@ export class DirectoryServer {
     return workOnPool(this.#pool, (connection) => lendConnection(connection, metrics, now), work, signal);
   }
 
-  /** @throws ServerFault when the server does not answer, or answers that it can't; the reason of the signal */
-  async bindUser(credentials: BindCredentials, signal: AbortSignal): Promise<BindResult> {
-    const { metrics, now, server } = this.#dependencies;
-    const { tally } = metrics;
-    tally.enter('opening');
-    const connection = await this.#openConnection(signal).finally(() => tally.leave('opening'));
-    tally.enter('busy');
-    try {
-      const bind = () => connection.bind(credentials, signal);
-      const result = await measured(bind, now, (name, time) => metrics.bound('user', name, time));
-      if (isServerOutage(result.code)) throw outage(server.url, result.code);
-      return result;
-    } finally {
-      tally.leave('busy');
-      connection.close();
-    }
+  /** @throws as `UserBinds.bind` */
+  bindUser(credentials: BindCredentials, signal: AbortSignal, onLate?: BindCall['onLate']): Promise<BindResult> {
+    return this.#userBinds.bind(credentials, signal, onLate);
   }
 
   /**
@@ -125,6 +120,7 @@ export class DirectoryServer {
     this.#background.end();
     this.#probe.stop();
     this.#dependencies.metrics.circuit(false);
+    this.#userBinds.close();
     await this.#pool.close();
     await this.#probe.untilIdle();
   }
@@ -161,15 +157,6 @@ export class DirectoryServer {
     });
   }
 
-  /** Once at a time, for what only some logins tell against the server. */
-  async #judge(): Promise<void> {
-    if (this.#isJudging) return;
-    this.#isJudging = true;
-    const isWell = await this.#look();
-    this.#isJudging = false;
-    if (!this.#background.isEnded) this.circuit.judge(isWell);
-  }
-
   /** Work in the background, whose faults count. Never throws. @returns whether the server answered */
   async #counted(work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const call = this.circuit.begin('service');
@@ -178,7 +165,8 @@ export class DirectoryServer {
       return true;
     } catch (error) {
       if (error instanceof PassedOver) return error.kind === 'refused';
-      if (!this.#background.isEnded) call.failed(messageOf(error));
+      const isShortage = error instanceof ServerFault && error.kind === 'shortage';
+      if (!this.#background.isEnded && !isShortage) call.failed(messageOf(error));
       return false;
     }
   }

@@ -79,6 +79,16 @@ const faults: readonly Fault[] = [
   fault('user', 'answers the user bind with garbage', 'protocol', at(isUserBind, babble)),
 ];
 
+/** The server takes the connection, and then no user can bind: that may be the user's own hash, so no circuit counts it. */
+const atUserBinds = new Set([
+  'resets each connection',
+  'ends each connection',
+  'is silent from the start',
+  'is silent at the user bind',
+  'resets at the user bind',
+  'ends at the user bind',
+]);
+
 const figures: string[] = [];
 afterAll(() => {
   console.info(
@@ -106,7 +116,8 @@ async function askAll(use: Fault['use'], bad: Server, good: Server) {
 }
 
 describe.concurrent('the first of two servers', () => {
-  test.each(faults)('$name, at a $use call: the second answers, and soon the first costs nothing', async (fault) => {
+  test.each(faults)('$name, at a $use call: the second answers, and soon a bad one costs nothing', async (fault) => {
+    const isCounted = fault.use === 'service' || !atUserBinds.has(fault.name);
     await using bad = await fault.start();
     await using good = await startObligingServer();
     const { server } = bad;
@@ -114,12 +125,12 @@ describe.concurrent('the first of two servers', () => {
     figures.push(`  ${fault.name} (${fault.use}): ${times.join(', ')}`);
 
     for (const time of times) expect(time).toBeLessThan(5 * serverTimeout);
-    expect(bad.connections).toBe(failures);
-    expect(values.get(`server_circuit_state{server=${server.url}}`)).toBe(2);
+    expect(bad.connections).toBe(isCounted ? failures : times.length);
+    expect(values.get(`server_circuit_state{server=${server.url}}`)).toBe(isCounted ? 2 : 0);
     expect(
       [...values.keys()].filter((key) => key.includes(server.url) && key.includes(`result=${fault.result}`)),
     ).toHaveLength(1);
-    expect(lines.map(({ level }) => level)).toEqual(['warn']);
+    expect(lines.map(({ level }) => level)).toEqual(isCounted ? ['warn'] : []);
     await bad.untilClosed();
     await good.untilClosed();
   });

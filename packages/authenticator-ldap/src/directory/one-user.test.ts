@@ -27,27 +27,22 @@ async function setUp() {
   return { directory, warnings };
 }
 
-test('one user whose logins hang the server does not take it away from others, nor tells an outage for long', async () => {
+const noAnswer = /^failed: this login got no answer: /;
+
+test('one user whose logins hang the server does not take it away from others, and tells no outage', async () => {
   const { directory, warnings } = await setUp();
-  const outcomes: string[] = [];
   for (let login = 0; login < 8; login++) {
-    outcomes.push(await outcomeOf(directory.bindUser(slow, { signal: never })));
+    expect(await outcomeOf(directory.bindUser(slow, { signal: never }))).toMatch(noAnswer);
     expect(await outcomeOf(directory.bindUser(userNumber(login + 1), { signal: never }))).toMatch(/ by /);
   }
-  expect(outcomes[0]).toMatch(/^unavailable: /);
-  for (const outcome of outcomes.slice(1))
-    expect(outcome).toMatch(/^failed: .*this login got no answer, though others do/);
   expect(warnings()).toEqual([]);
 });
 
-test('alone at night, such a user finds the server looked at, and is told the same', async () => {
+test('alone at night, such a user is told the same', async () => {
   const { directory, warnings } = await setUp();
-  const outcomes: string[] = [];
-  for (let login = 0; login < 6; login++) outcomes.push(await outcomeOf(directory.bindUser(slow, { signal: never })));
-  expect(outcomes.map((outcome) => outcome.split(':')[0])).toEqual([
-    ...new Array(3).fill('unavailable'),
-    ...new Array(3).fill('failed'),
-  ]);
+  for (let login = 0; login < 6; login++) {
+    expect(await outcomeOf(directory.bindUser(slow, { signal: never }))).toMatch(noAnswer);
+  }
   expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(/ by /);
   expect(warnings()).toEqual([]);
 });
@@ -56,11 +51,9 @@ test('a group search that hangs for one user is a matter of that user', async ()
   const { directory, warnings } = await setUp();
   const silence = new ServerFault('timeout', 'search', 'no answer');
   const call = { signal: never, subject: slow.dn };
-  const outcomes: string[] = [];
   for (let login = 0; login < 4; login++) {
-    expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(/ by /);
-    outcomes.push(await outcomeOf(directory.withService(() => Promise.reject(silence), call)));
+    expect(await outcomeOf(directory.withService(() => Promise.reject(silence), call))).toMatch(noAnswer);
   }
-  expect(outcomes.map((outcome) => outcome.split(':')[0])).toEqual(['unavailable', 'failed', 'failed', 'failed']);
+  expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(/ by /);
   expect(warnings()).toEqual([]);
 });

@@ -114,6 +114,15 @@ describe('servers by SRV records', () => {
     expect(await ask()).toBe('b');
   });
 
+  test('that this machine could not ask for are no outage', async () => {
+    const { list, answer } = setUp();
+    answer(Object.assign(new Error('querySrv ENOMEM'), { code: 'ENOMEM', syscall: 'querySrv' }));
+    await expect(list.inOrder({ signal: never })).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('this machine is short of memory'),
+    });
+  });
+
   test('that were never found are an outage in plain words, and looked up again no sooner than 5 s later', async () => {
     const { ask, answer, lookups } = setUp();
     const words = 'the SRV records _ldap._tcp.example.com give no directory server: ';

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
+import { shortageOf } from '../connection/shortage.ts';
 import type { Server } from '../connection/types.ts';
 import type { SrvOptions } from '../options/types.ts';
 import type { Scopes } from './call-scope.ts';
@@ -90,7 +91,7 @@ export function createSrvList(settings: SrvListSettings, dependencies: SrvListDe
   };
 }
 
-/** @throws AuthenticatorError `unavailable`, in plain words, with the mend */
+/** @throws AuthenticatorError `unavailable`, or `failed` when this machine could not ask; in plain words, with the fix */
 async function lookUp(settings: SrvListSettings, dependencies: SrvListDependencies): Promise<SrvServers> {
   const { srv, anyTarget, timeout } = settings;
   const late = () => new Error(`no answer of DNS within ${inWords(timeout)}`);
@@ -104,8 +105,12 @@ async function lookUp(settings: SrvListSettings, dependencies: SrvListDependenci
     throw new Error(`its targets (${some}) are outside of its domain: if that is right, set serverName`);
   } catch (error) {
     const reason = scope.signal.aborted ? scope.signal.reason : error;
-    const text = reason instanceof Error ? reason.message : String(reason);
-    throw new AuthenticatorError('unavailable', `the SRV records ${srv.name} give no directory server: ${text}`);
+    const short = shortageOf(reason);
+    const text = short ?? (reason instanceof Error ? reason.message : String(reason));
+    throw new AuthenticatorError(
+      short === undefined ? 'unavailable' : 'failed',
+      `the SRV records ${srv.name} give no directory server: ${text}`,
+    );
   } finally {
     scope.end();
   }

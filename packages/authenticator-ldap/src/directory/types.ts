@@ -18,7 +18,7 @@ export interface Directory {
    *
    * @throws as `withService`
    */
-  bindUser(credentials: BindCredentials, options: DirectoryCall): Promise<Answered<BindResult>>;
+  bindUser(credentials: BindCredentials, options: BindCall): Promise<Answered<BindResult>>;
 
   /** Connects to every server and binds as the service account; `look` then looks for what the caller needs there. */
   check(look: (connection: SearchConnection) => Promise<void>, signal: AbortSignal): Promise<readonly ServerReport[]>;
@@ -37,10 +37,20 @@ export interface DirectoryCall {
   /** The server that answered the step before: it is asked first, so that one login sees one state of the directory. */
   readonly prefer?: Server;
   /**
-   * Whose login it is, as the directory names them, where the server's work depends on them. A server that does not
-   * answer this one but answers others is not to blame. A bind's is its DN.
+   * Whose login it is, as the directory names them, where the server's work depends on them: a server that was reached
+   * and then is silent is not to blame. A bind's is its DN.
    */
   readonly subject?: string;
+}
+
+export interface BindCall extends DirectoryCall {
+  /**
+   * Called for each server that did not answer the bind within `serverTimeout`, and still may: it works on it, and
+   * counts the password in the end. Left out: the connection is closed.
+   *
+   * @param answer rejects when the connection ends without one
+   */
+  readonly onLate?: (answer: Promise<BindResult>) => void;
 }
 
 export interface Answered<T> {

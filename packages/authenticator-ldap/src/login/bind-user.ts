@@ -1,47 +1,69 @@
 import type { AdmittedAttempt, AttemptOutcome } from '@sallyport/authenticator';
-import type { BindCredentials, Server } from '../connection/types.ts';
+import type { BindCredentials, BindResult, Server } from '../connection/types.ts';
 import { orAborted } from '../directory/or-aborted.ts';
 import type { Directory, DirectoryCall } from '../directory/types.ts';
 import { type BindVerdict, judgeBind } from './bind-reasons.ts';
 
-/** What came of a bind, once the lockout guard knows it too. */
+/** What came of a bind. */
 export type Bound = Exclude<BindVerdict, { kind: 'unchecked' }> & { readonly server: Server };
 
 /**
- * Sends one password that the lockout guard has admitted. The attempt is settled once, whatever happens: as unavailable
- * when no server said yes or no.
+ * Sends one password that the lockout guard has admitted, and goes on with what comes of it. The attempt holds one of
+ * the user's few places, so it is settled once the directory has no more work for it, whatever happens.
  *
- * A bind that has begun goes on when the caller leaves, within the directory's own times: a server counts what it was
- * sent, so the guard must too. Else whoever hangs up soon enough could try passwords until the account is locked.
+ * A bind that has begun goes on when the caller leaves: a server counts what it was sent, so the guard must too. Else
+ * whoever hangs up soon enough could try passwords until the account is locked.
  *
+ * @param then what the user's login costs the directory besides: the search for groups
  * @throws AuthenticatorError as `Directory.bindUser`, and for an answer that is neither; the reason of the signal
  */
-export function bindUser(
+export function bindUser<T>(
   directory: Directory,
   credentials: BindCredentials,
   attempt: AdmittedAttempt,
   call: DirectoryCall,
-): Promise<Bound> {
-  return orAborted(bindToTheEnd(directory, credentials, attempt, call), call.signal);
+  then: (bound: Bound) => T | Promise<T>,
+): Promise<T> {
+  return orAborted(bindToTheEnd(directory, credentials, attempt, call, then), call.signal);
 }
 
-async function bindToTheEnd(
+async function bindToTheEnd<T>(
   directory: Directory,
   credentials: BindCredentials,
   attempt: AdmittedAttempt,
   call: DirectoryCall,
-): Promise<Bound> {
+  then: (bound: Bound) => T | Promise<T>,
+): Promise<T> {
   let outcome: AttemptOutcome = 'unavailable';
+  let late: readonly Promise<BindResult>[] = [];
+  const onLate = (answer: Promise<BindResult>) => {
+    late = [...late, answer];
+  };
   try {
     // The guard may have waited for another try of this user.
     call.signal.throwIfAborted();
     const { signal } = new AbortController();
-    const { value, server } = await directory.bindUser(credentials, { ...call, signal });
+    const { value, server } = await directory.bindUser(credentials, { ...call, signal, onLate });
     const verdict = judgeBind(value);
     outcome = verdict.attempt;
+    late = [];
     if (verdict.kind === 'unchecked') throw verdict.error;
-    return { ...verdict, server };
+    return await then({ ...verdict, server });
   } finally {
-    await attempt.settle(outcome);
+    if (late.length === 0) await attempt.settle(outcome);
+    else void settleLate(attempt, late);
   }
+}
+
+/**
+ * The servers work on the bind still, on a password hash of very many rounds, say: until they are done the attempt is
+ * open, so no user can have them work on more and more of these. One that never ends counts as refused after a while.
+ */
+async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindResult>[]): Promise<void> {
+  const answers = await Promise.allSettled(late);
+  const outcomes = answers.map((answer) =>
+    answer.status === 'fulfilled' ? judgeBind(answer.value).attempt : undefined,
+  );
+  const said = outcomes.find((outcome) => outcome === 'refused' || outcome === 'accepted');
+  await attempt.settle(said ?? 'unavailable');
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readCredentials } from './credentials.ts';
+import { claimedName, readCredentials } from './credentials.ts';
 
 const base64 = (text: string | Buffer) => Buffer.from(text as string).toString('base64');
 const spellings = (text: string | Buffer): string[] => {
@@ -100,4 +100,16 @@ describe('readCredentials', () => {
       }),
     );
   });
+});
+
+test.each(['alice', 'ALICE', ' alice ', 'Alice\u00a0', 'ａｌｉｃｅ'])(
+  'the name that %j claims is that of alice',
+  (username) => {
+    expect(claimedName({ username, password: 'x' })).toBe('alice');
+  },
+);
+
+test('no credentials claim no name, and nor do spaces', () => {
+  expect(claimedName(undefined)).toBeUndefined();
+  expect(claimedName({ username: ' ', password: 'x' })).toBeUndefined();
 });

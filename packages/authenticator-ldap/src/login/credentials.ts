@@ -31,6 +31,11 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
   return isUsername(username) && isPassword(password) ? { username, password } : undefined;
 }
 
+/** As directories compare names: without regard to case, to how letters are composed, and to spaces around and between. */
+export function claimedName(credentials: Credentials | undefined): string | undefined {
+  return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined;
+}
+
 function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
   const padded = bytes.toString('base64');

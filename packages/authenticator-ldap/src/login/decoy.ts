@@ -13,11 +13,14 @@ export interface Decoys {
    * @throws AuthenticatorError as `Directory.bindUser`: a login with a wrong password would throw here too
    */
   bind(call: DirectoryCall): Promise<void>;
-  /** How long a wrong password of somebody who is there took to be refused. */
-  noteRefusal(milliseconds: number): void;
+  /** How long a wrong password of a user who exists took to be refused. Of each user the last one counts. */
+  noteRefusal(dn: string, milliseconds: number): void;
 }
 
-/** Refusals that are remembered: users whose passwords are hashed in different ways take different times. */
+/**
+ * Users whose refusals are remembered: passwords may be hashed in different ways. A user counts once, so that a hash of
+ * very many rounds, which a user stored as the own password, does not set the time for all names.
+ */
 const kept = 64;
 
 /** @param options `serverTimeout` is the longest that a name which is not there is held back */
@@ -25,18 +28,20 @@ export function createDecoys(
   directory: Directory,
   { user: { find }, serverTimeout }: Pick<LdapOptions, 'user' | 'serverTimeout'>,
 ): Decoys {
-  const refusals: number[] = [];
-  let next = 0;
+  // In the order in which they came.
+  const refusals = new Map<string, number>();
   return {
     async bind(call) {
       const begun = performance.now();
-      const least = refusals[Math.floor(Math.random() * refusals.length)] ?? 0;
+      const least = [...refusals.values()][Math.floor(Math.random() * refusals.size)] ?? 0;
       await directory.bindUser(decoyCredentials(find), call);
       await pause(least - (performance.now() - begun), call.signal);
     },
-    noteRefusal(milliseconds) {
-      refusals[next] = Math.min(milliseconds, serverTimeout);
-      next = (next + 1) % kept;
+    noteRefusal(dn, milliseconds) {
+      refusals.delete(dn);
+      refusals.set(dn, Math.min(milliseconds, serverTimeout));
+      const [oldest] = refusals.keys();
+      if (refusals.size > kept && oldest !== undefined) refusals.delete(oldest);
     },
   };
 }

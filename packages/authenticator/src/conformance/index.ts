@@ -13,7 +13,6 @@ import { pluginShapeCases } from './plugin-shape.ts';
 import { recognitionCases } from './recognition.ts';
 import { refusalCases } from './refusals.ts';
 import { secrecyCases } from './secrecy.ts';
-import { usernameInCases } from './username-in.ts';
 import { type Outcome, outcomeOf, within } from './verdict.ts';
 import { watchedFilesCases } from './watched-files.ts';
 
@@ -41,7 +40,6 @@ const definitions: readonly CaseDefinition[] = [
   ...refusalCases,
   ...hostileCases,
   ...recognitionCases,
-  ...usernameInCases,
   ...concurrencyCases,
   ...abortCases,
   ...outageCases,

@@ -12,6 +12,7 @@ import {
   nulTokens,
 } from './hostile-tokens.ts';
 import type { Kit } from './kit.ts';
+import { secretFinder } from './leaks.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
 const ownRecognised: CaseDefinition = {
@@ -61,11 +62,61 @@ const quickAnswer: CaseDefinition = {
     const recognizes = recognitionOf(await kit.create());
     for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
       // The best of three: a pause of the machine hits one of them.
-      const times = [1, 2, 3].map(() => timeOf(() => recognizes(token)));
+      const times = [1, 2, 3].map(() => timed(() => recognizes(token)).milliseconds);
       verify(Math.min(...times) < longest, {
         expected: `recognizes() to answer ${name} within microseconds`,
         got: `it took ${Math.round(Math.min(...times))} ms`,
         why: 'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
+      });
+    }
+  },
+};
+
+const claimedNames: CaseDefinition = {
+  name: 'claimedName() answers any string with a name or nothing, the same one each time, and takes no time',
+  async run(kit) {
+    const authenticator = await kit.create();
+    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
+      const asked = () => timed(() => authenticator.claimedName?.(token));
+      const answers = await outcomeOf(() => [asked(), asked(), asked()]);
+      verify('value' in answers, {
+        expected: `claimedName() not to throw on ${name}`,
+        got: `it threw ${kit.tell('error' in answers && answers.error)}`,
+        why: 'The lookup of a good token would fail.',
+      });
+      const [first] = answers.value.map(({ value }) => value);
+      const isName = first === undefined || (typeof first === 'string' && first !== '');
+      verify(isName && answers.value.every(({ value }) => value === first), {
+        expected: `claimedName() to give one name, or none, for ${name}`,
+        got: `it gave ${kit.tell(answers.value.map(({ value }) => value))}`,
+        why: 'The lookups of one name are bounded, so nothing else may be counted as one.',
+      });
+      const time = Math.min(...answers.value.map(({ milliseconds }) => milliseconds));
+      verify(time < longest, {
+        expected: `claimedName() to answer ${name} within microseconds`,
+        got: `it took ${Math.round(time)} ms`,
+        why: 'All reviews wait for it.',
+      });
+    }
+  },
+};
+
+const everyLogin: CaseDefinition = {
+  name: 'claimedName() gives the name, and no password, of every valid token of a plugin that sends passwords',
+  async run(kit) {
+    const authenticator = await kit.create();
+    if (!kit.harness.sendsPasswords) return;
+    for (const { name, token } of kit.tokens.valid) {
+      const username = authenticator.claimedName?.(token);
+      verify(typeof username === 'string' && username !== '', {
+        expected: `claimedName() to give the name in ${name}`,
+        got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.tell(username)}`,
+        why: 'To block this token would stop no one: the same login can be written in other ways.',
+      });
+      verify(secretFinder(kit.secrets).find(username).length === 0, {
+        expected: `claimedName() to give no password of ${name}`,
+        got: 'one is in it',
+        why: 'The name is printed, in a command to paste.',
       });
     }
   },
@@ -80,8 +131,7 @@ function recognitionOf(authenticator: Authenticator): (token: string) => unknown
   return (token) => authenticator.recognizes?.(token);
 }
 
-/** Tokens of every kind, good and made up. */
-export function anyStrings({ tokens }: Kit): readonly NamedToken[] {
+function anyStrings({ tokens }: Kit): readonly NamedToken[] {
   const makers = [alteredTokens, hugeTokens, nulTokens, illFormedTokens];
   const made = tokens.valid.flatMap((valid) => makers.flatMap((make) => make(valid)));
   return [...tokens.valid, ...tokens.foreign, ...made, ...memberTokens, ...injectionTokens, ...encodedTokens];
@@ -99,10 +149,16 @@ function tiringTokens({ tokens }: Kit): readonly NamedToken[] {
   );
 }
 
-function timeOf(call: () => unknown): number {
+function timed<T>(call: () => T): { readonly value: T; readonly milliseconds: number } {
   const start = performance.now();
-  call();
-  return performance.now() - start;
+  const value = call();
+  return { value, milliseconds: performance.now() - start };
 }
 
-export const recognitionCases: readonly CaseDefinition[] = [ownRecognised, plainAnswer, quickAnswer];
+export const recognitionCases: readonly CaseDefinition[] = [
+  ownRecognised,
+  plainAnswer,
+  quickAnswer,
+  claimedNames,
+  everyLogin,
+];

@@ -78,14 +78,14 @@ function shapeOf({ config: { name, username }, authenticator }: CreatedAuthentic
   let typed: unknown;
   let recognized: boolean;
   try {
-    typed = authenticator.usernameIn?.(token);
+    typed = authenticator.claimedName?.(token);
     recognized = authenticator.recognizes?.(token) !== false;
   } catch {
-    throw new Error(`usernameIn() or recognizes() of authenticator ${name} threw`);
+    throw new Error(`claimedName() or recognizes() of authenticator ${name} threw`);
   }
   if (typed === undefined) return { authenticator: name, recognized };
   if (typeof typed !== 'string' || typed === '') {
-    throw new Error(`usernameIn() of authenticator ${name} gave neither a name nor undefined`);
+    throw new Error(`claimedName() of authenticator ${name} gave neither a name nor undefined`);
   }
   return { authenticator: name, recognized: true, username: username.prefix + typed };
 }
