@@ -58,7 +58,10 @@ export function createUserBinds({ server, openConnection, timeout, metrics, now 
       } catch (error) {
         if (error === silence && onLate !== undefined && late.size < most && connection.isOpen) {
           late.add(connection);
-          onLate(answer.finally(() => end(connection)));
+          const lateAnswer = answer.finally(() => end(connection));
+          // Another server may answer the login, and then no one waits for this one.
+          lateAnswer.catch(() => {});
+          onLate(lateAnswer);
         } else {
           end(connection);
         }
