@@ -163,6 +163,19 @@ describe('rule 16: logins in flight are bounded, and a refused password is tried
     await waitUntil(async () => attempts[0]?.outcome === 'refused', 'the late answer to be told');
   });
 
+  test('the answer of another server settles it at once', async () => {
+    const silent = await serveRequests((request, peer) => {
+      if (request.operation === 'search') peer.write(...aliceFound(request));
+      else if (request.dn === serviceDn) peer.write(bindResponse({ id: request.id }));
+    });
+    const { logIn, attempts, close } = await gatewayTo([silent, await serveLogins()], { serverTimeout: '200ms' });
+    expect(await logIn()).toEqual(authenticated);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['accepted']);
+    // The first one's answer is no longer waited for: that its connection ends is heard by no one.
+    await close();
+    await silent.untilClosed();
+  });
+
   test('and until the groups are found', async () => {
     const { promise: asked, resolve: onAsked } = Promise.withResolvers<() => void>();
     const fake = await serveRequests((request, peer) => {

@@ -23,10 +23,7 @@ async function setUp() {
   const { directory } = directoryOf(ldapOptions([fake.server], { serverTimeout, maxUserBinds: 100 }), connect);
   onTestFinished(() => directory.close());
   const late: Promise<BindResult>[] = [];
-  const onLate = (answer: Promise<BindResult>) => {
-    late.push(answer);
-    answer.catch(() => {});
-  };
+  const onLate = (answer: Promise<BindResult>) => void late.push(answer);
   return { fake, directory, held, late, onLate };
 }
 

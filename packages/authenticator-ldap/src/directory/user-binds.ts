@@ -42,13 +42,17 @@ export function createUserBinds({ server, openConnection, timeout, metrics, now 
     connection.close();
   };
   return {
-    // No closure of it may hold the credentials: it outlives the login.
+    // No closure of it may hold the credentials, and no error with the stack of the login: they outlive it.
     async bind(credentials, signal, onLate) {
       tally.enter('opening');
       const connection = await openConnection(signal).finally(() => tally.leave('opening'));
       tally.enter('busy');
       const answer = connection.bind(credentials, signal, onLate === undefined ? timeout : longest);
-      const silence = faultsOf(server, 'bind')('timeout', `no answer within ${seconds(timeout)}`);
+      let isLate = false;
+      const silence = () => {
+        isLate = true;
+        return faultsOf(server, 'bind')('timeout', `no answer within ${seconds(timeout)}`);
+      };
       try {
         const inTime = () => within(answer, timeout, silence);
         const result = await measured(inTime, now, (name, time) => metrics.bound('user', name, time));
@@ -56,9 +60,12 @@ export function createUserBinds({ server, openConnection, timeout, metrics, now 
         end(connection);
         return result;
       } catch (error) {
-        if (error === silence && onLate !== undefined && late.size < most && connection.isOpen) {
+        if (isLate && onLate !== undefined && late.size < most && connection.isOpen) {
           late.add(connection);
-          onLate(answer.finally(() => end(connection)));
+          const lateAnswer = answer.finally(() => end(connection));
+          // Another server may answer the login, and then no one waits for this one.
+          lateAnswer.catch(() => {});
+          onLate(lateAnswer);
         } else {
           end(connection);
         }
@@ -71,10 +78,10 @@ export function createUserBinds({ server, openConnection, timeout, metrics, now 
   };
 }
 
-/** @throws `late` when the promise has not settled in time; it then goes on, and may reject unheard */
-function within<T>(promise: Promise<T>, milliseconds: number, late: ServerFault): Promise<T> {
+/** @throws what `late` gives when the promise has not settled in time; it then goes on, and may reject unheard */
+function within<T>(promise: Promise<T>, milliseconds: number, late: () => ServerFault): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late), milliseconds);
+    const timer = setTimeout(() => reject(late()), milliseconds);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

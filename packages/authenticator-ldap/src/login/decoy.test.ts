@@ -19,7 +19,7 @@ async function timeOfDecoy(note: (decoys: ReturnType<typeof createDecoys>) => vo
 
 test('a decoy takes as long as a recent refusal', async () => {
   const time = await timeOfDecoy((decoys) => decoys.noteRefusal('uid=alice', 100));
-  expect(time).toBeGreaterThanOrEqual(99);
+  expect(time).toBeGreaterThan(90);
 });
 
 test('one user who is refused slowly, again and again, counts as one of those who were refused', async () => {

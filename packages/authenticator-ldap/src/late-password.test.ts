@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { getHeapSnapshot } from 'node:v8';
+import { expect, test } from 'vitest';
+import type { FakeRequest } from '../fixtures/fake-peer.ts';
+import { bindResponse } from '../fixtures/ldap-answers.ts';
+import { aliceFound, gatewayTo, serveRequests, serviceDn } from '../fixtures/scripted-logins.ts';
+
+const mark = 'password that is late ';
+
+/** The passwords of this test that are in memory. */
+async function passwordsInMemory(): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  let rest = '';
+  for await (const chunk of getHeapSnapshot()) {
+    const text = rest + chunk;
+    for (const [password] of text.matchAll(new RegExp(`${mark}[0-9a-f]{32}`, 'g'))) found.add(password);
+    rest = text.slice(-100);
+  }
+  return found;
+}
+
+test('the password of a login that has failed is not in memory, while the answer to its bind is waited for', async () => {
+  const fake = await serveRequests((request, peer) => {
+    if (request.operation === 'search') peer.write(...aliceFound(request));
+    else if (request.dn === serviceDn) peer.write(bindResponse({ id: request.id }));
+  });
+  const { logIn, attempts } = await gatewayTo([fake], { serverTimeout: '200ms' });
+  // Without `expect`, which would remember the call.
+  const tryOnce = () =>
+    logIn('alice', mark + randomBytes(16).toString('hex')).then(
+      () => 'a decision',
+      (error: Error) => error.message,
+    );
+  expect(await tryOnce()).toMatch('no answer within 200 ms');
+  // What the server of this test has read.
+  (fake.requests as FakeRequest[]).length = 0;
+  // Through bytes, as one piece.
+  const inMemory = Buffer.from(mark + randomBytes(16).toString('hex')).toString();
+  expect(await passwordsInMemory()).toEqual(new Set([inMemory]));
+  expect([attempts.map(({ outcome }) => outcome), fake.openSockets]).toEqual([[undefined], 2]);
+});
