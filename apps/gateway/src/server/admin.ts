@@ -1,4 +1,6 @@
-import { createServer } from 'node:http';
+import { createServer, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
@@ -6,9 +8,11 @@ import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerErrors } from './answer-errors.ts';
 import { answerUnreadable } from './connection-errors.ts';
+import { createCrowd } from './crowd.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
 import { authority, listen } from './listen.ts';
 import { requireLocalHost } from './local-host.ts';
+import { paced } from './paced.ts';
 import { createStatusPage, type StatusPageSource } from './status-page.ts';
 import { refuseUnmatched } from './unmatched.ts';
 
@@ -30,10 +34,28 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-const maxConnections = 256;
+/** A browser opens six, Prometheus and the kubelet one each. */
+const maxConnections = 64;
 
 /** Milliseconds for headers, for a whole request, and for an answer that nobody reads or a connection that is idle. */
 const patience = 10_000;
+
+/** Milliseconds between two renderings of the metrics, or of the status: they keep reviews waiting. */
+const pauseOfRenders = 250;
+
+const asked = new WeakSet<Socket>();
+
+/**
+ * A connection gets one answer. Node takes all requests of one read in at once, some thousand of them, and keeps each
+ * with its answer until those before it are out; so a second request ends its connection.
+ */
+class OnlyRequest extends IncomingMessage {
+  constructor(socket: Socket) {
+    super(socket);
+    if (asked.has(socket)) socket.destroy();
+    asked.add(socket);
+  }
+}
 
 /**
  * Listens on `admin.listen`.
@@ -42,10 +64,18 @@ const patience = 10_000;
  */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const { host } = options.listen;
-  const app = createAdminApp(options);
-  const server = createServer({ headersTimeout: patience, requestTimeout: patience }, app.callback());
+  const answer = createAdminApp(options).callback();
+  const limits = { headersTimeout: patience, requestTimeout: patience, IncomingMessage: OnlyRequest };
+  const server = createServer(limits, (request, response) => {
+    if (request.socket.destroyed) return;
+    response.setHeader('Connection', 'close');
+    void answer(request, response);
+  });
   // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
-  server.maxConnections = maxConnections;
+  const crowd = createCrowd(maxConnections, (peer) => {
+    options.logger.debug({ peer }, 'an admin connection was closed: too many are open');
+  });
+  server.on('connection', crowd.add);
   server.setTimeout(patience, (socket) => {
     options.logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
     socket.destroy();
@@ -64,7 +94,14 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 }
 
 function createAdminApp(options: AdminServerOptions): Koa {
-  const { listen: address, readiness, authenticators, metrics, statusPage, logger } = options;
+  const { listen: address, readiness, authenticators, statusPage, logger } = options;
+  const pause = () => setTimeout(pauseOfRenders, undefined, { ref: false });
+  // As bytes: all who are sent them share them.
+  const metrics = paced(async () => {
+    const { contentType, body } = await options.metrics();
+    return { contentType, body: Buffer.from(body) };
+  }, pause);
+  const document = paced(async () => Buffer.from(JSON.stringify(await statusPage.document())), pause);
   const router = new Router({ strict: true, sensitive: true });
   router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
   router.get('/readyz', async (context) => {
@@ -82,7 +119,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
   const app = new Koa();
   app.use(answerErrors(logger));
   if (isLoopback(address.host)) app.use(requireLocalHost);
-  app.use(createStatusPage(statusPage));
+  app.use(createStatusPage({ isShown: statusPage.isShown, document }));
   app.use(router.routes());
   app.use(refuseUnmatched('GET, HEAD'));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));
