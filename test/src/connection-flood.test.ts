@@ -80,12 +80,15 @@ test('connections that come all the time keep out no client from another address
     while (!ended) for (const socket of await openIdle(gateway.url, 50)) socket.once('close', () => socket.destroy());
   };
   const flooding = flood();
-  for (let login = 0; login < 30; login++) {
-    using client = http2Client(gateway.url, { ...mutualTls.client, localAddress: '127.0.0.2' });
-    await expectAlice(client);
+  try {
+    for (let login = 0; login < 30; login++) {
+      using client = http2Client(gateway.url, { ...mutualTls.client, localAddress: '127.0.0.2' });
+      await expectAlice(client);
+    }
+  } finally {
+    ended = true;
+    await flooding;
   }
-  ended = true;
-  await flooding;
 });
 
 test('1,000 idle connections to the admin address leave it answering, and reviews too', async () => {
