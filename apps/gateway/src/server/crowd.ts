@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** Sockets that are not trusted yet, of all peers. */
+/** Open sockets of all peers that have to be few. */
 export interface Crowd {
   add(socket: Socket): void;
   delete(socket: Socket): void;
@@ -11,7 +11,7 @@ export interface Crowd {
  * pushes out their own, and a client from anywhere else still gets in. A client from the same address gets in too, when
  * it needs less time than `limit` further connections.
  *
- * @param onClosed told of the address
+ * @param onClosed called with the address
  */
 export function createCrowd(limit: number, onClosed: (address: string) => void): Crowd {
   const members = new Map<Socket, string>();

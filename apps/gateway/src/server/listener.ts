@@ -63,18 +63,12 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
     logger,
     now: () => Date.now(),
   });
-  const admitted = new WeakSet<object>();
+  const onFirst = (peer: string) => {
+    const socket = sockets.get(peer);
+    if (socket !== undefined) newcomers.delete(socket);
+  };
   const gate = {
-    admit(request: ServerRequest) {
-      const subject = check(request);
-      const connection = http2Stream(request)?.session ?? request.socket;
-      if (!admitted.has(connection)) {
-        admitted.add(connection);
-        const socket = sockets.get(peerOf(request.socket));
-        if (socket !== undefined) newcomers.delete(socket);
-      }
-      return subject;
-    },
+    admit: watchFirst(check, onFirst),
     isLastAnswer: connections.isLastAnswer,
   };
   const answer = createReviewApp(options, limits.bodyTimeout, gate).callback();
@@ -110,6 +104,23 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
       cut();
       await closed;
     },
+  };
+}
+
+/** @param onFirst called with the peer of each connection, at its first request that passes `check` */
+function watchFirst(
+  check: (request: ServerRequest) => string | undefined,
+  onFirst: (peer: string) => void,
+): (request: ServerRequest) => string | undefined {
+  const passed = new WeakSet<object>();
+  return (request) => {
+    const subject = check(request);
+    const connection = http2Stream(request)?.session ?? request.socket;
+    if (!passed.has(connection)) {
+      passed.add(connection);
+      onFirst(peerOf(request.socket));
+    }
+    return subject;
   };
 }
 

@@ -19,7 +19,10 @@ export function connectionsWithin(
   const maxNewcomers = Math.min(connectionLimits.maxNewcomers, Math.floor(maxConnections / 2));
   if (openFiles < enough) {
     const remedy = `set LimitNOFILE=${enough} in the systemd unit, or run: ulimit -n ${enough}`;
-    logger.warn({ openFiles, maxConnections, remedy }, 'the limit of open files is low: fewer connections are accepted');
+    logger.warn(
+      { openFiles, maxConnections, remedy },
+      'the limit of open files is low: fewer connections are accepted',
+    );
   }
   return { maxConnections, maxNewcomers };
 }

@@ -1,6 +1,6 @@
 /**
  * Calls `make` for everyone who asks, one call at a time and with a pause after each. All who ask while a call or a
- * pause runs share the next call, so nobody gets what was made before they asked.
+ * pause runs share the next call, so no one gets what was made before they asked.
  *
  * @param pause settles when the next call may begin
  */
