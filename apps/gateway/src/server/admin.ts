@@ -1,5 +1,5 @@
-import { createServer, IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer, type Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
@@ -12,6 +12,7 @@ import { createCrowd } from './crowd.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
 import { authority, listen } from './listen.ts';
 import { requireLocalHost } from './local-host.ts';
+import { oneRequest } from './one-request.ts';
 import { paced } from './paced.ts';
 import { createStatusPage, type StatusPageSource } from './status-page.ts';
 import { refuseUnmatched } from './unmatched.ts';
@@ -37,25 +38,11 @@ export interface AdminServer {
 /** A browser opens six, Prometheus and the kubelet one each. */
 const maxConnections = 64;
 
-/** Milliseconds for headers, for a whole request, and for an answer that nobody reads or a connection that is idle. */
+/** Milliseconds for an answer that nobody reads, and for a connection that is idle. */
 const patience = 10_000;
 
 /** Milliseconds between two renderings of the metrics, or of the status: they keep reviews waiting. */
 const pauseOfRenders = 250;
-
-const asked = new WeakSet<Socket>();
-
-/**
- * A connection gets one answer. Node takes all requests of one read in at once, some thousand of them, and keeps each
- * with its answer until those before it are out; so a second request ends its connection.
- */
-class OnlyRequest extends IncomingMessage {
-  constructor(socket: Socket) {
-    super(socket);
-    if (asked.has(socket)) socket.destroy();
-    asked.add(socket);
-  }
-}
 
 /**
  * Listens on `admin.listen`.
@@ -63,31 +50,37 @@ class OnlyRequest extends IncomingMessage {
  * @throws Error naming the address and the mend when it can't
  */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const { logger } = options;
   const { host } = options.listen;
   const answer = createAdminApp(options).callback();
-  const limits = { headersTimeout: patience, requestTimeout: patience, IncomingMessage: OnlyRequest };
-  const server = createServer(limits, (request, response) => {
-    if (request.socket.destroyed) return;
+  // It never listens itself: it gets each connection with one request on it.
+  const http = createHttpServer((request, response) => {
     response.setHeader('Connection', 'close');
     void answer(request, response);
   });
+  http.on('clientError', answerUnreadable);
+  const sockets = new Set<Socket>();
   // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
   const crowd = createCrowd(maxConnections, (peer) => {
-    options.logger.debug({ peer }, 'an admin connection was closed: too many are open');
+    logger.debug({ peer }, 'an admin connection was closed: too many are open');
   });
-  server.on('connection', crowd.add);
-  server.setTimeout(patience, (socket) => {
-    options.logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
-    socket.destroy();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    crowd.add(socket);
+    socket.setTimeout(patience, () => {
+      logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
+      socket.destroy();
+    });
+    http.emit('connection', oneRequest(socket));
   });
-  server.on('clientError', answerUnreadable);
   const port = await listen(server, options.listen, 'admin.listen');
   return {
     url: `http://${authority(host, port)}`,
     port,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
