@@ -22,6 +22,8 @@ interface ServerCertificateOptions {
   readonly expired?: boolean;
   /** How long it lives. Default 1. */
   readonly days?: number;
+  /** Its key is of RSA. */
+  readonly rsa?: boolean;
 }
 
 /** A certificate authority of its own; its folder goes when it is let go. */
@@ -39,6 +41,8 @@ const localhostNames: readonly string[] = ['DNS:localhost', 'IP:127.0.0.1', 'IP:
 /** Elliptic keys: made in a millisecond, where RSA takes a hundred. */
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
+const newRsaKey = ['-newkey', 'rsa:2048', '-nodes'];
+
 const oneDay = ['-days', '1'];
 
 const longAgo = ['-not_before', '20200101000000Z', '-not_after', '20200102000000Z'];
@@ -53,11 +57,16 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
   await run('openssl', [...root, '-keyout', authorityKey, '-out', certificateFile]);
   let serial = 0;
 
-  async function issue(name: string, validity: readonly string[], extensions: readonly string[]): Promise<KeyPair> {
+  async function issue(
+    name: string,
+    validity: readonly string[],
+    extensions: readonly string[],
+    keyOptions = newKey,
+  ): Promise<KeyPair> {
     serial += 1;
     const certificate = join(folder.path, `${serial}.crt`);
     const keyFile = join(folder.path, `${serial}.key`);
-    const leaf = ['req', '-x509', ...newKey, ...validity, '-CA', certificateFile, '-CAkey', authorityKey];
+    const leaf = ['req', '-x509', ...keyOptions, ...validity, '-CA', certificateFile, '-CAkey', authorityKey];
     const added = ['basicConstraints=CA:FALSE', ...extensions].flatMap((text) => ['-addext', text]);
     await run('openssl', [...leaf, '-subj', `/CN=${name}`, ...added, '-keyout', keyFile, '-out', certificate]);
     const [text, key] = await Promise.all([readFile(certificate, 'utf8'), readFile(keyFile, 'utf8')]);
@@ -67,11 +76,15 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
   return {
     certificate: await readFile(certificateFile, 'utf8'),
     certificateFile,
-    issueServer({ commonName: name = 'test server', names = localhostNames, expired = false, days = 1 } = {}) {
-      return issue(name, expired ? longAgo : ['-days', `${days}`], [
-        'extendedKeyUsage=serverAuth',
-        ...alternativeNames(names),
-      ]);
+    issueServer({
+      commonName: name = 'test server',
+      names = localhostNames,
+      expired = false,
+      days = 1,
+      rsa = false,
+    } = {}) {
+      const extensions = ['extendedKeyUsage=serverAuth', ...alternativeNames(names)];
+      return issue(name, expired ? longAgo : ['-days', `${days}`], extensions, rsa ? newRsaKey : newKey);
     },
     issueClient(name, names = []) {
       return issue(name, oneDay, ['extendedKeyUsage=clientAuth', ...alternativeNames(names)]);

@@ -12,6 +12,7 @@ import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
 import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
+import { connectionsWithin, openFileLimit } from '../server/open-files.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createHealth, type Health } from './health.ts';
@@ -144,6 +145,7 @@ async function listen(
     statusPage: status,
     logger,
   });
+  const limits = connectionsWithin(await openFileLimit(), logger);
   const logFailure = createFailureLog(logger, () => performance.now());
   try {
     const reviews = await startReviewServer({
@@ -163,6 +165,7 @@ async function listen(
         status.record(report);
       },
       logger,
+      limits,
       ...(tls === undefined ? {} : { tls }),
     });
     return { reviews, admin };

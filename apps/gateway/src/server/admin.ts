@@ -1,4 +1,6 @@
-import { createServer } from 'node:http';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer, type Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
@@ -6,9 +8,12 @@ import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerErrors } from './answer-errors.ts';
 import { answerUnreadable } from './connection-errors.ts';
+import { createCrowd } from './crowd.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
 import { authority, listen } from './listen.ts';
 import { requireLocalHost } from './local-host.ts';
+import { oneRequest } from './one-request.ts';
+import { paced } from './paced.ts';
 import { createStatusPage, type StatusPageSource } from './status-page.ts';
 import { refuseUnmatched } from './unmatched.ts';
 
@@ -30,10 +35,14 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-const maxConnections = 256;
+/** A browser opens six, Prometheus and the kubelet one each. */
+const maxConnections = 64;
 
-/** Milliseconds for headers, for a whole request, and for an answer that nobody reads or a connection that is idle. */
+/** Milliseconds for an answer that nobody reads, and for a connection that is idle. */
 const patience = 10_000;
+
+/** Milliseconds between two renderings of the metrics, or of the status: they keep reviews waiting. */
+const pauseOfRenders = 250;
 
 /**
  * Listens on `admin.listen`.
@@ -41,30 +50,51 @@ const patience = 10_000;
  * @throws Error naming the address and the mend when it can't
  */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const { logger } = options;
   const { host } = options.listen;
-  const app = createAdminApp(options);
-  const server = createServer({ headersTimeout: patience, requestTimeout: patience }, app.callback());
-  // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
-  server.maxConnections = maxConnections;
-  server.setTimeout(patience, (socket) => {
-    options.logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
-    socket.destroy();
+  const answer = createAdminApp(options).callback();
+  // It never listens itself: it gets each connection with one request on it.
+  const http = createHttpServer((request, response) => {
+    response.setHeader('Connection', 'close');
+    void answer(request, response);
   });
-  server.on('clientError', answerUnreadable);
+  http.on('clientError', answerUnreadable);
+  const sockets = new Set<Socket>();
+  // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
+  const crowd = createCrowd(maxConnections, (peer) => {
+    logger.debug({ peer }, 'an admin connection was closed: too many are open');
+  });
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    crowd.add(socket);
+    socket.setTimeout(patience, () => {
+      logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
+      socket.destroy();
+    });
+    http.emit('connection', oneRequest(socket));
+  });
   const port = await listen(server, options.listen, 'admin.listen');
   return {
     url: `http://${authority(host, port)}`,
     port,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
 }
 
 function createAdminApp(options: AdminServerOptions): Koa {
-  const { listen: address, readiness, authenticators, metrics, statusPage, logger } = options;
+  const { listen: address, readiness, authenticators, statusPage, logger } = options;
+  const pause = () => setTimeout(pauseOfRenders, undefined, { ref: false });
+  // As bytes: all who are sent them share them.
+  const metrics = paced(async () => {
+    const { contentType, body } = await options.metrics();
+    return { contentType, body: Buffer.from(body) };
+  }, pause);
+  const document = paced(async () => Buffer.from(JSON.stringify(await statusPage.document())), pause);
   const router = new Router({ strict: true, sensitive: true });
   router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
   router.get('/readyz', async (context) => {
@@ -82,7 +112,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
   const app = new Koa();
   app.use(answerErrors(logger));
   if (isLoopback(address.host)) app.use(requireLocalHost);
-  app.use(createStatusPage(statusPage));
+  app.use(createStatusPage({ isShown: statusPage.isShown, document }));
   app.use(router.routes());
   app.use(refuseUnmatched('GET, HEAD'));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerOptions } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type SecureServerOptions } from 'node:http2';
 import type { Server } from 'node:net';
-import { type ConnectionLimits, maxConcurrentStreams, maxConnections, maxHeaderSize } from './limits.ts';
+import { type ConnectionLimits, maxConcurrentStreams, maxHeaderSize } from './limits.ts';
 import type { ServerAnswer, ServerRequest } from './protocol.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
 
@@ -13,7 +13,7 @@ export function createHttpServer(tls: TlsMaterial | undefined, limits: Connectio
     tls === undefined
       ? createServer(http1Options(limits), handle)
       : createSecureServer({ ...http1Options(limits), ...http2Options(limits), ...tlsOptions(tls, limits) }, handle);
-  server.maxConnections = maxConnections;
+  server.maxConnections = limits.maxConnections;
   return server;
 }
 

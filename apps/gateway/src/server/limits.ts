@@ -19,17 +19,25 @@ export interface ConnectionLimits {
   readonly drainGrace: number;
   /** For a client that was told to go and has requests open, or does not read its answers. */
   readonly linger: number;
+  /** Connections in all; more are dropped. */
+  readonly maxConnections: number;
+  /** Of them those on which no client with a right name has asked yet; see `createCrowd` for what happens to more. */
+  readonly maxNewcomers: number;
 }
 
 export const connectionLimits: ConnectionLimits = {
   bodyTimeout: 10_000,
-  handshakeTimeout: 10_000,
+  handshakeTimeout: 3_000,
   headersTimeout: 10_000,
   requestTimeout: 20_000,
   checkInterval: 5_000,
   idleTimeout: 120_000,
   drainGrace: 1_000,
   linger: 30_000,
+  // HTTP/2 needs a few for each kube-apiserver; HTTP/1.1 one for each review under way, 1,000 unless configured.
+  maxConnections: 2048,
+  // More than one turn of the event loop accepts at most (Node listens with a backlog of 511).
+  maxNewcomers: 512,
 };
 
 /** Of kube-apiserver's requests, some 400 bytes; a bearer token of ours in its kubeconfig may add some KiB. */
@@ -37,6 +45,3 @@ export const maxHeaderSize: number = 16 * 1024;
 
 /** As many as Go's own server allows; its client opens another connection for more. */
 export const maxConcurrentStreams = 250;
-
-/** Bursts of HTTP/1.1 came to thousands of connections (2,646 for 64 at once); each costs some 50 KB with TLS. */
-export const maxConnections = 8192;

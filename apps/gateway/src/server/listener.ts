@@ -7,10 +7,12 @@ import { createReviewApp, type ReviewDependencies } from './app.ts';
 import { createClientCheck } from './client-certificate.ts';
 import { answerUnreadable } from './connection-errors.ts';
 import { type Connections, createConnections } from './connections.ts';
+import { type Crowd, createCrowd } from './crowd.ts';
 import { drain } from './drain.ts';
 import { applyTls, createHttpServer } from './http-server.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
 import { authority, listen } from './listen.ts';
+import { http2Stream, type ServerRequest } from './protocol.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface ReviewServerOptions extends ReviewDependencies {
@@ -51,13 +53,22 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
   const connections = createConnections(limits, () => settings().maxConnectionAge);
   let material = options.tls;
 
+  const newcomers = createCrowd(limits.maxNewcomers, (peer) => {
+    logger.debug({ peer }, 'a connection was closed: too many wait for their first review');
+  });
+  const sockets = new Map<string, Socket>();
+  const check = createClientCheck({
+    names: () => material?.client?.names,
+    onEnded: connections.retire,
+    logger,
+    now: () => Date.now(),
+  });
+  const onFirst = (peer: string) => {
+    const socket = sockets.get(peer);
+    if (socket !== undefined) newcomers.delete(socket);
+  };
   const gate = {
-    admit: createClientCheck({
-      names: () => material?.client?.names,
-      onEnded: connections.retire,
-      logger,
-      now: () => Date.now(),
-    }),
+    admit: watchFirst(check, onFirst),
     isLastAnswer: connections.isLastAnswer,
   };
   const answer = createReviewApp(options, limits.bodyTimeout, gate).callback();
@@ -65,12 +76,12 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
     connections.begin(request, response);
     void answer(request as IncomingMessage, response as ServerResponse);
   });
-  const { sockets, handshakes } = watch(server, connections, logger, material !== undefined);
+  const handshakes = watch(server, { sockets, newcomers, connections, logger, secure: material !== undefined });
   const { listen: address } = settings();
   const port = await listen(server, address, 'server.listen');
   const cut = () => {
     const count = connections.destroyAll();
-    for (const socket of sockets) socket.destroy();
+    for (const socket of sockets.values()) socket.destroy();
     return count;
   };
 
@@ -96,29 +107,55 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
   };
 }
 
+/** @param onFirst called with the peer of each connection, at its first request that passes `check` */
+function watchFirst(
+  check: (request: ServerRequest) => string | undefined,
+  onFirst: (peer: string) => void,
+): (request: ServerRequest) => string | undefined {
+  const passed = new WeakSet<object>();
+  return (request) => {
+    const subject = check(request);
+    const connection = http2Stream(request)?.session ?? request.socket;
+    if (!passed.has(connection)) {
+      passed.add(connection);
+      onFirst(peerOf(request.socket));
+    }
+    return subject;
+  };
+}
+
+interface Watched {
+  /** The bare ones, by their peers. */
+  readonly sockets: Map<string, Socket>;
+  readonly newcomers: Crowd;
+  readonly connections: Connections;
+  readonly logger: Logger;
+  readonly secure: boolean;
+}
+
+/** The one thing that a TLS socket and the bare one below it have in common. */
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
+}
+
 /**
  * Follows every connection, and keeps its errors from ending the process.
  *
- * @returns the bare sockets, and by their peers those in a TLS handshake
+ * @returns by their peers those in a TLS handshake
  */
 function watch(
   server: Server,
-  connections: Connections,
-  logger: Logger,
-  secure: boolean,
-): { readonly sockets: ReadonlySet<Socket>; readonly handshakes: ReadonlyMap<string, Socket> } {
-  const sockets = new Set<Socket>();
+  { sockets, newcomers, connections, logger, secure }: Watched,
+): ReadonlyMap<string, Socket> {
   const handshakes = new Map<string, Socket>();
-  // The one thing that a TLS socket and the bare one below it have in common.
-  const peerOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`;
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(socket);
-    sockets.add(socket);
+    sockets.set(peer, socket);
+    newcomers.add(socket);
     if (secure) handshakes.set(peer, socket);
     else connections.addSocket(socket);
     socket.once('close', () => {
-      sockets.delete(socket);
-      if (handshakes.get(peer) === socket) handshakes.delete(peer);
+      for (const known of [sockets, handshakes]) if (known.get(peer) === socket) known.delete(peer);
     });
   });
   server.on('secureConnection', (socket: TLSSocket) => {
@@ -144,7 +181,7 @@ function watch(
   server.on('drop', (drop?: { remoteAddress?: string }) => {
     logger.debug({ peer: drop?.remoteAddress }, 'a connection was dropped: too many are open');
   });
-  return { sockets, handshakes };
+  return handshakes;
 }
 
 function isSameClient(one: TlsMaterial, other: TlsMaterial): boolean {

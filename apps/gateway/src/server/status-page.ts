@@ -10,6 +10,11 @@ export interface StatusPageSource {
   readonly document: () => Promise<StatusDocument>;
 }
 
+/** The same with the document as JSON. */
+interface StatusPageBytes extends Pick<StatusPageSource, 'isShown'> {
+  readonly document: () => Promise<Buffer>;
+}
+
 const dataPath = '/status.json';
 
 /** Nothing from elsewhere, nothing inline, nobody around it; and no text becomes code. */
@@ -39,7 +44,7 @@ const headers: Readonly<Record<string, string>> = {
  * Answers the paths of the status page and passes all others on. 404 for each of them where the page is not shown; 403
  * for a Host that is a name, wherever it listens: what names users must not be read through the name of a web site.
  */
-export function createStatusPage({ isShown, document }: StatusPageSource): Middleware {
+export function createStatusPage({ isShown, document }: StatusPageBytes): Middleware {
   const assets = readAssets();
   return async (context, next) => {
     const asset = assets.get(context.path);
@@ -48,7 +53,7 @@ export function createStatusPage({ isShown, document }: StatusPageSource): Middl
     context.set(headers);
     return requireLocalHost(context, async () => {
       requireRead(context);
-      if (asset !== undefined) context.set('Content-Type', asset.contentType);
+      context.set('Content-Type', asset?.contentType ?? 'application/json; charset=utf-8');
       context.body = asset === undefined ? await document() : asset.body;
     });
   };

@@ -70,9 +70,23 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
   return material;
 }
 
+/**
+ * For TLS 1.2: those of Mozilla's "intermediate", in its order, less the finite-field Diffie-Hellman. All of them have
+ * forward secrecy and AEAD. HTTP/2 requires the one of RSA with AES-128 (RFC 9113 section 9.2.2). TLS 1.3 keeps its own.
+ */
+const ciphers = [
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
 /** The part of it that a secure context is made of. All of it: without `ca` the system's roots would sign clients in. */
 export function secureContext(tls: Pick<TlsMaterial, 'cert' | 'key' | 'minVersion' | 'client'>): SecureContextOptions {
-  return { cert: tls.cert, key: tls.key, minVersion: tls.minVersion, ...(tls.client && { ca: tls.client.ca }) };
+  const { cert, key, minVersion, client } = tls;
+  return { cert, key, minVersion, ciphers, ...(client && { ca: client.ca }) };
 }
 
 interface TlsFiles {

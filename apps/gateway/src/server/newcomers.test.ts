@@ -1,0 +1,93 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectSecure } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
+import { openSession, rawPost, review, sendOn } from './testing/clients.ts';
+import { startTestServer, type TestServer } from './testing/server.ts';
+import { readTlsMaterial, type TlsMaterial } from './tls.ts';
+
+const limits = { maxNewcomers: 3, maxConnections: 100 };
+
+let authority: Authority;
+let apiServer: Pair;
+let kubelet: Pair;
+let tls: TlsMaterial;
+beforeAll(async () => {
+  authority = await createAuthority();
+  const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
+  apiServer = await authority.issue({ commonName: 'kube-apiserver' });
+  kubelet = await authority.issue({ commonName: 'kubelet' });
+  const client = { caFile: authority.certFile, names: ['kube-apiserver'] };
+  tls = await readTlsMaterial({ ...pair, client, minVersion: 'TLSv1.2' });
+});
+afterAll(() => authority.remove());
+
+const as = ({ cert, key }: Pair) => ({ ca: authority.cert, cert, key });
+
+/** Connects and says nothing. */
+async function openSilent(server: TestServer): Promise<{ readonly socket: Socket; readonly closed: Promise<void> }> {
+  const socket = connect(server.port, '127.0.0.1').on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  await once(socket, 'connect');
+  return { socket, closed };
+}
+
+/** Opens silent connections until one more pushed out the first of them. */
+async function crowd(server: TestServer): Promise<void> {
+  const silent = [];
+  for (let count = 0; count <= limits.maxNewcomers; count++) silent.push(await openSilent(server));
+  await silent[0]?.closed;
+  expect(silent.slice(1).every(({ socket }) => socket.readyState === 'open')).toBe(true);
+}
+
+/** A review on a connection of HTTP/1.1. */
+async function ask(socket: Socket): Promise<string> {
+  const answer = once(socket, 'data');
+  socket.write(rawPost(review()));
+  return String(await answer);
+}
+
+describe('connections that have asked for nothing push out each other, and no connection that has', () => {
+  test('over plain HTTP', async () => {
+    const server = await startTestServer({ limits });
+    const { socket } = await openSilent(server);
+    expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
+    await crowd(server);
+    expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  test('over TLS', async () => {
+    const server = await startTestServer({ limits, tls });
+    const socket = connectSecure({ host: '127.0.0.1', port: server.port, ...as(apiServer) });
+    onTestFinished(() => void socket.destroy());
+    expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
+    await crowd(server);
+    expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  test('over HTTP/2', async () => {
+    const server = await startTestServer({ limits, tls });
+    const session = openSession(server.url, as(apiServer));
+    expect((await sendOn(session)).status).toBe(200);
+    await crowd(server);
+    expect((await sendOn(session)).status).toBe(200);
+  });
+});
+
+test('a client with a wrong name stays among those that are pushed out', async () => {
+  const server = await startTestServer({ limits, tls });
+  const session = openSession(server.url, as(kubelet));
+  const closed = once(session, 'close');
+  expect((await sendOn(session)).status).toBe(403);
+  for (let count = 0; count < limits.maxNewcomers; count++) await openSilent(server);
+  await closed;
+});
+
+test('more connections than are allowed in all are dropped', async () => {
+  const server = await startTestServer({ limits: { maxNewcomers: 3, maxConnections: 2 } });
+  const [first, , third] = [await openSilent(server), await openSilent(server), await openSilent(server)];
+  await third.closed;
+  expect(await ask(first.socket)).toMatch(/^HTTP\/1.1 200 /);
+});

@@ -1,0 +1,47 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { connectionsWithin, openFileLimit } from './open-files.ts';
+import { createLog } from './testing/server.ts';
+
+async function limits(line: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-limits-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'limits');
+  await writeFile(file, `Limit   Soft Limit   Hard Limit   Units\nMax processes   5   5   processes\n${line}\n`);
+  return file;
+}
+
+describe('the limit of open files', () => {
+  test('is the soft one', async () => {
+    expect(await openFileLimit(await limits('Max open files            1024                 4096       files'))).toBe(
+      1024,
+    );
+  });
+
+  test.each(['Max open files  unlimited  unlimited  files', 'Max locked memory  8388608  8388608  bytes'])(
+    'is none after %j',
+    async (line) => {
+      expect(await openFileLimit(await limits(line))).toBe(Number.POSITIVE_INFINITY);
+    },
+  );
+
+  test('is none where the system does not say', async () => {
+    expect(await openFileLimit('/nowhere/limits')).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('connections', () => {
+  test.each([
+    [Number.POSITIVE_INFINITY, 2048, 512],
+    [4096, 2048, 512],
+    [4095, 2047, 512],
+    [1024, 512, 256],
+    [256, 128, 64],
+  ])('of %d open files take half at most', (openFiles, maxConnections, maxNewcomers) => {
+    const { lines, logger } = createLog();
+    expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewcomers });
+    expect(lines.map(({ level }) => level)).toEqual(openFiles < 4096 ? ['warn'] : []);
+  });
+});

@@ -1,0 +1,65 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { type Client, get, http1Client, review } from './fixtures/clients.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { residentMemory } from './fixtures/process-memory.ts';
+import { openRawSocket } from './fixtures/raw-socket.ts';
+import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { randomToken } from './fixtures/tokens.ts';
+
+interface Slowest {
+  /** Milliseconds. */
+  readonly review: number;
+  readonly livez: number;
+  /** MiB. */
+  readonly memory: number;
+}
+
+/** Asks for reviews and for `/livez`, one after the other, for a second. */
+async function measure(gateway: Gateway, client: Client): Promise<Slowest> {
+  const slowest = { review: 0, livez: 0, memory: 0 };
+  const took = async (ask: () => Promise<unknown>): Promise<number> => {
+    const start = performance.now();
+    await ask();
+    return performance.now() - start;
+  };
+  for (const end = performance.now() + 1_000; performance.now() < end; ) {
+    slowest.review = Math.max(slowest.review, await took(() => review(client, randomToken())));
+    slowest.livez = Math.max(slowest.livez, await took(() => get(gateway.adminUrl, '/livez')));
+    slowest.memory = Math.max(slowest.memory, await residentMemory(gateway.pid));
+  }
+  return slowest;
+}
+
+/** Pipelines requests on a connection of its own, and reads no answer. */
+async function flood(adminUrl: string, requests: string): Promise<void> {
+  const raw = await openRawSocket(adminUrl);
+  onTestFinished(() => raw[Symbol.dispose]());
+  raw.socket.pause();
+  raw.send(requests);
+}
+
+const get1700 = (head: string): string => `GET ${head}\r\n\r\n`.repeat(1_700);
+
+test.each([
+  ['/metrics', get1700('/metrics HTTP/1.1\r\nhost: 127.0.0.1')],
+  ['/metrics over HTTP/1.0', get1700('/metrics HTTP/1.0\r\nhost: 127.0.0.1\r\nconnection: keep-alive')],
+  ['/status.json', get1700('/status.json HTTP/1.1\r\nhost: 127.0.0.1')],
+  ['/readyz?verbose', get1700('/readyz?verbose HTTP/1.1\r\nhost: 127.0.0.1')],
+  ['/metrics without a Host', `GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n${get1700('/metrics HTTP/1.1')}`],
+])('1,700 pipelined requests of %s neither delay reviews and /livez nor cost memory', async (_name, requests) => {
+  const backend = await startScriptedBackend();
+  backend.answerOthers(authenticated('ada'));
+  await using gateway = await startGateway({ config: { authenticators: [backend.authenticator('corp')] } });
+  using client = http1Client(gateway.url);
+  const calm = await measure(gateway, client);
+  const floods = Array.from({ length: 6 }, () => flood(gateway.adminUrl, requests));
+  const flooded = await measure(gateway, client);
+  await Promise.all(floods);
+  const growth = flooded.memory - calm.memory;
+  const figures = (slowest: Slowest) => `review ${slowest.review.toFixed()} ms, /livez ${slowest.livez.toFixed()} ms`;
+  console.log(`slowest ${figures(flooded)}; calm ${figures(calm)}; memory grew by ${growth.toFixed()} MiB`);
+  // The bounds are 50 ms, or what it was before the flood, and 30 MiB.
+  expect(flooded.review).toBeLessThan(5 * Math.max(50, calm.review));
+  expect(flooded.livez).toBeLessThan(5 * Math.max(50, calm.livez));
+  expect(growth).toBeLessThan(5 * 30);
+});

@@ -1,0 +1,100 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { type Client, http1Client, http2Client, review } from './fixtures/clients.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { type People, startPeople } from './fixtures/ldap-gateway.ts';
+import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+
+/** What the gateway may have open, of which Node and the plugins hold some 40 from the start. */
+const openFiles = 512;
+
+let people: People;
+let mutualTls: MutualTls;
+let gateway: Gateway;
+let apiServer: ReturnType<typeof http2Client>;
+let session: ReturnType<(typeof apiServer)['session']>;
+
+beforeAll(async () => {
+  [people, mutualTls] = await Promise.all([startPeople(), createMutualTls()]);
+  const files = { ...people.files, ...mutualTls.files };
+  const config = { server: { tls: mutualTls.tls }, authenticators: [people.authenticator()] };
+  gateway = await startGateway({ openFiles, files, config });
+  apiServer = http2Client(gateway.url, mutualTls.client);
+  await expectAlice(apiServer);
+  session = apiServer.session();
+});
+
+afterEach(async () => {
+  await expectAlice(apiServer);
+  expect(apiServer.session()).toBe(session);
+  expect(gateway.output.lines.filter(({ msg }) => /left alone|could not check/.test(msg))).toEqual([]);
+});
+
+afterAll(async () => {
+  apiServer[Symbol.dispose]();
+  await gateway.stop();
+  await people[Symbol.asyncDispose]();
+});
+
+/** A login that nobody remembers: the directory is asked over a new connection. */
+async function expectAlice(client: Client): Promise<void> {
+  expect(await review(client, people.alice.token)).toMatchObject({ user: { username: 'corp:alice' } });
+}
+
+/** Opens so many connections and says nothing on them. */
+async function openIdle(url: string, count: number): Promise<Socket[]> {
+  const { hostname, port } = new URL(url);
+  const opened = Array.from({ length: count }, () => {
+    const socket = connect(Number(port), hostname).on('error', () => {});
+    onTestFinished(() => void socket.destroy());
+    return socket;
+  });
+  await Promise.all(opened.map((socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])));
+  return opened;
+}
+
+test('a low limit of open files is reported at the start, with how to raise it', async () => {
+  const { level, remedy, maxConnections } = await gateway.waitForLog(
+    'the limit of open files is low: fewer connections are accepted',
+  );
+  expect([level, maxConnections]).toEqual(['warn', 256]);
+  expect(remedy).toMatch(/LimitNOFILE=4096.* ulimit -n 4096/);
+});
+
+test.each([
+  ['HTTP/2', http2Client],
+  ['HTTP/1.1', http1Client],
+] as const)('800 connections without a byte keep out no client, over %s', async (_name, createClient) => {
+  await openIdle(gateway.url, 800);
+  for (let login = 0; login < 20; login++) {
+    using client = createClient(gateway.url, mutualTls.client);
+    await expectAlice(client);
+    await expectAlice(apiServer);
+  }
+});
+
+test('connections that come all the time keep out no client from another address', async () => {
+  let ended = false;
+  const flood = async (): Promise<void> => {
+    while (!ended) for (const socket of await openIdle(gateway.url, 50)) socket.once('close', () => socket.destroy());
+  };
+  const flooding = flood();
+  try {
+    for (let login = 0; login < 30; login++) {
+      using client = http2Client(gateway.url, { ...mutualTls.client, localAddress: '127.0.0.2' });
+      await expectAlice(client);
+    }
+  } finally {
+    ended = true;
+    await flooding;
+  }
+});
+
+test('1,000 idle connections to the admin address leave it answering, and reviews too', async () => {
+  await openIdle(gateway.adminUrl, 1_000);
+  for (let login = 0; login < 20; login++) {
+    expect((await fetch(new URL('/livez', gateway.adminUrl))).status).toBe(200);
+    await expectAlice(apiServer);
+  }
+});

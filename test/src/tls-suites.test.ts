@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createAuthority } from './fixtures/certificates.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+
+const run = promisify(execFile);
+
+let authority: Awaited<ReturnType<typeof createAuthority>>;
+let gateway: Gateway;
+
+beforeAll(async () => {
+  authority = await createAuthority('suites');
+  const { certificate, key } = await authority.issueServer();
+  const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
+  const files = { 'tls/server.crt': certificate, 'tls/server.key': key, 'tokens.yaml': tokensFile({}) };
+  gateway = await startGateway({ files, config: { server: { tls }, authenticators: [staticAuthenticator] } });
+});
+
+afterAll(() => gateway.stop());
+
+/** What `openssl s_client` writes of a handshake; it fails where there is none. */
+async function handshake(...options: readonly string[]): Promise<string> {
+  const where = ['-connect', new URL(gateway.url).host, '-CAfile', authority.certificateFile];
+  const client = run('openssl', ['s_client', ...where, '-alpn', 'h2', '-verify_return_error', ...options]);
+  client.child.stdin?.end();
+  return (await client).stdout;
+}
+
+/** Those that the gateway takes, of all that OpenSSL has for TLS 1.2, each offered by itself. */
+async function takenSuites(): Promise<string[]> {
+  const { stdout } = await run('openssl', ['ciphers', '-s', '-tls1_2', 'ALL:COMPLEMENTOFALL:@SECLEVEL=0']);
+  const suites = stdout.trim().split(':');
+  expect(suites).toEqual(expect.arrayContaining(['AES128-GCM-SHA256', 'AES128-SHA', 'ECDHE-RSA-AES256-SHA384']));
+  const taken: string[] = [];
+  for (const suite of suites) {
+    const answer = await handshake('-tls1_2', '-cipher', `${suite}:@SECLEVEL=0`).catch(() => '');
+    if (answer.includes(`Cipher is ${suite}\n`)) taken.push(suite);
+  }
+  return taken.sort();
+}
+
+test('over TLS 1.2 suites with ECDHE and AEAD are taken, and no others, with either kind of key', async () => {
+  const aead = ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'];
+  expect(await takenSuites()).toEqual(aead.map((name) => `ECDHE-ECDSA-${name}`));
+  // Suites without forward secrecy need a key of RSA. A reload keeps to the same list.
+  const { certificate, key } = await authority.issueServer({ rsa: true });
+  await gateway.write('tls/server.key', key);
+  await gateway.write('tls/server.crt', certificate);
+  await gateway.waitForLog('certificates reloaded');
+  expect(await takenSuites()).toEqual(aead.map((name) => `ECDHE-RSA-${name}`));
+  const http2 = await handshake('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256');
+  expect(http2).toContain('ALPN protocol: h2');
+});
+
+test('TLS 1.3 is spoken, with each of its suites', async () => {
+  for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
+    expect(await handshake('-tls1_3', '-ciphersuites', suite)).toContain(`Cipher is ${suite}\n`);
+  }
+});
