@@ -48,7 +48,7 @@ export interface ConnectionGate {
 /**
  * The Koa app behind `POST /authenticate`: the whole way of a request, from the outside in.
  *
- * @param bodyTimeout milliseconds for a body to arrive
+ * @param bodyTimeout milliseconds for a body to arrive, and again to end when it is refused before that
  */
 export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: number, gate?: ConnectionGate): Koa {
   const { logger } = dependencies;
@@ -60,7 +60,7 @@ export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: n
     await next();
     if (gate?.isLastAnswer(context.req)) context.set('Connection', 'close');
   });
-  app.use(answerErrors(logger));
+  app.use(answerErrors(logger, bodyTimeout));
   app.use(async (context, next) => {
     context.state.client = gate?.admit(context.req);
     await next();

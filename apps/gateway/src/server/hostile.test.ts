@@ -92,6 +92,18 @@ describe('hostile bodies', () => {
     await vi.waitFor(() => expect(raw.received()).toContain('"authenticated":true'));
   });
 
+  test('a client that goes on sending what was refused is cut', async () => {
+    const server = await startTestServer({ limits: { headersTimeout: 100, requestTimeout: 200, checkInterval: 20 } });
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('', ['Transfer-Encoding: chunked']).toString().replace('/authenticate', '/'));
+    const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
+    const more = () => !raw.socket.destroyed && raw.socket.write(chunk, () => setImmediate(more));
+    more();
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 404 .*"code":404/s);
+    await alive(server);
+  });
+
   test('a body that comes too slowly is answered 408, and its connection closed', async () => {
     const server = await startTestServer({ limits: { bodyTimeout: 30 } });
     const raw = openRaw(server.port);
