@@ -26,6 +26,11 @@ export const testTools: readonly TestTool[] = [
   { name: 'redis-sentinel', command: 'redis-sentinel', use: 'names the master in the Redis tests, and replaces it' },
   { name: 'valkey-server', command: 'valkey-server', use: 'is the Valkey server of the Redis tests' },
   { name: 'prometheus', command: 'promtool', use: 'judges the metrics and the alert rules' },
+  {
+    name: 'golang-go',
+    command: 'go',
+    use: "compiles a client with Go's net/http, which kube-apiserver's client is made of",
+  },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 

@@ -1,8 +1,12 @@
+import { once } from 'node:events';
 import http2 from 'node:http2';
+import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { http2Client, review } from './fixtures/clients.ts';
 import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { cancelled, preface, reviewBegun, reviewData } from './fixtures/http2-frames.ts';
 import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+import type { LogLine } from './fixtures/output.ts';
 import { residentMemory } from './fixtures/process-memory.ts';
 import { openRawSocket } from './fixtures/raw-socket.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
@@ -17,8 +21,9 @@ let mutualTls: MutualTls;
 beforeAll(async () => {
   mutualTls = await createMutualTls();
   backend = await startScriptedBackend();
-  const { files, tls } = mutualTls;
-  gateway = await startGateway({ files, config: { server: { tls }, authenticators: [backend.authenticator('corp')] } });
+  const { files } = mutualTls;
+  const server = { tls: mutualTls.tls };
+  gateway = await startGateway({ files, config: { server, authenticators: [backend.authenticator('corp')] } });
 });
 
 afterEach(async () => {
@@ -71,6 +76,129 @@ test('a client that resets streams as fast as it opens them is cut off, leaves n
   await waitFor(() => backend.callsOf(token).every((call) => call.aborted), 'the abort of every lookup');
   backend.answerOthers({ kind: 'no-opinion' });
   expect((await residentMemory(gateway.pid)) - before).toBeLessThan(200);
+});
+
+test.each([
+  ['with their bodies', (id: number) => reviewData(id, reviewBody(randomToken()))],
+  ['before their bodies', () => Buffer.alloc(0)],
+])(
+  'reviews that are reset %s the moment they begin end that session soon, and others hardly wait',
+  async (_when, bodyOf) => {
+    const { authority: ca, certificate: cert, key } = mutualTls.client;
+    const { hostname: host, port } = new URL(gateway.url);
+    backend.answerOthers({ kind: 'hang' });
+    using client = http2Client(gateway.url, mutualTls.client);
+    const token = randomToken();
+    backend.answer(token, authenticated('ada'));
+    await review(client, token);
+    const asked = performance.now();
+    await review(client, token);
+    const usual = performance.now() - asked;
+    const attacker = tls.connect({ host, port: Number(port), ca, cert, key, ALPNProtocols: ['h2'] });
+    attacker.on('error', () => {}).resume();
+    await within(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
+    const ended = new Promise((resolve) => attacker.once('close', resolve));
+    const before = gateway.output.lines.length;
+    const streams = Array.from({ length: 3000 }, (_, index) => 2 * index + 1);
+    const begun = streams.map((id) => [reviewBegun(id), bodyOf(id), cancelled(id)]);
+    const start = performance.now();
+    attacker.write(Buffer.concat([preface, ...begun.flat()]));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await review(client, token)).toMatchObject({ user: { username: 'ada' } });
+    const waited = performance.now() - start;
+    await within(ended, 'the end of the session by the gateway');
+    // Those that it may have reset, and some of those that were read with them.
+    const most = 250 + (33 * (performance.now() - start)) / 1000 + 50;
+    backend.answerOthers({ kind: 'no-opinion' });
+    const isReset = ({ msg, callerGone }: LogLine): boolean => msg === 'token review' && callerGone === true;
+    const count = (): number => gateway.output.lines.slice(before).filter(isReset).length;
+    await waitFor(() => count() >= 250, 'the lines of those that began');
+    await expectServed();
+    const reset = count();
+    console.info(`${reset} of 3000 reviews began, another client waited ${Math.round(waited)} ms`);
+    expect(reset).toBeLessThan(most);
+    // A second, on a machine where a review takes a few milliseconds.
+    expect(waited).toBeLessThan(5000 + 100 * usual);
+  },
+);
+
+test('well over a hundred reviews of one session that are given up within a second are no attack', async () => {
+  backend.answerOthers({ kind: 'hang' });
+  const session = connect();
+  for (let time = 0; time < 2; time++) {
+    const tokens = Array.from({ length: 90 }, () => randomToken());
+    const streams = tokens.map((token) => {
+      const stream = session.request(head).on('error', () => {});
+      stream.end(reviewBody(token));
+      return stream;
+    });
+    const calls = await Promise.all(tokens.map((token) => backend.whenAsked(token)));
+    for (const stream of streams) {
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
+    await waitFor(() => calls.every((call) => call.aborted), 'the abort of every lookup');
+  }
+  backend.answerOthers({ kind: 'no-opinion' });
+  expect(session.destroyed || session.closed).toBe(false);
+  session.destroy();
+});
+
+/** Sessions that have sent the beginnings of bodies, and what they were answered until then. */
+async function sendBeginnings(
+  sessions: number,
+  streams: number,
+  body: string,
+): Promise<Disposable & { readonly answers: (number | undefined)[] }> {
+  const opened = Array.from({ length: sessions }, () => connect());
+  const answers: (number | undefined)[] = [];
+  for (const session of opened) {
+    const sent = Array.from({ length: streams }, () => {
+      const index = answers.push(undefined) - 1;
+      const stream = session.request(head).on('error', () => {});
+      stream.on('response', (headers) => (answers[index] = headers[':status'])).resume();
+      return new Promise((resolve) => stream.write(body, resolve));
+    });
+    await within(Promise.all(sent), 'the beginnings of bodies to be sent');
+    // Everything before it has been read when it is answered.
+    await within(new Promise((resolve) => session.ping(resolve)), 'a ping');
+  }
+  return {
+    answers,
+    [Symbol.dispose]: () => {
+      for (const session of opened) {
+        session.destroy();
+      }
+    },
+  };
+}
+
+test('a thousand bodies of which nothing more comes do not count in maxInFlight', async () => {
+  using beginnings = await sendBeginnings(5, 240, '{');
+  for (let time = 0; time < 20; time++) {
+    await expectServed();
+  }
+  expect(beginnings.answers.every((answer) => answer === undefined)).toBe(true);
+});
+
+test('bodies that are held back use a bounded amount of memory: the oldest are refused', async () => {
+  const before = await residentMemory(gateway.pid);
+  const body = `{"padding":"${'x'.repeat(250 * 1024)}`;
+  const most = Math.floor((64 * 1024 * 1024) / body.length);
+  const start = performance.now();
+  using beginnings = await sendBeginnings(3, 120, body);
+  const { answers } = beginnings;
+  await waitFor(() => answers.filter((answer) => answer === undefined).length <= most, 'the refusals');
+  const seconds = (performance.now() - start) / 1000;
+  const refused = answers.filter((answer) => answer === 429).length;
+  const grown = (await residentMemory(gateway.pid)) - before;
+  console.info(`${refused} of ${answers.length} refused, ${Math.round(grown)} MB more`);
+  await expectServed();
+  expect(grown).toBeLessThan(400);
+  // After 10 s on a machine that is busy with other things it is too late for all of them.
+  if (seconds < 10) {
+    expect(refused).toBeLessThan(answers.length - most + 10);
+    expect(answers.slice(0, refused).every((answer) => answer === 429)).toBe(true);
+  }
 });
 
 test('the streams of one connection are bounded', async () => {

@@ -99,10 +99,11 @@ describe('one review', () => {
   test('that finds no place counts as overloaded, and those under way are told', async () => {
     const inFlight = async () => (await scrape(gateway)).value('sallyport_in_flight_token_reviews');
     const caller = new AbortController();
-    const halves = Array.from({ length: places }, () =>
-      client.send({ body: '{', headers: { 'content-length': '1000' }, signal: caller.signal }).catch(() => undefined),
+    const body = reviewBody(token('robots', { kind: 'hang' }));
+    const waiting = Array.from({ length: places }, () =>
+      client.send({ body, signal: caller.signal }).catch(() => undefined),
     );
-    await waitFor(async () => (await inFlight()) === places, 'slow bodies to take all places');
+    await waitFor(async () => (await inFlight()) === places, 'as many reviews as the gateway takes');
     let refused: Response | undefined;
     const grown = await growth(async () => {
       refused = await client.send({ body: reviewBody(randomToken()) });
@@ -110,7 +111,7 @@ describe('one review', () => {
     expect(refused?.status).toBe(429);
     expect(grown).toEqual(reviewed('overloaded', 'none'));
     caller.abort();
-    await Promise.all(halves);
+    await Promise.all(waiting);
     await waitFor(async () => (await inFlight()) === 0, 'the places to be free');
   });
 });

@@ -130,7 +130,8 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     const backend = await startScriptedBackend();
     // The same port for each start: Prometheus looks for it there.
     const admin = { listen: `127.0.0.1:${await freePort()}` };
-    const authenticators = [backend.authenticator('corp', { maxConcurrent: 1 })];
+    const cache = { store: 'memory' };
+    const authenticators = [backend.authenticator('corp', { maxConcurrent: 1, cache, timeout: '9s' })];
     const start = () => startGateway({ config: { admin, server: { maxInFlight: 2 }, authenticators } });
     await using other = await startGateway({ config: { authenticators } });
     await using watch = await startWatch([admin.listen, new URL(other.adminUrl).host]);
@@ -139,12 +140,15 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
       using client = http1Client(gateway.url);
       await using _ = startTraffic(client, () => [randomToken(), randomToken()]);
       {
-        // Both places are taken by bodies that never come whole.
-        const caller = new AbortController();
-        await using slow = new AsyncDisposableStack();
-        slow.defer(() => caller.abort());
-        const half = { body: '{', headers: { 'content-length': '1000' }, signal: caller.signal };
-        for (const _place of [1, 2]) client.send(half).catch(() => undefined);
+        // Reviews of one token wait for the same lookup: two of them are as many as the gateway takes.
+        const hung = randomToken();
+        backend.answer(hung, { kind: 'hang' });
+        await using full = new AsyncDisposableStack();
+        full.use(startTraffic(client, () => [hung, hung]));
+        full.defer(() => {
+          backend.answer(hung, ada);
+          for (const call of backend.callsOf(hung)) call.settle(ada);
+        });
         await watch.untilFiring('SallyportOverloaded');
       }
       await watch.untilClear();

@@ -2,16 +2,18 @@ import { constants } from 'node:http2';
 import type { Logger } from '@sallyport/authenticator';
 import type { Context, Middleware } from 'koa';
 import { errorFields } from '../logging/error-fields.ts';
+import { connectionLimits } from './limits.ts';
 import { http2Stream } from './protocol.ts';
 import { StatusError, toStatus } from './status.ts';
 
 /**
  * The outermost middleware: whatever is thrown inside is answered here, as a v1 `Status`, and nowhere else. What is no
  * StatusError is a bug of ours: the caller gets no detail, the log its name and place.
+ *
+ * @param unreadTimeout milliseconds for a client to end a body over HTTP/2 that was refused before it was read
  */
-export function answerErrors(logger: Logger): Middleware {
+export function answerErrors(logger: Logger, unreadTimeout: number = connectionLimits.bodyTimeout): Middleware {
   return async (context, next) => {
-    closeUnreadStream(context);
     try {
       await next();
     } catch (thrown) {
@@ -20,7 +22,7 @@ export function answerErrors(logger: Logger): Middleware {
       const { code, message } = error instanceof StatusError ? error : new StatusError(500, 'internal error');
       context.status = code;
       context.body = toStatus(code, message);
-      if (context.req.httpVersionMajor === 1) discardBody(context, code);
+      discardBody(context, code, unreadTimeout);
     }
   };
 }
@@ -31,24 +33,19 @@ function isUnreadableTarget(error: unknown): boolean {
 }
 
 /**
- * The rest of a body that nobody reads is taken off the wire, up to the request's deadline: closing at once would reset
- * the connection, and the answer with it. Only who sends too slowly has had that time.
+ * Reads the rest of a refused body and throws it away. A reset at once would overtake the answer, and Go's client would
+ * report the reset instead. A client that is still sending after the deadline is cut: an
+ * HTTP/1.1 connection by the deadline of its request, an HTTP/2 stream here.
  */
-function discardBody(context: Context, code: number): void {
-  context.req.resume();
-  if (code === 408) context.set('Connection', 'close');
-}
-
-/**
- * Node keeps an HTTP/2 stream open, unfinished, when it was answered before its body was read. RFC 9113 section 8.1:
- * the server may then ask for the rest not to be sent, by a reset without error.
- */
-function closeUnreadStream(context: Context): void {
-  const stream = http2Stream(context.req);
-  stream?.once('finish', () => {
-    if (stream.readableEnded) return;
-    stream.close(constants.NGHTTP2_NO_ERROR);
-    // A stream that a reader left paused does not end otherwise.
-    stream.resume();
-  });
+function discardBody({ req, res }: Context, code: number, timeout: number): void {
+  req.resume();
+  const stream = http2Stream(req);
+  if (stream === undefined) {
+    // Only a client that sends too slowly has had its time already.
+    if (code === 408) res.setHeader('Connection', 'close');
+    return;
+  }
+  // RFC 9113 section 8.1: this reset says that the answer is whole and the rest of the request is not needed.
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), timeout).unref();
+  stream.once('close', () => clearTimeout(timer));
 }

@@ -201,17 +201,16 @@ describe('a refused request', () => {
     expect((await send(server.url, { path: '/authenticate?timeout=30s', headers })).status).toBe(200);
   });
 
-  test('too many at once: 429 before the body is read, and a place is free again afterwards', async () => {
+  test('too many at once: 429, and the next one is answered once there is capacity again', async () => {
     const decision = Promise.withResolvers<Decision>();
     const server = await startTestServer({ authenticate: () => decision.promise, settings: { maxInFlight: 1 } });
     const first = send(server.url);
     await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
-    const raw = openRaw(server.port);
-    raw.socket.write(rawPost('', ['Content-Length: 100']));
-    await vi.waitFor(() => expect(raw.received()).toContain('"reason":"TooManyRequests"'));
-    expect(raw.received()).not.toMatch(/retry-after/i);
-    const second = await send(server.url);
-    expect(second).toMatchObject(json(429, 'TooManyRequests', /maxInFlight/));
+    for (const body of [review(), '{}']) {
+      const refused = await send(server.url, { body });
+      expect(refused).toMatchObject(json(429, 'TooManyRequests', /maxInFlight/));
+      expect(refused.headers).not.toHaveProperty('retry-after');
+    }
     expect(server.outcomes).toEqual([
       ['overloaded', undefined],
       ['overloaded', undefined],
@@ -222,16 +221,25 @@ describe('a refused request', () => {
     expect((await send(server.url)).status).toBe(200);
   });
 
+  test('a body that does not come counts for nothing in maxInFlight', async () => {
+    const server = await startTestServer({ settings: { maxInFlight: 1 }, limits: { bodyTimeout: 300 } });
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost('{', ['Content-Length: 100']));
+    expect((await send(server.url)).status).toBe(200);
+    await vi.waitFor(() => expect(raw.received()).toContain('"code":408'));
+  });
+
   test('what is no review is a warning once in 10 s: whoever sends it by thousands must not fill the disk', async () => {
     const server = await startTestServer({ authenticate: async () => alice });
     for (let time = 0; time < 3; time++) expect((await send(server.url, { body: '{}' })).status).toBe(400);
     expect(server.log.map(({ level }) => level)).toEqual(['warn', 'debug', 'debug']);
   });
 
-  test('what could not be checked is a warning each time', async () => {
-    const server = await startTestServer({ authenticate: () => Promise.reject(unavailable('corp')) });
-    for (let time = 0; time < 2; time++) await send(server.url);
-    expect(server.log.map(({ level }) => level)).toEqual(['warn', 'warn']);
+  test('what could not be checked is a warning once in 10 s, for each set of authenticators', async () => {
+    const down = [['corp'], ['corp'], ['corp', 'robots'], ['corp']];
+    const server = await startTestServer({ authenticate: () => Promise.reject(unavailable(...(down.shift() ?? []))) });
+    for (let time = 0; time < 4; time++) await send(server.url);
+    expect(server.log.map(({ level }) => level)).toEqual(['warn', 'debug', 'warn', 'debug']);
   });
 
   test('a user that a backend names after the token is logged without it', async () => {

@@ -8,6 +8,7 @@ import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan } from '../tracing/in-span.ts';
 import { answerErrors } from './answer-errors.ts';
+import { createArrivingBodies } from './arriving-bodies.ts';
 import { type Caller, watchCaller } from './caller.ts';
 import type { InFlight } from './in-flight.ts';
 import type { ServerRequest } from './protocol.ts';
@@ -48,7 +49,7 @@ export interface ConnectionGate {
 /**
  * The Koa app behind `POST /authenticate`: the whole way of a request, from the outside in.
  *
- * @param bodyTimeout milliseconds for a body to arrive
+ * @param bodyTimeout milliseconds for a body to arrive, and again to end when it is refused before that
  */
 export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: number, gate?: ConnectionGate): Koa {
   const { logger } = dependencies;
@@ -60,7 +61,7 @@ export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: n
     await next();
     if (gate?.isLastAnswer(context.req)) context.set('Connection', 'close');
   });
-  app.use(answerErrors(logger));
+  app.use(answerErrors(logger, bodyTimeout));
   app.use(async (context, next) => {
     context.state.client = gate?.admit(context.req);
     await next();
@@ -78,24 +79,30 @@ function createReviewHandler(
 ): (context: Context) => Promise<void> {
   const { settings, inFlight, logger, onReview } = dependencies;
   const now = () => performance.now();
-  const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
+  const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout, createArrivingBodies());
   const report = createReviewReporter(logger, now, onReview);
 
   return traced(async (context) => {
     const start = now();
     const caller = watchCaller(context.res);
-    const leave = inFlight.enter(settings().maxInFlight);
     const at = Date.now();
     const read: { request?: TokenReviewRequest } = {};
     const answers: Answer[] = [];
     const answer = async (): Promise<ReviewResult> => {
+      const body = await readBody(context);
+      // Only now that the body is there: clients that send slowly must not use up maxInFlight.
+      const leave = inFlight.enter(settings().maxInFlight);
       if (leave === undefined) throw new StatusError(429, 'too many reviews under way (server.maxInFlight)');
-      read.request = parseTokenReview(await readBody(context));
-      const result = await decide(read.request, caller, dependencies, (one) => answers.push(one));
-      context.body = toTokenReview(read.request.apiVersion, result);
-      return result;
+      try {
+        read.request = parseTokenReview(body);
+        const result = await decide(read.request, caller, dependencies, (one) => answers.push(one));
+        context.body = toTokenReview(read.request.apiVersion, result);
+        return result;
+      } finally {
+        leave();
+      }
     };
-    const end = await answer().catch(asError).finally(leave);
+    const end = await answer().catch(asError);
     const { apiVersion: version, token } = read.request ?? {};
     const seconds = (now() - start) / 1000;
     const { client } = context.state as { readonly client?: string };

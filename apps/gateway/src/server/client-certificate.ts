@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
+import { createSeldom } from '../logging/seldom.ts';
 import { http2Stream, type ServerRequest } from './protocol.ts';
 import { StatusError } from './status.ts';
 
@@ -36,6 +37,16 @@ export function createClientCheck(
   dependencies: ClientCheckDependencies,
 ): (request: ServerRequest) => string | undefined {
   const readings = new WeakMap<object, Reading>();
+  const seldom = createSeldom(() => performance.now());
+  // A client with a certificate of the CA may connect again and again, and hundreds of kubelets have one.
+  const report = (subject: string) => {
+    const unloggedSince = seldom('wrong name');
+    const fields = { subject, ...(unloggedSince !== undefined && unloggedSince > 0 && { unloggedSince }) };
+    dependencies.logger[unloggedSince === undefined ? 'debug' : 'warn'](
+      fields,
+      'a client certificate has a wrong name',
+    );
+  };
   return (request) => {
     const names = dependencies.names();
     if (names === undefined) return undefined;
@@ -45,8 +56,7 @@ export function createClientCheck(
     if (reading?.allowed !== names) {
       reading = read(request.socket as TLSSocket, names);
       readings.set(connection, reading);
-      if (!reading.named)
-        dependencies.logger.warn({ subject: reading.subject }, 'a client certificate has a wrong name');
+      if (!reading.named) report(reading.subject);
     }
     if (!reading.named) {
       throw forbidden(

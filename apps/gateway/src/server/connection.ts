@@ -1,7 +1,8 @@
-import type { ServerHttp2Session } from 'node:http2';
+import { constants, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { ConnectionLimits } from './limits.ts';
-import type { ServerAnswer, ServerRequest } from './protocol.ts';
+import { http2Stream, type ServerAnswer, type ServerRequest } from './protocol.ts';
+import { createResetCount } from './resets.ts';
 
 /** A connection that can be asked to end. */
 export interface Connection {
@@ -78,6 +79,7 @@ const everyStream = 2 ** 31 - 1;
 
 export function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
   let announced = false;
+  const countReset = createResetCount(() => performance.now());
   const endWhenIdle = () => {
     if (session.closed || session.destroyed) return;
     session.close();
@@ -87,8 +89,12 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
   // A request that waits counts as idle here; closing lets it finish.
   session.setTimeout(limits.idleTimeout, endWhenIdle);
   return {
-    // The session counts its streams itself.
-    begin: () => undefined,
+    // The session counts its streams itself, but for those that are reset.
+    begin(request) {
+      http2Stream(request)?.once('aborted', () => {
+        if (!countReset()) session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      });
+    },
     endUnread: () => false,
     isLastAnswer: () => false,
     announceEnd() {
@@ -100,4 +106,8 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
     destroy: () => session.destroy(),
     onClose: (listener) => session.once('close', listener),
   };
+}
+
+function tooManyResets(): Error {
+  return Object.assign(new Error('the client reset too many requests'), { code: 'TOO_MANY_RESETS' });
 }

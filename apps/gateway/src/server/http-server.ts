@@ -46,9 +46,9 @@ function http2Options(limits: ConnectionLimits): SecureServerOptions {
     maxSessionMemory: 10,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
-    // As many resets at once as streams may be open, then 33 a second; more ends the session (CVE-2023-44487).
-    streamResetBurst: maxConcurrentStreams,
-    streamResetRate: 33,
+    // Those that matter are counted in `resets.ts`; these bound the frames.
+    streamResetBurst: 1000,
+    streamResetRate: 1000,
     unknownProtocolTimeout: limits.handshakeTimeout,
   };
 }

@@ -1,15 +1,21 @@
 import type { Context } from 'koa';
 import bodyParser from 'koa-bodyparser';
+import type { ArrivingBodies } from './arriving-bodies.ts';
 import { StatusError } from './status.ts';
 
 /**
  * Reads JSON bodies: 415 for another content type or any Content-Encoding, 413 over `maxBodySize` bytes (by length or
- * as they come), 408 after `timeout` milliseconds (Node's own deadlines are for HTTP/1.1 only), 400 for what is not JSON.
+ * as they come), 408 after `timeout` milliseconds (Node's own deadlines are for HTTP/1.1 only), 429 for the oldest of
+ * too many bodies that are on their way, 400 for what is not JSON.
  * Duplicate keys: the last wins, as in Kubernetes. A `__proto__` key is refused.
  *
  * @param maxBodySize asked at each request, so that a changed config takes effect
  */
-export function createBodyReader(maxBodySize: () => number, timeout: number): (context: Context) => Promise<unknown> {
+export function createBodyReader(
+  maxBodySize: () => number,
+  timeout: number,
+  bodies: ArrivingBodies,
+): (context: Context) => Promise<unknown> {
   let limit = Number.NaN;
   let parse = createParser(limit);
   return async (context) => {
@@ -20,10 +26,7 @@ export function createBodyReader(maxBodySize: () => number, timeout: number): (c
     requireJson(context);
     // Here and not only in the parser, which reads a length of 2 GiB and more as none.
     if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
-    await within(
-      timeout,
-      parse(context, async () => undefined),
-    );
+    await arrival(context, parse, timeout, bodies);
     const { body } = context.request;
     // The token is in both: neither outlives the reading.
     Reflect.deleteProperty(context.request, 'rawBody');
@@ -72,15 +75,31 @@ function refusal(error: Error, limit: number): StatusError {
   return new StatusError(400, 'the body must be a JSON object, without a __proto__ key');
 }
 
-async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new StatusError(408, `the body did not arrive within ${milliseconds} ms`)),
-    milliseconds,
-  );
+/** Parses a body while it arrives, unless it takes too long, or is refused for newer ones. */
+async function arrival(
+  context: Context,
+  parse: ReturnType<typeof bodyParser>,
+  timeout: number,
+  bodies: ArrivingBodies,
+): Promise<void> {
+  const { req } = context;
+  const refused = Promise.withResolvers<never>();
+  const refuse = (error: StatusError) => {
+    refused.reject(error);
+    // The parser listens for this: it frees what it holds, and stops collecting.
+    req.emit('aborted');
+  };
+  const late = () => refuse(new StatusError(408, `the body did not arrive within ${timeout} ms`));
+  const timer = setTimeout(late, timeout);
+  const parsed = parse(context, async () => undefined);
+  const body = bodies.begin(() => refuse(new StatusError(429, 'too many bodies are on their way at once')));
+  const count = (chunk: Buffer) => body.add(chunk.length);
+  req.on('data', count);
   try {
-    await Promise.race([work, late.promise]);
+    await Promise.race([refused.promise, parsed]);
   } finally {
     clearTimeout(timer);
+    req.off('data', count);
+    body.end();
   }
 }

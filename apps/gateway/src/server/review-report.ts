@@ -46,7 +46,8 @@ export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
 
 /**
  * Writes one log line for each review, never with the token: `debug` for the answers of every day, `info` for
- * refusals, `warn` for what an operator should mend.
+ * refusals, `warn` for what an operator should fix. Of similar warnings it writes one in 10 s, with the
+ * number of those since the last one, which are at `debug`.
  *
  * @param now monotonic milliseconds
  */
@@ -56,10 +57,13 @@ export function createReviewReporter(
   onReview?: OnReview,
 ): (ended: EndedReview) => ReviewReport {
   const seldom = createSeldom(now);
-  const levelOf = ({ outcome, callerGone }: ReviewReport): 'debug' | 'info' | 'warn' => {
-    if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return 'debug';
-    if (outcome === 'rejected') return 'info';
-    return isUnread(outcome) && seldom(outcome) === undefined ? 'debug' : 'warn';
+  const weigh = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
+    const { outcome, callerGone } = report;
+    if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return { level: 'debug' };
+    if (outcome === 'rejected') return { level: 'info' };
+    const unloggedSince = seldom(kindOf(report));
+    if (unloggedSince === undefined) return { level: 'debug' };
+    return { level: 'warn', ...(unloggedSince > 0 && { unloggedSince }) };
   };
   return ({ version: apiVersion, ...ended }) => {
     const outcome = outcomeOf(ended.end);
@@ -67,8 +71,9 @@ export function createReviewReporter(
     const report: ReviewReport = { ...ended, version, outcome };
     const { id, seconds, callerGone, end, answers, token } = report;
     const source = sourceOf(answers.at(-1));
-    const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }) };
-    logger[levelOf(report)]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
+    const { level, ...unlogged } = weigh(report);
+    const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }), ...unlogged };
+    logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
     try {
       onReview?.(report);
     } catch (error) {
@@ -77,6 +82,11 @@ export function createReviewReporter(
     }
     return report;
   };
+}
+
+/** What warnings have in common: in an outage every review fails alike. */
+function kindOf({ outcome, end }: ReviewReport): string {
+  return 'kind' in end && end.kind === 'error' ? `${outcome} ${end.authenticators.join(' ')}` : outcome;
 }
 
 /** Where the answer that decided came from; undefined: from a backend. */

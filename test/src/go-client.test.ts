@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ClientTls, http2Client } from './fixtures/clients.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { buildGoClient, buildLimit, type GoAnswer, type GoClient, type GoRequest } from './fixtures/go-client.ts';
+import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+import { sabotaged } from './fixtures/sabotage-plugin.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { reviewBody } from './fixtures/token-review.ts';
+import { randomToken, secret } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
+type Protocol = (typeof protocols)[number];
+const mebibyte = 1024 * 1024;
+/** Over `maxBodySize`, as the gateways here have it. */
+const big = 5 * mebibyte;
+
+let go: GoClient;
+let backend: ScriptedBackend;
+let mutualTls: MutualTls;
+let gateway: Gateway;
+
+beforeAll(async () => {
+  [go, backend, mutualTls] = await Promise.all([buildGoClient(), startScriptedBackend(), createMutualTls()]);
+  const { files, tls } = mutualTls;
+  const sabotage = { name: 'sabotage', use: './sabotage-plugin.ts' };
+  const corp = backend.authenticator('corp', { circuit: { minimumCalls: 1000 } });
+  gateway = await startGateway({
+    files,
+    config: { server: { tls, maxBodySize: '1MiB' }, authenticators: [sabotage, corp] },
+  });
+}, buildLimit);
+
+afterAll(async () => {
+  await gateway.stop();
+});
+
+/** A body of a review that the backend answers with this user. */
+function ada(): string {
+  const token = randomToken();
+  backend.answer(token, authenticated('ada'));
+  return reviewBody(token);
+}
+
+const whole = (body: string): GoRequest => ({ body, length: Buffer.byteLength(body) });
+
+function expectStatus(answer: GoAnswer, protocol: Protocol, code: number, reason: string, message: RegExp): void {
+  expect(answer).toMatchObject({ error: '', status: code, protocol: protocol === 'HTTP/2' ? 'HTTP/2.0' : protocol });
+  expect(answer.headers).not.toHaveProperty('Retry-After');
+  expect(JSON.parse(answer.body)).toMatchObject({
+    kind: 'Status',
+    code,
+    reason,
+    message: expect.stringMatching(message),
+  });
+}
+
+/** Each row of the table of what kube-apiserver gets that is an error, with the body whole at once. */
+const rows: readonly [string, () => GoRequest, number, string, RegExp][] = [
+  ['a body that is no JSON', () => whole('{"kind":'), 400, 'BadRequest', /JSON/],
+  ['another kind', () => whole('{"kind":"Pod"}'), 400, 'BadRequest', /kind/],
+  ['no token', () => whole(reviewBody('')), 400, 'BadRequest', /spec\.token/],
+  ['an unsupported version', () => whole(ada().replace('/v1"', '/v2"')), 400, 'BadRequest', /v1beta1/],
+  ['another path', () => ({ ...whole(ada()), path: '/' }), 404, 'NotFound', /not found/],
+  ['another method', () => ({ ...whole(ada()), method: 'PUT' }), 405, 'MethodNotAllowed', /POST/],
+  [
+    'another content type',
+    () => ({ ...whole(ada()), headers: { 'content-type': 'text/plain' } }),
+    415,
+    'UnsupportedMediaType',
+    /Content-Type/,
+  ],
+  [
+    'a content encoding',
+    () => ({ ...whole(ada()), headers: { 'content-encoding': 'gzip' } }),
+    415,
+    'UnsupportedMediaType',
+    /Content-Encoding/,
+  ],
+  ['a body over maxBodySize', () => ({ body: ada(), padding: big }), 413, 'RequestEntityTooLarge', /maxBodySize/],
+  [
+    'a length over maxBodySize',
+    () => ({ padding: big, length: big }),
+    413,
+    'RequestEntityTooLarge',
+    /at most 1048576 bytes/,
+  ],
+  [
+    'a bug of ours',
+    () => whole(reviewBody(secret(sabotaged + randomToken()))),
+    500,
+    'InternalError',
+    /^internal error$/,
+  ],
+];
+
+/** What is refused before its body has come, so that Go is still sending when the answer comes. */
+const early = rows.filter(([, , code]) => code === 404 || code === 405 || code === 415);
+
+/** The ways in which a body is still on its way. */
+const unfinished: readonly [string, GoRequest][] = [
+  ['that ends late', { padding: big }],
+  ['of a known length that ends late', { padding: big, length: big }],
+  ['that never ends', { rest: 'endless' }],
+  ['that comes a byte at a time', { rest: 'trickles' }],
+  ['of which nothing more comes', { rest: 'waits' }],
+];
+
+describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
+  const send = (request: GoRequest, tls: ClientTls = mutualTls.client, to: Gateway = gateway): Promise<GoAnswer> =>
+    go.send(to.url, request, protocol, tls);
+
+  test.each([
+    ['a user', authenticated('ada'), { authenticated: true, user: { username: 'ada', groups: [] } }],
+    ['a refusal', { kind: 'rejected', reason: 'revoked' }, { authenticated: false }],
+    [
+      'an outage of the backend',
+      { kind: 'throw', code: 'unavailable' },
+      { authenticated: false, error: 'authenticator corp unavailable' },
+    ],
+  ] as const)('%s', async (_name, decision, status) => {
+    const token = randomToken();
+    backend.answer(token, decision);
+    const answer = await send(whole(reviewBody(token)));
+    expect(answer).toMatchObject({ status: 200, error: '' });
+    expect(JSON.parse(answer.body).status).toEqual(status);
+  });
+
+  test.each(rows)('the message for %s', async (_name, request, code, reason, message) => {
+    const answer = await send(request());
+    expectStatus(answer, protocol, code, reason, message);
+    if (code === 405) expect(answer.headers).toHaveProperty('Allow', ['POST']);
+  });
+
+  describe.each(early)('the message for %s', (_name, request, code, reason, message) => {
+    test.each(unfinished)('with a body %s', async (_way, body) => {
+      const { method = 'POST', path = '/authenticate', headers = {} } = request();
+      expectStatus(await send({ method, path, headers, ...body }), protocol, code, reason, message);
+    });
+  });
+
+  test.each(unfinished)('the message for a wrong client name with a body %s', async (_way, body) => {
+    const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
+    expectStatus(await send(body, kubelet), protocol, 403, 'Forbidden', /clientNames/);
+  });
+
+  test.each([
+    ['of a length that it begins to send', { padding: mebibyte / 2, length: big, rest: 'waits' }],
+    ['of a length that it sends a byte at a time', { length: big, rest: 'trickles' }],
+    ['that never ends', { rest: 'endless' }],
+    ['that stops right above the limit', { padding: mebibyte + 1, rest: 'waits' }],
+  ] as const)('the message for a body over maxBodySize %s', async (_way, body) => {
+    expectStatus(await send(body), protocol, 413, 'RequestEntityTooLarge', /maxBodySize/);
+  });
+
+  test.each([
+    ['does not come', { body: '{', rest: 'waits' }],
+    ['comes too slowly', { body: '{', rest: 'trickles' }],
+  ] as const)('the message for a body that %s', async (_way, body) => {
+    expectStatus(await send(body), protocol, 408, 'BadRequest', /did not arrive within/);
+  });
+
+  test('the message for each body over maxBodySize on one connection', async () => {
+    const times = 400;
+    const answer = await send({ padding: 2 * mebibyte, length: 2 * mebibyte, times });
+    expectStatus(answer, protocol, 413, 'RequestEntityTooLarge', /maxBodySize/);
+    // Over HTTP/1.1 the client gives a connection up whose request it has not sent whole.
+    if (protocol === 'HTTP/2') expect(answer.connections).toBe(1);
+  });
+
+  test('the message when there are too many reviews', async () => {
+    const { files, client, tls } = mutualTls;
+    const corp = backend.authenticator('corp', { maxConcurrent: 1, cache: { store: 'memory' }, timeout: '9s' });
+    await using full = await startGateway({
+      files,
+      config: { server: { tls, maxInFlight: 2 }, authenticators: [corp] },
+    });
+    using others = http2Client(full.url, client);
+    const hung = randomToken();
+    backend.answer(hung, { kind: 'hang' });
+    const waiting = [1, 2].map(() => others.send({ body: reviewBody(hung) }));
+    const isFull = async () => (await others.send({ body: ada() })).status === 429;
+    await waitFor(isFull, 'two reviews under way');
+    expectStatus(await send(whole(ada()), client, full), protocol, 429, 'TooManyRequests', /maxInFlight/);
+    expectStatus(
+      await send({ body: ada(), padding: 128 * 1024 }, client, full),
+      protocol,
+      429,
+      'TooManyRequests',
+      /maxInFlight/,
+    );
+    backend.callsOf(hung)[0]?.settle(authenticated('ada'));
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200]);
+  });
+});

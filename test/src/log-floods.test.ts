@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { http2Client, review } from './fixtures/clients.ts';
+import { type Gateway, startGateway } from './fixtures/gateway.ts';
+import { createMutualTls } from './fixtures/mutual-tls.ts';
+import type { LogLine } from './fixtures/output.ts';
+import { startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { reviewBody } from './fixtures/token-review.ts';
+import { randomToken } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const times = 100;
+
+/** Of lines alike the gateway writes one in 10 s as a warning: no more of these than the time allows. */
+async function expectFewWarnings(gateway: Gateway, isAlike: (line: LogLine) => boolean, flood: () => Promise<unknown>) {
+  const start = performance.now();
+  await flood();
+  const lines = await waitFor(() => {
+    const alike = gateway.output.lines.filter(isAlike);
+    return alike.length >= times && alike;
+  }, 'a line for each');
+  const most = 1 + Math.ceil((performance.now() - start) / 10_000);
+  const warnings = lines.filter(({ level }) => level === 'warn');
+  expect(warnings.length).toBeGreaterThanOrEqual(1);
+  expect(warnings.length).toBeLessThanOrEqual(most);
+  expect(lines.filter(({ level }) => level === 'debug')).toHaveLength(times - warnings.length);
+}
+
+test('reviews that can not be checked, in any number, do not fill the log with warnings', async () => {
+  const backend = await startScriptedBackend();
+  backend.answerOthers({ kind: 'throw', code: 'unavailable' });
+  const { files, tls, client: kubeApiserver } = await createMutualTls();
+  await using gateway = await startGateway({
+    files,
+    config: { server: { tls }, authenticators: [backend.authenticator('corp')] },
+  });
+  using client = http2Client(gateway.url, kubeApiserver);
+  const isAlike = ({ msg, outcome }: LogLine) => msg === 'token review' && outcome === 'error';
+  await expectFewWarnings(gateway, isAlike, async () => {
+    const answers = Array.from({ length: times }, () => review(client, randomToken()));
+    for (const { error } of await Promise.all(answers)) expect(error).toBe('authenticator corp unavailable');
+  });
+});
+
+test('connections of a client with a wrong name, in any number, do not fill the log with warnings', async () => {
+  const backend = await startScriptedBackend();
+  const mutualTls = await createMutualTls();
+  await using gateway = await startGateway({
+    files: mutualTls.files,
+    config: { server: { tls: mutualTls.tls }, authenticators: [backend.authenticator('corp')] },
+  });
+  const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
+  const isAlike = ({ msg }: LogLine) => msg === 'a client certificate has a wrong name';
+  await expectFewWarnings(gateway, isAlike, async () => {
+    for (let time = 0; time < times; time++) {
+      using client = http2Client(gateway.url, kubelet);
+      expect((await client.send({ body: reviewBody(randomToken()) })).status).toBe(403);
+    }
+  });
+});
