@@ -54,7 +54,7 @@ const kinds: readonly (readonly [string, string, string])[] = [
   ['tls/redis-ca.crt', 'file reload refused', '4 MiB'],
 ];
 
-describe('while the gateway runs', () => {
+describe('while the gateway runs', { timeout: 180_000 }, () => {
   /** Each file in turn, and whole again after it. */
   async function spoil(
     gateway: Gateway,
