@@ -1,4 +1,4 @@
-import { maxConnections } from './limits.ts';
+import { connectionLimits } from './limits.ts';
 
 /** A body that is on its way. */
 interface ArrivingBody {
@@ -20,7 +20,7 @@ export interface ArrivingLimits {
 }
 
 /** Over HTTP/1.1 each connection sends one body at a time. A review of kube-apiserver has some hundred bytes. */
-const arrivingLimits: ArrivingLimits = { count: maxConnections, bytes: 64 * 1024 * 1024 };
+const arrivingLimits: ArrivingLimits = { count: connectionLimits.maxConnections, bytes: 64 * 1024 * 1024 };
 
 /**
  * Beyond the limits the oldest body is refused. A review of kube-apiserver arrives in milliseconds, so it is never the
