@@ -19,13 +19,12 @@ afterAll(() => redis?.[Symbol.asyncDispose]());
 function interrupted(happens: (key: string) => Promise<unknown>): Connection {
   const client = redis.client();
   let read: Promise<unknown> | undefined;
-  const reading = (command: 'get' | 'hgetall') => (key: string) => {
-    read = client[command](key);
-    return read;
-  };
   const wrapped = {
-    get: reading('get'),
-    hgetall: reading('hgetall'),
+    call(command: string, ...words: string[]) {
+      read = client.call(command, ...words);
+      return read;
+    },
+    echo: (key: string) => client.echo(key),
     async pttl(key: string) {
       await read;
       await happens(key);

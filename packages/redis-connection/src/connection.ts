@@ -105,7 +105,7 @@ function explain(error: unknown, { client, state: { fault } }: Link, terms: Faul
   const own = error instanceof TimedOut ? noAnswer : faultOf(error, terms);
   if (own.kind === 'timeout' && client instanceof Cluster && client.status === 'ready') return nodeSilent;
   if (isReplyError(error) || own.kind !== 'connection') return own;
-  if (client instanceof Cluster && client.status === 'ready') return nodeNotReached;
+  if (client instanceof Cluster && client.status === 'ready' && fault?.kind !== 'local') return nodeNotReached;
   if (fault === undefined)
     return isMaking(client) ? { ...noAnswer, problem: `not connected: ${noAnswer.problem}` } : own;
   return { kind: fault.kind, problem: `not connected: ${fault.problem}` };

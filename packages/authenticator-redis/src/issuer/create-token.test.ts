@@ -97,7 +97,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kep
     [{ user: { username: 'a' }, expiresAt: new Date(now - 9 * day) }, 'expiresAt is past'],
     [
       { user: { username: 'a' }, reason: 'x'.repeat(65_536) },
-      /^is too big: 65\d{3} characters, at most 65536 are read$/,
+      'is too big: at most 65536 characters are read',
     ],
   ])('that would be refused at each use is not made: %#', async (request, fault) => {
     await using started = await start();
