@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto';
+import { type ManglingProxy, startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
+import { refused as refusedByBackend } from './fixtures/chain.ts';
+import { residentMemory } from './fixtures/process-memory.ts';
+import { untilKept } from './fixtures/redis-contents.ts';
+import {
+  breakGlass,
+  closedCircuit,
+  isRobot,
+  robots,
+  startRobotGateway,
+  unavailable,
+} from './fixtures/redis-gateway.ts';
+import { issue, issueHash, newToken, recordKey } from './fixtures/redis-tokens.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
+import { seededRandom } from './fixtures/seeded-random.ts';
+import type { ReviewStatus } from './fixtures/token-review.ts';
+import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
+import { waitFor } from './fixtures/wait-for.ts';
+
+const seed = Number(process.env.SEED ?? 20261125);
+const seconds = Number(process.env.FUZZ_SECONDS ?? 5);
+
+/** What no Redis sends unasked, or at all. Each of the first five ended the process once, or kept it busy for good. */
+const insertions = [
+  '$-1\r\n',
+  '_\r\n',
+  '>3\r\n_\r\n_\r\n_\r\n',
+  '$!\r\n',
+  '*33554431\r\n*33554431\r\n*33554431\r\n',
+  '>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n',
+  '>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n',
+  '*-1\r\n',
+  ':0\r\n',
+  ':-1\r\n',
+  '+OK\r\n',
+  '*0\r\n',
+  '-ERR no\r\n',
+  '-MOVED 1 nowhere\r\n',
+  '-ASK 1 __proto__\r\n',
+  '-NOAUTH Authentication required.\r\n',
+  '$536870912\r\n',
+  '$0\r\n\r\n',
+  '$17\r\n{"username":"me"}\r\n',
+  '%1\r\n+a\r\n+b\r\n',
+];
+
+describe('whoever is on the wire to Redis', () => {
+  test('ends no gateway with five bytes that nobody asked for', async () => {
+    await using redis = await startRedis();
+    let isOn = false;
+    const proxyOptions = { target: redis.port, random: () => 0.99, share: () => Number(isOn), insertions: ['$-1\r\n'] };
+    await using proxy = await startManglingProxy(proxyOptions);
+    const url = `redis://127.0.0.1:${proxy.port}`;
+    const glass = breakGlass('ada');
+    const backend = await startScriptedBackend();
+    await using gateway = await startCacheGateway({
+      authenticators: [robots({ url, commandTimeout: '200ms' }, closedCircuit), glass.entry, shared(backend, 'corp')],
+      redis: { url },
+      keys: [sealingKey()],
+      files: glass.files,
+    });
+    const token = await issue(() => redis, { username: 'ci' });
+    expect(await gateway.ask(token)).toEqual(isRobot('ci'));
+    isOn = true;
+    for (let count = 0; count < 20; count += 1) {
+      expect([isRobot('ci'), unavailable]).toContainEqual(await gateway.ask(token));
+      expect((await gateway.ask(glass.token)).authenticated).toBe(true);
+    }
+    await gateway.gateway.waitForLog('no connection to Redis; trying again');
+    expect(proxy.done.get('behind')).toBeGreaterThan(2);
+    isOn = false;
+    await waitFor(async () => (await gateway.ask(token)).authenticated, 'the robot to get in again');
+  });
+
+  test('lets nobody in wrongly, and ends no gateway, with whatever bytes', { timeout: (seconds + 60) * 1_000 }, async () => {
+    await using resources = new AsyncDisposableStack();
+    const redis = resources.use(await startRedis());
+    const random = seededRandom(seed);
+    let share = 0;
+    const mangled = { target: redis.port, random, share: () => share, insertions };
+    const [tokensWire, cacheWire] = [await startManglingProxy(mangled), await startManglingProxy(mangled)];
+    for (const wire of [tokensWire, cacheWire]) resources.use(wire);
+    const backend = await startScriptedBackend();
+    const gateway = resources.use(await startFuzzed(tokensWire, cacheWire, backend));
+    const people = await somePeople(redis, backend);
+    for (const person of people) expect(person.isRight(await gateway.ask(person.token))).toBe(true);
+    share = 0.1;
+    const counts = new Map<string, number>();
+    const end = performance.now() + seconds * 1_000;
+    const askOn = async () => {
+      while (performance.now() < end) {
+        const person = people[Math.floor(random() * people.length)];
+        const outcome = person?.judge(await gateway.ask(person.token)) ?? 'none';
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, askOn));
+    share = 0;
+    const hits = await gateway.lookups('redis', 'hit');
+    console.info(`seed ${seed}, ${seconds} s:`, counts, 'tokens', tokensWire.done, 'cache', cacheWire.done, 'hits', hits);
+    expect(hits).toBeGreaterThan(10);
+    expect(counts.get('wrong')).toBeUndefined();
+    for (const outcome of ['robot', 'unavailable', 'person', 'refused']) expect(counts.get(outcome)).toBeGreaterThan(0);
+    // All is well again, with the connections that come once the wire is good.
+    for (const person of people) {
+      await waitFor(async () => person.isRight(await gateway.ask(person.token)), 'a right answer again');
+    }
+  });
+});
+
+/** A value of 512 MB, the biggest one that Redis has. @param write asks Redis for the last byte of it */
+async function expectSmallCost(pid: number, write: () => Promise<unknown>, ask: () => Promise<unknown>): Promise<void> {
+  await write();
+  const before = await residentMemory(pid);
+  let most = before;
+  for (let count = 0; count < 10; count += 1) {
+    await ask();
+    most = Math.max(most, await residentMemory(pid));
+  }
+  const growth = most - before;
+  console.info(`a value of 512 MB cost ${growth.toFixed(0)} MiB`);
+  // A record of 256 KiB and what is made of it, ten times.
+  expect(growth).toBeLessThan(5 * 20);
+}
+
+const lastByte = 512 * 1024 * 1024 - 1;
+
+describe('a value of 512 MB', () => {
+  test.each(['json', 'hash'])('under the key of a token costs nothing but that token, as %s', async (layout) => {
+    await using redis = await startRedis({ settings: { maxmemory: '0' } });
+    await using gateway = await startRobotGateway([robots({ url: redis.url, layout })]);
+    const make = layout === 'json' ? issue : issueHash;
+    const good = await make(() => redis, { username: 'ci' });
+    const bad = newToken();
+    expect(await gateway.ask(good)).toEqual(isRobot('ci'));
+    const client = redis.client();
+    const write = async () => {
+      if (layout === 'json') return await client.setrange(recordKey(bad), lastByte, '}');
+      // Less than the biggest, since Redis has to copy it.
+      await client.setrange('big', Math.floor(lastByte / 4), '}');
+      const script = "redis.call('HSET', KEYS[1], 'username', 'ci', 'x-note', redis.call('GET', KEYS[2]))";
+      return await client.eval(script, 2, recordKey(bad), 'big');
+    };
+    await expectSmallCost(gateway.gateway.pid, write, async () => {
+      expect([await gateway.ask(bad), await gateway.ask(good)]).toEqual([unavailable, isRobot('ci')]);
+    });
+    const { reason } = await gateway.gateway.waitForLog('authenticator could not check a token');
+    expect(reason).toMatch(/ is bad: is too big: at most 65536 characters are read$/);
+    expect(await gateway.metric('faults_total')).toBe(0);
+  });
+
+  test('under the key of a cached answer is no answer, and the backend is asked', async () => {
+    await using redis = await startRedis();
+    const backend = await startScriptedBackend();
+    const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [sealingKey()] };
+    const token = randomToken();
+    backend.answer(token, authenticated('ada'));
+    await using first = await startCacheGateway(setup);
+    expect((await first.ask(token)).authenticated).toBe(true);
+    const [key = ''] = await untilKept(redis, 1);
+    await using replica = await startCacheGateway(setup);
+    await expectSmallCost(
+      replica.gateway.pid,
+      () => redis.client().setrange(key, lastByte, '}'),
+      async () => expect((await replica.ask(token)).authenticated).toBe(true),
+    );
+    expect(await replica.lookups('redis', 'invalid')).toBe(1);
+    expect(await replica.metric('sallyport_redis_errors_total')).toBe(0);
+  });
+});
+
+interface Person {
+  readonly token: string;
+  /** What came of a review in a word; `wrong`: what must never come. */
+  judge(status: ReviewStatus): string;
+  isRight(status: ReviewStatus): boolean;
+}
+
+/** Less fits into memory than there are people, so that Redis is asked all the time. */
+function startFuzzed(tokens: ManglingProxy, cache: ManglingProxy, backend: ScriptedBackend): Promise<CacheGateway> {
+  const url = (wire: ManglingProxy) => `redis://127.0.0.1:${wire.port}`;
+  const robot = (layout: string) => ({ url: url(tokens), layout, commandTimeout: '200ms', keyPrefix: `${layout}:` });
+  return startCacheGateway({
+    authenticators: [
+      robots({ ...robot('json'), tokenPrefix: 'json_' }, closedCircuit),
+      robots({ ...robot('hash'), tokenPrefix: 'hash_' }, { name: 'hashed', ...closedCircuit }),
+      shared(backend, 'corp', { authenticatedTtl: '1h', staleTtl: '1h' }),
+    ],
+    cache: { memory: { maxEntries: 100 } },
+    redis: { url: url(cache), timeout: '200ms' },
+    keys: [sealingKey()],
+  });
+}
+
+/** Robots with and without a record, and people whom the backend knows, or refuses. Whatever is changed in a name, it is not another's. */
+async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise<readonly Person[]> {
+  const names = new Set<string>();
+  const people: Person[] = [];
+  for (let count = 0; count < 150; count += 1) {
+    const robot = randomUUID();
+    names.add(robot);
+    const layout = count % 2 === 0 ? 'json' : 'hash';
+    const [known, unknown] = [secret(`${layout}_${randomToken()}`), secret(`${layout}_${randomToken()}`)];
+    const key = `${layout}:${sha256(known)}`;
+    if (layout === 'json') await redis.client().set(key, JSON.stringify({ username: robot }));
+    else await redis.client().hset(key, { username: robot });
+    people.push(robotOf(known, robot, names), robotOf(unknown, undefined, names));
+    const [person, stranger, name] = [randomToken(), randomToken(), randomUUID()];
+    backend.answer(person, authenticated(name));
+    backend.answer(stranger, refusedByBackend);
+    people.push(personOf(person, name), personOf(stranger, undefined));
+  }
+  return people;
+}
+
+/** In clear text a name may be changed on the wire, and then it is no name that anybody has; but it needs a record. */
+function robotOf(token: string, name: string | undefined, names: ReadonlySet<string>): Person {
+  const isRight = ({ authenticated: isIn, user }: ReviewStatus) =>
+    name === undefined ? !isIn : isIn && user?.username === `robot:${name}`;
+  return {
+    token,
+    isRight,
+    judge(status) {
+      if (status.error !== undefined) return 'unavailable';
+      if (isRight(status)) return name === undefined ? 'no robot' : 'robot';
+      const told = status.user?.username?.replace(/^robot:/, '') ?? '';
+      if (status.authenticated && (name === undefined || names.has(told))) return 'wrong';
+      return status.authenticated ? 'garbled' : 'robot not found';
+    },
+  };
+}
+
+/** What a cache gives is sealed, and the backend is well: each answer is right, whatever Redis says. */
+function personOf(token: string, name: string | undefined): Person {
+  const isRight = ({ authenticated: isIn, user, error }: ReviewStatus) =>
+    error === undefined && (name === undefined ? !isIn : isIn && user?.username === name);
+  return {
+    token,
+    isRight,
+    judge: (status) => (!isRight(status) ? 'wrong' : name === undefined ? 'refused' : 'person'),
+  };
+}
