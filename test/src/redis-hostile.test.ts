@@ -4,7 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
 import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
 import { refused as refusedByBackend } from './fixtures/chain.ts';
-import { residentMemory } from './fixtures/process-memory.ts';
+import { peakMemory } from './fixtures/process-memory.ts';
 import { untilKept } from './fixtures/redis-contents.ts';
 import {
   breakGlass,
@@ -115,13 +115,9 @@ describe('whoever is on the wire to Redis', () => {
 /** A value of 512 MB, the biggest one that Redis has. @param write asks Redis for the last byte of it */
 async function expectSmallCost(pid: number, write: () => Promise<unknown>, ask: () => Promise<unknown>): Promise<void> {
   await write();
-  const before = await residentMemory(pid);
-  let most = before;
-  for (let count = 0; count < 10; count += 1) {
-    await ask();
-    most = Math.max(most, await residentMemory(pid));
-  }
-  const growth = most - before;
+  const before = await peakMemory(pid);
+  for (let count = 0; count < 10; count += 1) await ask();
+  const growth = (await peakMemory(pid)) - before;
   console.info(`a value of 512 MB cost ${growth.toFixed(0)} MiB`);
   // A record of 256 KiB and what is made of it, ten times.
   expect(growth).toBeLessThan(5 * 20);
