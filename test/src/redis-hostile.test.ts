@@ -22,7 +22,9 @@ import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
 const seed = Number(process.env.SEED ?? 20261125);
-const seconds = Number(process.env.FUZZ_SECONDS ?? 5);
+/** For a long run give some 100,000. */
+const reviews = Number(process.env.FUZZ_REVIEWS ?? 1_500);
+const mangledShare = 0.15;
 
 /** What no Redis sends unasked, or at all. Each of the first five ended the process once, or kept it busy for good. */
 const insertions = [
@@ -76,7 +78,9 @@ describe('whoever is on the wire to Redis', () => {
     await waitFor(async () => (await gateway.ask(token)).authenticated, 'the robot to get in again');
   });
 
-  test('lets nobody in wrongly, and ends no gateway, with whatever bytes', { timeout: (seconds + 60) * 1_000 }, async () => {
+  test('lets nobody in wrongly, and ends no gateway, with whatever bytes', {
+    timeout: 120_000 + reviews * 40,
+  }, async () => {
     await using resources = new AsyncDisposableStack();
     const redis = resources.use(await startRedis());
     const random = seededRandom(seed);
@@ -87,12 +91,15 @@ describe('whoever is on the wire to Redis', () => {
     const backend = await startScriptedBackend();
     const gateway = resources.use(await startFuzzed(tokensWire, cacheWire, backend));
     const people = await somePeople(redis, backend);
-    for (const person of people) expect(person.isRight(await gateway.ask(person.token))).toBe(true);
-    share = 0.1;
+    // What comes first is answered right, and fills the cache.
+    const untilRight = (person: Person) =>
+      waitFor(async () => person.isRight(await gateway.ask(person.token)), 'a right answer');
+    for (const person of people) await untilRight(person);
+    share = mangledShare;
     const counts = new Map<string, number>();
-    const end = performance.now() + seconds * 1_000;
+    let left = reviews;
     const askOn = async () => {
-      while (performance.now() < end) {
+      while (left-- > 0) {
         const person = people[Math.floor(random() * people.length)];
         const outcome = person?.judge(await gateway.ask(person.token)) ?? 'none';
         counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
@@ -101,14 +108,12 @@ describe('whoever is on the wire to Redis', () => {
     await Promise.all(Array.from({ length: 20 }, askOn));
     share = 0;
     const hits = await gateway.lookups('redis', 'hit');
-    console.info(`seed ${seed}, ${seconds} s:`, counts, 'tokens', tokensWire.done, 'cache', cacheWire.done, 'hits', hits);
-    expect(hits).toBeGreaterThan(10);
+    console.info(`seed ${seed}:`, counts, 'tokens', tokensWire.done, 'cache', cacheWire.done, 'hits', hits);
+    expect(hits).toBeGreaterThan(0);
     expect(counts.get('wrong')).toBeUndefined();
     for (const outcome of ['robot', 'unavailable', 'person', 'refused']) expect(counts.get(outcome)).toBeGreaterThan(0);
     // All is well again, with the connections that come once the wire is good.
-    for (const person of people) {
-      await waitFor(async () => person.isRight(await gateway.ask(person.token)), 'a right answer again');
-    }
+    for (const person of people) await untilRight(person);
   });
 });
 
@@ -128,7 +133,7 @@ const lastByte = 512 * 1024 * 1024 - 1;
 const writers = {
   json: (redis: RedisServer, key: string) => redis.client().setrange(key, lastByte, '}'),
   async hash(redis: RedisServer, key: string) {
-    await redis.client().setrange('big', Math.floor(lastByte / 4), '}');
+    await redis.client().setrange('big', Math.floor(lastByte / 16), '}');
     const script = "redis.call('HSET', KEYS[1], 'username', 'ci', 'x-note', redis.call('GET', KEYS[2]))";
     return await redis.client().eval(script, 2, key, 'big');
   },
@@ -194,23 +199,29 @@ function startFuzzed(tokens: ManglingProxy, cache: ManglingProxy, backend: Scrip
   });
 }
 
-/** Robots with and without a record, and people whom the backend knows, or refuses. Whatever is changed in a name, it is not another's. */
+/** Robots with and without a record, and people whom the backend knows, or refuses. */
 async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise<readonly Person[]> {
   const names = new Set<string>();
   const people: Person[] = [];
-  for (let count = 0; count < 150; count += 1) {
-    const robot = randomUUID();
-    names.add(robot);
+  for (let count = 0; count < 40; count += 1) {
     const layout = count % 2 === 0 ? 'json' : 'hash';
-    const [known, unknown] = [secret(`${layout}_${randomToken()}`), secret(`${layout}_${randomToken()}`)];
+    const [known, unknown, stranger] = [
+      secret(`${layout}_${randomToken()}`),
+      secret(`${layout}_${randomToken()}`),
+      randomToken(),
+    ];
+    const username = randomUUID();
+    names.add(username);
     const key = `${layout}:${sha256(known)}`;
-    if (layout === 'json') await redis.client().set(key, JSON.stringify({ username: robot }));
-    else await redis.client().hset(key, { username: robot });
-    people.push(robotOf(known, robot, names), robotOf(unknown, undefined, names));
-    const [person, stranger, name] = [randomToken(), randomToken(), randomUUID()];
-    backend.answer(person, authenticated(name));
+    if (layout === 'json') await redis.client().set(key, JSON.stringify({ username }));
+    else await redis.client().hset(key, { username });
     backend.answer(stranger, refusedByBackend);
-    people.push(personOf(person, name), personOf(stranger, undefined));
+    people.push(robotOf(known, username, names), robotOf(unknown, undefined, names), personOf(stranger, undefined));
+  }
+  for (let count = 0; count < 150; count += 1) {
+    const [token, name] = [randomToken(), randomUUID()];
+    backend.answer(token, authenticated(name));
+    people.push(personOf(token, name));
   }
   return people;
 }

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newIdToken, newServiceAccountToken } from '../fixtures/jwt.ts';
 import { lookUpCommands } from '../fixtures/access-lists.ts';
+import { newIdToken, newServiceAccountToken } from '../fixtures/jwt.ts';
 import { startAuthenticator } from '../fixtures/plugin.ts';
 import { makeToken } from './token/format.ts';
 

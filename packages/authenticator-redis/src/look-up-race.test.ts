@@ -1,4 +1,4 @@
-import type { Connection, RedisClient } from '@sallyport/redis-connection';
+import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { never } from '../fixtures/plugin.ts';
@@ -62,3 +62,20 @@ test.each(Object.keys(layouts) as LayoutName[])(
     expect(await found(async () => {})).toBeUndefined();
   },
 );
+
+test.each<[FaultKind, string]>([
+  ['connection', 'unavailable'],
+  ['timeout', 'unavailable'],
+  ['server', 'unavailable'],
+  ['cluster', 'unavailable'],
+  ['node', 'failed'],
+  // This machine has no file descriptor left, say: a circuit that opens would keep everybody out for longer than that.
+  ['local', 'failed'],
+])('a fault of the kind %s is told as %s', async (kind, code) => {
+  const connection: Connection = {
+    ...interrupted(async () => {}),
+    run: () => Promise.reject(new RedisProblem(kind, 'what is wrong')),
+  };
+  const source = { connection, layout: layouts.json, keys: keysOf(keyPrefix), now: Date.now };
+  await expect(lookUp('0'.repeat(64), source, never)).rejects.toMatchObject({ code, message: 'what is wrong' });
+});

@@ -108,7 +108,17 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
     const grant = (...rights: string[]) =>
       redis
         .client()
-        .call('ACL', 'SETUSER', 'gateway', 'reset', 'on', `>${password}`, `~${keyPrefix}*`, ...lookUpRights(layout), ...rights);
+        .call(
+          'ACL',
+          'SETUSER',
+          'gateway',
+          'reset',
+          'on',
+          `>${password}`,
+          `~${keyPrefix}*`,
+          ...lookUpRights(layout),
+          ...rights,
+        );
     await grant();
     await using started = await start({ username: 'gateway', password });
     const tokens = await Promise.all(Array.from({ length: 5 }, () => put({ username: 'ci' })));

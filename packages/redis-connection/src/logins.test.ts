@@ -23,7 +23,9 @@ beforeAll(async () => {
       'user open on nopass ~key:* -@all +getrange +pttl +echo',
     ],
   });
-  await redis.client().call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+getrange', '+pttl', '+echo');
+  await redis
+    .client()
+    .call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+getrange', '+pttl', '+echo');
   key = await storeKey(redis);
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
@@ -102,7 +104,9 @@ describe('a user of Redis', () => {
   test('whose password is changed is let in again once the new one is set', async () => {
     const own = newPassword();
     const set = (password: string) =>
-      redis.client().call('ACL', 'SETUSER', 'moving', 'reset', 'on', `>${password}`, '~*', '+getrange', '+pttl', '+echo');
+      redis
+        .client()
+        .call('ACL', 'SETUSER', 'moving', 'reset', 'on', `>${password}`, '~*', '+getrange', '+pttl', '+echo');
     await set(newPassword());
     await using started = await open({ url: redis.url, username: 'moving', password: own });
     await expect(started.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });

@@ -68,14 +68,18 @@ async function ask(client: RedisClient, query: ValueQuery, key: string): Promise
 
 /**
  * In a pipeline of several keys ioredis follows no redirection, since each is sent to another place, nor does it look
- * where the slots are now. In one of its own it does both.
+ * where the slots are now. In one of its own it does both, but not with ECHO in it: only what reads keys is sent again.
  */
 async function askAlone(client: RedisClient, query: ValueQuery, key: string): Promise<Answers> {
-  const results = (await client.pipeline().call(...query(key)).pttl(key).echo(key).exec()) ?? [];
-  const error = results.find(([fault]) => fault)?.[0];
+  const results = await client
+    .pipeline()
+    .call(...query(key))
+    .pttl(key)
+    .exec();
+  const [[fault, reply] = [], [laterFault, timeToLive] = []] = results ?? [];
+  const error = fault ?? laterFault;
   if (error) throw error;
-  const [reply, timeToLive, echoed] = results.map(([, result]) => result);
-  return [reply, timeToLive, echoed];
+  return [reply, timeToLive, key];
 }
 
 function settle(client: RedisClient, key: string, [reply, timeToLive, echoed]: Answers): KeptValue {

@@ -1,16 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createReplyScanner } from './reply-scanner.ts';
+import { ReplyScanner } from './reply-scanner.ts';
 
 const limits = { bytes: 1_000, elements: 20 };
 
 /** What is wrong with these bytes, in whatever pieces they come; undefined: nothing. */
 function offenceOf(bytes: string | Buffer, cuts: readonly number[] = []): unknown {
   const whole = Buffer.from(bytes as string, 'latin1');
-  const scanner = createReplyScanner(limits);
+  const scanner = new ReplyScanner(limits);
   const ends = [...new Set(cuts.map((cut) => cut % (whole.length + 1)))].sort((one, other) => one - other);
   try {
-    for (const [index, end] of [...ends, whole.length].entries()) scanner.read(whole.subarray(ends[index - 1] ?? 0, end));
+    for (const [index, end] of [...ends, whole.length].entries())
+      scanner.read(whole.subarray(ends[index - 1] ?? 0, end));
     return undefined;
   } catch (error) {
     return (error as { offence?: unknown }).offence ?? error;
@@ -24,9 +25,9 @@ const tooBig = 'an answer that is too big';
 const value: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
-    fc.constantFrom('$-1', '*-1', '_', '#t', '#f', '+OK', '-ERR no', ',inf', ',-1.5e3', '(-12345678901234567890').map(
-      (line) => `${line}\r\n`,
-    ),
+    fc
+      .constantFrom('$-1', '*-1', '_', '#t', '#f', '+OK', '-ERR no', ',inf', ',-1.5e3', '(-12345678901234567890')
+      .map((line) => `${line}\r\n`),
     fc.integer().map((number) => `:${number}\r\n`),
     fc.string({ unit: 'binary-ascii', maxLength: 30 }).map((text) => `$${text.length}\r\n${text}\r\n`),
     fc.string({ maxLength: 30 }).map((text) => `=${text.length + 4}\r\ntxt:${text}\r\n`),
@@ -39,7 +40,13 @@ const value: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
 const cuts = fc.array(fc.nat({ max: 100_000 }), { maxLength: 20 });
 
 test('what Redis sends passes, however it is cut', () => {
-  const answers = fc.array(fc.oneof(value, value.map((one) => `>2\r\n+invalidate\r\n${one}`)), { maxLength: 5 });
+  const answers = fc.array(
+    fc.oneof(
+      value,
+      value.map((one) => `>2\r\n+invalidate\r\n${one}`),
+    ),
+    { maxLength: 5 },
+  );
   fc.assert(
     fc.property(answers, cuts, (parts, places) => {
       // Three levels of two values each are well below the limits.
@@ -52,13 +59,18 @@ test('what Redis sends passes, however it is cut', () => {
 test('what is wrong does not hang on the cuts', () => {
   const change = fc.record({ place: fc.nat(), byte: fc.nat({ max: 255 }), kind: fc.constantFrom('set', 'add', 'cut') });
   fc.assert(
-    fc.property(fc.array(value, { minLength: 1, maxLength: 3 }), change, cuts, (parts, { place, byte, kind }, places) => {
-      const good = Buffer.from(parts.join(''), 'latin1');
-      const at = place % good.length;
-      const between = kind === 'cut' ? [] : [Buffer.of(byte)];
-      const bytes = Buffer.concat([good.subarray(0, at), ...between, good.subarray(kind === 'add' ? at : at + 1)]);
-      expect(offenceOf(bytes, places)).toEqual(offenceOf(bytes));
-    }),
+    fc.property(
+      fc.array(value, { minLength: 1, maxLength: 3 }),
+      change,
+      cuts,
+      (parts, { place, byte, kind }, places) => {
+        const good = Buffer.from(parts.join(''), 'latin1');
+        const at = place % good.length;
+        const between = kind === 'cut' ? [] : [Buffer.of(byte)];
+        const bytes = Buffer.concat([good.subarray(0, at), ...between, good.subarray(kind === 'add' ? at : at + 1)]);
+        expect(offenceOf(bytes, places)).toEqual(offenceOf(bytes));
+      },
+    ),
     { numRuns: 2_000 },
   );
 });

@@ -13,16 +13,6 @@ export interface ReplyLimits {
   readonly elements: number;
 }
 
-export interface ReplyScanner {
-  /**
-   * Looks at bytes before they are decoded, in whatever pieces they come.
-   *
-   * @throws WireError for bytes that are not strict RESP2 or RESP3, and as soon as an answer announces more than the
-   *   limits. The scanner must not be used afterwards
-   */
-  read(piece: Buffer): void;
-}
-
 /** Values of one line, and what may stand behind their type. */
 const lines: Readonly<Record<string, RegExp>> = {
   '+': /^[^\n]*$/,
@@ -48,90 +38,108 @@ const lineFeed = 10;
  * of ioredis trusts what it reads: a length that is no number sends it back to bytes that it has read already, and
  * eleven bytes that announce an array make it reserve 256 MiB.
  */
-export function createReplyScanner(limits: ReplyLimits): ReplyScanner {
+export class ReplyScanner {
+  readonly #limits: ReplyLimits;
   /** Values that are still missing in each open array, the innermost last. */
-  const open: number[] = [];
-  let line = '';
-  let awaitsLineFeed = false;
+  readonly #open: number[] = [];
+  #line = '';
+  #awaitsLineFeed = false;
   /** Bytes of a blob that are to come. */
-  let blob = 0;
-  let endsBlob = false;
-  let bytes = 0;
-  let elements = 0;
+  #blob = 0;
+  #endsBlob = false;
+  #bytes = 0;
+  #elements = 0;
 
-  function count(more: number): void {
-    bytes += more;
-    if (bytes > limits.bytes) throw new WireError('an answer that is too big');
+  constructor(limits: ReplyLimits) {
+    this.#limits = limits;
   }
-  function endValue(): void {
-    while (open.length > 0) {
-      const left = (open.pop() ?? 0) - 1;
-      if (left > 0) {
-        open.push(left);
-        return;
-      }
+
+  /**
+   * Looks at bytes before they are decoded, in whatever pieces they come.
+   *
+   * @throws WireError for bytes that are not strict RESP2 or RESP3, and as soon as an answer announces more than the
+   *   limits. The scanner must not be used afterwards
+   */
+  read(piece: Buffer): void {
+    let at = 0;
+    while (at < piece.length) {
+      // The line that announced it comes to its end first.
+      const skipped = this.#awaitsLineFeed ? 0 : Math.min(this.#blob, piece.length - at);
+      this.#blob -= skipped;
+      at += skipped;
+      if (at < piece.length) at = this.#readLine(piece, at);
     }
-    bytes = 0;
-    elements = 0;
   }
-  function beginArray(length: number): void {
-    elements += length;
-    if (elements > limits.elements || open.length >= deepest) throw new WireError('an answer that is too big');
-    if (length === 0) endValue();
-    else open.push(length);
-  }
-  function begin(type: string, text: string): void {
-    const leastLength = blobs[type];
-    const perCount = arrays[type];
-    const isNull = text === '-1' && (type === '$' || type === '*');
-    if (isNull || lines[type]?.test(text)) endValue();
-    else if (leastLength !== undefined) {
-      blob = lengthOf(text, leastLength);
-      count(blob);
-      endsBlob = true;
-    } else if (perCount !== undefined && (type !== '>' || open.length === 0)) beginArray(lengthOf(text, 0) * perCount);
-    else throw notRedis();
-  }
-  function endLine(): void {
-    awaitsLineFeed = true;
-    if (endsBlob) {
-      endsBlob = false;
-      endValue();
-      return;
-    }
-    const whole = line;
-    line = '';
-    begin(whole.charAt(0), whole.slice(1));
-  }
+
   /** As the decoder does, it takes a line for ended at its carriage return. @returns where the next byte is */
-  function readLine(piece: Buffer, start: number): number {
-    if (awaitsLineFeed) {
+  #readLine(piece: Buffer, start: number): number {
+    if (this.#awaitsLineFeed) {
       if (piece[start] !== lineFeed) throw notRedis();
-      awaitsLineFeed = false;
+      this.#awaitsLineFeed = false;
       return start + 1;
     }
     const end = piece.indexOf(carriageReturn, start);
     const stop = end < 0 ? piece.length : end;
-    if (endsBlob && stop > start) throw notRedis();
-    count(stop - start);
-    line += piece.toString('latin1', start, Math.min(stop, start + longestLine + 1));
-    if (line.length > longestLine) throw new WireError('an answer that is too big');
+    if (this.#endsBlob && stop > start) throw notRedis();
+    this.#count(stop - start);
+    this.#line += piece.toString('latin1', start, Math.min(stop, start + longestLine + 1));
+    if (this.#line.length > longestLine) throw new WireError('an answer that is too big');
     if (end < 0) return stop;
-    endLine();
+    this.#endLine();
     return end + 1;
   }
-  return {
-    read(piece) {
-      let at = 0;
-      while (at < piece.length) {
-        // The line that announced it comes to its end first.
-        const skipped = awaitsLineFeed ? 0 : Math.min(blob, piece.length - at);
-        blob -= skipped;
-        at += skipped;
-        if (at < piece.length) at = readLine(piece, at);
+
+  #endLine(): void {
+    this.#awaitsLineFeed = true;
+    if (this.#endsBlob) {
+      this.#endsBlob = false;
+      this.#endValue();
+      return;
+    }
+    const line = this.#line;
+    this.#line = '';
+    this.#begin(line.charAt(0), line.slice(1));
+  }
+
+  #begin(type: string, text: string): void {
+    const leastLength = blobs[type];
+    const perCount = arrays[type];
+    const isNull = text === '-1' && (type === '$' || type === '*');
+    if (isNull || lines[type]?.test(text)) this.#endValue();
+    else if (leastLength !== undefined) {
+      this.#blob = lengthOf(text, leastLength);
+      this.#count(this.#blob);
+      this.#endsBlob = true;
+    } else if (perCount !== undefined && (type !== '>' || this.#open.length === 0)) {
+      this.#beginArray(lengthOf(text, 0) * perCount);
+    } else throw notRedis();
+  }
+
+  #beginArray(length: number): void {
+    this.#elements += length;
+    if (this.#elements > this.#limits.elements || this.#open.length >= deepest) {
+      throw new WireError('an answer that is too big');
+    }
+    if (length === 0) this.#endValue();
+    else this.#open.push(length);
+  }
+
+  #endValue(): void {
+    while (this.#open.length > 0) {
+      const left = (this.#open.pop() ?? 0) - 1;
+      if (left > 0) {
+        this.#open.push(left);
+        return;
       }
-    },
-  };
+    }
+    this.#bytes = 0;
+    this.#elements = 0;
+  }
+
+  #count(more: number): void {
+    this.#bytes += more;
+    if (this.#bytes > this.#limits.bytes) throw new WireError('an answer that is too big');
+  }
 }
 
 function lengthOf(text: string, least: number): number {

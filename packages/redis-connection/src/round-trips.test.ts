@@ -72,7 +72,9 @@ describe.each([
 });
 
 test('a connection is made in one round trip: with its login, its database and nothing else', async () => {
-  await redis.client().call('ACL', 'SETUSER', 'least', 'on', 'nopass', '~*', '-@all', '+getrange', '+pttl', '+echo', '+select');
+  await redis
+    .client()
+    .call('ACL', 'SETUSER', 'least', 'on', 'nopass', '~*', '-@all', '+getrange', '+pttl', '+echo', '+select');
   await redis.client().call('ACL', 'LOG', 'RESET');
   await using proxy = await startCountingProxy(redis.port);
   await forgetCalls(redis);

@@ -97,7 +97,14 @@ describe('a server', () => {
 
   test('that answers HELLO with anything has that connection ended, and none is stuck', async () => {
     const noise = listenForNoise();
-    for (const bytes of ['$-1\r\n$-1\r\n', '-NOPROTO no\r\n', '-MOVED 1 nowhere\r\n', '>1\r\n+x\r\n', '*0\r\n*0\r\n', '!']) {
+    for (const bytes of [
+      '$-1\r\n$-1\r\n',
+      '-NOPROTO no\r\n',
+      '-MOVED 1 nowhere\r\n',
+      '>1\r\n+x\r\n',
+      '*0\r\n*0\r\n',
+      '!',
+    ]) {
       await using server = await startHostileServer(() => '$-1\r\n', bytes);
       await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '100ms' });
       const isOver = async () => (await outcomeOf(started.read(newKey()))) === 'problem' && server.connections > 2;
@@ -127,7 +134,9 @@ describe('a cluster', () => {
     ['a redirection', () => '-MOVED 1 nowhere\r\n'],
   ])('whose slots are %s is tried anew', async (_name, slots) => {
     const noise = listenForNoise();
-    await using server = await startHostileServer((request, port) => (/cluster/i.test(request) ? slots(port) : '$-1\r\n'));
+    await using server = await startHostileServer((request, port) =>
+      /cluster/i.test(request) ? slots(port) : '$-1\r\n',
+    );
     await using started = await openCluster(server);
     expect(await outcomeOf(started.read(newKey()))).toBe('problem');
     await waitUntil(() => server.connections > 3, 'more connections');

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { requireRedirection, requireSlots } from './cluster-answers.ts';
-import { createReplyScanner } from './reply-scanner.ts';
+import { ReplyScanner } from './reply-scanner.ts';
 import { WireError } from './wire-error.ts';
 
 // What ioredis 6.0.0 keeps to itself and must be put right. The version is pinned, and a test holds that it is there.
@@ -45,7 +45,7 @@ const ioredis = createRequire(import.meta.url)('ioredis/built/DataHandler.js') a
  */
 class StrictDataHandler extends ioredis.default {
   readonly #stream: Socket;
-  readonly #scanner = createReplyScanner(limits);
+  readonly #scanner = new ReplyScanner(limits);
   #unread = 0;
 
   constructor(redis: Client, options: unknown) {

@@ -10,9 +10,12 @@ describe('a record as a hash', () => {
     expect(read({})).toBeUndefined();
   });
 
-  test.each([[undefined], [null], [{ username: 'a' }], ['username'], [['username']], [['username', 'a', 'uid']]])('is no %s, whatever Redis may answer', (reply) => {
-    expect(hashLayout.read(reply)).toEqual({ fault: 'is no hash' });
-  });
+  test.each([[undefined], [null], [{ username: 'a' }], ['username'], [['username']], [['username', 'a', 'uid']]])(
+    'is no %s, whatever Redis may answer',
+    (reply) => {
+      expect(hashLayout.read(reply)).toEqual({ fault: 'is no hash' });
+    },
+  );
   test.each([[['username', 7]], [['username', ['a']]], [[['username'], null]]])(
     'is not %j, whatever Redis may answer',
     (reply) => {
