@@ -7,10 +7,15 @@ import { issue, newToken } from './fixtures/redis-tokens.ts';
 import { randomToken, secret } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
+const readHash = '+eval_ro +hlen +hkeys +hstrlen +hgetall';
+
 /** The least rights, word for word as the README of the plugin gives them. */
 const layouts = {
-  json: { gateway: '+get +pttl', admin: '+scan +get +pttl +set +eval' },
-  hash: { gateway: '+hgetall +pttl', admin: '+scan +hgetall +pttl +eval +exists +hexists +hset +pexpire' },
+  json: { gateway: '+getrange +pttl +echo', admin: '+scan +getrange +pttl +echo +set +eval' },
+  hash: {
+    gateway: `${readHash} +pttl +echo`,
+    admin: `+scan ${readHash} +pttl +echo +eval +exists +hexists +hset +pexpire`,
+  },
 } as const;
 
 const user = (name: string, password: string, commands: string, keys = '~sallyport:token:*'): string =>
@@ -81,8 +86,8 @@ describe('without the rights', { timeout: 180_000 }, () => {
   });
 
   test.each([
-    ['another prefix', '+get +pttl', '~elsewhere:*'],
-    ['no right to PTTL', '+get', '~sallyport:token:*'],
+    ['another prefix', layouts.json.gateway, '~elsewhere:*'],
+    ['no right to PTTL', '+getrange +echo', '~sallyport:token:*'],
   ])('with %s the gateway can not check, and says whose rights are missing', async (_name, commands, keys) => {
     const password = randomToken();
     await using redis = await startRedis({ users: [user('gateway', password, commands, keys)] });

@@ -159,7 +159,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
 
   test('keeps to TLS, passwords and an ACL over a promotion', async () => {
     const [password, sentinelPassword] = [randomToken(), randomToken()];
-    const users = [`user gateway on >${password} resetkeys ~sallyport:token:* -@all +get +pttl`];
+    const users = [`user gateway on >${password} resetkeys ~sallyport:token:* -@all +getrange +pttl +echo`];
     await using sentinels = await startSentinels({ tls: true, password: true, sentinelPassword, users });
     secret(sentinels.password ?? '');
     const secured = {

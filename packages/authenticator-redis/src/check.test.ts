@@ -5,6 +5,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { lookUpCommands, lookUpRights } from '../fixtures/access-lists.ts';
 import { startAuthenticator } from '../fixtures/plugin.ts';
 import { storeToken } from '../fixtures/records.ts';
 import { type LayoutName, layouts } from './record/layouts.ts';
@@ -25,7 +26,7 @@ const grant = (...rights: readonly string[]) =>
 const acl = 'look at its ACL, and at the least one in the README';
 
 describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s', (layout) => {
-  const { command } = layouts[layout];
+  const commands = lookUpCommands(layout);
   const written = (changed: object = {}) => ({ url: redis.url, layout, username: 'gateway', password, ...changed });
   async function problem(changed: object = {}): Promise<string> {
     const noise = listenForNoise();
@@ -37,37 +38,34 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
   }
 
   test('is content with a server that can be asked, and asks it as a login does', async () => {
-    await grant('~sallyport:token:*', `+${command}`, '+pttl');
+    await grant('~sallyport:token:*', ...lookUpRights(layout));
     await using started = await startAuthenticator(written());
     const token = await storeToken(redis.client(), layout, { username: 'ci' });
     expect(await started.ask(token)).toMatchObject({ kind: 'authenticated' });
     await forgetCalls(redis);
     await started.check();
     const calls = await commandCalls(redis);
-    expect(calls.names).toEqual([command, 'pttl']);
-    expect([calls.of(command), calls.of('pttl')]).toEqual([1, 1]);
+    expect(calls.names).toEqual(commands);
+    expect(commands.map((command) => calls.of(command))).toEqual(commands.map(() => 1));
     expect(await redis.client().dbsize()).toBe(1);
   });
 
-  test.each([
-    ['value', command],
-    ['time to live', 'pttl'],
-  ])('finds that a %s may not be read', async (_, missing) => {
-    await grant('~sallyport:token:*', ...[command, 'pttl'].filter((one) => one !== missing).map((one) => `+${one}`));
+  test.each(commands)('finds that the right to %s is missing', async (missing) => {
+    await grant('~sallyport:token:*', ...lookUpRights(layout).filter((right) => right !== `+${missing}`));
     expect(await problem()).toBe(`${redis.url}: the user may not do this (${missing.toUpperCase()}): ${acl}`);
   });
 
   test('finds that keys may not be read', async () => {
-    await grant('~sallyport:other:*', `+${command}`, '+pttl');
+    await grant('~sallyport:other:*', ...lookUpRights(layout));
     expect(await problem()).toBe(`${redis.url}: the user may not do this: ${acl}`);
   });
 
   test('with trackLastUse finds that the use may not be noted, and leaves nothing behind where it may', async () => {
-    await grant('~sallyport:token:*', `+${command}`, '+pttl');
+    await grant('~sallyport:token:*', ...lookUpRights(layout));
     expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this (SET): ${acl}`);
-    await grant('%R~sallyport:token:*', `+${command}`, '+pttl', '+set');
+    await grant('%R~sallyport:token:*', ...lookUpRights(layout), '+set');
     expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this: ${acl}`);
-    await grant('%R~sallyport:token:*', '%W~sallyport:token:*:last-use', `+${command}`, '+pttl', '+set');
+    await grant('%R~sallyport:token:*', '%W~sallyport:token:*:last-use', ...lookUpRights(layout), '+set');
     await using started = await startAuthenticator(written({ trackLastUse: '5m' }));
     await started.check();
     await waitUntil(async () => (await redis.client().dbsize()) === 0, 'the note to go');

@@ -17,8 +17,9 @@ export async function checkServers(
 
   async function ask(node: Redis): Promise<void> {
     const questions: readonly Promise<unknown>[] = [
-      node[layout.command](key),
+      node.call(...layout.query(key)),
       node.pttl(key),
+      node.echo(key),
       ...(tracksLastUse ? [node.set(keys.lastUse(digest), '', 'PX', 1)] : []),
     ];
     await Promise.all(questions.map((question) => question.catch(passMoved)));

@@ -14,8 +14,8 @@ const names = Array.from({ length: tokenCount }, (_, index) => `robot-${index}`)
 describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (program) => {
   const password = randomBytes(12).toString('base64url');
   const users = [
-    `user gateway on >${password} resetkeys ~sallyport:token:* -@all +get +pttl +cluster|slots`,
-    `user gateway-admin on >${password} resetkeys ~sallyport:token:* -@all +scan +get +pttl +set +eval +cluster|slots`,
+    `user gateway on >${password} resetkeys ~sallyport:token:* -@all +getrange +pttl +echo +cluster|slots`,
+    `user gateway-admin on >${password} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval +cluster|slots`,
   ];
   let cluster: RedisCluster;
   let options: Record<string, unknown>;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { lookUpCommands } from '../fixtures/access-lists.ts';
 import { newIdToken, newServiceAccountToken } from '../fixtures/jwt.ts';
 import { startAuthenticator } from '../fixtures/plugin.ts';
 import { makeToken } from './token/format.ts';
@@ -25,7 +26,7 @@ const foreign = [
   'x'.repeat(16_384),
 ];
 
-describe.each(['json', 'hash'])('records as %s', (layout) => {
+describe.each(['json', 'hash'] as const)('records as %s', (layout) => {
   test.each(['no-opinion', 'rejected'])(
     'tokens of others are nothing to Redis, also where unknown is %s',
     async (unknown) => {
@@ -38,7 +39,7 @@ describe.each(['json', 'hash'])('records as %s', (layout) => {
       expect((await commandCalls(redis)).names).toEqual([]);
       // That this counts at all:
       await started.ask(own);
-      expect((await commandCalls(redis)).names).toEqual([layout === 'json' ? 'get' : 'hgetall', 'pttl']);
+      expect((await commandCalls(redis)).names).toEqual(lookUpCommands(layout));
     },
   );
 

@@ -1,4 +1,4 @@
-import type { Connection, RedisClient } from '@sallyport/redis-connection';
+import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { never } from '../fixtures/plugin.ts';
@@ -19,13 +19,12 @@ afterAll(() => redis?.[Symbol.asyncDispose]());
 function interrupted(happens: (key: string) => Promise<unknown>): Connection {
   const client = redis.client();
   let read: Promise<unknown> | undefined;
-  const reading = (command: 'get' | 'hgetall') => (key: string) => {
-    read = client[command](key);
-    return read;
-  };
   const wrapped = {
-    get: reading('get'),
-    hgetall: reading('hgetall'),
+    call(command: string, ...words: string[]) {
+      read = client.call(command, ...words);
+      return read;
+    },
+    echo: (key: string) => client.echo(key),
     async pttl(key: string) {
       await read;
       await happens(key);
@@ -63,3 +62,20 @@ test.each(Object.keys(layouts) as LayoutName[])(
     expect(await found(async () => {})).toBeUndefined();
   },
 );
+
+test.each<[FaultKind, string]>([
+  ['connection', 'unavailable'],
+  ['timeout', 'unavailable'],
+  ['server', 'unavailable'],
+  ['cluster', 'unavailable'],
+  ['node', 'failed'],
+  // This machine has no file descriptor left, say: a circuit that opens would keep everybody out for longer than that.
+  ['local', 'failed'],
+])('a fault of the kind %s is told as %s', async (kind, code) => {
+  const connection: Connection = {
+    ...interrupted(async () => {}),
+    run: () => Promise.reject(new RedisProblem(kind, 'what is wrong')),
+  };
+  const source = { connection, layout: layouts.json, keys: keysOf(keyPrefix), now: Date.now };
+  await expect(lookUp('0'.repeat(64), source, never)).rejects.toMatchObject({ code, message: 'what is wrong' });
+});

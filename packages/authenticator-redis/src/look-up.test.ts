@@ -86,7 +86,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     [{ username: 'robot', audiences: [] }, 'audiences must not be empty: leave it out for a token without audiences'],
     [{ username: 'robot', expiresAt: 'tomorrow' }, /^expiresAt must be a date and time with its zone \(RFC 3339\)/],
     [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt must be there when revokedBy or revokedReason is'],
-    [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, /^is too big: \d+ characters, at most 65536 are read$/],
+    [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, 'is too big: at most 65536 characters are read'],
   ])('that are bad say which and what of it, and are no answer: %#', async (record, fault) => {
     const token = await put(record);
     await using started = await start();

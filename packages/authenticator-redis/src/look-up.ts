@@ -22,8 +22,8 @@ export interface Source {
 /**
  * @param digest of the token
  * @returns undefined when Redis has no record of it
- * @throws AuthenticatorError `failed` for a bad record and when one node of a cluster is not reached, `unavailable` when
- *   Redis could not be asked
+ * @throws AuthenticatorError `failed` for a bad record, when one node of a cluster is not reached and when this machine ran
+ *   short of something, `unavailable` when Redis could not be asked
  * @throws the signal's reason when it is aborted
  */
 export async function lookUp(digest: string, source: Source, signal: AbortSignal): Promise<Found | undefined> {
@@ -32,7 +32,7 @@ export async function lookUp(digest: string, source: Source, signal: AbortSignal
   const asked = now();
   try {
     const { reply, timeToLive } = await connection.run(
-      (client) => readValue(client, layout.command, keys.record(digest)),
+      (client) => readValue(client, layout.query, keys.record(digest)),
       signal,
     );
     const read = layout.read(reply);
@@ -42,9 +42,16 @@ export async function lookUp(digest: string, source: Source, signal: AbortSignal
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     if (error.kind === 'type') throw badRecord(digest, `is no ${layout.type}, as layout says`);
-    // What another node of a cluster has can be looked up all the same: its circuit must not open for everybody.
-    throw new AuthenticatorError(error.kind === 'node' ? 'failed' : 'unavailable', error.message);
+    throw new AuthenticatorError(isOfThisTokenAlone(error) ? 'failed' : 'unavailable', error.message);
   }
+}
+
+/**
+ * What another node of a cluster has can be looked up all the same, and what this machine ran short of says nothing of
+ * Redis: in both the circuit must not open for everybody.
+ */
+function isOfThisTokenAlone({ kind }: RedisProblem): boolean {
+  return kind === 'node' || kind === 'local';
 }
 
 function badRecord(digest: string, fault: string): AuthenticatorError {

@@ -7,8 +7,8 @@ import { collect, never, startAuthenticator, startIssuer } from '../fixtures/plu
 
 const password = () => randomBytes(12).toString('base64url');
 const acl = (secret: string) => [
-  `user gateway on >${secret} resetkeys ~sallyport:token:* -@all +get +pttl`,
-  `user gateway-admin on >${secret} resetkeys ~sallyport:token:* -@all +scan +get +pttl +set +eval`,
+  `user gateway on >${secret} resetkeys ~sallyport:token:* -@all +getrange +pttl +echo`,
+  `user gateway-admin on >${secret} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval`,
 ];
 const secure = ({ addresses, name, caFile }: RedisSentinels) => ({
   sentinels: addresses.map((address) => `rediss://${address}`),

@@ -4,6 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { lookUpCommands, lookUpRights } from '../fixtures/access-lists.ts';
 import { collect, never, startAuthenticator, startIssuer, tracedContext } from '../fixtures/plugin.ts';
 import { keyOf, keyPrefix, store, storeToken } from '../fixtures/records.ts';
 import { settled } from '../fixtures/written-options.ts';
@@ -104,11 +105,20 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
 
   test('a note that may not be written is told once, and costs no login anything', async () => {
     const password = randomBytes(18).toString('base64url');
-    const read = layout === 'json' ? '+get' : '+hgetall';
     const grant = (...rights: string[]) =>
       redis
         .client()
-        .call('ACL', 'SETUSER', 'gateway', 'reset', 'on', `>${password}`, `~${keyPrefix}*`, read, '+pttl', ...rights);
+        .call(
+          'ACL',
+          'SETUSER',
+          'gateway',
+          'reset',
+          'on',
+          `>${password}`,
+          `~${keyPrefix}*`,
+          ...lookUpRights(layout),
+          ...rights,
+        );
     await grant();
     await using started = await start({ username: 'gateway', password });
     const tokens = await Promise.all(Array.from({ length: 5 }, () => put({ username: 'ci' })));
@@ -142,7 +152,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
     await forgetCalls(redis);
     await started.ask(token);
     await started.check();
-    expect((await commandCalls(redis)).names).toEqual([layouts[layout].command, 'pttl']);
+    expect((await commandCalls(redis)).names).toEqual(lookUpCommands(layout));
     await using issuer = await startIssuer({ url: redis.url, layout });
     expect(await collect(issuer.issuer.list({}, never))).toEqual([
       { digest: digestToken(token), user: { username: 'ci' } },

@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls';
 import type { TlsSettings } from '@sallyport/authenticator/options';
 import { type RedisOptions as AllRedisOptions, Cluster, Redis } from 'ioredis';
+import './strict-data-handler.ts';
 import { QuietSentinelConnector } from './quiet-sentinel-connector.ts';
 import { retryDelay } from './retry-delay.ts';
 import type { ConnectionOptions, Servers } from './types.ts';
@@ -44,6 +46,12 @@ export function createClient(
   if (servers.kind === 'socket') return new Redis({ ...one, path: servers.path, db: servers.database });
   if (servers.kind === 'server') return new Redis({ ...one, ...servers.address, db: servers.database });
   return new Redis({ ...one, ...sentinelOptions(servers, one, delay), db: servers.database });
+}
+
+/** Ends its connections at once, of a cluster those to all nodes. New ones are made, as after any other end. */
+export function abandon(client: RedisClient, error: Error): void {
+  const nodes = client instanceof Cluster ? client.nodes() : [client];
+  for (const { stream } of nodes as readonly { readonly stream?: Socket }[]) stream?.destroy(error);
 }
 
 function commonOptions(

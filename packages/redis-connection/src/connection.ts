@@ -103,12 +103,16 @@ export async function openConnection(
 /** A command that found no connection: what the connection itself died of says more. */
 function explain(error: unknown, { client, state: { fault } }: Link, terms: FaultTerms): RedisFault {
   const own = error instanceof TimedOut ? noAnswer : faultOf(error, terms);
+  if (fault?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(fault);
   if (own.kind === 'timeout' && client instanceof Cluster && client.status === 'ready') return nodeSilent;
   if (isReplyError(error) || own.kind !== 'connection') return own;
   if (client instanceof Cluster && client.status === 'ready') return nodeNotReached;
-  if (fault === undefined)
-    return isMaking(client) ? { ...noAnswer, problem: `not connected: ${noAnswer.problem}` } : own;
-  return { kind: fault.kind, problem: `not connected: ${fault.problem}` };
+  if (fault === undefined) return isMaking(client) ? notConnected(noAnswer) : own;
+  return notConnected(fault);
+}
+
+function notConnected({ kind, problem }: RedisFault): RedisFault {
+  return { kind, problem: `not connected: ${problem}` };
 }
 
 async function firstTry(client: RedisClient, milliseconds: number, signal: AbortSignal): Promise<void> {

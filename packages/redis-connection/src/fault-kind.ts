@@ -10,4 +10,6 @@ export type FaultKind =
   | 'cluster'
   /** One node of a cluster, and the keys that it has. The others are well. */
   | 'node'
-  | 'server';
+  | 'server'
+  /** This machine or process ran short of something: no outage of Redis. */
+  | 'local';

@@ -18,12 +18,14 @@ beforeAll(async () => {
   redis = await startRedis({
     password: passwords.default,
     users: [
-      `user gateway on >${passwords.gateway} ~key:* -@all +get +pttl`,
+      `user gateway on >${passwords.gateway} ~key:* -@all +getrange +pttl +echo`,
       `user off off >${passwords.gateway} ~* +@all`,
-      'user open on nopass ~key:* -@all +get +pttl',
+      'user open on nopass ~key:* -@all +getrange +pttl +echo',
     ],
   });
-  await redis.client().call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+get', '+pttl');
+  await redis
+    .client()
+    .call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+getrange', '+pttl', '+echo');
   key = await storeKey(redis);
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
@@ -87,7 +89,7 @@ describe('a user of Redis', () => {
 
   test('without a right to read is told so, in plain words, while others go on', async () => {
     const own = newPassword();
-    await redis.client().call('ACL', 'SETUSER', 'half', 'on', `>${own}`, '~key:*', '+get');
+    await redis.client().call('ACL', 'SETUSER', 'half', 'on', `>${own}`, '~key:*', '+getrange', '+echo');
     await using started = await open({ url: redis.url, username: 'half', password: own });
     const error = await errorOf(started.read(key));
     expect(error).toMatchObject({ name: 'RedisProblem' });
@@ -102,7 +104,9 @@ describe('a user of Redis', () => {
   test('whose password is changed is let in again once the new one is set', async () => {
     const own = newPassword();
     const set = (password: string) =>
-      redis.client().call('ACL', 'SETUSER', 'moving', 'reset', 'on', `>${password}`, '~*', '+get', '+pttl');
+      redis
+        .client()
+        .call('ACL', 'SETUSER', 'moving', 'reset', 'on', `>${password}`, '~*', '+getrange', '+pttl', '+echo');
     await set(newPassword());
     await using started = await open({ url: redis.url, username: 'moving', password: own });
     await expect(started.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });

@@ -47,7 +47,7 @@ describe.each(outages)('a Redis that %s', (_, end) => {
     await redis.start();
     await untilRead(started, key);
     const calls = await commandCalls(redis);
-    expect([calls.of('get'), calls.of('pttl')]).toEqual([1, 1]);
+    expect([calls.of('getrange'), calls.of('pttl')]).toEqual([1, 1]);
     expect(started.values.get('connected')).toBe(1);
     expect(reports(started)).toEqual([up, down, up]);
     expect(noise).toEqual([]);

@@ -125,7 +125,14 @@ describe('what happens on the way', () => {
     ['EHOSTUNREACH', 'connection', 'there is no way to the host'],
     ['ENETUNREACH', 'connection', 'there is no way to its network'],
     ['ETIMEDOUT', 'timeout', 'no answer in time'],
-    ['EMFILE', 'connection', 'the connection failed (EMFILE)'],
+    ['EPROTO', 'connection', 'the connection failed (EPROTO)'],
+    ['EMFILE', 'local', /^this process has no file descriptor left \(EMFILE\): raise its limit of open files/],
+    ['ENFILE', 'local', /^this machine has no file descriptor left/],
+    ['ENOBUFS', 'local', /^this machine has no memory left/],
+    ['ENOMEM', 'local', /^this machine has no memory left/],
+    ['EADDRNOTAVAIL', 'local', /^this machine has no local address or port left/],
+    ['EBUSY', 'local', /^this process could not ask DNS \(EBUSY\)/],
+    ['EAI_MEMORY', 'local', /^this machine has no memory left to ask DNS/],
     ['SELF_SIGNED_CERT_IN_CHAIN', 'tls', /put the authority's certificate into caFile$/],
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls', /put the authority's certificate into caFile$/],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls', /put the authority's certificate into caFile$/],
@@ -155,6 +162,19 @@ describe('what happens on the way', () => {
     expect(fault.kind).toBe(kind);
     if (typeof problem === 'string') expect(fault.problem).toBe(problem);
     else expect(fault.problem).toMatch(problem);
+  });
+
+  test.each([
+    'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: connect EMFILE 192.0.2.1:26379 - Local (undefined)',
+    'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: getaddrinfo EBUSY sentinel.example.com',
+  ])('is a local shortage, too, when it kept every sentinel from being asked: %s', (message) => {
+    expect(faultOf(new Error(message), terms).kind).toBe('local');
+  });
+
+  test('is a local shortage, too, when it kept every node of a cluster from being asked', () => {
+    const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError: systemError('EMFILE') });
+    expect(faultOf(error, terms).kind).toBe('local');
+    expect(faultOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind).toBe('cluster');
   });
 
   test('names the certificate that was expected, and the one that came', () => {

@@ -2,6 +2,7 @@ import { explainTls } from '@sallyport/authenticator/options';
 import type { FaultKind } from './fault-kind.ts';
 import { RedisProblem } from './redis-problem.ts';
 import type { Wording } from './types.ts';
+import { WireError } from './wire-error.ts';
 
 /**
  * What went wrong, in our words. Nothing of an error of ioredis goes on from here, not even as a cause: it carries the
@@ -48,6 +49,21 @@ const byCode: Readonly<Record<string, string>> = {
   ENETUNREACH: 'there is no way to its network',
 };
 
+const descriptors = 'raise its limit of open files (ulimit -n, LimitNOFILE), or give it fewer connections';
+
+/** What this machine ran short of. Redis may be well, and an attempt in a moment may succeed. */
+const byShortage: Readonly<Record<string, string>> = {
+  EMFILE: `this process has no file descriptor left (EMFILE): ${descriptors}`,
+  ENFILE: 'this machine has no file descriptor left (ENFILE): raise fs.file-max, or end what holds so many',
+  ENOBUFS: 'this machine has no memory left for connections (ENOBUFS): give it more, or fewer connections',
+  ENOMEM: 'this machine has no memory left (ENOMEM): give it more, or raise its limit',
+  EADDRNOTAVAIL:
+    'this machine has no local address or port left for a connection (EADDRNOTAVAIL): look at its addresses and at net.ipv4.ip_local_port_range',
+  // What getaddrinfo says when it can't open a socket or /etc/resolv.conf.
+  EBUSY: `this process could not ask DNS (EBUSY), most likely because it has no file descriptor left: ${descriptors}`,
+  EAI_MEMORY: 'this machine has no memory left to ask DNS (EAI_MEMORY): give it more, or raise its limit',
+};
+
 const noTls = 'is this its tls-port, or should the URL begin with redis://?';
 
 /** What faults are told with. */
@@ -60,6 +76,10 @@ export interface FaultTerms {
 export function faultOf(error: unknown, { name, wording }: FaultTerms): RedisFault {
   if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
   if (error instanceof RedisProblem) return { kind: error.kind, problem: error.message };
+  if (error instanceof WireError) {
+    const problem = `it sent ${error.offence}, and the connection was ended: is this the port of a Redis, and what is between?`;
+    return { kind: 'connection', problem };
+  }
   const { message } = error;
   const { code } = error as NodeJS.ErrnoException;
   const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
@@ -67,6 +87,8 @@ export function faultOf(error: unknown, { name, wording }: FaultTerms): RedisFau
   if (/^(Command timed out|Socket timeout)/.test(message) || code === 'ETIMEDOUT') {
     return { kind: 'timeout', problem: 'no answer in time' };
   }
+  const shortage = shortageOf(error);
+  if (shortage !== undefined) return { kind: 'local', problem: shortage };
   if (/sentinels are unreachable/.test(message)) return sentinelFault(message);
   if (/^Too many Cluster redirections/.test(message)) return nodeNotReached;
   if (code !== undefined && Object.hasOwn(byCode, code)) return { kind: 'connection', problem: byCode[code] ?? code };
@@ -81,11 +103,20 @@ export function faultOf(error: unknown, { name, wording }: FaultTerms): RedisFau
   };
 }
 
+/** ioredis keeps what happened to a sentinel in its own message, and what happened to a node of a cluster beside it. */
+function shortageOf(error: Error): string | undefined {
+  const { code, lastNodeError } = error as NodeJS.ErrnoException & { readonly lastNodeError?: unknown };
+  if (lastNodeError instanceof Error) return shortageOf(lastNodeError);
+  const quoted = / Last error: (?:connect|getaddrinfo|queryA) (?<code>[A-Z_]+)\b/.exec(error.message)?.groups?.code;
+  const known = code ?? quoted ?? '';
+  return Object.hasOwn(byShortage, known) ? byShortage[known] : undefined;
+}
+
 /** @param message of which nothing goes on but the name of a command */
 function replyFault(word: string, message: string, { leastAcl, wrongType }: Wording): RedisFault {
   // Of a command in a script Redis says the same in other words.
   if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
-    const command = / run the '(?<command>[a-z|-]{1,32})' command/.exec(message)?.groups?.command;
+    const command = / run the '(?<command>[a-z|_-]{1,32})' command/.exec(message)?.groups?.command;
     const what = command === undefined ? '' : ` (${command.toUpperCase()})`;
     return { kind: 'permission', problem: `the user may not do this${what}: look at its ACL, and at ${leastAcl}` };
   }

@@ -3,7 +3,7 @@ import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.ts';
 import { never, newKey, open } from '../fixtures/opened.ts';
-import { readValue } from './read-value.ts';
+import { hashUpTo, readValue, stringUpTo } from './read-value.ts';
 
 const lookups = 50;
 
@@ -15,25 +15,30 @@ afterAll(() => redis?.[Symbol.asyncDispose]());
 
 type Read = (key: string) => Promise<unknown>;
 
-describe.each(['get', 'hgetall'] as const)('values read by %s', (command) => {
+const scripted = ['hgetall', 'hkeys', 'hlen', 'hstrlen'];
+
+describe.each([
+  { type: 'string', query: stringUpTo(1024), command: 'getrange', inScripts: [] },
+  { type: 'hash', query: hashUpTo(1024), command: 'eval_ro', inScripts: scripted },
+])('values of the type $type', ({ type, query, command, inScripts }) => {
   async function counted(
     ask: (read: Read, keys: readonly string[]) => Promise<readonly unknown[]>,
   ): Promise<CountingProxy['questions']> {
     const keys = Array.from({ length: lookups }, newKey);
     for (const key of keys) {
-      if (command === 'get') await redis.client().set(key, key);
+      if (type === 'string') await redis.client().set(key, key);
       else await redis.client().hset(key, { key });
     }
     await using proxy = await startCountingProxy(redis.port);
     await using started = await open({ url: `redis://127.0.0.1:${proxy.port}`, commandTimeout: '30s' });
     const before = proxy.questions;
     await forgetCalls(redis);
-    const read: Read = (key) => started.connection.run((client) => readValue(client, command, key), never);
-    const replies = keys.map((key) => (command === 'get' ? key : { key }));
+    const read: Read = (key) => started.connection.run((client) => readValue(client, query, key), never);
+    const replies = keys.map((key) => (type === 'string' ? key : ['key', key]));
     expect(await ask(read, keys)).toEqual(replies.map((reply) => ({ reply, timeToLive: -1 })));
     const calls = await commandCalls(redis);
-    expect(calls.names).toEqual([command, 'pttl']);
-    expect([calls.of(command), calls.of('pttl')]).toEqual([lookups, lookups]);
+    expect(calls.names).toEqual([command, 'echo', 'pttl', ...inScripts].sort());
+    expect([calls.of(command), calls.of('pttl'), calls.of('echo')]).toEqual([lookups, lookups, lookups]);
     expect(proxy.connections).toBe(1);
     return proxy.questions - before;
   }
@@ -67,7 +72,9 @@ describe.each(['get', 'hgetall'] as const)('values read by %s', (command) => {
 });
 
 test('a connection is made in one round trip: with its login, its database and nothing else', async () => {
-  await redis.client().call('ACL', 'SETUSER', 'least', 'on', 'nopass', '~*', '-@all', '+get', '+pttl', '+select');
+  await redis
+    .client()
+    .call('ACL', 'SETUSER', 'least', 'on', 'nopass', '~*', '-@all', '+getrange', '+pttl', '+echo', '+select');
   await redis.client().call('ACL', 'LOG', 'RESET');
   await using proxy = await startCountingProxy(redis.port);
   await forgetCalls(redis);
@@ -77,7 +84,8 @@ test('a connection is made in one round trip: with its login, its database and n
   expect(await started.read(newKey())).toBeNull();
   expect(proxy.questions).toBe(2);
   expect((await commandCalls(redis)).names.filter((name) => !name.startsWith('acl|'))).toEqual([
-    'get',
+    'echo',
+    'getrange',
     'hello',
     'pttl',
     'select',

@@ -88,7 +88,9 @@ describe('a database', () => {
     const own = newKey();
     await redis.client().copy(key, own, 'DB', 3);
     const grant = (...rights: string[]) =>
-      redis.client().call('ACL', 'SETUSER', 'there', 'reset', 'on', `>${password}`, '~*', '+get', '+pttl', ...rights);
+      redis
+        .client()
+        .call('ACL', 'SETUSER', 'there', 'reset', 'on', `>${password}`, '~*', '+getrange', '+pttl', '+echo', ...rights);
     await grant();
     await using started = await open({ url: redis.url, database: 3, username: 'there', password });
     for (const one of [key, own]) {

@@ -1,4 +1,4 @@
-import { readValue } from '@sallyport/redis-connection';
+import { readValue, stringUpTo } from '@sallyport/redis-connection';
 import { open, seal } from '../sealing/seal.ts';
 import type { SealingKey, SharedRedis } from '../shared-redis/types.ts';
 import { type Kept, keep } from './kept.ts';
@@ -29,6 +29,9 @@ export interface RedisTier {
 /** Bytes. A user in a thousand groups with long names has less. */
 const largestRecord = 256 * 1024;
 
+/** What is longer was not written by `set`: in base64 three bytes are four, and sealing adds less than 64. */
+const sealedRecord = stringUpTo(Math.ceil((largestRecord + 64) / 3) * 4);
+
 export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
   const nameKeys = redis.sealingKeys.map((key) => key.derive('cache names'));
   const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
@@ -42,7 +45,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
       const wanted = names(question);
       try {
         const values = await redis.ask('cache', (client) =>
-          Promise.all(wanted.map((name) => readValue(client, 'get', keyOf(name)))),
+          Promise.all(wanted.map((name) => readValue(client, sealedRecord, keyOf(name)))),
         );
         return youngest(
           values.map(({ reply, timeToLive }, index) =>

@@ -121,19 +121,19 @@ describe('replicas that share a Redis', () => {
     await file.opened.quiet();
     expect(await recordsIn(file.redis)).toEqual([]);
     expect(await other.tell()).toBe('backend: jane');
-    expect((await commandCalls(file.redis)).of('get')).toBe(0);
+    expect((await commandCalls(file.redis)).of('getrange')).toBe(0);
   });
 
   test('ask Redis once for one lookup, however many wait', async () => {
     const { one, other } = setUp();
     const all = await Promise.all(Array.from({ length: 500 }, () => one.ask()));
     expect(new Set(all.map(({ decision }) => decision))).toEqual(new Set([yes()]));
-    expect([one.asked, (await commandCalls(file.redis)).of('get')]).toEqual([1, 1]);
+    expect([one.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([1, 1]);
     expect(one.looks.filter((look) => look === 'coalesced')).toHaveLength(499);
     await file.opened.quiet();
     const found = await Promise.all(Array.from({ length: 500 }, () => other.tell()));
     expect(new Set(found)).toEqual(new Set(['redis: jane']));
-    expect([other.asked, (await commandCalls(file.redis)).of('get')]).toEqual([0, 2]);
+    expect([other.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([0, 2]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { type RedisClient, RedisProblem, readValue, stringUpTo } from '@sallyport/redis-connection';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { type Listing, readListing } from '../revocation/listing.ts';
@@ -49,8 +49,7 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   const { revision, list, replicas } = revocationKeys(redis.keyPrefix);
   const other = replicas.replace(/replicas$/, id);
   await redis.probe('cache', (client) => client.set(key, '', 'PX', 60_000));
-  await redis.probe('cache', (client) => client.get(key));
-  await redis.probe('cache', (client) => client.pttl(key));
+  await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('cache', (client) => client.del(key));
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
   // The script goes on without it, since it must read in any case.

@@ -95,10 +95,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kep
     [{ user: { username: 'a' }, expiresAt: new Date(Date.UTC(10_000, 0)) }, /^expiresAt must be a date and time/],
     [{ user: { username: 'a' }, expiresAt: new Date(now) }, 'expiresAt is past'],
     [{ user: { username: 'a' }, expiresAt: new Date(now - 9 * day) }, 'expiresAt is past'],
-    [
-      { user: { username: 'a' }, reason: 'x'.repeat(65_536) },
-      /^is too big: 65\d{3} characters, at most 65536 are read$/,
-    ],
+    [{ user: { username: 'a' }, reason: 'x'.repeat(65_536) }, 'is too big: at most 65536 characters are read'],
   ])('that would be refused at each use is not made: %#', async (request, fault) => {
     await using started = await start();
     const before = await redis.client().dbsize();

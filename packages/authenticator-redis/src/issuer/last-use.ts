@@ -1,5 +1,8 @@
 import type { Store } from './store.ts';
 
+/** Characters of a note, and some more. */
+const longest = 64;
+
 /**
  * When tokens were used last, as far as the gateway notes it.
  *
@@ -13,11 +16,11 @@ export async function readLastUse(
   if (!tracksLastUse) return undefined;
   const values = await connection.run(
     // Each by itself: in a cluster they are on several nodes.
-    (client) => Promise.all(digests.map((digest) => client.get(keys.lastUse(digest)))),
+    (client) => Promise.all(digests.map((digest) => client.getrange(keys.lastUse(digest), 0, longest))),
     signal,
   );
   return values.map((value) => {
-    const moment = value === null ? Number.NaN : Date.parse(value);
+    const moment = Date.parse(value);
     return Number.isNaN(moment) ? null : moment;
   });
 }

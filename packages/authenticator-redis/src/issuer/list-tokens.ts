@@ -78,7 +78,7 @@ async function readValues(
 ): Promise<readonly KeptValue[]> {
   const pipeline = node.pipeline();
   for (const digest of digests) {
-    pipeline[layout.command](keys.record(digest));
+    pipeline.call(...layout.query(keys.record(digest)));
     pipeline.pttl(keys.record(digest));
   }
   return await connection.run(async () => {

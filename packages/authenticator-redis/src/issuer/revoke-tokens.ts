@@ -64,7 +64,7 @@ async function revokeRecord(
   const key = keys.record(digest);
   for (let attempt = 1; attempt <= mostTries; attempt += 1) {
     const asked = now();
-    const { reply, timeToLive } = await connection.run((client) => readValue(client, layout.command, key), signal);
+    const { reply, timeToLive } = await connection.run((client) => readValue(client, layout.query, key), signal);
     const read = layout.read(reply);
     if (read === undefined) return undefined;
     if ('fault' in read) return { digest, fault: read.fault };

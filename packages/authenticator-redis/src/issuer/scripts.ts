@@ -9,9 +9,12 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 1`;
 
-/** Puts a string in the place of the one that was read, which must be there still, with the same end. */
+/**
+ * Puts a string in the place of the one that was read, which must be there still, with the same end. It reads one byte
+ * more than that has: a longer one is another one.
+ */
 export const replaceString = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1`;
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { hashLayout, writeHash } from './hash-layout.ts';
 
-const { read } = hashLayout;
+/** As Redis gives a hash: fields and values in turn. */
+const read = (fields: object) => hashLayout.read(Object.entries(fields).flat());
 const withField = (name: string, value: string) => read({ username: 'robot', [name]: value });
 
 describe('a record as a hash', () => {
@@ -9,9 +10,18 @@ describe('a record as a hash', () => {
     expect(read({})).toBeUndefined();
   });
 
-  test.each([[undefined], [null], [7], ['username']])('is no %s, whatever Redis may answer', (reply) => {
-    expect(read(reply)).toEqual({ fault: 'is no hash' });
-  });
+  test.each([[undefined], [null], [{ username: 'a' }], ['username'], [['username']], [['username', 'a', 'uid']]])(
+    'is no %s, whatever Redis may answer',
+    (reply) => {
+      expect(hashLayout.read(reply)).toEqual({ fault: 'is no hash' });
+    },
+  );
+  test.each([[['username', 7]], [['username', ['a']]], [[['username'], null]]])(
+    'is not %j, whatever Redis may answer',
+    (reply) => {
+      expect(hashLayout.read(reply)).not.toHaveProperty('record');
+    },
+  );
 
   test.each([
     ['dev', ['dev']],
@@ -97,7 +107,9 @@ describe('a record as a hash', () => {
   test('has 65536 characters at most, names and all', () => {
     const padded = (length: number) => read({ username: 'a', 'x-': 'x'.repeat(length - 'username'.length - 3) });
     expect(padded(65_536)).toEqual({ record: { username: 'a' } });
-    expect(padded(65_537)).toEqual({ fault: 'is too big: 65537 characters, at most 65536 are read' });
+    expect(padded(65_537)).toEqual({ fault: 'is too big: at most 65536 characters are read' });
+    // The script told its length in place of what it has.
+    expect(hashLayout.read(200_000)).toEqual({ fault: 'is too big: at most 65536 characters are read' });
   });
 });
 

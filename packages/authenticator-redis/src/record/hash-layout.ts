@@ -1,21 +1,28 @@
+import { hashUpTo } from '@sallyport/redis-connection';
 import { readRecord } from './schema.ts';
-import { sizeFault } from './size.ts';
+import { mostBytes, sizeFault, tooBig } from './size.ts';
 import type { Layout, ReadRecord, TokenRecord } from './types.ts';
 import { writtenFields } from './write.ts';
 
 /** A hash with a field for each value. Lists are JSON, or what people type: `dev,ops`. `extra` is a JSON object. */
 export const hashLayout: Layout = {
-  command: 'hgetall',
+  query: hashUpTo(mostBytes),
   type: 'hash',
   read(reply) {
-    if (typeof reply !== 'object' || reply === null) return { fault: 'is no hash' };
-    const entries = Object.entries(reply);
+    if (typeof reply === 'number') return tooBig;
+    if (!Array.isArray(reply) || reply.length % 2 === 1) return { fault: 'is no hash' };
+    const entries = pairsOf(reply);
     // To Redis a hash without fields and none at all are the same.
     if (entries.length === 0) return undefined;
     const characters = entries.reduce((sum, [name, value]) => sum + name.length + String(value).length, 0);
     return sizeFault(characters) ?? readFields(entries);
   },
 };
+
+/** Fields and values come in turn. */
+function pairsOf(reply: readonly unknown[]): readonly (readonly [string, unknown])[] {
+  return Array.from({ length: reply.length / 2 }, (_, index) => [String(reply[2 * index]), reply[2 * index + 1]]);
+}
 
 const lists: ReadonlySet<string> = new Set(['groups', 'audiences']);
 

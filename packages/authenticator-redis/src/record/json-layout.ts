@@ -1,11 +1,12 @@
+import { stringUpTo } from '@sallyport/redis-connection';
 import { readRecord } from './schema.ts';
-import { sizeFault } from './size.ts';
+import { mostBytes, sizeFault } from './size.ts';
 import type { Layout, TokenRecord } from './types.ts';
 import { writtenFields } from './write.ts';
 
 /** A string that holds one JSON object (RFC 8259). */
 export const jsonLayout: Layout = {
-  command: 'get',
+  query: stringUpTo(mostBytes),
   type: 'string',
   read(reply) {
     if (reply === null) return undefined;

@@ -1,3 +1,5 @@
+import type { ValueQuery } from '@sallyport/redis-connection';
+
 /** What Redis holds of one token. Moments are milliseconds since 1970. */
 export interface TokenRecord {
   readonly username: string;
@@ -20,10 +22,10 @@ export type ReadRecord = { readonly record: TokenRecord } | { readonly fault: st
 
 /** How a record stands in Redis. */
 export interface Layout {
-  /** The command that reads one, whole. */
-  readonly command: 'get' | 'hgetall';
+  /** The command that reads one, whole, unless it is too big. */
+  readonly query: ValueQuery;
   /** What Redis' TYPE says of one. */
   readonly type: 'string' | 'hash';
-  /** @param reply what `command` gave. @returns undefined when there is no record */
+  /** @param reply what `query` gave, null for a string that is not there. @returns undefined when there is no record */
   read(reply: unknown): ReadRecord | undefined;
 }

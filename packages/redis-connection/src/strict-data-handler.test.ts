@@ -1,0 +1,212 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { errorOf } from '@sallyport/test-servers/error-of';
+import { listenForNoise } from '@sallyport/test-servers/noise';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { describe, expect, test } from 'vitest';
+import { type HostileServer, startHostileServer } from '../fixtures/hostile-server.ts';
+import { newKey, type Opened, open, outcomeOf } from '../fixtures/opened.ts';
+
+const manifest = new URL('../package.json', import.meta.url);
+const require = createRequire(manifest);
+
+test('what is put right is there in the version that is pinned', () => {
+  const { version } = require('ioredis/package.json') as { version: string };
+  // Another version may do it otherwise: look into its source, then write that version here.
+  expect(version).toBe('6.0.0');
+  expect(readFileSync(manifest, 'utf8')).toContain('"ioredis": "catalog:"');
+  const { default: handler } = require('ioredis/built/DataHandler.js') as { default: { prototype: object } };
+  const inherited = Object.getPrototypeOf(handler.prototype);
+  const names = ['dispatch', 'returnReply', 'returnError', 'returnPush', 'returnFatalError', 'shiftCommand'];
+  for (const name of names) {
+    expect(Object.hasOwn(handler.prototype, name)).toBe(true);
+    expect(Object.hasOwn(inherited, name)).toBe(true);
+  }
+});
+
+const asked = 'an answer that no command asked for';
+const notRedis = 'bytes that are not the Redis protocol';
+const tooBig = 'an answer that is too big';
+
+const problem = (offence: string) =>
+  `it sent ${offence}, and the connection was ended: is this the port of a Redis, and what is between?`;
+
+/** Reads once, whatever comes of it, then waits for the end of that connection and for the next one. */
+async function provoke(server: HostileServer, started: Opened): Promise<void> {
+  expect(await outcomeOf(started.read(newKey()))).not.toBe('undefined');
+  await waitUntil(() => server.connections > 1, 'another connection');
+}
+
+const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
+const answer = (text: string, key: string) => `${bulk(text)}:-1\r\n${bulk(key)}`;
+
+/** For each key that is asked for, a value. */
+function good(request: string): string {
+  const keys = [...request.matchAll(/getrange\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
+  return keys.map((key) => answer(`value of ${key}`, key)).join('');
+}
+
+describe('a server', () => {
+  test.each<[string, string, string]>([
+    ['a nil', '$-1\r\n', asked],
+    ['a null', '_\r\n', asked],
+    ['no array', '*-1\r\n', asked],
+    ['a number', ':7\r\n', asked],
+    ['an error', '-ERR no\r\n', asked],
+    ['an array of nothing', '*0\r\n', asked],
+    ['a message', '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n', asked],
+    ['a push', '>2\r\n$10\r\ninvalidate\r\n_\r\n', asked],
+    ['a push of a message', '>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n', asked],
+    ['a push of nothing', '>0\r\n', asked],
+    ['a push of nils', '>3\r\n_\r\n_\r\n_\r\n', asked],
+    ['the end of a subscription', '>3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n', asked],
+    ['a push for monitors', '>2\r\n$7\r\nmonitor\r\n_\r\n', asked],
+    ['what begins like TLS', '\u0015\u0003\u0003\u0000\u0002\u0002(', notRedis],
+    ['HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', notRedis],
+    ['a length that is none', '$!\r\n', notRedis],
+    ['an attribute', '|1\r\n+a\r\n+b\r\n', notRedis],
+    ['512 MB', '$536870912\r\n', tooBig],
+    ['an array of 256 MiB', '*33554431\r\n', tooBig],
+    ['arrays in arrays', '*1\r\n'.repeat(10_000), tooBig],
+    ['a line without an end', `+${'a'.repeat(200_000)}`, tooBig],
+  ])('that sends %s behind its answers has that connection ended', async (_name, bytes, offence) => {
+    const noise = listenForNoise();
+    await using server = await startHostileServer((request) => good(request) + bytes);
+    await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
+    await provoke(server, started);
+    const warnings = started.lines.filter(({ level }) => level === 'warn');
+    expect(warnings[0]?.fields).toMatchObject({ problem: problem(offence) });
+    expect(noise).toEqual([]);
+  });
+
+  test.each<[string, string, string]>([
+    ['a nil', '$-1\r\n', ''],
+    ['two numbers', ':1\r\n:2\r\n', ''],
+    ['what could be a whole answer', answer('text', 'key'), ''],
+    ['a subscription', '>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n', asked],
+  ])('that sends %s before its answers gives nobody the value of another key', async (_name, bytes, offence) => {
+    await using server = await startHostileServer((request) => bytes + good(request));
+    await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
+    const outcomes = await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))));
+    expect(outcomes).toEqual(['problem', 'problem', 'problem']);
+    await waitUntil(() => server.connections > 1, 'another connection');
+    const told = started.lines.flatMap(({ fields }) => ('problem' in fields ? [String(fields.problem)] : []));
+    expect(told[0]).toMatch(/^it sent an answer (that no command asked for|to another command), and the connection/);
+    if (offence) expect(told[0]).toBe(problem(offence));
+  });
+
+  test('that answers HELLO with anything has that connection ended, and none is stuck', async () => {
+    const noise = listenForNoise();
+    for (const bytes of [
+      '$-1\r\n$-1\r\n',
+      '-NOPROTO no\r\n',
+      '-MOVED 1 nowhere\r\n',
+      '>1\r\n+x\r\n',
+      '*0\r\n*0\r\n',
+      '!',
+    ]) {
+      await using server = await startHostileServer(() => '$-1\r\n', bytes);
+      await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '100ms' });
+      const isOver = async () => (await outcomeOf(started.read(newKey()))) === 'problem' && server.connections > 2;
+      await waitUntil(isOver, 'more connections');
+    }
+    expect(noise).toEqual([]);
+  });
+});
+
+describe('a cluster', () => {
+  const openCluster = (server: HostileServer) =>
+    open({ cluster: [`redis://127.0.0.1:${server.port}`], commandTimeout: '300ms' });
+  const address = (port: number) => `*2\r\n$9\r\n127.0.0.1\r\n:${port}\r\n`;
+
+  test.each<[string, (port: number) => string]>([
+    ['a nil', () => '$-1\r\n'],
+    ['a nil in a list', () => '*1\r\n$-1\r\n'],
+    ['a range of nothing', () => '*1\r\n*0\r\n'],
+    ['a range of texts', (port) => `*1\r\n*3\r\n$1\r\n0\r\n$9\r\n__proto__\r\n${address(port)}`],
+    ['more slots than there are', (port) => `*1\r\n*3\r\n:0\r\n:9007199254740991\r\n${address(port)}`],
+    ['slots below the first', (port) => `*1\r\n*3\r\n:-1\r\n:16383\r\n${address(port)}`],
+    ['a node that is nil', () => '*1\r\n*3\r\n:0\r\n:16383\r\n$-1\r\n'],
+    ['a node that is a number', () => '*1\r\n*3\r\n:0\r\n:16383\r\n:7\r\n'],
+    ['a host that is a list', (port) => `*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n*0\r\n:${port}\r\n`],
+    ['a port that is none', () => '*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:70000\r\n'],
+    ['an error', () => '-ERR no\r\n'],
+    ['a redirection', () => '-MOVED 1 nowhere\r\n'],
+  ])('whose slots are %s is tried anew', async (_name, slots) => {
+    const noise = listenForNoise();
+    await using server = await startHostileServer((request, port) =>
+      /cluster/i.test(request) ? slots(port) : '$-1\r\n',
+    );
+    await using started = await openCluster(server);
+    expect(await outcomeOf(started.read(newKey()))).toBe('problem');
+    await waitUntil(() => server.connections > 3, 'more connections');
+    expect(noise).toEqual([]);
+  });
+
+  test.each([
+    'MOVED',
+    'MOVED 1',
+    'MOVED 1 nowhere',
+    'MOVED __proto__ 127.0.0.1:1',
+    'MOVED 99999 127.0.0.1:1',
+    'MOVED 1 127.0.0.1:99999',
+    'ASK',
+    'ASK 1',
+    'ASK 1 nowhere',
+    'ASK 1 __proto__',
+    'ASK x 127.0.0.1:1',
+    'ASK 1 127.0.0.1:99999',
+    'TRYAGAIN',
+    'CLUSTERDOWN',
+  ])('that redirects by %j costs that lookup', async (redirection) => {
+    const noise = listenForNoise();
+    await using server = await startHostileServer((request, port) =>
+      /cluster/i.test(request)
+        ? `*1\r\n*3\r\n:0\r\n:16383\r\n${address(port)}`
+        : `-${redirection}\r\n`.repeat(request.split('*').length - 1),
+    );
+    await using started = await openCluster(server);
+    expect(await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))))).not.toContain('undefined');
+    expect((await errorOf(started.read(newKey()))).name).toBe('RedisProblem');
+    expect(noise).toEqual([]);
+  });
+});
+
+describe('sentinels', () => {
+  test.each<[string, (request: string, port: number) => string]>([
+    ['nils', () => '$-1\r\n$-1\r\n'],
+    ['a list of nils', () => '*2\r\n$-1\r\n$-1\r\n'],
+    ['lists of lists', () => '*2\r\n*1\r\n*0\r\n*1\r\n*0\r\n'],
+    ['a host without an end', (_, port) => `*2\r\n$3\r\na\0b\r\n$${String(port).length}\r\n${port}\r\n`],
+    ['a port that is none', () => '*2\r\n$9\r\n127.0.0.1\r\n$5\r\n70000\r\n'],
+    ['too many answers', (_, port) => `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`.repeat(9)],
+    ['messages that are none', () => '>3\r\n$7\r\nmessage\r\n_\r\n_\r\n'],
+    ['512 MB', () => '$536870912\r\n'],
+  ])('that answer %s are asked again', async (_name, answer) => {
+    const noise = listenForNoise();
+    await using server = await startHostileServer(answer);
+    const sentinels = [`redis://127.0.0.1:${server.port}`];
+    await using started = await open({ sentinels, name: 'mymaster', commandTimeout: '300ms' });
+    expect(await outcomeOf(started.read(newKey()))).toBe('problem');
+    await waitUntil(() => server.connections > 3, 'more connections');
+    expect(noise).toEqual([]);
+  });
+
+  test('that send what nobody asked for while they are listened to lose that connection', async () => {
+    const noise = listenForNoise();
+    await using server = await startHostileServer((request, port) => {
+      const master = `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`;
+      if (/get-master-addr/.test(request)) return master;
+      if (/sentinels/.test(request)) return '*0\r\n';
+      if (/subscribe/.test(request)) {
+        return '>3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n>3\r\n$7\r\nmessage\r\n_\r\n_\r\n$-1\r\n';
+      }
+      return good(request);
+    });
+    const sentinels = [`redis://127.0.0.1:${server.port}`];
+    await using started = await open({ sentinels, name: 'mymaster', commandTimeout: '300ms' });
+    await waitUntil(() => server.connections > 5, 'more connections');
+    expect(await outcomeOf(started.read(newKey()))).toMatch(/^value of key:/);
+    expect(noise).toEqual([]);
+  });
+});
