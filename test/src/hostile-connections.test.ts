@@ -7,8 +7,10 @@ import { reviewBody } from './fixtures/token-review.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
-/** The lookups that the gateway under test does at once; of reviews it takes one more, the least that it may. */
-const lookups = 300;
+/** Lookups at one time; of reviews the gateway under test takes one more, the least that it may. */
+const maxConcurrent = 400;
+/** Of tokens that were never good before. */
+const lookups = (maxConcurrent * 3) / 4;
 
 let backend: ScriptedBackend;
 let gateway: Gateway;
@@ -16,8 +18,8 @@ let client: Client;
 
 beforeAll(async () => {
   backend = await startScriptedBackend();
-  const authenticators = [backend.authenticator('corp', { maxConcurrent: lookups })];
-  gateway = await startGateway({ config: { server: { maxInFlight: lookups + 1 }, authenticators } });
+  const authenticators = [backend.authenticator('corp', { maxConcurrent })];
+  gateway = await startGateway({ config: { server: { maxInFlight: maxConcurrent + 1 }, authenticators } });
   client = http1Client(gateway.url);
 });
 

@@ -2,7 +2,7 @@
 export interface Slots {
   /**
    * @param isProven whether the token was good before. Asked only when the answer matters
-   * @returns false: no slot is free, or others wait for one
+   * @returns false: no slot is free for it
    */
   tryTake(isProven: () => boolean): boolean;
   /** Waits in the queue. @returns false when the queue is full, the wait took too long, or the signal was aborted */
@@ -41,8 +41,8 @@ export function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings
   };
   return {
     tryTake(isProven) {
-      const isFree = taken < forAnyToken && queue.size === 0;
-      if (!isFree && !(taken < maxConcurrent && isProven())) return false;
+      // Whoever waits for a slot has got it by now: it goes from hand to hand.
+      if (taken >= forAnyToken && !(taken < maxConcurrent && isProven())) return false;
       taken++;
       return true;
     },
