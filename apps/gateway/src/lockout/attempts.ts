@@ -70,7 +70,6 @@ export function createAttempts(
   const fingerprint = createFingerprint();
   const limits = { maxSubjects: 100_000, maxKnownSecrets: 50_000, abandonedAfter, ...dependencies };
   const local = createLocalGuard(settings, dependencies.now, limits);
-  const isKnown = (secret: string) => local.rightAt(secret) !== undefined;
   const sharedTry = {
     random: Math.random,
     pause,
@@ -96,10 +95,10 @@ export function createAttempts(
         if (own === 'invalid-credentials') return { admitted: false, reason: own };
         // Before Redis is asked, since others ask here meanwhile. It is kept while Redis says to wait: only tries that
         // went out hold places there, so no two wait for each other, and those behind it here need not ask so often.
-        const place = own === 'admit' ? local.reserve(subject, secret, isKnown(secret)) : undefined;
+        const place = own === 'admit' ? local.reserve(subject, secret, local.isKnown(secret)) : undefined;
         let verdict: Verdict = own;
         let answer: Verdict | undefined;
-        if (shared && (place || (mayBeKnown && !isKnown(secret)))) {
+        if (shared && (place || (mayBeKnown && !local.isKnown(secret)))) {
           answer = await askShared(shared, settings().maxFailures, local.rightAt(secret), place, signal);
           if (answer === 'throttled' && !place) mayBeKnown = false;
           else if (answer) verdict = answer;

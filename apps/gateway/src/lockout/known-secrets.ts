@@ -1,9 +1,11 @@
 /** Digests of secrets that were right the last time they were tried. */
 export interface KnownSecrets {
-  /** When it was last right; undefined: it is not known. Also marks it as used now. */
+  /** Also marks it as used now. */
+  has(secret: string): boolean;
+  /** When it was last right; undefined: it is not known. */
   rightAt(secret: string): number | undefined;
-  /** @param at when it was right */
-  add(secret: string, at: number): void;
+  /** @param at when it was right, if anyone asks */
+  add(secret: string, at?: number): void;
   remove(secret: string): void;
 }
 
@@ -16,12 +18,14 @@ export function createKnownSecrets(max: number): KnownSecrets {
     secrets.set(secret, at);
   };
   return {
-    rightAt(secret) {
+    has(secret) {
       const at = secrets.get(secret);
-      if (at !== undefined) use(secret, at);
-      return at;
+      if (at === undefined) return false;
+      use(secret, at);
+      return true;
     },
-    add(secret, at) {
+    rightAt: (secret) => secrets.get(secret),
+    add(secret, at = 0) {
       use(secret, at);
       const [oldest] = secrets.keys();
       if (secrets.size > max && oldest !== undefined) secrets.delete(oldest);

@@ -8,7 +8,9 @@ import { createLedger, type Try } from './ledger.ts';
 export interface LocalGuard {
   /** @param isKnown the secret is known to be right. Default: whether it is to this process */
   judge(subject: string, secret: string, isKnown?: boolean): Verdict;
-  /** When it was last right, in monotonic milliseconds. Also marks it as used now. */
+  /** Also marks it as used now. */
+  isKnown(secret: string): boolean;
+  /** When it was last right, in monotonic milliseconds; undefined: it is not known. */
   rightAt(secret: string): number | undefined;
   /** It was refused elsewhere. */
   forget(secret: string): void;
@@ -46,7 +48,7 @@ export function createLocalGuard(
   const known = createKnownSecrets(limits.maxKnownSecrets);
 
   return {
-    judge(subject, secret, isKnown = known.rightAt(secret) !== undefined) {
+    judge(subject, secret, isKnown = known.has(secret)) {
       const isOf = (one: Try) => one.secret === secret;
       const tries = ledger.triesOf(subject);
       const verdict = judge(tries, { isOf, isKnown }, settings().maxFailures);
@@ -54,6 +56,7 @@ export function createLocalGuard(
       if (verdict !== 'admit' || pending.length < maxUnderWay) return verdict;
       return isKnown && pending.length === maxUnderWay && !pending.some(isOf) ? 'admit' : 'wait';
     },
+    isKnown: known.has,
     rightAt: known.rightAt,
     forget: known.remove,
     reserve(subject, secret, isKnown) {
