@@ -23,13 +23,15 @@ async function start(cache: object = {}): Promise<Place> {
   const authenticators = [shared(backend, 'corp', cache)];
   const setup: CacheSetup = { redis: { url: redis.url }, keys: [sealingKey()], authenticators };
   const gateway = resources.use(await startCacheGateway(setup));
+  let users = 0;
   const owned = resources.move();
   return {
     backend,
     redis,
     async keep(more) {
       const [token, before] = [randomToken(), await keptAnswers(redis)];
-      backend.answer(token, authenticated('ada', [], more));
+      // Each of another user, of whom Redis has eight answers at most.
+      backend.answer(token, authenticated(`ada-${users++}`, [], more));
       expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
       const isNew = (one: string) => !before.includes(one);
       const key = await waitFor(async () => (await keptAnswers(redis)).find(isNew), 'the yes in Redis');
@@ -92,7 +94,7 @@ describe.concurrent('whoever can write to Redis', () => {
       expect(await another.ask(token)).toEqual(unavailable);
     }
     expect(await another.lookups('redis', 'stale')).toBe(0);
-    expect(await another.ask(known.token)).toMatchObject({ user: { username: 'ada' } });
+    expect(await another.ask(known.token)).toMatchObject({ user: { username: 'ada-0' } });
   });
 
   test('gets no yes out of an older copy after the end of its token, or after its time', async () => {
