@@ -65,7 +65,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
       const { fingerprint } = question;
       const { username } = kept.decision.user;
       redis.tell('cache', async (client) => {
-        // First the record: once it has been noted, whoever finds it to be one too many can remove it.
+        // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(keyOf(name), sealed, 'PX', keptFor);
         try {
           const user = userKeyOf(nameOfUser(userKey(key), { fingerprint, username }));
