@@ -66,12 +66,13 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
       if (name === undefined || key === undefined || keptFor < 1 || plain.length > largestRecord) return;
       const sealed = seal(recordKey(key), name, plain).toString('base64');
       const { fingerprint } = question;
-      const user = nameOfUser(userKey(key), { fingerprint, username: kept.decision.user.username });
+      const { username } = kept.decision.user;
       redis.tell('cache', async (client) => {
-        // First the record: once it has been noted, whoever finds it to be one too many can remove it.
+        // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(keyOf(name), sealed, 'PX', keptFor);
         try {
-          const surplus = await noteOfUser(client, userKeyOf(user), name, keptFor);
+          const user = userKeyOf(nameOfUser(userKey(key), { fingerprint, username }));
+          const surplus = await noteOfUser(client, user, name, keptFor);
           await Promise.all(surplus.map((other) => client.del(keyOf(other))));
         } catch (error) {
           await client.del(keyOf(name));

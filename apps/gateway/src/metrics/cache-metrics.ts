@@ -59,7 +59,7 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
   });
   const foreign = new Counter({
     name: 'sallyport_revocation_list_foreign_keys_total',
-    help: 'Keys of the revocation list that held data of another type: removed, and written back from memory. A rise: somebody else writes to the cache Redis.',
+    help: 'Keys of the revocation list that held data of another type: removed, and written back from memory. A rise: another client writes to the cache Redis.',
     registers,
   });
   for (const kind of kinds) revocations.inc({ kind }, 0);

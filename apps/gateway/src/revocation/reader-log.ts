@@ -1,7 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createSeldom } from '../logging/seldom.ts';
 
-/** Says each state once, when it begins and when it ends. */
+/** Reports each state once, when it begins and when it ends. */
 export interface ReaderLog {
   /** Why the list could not be read. */
   failed(error: unknown): void;
@@ -41,7 +41,7 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () =
     foreign(keys) {
       const unloggedSince = seldom('foreign');
       if (unloggedSince === undefined) return;
-      const advice = 'find out who else writes to this Redis';
+      const advice = 'find out which other client writes to this Redis';
       logger.warn(
         { keys, ...(unloggedSince > 0 && { unloggedSince }) },
         `removed keys of another type in the place of the revocation list, which is written back: ${advice}`,

@@ -42,7 +42,7 @@ export interface ReaderDependencies {
   readonly replicaId: string;
   /** Told of each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
-  /** Keys of another type stood where the list does, and were removed. */
+  /** Called when keys of another type were in the place of the list, and were removed. */
   readonly onForeign: (keys: number) => void;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
@@ -119,7 +119,7 @@ function createLook(
       onForeign(foreign);
       log.foreign(foreign);
     }
-    // Commands wait for who is heard of. A Redis that can't run it, or takes no writes at all, is read all the same.
+    // Commands wait for each replica that is noted. A Redis that can't run this script is still read.
     if (isFull === 1) await note(redis, replicaId, told).catch(() => undefined);
     const isSame = known?.revision === revision && known.fields === fields;
     const isRecent = start - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);

@@ -88,7 +88,7 @@ for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1`;
 
-/** The same in a Redis whose memory is full: the list is small and bounded, and whoever fills Redis must not keep it out. */
+/** The same in a Redis whose memory is full: the list is small and bounded, and must be writable when others have filled Redis. */
 export const changeAboveLimitScript: string = `${aboveLimit}${changeScript}`;
 
 /** KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the replicas. */
