@@ -12,15 +12,15 @@ export interface ManglingProxyOptions {
   readonly insertions: readonly string[];
 }
 
-/** Stands before a server and mangles what it answers. */
+/** Forwards to a server and mangles its answers. */
 export interface ManglingProxy extends AsyncDisposable {
   readonly port: number;
   /** How often each way of mangling was used. */
   readonly done: ReadonlyMap<string, number>;
 }
 
-/** Pieces that are kept, to be put in again later, on whatever connection. */
-const mostKept = 50;
+/** Earlier pieces that may be inserted again, on whatever connection. */
+const mostEarlier = 50;
 
 export async function startManglingProxy(options: ManglingProxyOptions): Promise<ManglingProxy> {
   const sockets = new Set<Socket>();
@@ -56,7 +56,7 @@ function createMangler(
   { random, share, insertions }: ManglingProxyOptions,
   done: Map<string, number>,
 ): (piece: Buffer) => Buffer {
-  const kept: Buffer[] = [];
+  const earlier: Buffer[] = [];
   const below = (end: number) => Math.floor(random() * end);
   const insert = (piece: Buffer, bytes: Buffer, at = below(piece.length + 1)) =>
     Buffer.concat([piece.subarray(0, at), bytes, piece.subarray(at)]);
@@ -80,14 +80,14 @@ function createMangler(
       return insert(piece, piece.subarray(start, end), lineStart(piece));
     },
     drop: () => Buffer.alloc(0),
-    earlier: (piece) => insert(piece, kept[below(kept.length)] ?? piece, lineStart(piece)),
+    earlier: (piece) => insert(piece, earlier[below(earlier.length)] ?? piece, lineStart(piece)),
     insertion: (piece) => insert(piece, Buffer.from(insertions[below(insertions.length)] ?? ''), lineStart(piece)),
     before: (piece) => insert(piece, Buffer.from(insertions[below(insertions.length)] ?? ''), 0),
     behind: (piece) => insert(piece, Buffer.from(insertions[below(insertions.length)] ?? ''), piece.length),
   };
   const names = Object.keys(ways);
   return (piece) => {
-    kept[kept.length < mostKept ? kept.length : below(mostKept)] = piece;
+    earlier[earlier.length < mostEarlier ? earlier.length : below(mostEarlier)] = piece;
     const name = random() < share() ? (names[below(names.length)] ?? '') : '';
     if (name !== '') done.set(name, (done.get(name) ?? 0) + 1);
     return ways[name]?.(piece) ?? piece;

@@ -22,11 +22,11 @@ import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
 const seed = Number(process.env.SEED ?? 20261125);
-/** For a long run give some 100,000. */
+/** `FUZZ_REVIEWS=100000` makes a long run. */
 const reviews = Number(process.env.FUZZ_REVIEWS ?? 1_500);
 const mangledShare = 0.15;
 
-/** What no Redis sends unasked, or at all. Each of the first five ended the process once, or kept it busy for good. */
+/** What no Redis sends unasked, or at all. The first five ended the process once, or made it hang. */
 const insertions = [
   '$-1\r\n',
   '_\r\n',
@@ -51,7 +51,7 @@ const insertions = [
 ];
 
 describe('whoever is on the wire to Redis', () => {
-  test('ends no gateway with five bytes that nobody asked for', async () => {
+  test('ends no gateway with five bytes that no command asked for', async () => {
     await using redis = await startRedis();
     let isOn = false;
     const proxyOptions = { target: redis.port, random: () => 0.99, share: () => Number(isOn), insertions: ['$-1\r\n'] };
@@ -78,7 +78,7 @@ describe('whoever is on the wire to Redis', () => {
     await waitFor(async () => (await gateway.ask(token)).authenticated, 'the robot to get in again');
   });
 
-  test('lets nobody in wrongly, and ends no gateway, with whatever bytes', {
+  test('lets no user in wrongly, and ends no gateway, with whatever bytes', {
     timeout: 120_000 + reviews * 40,
   }, async () => {
     await using resources = new AsyncDisposableStack();
@@ -199,7 +199,7 @@ function startFuzzed(tokens: ManglingProxy, cache: ManglingProxy, backend: Scrip
   });
 }
 
-/** Robots with and without a record, and people whom the backend knows, or refuses. */
+/** Robots with and without a record, and people that the backend knows, or refuses. */
 async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise<readonly Person[]> {
   const names = new Set<string>();
   const people: Person[] = [];
@@ -236,8 +236,8 @@ function robotOf(token: string, name: string | undefined, names: ReadonlySet<str
     judge(status) {
       if (status.error !== undefined) return 'unavailable';
       if (isRight(status)) return name === undefined ? 'no robot' : 'robot';
-      const told = status.user?.username?.replace(/^robot:/, '') ?? '';
-      if (status.authenticated && (name === undefined || names.has(told))) return 'wrong';
+      const shown = status.user?.username?.replace(/^robot:/, '') ?? '';
+      if (status.authenticated && (name === undefined || names.has(shown))) return 'wrong';
       return status.authenticated ? 'garbled' : 'robot not found';
     },
   };

@@ -10,7 +10,7 @@ import { authenticated, startScriptedBackend } from './fixtures/scripted-backend
 import { randomToken, secret } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
-/** From now on the process gets no file descriptor of this number or above. What it has it keeps. */
+/** From now on the process gets no file descriptor of this number or above. Those that are open stay open. */
 async function limitFiles(pid: number, limit: number): Promise<void> {
   await promisify(execFile)('prlimit', ['--pid', String(pid), `--nofile=${limit}:`]);
 }
@@ -26,17 +26,24 @@ test('a gateway without a file descriptor for Redis takes Redis for well, and go
   });
   const { gateway: own, ask } = gateway;
   const token = await issue(() => redis, { username: 'ci' });
-  expect(await ask(token)).toEqual(isRobot('ci'));
+  const isAdaIn = async () => {
+    const person = randomToken();
+    backend.answer(person, authenticated('ada'));
+    return (await ask(person)).authenticated;
+  };
+  // The connection that is lost is an outage until a new one is tried: so many answers outweigh it.
+  for (let count = 0; count < 40; count += 1) {
+    expect(await ask(token)).toEqual(isRobot('ci'));
+    expect(await isAdaIn()).toBe(true);
+  }
   await limitFiles(own.pid, 3);
   await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
   await waitFor(async () => (await ask(token)).error !== undefined, 'the connection to go');
-  // Longer than the pause before the first try to connect anew, and long enough for a circuit to open.
-  const end = performance.now() + 1_000;
-  while (performance.now() < end) {
+  // Longer than the pause before the first try to connect anew, and enough for a circuit to open.
+  const end = performance.now() + 500;
+  for (let count = 0; count < 100 || performance.now() < end; count += 1) {
     expect(await ask(token)).toEqual(unavailable);
-    const person = randomToken();
-    backend.answer(person, authenticated('ada'));
-    expect((await ask(person)).authenticated).toBe(true);
+    expect(await isAdaIn()).toBe(true);
   }
   expect(await ask(secret(`later_${randomToken()}`))).toMatchObject({ error: 'authenticator later unavailable' });
   await limitFiles(own.pid, 1024);

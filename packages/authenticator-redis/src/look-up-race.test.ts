@@ -69,9 +69,9 @@ test.each<[FaultKind, string]>([
   ['server', 'unavailable'],
   ['cluster', 'unavailable'],
   ['node', 'failed'],
-  // This machine has no file descriptor left, say: a circuit that opens would keep everybody out for longer than that.
+  // This machine has no file descriptor left, say: a circuit that opens would keep all users out for longer than that.
   ['local', 'failed'],
-])('a fault of the kind %s is told as %s', async (kind, code) => {
+])('a fault of the kind %s is reported as %s', async (kind, code) => {
   const connection: Connection = {
     ...interrupted(async () => {}),
     run: () => Promise.reject(new RedisProblem(kind, 'what is wrong')),

@@ -47,8 +47,8 @@ export async function lookUp(digest: string, source: Source, signal: AbortSignal
 }
 
 /**
- * What another node of a cluster has can be looked up all the same, and what this machine ran short of says nothing of
- * Redis: in both the circuit must not open for everybody.
+ * The tokens of a cluster's other nodes can be looked up all the same, and what this machine ran short of says nothing of
+ * Redis: in both cases the circuit must stay closed for the other users.
  */
 function isOfThisTokenAlone({ kind }: RedisProblem): boolean {
   return kind === 'node' || kind === 'local';

@@ -1,6 +1,6 @@
 import { WireError } from './wire-error.ts';
 
-// What ioredis 6.0.0 takes from a cluster without a look: in timers and callbacks, where what it throws ends the process.
+// ioredis 6.0.0 uses these answers of a cluster unchecked, in timers and callbacks, where an error ends the process.
 
 /** https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
 const lastSlot = 16_383;

@@ -13,7 +13,7 @@ export interface KeptValue {
 export type ValueQuery = (key: string) => readonly [command: string, ...args: string[]];
 
 /**
- * A string. One that is longer comes cut off, and still longer than this: whoever reads it can tell.
+ * A string. One that is longer comes cut off, and still longer than this: the caller can check its length.
  *
  * @param bytes the most that may come
  */

@@ -167,11 +167,11 @@ describe('what happens on the way', () => {
   test.each([
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: connect EMFILE 192.0.2.1:26379 - Local (undefined)',
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: getaddrinfo EBUSY sentinel.example.com',
-  ])('is a local shortage, too, when it kept every sentinel from being asked: %s', (message) => {
+  ])('is a local shortage, too, when no sentinel could be asked because of it: %s', (message) => {
     expect(faultOf(new Error(message), terms).kind).toBe('local');
   });
 
-  test('is a local shortage, too, when it kept every node of a cluster from being asked', () => {
+  test('is a local shortage, too, when no node of a cluster could be asked because of it', () => {
     const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError: systemError('EMFILE') });
     expect(faultOf(error, terms).kind).toBe('local');
     expect(faultOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind).toBe('cluster');

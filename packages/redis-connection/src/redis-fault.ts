@@ -103,11 +103,11 @@ export function faultOf(error: unknown, { name, wording }: FaultTerms): RedisFau
   };
 }
 
-/** ioredis keeps what happened to a sentinel in its own message, and what happened to a node of a cluster beside it. */
+/** ioredis puts the error of a sentinel into its own message, and the error of a cluster's node into a property. */
 function shortageOf(error: Error): string | undefined {
   const { code, lastNodeError } = error as NodeJS.ErrnoException & { readonly lastNodeError?: unknown };
   if (lastNodeError instanceof Error) return shortageOf(lastNodeError);
-  const quoted = / Last error: (?:connect|getaddrinfo|queryA) (?<code>[A-Z_]+)\b/.exec(error.message)?.groups?.code;
+  const quoted = / Last error: (?:connect|getaddrinfo) (?<code>[A-Z_]+)\b/.exec(error.message)?.groups?.code;
   const known = code ?? quoted ?? '';
   return Object.hasOwn(byShortage, known) ? byShortage[known] : undefined;
 }

@@ -21,7 +21,7 @@ function offenceOf(bytes: string | Buffer, cuts: readonly number[] = []): unknow
 const notRedis = 'bytes that are not the Redis protocol';
 const tooBig = 'an answer that is too big';
 
-/** One value of the protocol, with room in the limits. */
+/** One value of the protocol, well below the limits. */
 const value: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
@@ -137,7 +137,7 @@ describe('an answer that is too big', () => {
     '*10\r\n*10\r\n*10\r\n',
     '*1\r\n'.repeat(17),
     `*2\r\n$600\r\n${'a'.repeat(600)}\r\n$600\r\n`,
-  ])('is noticed when it is announced: %#', (bytes) => {
+  ])('is noticed by its length, before it comes: %#', (bytes) => {
     expect(offenceOf(bytes)).toBe(tooBig);
     // The line feed behind the number is not waited for: the decoder does not wait for it either.
     if (bytes.endsWith('\r\n')) expect(offenceOf(bytes.slice(0, -1))).toBe(tooBig);

@@ -7,7 +7,7 @@ const longestLine = 64 * 1024;
 const deepest = 16;
 
 export interface ReplyLimits {
-  /** Of one answer, with what it announces and has not sent yet. */
+  /** Of one answer, with the part of its length that has not come yet. */
   readonly bytes: number;
   /** Values in the arrays of one answer. The decoder reserves memory for all of them when it reads their number. */
   readonly elements: number;
@@ -34,9 +34,9 @@ const carriageReturn = 13;
 const lineFeed = 10;
 
 /**
- * Follows the protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/) and keeps no value. The decoder
+ * Follows the protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/) and stores no value. The decoder
  * of ioredis trusts what it reads: a length that is no number sends it back to bytes that it has read already, and
- * eleven bytes that announce an array make it reserve 256 MiB.
+ * an array whose length is 33,554,431 makes it reserve 256 MiB before a value comes.
  */
 export class ReplyScanner {
   readonly #limits: ReplyLimits;
@@ -57,13 +57,13 @@ export class ReplyScanner {
   /**
    * Looks at bytes before they are decoded, in whatever pieces they come.
    *
-   * @throws WireError for bytes that are not strict RESP2 or RESP3, and as soon as an answer announces more than the
+   * @throws WireError for bytes that are not strict RESP2 or RESP3, and as soon as the lengths in an answer pass the
    *   limits. The scanner must not be used afterwards
    */
   read(piece: Buffer): void {
     let at = 0;
     while (at < piece.length) {
-      // The line that announced it comes to its end first.
+      // The line with its length comes to its end first.
       const skipped = this.#awaitsLineFeed ? 0 : Math.min(this.#blob, piece.length - at);
       this.#blob -= skipped;
       at += skipped;

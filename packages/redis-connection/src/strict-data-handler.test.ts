@@ -84,15 +84,17 @@ describe('a server', () => {
     ['two numbers', ':1\r\n:2\r\n', ''],
     ['what could be a whole answer', answer('text', 'key'), ''],
     ['a subscription', '>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n', asked],
-  ])('that sends %s before its answers gives nobody the value of another key', async (_name, bytes, offence) => {
+  ])('that sends %s before its answers gives no caller the value of another key', async (_name, bytes, offence) => {
     await using server = await startHostileServer((request) => bytes + good(request));
     await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
     const outcomes = await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))));
     expect(outcomes).toEqual(['problem', 'problem', 'problem']);
     await waitUntil(() => server.connections > 1, 'another connection');
-    const told = started.lines.flatMap(({ fields }) => ('problem' in fields ? [String(fields.problem)] : []));
-    expect(told[0]).toMatch(/^it sent an answer (that no command asked for|to another command), and the connection/);
-    if (offence) expect(told[0]).toBe(problem(offence));
+    const reported = started.lines.flatMap(({ fields }) => ('problem' in fields ? [String(fields.problem)] : []));
+    expect(reported[0]).toMatch(
+      /^it sent an answer (that no command asked for|to another command), and the connection/,
+    );
+    if (offence) expect(reported[0]).toBe(problem(offence));
   });
 
   test('that answers HELLO with anything has that connection ended, and none is stuck', async () => {
@@ -192,7 +194,7 @@ describe('sentinels', () => {
     expect(noise).toEqual([]);
   });
 
-  test('that send what nobody asked for while they are listened to lose that connection', async () => {
+  test('that send what no command asked for while they are listened to lose that connection', async () => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) => {
       const master = `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`;

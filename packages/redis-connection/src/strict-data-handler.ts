@@ -4,12 +4,12 @@ import { requireRedirection, requireSlots } from './cluster-answers.ts';
 import { ReplyScanner } from './reply-scanner.ts';
 import { WireError } from './wire-error.ts';
 
-// What ioredis 6.0.0 keeps to itself and must be put right. The version is pinned, and a test holds that it is there.
+// This fixes what is private in ioredis 6.0.0. The version is pinned, and a test checks that these parts exist.
 
 /** The biggest answer: a revocation list of 10,000 entries under two sealing keys has some 10 MiB in 40,000 values. */
 const limits = { bytes: 64 * 1024 * 1024, elements: 500_000 };
 
-/** Bytes that came since all commands had their answers: those of one pipeline are kept until its last one is there. */
+/** Bytes that came since all commands had their answers: those of one pipeline stay in memory until its last one comes. */
 const mostUnread = 128 * 1024 * 1024;
 
 interface Item {
@@ -40,7 +40,7 @@ const ioredis = createRequire(import.meta.url)('ioredis/built/DataHandler.js') a
 
 /**
  * Reads the answers on one connection. Whatever a server sends ends that connection at most: ioredis rethrows some of
- * what goes wrong where nobody can catch it (five bytes, a nil that no command asked for, ended the process), and goes
+ * what goes wrong where no caller can catch it (five bytes, a nil that no command asked for, ended the process), and goes
  * on after an answer too many, when each command gets the answer of the one before.
  */
 class StrictDataHandler extends ioredis.default {
@@ -51,7 +51,7 @@ class StrictDataHandler extends ioredis.default {
   constructor(redis: Client, options: unknown) {
     super(redis, options);
     this.#stream = redis.stream;
-    // Theirs stands first, and has to: it empties the queue that the others look at.
+    // Theirs is the first one, and has to be: it empties the queue that the others look at.
     const [decode] = this.#stream.listeners('data') as [(piece: Buffer) => void];
     this.#stream.prependListener('data', (piece: Buffer) => this.#read(piece, decode));
     this.#stream.off('data', decode);

@@ -75,7 +75,7 @@ test('a Redis that hangs costs a review its time in all, and then nothing', asyn
 test('a Redis whose answers stop half-way does too', async () => {
   await using redis = await startRedis();
   // Some answers come, then a part of one.
-  const plan: FaultPlan = { kind: 'stall', direction: 'to-client', after: 350 };
+  const plan: FaultPlan = { kind: 'stall', direction: 'to-client', after: 700 };
   await using proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: redis.port }, plan: () => plan });
   await using opened = await openShared(redis, { servers: portOf(proxy.port), timeout });
   const { until } = await measure('stalls', opened);

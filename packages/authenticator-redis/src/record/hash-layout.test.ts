@@ -108,7 +108,7 @@ describe('a record as a hash', () => {
     const padded = (length: number) => read({ username: 'a', 'x-': 'x'.repeat(length - 'username'.length - 3) });
     expect(padded(65_536)).toEqual({ record: { username: 'a' } });
     expect(padded(65_537)).toEqual({ fault: 'is too big: at most 65536 characters are read' });
-    // The script told its length in place of what it has.
+    // The script gives its length in place of its fields.
     expect(hashLayout.read(200_000)).toEqual({ fault: 'is too big: at most 65536 characters are read' });
   });
 });
