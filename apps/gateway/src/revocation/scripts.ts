@@ -14,6 +14,12 @@ export function revocationKeys(keyPrefix: string): RevocationKeys {
 }
 
 /**
+ * Bytes of a hash that are read: above what 10,000 entries under eight sealing keys have, and below the longest answer
+ * that a connection takes (64 MiB).
+ */
+const mostBytes = 48 * 1024 * 1024;
+
+/**
  * What all scripts have in common. Somebody else may have written to these keys: a key of another type is removed, a
  * revision that is longer than ours is none, a field too long to be ours is removed, and a hash with far too many is
  * removed as a whole, since every replica has what belongs there. `own` returns `empty` for a key of another type.
@@ -35,9 +41,11 @@ local function revisionOf(key)
 end
 local function pairsOf(key, most, longest)
   if own(0, 'HLEN', key) > most then redis.pcall('DEL', key) return {} end
-  local all, ours = own({}, 'HGETALL', key), {}
+  local all, ours, bytes = own({}, 'HGETALL', key), {}, 0
   for i = 1, #all, 2 do
     if #all[i] <= 320 and #all[i + 1] <= longest then
+      bytes = bytes + #all[i] + #all[i + 1]
+      if bytes > ${mostBytes} then redis.pcall('DEL', key) return {} end
       ours[#ours + 1] = all[i]
       ours[#ours + 1] = all[i + 1]
     else
