@@ -10,19 +10,24 @@ import { waitFor } from './fixtures/wait-for.ts';
 /** The least that a config may have. */
 const maxEntries = 100;
 
-/** What a directory takes for the same name: 32 ways to write its letters, each after up to nine spaces. */
+/** What a directory takes for the same name: 32 ways to write its letters, each after up to seven spaces. */
 function spellingsOf(name: string): string[] {
-  return Array.from({ length: 320 }, (_, n) => {
+  return Array.from({ length: 240 }, (_, n) => {
     const letters = Array.from(name, (letter, at) => ((n >> at) & 1 ? letter.toUpperCase() : letter));
     return ' '.repeat(n >> name.length) + letters.join('');
   });
 }
 
-/** Ten at a time. */
+/** Ten at a time. Of one name a gateway looks up 20 tokens a second, so some are asked again. */
 async function askAll({ ask }: CacheGateway, tokens: readonly string[]): Promise<unknown[]> {
   const answers: unknown[] = [];
+  const untilChecked = (token: string) =>
+    waitFor(async () => {
+      const answer = await ask(token);
+      return answer.error === undefined && answer;
+    }, 'an answer');
   for (let at = 0; at < tokens.length; at += 10) {
-    answers.push(...(await Promise.all(tokens.slice(at, at + 10).map((token) => ask(token)))));
+    answers.push(...(await Promise.all(tokens.slice(at, at + 10).map(untilChecked))));
   }
   return answers;
 }
@@ -59,7 +64,7 @@ test('a user who writes the own name in hundreds of ways pushes no other user ou
   for (const replica of [one, other]) await askAll(replica, otherTokens);
   const before = await untilKept(redis, otherTokens.length);
   const spellings = spellingsOf(alice.name).map((name) => ldapToken(name, alice.password));
-  const halves = [spellings.slice(0, 160), spellings.slice(160)] as const;
+  const halves = [spellings.slice(0, 120), spellings.slice(120)] as const;
   const answers = await Promise.all([askAll(one, halves[0]), askAll(other, halves[1])]);
   // That all of them are one user: else the test shows nothing.
   const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };

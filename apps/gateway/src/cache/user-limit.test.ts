@@ -121,7 +121,7 @@ test('what others write to the note of a user makes the gateway delete nothing o
 });
 
 test('an answer that cannot be noted is not left in Redis', async () => {
-  const rights = '-@all +get +pttl +set +del';
+  const rights = '-@all +getrange +pttl +echo +set +del';
   await using redis = await startRedis({ users: [`user limited on nopass ~* ${rights}`] });
   await using opened = await openShared(redis, { servers: portOf(redis.port), username: 'limited', password: 'x' });
   await askAll(start(opened), spellings('alice', 20));

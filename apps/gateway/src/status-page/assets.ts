@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** One file of the page, as it is served. */
 export interface Asset {
@@ -25,7 +25,7 @@ const files: Readonly<Record<string, readonly [contentType: string, file: URL]>>
   '/status/plots.js': [script, new URL('./page/plots.js', import.meta.url)],
   '/status/recent-view.js': [script, new URL('./page/recent-view.js', import.meta.url)],
   '/status/words.js': [script, new URL('./page/words.js', import.meta.url)],
-  // The page asks no other host, so what it links to is served beside it.
+  // The page asks no other host, so what it links to is served beside it, where the docs are there.
   '/status/operations.md': [text, new URL('../../../../docs/operations.md', import.meta.url)],
   '/status/uplot.css': [css, new URL(import.meta.resolve('uplot/dist/uPlot.min.css'))],
   '/status/uplot.js': [script, new URL(import.meta.resolve('uplot/dist/uPlot.esm.js'))],
@@ -33,7 +33,6 @@ const files: Readonly<Record<string, readonly [contentType: string, file: URL]>>
 
 /** Reads them once: 300 KB, most of it the plotting library. */
 export function readAssets(): ReadonlyMap<string, Asset> {
-  return new Map(
-    Object.entries(files).map(([path, [contentType, file]]) => [path, { contentType, body: readFileSync(file) }]),
-  );
+  const present = Object.entries(files).filter(([, [type, file]]) => type !== text || existsSync(file));
+  return new Map(present.map(([path, [contentType, file]]) => [path, { contentType, body: readFileSync(file) }]));
 }
