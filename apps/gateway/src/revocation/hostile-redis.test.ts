@@ -141,6 +141,25 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
   });
 });
 
+test('a list with more bytes than one answer may have is removed and written back, and no replica is cut off', async () => {
+  await using server = await startRedis();
+  await using opened = await openShared(server);
+  const one = replica('one', opened);
+  await begin(opened, draft('block'));
+  await one.reader.poll();
+  const value = 'x'.repeat(8_000);
+  for (let batch = 0; batch < 9; batch++) {
+    await server
+      .client()
+      .hset(keys.list, Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`${batch}.${n}`, value])));
+  }
+  const before = clocks.monotonic();
+  for (let look = 0; look < 3; look++) await one.reader.poll();
+  expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);
+  expect([await names(opened), await server.client().hlen(keys.list)]).toEqual([['jane'], 1]);
+  expect(one.logged.lines).toEqual([]);
+});
+
 /** Redis is over this limit even when it is empty. */
 const full = ['SET', 'maxmemory', '1'] as const;
 

@@ -16,7 +16,8 @@ export function revocationKeys(keyPrefix: string): RevocationKeys {
 /**
  * What all scripts have in common. Somebody else may have written to these keys: a key of another type is removed, a
  * revision that is longer than ours is none, a field too long to be ours is removed, and a hash with far too many is
- * removed as a whole, since every replica has what belongs there. `own` returns `empty` for a key of another type.
+ * removed as a whole, since every replica has what belongs there. The same for one of more than 32 MiB: a reader
+ * takes at most 64 MiB in one answer. `own` returns `empty` for a key of another type.
  */
 const common = `
 local clock = redis.call('TIME')
@@ -35,15 +36,17 @@ local function revisionOf(key)
 end
 local function pairsOf(key, most, longest)
   if own(0, 'HLEN', key) > most then redis.pcall('DEL', key) return {} end
-  local all, ours = own({}, 'HGETALL', key), {}
+  local all, ours, bytes = own({}, 'HGETALL', key), {}, 0
   for i = 1, #all, 2 do
     if #all[i] <= 320 and #all[i + 1] <= longest then
       ours[#ours + 1] = all[i]
       ours[#ours + 1] = all[i + 1]
+      bytes = bytes + #all[i] + #all[i + 1]
     else
       redis.pcall('HDEL', key, all[i])
     end
   end
+  if bytes > 33554432 then redis.pcall('DEL', key) return {} end
   return ours
 end`;
 
