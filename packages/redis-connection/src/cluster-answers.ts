@@ -5,6 +5,12 @@ import { WireError } from './wire-error.ts';
 /** https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
 const lastSlot = 16_383;
 
+/**
+ * Nodes of one answer: ioredis connects to all of them at once, and 2,000 took 2,000 file descriptors and stopped the
+ * process for seconds.
+ */
+const mostNodes = 256;
+
 /** @param message of an error of Redis. @throws WireError for a redirection that can't be followed */
 export function requireRedirection(message: string): void {
   if (/^(MOVED|ASK)( |$)/.test(message) && !/^(MOVED|ASK) \d{1,5} \S*:\d{1,5}$/.test(message)) {
@@ -15,6 +21,8 @@ export function requireRedirection(message: string): void {
 /** @param reply to CLUSTER SLOTS. @throws WireError for one that CLUSTER SLOTS does not give */
 export function requireSlots(reply: unknown): void {
   if (!Array.isArray(reply) || !reply.every(isRange)) throw new WireError('slots that no cluster has');
+  const nodes = new Set(reply.flatMap(([, , ...owners]) => owners.map(([host, port]: unknown[]) => `${host}:${port}`)));
+  if (nodes.size > mostNodes) throw new WireError('slots that no cluster has');
 }
 
 /** The first and the last slot of a range, then the nodes that have it. */

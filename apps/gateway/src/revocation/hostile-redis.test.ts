@@ -16,12 +16,12 @@ const draft =
   ({ now }: Listing): Draft => ({ action, kind: 'user', name, by: 'ada', until: now + 60_000 });
 
 /** Makes a gateway that polls only when the test asks for it. */
-function replica(replicaId: string, { redis }: OpenedShared) {
+function replica(replicaId: string, { redis }: OpenedShared, ownClocks = clocks) {
   const logged = { foreign: 0, lines: [] as string[] };
   const log = (_: object, message: string) => void logged.lines.push(message);
   const stopping = createStopping({
     redis: () => redis,
-    clocks,
+    clocks: ownClocks,
     replicaId,
     onAdopted: () => undefined,
     onForeign: (count) => {
@@ -139,6 +139,46 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
     expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);
     expect([one.list.blocks.length, one.logged]).toEqual([1, { foreign: 0, lines: [] }]);
   });
+});
+
+test('a list with more bytes than one answer may have is removed and written back, and no replica is cut off', async () => {
+  await using server = await startRedis();
+  await using opened = await openShared(server);
+  const one = replica('one', opened);
+  await begin(opened, draft('block'));
+  await one.reader.poll();
+  const value = 'x'.repeat(8_000);
+  for (let batch = 0; batch < 9; batch++) {
+    await server
+      .client()
+      .hset(keys.list, Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`${batch}.${n}`, value])));
+  }
+  const before = clocks.monotonic();
+  for (let look = 0; look < 3; look++) await one.reader.poll();
+  expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);
+  expect([await names(opened), await server.client().hlen(keys.list)]).toEqual([['jane'], 1]);
+  expect(one.logged.lines).toEqual([]);
+});
+
+test('junk that looks like entries of an unknown key is read at most every 30 s', async () => {
+  await using server = await startRedis();
+  await using opened = await openShared(server);
+  const clock = { now: 50_000 };
+  const one = replica('one', opened, { ...clocks, monotonic: () => clock.now });
+  await begin(opened, draft('block'));
+  await one.reader.poll();
+  const readsIn = async (milliseconds: number) => {
+    const before = opened.calls;
+    const looks = milliseconds / 500;
+    for (let look = 0; look < looks; look++) {
+      clock.now += 500;
+      await one.reader.poll();
+    }
+    return opened.calls - before - looks;
+  };
+  await server.client().hset(keys.list, '9999999999999999.junk.0123456789abcdef', 'x');
+  await readsIn(1_000);
+  expect(await readsIn(29_000)).toBeLessThanOrEqual(1);
 });
 
 /** Redis is over this limit even when it is empty. */

@@ -225,21 +225,6 @@ describe('what somebody else writes', () => {
     expect(await server.client().hlen(keys.list)).toBe(1);
   });
 
-  test('goes as a whole when it has more bytes than a connection takes, and no replica is cut off', async () => {
-    const { reader, lines } = replica('one');
-    const jane = await publish('block', 'jane');
-    await reader.poll();
-    const value = 'x'.repeat(8_192);
-    await junk(
-      `for i = 1, 9000 do redis.call('HSET', KEYS[1], '9999999999999.' .. i .. '.${tag}', ARGV[1]) end`,
-      value,
-    );
-    for (let poll = 0; poll < 4; poll++) await reader.poll();
-    expect((await readListing(opened.redis)).entries).toEqual([jane]);
-    expect(await server.client().hlen(keys.list)).toBe(1);
-    expect([reader.isCutOff, lines]).toEqual([false, []]);
-  });
-
   test('is not read when it is too long: a field, a revision, a replica', async () => {
     const { reader, list } = replica('one');
     const jane = await publish('block', 'jane');

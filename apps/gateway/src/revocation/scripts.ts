@@ -22,7 +22,7 @@ const mostBytes = 48 * 1024 * 1024;
 /**
  * What all scripts have in common. Somebody else may have written to these keys: a key of another type is removed, a
  * revision that is longer than ours is none, a field too long to be ours is removed, and a hash with far too many is
- * removed as a whole, since every replica has what belongs there. `own` returns `empty` for a key of another type.
+ * removed as a whole, since every replica has what belongs there. The same for one of more bytes than `mostBytes`. `own` returns `empty` for a key of another type.
  */
 const common = `
 local clock = redis.call('TIME')
