@@ -18,7 +18,7 @@ test('what is left out stays out', () => {
   expect(readRequest(least, now)).toEqual({
     user: { username: 'jane' },
     expiresAt: new Date('2030-01-01T08:00:00Z'),
-    issuedBy: 'ops',
+    by: 'ops',
   });
 });
 
@@ -102,7 +102,7 @@ test.each<[string, Partial<RequestOptions>]>([
   ['--group', { group: ['dev', ''] }],
   ['--audience', { audience: [''] }],
   ['--reason', { reason: '' }],
-  ['--issued-by', { issuedBy: '' }],
+  ['--by', { by: '' }],
 ])('%s is not taken empty', (option, options) => {
   expect(fault(options)).toBe(`${option} is empty: give it a value, or leave it out`);
 });
