@@ -3,7 +3,7 @@ import { UsageError } from '../usage-error.ts';
 import { type RequestOptions, readRequest } from './request.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
-const least = { user: 'jane', ttl: '8h', issuedBy: 'ops' };
+const least = { user: 'jane', ttl: '8h', by: 'ops' };
 
 const fault = (options: Partial<RequestOptions>) => {
   try {
@@ -18,7 +18,7 @@ test('what is left out stays out', () => {
   expect(readRequest(least, now)).toEqual({
     user: { username: 'jane' },
     expiresAt: new Date('2030-01-01T08:00:00Z'),
-    by: 'ops',
+    issuedBy: 'ops',
   });
 });
 
