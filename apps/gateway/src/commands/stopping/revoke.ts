@@ -48,7 +48,10 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
   if (isText) process.stdout.write(forgotten.text + (isKnown && config.cache.redis ? advice(subject, options) : ''));
   else report.printJson(forgotten.json);
   const isMissing = isNothing(subject, report);
-  tellRemarks([...forgotten.remarks, ...(isMissing && report.found === 0 ? [nothingRemark(subject, issuers)] : [])]);
+  tellRemarks([
+    ...forgotten.remarks,
+    ...(isMissing && report.found === 0 && !report.isIncomplete ? [nothingRemark(subject, issuers)] : []),
+  ]);
   if (report.isIncomplete || !forgotten.isDone) return exitCodes.fault;
   return isMissing ? exitCodes.nothingRevoked : exitCodes.success;
 }

@@ -34,7 +34,7 @@ export function issuersOf(
   });
   if (named !== undefined && able.length === 0) {
     const prefix = issuing[0]?.username.prefix;
-    throw new UsageError(`users of authenticator ${named} begin with ${prefix}: correct --user or --authenticator`);
+    throw new UsageError(`users of authenticator ${named} begin with "${prefix}": correct --user or --authenticator`);
   }
   return able.map((authenticator) => issuingOf(config, { authenticator, isOneOfSeveral: true }, options.config));
 }
