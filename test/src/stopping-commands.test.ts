@@ -1,5 +1,8 @@
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
+import { runCommand } from './fixtures/command.ts';
 import type { ListedToken } from './fixtures/redis-commands.ts';
 import { type Announced, cachedRobots, replicasConfig, startReplicas } from './fixtures/replicas.ts';
 import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
@@ -73,6 +76,22 @@ describe('without a gateway', { timeout: 60_000 }, () => {
     expect(exact.stdout).toContain(`sallyport unblock ${option} ${name} --exact --config ${operator.config}\n`);
     expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name }] });
     expect(await operator.run(['unblock', option, name, '--exact'])).toMatchObject({ code: 0 });
+  });
+
+  test('hints fit where the command runs: in a pod, and with the config that was given', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
+    const { operator } = replicas;
+    const setup = { cwd: dirname(operator.config), env: { ...operator.env, KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
+    const inPod = (words: readonly string[]) => runCommand(words, setup, randomToken());
+    const pod = hostname();
+    for (const [words, hint] of [
+      [['--user', 'robot:ci'], `kubectl exec ${pod} -- sallyport unblock --user robot:ci --config gateway.yaml`],
+      [['--token'], `kubectl exec -it ${pod} -- sallyport unblock --token --config gateway.yaml`],
+    ] as const) {
+      const { code, stdout } = await inPod(['block', ...words, '--for', '1h', '--config', 'gateway.yaml']);
+      expect([code, stdout.split('\n').at(-2)]).toEqual([0, `To end it before its time: ${hint}`]);
+    }
   });
 
   test('an issuer that fails keeps neither the others nor the list from being told', async () => {

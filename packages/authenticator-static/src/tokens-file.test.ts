@@ -84,7 +84,7 @@ tokens:
   });
 
   test.each([
-    ['without a digest', '  - username: a\n', 'line 2, column 5: sha256 is missing: `pnpm sallyport token hash` makes'],
+    ['without a digest', '  - username: a\n', 'line 2, column 5: sha256 is missing: the command `token hash` makes'],
     ['with a short digest', '  - sha256: abc\n    username: a\n', 'line 2, column 13: sha256 must be a SHA-256 digest'],
     ['without a user name', `  - sha256: ${digest()}\n`, 'line 2, column 5: username is missing'],
     [
@@ -193,7 +193,7 @@ tokens:
     expect(await faultsOf(`tokens:\n${faulty.join('')}`)).toBe(
       [
         `tokens.yaml, line 5998, column 13: the same token as in line 2 (sha256 ${digests[0]?.slice(0, 8)}...): take one of the two out`,
-        'tokens.yaml, line 6000, column 13: sha256 must be a SHA-256 digest, 64 hexadecimal digits: `pnpm sallyport token hash` makes an entry',
+        'tokens.yaml, line 6000, column 13: sha256 must be a SHA-256 digest, 64 hexadecimal digits: the command `token hash` makes an entry',
         'tokens.yaml, line 6000, column 5: username is missing',
       ].join('\n'),
     );
