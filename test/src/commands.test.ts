@@ -115,20 +115,7 @@ describe.concurrent('sallyport', () => {
     const { run } = await createPlace();
     // Without the space, at which kube-apiserver cuts.
     const token = secret(awkwardToken().replaceAll(' ', ''));
-    const person = [
-      '--user',
-      'zoë',
-      '--uid',
-      '7',
-      '--group',
-      'a',
-      '--group',
-      'b',
-      '--audience',
-      'https://prod.example.com',
-      '--ttl',
-      '30d',
-    ];
+    const person = ['--user', 'zoë', '--uid', '7', '--group', 'a', '--group', 'b', '--ttl', '30d'];
     const { code, stdout, stderr } = await run(['token', 'hash', ...person], token);
     expect([code, stderr]).toEqual([0, '']);
     const files = { 'tokens.yaml': `tokens:\n${stdout}` };
@@ -140,8 +127,11 @@ describe.concurrent('sallyport', () => {
 
   test('token hash -o json prints JSON, and --generate a token that fits', async () => {
     const { run, token } = await createPlace();
-    const given = await run(['token', 'hash', '--user', 'ci', '-o', 'json'], token);
-    expect(JSON.parse(given.stdout)).toEqual({ entry: { sha256: sha256(token), username: 'ci' } });
+    const words = ['--user', 'ci', '--audience', 'https://prod.example.com', '--ttl', 'never'];
+    const given = await run(['token', 'hash', ...words, '-o', 'json'], token);
+    expect(JSON.parse(given.stdout)).toEqual({
+      entry: { sha256: sha256(token), username: 'ci', audiences: ['https://prod.example.com'] },
+    });
     const made = JSON.parse((await run(['token', 'hash', '--user', 'ci', '--generate', '-o', 'json'])).stdout);
     expect(made.token.length).toBeGreaterThanOrEqual(32);
     expect(made.entry.sha256).toBe(sha256(made.token));
