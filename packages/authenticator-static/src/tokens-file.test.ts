@@ -150,7 +150,7 @@ tokens:
       `tokens:\n  - token: ${token}\n    username: a\n  - ${token}: b\n  - sha256: ${token}\n`,
     );
     expect(twice).toContain(
-      'line 2, column 5: a token in clear has no place here, only its digest under sha256: `pnpm s',
+      'line 2, column 5: a token in clear has no place here, only its digest under sha256: the command `token hash`',
     );
     expect(twice).toContain('line 4, column 5: unknown key');
     expect(twice).toContain('line 5, column 13: sha256 must be a SHA-256 digest');
