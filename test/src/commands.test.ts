@@ -115,18 +115,7 @@ describe.concurrent('sallyport', () => {
     const { run } = await createPlace();
     // Without the space, at which kube-apiserver cuts.
     const token = secret(awkwardToken().replaceAll(' ', ''));
-    const person = [
-      '--username',
-      'zoë',
-      '--uid',
-      '7',
-      '--group',
-      'a',
-      '--group',
-      'b',
-      '--expires-at',
-      '2099-01-31T12:00:00Z',
-    ];
+    const person = ['--user', 'zoë', '--uid', '7', '--group', 'a', '--group', 'b', '--ttl', '30d'];
     const { code, stdout, stderr } = await run(['token', 'hash', ...person], token);
     expect([code, stderr]).toEqual([0, '']);
     const files = { 'tokens.yaml': `tokens:\n${stdout}` };
@@ -138,31 +127,31 @@ describe.concurrent('sallyport', () => {
 
   test('token hash -o json prints JSON, and --generate a token that fits', async () => {
     const { run, token } = await createPlace();
-    const given = await run(['token', 'hash', '--username', 'ci', '-o', 'json'], token);
-    expect(JSON.parse(given.stdout)).toEqual({ entry: { sha256: sha256(token), username: 'ci' } });
-    const made = JSON.parse((await run(['token', 'hash', '--username', 'ci', '--generate', '-o', 'json'])).stdout);
+    const words = ['--user', 'ci', '--audience', 'https://prod.example.com', '--ttl', 'never'];
+    const given = await run(['token', 'hash', ...words, '-o', 'json'], token);
+    expect(JSON.parse(given.stdout)).toEqual({
+      entry: { sha256: sha256(token), username: 'ci', audiences: ['https://prod.example.com'] },
+    });
+    const made = JSON.parse((await run(['token', 'hash', '--user', 'ci', '--generate', '-o', 'json'])).stdout);
     expect(made.token.length).toBeGreaterThanOrEqual(32);
     expect(made.entry.sha256).toBe(sha256(made.token));
   });
 
   test.each([
-    ['--expires-at', 'tomorrow'],
-    ['--expires-at', '2030-02-31T12:00:00Z'],
-    ['--username', ''],
+    ['--ttl', 'tomorrow'],
+    ['--ttl', '0'],
+    ['--user', ''],
     ['--group', ''],
   ])('token hash %s "%s" is refused', async (...option) => {
     const { run, token } = await createPlace();
-    const { code, stdout, stderr } = await run(['token', 'hash', '--username', 'ci', ...option], token);
+    const { code, stdout, stderr } = await run(['token', 'hash', '--user', 'ci', ...option], token);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(String(option[0]));
   });
 
   test('token hash refuses a token that kube-apiserver would cut', async () => {
     const { run } = await createPlace();
-    const { code, stdout, stderr } = await run(
-      ['token', 'hash', '--username', 'ci'],
-      `${randomToken()} ${randomToken()}`,
-    );
+    const { code, stdout, stderr } = await run(['token', 'hash', '--user', 'ci'], `${randomToken()} ${randomToken()}`);
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/space/);
   });

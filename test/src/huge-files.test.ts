@@ -126,7 +126,7 @@ test('check says which files are too big', async () => {
 });
 
 test('a token on standard input that never ends is refused', async () => {
-  const words = `'${process.execPath}' --disable-sigusr1 '${join(gatewayFolder, 'src/sallyport.js')}' token hash --username ada < /dev/zero`;
+  const words = `'${process.execPath}' --disable-sigusr1 '${join(gatewayFolder, 'src/sallyport.js')}' token hash --user ada < /dev/zero`;
   const child = spawn('sh', ['-c', words], { stdio: ['ignore', 'ignore', 'pipe'] });
   let text = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {

@@ -84,8 +84,9 @@ test('the whole example checks green, starts, and answers for each of its authen
   expect(await review(http2, people.alice.token)).toEqual({ authenticated: false });
   await gateway.stop();
   const lines = await readTrail(gateway.folder);
-  expect(lines.map(({ outcome }) => outcome)).toEqual([
+  expect(lines.map(({ outcome, event }) => outcome ?? event)).toEqual([
     ...Array(2).fill(['authenticated', 'authenticated', 'authenticated', 'unknown']).flat(),
+    'block',
     'rejected',
   ]);
 });

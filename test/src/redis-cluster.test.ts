@@ -54,7 +54,7 @@ describe('a gateway in front of a cluster', { timeout: 180_000 }, () => {
       const good = await load.untilGood(promoted, bound * 5, groups);
       expect(await listed(operator)).toEqual(all.digests);
       expect(await ask(jane)).toEqual(isRobot('jane'));
-      expect(await operator.run(['token', 'revoke', '--token'], jane)).toMatchObject({ code: 0 });
+      expect(await operator.run(['revoke', '--token'], jane)).toMatchObject({ code: 0 });
       // The old node begins with what it knew: it has to be told that it is no master any more.
       const settled = old?.start().then(() => cluster.untilSettled()) ?? Promise.reject();
       const statuses = await repeatUntil(settled, () => ask(jane));
@@ -110,8 +110,12 @@ describe('a gateway in front of a cluster', { timeout: 180_000 }, () => {
     expect(await listed(operator)).toEqual(all.digests);
     const shard = await firstShard(cluster);
     for (const node of shard) await node.kill();
-    for (const words of [['list'], ['list', '-o', 'json'], ['revoke', '--user', 'ci-0-0']]) {
-      const { code, stdout, stderr } = await operator.run(['token', ...words]);
+    for (const words of [
+      ['token', 'list'],
+      ['token', 'list', '-o', 'json'],
+      ['revoke', '--user', 'robot:ci-0-0'],
+    ]) {
+      const { code, stdout, stderr } = await operator.run(words);
       expect([words, code]).toEqual([words, 1]);
       expect(stdout).not.toMatch(/ci-|"digest"/);
       expect(stderr).toMatch(/^sallyport: .*(is not reached|no node serves)/m);

@@ -96,7 +96,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     const [sentinel] = sentinels.sentinels;
     const moments = await failOver(sentinels, load, bound * 5, (old) => Promise.all([old.kill(), sentinel?.kill()]));
     expect(await ask(jane)).toEqual(isRobot('jane'));
-    expect(await operatorIn(gateway.folder).run(['token', 'revoke', '--user', 'jane'])).toMatchObject({ code: 0 });
+    expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:jane'])).toMatchObject({ code: 0 });
     expect(await ask(jane)).toEqual(refused);
     await load.stop();
     tell('killed', load, moments);
@@ -147,7 +147,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     await untilReplicated(old);
     await old.hang();
     await sentinels.untilPromoted(old);
-    expect(await operatorIn(gateway.folder).run(['token', 'revoke', '--user', 'jane'])).toMatchObject({ code: 0 });
+    expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:jane'])).toMatchObject({ code: 0 });
     const settled = old.start().then(() => sentinels.untilSettled());
     const statuses = await repeatUntil(settled, () => ask(jane));
     expect(statuses.filter(({ authenticated }) => authenticated)).toEqual([]);

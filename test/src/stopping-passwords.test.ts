@@ -19,8 +19,8 @@ describe('a token that carries a password', { timeout: 120_000 }, () => {
     for (const answer of await answers()) expect(answer).toMatchObject(isAlice);
 
     for (const [words, instead] of [
-      [['block', '--token', '--for', '1h'], 'sallyport block --user corp:alice --for 8h'],
-      [['revoke', '--token'], 'sallyport revoke --user corp:alice'],
+      [['block', '--token', '--for', '1h'], 'npx -y pnpm@10 sallyport block --user corp:alice --for 8h'],
+      [['revoke', '--token'], 'npx -y pnpm@10 sallyport revoke --user corp:alice'],
     ] as const) {
       const { code, stdout, stderr } = await operator.run(words, alice.token);
       expect([code, stdout]).toEqual([2, '']);
@@ -63,7 +63,8 @@ describe('without a gateway', { timeout: 60_000 }, () => {
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain('for authenticators corp, eu.');
     const commands = ['corp', 'eu'].map(
-      (prefix) => String.raw`  sallyport block --user '${prefix}:o'\''neil $x' --for 8h --config gateway.yaml`,
+      (prefix) =>
+        String.raw`  npx -y pnpm@10 sallyport block --user '${prefix}:o'\''neil $x' --for 8h --config gateway.yaml`,
     );
     expect(stderr.endsWith(`:\n${commands.join('\n')}\n`)).toBe(true);
   });
@@ -93,7 +94,7 @@ describe('without a gateway', { timeout: 60_000 }, () => {
       const { code, stdout, stderr } = await replicas.operator.run(words, randomToken());
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toMatch(
-        /^sallyport: nothing was done: to stop a token, each authenticator must say whether it carries a password, and one can't: .*authenticator corp .*missing\.crt can't be read: .*\. Fix that, or name the user: sallyport (block|revoke) --user NAME\n$/,
+        /^sallyport: nothing was done: to stop a token, each authenticator must say whether it carries a password, and one can't: .*authenticator corp .*missing\.crt can't be read: .*\. Fix that, or name the user: npx -y pnpm@10 sallyport (block|revoke) --user NAME( --for 8h)? --config \S+\n$/,
       );
     }
     expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [] });

@@ -19,7 +19,7 @@ describe.concurrent('token create', () => {
       '  audiences  vault',
       expect.stringMatching(/^ {2}until {6}20\d\d-.*Z \(8h\)$/),
       `  digest     ${sha256(token).slice(0, 12)}`,
-      expect.stringMatching(/^To revoke it: sallyport token revoke --digest [0-9a-f]{12} --config \//),
+      expect.stringMatching(/^To revoke it: npx -y pnpm@10 sallyport revoke --digest [0-9a-f]{12} --config \//),
       '',
     ]);
   });
@@ -48,7 +48,7 @@ describe.concurrent('token create', () => {
         reason: 'a build',
       },
     ]);
-    await run([...create, '--issued-by', 'ops']);
+    await run([...create, '--by', 'ops']);
     expect((await stored())[1]).toMatchObject({ issuedBy: 'ops' });
   });
 
@@ -74,7 +74,7 @@ describe.concurrent('token create', () => {
       'dev',
       '--reason',
       'r',
-      '--issued-by',
+      '--by',
       'ops',
       '-o',
       'json',
@@ -107,7 +107,7 @@ describe.concurrent('token create', () => {
     ['nobody', ['--user', '', '--ttl', '8h'], '--user is empty'],
     ['an empty group', ['--user', 'jane', '--ttl', '8h', '--group', ''], '--group is empty'],
     ['an extra without a value', ['--user', 'jane', '--ttl', '8h', '--extra', 'team'], '--extra needs key=value'],
-    ['nobody who has it made', ['--user', 'jane', '--ttl', '8h', '--issued-by', ''], '--issued-by is empty'],
+    ['nobody who has it made', ['--user', 'jane', '--ttl', '8h', '--by', ''], '--by is empty'],
     [
       'an end before the beginning',
       ['--user', 'jane', '--ttl', '8h', '--not-before', '2099-01-01T00:00:00Z'],

@@ -27,12 +27,12 @@ describe.concurrent('token list', () => {
     expect([code, stdout.split('\n').map((line) => line.split(/ {3,}/))]).toEqual([
       0,
       [
-        ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', 'STATE'],
-        ['a20000000000', 'robot:new', 'robot:dev', '30m', 'never', 'good'],
-        ['a30000000000', 'robot:later', '120m', '8d', 'not yet valid'],
-        ['a40000000000', 'robot:gone', '3h6m', 'never', 'revoked'],
-        ['a50000000000', 'robot:ci:x', '4h6m', 'never', 'refused by policy'],
-        ['a10000000000', 'robot:old', '5d3h', '126m ago', 'expired'],
+        ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', 'STATE', 'BY', 'REASON'],
+        ['a20000000000', 'robot:new', 'robot:dev', '30m', 'never', 'good', 'ops'],
+        ['a30000000000', 'robot:later', '120m', '8d', 'not yet valid', 'ops'],
+        ['a40000000000', 'robot:gone', '3h6m', 'never', 'revoked', 'ops'],
+        ['a50000000000', 'robot:ci:x', '4h6m', 'never', 'refused by policy', 'ops'],
+        ['a10000000000', 'robot:old', '5d3h', '126m ago', 'expired', 'ops'],
         ['a60000000000', 'robot:timeless', 'never', 'good'],
         ['b10000000000', 'unreadable: user.username is not a string'],
         [''],
@@ -81,12 +81,12 @@ describe.concurrent('token list', () => {
       record('a3', 'c', { issuedAt: inHours(-3.1) }),
     ];
     const { run } = await createPlace({ tokens: used });
-    const lines = (await run(['list'])).stdout.split('\n').map((line) => line.split(/ {3,}/).slice(-3));
+    const lines = (await run(['list'])).stdout.split('\n').map((line) => line.split(/ {3,}/).slice(-4));
     expect(lines.slice(0, 4)).toEqual([
-      ['EXPIRES', 'LAST USE', 'STATE'],
-      ['never', '12m ago', 'good'],
-      ['never', 'never', 'good'],
-      ['3h6m', 'never', 'good'],
+      ['LAST USE', 'STATE', 'BY', 'REASON'],
+      ['never', '12m ago', 'good', 'ops'],
+      ['never', 'never', 'good', 'ops'],
+      ['3h6m', 'never', 'good', 'ops'],
     ]);
     const { tokens: json } = JSON.parse((await run(['list', '-o', 'json'])).stdout);
     expect(json.map((one: StoredToken) => one.lastUsedAt)).toEqual([used[0]?.lastUsedAt, null, undefined]);

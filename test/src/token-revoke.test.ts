@@ -1,20 +1,22 @@
 import { describe, expect, test } from 'vitest';
-import { createPlace } from './fixtures/token-place.ts';
+import { staticAuthenticator } from './fixtures/static-tokens.ts';
+import { createPlace, issuing } from './fixtures/token-place.ts';
 import { record, recordsOfJaneAndBob } from './fixtures/token-records.ts';
 import { randomToken, sha256 } from './fixtures/tokens.ts';
 
-describe.concurrent('token revoke', () => {
+describe.concurrent('revoke without cache.redis', () => {
   const tokens = recordsOfJaneAndBob();
   const ofCaches = [
+    'Without cache.redis no replica forgets what it has cached. This config caches nothing of it.',
     'Answers that a kube-apiserver has cached may pass until its own cache ends: 2 minutes and 10 s,',
     'unless its --authentication-token-webhook-cache-ttl is another than 2m.',
     'What is open already (exec, logs -f, watch) goes on.',
     '',
   ];
 
-  test.each([['jane'], ['robot:jane']])('--user %s revokes all of that user, and nobody else’s', async (user) => {
-    const { run, stored, calls } = await createPlace({ tokens });
-    const { code, stdout, stderr } = await run(['revoke', '--user', user, '--reason', 'left', '--by', 'zoë']);
+  test('--user revokes all of that user, and nobody else’s', async () => {
+    const { revoke, stored, calls } = await createPlace({ tokens });
+    const { code, stdout, stderr } = await revoke(['--user', 'robot:jane', '--reason', 'left', '--by', 'zoë']);
     expect([code, stderr, await calls()]).toEqual([0, '', 'closed\n']);
     expect(stdout.split('\n')).toEqual([
       'revoked abcdef001100  robot:jane  (issued 5d ago by ops)',
@@ -30,15 +32,15 @@ describe.concurrent('token revoke', () => {
   });
 
   test('says by whom: the person behind sudo', async () => {
-    const { run, stored } = await createPlace({ tokens, env: { SUDO_USER: 'zoë' } });
-    await run(['revoke', '--user', 'bob']);
+    const { revoke, stored } = await createPlace({ tokens, env: { SUDO_USER: 'zoë' } });
+    await revoke(['--user', 'robot:bob']);
     expect((await stored())[1]?.revoked).toEqual({ at: expect.any(String), by: 'zoë' });
   });
 
   test('--token takes it from standard input', async () => {
     const token = randomToken();
-    const { run, stored } = await createPlace({ tokens: [record(sha256(token))] });
-    const { code, stdout } = await run(['revoke', '--token'], `${token}\n`);
+    const { revoke, stored } = await createPlace({ tokens: [record(sha256(token))] });
+    const { code, stdout } = await revoke(['--token'], `${token}\n`);
     expect([code, stdout.split('\n')[1]]).toEqual([0, '1 token revoked.']);
     expect((await stored())[0]).toHaveProperty('revoked');
   });
@@ -47,8 +49,8 @@ describe.concurrent('token revoke', () => {
     ['its first digits', 'ABCDEF0022'],
     ['the whole', 'abcdef0022'.padEnd(64, '0')],
   ])('--digest takes %s', async (_name, digest) => {
-    const { run, stored } = await createPlace({ tokens });
-    const { code, stdout } = await run(['revoke', '--digest', digest]);
+    const { revoke, stored } = await createPlace({ tokens });
+    const { code, stdout } = await revoke(['--digest', digest]);
     expect([code, stdout.split('\n')[0]]).toEqual([
       0,
       expect.stringMatching(/^revoked abcdef002200 {2}robot:bob {2}\(issued \d+m ago by ops\)$/),
@@ -57,8 +59,8 @@ describe.concurrent('token revoke', () => {
   });
 
   test('first digits of several are wrong usage, and revoke nothing', async () => {
-    const { run, stored } = await createPlace({ tokens });
-    const { code, stdout, stderr } = await run(['revoke', '--digest', 'abcdef00']);
+    const { revoke, stored } = await createPlace({ tokens });
+    const { code, stdout, stderr } = await revoke(['--digest', 'abcdef00']);
     expect([code, stdout, await stored()]).toEqual([2, '', tokens]);
     expect(stderr).toBe(
       'sallyport: --digest abcdef00 is the beginning of several, give more digits:\n' +
@@ -68,51 +70,95 @@ describe.concurrent('token revoke', () => {
 
   test('of many, ten are told, with as many digits as tell them apart', async () => {
     const many = Array.from({ length: 12 }, (_, index) => record(`abcdef012345${10 + index}`));
-    const { run } = await createPlace({ tokens: many });
-    const { code, stderr } = await run(['revoke', '--digest', 'abcdef012345']);
+    const { revoke } = await createPlace({ tokens: many });
+    const { code, stderr } = await revoke(['--digest', 'abcdef012345']);
     expect([code, stderr.split('\n').length]).toEqual([2, 13]);
     expect(stderr).toContain(`    ${many[9]?.digest}  robot:jane\n    and 2 more\n`);
   });
 
   test.each([
-    ['a token', ['--token'], 'no such token'],
-    ['a user', ['--user', 'ann'], 'no token of user robot:ann'],
-    ['first digits', ['--digest', 'DEADBEEF'], 'no token whose digest begins with deadbeef'],
-    ['a digest', ['--digest', 'd'.repeat(64)], `no token whose digest begins with ${'d'.repeat(64)}`],
-  ])('%s that is not there exits 1', async (_name, what, message) => {
-    const { run } = await createPlace({ tokens });
+    ['a token', ['--token'], (digest: string) => `token ${digest.slice(0, 12)} was issued by`],
+    ['a user', ['--user', 'robot:ann'], () => 'token of user robot:ann was issued by'],
+    ['first digits', ['--digest', 'DEADBEEF'], () => 'token deadbeef was issued by'],
+    ['a digest', ['--digest', 'd'.repeat(64)], () => `token ${'d'.repeat(12)} was issued by`],
+  ])('%s that is not there is said, and exits 3', async (_name, what, message) => {
+    const { revoke, stored } = await createPlace({ tokens });
     const token = randomToken();
-    const stderr = `sallyport: authenticator robots has ${message}\n`;
-    expect(await run(['revoke', ...what], token)).toEqual({ code: 1, stdout: '', stderr });
-    const json = await run(['revoke', '-o', 'json', ...what], token);
-    expect(json).toMatchObject({ code: 1, stderr });
-    expect(JSON.parse(json.stdout)).toEqual({ revoked: [], already: [], unreadable: [] });
+    const stderr = expect.stringMatching(new RegExp(`sallyport: no ${message(sha256(token))} authenticator robots\n$`));
+    const text = await revoke(what, token);
+    expect(text).toEqual({ code: 3, stdout: expect.stringMatching(/^0 tokens revoked\.\n/), stderr });
+    const json = await revoke(['-o', 'json', ...what], token);
+    expect(json).toMatchObject({ code: 3, stderr });
+    expect(JSON.parse(json.stdout)).toEqual({ revoked: [], already: [], unreadable: [], problems: [] });
+    expect(await stored()).toEqual(tokens);
+  });
+
+  test('a user whose tokens are all revoked already is said, and exits 3; a token is not', async () => {
+    const { revoke } = await createPlace({ tokens: tokens.slice(2) });
+    const ofUser = await revoke(['--user', 'robot:jane']);
+    expect([ofUser.code, ofUser.stderr]).toEqual([3, '']);
+    expect(ofUser.stdout).toMatch(
+      /^cc0000000000 {2}robot:jane {2}was revoked already .*\n0 tokens revoked, 1 revoked already\.\n/,
+    );
+    expect(await revoke(['--digest', 'cc000000'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('--authenticator must be one whose users have that prefix', async () => {
+    const authenticators = [
+      issuing('corp', { username: { prefix: 'corp:' } }),
+      issuing('robots', { username: { prefix: 'robot:' } }),
+    ];
+    const { revoke, stored } = await createPlace({ authenticators, tokens });
+    const { code, stdout, stderr } = await revoke(['--user', 'corp:bob', '--authenticator', 'robots']);
+    expect([code, stdout, await stored()]).toEqual([2, '', tokens]);
+    expect(stderr).toBe(
+      'sallyport: users of authenticator robots begin with "robot:": correct --user or --authenticator\n',
+    );
+    expect(await revoke(['--all', '--authenticator', 'robots'])).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  test('a name without a prefix is refused with those that may be meant, also beside a break-glass authenticator', async () => {
+    const breakGlass = { ...staticAuthenticator, name: 'break-glass', username: { prefix: '' } };
+    const robots = issuing('robots', { username: { prefix: 'robot:' } });
+    const { revoke, stored, calls } = await createPlace({ authenticators: [breakGlass, robots], tokens });
+    const refused = await revoke(['--user', 'jane']);
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toMatch(
+      /^sallyport: nothing was done: --user jane .*:\n {2}--user robot:jane\n {2}--user jane --exact\n$/,
+    );
+    expect([await stored(), await calls()]).toEqual([tokens, '']);
+    const exact = await revoke(['--user', 'jane', '--exact']);
+    expect(exact).toMatchObject({ code: 3, stdout: expect.stringMatching(/^0 tokens revoked\.\n/) });
   });
 
   test.each([
     [
       [],
-      'say which tokens to revoke by one of these: --token (which is read from standard input), --digest DIGITS, --user NAME',
+      'say whom to revoke by one of these: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
     ],
-    [['--token', '--user', 'jane'], 'say which tokens to revoke by one of these'],
-    [['--digest', 'abcdef0011', '--user', 'jane'], 'say which tokens to revoke by one of these'],
+    [['--token', '--user', 'robot:jane'], 'say whom to revoke by one of these'],
+    [['--digest', 'abcdef0011', '--user', 'robot:jane'], 'say whom to revoke by one of these'],
     [['--digest', 'abcdef0'], '--digest has 7 digits: give at least the first 8 of 64'],
     [['--digest', 'not-hex-at-all'], '--digest has a character that is no hexadecimal digit'],
     [['--user', ''], '--user is empty'],
     [['--user', 'robot:'], '--user is the prefix alone'],
-    [['--user', 'jane', '--reason', ''], '--reason is empty'],
-    [['--user', 'jane', '--by', ''], '--by is empty'],
-    [['--token'], 'no token on standard input'],
+    [['--user', 'robot:jane', '--reason', ''], '--reason is empty'],
+    [['--user', 'robot:jane', '--by', ''], '--by is empty'],
+    [['--user', 'robot:jane', '--authenticator', ''], '--authenticator is empty'],
+    [
+      ['--token'],
+      'no token on standard input: pipe it in, such as: printf %s "$TOKEN" | npx -y pnpm@10 sallyport revoke --token\n',
+    ],
   ])('%j is wrong usage, and revokes nothing', async (what, message) => {
-    const { run, stored, calls } = await createPlace({ tokens });
-    const { code, stdout, stderr } = await run(['revoke', ...what]);
+    const { revoke, stored, calls } = await createPlace({ tokens });
+    const { code, stdout, stderr } = await revoke(what);
     expect([code, stdout, await stored(), await calls()]).toEqual([2, '', tokens, '']);
     expect(stderr.startsWith(`sallyport: ${message}`)).toBe(true);
   });
 
-  test('-o json tells the same in three lists', async () => {
-    const { run } = await createPlace({ tokens: [...tokens, record('ee', 'x', { fault: 'broken' })] });
-    const { code, stdout } = await run(['revoke', '--user', 'jane', '--by', 'zoë', '-o', 'json']);
+  test('-o json prints the same in lists', async () => {
+    const { revoke } = await createPlace({ tokens: [...tokens, record('ee', 'x', { fault: 'broken' })] });
+    const { code, stdout } = await revoke(['--user', 'robot:jane', '--by', 'zoë', '-o', 'json']);
     expect([code, JSON.parse(stdout)]).toEqual([
       1,
       {
@@ -129,7 +175,8 @@ describe.concurrent('token revoke', () => {
           },
         ],
         already: [expect.objectContaining({ digest: tokens[2]?.digest, revoked: tokens[2]?.revoked })],
-        unreadable: [{ digest: 'ee'.padEnd(64, '0'), fault: 'broken' }],
+        unreadable: [{ authenticator: 'robots', digest: 'ee'.padEnd(64, '0'), fault: 'broken' }],
+        problems: [],
       },
     ]);
   });

@@ -2,6 +2,7 @@ import './refuse-inspector.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addAuditVerbs } from './commands/audit/verbs.ts';
+import { exampleText, pipedToken } from './commands/command-line.ts';
 import { type ExitCode, exitCodes } from './commands/exit-codes.ts';
 import { configOption, outputOption } from './commands/options.ts';
 import { addStoppingVerbs } from './commands/stopping/verbs.ts';
@@ -15,8 +16,9 @@ const program = new Command('sallyport')
   .version(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
   .addHelpText(
     'after',
-    '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage.' +
-      '\nExample: sallyport serve --config /etc/sallyport/gateway.yaml',
+    '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage,' +
+      '\n3 explain: refused or unknown; revoke: there was no token to revoke.' +
+      exampleText('serve --config /etc/sallyport/gateway.yaml'),
   )
   .exitOverride();
 let exitCode: ExitCode = exitCodes.success;
@@ -51,8 +53,7 @@ program
   .option('--audience <audience...>', "what the review asks for; left out: the API server's own")
   .addHelpText(
     'after',
-    '\nExit status: 0 authenticated, 1 could not be checked, 2 wrong usage, 3 refused or unknown.' +
-      '\nExample: read -rs T; printf %s "$T" | sallyport explain',
+    `\nExit status: 0 authenticated, 1 could not be checked, 2 wrong usage, 3 refused or unknown.${exampleText('explain', pipedToken)}`,
   )
   .action(async (options) => {
     const { explain } = await import('./commands/explain.ts');

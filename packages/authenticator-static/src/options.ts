@@ -12,7 +12,7 @@ export const optionsSchema: z.ZodType<StaticOptions> = z
   .strictObject({
     tokensFile: file('tokens.yaml')
       .describe(
-        'YAML file of SHA-256 digests of tokens, relative to the config file. `pnpm sallyport token hash` makes an entry.',
+        'YAML file of SHA-256 digests of tokens, relative to the config file. The command `token hash` makes an entry.',
       )
       .optional(),
     tokenAuthFile: file('tokens.csv')

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { digestToken } from './token-set.ts';
 
-const makesEntry = '`pnpm sallyport token hash` makes an entry';
+const makesEntry = 'the command `token hash` makes an entry';
 
 const text = z
   .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be text: put it in quotes') })

@@ -84,7 +84,7 @@ tokens:
   });
 
   test.each([
-    ['without a digest', '  - username: a\n', 'line 2, column 5: sha256 is missing: `pnpm sallyport token hash` makes'],
+    ['without a digest', '  - username: a\n', 'line 2, column 5: sha256 is missing: the command `token hash` makes'],
     ['with a short digest', '  - sha256: abc\n    username: a\n', 'line 2, column 13: sha256 must be a SHA-256 digest'],
     ['without a user name', `  - sha256: ${digest()}\n`, 'line 2, column 5: username is missing'],
     [
@@ -150,7 +150,7 @@ tokens:
       `tokens:\n  - token: ${token}\n    username: a\n  - ${token}: b\n  - sha256: ${token}\n`,
     );
     expect(twice).toContain(
-      'line 2, column 5: a token in clear has no place here, only its digest under sha256: `pnpm s',
+      'line 2, column 5: a token in clear has no place here, only its digest under sha256: the command `token hash`',
     );
     expect(twice).toContain('line 4, column 5: unknown key');
     expect(twice).toContain('line 5, column 13: sha256 must be a SHA-256 digest');
@@ -193,7 +193,7 @@ tokens:
     expect(await faultsOf(`tokens:\n${faulty.join('')}`)).toBe(
       [
         `tokens.yaml, line 5998, column 13: the same token as in line 2 (sha256 ${digests[0]?.slice(0, 8)}...): take one of the two out`,
-        'tokens.yaml, line 6000, column 13: sha256 must be a SHA-256 digest, 64 hexadecimal digits: `pnpm sallyport token hash` makes an entry',
+        'tokens.yaml, line 6000, column 13: sha256 must be a SHA-256 digest, 64 hexadecimal digits: the command `token hash` makes an entry',
         'tokens.yaml, line 6000, column 5: username is missing',
       ].join('\n'),
     );

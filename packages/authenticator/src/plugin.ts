@@ -72,7 +72,7 @@ export interface AuthenticatorPlugin<Options> {
   create(options: Options, context: PluginContext): Promise<Authenticator>;
 
   /**
-   * Makes what `sallyport token create|list|revoke` work with. Left out: the plugin issues no tokens. Like `create`, it
+   * Makes what `sallyport token create`, `token list` and `revoke` work with. Left out: the plugin issues no tokens. Like `create`, it
    * does not wait for its backend.
    *
    * @throws Error when the options can't work for it, naming the option and the mend

@@ -67,7 +67,7 @@ export interface RevokedToken {
 }
 
 /**
- * Makes, lists and revokes the tokens of one authenticator, for `sallyport token create|list|revoke`. Its connection is
+ * Makes, lists and revokes the tokens of one authenticator, for `sallyport token create`, `token list` and `revoke`. Its connection is
  * one of its own: it may have rights that the gateway itself has not.
  */
 export interface TokenIssuer {

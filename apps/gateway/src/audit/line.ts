@@ -1,8 +1,9 @@
+import type { AdministrativeAct } from './administrative-act.ts';
 import type { AuditEntry } from './entry.ts';
 
-/** What a line has beside the account of its review. */
-export interface LineOrigin {
-  /** When its review came: ISO 8601, UTC. */
+/** What every line begins with. */
+export interface LineNumber {
+  /** When its review came, or when this process learned of an act: ISO 8601, UTC. */
   readonly time: string;
   /** Of the process that wrote it. */
   readonly boot: string;
@@ -10,6 +11,10 @@ export interface LineOrigin {
   readonly sequence: number;
   /** How many right before this one were dropped. */
   readonly dropped: number | undefined;
+}
+
+/** What a line has beside the account of its review. */
+export interface LineOrigin extends LineNumber {
   /** How many reviews like this one got no line since the last. */
   readonly unwritten: number | undefined;
   /** Left out: no token could be read. */
@@ -29,11 +34,24 @@ const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
  * the line nor turn it around on a screen.
  */
 export function auditLine(origin: LineOrigin, entry: AuditEntry): string {
-  const { time, boot, sequence, dropped, unwritten, fingerprint, review } = origin;
-  const whose = `"time":"${time}","boot":"${boot}","sequence":${sequence}`;
-  const more = `${member('dropped', dropped)}${member('unwritten', unwritten)}${member('fingerprint', fingerprint)}`;
-  const json = JSON.stringify(entry);
-  return `{${whose}${more},"review":"${review}",${(plain.test(json) ? json : json.replace(unfit, escaped)).slice(1)}\n`;
+  const { unwritten, fingerprint, review } = origin;
+  const more = `${member('unwritten', unwritten)}${member('fingerprint', fingerprint)}`;
+  return `{${numbered(origin)}${more},"review":"${review}",${members(entry)}\n`;
+}
+
+/** One line about what an administrator did, with its end. */
+export function actLine(number: LineNumber, act: AdministrativeAct): string {
+  return `{${numbered(number)},${members(act)}\n`;
+}
+
+function numbered({ time, boot, sequence, dropped }: LineNumber): string {
+  return `"time":"${time}","boot":"${boot}","sequence":${sequence}${member('dropped', dropped)}`;
+}
+
+/** With the brace that closes them. */
+function members(value: object): string {
+  const json = JSON.stringify(value);
+  return (plain.test(json) ? json : json.replace(unfit, escaped)).slice(1);
 }
 
 /** Of what is made here, and so needs no escapes. */

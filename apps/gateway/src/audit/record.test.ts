@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Entry } from '../revocation/types.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import { createAuditRecord } from './record.ts';
 
@@ -126,4 +127,48 @@ test('lines of before a change of the key have the fingerprint of before', () =>
   record.write(report);
   vi.advanceTimersByTime(20);
   expect(lines.map(({ fingerprint }) => fingerprint)).toEqual(['old', 'new']);
+});
+
+test('an act has one line, among those of reviews, however often this process learns of it', () => {
+  const record = createRecord();
+  const block: Entry = {
+    ...{ id: 'i1', action: 'block', kind: 'user', name: 'corp:ja\u202ene', by: 'eve', reason: 'stolen "laptop"' },
+    ...{ revision: 1, at: Date.now() + 1_000, until: Date.now() + 61_000, keptUntil: Date.now() + 3_600_000 },
+  };
+  record.act(block);
+  record.use((token) => token.toUpperCase());
+  record.write(report);
+  record.act(block);
+  // A replica has written it back.
+  record.act({ ...block, id: 'i2', revision: 7 });
+  record.act({ ...block, action: 'unblock', at: block.at + 1 });
+  record.use(undefined);
+  record.act({ ...block, action: 'unblock', at: block.at + 2 });
+  const act = { boot: 'b', kind: 'user', name: block.name, by: 'eve', reason: block.reason };
+  const times = { at: new Date(block.at).toISOString(), until: new Date(block.until).toISOString() };
+  expect(lines).toEqual([
+    expect.objectContaining({ sequence: 1, review: 'r' }),
+    { ...act, ...times, time: new Date().toISOString(), sequence: 2, event: 'block' },
+    { ...act, time: new Date().toISOString(), sequence: 3, event: 'unblock', at: new Date(block.at + 1).toISOString() },
+  ]);
+});
+
+test('of an act without room for its line the next line tells, and one from before the start says so', () => {
+  const record = createRecord();
+  record.use((token) => token);
+  hasRoom = false;
+  const revoke: Entry = {
+    ...{ id: 'i1', action: 'revoke', kind: 'token', name: 'abcdef0123456789'.repeat(4), by: 'eve' },
+    ...{ revision: 1, at: Date.now() - 1, until: Date.now() + 60_000, keptUntil: Date.now() + 3_600_000 },
+  };
+  record.act(revoke);
+  expect(onDropped).toHaveBeenCalledOnce();
+  hasRoom = true;
+  record.act({ ...revoke, kind: 'all', name: '' });
+  record.act({ ...revoke, at: revoke.at - 1 });
+  expect(lines).toMatchObject([
+    { sequence: 2, dropped: 1, event: 'revoke', kind: 'all', beforeStart: true },
+    { sequence: 3, event: 'revoke', kind: 'token', name: 'abcdef012345', beforeStart: true },
+  ]);
+  expect(lines[0]).not.toHaveProperty('name');
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { causeOf } from '../config/problems.ts';
 import type { AuditConfig, GatewayConfig } from '../config/types.ts';
+import type { Entry } from '../revocation/types.ts';
 import type { OnReview } from '../server/review-report.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { type AuditOutput, openOutput } from './output.ts';
@@ -9,10 +10,12 @@ import { type AuditRecord, createAuditRecord } from './record.ts';
 import { createTokenFingerprint, fingerprintSecret } from './token-fingerprint.ts';
 import { createTroubleLog, type TroubleLog } from './trouble-log.ts';
 
-/** The audit trail: a line for each decision, or a line that tells how many are missing before it. */
+/** The audit trail: a line for each decision and each act of an administrator, or a line that tells how many are missing before it. */
 export interface AuditTrail {
   /** Never throws, and waits for nothing. */
   readonly record: OnReview;
+  /** A line for what an administrator did. Never throws, and waits for nothing. */
+  readonly act: (entry: Entry) => void;
   /**
    * Goes by another config. A change of the output loses no line.
    *
@@ -87,6 +90,7 @@ export function createAuditTrail({ logger, onDropped }: AuditTrailDependencies):
 
   return {
     record: record.write,
+    act: record.act,
     configure,
     follow: (config) => configure(config).catch(complain),
     reopen: () =>

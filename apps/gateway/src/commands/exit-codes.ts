@@ -7,6 +7,8 @@ export const exitCodes = {
   usage: 2,
   /** `explain`: the token was checked, and it is refused or nobody's. */
   refused: 3,
+  /** `revoke`: it did what it could, and there was no token to revoke. */
+  nothingRevoked: 3,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

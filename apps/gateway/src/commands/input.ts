@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { commandLine } from './command-line.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Above any `server.maxTokenSize`, in bytes: what is longer is no token. */
@@ -14,8 +15,10 @@ const maxInput = 4 * 1024 * 1024;
  */
 export async function readToken(): Promise<string> {
   const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();
-  if (token === '')
-    throw new UsageError('no token on standard input: pipe it in, such as: printf %s "$TOKEN" | sallyport …');
+  if (token === '') {
+    const again = commandLine(process.argv.slice(2));
+    throw new UsageError(`no token on standard input: pipe it in, such as: printf %s "$TOKEN" | ${again}`);
+  }
   return token;
 }
 

@@ -53,7 +53,7 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
   if (others.length >= mostEntries) {
     throw new Error(
       `the revocation list is full: it has ${others.length} entries in force, the most that it takes. ` +
-        'Block a group instead of its users, or unblock somebody: sallyport blocks',
+        'Block a group instead of its users, or end a block; the command "blocks" lists them',
     );
   }
   return { entry, others };

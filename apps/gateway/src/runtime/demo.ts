@@ -55,7 +55,7 @@ function reviewOf(token: string): string {
 function tokensOf(token: string): string {
   const digest = createHash('sha256').update(token).digest('hex');
   return `# Made by the first start; made again when it does not fit token-review.json. For real tokens, name a file of
-# your own in gateway.yaml and make its entries with: pnpm sallyport token hash
+# your own in gateway.yaml and make its entries with the command token hash
 tokens:
   - sha256: ${digest}
     username: demo

@@ -54,20 +54,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = createGatewayMetrics({ config, tls, links, inFlight: () => inFlight.count });
   const { registry } = metrics;
   const redis = () => started?.generation.redis;
-  const shared = createSharedState({ config, redis, registry, logger });
+  const observers = createObservers(registry, logger);
+  const shared = createSharedState({ config, redis, registry, onAct: observers.act, logger });
   const lockout = () => (started?.generation.config ?? config).lockout;
   const { foreignRecords: onForeign } = createLockoutMetrics(registry);
   const attempts = createAttempts(lockout, { now: () => performance.now(), shared: redis, onForeign });
-  const observers = createObservers(registry, logger);
   const dependencies = { ...shared, logger, attempts, onAbandoned: inFlight.hold };
   const create = (next: GatewayConfig) => createWithAudit(next, dependencies);
   const running: Running = { generation: await create(config) };
   started = running;
-  await shared.start();
   const health = createHealth(() => running.generation.links);
   const status = createStatus({ config, tls, generation: () => started?.generation, health, shared, inFlight });
   const opened = observers
     .start(config)
+    .then(shared.start)
     .then(() => listen(running, { inFlight, health, metrics, observers, status, logger, tls }));
   const { reviews, admin } = await opened.catch(async (error: unknown) => {
     await observers.close();

@@ -3,12 +3,15 @@ import type { Registry } from 'prom-client';
 import { createAuditTrail } from '../audit/trail.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createAuditMetrics } from '../metrics/audit-metrics.ts';
+import type { Entry } from '../revocation/types.ts';
 import type { OnReview } from '../server/review-report.ts';
 import { createTracing } from './tracing.ts';
 
 /** What keeps an account of reviews, as the config in force has it. */
 export interface Observers {
   readonly record: OnReview;
+  /** Keeps an account of what an administrator did. */
+  readonly act: (entry: Entry) => void;
   /** @throws Error when the trail can't be written */
   start(config: GatewayConfig): Promise<void>;
   /** Takes over another config. What it can't use is logged, and what was stays. */
@@ -24,6 +27,7 @@ export function createObservers(registry: Registry, logger: Logger): Observers {
   const tracing = createTracing(logger);
   return {
     record: audit.record,
+    act: audit.act,
     async start(config) {
       await tracing.apply(config);
       await audit.configure(config);

@@ -8,6 +8,7 @@ import type { RevocationList } from '../revocation/list.ts';
 import { pollInterval } from '../revocation/reader.ts';
 import { newReplicaId } from '../revocation/replica.ts';
 import { createStopping } from '../revocation/stopping.ts';
+import type { Entry } from '../revocation/types.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { Caching } from './generation.ts';
 import { createRedisPool } from './redis-pool.ts';
@@ -20,7 +21,7 @@ export interface SharedState {
   readonly listAge: number | undefined;
   /** Takes over the bounds of another config, and counts the lookups of its authenticators. */
   resize(config: GatewayConfig): void;
-  /** Reads the revocation list once, and from then on every 500 ms. A Redis that is down holds up no start. */
+  /** Reads the revocation list once, and from then on every 500 ms. A Redis that is down holds up no start. It calls `onAct`. */
   start(): Promise<void>;
   /** Ends that, and tells the other replicas' commands not to wait for this one. */
   stop(): Promise<void>;
@@ -31,13 +32,15 @@ export interface SharedStateDependencies {
   /** That of the config which runs. */
   readonly redis: () => ProbedRedis | undefined;
   readonly registry: Registry;
+  /** Called with each entry of the revocation list that this process did not know. */
+  readonly onAct: (entry: Entry) => void;
   readonly logger: Logger;
 }
 
 /** How often what nobody may use any more is dropped from memory, in milliseconds. */
 const sweepInterval = 30_000;
 
-export function createSharedState({ config, redis, registry, logger }: SharedStateDependencies): SharedState {
+export function createSharedState({ config, redis, registry, onAct, logger }: SharedStateDependencies): SharedState {
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
   const memory = createMemoryTier(config.cache.memory.maxEntries);
   const metrics = createCacheMetrics(registry, () => ({
@@ -50,7 +53,10 @@ export function createSharedState({ config, redis, registry, logger }: SharedSta
     redis,
     clocks,
     replicaId: newReplicaId(),
-    onAdopted: metrics.adopted,
+    onAdopted(entry) {
+      metrics.adopted(entry);
+      onAct(entry);
+    },
     onForeign: metrics.foreignKeys,
     logger,
   });

@@ -34,7 +34,7 @@ export const adminSchema: z.ZodType<AdminKeys> = section(
     return keys;
   },
 ).describe(
-  'How `sallyport token create|list|revoke` reach Redis, when the user of the gateway may only read. The gateway itself never uses it.',
+  'How `sallyport token create`, `token list` and `revoke` reach Redis, when the user of the gateway may only read. The gateway itself never uses it.',
 );
 
 /** Where the verbs connect: as the gateway does, but for what `admin` says. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { exampleText, pipedToken } from '../command-line.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { configOption, outputOption } from '../options.ts';
 
@@ -16,7 +17,8 @@ export function addAuditVerbs(audit: Command, end: (code: ExitCode) => void): vo
     .addHelpText(
       'after',
       '\nExit status: 0 nothing is missing but what the trail tells of itself, 1 gaps, repeats or lines that can not be' +
-        '\nread, 2 wrong usage.\nExample: sallyport audit verify audit.log.1 audit.log',
+        '\nread, 2 wrong usage.' +
+        exampleText('audit verify audit.log.1 audit.log'),
     )
     .action(async (files: string[], options) => {
       const { verify } = await import('./verify.ts');
@@ -29,7 +31,7 @@ export function addAuditVerbs(audit: Command, end: (code: ExitCode) => void): vo
     .addHelpText(
       'after',
       '\nOne line for each key of cache.redis.sealingKeys, that in use first.' +
-        '\nExample: read -rs T; printf %s "$T" | sallyport audit fingerprint | grep -F -f - audit.log',
+        exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),
     )
     .action(async (options) => {
       const { fingerprint } = await import('./fingerprint.ts');

@@ -23,7 +23,7 @@ export function needCacheRedis(config: GatewayConfig, command: string): CacheRed
   if (place !== undefined) return place;
   throw new Error(
     `${command} needs cache.redis, by which the gateways hear of it, and ${config.file} has none: add it (docs/configuration.md). ` +
-      'Until then: sallyport token revoke for issued tokens, the backend for its users; ' +
+      'Until then, revoke works for issued tokens, and the backend for its users; ' +
       'a restart empties the memory of a gateway',
   );
 }

@@ -7,18 +7,20 @@ import type { Entry } from '../../revocation/types.ts';
 import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import { configFile } from '../config-file.ts';
 import type { OutputFormat } from '../output.ts';
+import { requirePrefix } from '../prefixed-name.ts';
 import { refuseEmpty } from '../token/empty-options.ts';
 import { operatorName } from '../token/operator.ts';
 import { createPatience } from '../token/patience.ts';
-import { type CacheRedisPlace, needCacheRedis } from './cache-redis.ts';
+import { needCacheRedis } from './cache-redis.ts';
 import { readWait } from './duration-option.ts';
-import { warnOfForeignName } from './name-warning.ts';
 import { refusePasswordToken } from './refuse-password-token.ts';
 import { readSubject, readWhom, type Subject, type Whom, type WhomOptions } from './whom.ts';
 
 /** Of every command that writes to the list. */
 export interface StoppingOptions extends WhomOptions {
   readonly config?: string;
+  /** The name is right, though it begins with no prefix. */
+  readonly exact?: boolean;
   readonly reason?: string;
   readonly by?: string;
   readonly wait?: string;
@@ -28,16 +30,14 @@ export interface StoppingOptions extends WhomOptions {
 /** What a command that writes to the list has found out before it does anything. */
 export interface Prepared {
   readonly config: GatewayConfig;
-  readonly place: CacheRedisPlace;
   readonly subject: Subject;
-  readonly by: string;
   /** Of the entry: all but what is the command's own. */
   readonly record: Pick<Entry, 'kind' | 'name' | 'by' | 'reason'>;
   /** Milliseconds. */
   readonly wait: number;
 }
 
-/** @throws UsageError, ConfigError, Error when the config has no cache.redis */
+/** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
 export async function prepare(
   options: StoppingOptions,
   verb: Entry['action'],
@@ -48,15 +48,17 @@ export async function prepare(
   refuseEmpty({ '--reason': reason, '--by': by });
   const wait = readWait(options.wait);
   const config = await loadConfig(configFile(options.config).file, process.env);
-  const place = needCacheRedis(config, verb);
+  if (verb !== 'revoke' || whom.kind === 'all') needCacheRedis(config, verb);
+  if (whom.kind === 'user' || whom.kind === 'group') {
+    requirePrefix(whom.kind, whom.name, config.authenticators, options.exact);
+  }
   const subject = await readSubject(whom);
   // Whoever ends a block must be able to end each that there is.
   if (subject.token !== undefined && verb !== 'unblock') {
     await refusePasswordToken(config, subject.token, verb, options.config);
   }
-  warnOfForeignName(subject, config.authenticators);
   const { kind, name } = subject;
-  return { config, place, subject, by, record: { kind, name, by, ...(reason !== undefined && { reason }) }, wait };
+  return { config, subject, record: { kind, name, by, ...(reason !== undefined && { reason }) }, wait };
 }
 
 /** Ctrl-C ends the wait and not the command: it tells who has confirmed by then. */

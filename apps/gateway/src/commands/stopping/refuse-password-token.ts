@@ -2,13 +2,12 @@ import { pino } from 'pino';
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createAttempts } from '../../lockout/attempts.ts';
-import { printable } from '../../logging/printable.ts';
 import {
   type CreatedAuthenticator,
   closeAuthenticator,
   createAuthenticators,
 } from '../../runtime/create-authenticators.ts';
-import { shellQuoted } from '../shell-quoted.ts';
+import { commandLine } from '../command-line.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** The command that is run on a token, and what it needs besides the user when it is run on them. */
@@ -38,16 +37,14 @@ export async function refusePasswordToken(
   const shapes = await shapesOf(config, token).catch((error: unknown) => {
     throw new Error(
       "nothing was done: to stop a token, each authenticator must say whether it carries a password, and one can't: " +
-        `${causeOf(error)}. Fix that, or name the user: sallyport ${verb} --user NAME`,
+        `${causeOf(error)}. Fix that, or name the user: ${commandLine([verb, '--user', 'NAME', ...whatFor[verb]], configOption)}`,
     );
   });
   const logins = shapes.filter(({ username }) => username !== undefined);
   if (logins.length > 0) {
     const names = logins.map(({ authenticator }) => authenticator).join(', ');
     const commands = logins.map(({ username = '' }) => {
-      const words = ['sallyport', verb, '--user', username, ...whatFor[verb]];
-      const all = [...words, ...(configOption === undefined ? [] : ['--config', configOption])];
-      return `\n  ${printable(all.map(shellQuoted).join(' '))}`;
+      return `\n  ${commandLine([verb, '--user', username, ...whatFor[verb]], configOption)}`;
     });
     throw new UsageError(
       `nothing was done: the token carries a password, for authenticator${logins.length === 1 ? '' : 's'} ${names}. ` +

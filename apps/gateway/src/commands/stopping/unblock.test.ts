@@ -28,11 +28,23 @@ test('a block is found by kind and whole name', () => {
 });
 
 test.each<[Entry['kind'], string, string]>([
-  ['user', 'corp:jnae', 'user corp:jnae is not blocked. Did you mean user corp:jane? Who is: sallyport blocks'],
-  ['group', 'corp:jane', 'group corp:jane is not blocked. Did you mean user corp:jane? Who is: sallyport blocks'],
-  ['user', 'somebody', 'user somebody is not blocked. Who is: sallyport blocks'],
-  ['user', 'old', 'user old is not blocked. Who is: sallyport blocks'],
-  ['token', digest.replace('a', 'b'), 'token bbcdef012345 is not blocked. Who is: sallyport blocks'],
+  [
+    'user',
+    'corp:jnae',
+    'user corp:jnae is not blocked. Did you mean user corp:jane? To list who is: npx -y pnpm@10 sallyport blocks',
+  ],
+  [
+    'group',
+    'corp:jane',
+    'group corp:jane is not blocked. Did you mean user corp:jane? To list who is: npx -y pnpm@10 sallyport blocks',
+  ],
+  ['user', 'somebody', 'user somebody is not blocked. To list who is: npx -y pnpm@10 sallyport blocks'],
+  ['user', 'old', 'user old is not blocked. To list who is: npx -y pnpm@10 sallyport blocks'],
+  [
+    'token',
+    digest.replace('a', 'b'),
+    'token bbcdef012345 is not blocked. To list who is: npx -y pnpm@10 sallyport blocks',
+  ],
 ])('%s %s is not blocked', (kind, name, message) => {
   expect(() => find(kind, name)).toThrow(new Error(message));
 });

@@ -3,9 +3,10 @@ import { printable } from '../../logging/printable.ts';
 import type { Listing } from '../../revocation/listing.ts';
 import { blocksIn } from '../../revocation/place-entry.ts';
 import type { Entry } from '../../revocation/types.ts';
+import { commandLine } from '../command-line.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { printJson } from '../output.ts';
-import { withCacheRedis } from './cache-redis.ts';
+import { needCacheRedis, withCacheRedis } from './cache-redis.ts';
 import {
   announcementJson,
   confirmationLine,
@@ -20,12 +21,12 @@ import { nameSubject } from './whom.ts';
 
 /** Ends a block before its time. */
 export async function unblock(options: StoppingOptions): Promise<ExitCode> {
-  const { place, record, wait } = await prepare(options, 'unblock', ['user', 'group', 'token']);
-  return withCacheRedis(place, async (redis) => {
+  const { config, record, wait } = await prepare(options, 'unblock', ['user', 'group', 'token']);
+  return withCacheRedis(needCacheRedis(config, 'unblock'), async (redis) => {
     const announcement = await announceWithPatience(
       redis,
       (listing) => {
-        const { until } = findBlock(listing, record);
+        const { until } = findBlock(listing, record, options.config);
         return { ...record, action: 'unblock', until };
       },
       wait,
@@ -42,7 +43,7 @@ export async function unblock(options: StoppingOptions): Promise<ExitCode> {
 }
 
 /** @throws Error when there is none */
-export function findBlock(listing: Listing, wanted: Pick<Entry, 'kind' | 'name'>): Entry {
+export function findBlock(listing: Listing, wanted: Pick<Entry, 'kind' | 'name'>, config?: string): Entry {
   const blocks = blocksIn(listing);
   const found = blocks.find(({ kind, name }) => kind === wanted.kind && name === wanted.name);
   if (found !== undefined) return found;
@@ -55,7 +56,7 @@ export function findBlock(listing: Listing, wanted: Pick<Entry, 'kind' | 'name'>
       `${nameSubject(wanted)} is not blocked.`,
       ...(guess === undefined ? [] : [`Did you mean ${printable(guess)}?`]),
       ...unreadableRemark(listing.unreadable).map((remark) => `${remark}.`),
-      'Who is: sallyport blocks',
+      `To list who is: ${commandLine(['blocks'], config)}`,
     ].join(' '),
   );
 }

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { exampleText } from '../command-line.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { configOption, outputOption } from '../options.ts';
 
@@ -6,7 +7,7 @@ import { configOption, outputOption } from '../options.ts';
 type End = (code: ExitCode) => void;
 
 const exitStatus =
-  '\nExit status: 0 done, and confirmed by all replicas that are there; 1 not done, or not confirmed by all; 2 wrong usage.';
+  '\nExit status: 0 done, and confirmed by all replicas that are there; 1 not done, or not confirmed by all; 2 wrong usage';
 
 const tokenOption = () => new Option('--token', 'the token that is read from standard input');
 const groupOption = () => new Option('--group <name>', 'a group, as Kubernetes sees it, prefix included');
@@ -16,12 +17,19 @@ const userOption = () => new Option('--user <name>', 'a user, as Kubernetes sees
 export function addStoppingVerbs(program: Command, end: End): void {
   const revoke = program
     .command('revoke')
-    .description("forget what is cached of a user or a token, and revoke the user's issued tokens")
+    .description(
+      'revoke the issued tokens of a user, or one token, and have every replica forget what it cached of them',
+    )
     .addOption(userOption())
     .addOption(tokenOption())
-    .option('--all', 'forget all that is cached; no token is revoked');
+    .option('--digest <digits>', 'the token of this SHA-256 digest, as token list shows it; 8 digits or more')
+    .option('--all', 'have all that is cached forgotten; no token is revoked')
+    .option('--authenticator <name>', 'only tokens that this authenticator has issued');
   recorded(revoke)
-    .addHelpText('after', `${exitStatus}\nExample: sallyport revoke --user corp:jane --reason "laptop stolen"`)
+    .addHelpText(
+      'after',
+      `${exitStatus}; 3 there was no token to revoke.${exampleText('revoke --user robot:ci --reason leaked')}`,
+    )
     .action(async (options) => {
       const command = await import('./revoke.ts');
       end(await command.revoke(options));
@@ -34,7 +42,7 @@ export function addStoppingVerbs(program: Command, end: End): void {
     .addOption(tokenOption())
     .option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required');
   recorded(block)
-    .addHelpText('after', `${exitStatus}\nExample: sallyport block --user corp:jane --for 8h --reason "laptop stolen"`)
+    .addHelpText('after', `${exitStatus}.${exampleText('block --user corp:jane --for 8h --reason "laptop stolen"')}`)
     .action(async (options) => {
       const command = await import('./block.ts');
       end(await command.block(options));
@@ -46,7 +54,7 @@ export function addStoppingVerbs(program: Command, end: End): void {
     .addOption(groupOption())
     .addOption(tokenOption());
   recorded(unblock)
-    .addHelpText('after', exitStatus)
+    .addHelpText('after', `${exitStatus}.`)
     .action(async (options) => {
       const command = await import('./unblock.ts');
       end(await command.unblock(options));
@@ -65,6 +73,7 @@ export function addStoppingVerbs(program: Command, end: End): void {
 
 function recorded(command: Command): Command {
   return command
+    .option('--exact', 'the name is right as it is, though it begins with no prefix of the config')
     .option('--reason <text>', 'what for')
     .option('--by <name>', 'who does it; left out: who runs this command')
     .option('--wait <duration>', 'how long to wait for all replicas to confirm it; left out: 5s')

@@ -5,6 +5,7 @@ test.each<[WhomOptions, object]>([
   [{ user: 'corp:jane' }, { kind: 'user', name: 'corp:jane' }],
   [{ group: 'ops' }, { kind: 'group', name: 'ops' }],
   [{ token: true }, { kind: 'token' }],
+  [{ digest: 'ABCDEF01' }, { kind: 'digest', digits: 'abcdef01' }],
   [{ all: true }, { kind: 'all' }],
 ])('%j is one', (options, whom) => {
   expect(readWhom(options, 'stop', ['user'])).toEqual(whom);
@@ -15,6 +16,8 @@ test.each<[WhomOptions, string]>([
   [{ user: 'jane', group: 'ops' }, 'say whom to block by one of these'],
   [{ user: 'jane', token: true }, 'say whom to block by one of these'],
   [{ token: true, all: true }, 'say whom to block by one of these'],
+  [{ digest: 'abcdef01', all: true }, 'say whom to block by one of these'],
+  [{ digest: 'abcdef0' }, '--digest has 7 digits: give at least the first 8 of 64'],
   [{ user: '' }, '--user is empty'],
   [{ group: ' ' }, '--group is empty'],
 ])('%j is wrong usage', (options, message) => {

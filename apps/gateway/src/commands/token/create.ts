@@ -1,10 +1,10 @@
 import type { TokenRequest } from '@sallyport/authenticator';
 import type { Breach } from '../../chain/identity-policy.ts';
 import { printable } from '../../logging/printable.ts';
+import { commandLine } from '../command-line.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { humanDuration } from '../human-duration.ts';
 import { type OutputFormat, printJson } from '../output.ts';
-import { shellQuoted } from '../shell-quoted.ts';
 import { type SeenToken, seeToken, shortDigest, timeText, toJson } from './issued-token.ts';
 import { type Issuing, type IssuingOptions, loadIssuing, withIssuer } from './issuing.ts';
 import { refusePrefixed } from './prefixed-names.ts';
@@ -71,9 +71,8 @@ function description({ issued, user }: SeenToken, now: number): string {
 
 function revokeCommand({ issued }: SeenToken, { authenticator, isOneOfSeveral }: Issuing, { config }: IssuingOptions) {
   const words = [
-    ...['sallyport', 'token', 'revoke', '--digest', shortDigest(issued.digest)],
+    ...['revoke', '--digest', shortDigest(issued.digest)],
     ...(isOneOfSeveral ? ['--authenticator', authenticator.name] : []),
-    ...(config === undefined ? [] : ['--config', config]),
   ];
-  return words.map(shellQuoted).join(' ');
+  return commandLine(words, config);
 }

@@ -3,14 +3,16 @@ import { stringify } from 'yaml';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { readToken } from '../input.ts';
 import { type OutputFormat, printJson } from '../output.ts';
-import { parseTime } from '../time-option.ts';
-import { UsageError } from '../usage-error.ts';
+import { refuseEmpty } from './empty-options.ts';
+import { timeText } from './issued-token.ts';
+import { readEnd } from './request.ts';
 
 export interface TokenHashOptions {
-  readonly username: string;
+  readonly user: string;
   readonly uid?: string;
   readonly group?: readonly string[];
-  readonly expiresAt?: string;
+  readonly audience?: readonly string[];
+  readonly ttl?: string;
   readonly generate?: boolean;
   readonly output: OutputFormat;
 }
@@ -34,17 +36,15 @@ export async function tokenHash(options: TokenHashOptions): Promise<ExitCode> {
 }
 
 /** What would make an entry that the tokens file refuses is refused here. */
-function checkOwner({ username, uid, group, expiresAt }: TokenHashOptions): object {
-  if (username === '') throw new UsageError('--username is empty: every token belongs to somebody');
-  if (group?.includes('')) throw new UsageError('--group is empty: leave it out for no group');
-  if (expiresAt !== undefined && parseTime('--expires-at', expiresAt).getTime() <= Date.now()) {
-    warn(`--expires-at ${expiresAt} is past: the token is refused as expired from the start.`);
-  }
+function checkOwner({ user, uid, group, audience, ttl }: TokenHashOptions): object {
+  refuseEmpty({ '--user': user, '--uid': uid, '--group': group, '--audience': audience });
+  const expiresAt = ttl === undefined ? undefined : readEnd(ttl, Date.now());
   return {
-    username,
+    username: user,
     ...(uid === undefined ? {} : { uid }),
     ...(group === undefined ? {} : { groups: group }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(audience === undefined ? {} : { audiences: audience }),
+    ...(expiresAt === undefined ? {} : { expiresAt: timeText(expiresAt) }),
   };
 }
 
@@ -53,14 +53,10 @@ function checkToken(token: string): string {
   // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
   if (/\s/.test(token)) throw new Error('the token has a space or a line end in it: kube-apiserver would cut it there');
   if (token.length < minimumLength) {
-    warn(
-      `this token has ${token.length} characters; one that can be guessed can be found from its digest. ` +
-        'Use --generate for a random one.',
+    process.stderr.write(
+      `sallyport: this token has ${token.length} characters; one that can be guessed can be found from its digest. ` +
+        'Use --generate for a random one.\n',
     );
   }
   return token;
-}
-
-function warn(message: string): void {
-  process.stderr.write(`sallyport: ${message}\n`);
 }

@@ -17,8 +17,8 @@ import { createAttempts } from '../../lockout/attempts.ts';
 import { createLogger } from '../../logging/logger.ts';
 import { createTokenIssuer } from '../../runtime/create-token-issuer.ts';
 import { closeMade } from '../../runtime/make-with-plugin.ts';
+import { commandLine } from '../command-line.ts';
 import { configFile } from '../config-file.ts';
-import { shellQuoted } from '../shell-quoted.ts';
 import { type ChosenIssuer, chooseIssuer } from './choose-issuer.ts';
 import { createPatience, type Patience } from './patience.ts';
 
@@ -30,6 +30,8 @@ export interface IssuingOptions {
 /** Whose tokens a command is about. */
 export interface Issuing extends ChosenIssuer {
   readonly config: GatewayConfig;
+  /** `--config` as it was given. */
+  readonly configOption: string | undefined;
   /** A token's user as Kubernetes sees them. */
   readonly judge: (user: UserInfo) => JudgedUser;
 }
@@ -47,23 +49,24 @@ const hurriedClose = 1_000;
 /** @throws ConfigError, UsageError, or Error when no authenticator that is meant issues tokens */
 export async function loadIssuing(options: IssuingOptions): Promise<Issuing> {
   const config = await loadConfig(configFile(options.config).file, process.env);
-  return issuingOf(config, chooseIssuer(config, options.authenticator));
+  return issuingOf(config, chooseIssuer(config, options.authenticator), options.config);
 }
 
-export function issuingOf(config: GatewayConfig, chosen: ChosenIssuer): Issuing {
+export function issuingOf(config: GatewayConfig, chosen: ChosenIssuer, configOption: string | undefined): Issuing {
   const judge = identityPolicy(
     chosen.authenticator,
     identityPrefixes(config.authenticators),
     config.provenance?.keyPrefix,
   );
-  return { config, ...chosen, judge };
+  return { config, configOption, ...chosen, judge };
 }
 
 /** Has `work` done with an issuer that is made for it, and closed after it. */
 export async function withIssuer<Result>(
-  { config, authenticator }: Issuing,
+  issuing: Issuing,
   work: (issuer: BoundedIssuer) => Promise<Result>,
 ): Promise<Result> {
+  const { config, authenticator } = issuing;
   // What an issuer could warn of, it throws too, and then it is told in words and not as a line of JSON.
   const logger = createLogger('error');
   const attempts = createAttempts(() => config.lockout, { now: () => performance.now() });
@@ -73,7 +76,7 @@ export async function withIssuer<Result>(
   });
   using patience = createPatience();
   try {
-    return await work(bounded(issuer, patience, fault));
+    return await work(bounded(issuer, patience, fault, issuing));
   } finally {
     const limit = patience.signal.aborted ? hurriedClose : undefined;
     await closeMade('token issuer', issuer, authenticator.name, logger, limit);
@@ -83,7 +86,12 @@ export async function withIssuer<Result>(
 /** @param secrets that the message must not tell, besides those of the options */
 type Fault = (error: unknown, failure: string, secrets?: readonly string[]) => Error;
 
-function bounded(issuer: TokenIssuer, patience: Patience, fault: Fault): BoundedIssuer {
+function bounded(
+  issuer: TokenIssuer,
+  patience: Patience,
+  fault: Fault,
+  { authenticator, isOneOfSeveral, configOption }: Issuing,
+): BoundedIssuer {
   const { signal } = patience;
   async function* each<Item>(
     items: () => AsyncIterable<Item>,
@@ -103,8 +111,9 @@ function bounded(issuer: TokenIssuer, patience: Patience, fault: Fault): Bounded
       } catch (error) {
         if (!signal.aborted) throw fault(error, 'could not make the token');
         // Its own errors say whether something is left behind; but it was not let speak.
-        const look = `sallyport token list --user ${shellQuoted(request.user.username)}`;
-        throw fault(error, `may or may not have made the token, which "${look}" tells`);
+        const whose = isOneOfSeveral ? ['--authenticator', authenticator.name] : [];
+        const look = commandLine(['token', 'list', '--user', request.user.username, ...whose], configOption);
+        throw fault(error, `may or may not have made the token. To see it: ${look}`);
       }
     },
     list: (filter) => each(() => issuer.list(filter, signal), 'could not list its tokens'),

@@ -71,7 +71,7 @@ function printRows({ tokens, unreadable }: Listing, now: number): void {
   const lastUse = (text: string) => (tracked ? [text] : []);
   const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
   const rows = [
-    ...tokens.map(({ issued: { digest, issuedAt, expiresAt, lastUsedAt }, user, state }) => [
+    ...tokens.map(({ issued: { digest, issuedAt, issuedBy, reason, expiresAt, lastUsedAt }, user, state }) => [
       shortDigest(digest),
       user.username,
       user.groups?.join(',') ?? '',
@@ -79,12 +79,14 @@ function printRows({ tokens, unreadable }: Listing, now: number): void {
       expiresAt === undefined ? 'never' : +expiresAt <= now ? ago(expiresAt) : humanDuration(+expiresAt - now),
       ...lastUse(lastUsedAt ? ago(lastUsedAt) : lastUsedAt === null ? 'never' : ''),
       state,
+      issuedBy ?? '',
+      reason ?? '',
     ]),
     ...unreadable.map(({ digest, fault }) => {
       return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
     }),
   ];
-  const head = ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE'];
+  const head = ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'];
   printTable(
     head,
     rows.map((row) => row.map(printable)),

@@ -3,7 +3,7 @@ import { UsageError } from '../usage-error.ts';
 import { type RequestOptions, readRequest } from './request.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
-const least = { user: 'jane', ttl: '8h', issuedBy: 'ops' };
+const least = { user: 'jane', ttl: '8h', by: 'ops' };
 
 const fault = (options: Partial<RequestOptions>) => {
   try {
@@ -102,7 +102,7 @@ test.each<[string, Partial<RequestOptions>]>([
   ['--group', { group: ['dev', ''] }],
   ['--audience', { audience: [''] }],
   ['--reason', { reason: '' }],
-  ['--issued-by', { issuedBy: '' }],
+  ['--by', { by: '' }],
 ])('%s is not taken empty', (option, options) => {
   expect(fault(options)).toBe(`${option} is empty: give it a value, or leave it out`);
 });

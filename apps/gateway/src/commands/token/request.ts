@@ -14,7 +14,7 @@ export interface RequestOptions {
   readonly audience?: readonly string[];
   readonly notBefore?: string;
   readonly reason?: string;
-  readonly issuedBy?: string;
+  readonly by?: string;
 }
 
 /** RFC 3339 has years of four digits. */
@@ -25,15 +25,18 @@ const lastMoment = Date.parse('9999-12-31T23:59:59Z');
  * @throws UsageError
  */
 export function readRequest(options: RequestOptions, now: number): TokenRequest {
-  const { audience, reason, issuedBy = operatorName() } = options;
+  const { audience, reason, by = operatorName() } = options;
   refuseEmpty({
     '--user': options.user,
     '--uid': options.uid,
     '--group': options.group,
     '--audience': audience,
     '--reason': reason,
-    '--issued-by': issuedBy,
+    '--by': by,
   });
+  if (options.ttl === undefined) {
+    throw new UsageError('--ttl is missing: write --ttl 8h, or --ttl never for a token without an end');
+  }
   const expiresAt = readEnd(options.ttl, now);
   const notBefore = options.notBefore === undefined ? undefined : parseTime('--not-before', options.notBefore);
   if (notBefore !== undefined && expiresAt !== undefined && notBefore >= expiresAt) {
@@ -46,15 +49,13 @@ export function readRequest(options: RequestOptions, now: number): TokenRequest 
     ...(audience && { audiences: [...new Set(audience)] }),
     ...(notBefore && { notBefore }),
     ...(expiresAt && { expiresAt }),
-    issuedBy,
+    issuedBy: by,
     ...(reason !== undefined && { reason }),
   };
 }
 
-function readEnd(ttl: string | undefined, now: number): Date | undefined {
-  if (ttl === undefined) {
-    throw new UsageError('--ttl is missing: write --ttl 8h, or --ttl never for a token without an end');
-  }
+/** @returns undefined for `never`. @throws UsageError */
+export function readEnd(ttl: string, now: number): Date | undefined {
   if (ttl === 'never') return undefined;
   const parsed = parseDuration(ttl);
   if ('fault' in parsed) throw new UsageError(`--ttl: ${parsed.fault}: write --ttl 8h, 30d or never`);

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
+import { exampleText, programFor } from '../command-line.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { configOption, outputOption } from '../options.ts';
+import { UsageError } from '../usage-error.ts';
 
 /** @param end takes the exit status of what was run */
 type End = (code: ExitCode) => void;
@@ -14,7 +16,7 @@ const exitStatus = '\nExit status: 0 success, 1 it could not be done, or not all
 export function addTokenVerbs(token: Command, end: End): void {
   addCreate(token, end);
   addList(token, end);
-  addRevoke(token, end);
+  addFormerRevoke(token);
   addHash(token, end);
 }
 
@@ -32,11 +34,11 @@ function addCreate(token: Command, end: End): void {
     .option('--audience <audience...>', 'an audience that the token is bound to; may be repeated')
     .option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: at once')
     .option('--reason <text>', 'what it is for')
-    .option('--issued-by <name>', 'who has it made; left out: who runs this command')
+    .option('--by <name>', 'who has it made; left out: who runs this command')
     .addOption(outputOption())
     .addHelpText(
       'after',
-      `${exitStatus}\nExample: TOKEN=$(sallyport token create --user jane --group dev --ttl 8h)` +
+      `${exitStatus}${exampleText('token create --user jane --group dev --ttl 8h')}` +
         '\nThe token alone is on standard output, all else on standard error; with -o json, all is on standard output.',
     )
     .action(async (options) => {
@@ -61,25 +63,17 @@ function addList(token: Command, end: End): void {
     });
 }
 
-function addRevoke(token: Command, end: End): void {
+/** It was a command of its own; hidden from help, so that it is found by those who remember it alone. */
+function addFormerRevoke(token: Command): void {
   token
-    .command('revoke')
-    .description('revoke one token, or all of a user, for good')
-    .addOption(configOption())
-    .addOption(authenticatorOption())
-    .option('--token', 'the token that is read from standard input')
-    .option('--digest <digits>', 'the token of this SHA-256 digest; its first 8 digits will do')
-    .option('--user <name>', 'all tokens of this user, with the username prefix or without')
-    .option('--reason <text>', 'what for')
-    .option('--by <name>', 'who revokes; left out: who runs this command')
-    .addOption(outputOption())
-    .addHelpText(
-      'after',
-      `${exitStatus}\nExample: read -rs T; printf %s "$T" | sallyport token revoke --token --reason leaked`,
-    )
-    .action(async (options) => {
-      const { revokeTokens } = await import('./revoke.ts');
-      end(await revokeTokens(options));
+    .command('revoke', { hidden: true })
+    .helpOption(false)
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {
+      throw new UsageError(
+        `use "${programFor('revoke')} revoke" in place of token revoke; --user is with its prefix there`,
+      );
     });
 }
 
@@ -87,10 +81,11 @@ function addHash(token: Command, end: End): void {
   token
     .command('hash')
     .description('make an entry of a static tokens file from a token, which is read from standard input')
-    .requiredOption('--username <name>', 'who the token belongs to')
+    .requiredOption('--user <name>', 'who the token belongs to')
     .option('--uid <uid>', 'stays with the person when the username is given to somebody else')
     .option('--group <group...>', 'a group of theirs; may be repeated')
-    .option('--expires-at <time>', 'when the token ends, such as 2030-01-31T12:00:00Z')
+    .option('--audience <audience...>', 'an audience that the token is bound to; may be repeated')
+    .option('--ttl <duration>', 'how long it is good, such as 8h or 30d; left out, or never: without an end')
     .option('--generate', 'make a random token and print it, once, instead of reading one')
     .addOption(outputOption())
     .action(async (options) => {

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { commandLine, type Start } from './command-line.ts';
+
+const installed: Start = { environment: {}, script: '/usr/bin/sallyport', isCheckout: false, host: 'gw-1' };
+const checkout: Start = { ...installed, script: '/src/apps/gateway/src/sallyport.js', isCheckout: true };
+const pod: Start = { ...installed, environment: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
+
+test.each([
+  ['installed', installed, 'sallyport'],
+  ['a bundle that is run by its path', { ...installed, script: '/opt/sallyport.js' }, 'sallyport'],
+  ['a checkout', checkout, 'npx -y pnpm@10 sallyport'],
+  ['a link to a checkout', { ...checkout, script: '/usr/local/bin/sallyport' }, 'sallyport'],
+  ['a pod', pod, 'kubectl exec gw-1 -- sallyport'],
+  ['a checkout in a pod', { ...checkout, environment: pod.environment }, 'kubectl exec gw-1 -- sallyport'],
+])('%s', (_name, start, program) => {
+  expect(commandLine(['blocks'], undefined, start)).toBe(`${program} blocks`);
+});
+
+test.each([
+  [['unblock', '--token'], true],
+  [['token', 'hash', '--user', 'jane'], true],
+  [['explain'], true],
+  [['unblock', '--user', '--token-x'], false],
+  [['token', 'list'], false],
+])('%j in a pod has a terminal where a token is read: %j', (words, hasTerminal) => {
+  expect(commandLine(words, undefined, pod).includes(' -it ')).toBe(hasTerminal);
+});
+
+test('words are quoted for a shell, and --config is repeated as it was given', () => {
+  expect(commandLine(['unblock', '--user', "corp:o'neil $x"], '../my config.yaml', installed)).toBe(
+    String.raw`sallyport unblock --user 'corp:o'\''neil $x' --config '../my config.yaml'`,
+  );
+});

@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { basename } from 'node:path';
+import { printable } from '../logging/printable.ts';
+import { shellQuoted } from './shell-quoted.ts';
+
+/** How this process was started: what a user types to start the program again depends on it. */
+export interface Start {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The path that Node was given. */
+  readonly script: string | undefined;
+  readonly isCheckout: boolean;
+  readonly host: string;
+}
+
+function thisStart(): Start {
+  return {
+    environment: process.env,
+    script: process.argv[1],
+    isCheckout: existsSync(new URL('../../../../pnpm-workspace.yaml', import.meta.url)),
+    host: hostname(),
+  };
+}
+
+/** Commands that read a token from standard input. */
+const readers = [/^(block|unblock|revoke) .*--token( |$)/, /^explain\b/, /^token hash\b/, /^audit fingerprint\b/];
+
+/**
+ * The words with which a user runs `command` where this process runs: `sallyport`, or what the README says for a
+ * checkout, or kubectl for a pod, whose hostname is its name.
+ *
+ * @param command the command and its options, without `sallyport`
+ */
+export function programFor(
+  command: string,
+  { environment, script = '', isCheckout, host }: Start = thisStart(),
+): string {
+  if (environment.KUBERNETES_SERVICE_HOST) {
+    const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
+    return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;
+  }
+  // Found through PATH under its own name, as npm links it.
+  if (basename(script) === 'sallyport' || !isCheckout) return 'sallyport';
+  return 'npx -y pnpm@10 sallyport';
+}
+
+/**
+ * A command to paste into a shell.
+ *
+ * @param words without the program
+ * @param config the `--config` that this process was given, as it was given
+ */
+export function commandLine(words: readonly string[], config?: string, start?: Start): string {
+  const all = config === undefined ? words : [...words, '--config', config];
+  const command = all.map(shellQuoted).join(' ');
+  return printable(`${programFor(command, start)} ${command}`);
+}
+
+/** A line of a `--help`. @param command as a shell takes it. @param input what is piped into it */
+export function exampleText(command: string, input = ''): string {
+  return `\nExample: ${input}${programFor(command)} ${command}`;
+}
+
+/** Asks for a token at a terminal without showing it, and pipes it in. */
+export const pipedToken = 'read -rs T; printf %s "$T" | ';
