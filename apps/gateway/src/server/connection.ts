@@ -106,8 +106,12 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
   let pending = 0;
   let most = Number.POSITIVE_INFINITY;
   const countReset = createResetCount(() => performance.now());
+  let over = false;
   const noteReset = () => {
-    if (!countReset()) session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (over || countReset()) return;
+    over = true;
+    // Not here, where Node's parser is still at work on this session: the process crashed at that (SIGSEGV).
+    setImmediate(() => session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM));
   };
   const endWhenIdle = () => {
     if (session.closed || session.destroyed) return;
@@ -121,7 +125,7 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
     // The session limits its streams itself, but for those that are reset and those of a restricted client.
     begin(request, answer) {
       const stream = http2Stream(request);
-      if (pending >= most) {
+      if (over || pending >= most) {
         request.on('error', () => undefined);
         // Go's client tries such a request again, and by then there may be room.
         stream?.close(constants.NGHTTP2_REFUSED_STREAM);
