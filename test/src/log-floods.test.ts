@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { http2Client, review } from './fixtures/clients.ts';
+import { http1Client, http2Client, review } from './fixtures/clients.ts';
 import { type Gateway, startGateway } from './fixtures/gateway.ts';
 import { createMutualTls } from './fixtures/mutual-tls.ts';
 import type { LogLine } from './fixtures/output.ts';
@@ -56,4 +56,19 @@ test('connections of a client with a wrong name, in any number, do not fill the 
       expect((await client.send({ body: reviewBody(randomToken()) })).status).toBe(403);
     }
   });
+});
+
+test('tokens that fail by themselves, in any number, do not hide why a backend is down', async () => {
+  const backend = await startScriptedBackend();
+  backend.answerOthers({ kind: 'throw', code: 'failed' });
+  await using gateway = await startGateway({ config: { authenticators: [backend.authenticator('corp')] } });
+  using client = http1Client(gateway.url);
+  const fail = () => review(client, randomToken());
+  await fail();
+  const token = randomToken();
+  backend.answer(token, { kind: 'throw', code: 'unavailable' });
+  await Promise.all([...Array.from({ length: times }, fail), review(client, token)]);
+  const isOutage = ({ msg, code }: LogLine) =>
+    msg === 'authenticator could not check a token' && code === 'unavailable';
+  expect(await waitFor(() => gateway.output.lines.find(isOutage), 'the reason')).toMatchObject({ level: 'warn' });
 });

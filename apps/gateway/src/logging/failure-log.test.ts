@@ -49,6 +49,17 @@ describe('createFailureLog', () => {
     expect(parsed()[4]).toMatchObject({ unloggedSince: 2 });
   });
 
+  test('tells of an outage, however many tokens fail by themselves', () => {
+    const time = { now: 0 };
+    const { fail, parsed } = recorded(time);
+    for (; time.now < 25_000; time.now += 50) {
+      fail(new AuthenticatorError('failed', 'more than 20 lookups of one name in a second'));
+      if (time.now === 12_050) fail(outage);
+    }
+    const warnings = parsed().filter(({ level }) => level === warn);
+    expect(warnings.map(({ code }) => code)).toEqual(['failed', 'failed', 'unavailable', 'failed']);
+  });
+
   test('blots the token out of a message', () => {
     const { fail, lines } = recorded();
     fail(new AuthenticatorError('failed', 'no record for a-token'));

@@ -1,3 +1,4 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
 import type { Answer } from '../chain/answer.ts';
 import { errorFields } from './error-fields.ts';
@@ -6,7 +7,8 @@ import { withoutToken } from './without-token.ts';
 
 /**
  * Logs why an authenticator could not check, also where an earlier answer of its stood in: a warning at most every 10 s
- * for each, with how many were like it since; the others at `debug`.
+ * for each authenticator and kind of error, with how many were like it since; the others at `debug`. Whoever has tokens of
+ * their own fail all the time must not keep the reason of an outage out of the log.
  *
  * @param now monotonic milliseconds
  */
@@ -22,7 +24,8 @@ export function createFailureLog(logger: Logger, now: () => number): (answer: An
     const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
     const fields = { authenticator, seconds, ...others, ...reason, ...stale };
     // In an outage every review fails alike.
-    const unloggedSince = seldom(authenticator);
+    const kind = AuthenticatorError.is(error) ? error.code : 'bug';
+    const unloggedSince = seldom(`${authenticator} ${kind}`);
     if (unloggedSince === undefined) {
       logger.debug(fields, 'authenticator could not check a token');
       return;

@@ -22,6 +22,8 @@ export interface ClientCheckDependencies {
   readonly names: () => readonly string[] | undefined;
   /** Told of a request whose certificate has ended: its connection is of no more use. */
   readonly onEnded: (request: ServerRequest) => void;
+  /** Told of a request whose certificate has a wrong name. */
+  readonly onWrongName: (request: ServerRequest) => void;
   readonly logger: Logger;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
@@ -59,6 +61,7 @@ export function createClientCheck(
       if (!reading.named) report(reading.subject);
     }
     if (!reading.named) {
+      dependencies.onWrongName(request);
       throw forbidden(
         `the client certificate of "${reading.subject}" bears none of the names in server.tls.clientNames`,
       );

@@ -6,8 +6,14 @@ import { createResetCount } from './resets.ts';
 
 /** A connection that can be asked to end. */
 export interface Connection {
-  /** A request came: counts until its answer is out, or given up. */
-  begin(request: ServerRequest, answer: ServerAnswer): void;
+  /**
+   * A request came: counts until its answer is out, or given up.
+   *
+   * @returns false when it gets no answer: too many are under way
+   */
+  begin(request: ServerRequest, answer: ServerAnswer): boolean;
+  /** Its client may not ask: from now on it gets few answers at a time. */
+  restrict(): void;
   /**
    * Nothing more can be read from it. Requests that arrived whole still get their answers, then it ends.
    *
@@ -25,6 +31,15 @@ export interface Connection {
 }
 
 /**
+ * Requests under way on a connection of HTTP/1.1: more end it. One read may hold 1,700 of them, which would keep all other
+ * clients waiting. Go's client sends the next one after the answer.
+ */
+const mostPipelined = 64;
+
+/** Requests under way of a client that may not ask, on either protocol. Any kubelet may be one. */
+const mostRestricted = 4;
+
+/**
  * HTTP/1.1 has no word for going: the end is announced by the last answer. A client that always has its next request
  * out before that does not stay: after the grace the next answer is the last, whatever else it has sent.
  */
@@ -33,6 +48,7 @@ export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, '
   let announced = false;
   let insistent = false;
   let ending = false;
+  let most = mostPipelined;
   let newest: ServerRequest | undefined;
   const after = (milliseconds: number, act: () => void) => {
     const timer = setTimeout(act, milliseconds).unref();
@@ -40,12 +56,20 @@ export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, '
   };
   return {
     begin(request, answer) {
+      if (pending >= most) {
+        socket.destroy();
+        return false;
+      }
       newest = request;
       pending++;
       answer.once('close', () => {
         pending--;
         if (ending && pending === 0) socket.destroySoon();
       });
+      return true;
+    },
+    restrict() {
+      most = mostRestricted;
     },
     endUnread() {
       const isWhole = newest?.complete === true;
@@ -79,7 +103,16 @@ const everyStream = 2 ** 31 - 1;
 
 export function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
   let announced = false;
+  let pending = 0;
+  let most = Number.POSITIVE_INFINITY;
   const countReset = createResetCount(() => performance.now());
+  let over = false;
+  const noteReset = () => {
+    if (over || countReset()) return;
+    over = true;
+    // Not here, where Node's parser is still at work on this session: the process crashed at that (SIGSEGV).
+    setImmediate(() => session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM));
+  };
   const endWhenIdle = () => {
     if (session.closed || session.destroyed) return;
     session.close();
@@ -89,11 +122,23 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
   // A request that waits counts as idle here; closing lets it finish.
   session.setTimeout(limits.idleTimeout, endWhenIdle);
   return {
-    // The session counts its streams itself, but for those that are reset.
-    begin(request) {
-      http2Stream(request)?.once('aborted', () => {
-        if (!countReset()) session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM);
-      });
+    // The session limits its streams itself, but for those that are reset and those of a restricted client.
+    begin(request, answer) {
+      const stream = http2Stream(request);
+      if (over || pending >= most) {
+        request.on('error', () => undefined);
+        // Go's client tries such a request again, and by then there may be room.
+        stream?.close(constants.NGHTTP2_REFUSED_STREAM);
+        noteReset();
+        return false;
+      }
+      pending++;
+      answer.once('close', () => pending--);
+      stream?.once('aborted', noteReset);
+      return true;
+    },
+    restrict() {
+      most = mostRestricted;
     },
     endUnread: () => false,
     isLastAnswer: () => false,

@@ -9,8 +9,10 @@ export interface Connections {
   /** One that speaks HTTP/1.1. */
   addSocket(socket: Socket): void;
   addSession(session: ServerHttp2Session): void;
-  /** Told of each request. */
-  begin(request: ServerRequest, answer: ServerAnswer): void;
+  /** Told of each request. @returns see {@link Connection.begin} */
+  begin(request: ServerRequest, answer: ServerAnswer): boolean;
+  /** The client of this request may not ask: see {@link Connection.restrict}. */
+  restrict(request: ServerRequest): void;
   /** Whether the answer to this request is to say that its connection ends. */
   isLastAnswer(request: ServerRequest): boolean;
   /** Lets the connection of this request go, once what is under way on it has been answered. */
@@ -66,7 +68,8 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
       const connection = http2Connection(session, limits);
       add(session, connection, () => retire(connection));
     },
-    begin: (request, answer) => find(request)?.begin(request, answer),
+    begin: (request, answer) => find(request)?.begin(request, answer) ?? true,
+    restrict: (request) => find(request)?.restrict(),
     isLastAnswer: (request) => find(request)?.isLastAnswer() ?? false,
     retire(request) {
       const connection = find(request);

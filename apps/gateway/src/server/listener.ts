@@ -60,6 +60,7 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
   const check = createClientCheck({
     names: () => material?.client?.names,
     onEnded: connections.retire,
+    onWrongName: connections.restrict,
     logger,
     now: () => Date.now(),
   });
@@ -73,7 +74,7 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
   };
   const answer = createReviewApp(options, limits.bodyTimeout, gate).callback();
   const server = createHttpServer(material, limits, (request, response) => {
-    connections.begin(request, response);
+    if (!connections.begin(request, response)) return;
     void answer(request as IncomingMessage, response as ServerResponse);
   });
   const handshakes = watch(server, { sockets, newcomers, connections, logger, secure: material !== undefined });
