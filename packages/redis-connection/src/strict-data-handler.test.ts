@@ -97,6 +97,18 @@ describe('a server', () => {
     if (offence) expect(told[0]).toBe(problem(offence));
   });
 
+  test.each([
+    ['a text', `${bulk('text')}+text\r\n`],
+    ['a nil', '$-1\r\n:-2\r\n'],
+  ])('that answers GETRANGE or PTTL with %s is not believed', async (_name, answers) => {
+    await using server = await startHostileServer((request) => {
+      const keys = [...request.matchAll(/echo\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
+      return keys.map((key) => answers + bulk(key)).join('');
+    });
+    await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
+    expect(await outcomeOf(started.read(newKey()))).toBe('problem');
+  });
+
   test('that answers HELLO with anything has that connection ended, and none is stuck', async () => {
     const noise = listenForNoise();
     for (const bytes of [
@@ -119,7 +131,12 @@ describe('a server', () => {
 test('bad bytes amid TLS end that connection, and nothing else', { timeout: 60_000 }, async () => {
   await using redis = await startRedis();
   let isOn = false;
-  const mangled = { target: redis.tlsPort, random: Math.random, share: () => (isOn ? 0.15 : 0), insertions: ['$-1\r\n'] };
+  const mangled = {
+    target: redis.tlsPort,
+    random: Math.random,
+    share: () => (isOn ? 0.15 : 0),
+    insertions: ['$-1\r\n'],
+  };
   await using proxy = await startManglingProxy(mangled);
   const noise = listenForNoise();
   const url = `rediss://127.0.0.1:${proxy.port}`;
