@@ -83,7 +83,8 @@ async function askAlone(client: RedisClient, query: ValueQuery, key: string): Pr
 }
 
 function settle(client: RedisClient, key: string, [reply, timeToLive, echoed]: Answers): KeptValue {
-  if (echoed !== key) {
+  // Sent again in a cluster there is no echo, but one answer too many still shows: these commands answer nothing else.
+  if (echoed !== key || typeof timeToLive !== 'number' || reply === null) {
     const error = new WireError('an answer to another command');
     abandon(client, error);
     throw error;

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { errorOf } from '@sallyport/test-servers/error-of';
+import { startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
 import { listenForNoise } from '@sallyport/test-servers/noise';
+import { startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
 import { type HostileServer, startHostileServer } from '../fixtures/hostile-server.ts';
@@ -97,6 +99,18 @@ describe('a server', () => {
     if (offence) expect(reported[0]).toBe(problem(offence));
   });
 
+  test.each([
+    ['a text', `${bulk('text')}+text\r\n`],
+    ['a nil', '$-1\r\n:-2\r\n'],
+  ])('that answers GETRANGE or PTTL with %s is not believed', async (_name, answers) => {
+    await using server = await startHostileServer((request) => {
+      const keys = [...request.matchAll(/echo\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
+      return keys.map((key) => answers + bulk(key)).join('');
+    });
+    await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
+    expect(await outcomeOf(started.read(newKey()))).toBe('problem');
+  });
+
   test('that answers HELLO with anything has that connection ended, and none is stuck', async () => {
     const noise = listenForNoise();
     for (const bytes of [
@@ -114,6 +128,31 @@ describe('a server', () => {
     }
     expect(noise).toEqual([]);
   });
+});
+
+test('bad bytes amid TLS end that connection, and nothing else', { timeout: 60_000 }, async () => {
+  await using redis = await startRedis();
+  let isOn = false;
+  const mangled = {
+    target: redis.tlsPort,
+    random: Math.random,
+    share: () => (isOn ? 0.15 : 0),
+    insertions: ['$-1\r\n'],
+  };
+  await using proxy = await startManglingProxy(mangled);
+  const noise = listenForNoise();
+  const url = `rediss://127.0.0.1:${proxy.port}`;
+  await using started = await open({ url, caFile: redis.caFile, commandTimeout: '300ms' });
+  isOn = true;
+  const read = async () => {
+    const end = performance.now() + 5_000;
+    while (performance.now() < end) expect(['nothing', 'problem']).toContain(await outcomeOf(started.read(newKey())));
+  };
+  await Promise.all(Array.from({ length: 10 }, read));
+  isOn = false;
+  await waitUntil(async () => (await outcomeOf(started.read(newKey()))) === 'nothing', 'an answer');
+  expect([...proxy.done.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(3);
+  expect(noise).toEqual([]);
 });
 
 describe('a cluster', () => {

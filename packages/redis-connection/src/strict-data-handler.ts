@@ -51,6 +51,8 @@ class StrictDataHandler extends ioredis.default {
   constructor(redis: Client, options: unknown) {
     super(redis, options);
     this.#stream = redis.stream;
+    // Theirs hear of the first error alone. A TLS socket that gets bad bytes amid a write has a second one (EPROTO).
+    this.#stream.on('error', () => {});
     // Theirs is the first one, and has to be: it empties the queue that the others look at.
     const [decode] = this.#stream.listeners('data') as [(piece: Buffer) => void];
     this.#stream.prependListener('data', (piece: Buffer) => this.#read(piece, decode));
