@@ -8,6 +8,7 @@ import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { createObserver, type Observed, observedJson, printGroups, printSteps } from './explain-report.ts';
 import { readToken } from './input.ts';
 import { readBlocks } from './known-blocks.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
@@ -32,6 +33,7 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
+  const observer = createObserver(config.authenticators);
   const { maxTokenSize } = config.server;
   const checkable = isCheckable(token, maxTokenSize);
   let result: ReviewResult = { kind: 'no-opinion' };
@@ -41,6 +43,7 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
         audiences: options.audience ?? [],
         signal: AbortSignal.timeout(config.server.reviewTimeout),
         onAnswer: (answer) => answers.push(answer),
+        observer,
       });
     }
   } catch (error) {
@@ -56,7 +59,7 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
       ? { authenticator: name, answer: 'not asked', reason: notAsked, milliseconds: null }
       : rowOf(answer);
   });
-  print(rows, result, options.output);
+  print(rows, observer, result, options.output);
   return result.kind === 'authenticated'
     ? exitCodes.success
     : result.kind === 'error'
@@ -72,10 +75,10 @@ interface Row {
   readonly milliseconds: number | null;
 }
 
-function print(rows: readonly Row[], result: ReviewResult, output: OutputFormat): void {
+function print(rows: readonly Row[], observed: Observed, result: ReviewResult, output: OutputFormat): void {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   if (output === 'json') {
-    printJson({ authenticators: rows, status });
+    printJson({ authenticators: rows, ...observedJson(observed), status });
     return;
   }
   printTable(
@@ -87,6 +90,8 @@ function print(rows: readonly Row[], result: ReviewResult, output: OutputFormat)
       row.milliseconds === null ? '' : `${row.milliseconds.toFixed(1)}ms`,
     ]),
   );
+  printGroups(observed.groups);
+  printSteps(observed.steps);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 
