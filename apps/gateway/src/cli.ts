@@ -70,6 +70,36 @@ program
     exitCode = await schema(options);
   });
 
+program
+  .command('lockouts')
+  .description('list whose refused passwords are counted by the running gateways, and who is locked out')
+  .addOption(configOption())
+  .addOption(outputOption())
+  .addHelpText('after', '\nExit status: 0 success, 1 the counts could not be read, 2 wrong usage.')
+  .action(async (options) => {
+    const { lockouts } = await import('./commands/lockouts.ts');
+    exitCode = await lockouts(options);
+  });
+
+program
+  .command('unlock')
+  .description("forget a user's refused passwords, in all running gateways")
+  .option('--user <name>', 'the user, as Kubernetes sees them, prefix included; required')
+  .option('--reason <text>', 'what for')
+  .option('--by <name>', 'who does it; left out: who runs this command')
+  .option('--wait <duration>', 'how long to wait for all replicas to confirm it; left out: 5s')
+  .addOption(configOption())
+  .addOption(outputOption())
+  .addHelpText(
+    'after',
+    '\nExit status: 0 done, and confirmed by all replicas; 1 not done, or not confirmed by all; 2 wrong usage; 3 nothing was locked.' +
+      '\nExample: sallyport unlock --user corp:bob --reason "new password"',
+  )
+  .action(async (options) => {
+    const { unlock } = await import('./commands/unlock.ts');
+    exitCode = await unlock(options);
+  });
+
 addStoppingVerbs(program, (code) => {
   exitCode = code;
 });

@@ -2,16 +2,19 @@ import type { Decision } from '@sallyport/authenticator';
 import type { Answer } from '../chain/answer.ts';
 import { ChainError } from '../chain/chain-error.ts';
 import { loadConfig } from '../config/load.ts';
-import { createAttempts } from '../lockout/attempts.ts';
+import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { createObserver, type Observed, observedJson, printGroups, printSteps } from './explain-report.ts';
 import { readToken } from './input.ts';
+import { joinAttempts } from './joined-attempts.ts';
 import { readBlocks } from './known-blocks.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
+import { cacheRedisOf, withCacheRedis } from './stopping/cache-redis.ts';
 
 export interface ExplainOptions {
   readonly config?: string;
@@ -19,16 +22,28 @@ export interface ExplainOptions {
   readonly output: OutputFormat;
 }
 
-/** Asks the chain of the config about one token, in this process, and tells what each authenticator said. */
+/** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = await loadConfig(configFile(options.config).file, process.env);
   const token = await readToken();
-  const { blocks, fault } = await readBlocks(config);
-  if (fault !== undefined) process.stderr.write(`warning: who is blocked could not be read: ${fault}\n`);
+  const place = cacheRedisOf(config);
+  const ask = (redis?: ProbedRedis) => explainToken(config, token, options, redis);
+  return place === undefined ? ask() : withCacheRedis(place, ask);
+}
+
+async function explainToken(
+  config: GatewayConfig,
+  token: string,
+  options: ExplainOptions,
+  redis: ProbedRedis | undefined,
+): Promise<ExitCode> {
+  const { blocks, isRead, fault } = await readBlocks(redis);
+  if (fault !== undefined) process.stderr.write(`warning: who is blocked or locked out could not be read: ${fault}\n`);
+  const { attempts, written } = joinAttempts(config.lockout, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
     // What the identity policy objects to is told by a warning.
     logger: createLogger('warn'),
-    attempts: createAttempts(() => config.lockout, { now: () => performance.now() }),
+    attempts,
     blocks,
     onAbandoned: () => undefined,
   });
@@ -51,6 +66,7 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
     result = { kind: 'error', message: error.message, authenticators: error.authenticators };
   } finally {
     await generation.retire(0);
+    await written();
   }
   const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
   const rows = config.authenticators.map(({ name }) => {
@@ -60,11 +76,12 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
       : rowOf(answer);
   });
   print(rows, observer, result, options.output);
-  return result.kind === 'authenticated'
-    ? exitCodes.success
-    : result.kind === 'error'
-      ? exitCodes.fault
-      : exitCodes.refused;
+  return exitCodeOf(result);
+}
+
+function exitCodeOf({ kind }: ReviewResult): ExitCode {
+  if (kind === 'authenticated') return exitCodes.success;
+  return kind === 'error' ? exitCodes.fault : exitCodes.refused;
 }
 
 interface Row {

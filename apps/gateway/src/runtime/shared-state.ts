@@ -8,6 +8,7 @@ import type { RevocationList } from '../revocation/list.ts';
 import { pollInterval } from '../revocation/reader.ts';
 import { newReplicaId } from '../revocation/replica.ts';
 import { createStopping } from '../revocation/stopping.ts';
+import type { Entry } from '../revocation/types.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { Caching } from './generation.ts';
 import { createRedisPool } from './redis-pool.ts';
@@ -32,12 +33,14 @@ export interface SharedStateDependencies {
   readonly redis: () => ProbedRedis | undefined;
   readonly registry: Registry;
   readonly logger: Logger;
+  /** Called when an operator has unlocked a user. */
+  readonly onUnlock: (entry: Entry) => void;
 }
 
 /** How often what nobody may use any more is dropped from memory, in milliseconds. */
 const sweepInterval = 30_000;
 
-export function createSharedState({ config, redis, registry, logger }: SharedStateDependencies): SharedState {
+export function createSharedState({ config, redis, registry, logger, onUnlock }: SharedStateDependencies): SharedState {
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
   const memory = createMemoryTier(config.cache.memory.maxEntries);
   const metrics = createCacheMetrics(registry, () => ({
@@ -50,7 +53,10 @@ export function createSharedState({ config, redis, registry, logger }: SharedSta
     redis,
     clocks,
     replicaId: newReplicaId(),
-    onAdopted: metrics.adopted,
+    onAdopted(entry) {
+      metrics.adopted(entry);
+      if (entry.action === 'unlock') onUnlock(entry);
+    },
     onForeign: metrics.foreignKeys,
     logger,
   });
