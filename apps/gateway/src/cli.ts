@@ -46,12 +46,13 @@ program
 program
   .command('explain')
   .description('show what each authenticator says to a token, which is read from standard input')
+  .option('--user <name>', 'no token: show what is known of this user, as Kubernetes sees them')
   .addOption(configOption())
   .addOption(outputOption())
   .option('--audience <audience...>', "what the review asks for; left out: the API server's own")
   .addHelpText(
     'after',
-    '\nExit status: 0 authenticated, 1 could not be checked, 2 wrong usage, 3 refused or unknown.' +
+    '\nExit status: 0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown.' +
       '\nExample: read -rs T; printf %s "$T" | sallyport explain',
   )
   .action(async (options) => {

@@ -10,24 +10,35 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { configFile } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { createObserver, type Observed, observedJson, printGroups, printSteps } from './explain-report.ts';
+import { explainUser } from './explain-user.ts';
 import { readToken } from './input.ts';
 import { joinAttempts } from './joined-attempts.ts';
 import { readBlocks } from './known-blocks.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
 import { cacheRedisOf, withCacheRedis } from './stopping/cache-redis.ts';
+import { refuseEmpty } from './token/empty-options.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface ExplainOptions {
   readonly config?: string;
   readonly audience?: readonly string[];
+  /** As Kubernetes sees them: no token is read. */
+  readonly user?: string;
   readonly output: OutputFormat;
 }
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = await loadConfig(configFile(options.config).file, process.env);
-  const token = await readToken();
+  const { user, audience, output } = options;
+  refuseEmpty({ '--user': user });
+  if (user !== undefined && audience !== undefined) {
+    throw new UsageError('--audience is of a token: leave it out with --user');
+  }
+  const token = user === undefined ? await readToken() : '';
   const place = cacheRedisOf(config);
-  const ask = (redis?: ProbedRedis) => explainToken(config, token, options, redis);
+  const ask = (redis?: ProbedRedis) =>
+    user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, output, redis);
   return place === undefined ? ask() : withCacheRedis(place, ask);
 }
 

@@ -49,11 +49,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, tls } = await firstConfig(load, logger);
   const inFlight = createInFlight();
   let started: Running | undefined;
-  const links = () => started?.generation.links ?? [];
+  const generation = () => started?.generation;
+  const links = () => generation()?.links ?? [];
   const metrics = createGatewayMetrics({ config, tls, links, inFlight: () => inFlight.count });
   const { registry } = metrics;
-  const redis = () => started?.generation.redis;
-  const inForce = () => started?.generation.config ?? config;
+  const redis = () => generation()?.redis;
+  const inForce = () => generation()?.config ?? config;
   const { attempts, onUnlock } = createLockout({ config: inForce, redis, registry, logger });
   const shared = createSharedState({ config, redis, registry, logger, onUnlock });
   const observers = createObservers(registry, logger);
@@ -63,15 +64,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   started = running;
   await shared.start();
   const health = createHealth(() => running.generation.links);
-  const status = createStatus({
-    config,
-    tls,
-    generation: () => started?.generation,
-    health,
-    shared,
-    attempts,
-    inFlight,
-  });
+  const status = createStatus({ config, tls, generation, health, shared, attempts, inFlight });
   const opened = observers
     .start(config)
     .then(() => listen(running, { inFlight, health, metrics, observers, status, logger, tls }));
