@@ -136,7 +136,8 @@ async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, 
   const late = () => reject(new AuthenticatorError('failed', 'earlier logins of the same user take too long'));
   waiting.add(resolve);
   signal?.addEventListener('abort', giveUp, { once: true });
-  const timer = setTimeout(late, longest);
+  // A busy process may come here after its time: Node warns of a negative one.
+  const timer = setTimeout(late, Math.max(0, longest));
   try {
     await promise;
   } finally {
