@@ -13,7 +13,7 @@ interface Lock {
   readonly at: number;
 }
 
-/** Locked out subjects that are remembered with each authenticator: as many as have refused tries. */
+/** It remembers as many locked out subjects with each authenticator as the guard counts subjects. */
 const most = 100_000;
 
 /**
@@ -26,7 +26,7 @@ export function createLockedOut(now: () => number, window: () => number): Locked
     throttled(authenticator, subject, user) {
       const locks = all.get(authenticator) ?? new Map<string, Lock>();
       all.set(authenticator, locks);
-      // The oldest first.
+      // The map keeps the oldest first.
       locks.delete(subject);
       if (locks.size < most) locks.set(subject, { user, at: now() });
     },
