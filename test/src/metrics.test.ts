@@ -28,6 +28,7 @@ const types: Readonly<Record<string, string>> = {
   sallyport_revocation_list_foreign_keys_total: 'counter',
   sallyport_redis_errors_total: 'counter',
   sallyport_lockout_foreign_records_total: 'counter',
+  sallyport_lockout_subjects: 'gauge',
   sallyport_in_flight_token_reviews: 'gauge',
   sallyport_config_reloads_total: 'counter',
   sallyport_config_last_reload_successful: 'gauge',

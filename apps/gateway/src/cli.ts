@@ -48,12 +48,14 @@ program
 program
   .command('explain')
   .description('show what each authenticator says to a token, which is read from standard input')
+  .option('--user <name>', 'no token: show what is known of this user, as Kubernetes sees them')
+  .option('--exact', 'the name is right as it is, though it begins with no prefix of the config')
   .addOption(configOption())
   .addOption(outputOption())
   .option('--audience <audience...>', "what the review asks for; left out: the API server's own")
   .addHelpText(
     'after',
-    `\nExit status: 0 authenticated, 1 could not be checked, 2 wrong usage, 3 refused or unknown.${exampleText('explain', pipedToken)}`,
+    `\nExit status: 0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown.${exampleText('explain', pipedToken)}`,
   )
   .action(async (options) => {
     const { explain } = await import('./commands/explain.ts');
@@ -69,6 +71,36 @@ program
   .action(async (options) => {
     const { schema } = await import('./commands/schema.ts');
     exitCode = await schema(options);
+  });
+
+program
+  .command('lockouts')
+  .description('list whose refused passwords are counted by the running gateways, and who is locked out')
+  .addOption(configOption())
+  .addOption(outputOption())
+  .addHelpText('after', '\nExit status: 0 success, 1 the counts could not be read, 2 wrong usage.')
+  .action(async (options) => {
+    const { lockouts } = await import('./commands/lockouts.ts');
+    exitCode = await lockouts(options);
+  });
+
+program
+  .command('unlock')
+  .description("forget a user's refused passwords, in all running gateways")
+  .option('--user <name>', 'the user, as Kubernetes sees them, prefix included; required')
+  .option('--exact', 'the name is right as it is, though it begins with no prefix of the config')
+  .option('--reason <text>', 'what for')
+  .option('--by <name>', 'who does it; left out: who runs this command')
+  .option('--wait <duration>', 'how long to wait for all replicas to confirm it; left out: 5s')
+  .addOption(configOption())
+  .addOption(outputOption())
+  .addHelpText(
+    'after',
+    `\nExit status: 0 done, and confirmed by all replicas; 1 not done, or not confirmed by all; 2 wrong usage; 3 nothing was locked.${exampleText('unlock --user corp:bob --reason "new password"')}`,
+  )
+  .action(async (options) => {
+    const { unlock } = await import('./commands/unlock.ts');
+    exitCode = await unlock(options);
   });
 
 addStoppingVerbs(program, (code) => {

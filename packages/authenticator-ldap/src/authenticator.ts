@@ -1,12 +1,12 @@
-import type { Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import type { AuthenticateContext, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
 import { type TlsSettings, watchTlsFiles } from '@sallyport/authenticator/options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
 import { claimedName, readCredentials } from './login/credentials.ts';
 import { createDecoys } from './login/decoy.ts';
-import { findGroups, groupAttributes, userAnswerBytes } from './login/find-groups.ts';
-import { type Finding, findUser } from './login/find-user.ts';
+import type { Finding } from './login/find-user.ts';
+import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { DirectoryUser } from './login/user-entry.ts';
 import type { LdapOptions } from './options/types.ts';
 
@@ -32,27 +32,27 @@ export async function createLdapAuthenticator(
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
     claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
-    async authenticate(token, { signal, backendAnswered }) {
+    async authenticate(token, context) {
+      const { signal } = context;
       signal.throwIfAborted();
-      const decision = await login(token, signal, backendAnswered);
+      const decision = await login(token, context);
       // What was answered after the caller had gone is no answer.
       signal.throwIfAborted();
       return decision;
     },
+    lookUp: (username, context) => lookUpUser(directory, options, username, context),
     check: (signal) => checkDirectory(directory, options, signal),
     close: () => directory.close(),
   };
 }
 
-type Login = (token: string, signal: AbortSignal, onFound?: () => void) => Promise<Decision>;
+type Login = (token: string, context: Omit<AuthenticateContext, 'audiences'>) => Promise<Decision>;
 
 /**
  * Finds the entry, binds as the user, reads the groups. Each step may be answered by another server, but asks the one
  * of the step before first.
  */
 function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory): Login {
-  const moreAttributes = groupAttributes(options.groups);
-  const maxBytes = userAnswerBytes(options.groups);
   const decoys = createDecoys(directory, options);
 
   async function notFound(finding: Exclude<Finding, { kind: 'found' }>, call: DirectoryCall): Promise<Decision> {
@@ -68,9 +68,9 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       : { kind: 'no-opinion' };
   }
 
-  async function logIn(user: DirectoryUser, password: string, call: DirectoryCall): Promise<Decision> {
+  async function logIn(user: DirectoryUser, password: string, call: TracedCall): Promise<Decision> {
     const subject = user.username;
-    const attempt = await attempts.admit(user.dn, password, call.signal);
+    const attempt = await attempts.admit(user.dn, password, call.signal, subject);
     if (!attempt.admitted) {
       await decoys.bind(call);
       return { kind: 'rejected', reason: attempt.reason, subject };
@@ -81,26 +81,19 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
         if (bound.reason === 'invalid-credentials') decoys.noteRefusal(user.dn, performance.now() - begun);
         return { kind: 'rejected', reason: bound.reason, subject };
       }
-      const { username, uid, extra } = user;
-      const groups =
-        options.groups &&
-        (await findGroups(directory, options.groups, user, { ...call, prefer: bound.server, subject: user.dn }));
-      return {
-        kind: 'authenticated',
-        user: { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
-      };
+      const found = { ...call, prefer: bound.server, subject: user.dn };
+      return { kind: 'authenticated', user: await withGroups(directory, options, user, found) };
     });
   }
 
-  return async (token, signal, onFound) => {
+  return async (token, { signal, backendAnswered, trace }) => {
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
-    const search = { username, options: options.user, moreAttributes, maxBytes };
-    const { value: finding, server } = await findUser(directory, search, { signal });
+    const { value: finding, server } = await findEntry(directory, options, username, { signal, trace });
     // The directory is there: what takes long from here on is this login.
-    onFound?.();
-    const call = { signal, prefer: server };
+    backendAnswered?.();
+    const call = { signal, trace, prefer: server };
     return finding.kind === 'found' ? await logIn(finding.user, password, call) : await notFound(finding, call);
   };
 }

@@ -64,6 +64,20 @@ describe('a static authenticator', () => {
     ]);
   });
 
+  test('looks a user up by name, with the groups of all their tokens', async () => {
+    const [one, two] = [randomToken(), randomToken()];
+    const { authenticator } = await gateway(
+      { 'tokens.yaml': `tokens:\n${entry(one, ', groups: [ops]')}`, 'tokens.csv': `${two},alice,1,dev\n` },
+      both,
+    );
+    const { signal } = new AbortController();
+    expect(await authenticator.lookUp?.('alice', { signal })).toMatchObject({
+      username: 'alice',
+      groups: ['dev', 'ops'],
+    });
+    expect(await authenticator.lookUp?.('ali', { signal })).toBeUndefined();
+  });
+
   test('says that a CSV file holds secrets, since its tokens are in clear', async () => {
     const { context } = recordingContext({ pluginName: 'static', baseDirectory: '/' });
     const watched: unknown[] = [];

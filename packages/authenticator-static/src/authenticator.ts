@@ -53,6 +53,14 @@ export async function createStaticAuthenticator(
     *knownUsers() {
       for (const set of inForce) for (const { user } of set.values()) yield user;
     },
+    async lookUp(username) {
+      const users = inForce.flatMap((set) => [...set.values()]).filter(({ user }) => user.username === username);
+      const [first] = users;
+      if (first === undefined) return undefined;
+      // Each token has groups of its own.
+      const groups = [...new Set(users.flatMap(({ user }) => user.groups ?? []))].sort();
+      return { ...first.user, groups };
+    },
     async close() {},
   };
 }

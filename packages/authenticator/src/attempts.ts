@@ -37,10 +37,17 @@ export interface Attempts {
    * @param secret kept only as a keyed digest
    * @param signal that of the call: ends the waiting. Left out: look at your signal afterwards, settle `unavailable` and
    *   throw when it is aborted
+   * @param username as a decision about this user would have it, so that `sallyport lockouts` can list and `unlock` can name
+   *   them. Left out: the subject
    * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted, when 8 tries of this
    *   subject wait already, or when those before them, here or on other replicas, or the Redis that counts them, take
    *   too long (1 s): let it pass
    * @throws the reason of the signal when it is aborted
    */
-  admit(subject: string, secret: string, signal?: AbortSignal): Promise<AdmittedAttempt | DeniedAttempt>;
+  admit(
+    subject: string,
+    secret: string,
+    signal?: AbortSignal,
+    username?: string,
+  ): Promise<AdmittedAttempt | DeniedAttempt>;
 }

@@ -12,6 +12,12 @@ export interface AuthenticateContext {
    * outage. So no one opens the circuit for all with a token that takes long.
    */
   readonly backendAnswered?: () => void;
+  /**
+   * Shows an operator what the backend was asked for this call and what it answered, one step a call: the search that ran
+   * and how many entries it found. Only `sallyport explain` passes it, so make the text only when it is there. A step
+   * names a user and never has a token or a password in it. A plugin may ignore it.
+   */
+  readonly trace?: (step: string) => void;
 }
 
 /**
@@ -61,6 +67,16 @@ export interface Authenticator {
    * token that the policy refuses is found before it is needed.
    */
   knownUsers?(): Iterable<UserInfo>;
+
+  /**
+   * Who a user is, with their groups, without a password. For `sallyport explain --user`. Left out: users can't be looked
+   * up without their token.
+   *
+   * @param username as a login would write it, without the prefix of gateway.yaml
+   * @returns undefined when the backend has no such user
+   * @throws AuthenticatorError when it could not be checked
+   */
+  lookUp?(username: string, context: Pick<AuthenticateContext, 'signal' | 'trace'>): Promise<UserInfo | undefined>;
 
   /** Ends connections and timers. Called once no `authenticate` is under way; a second call does nothing. */
   close(): Promise<void>;

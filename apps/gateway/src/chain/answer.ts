@@ -1,4 +1,4 @@
-import type { AuthenticateContext, Decision } from '@sallyport/authenticator';
+import type { AuthenticateContext, Decision, UserInfo } from '@sallyport/authenticator';
 import type { Source } from '../cache/types.ts';
 
 /** What one authenticator said to one review; `error` where it could not check. */
@@ -17,4 +17,14 @@ export type Answer = { readonly authenticator: string; readonly seconds: number 
 /** The chain's context: that of every authenticator, and a listener for the answers on the way to the decision. */
 export interface ChainContext extends AuthenticateContext {
   readonly onAnswer?: (answer: Answer) => void;
+  /** Left out, as for every review: nothing is recorded on the way. */
+  readonly observer?: ChainObserver;
+}
+
+/** What `sallyport explain` sees on the way to a decision. */
+export interface ChainObserver {
+  /** See `AuthenticateContext.trace`. */
+  onStep(authenticator: string, step: string): void;
+  /** A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass. */
+  onNames(authenticator: string, given: UserInfo, named: UserInfo): void;
 }

@@ -185,3 +185,31 @@ test('a plugin without a check has none behind the layers either', () => {
   expect(link.authenticator.check).toBeUndefined();
   expect(link.authenticator.recognizes?.('any')).toBe(true);
 });
+
+test('an observer sees the steps of the plugin, and names before and after the policy; without one nothing is passed', async () => {
+  const seen: unknown[] = [];
+  const traces: unknown[] = [];
+  const authenticator: AssembleOptions['authenticator'] = {
+    async authenticate(_token, { trace }) {
+      traces.push(trace);
+      trace?.('searched');
+      return { kind: 'authenticated', user: { username: 'jane', groups: ['dev', 'ops'] } };
+    },
+    async close() {},
+  };
+  const allowed = { ...config, groups: { ...config.groups, allow: ['ops'] } };
+  const { link } = setUp(() => undefined, { config: allowed, authenticator });
+  const { authenticate } = chain([link], { now: () => 0, log: { error: () => {} } });
+  const { signal } = new AbortController();
+  const observer = {
+    onStep: (...step: unknown[]) => seen.push(step),
+    onNames: (...names: unknown[]) => seen.push(names),
+  };
+  await authenticate('corp-1', { audiences: [], signal, observer });
+  expect(seen).toEqual([
+    ['corp', 'searched'],
+    ['corp', { username: 'jane', groups: ['dev', 'ops'] }, { username: 'corp:jane', groups: ['corp:ops'] }],
+  ]);
+  await authenticate('corp-1', { audiences: [], signal });
+  expect(traces).toEqual([expect.any(Function), undefined]);
+});

@@ -1,10 +1,17 @@
-import { type Authenticator, AuthenticatorError, type Decision, type Logger } from '@sallyport/authenticator';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type Logger,
+  type UserInfo,
+} from '@sallyport/authenticator';
 import type { Source } from '../cache/types.ts';
 import type { CacheContext } from '../cache/with-cache.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan } from '../tracing/in-span.ts';
 import type { Answer, ChainContext } from './answer.ts';
 import { ChainError } from './chain-error.ts';
+import type { IdentityContext } from './identity-policy.ts';
 
 /** One authenticator in its place in the order. */
 export interface Link {
@@ -75,12 +82,17 @@ async function answerOf(link: Link, token: string, context: ChainContext, now: (
       return { ...told(), decision: { kind: 'no-opinion' }, recognized: false };
     }
     let cached: { readonly source?: Source; readonly failure?: Error } = {};
-    const own: CacheContext = {
+    const { observer } = context;
+    const own: CacheContext & IdentityContext = {
       audiences: context.audiences,
       signal: context.signal,
       onCached: (source, failure) => {
         cached = { source, ...(failure !== undefined && { failure: asError(failure) }) };
       },
+      ...(observer && {
+        trace: (step: string) => observer.onStep(link.name, step),
+        onNames: (given: UserInfo, named: UserInfo) => observer.onNames(link.name, given, named),
+      }),
     };
     const decision = await untilAborted(context.signal, async () => link.authenticator.authenticate(token, own));
     return { ...told(), decision, recognized: true, ...cached };

@@ -79,7 +79,8 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     const permit = await admit(token, context.signal);
     const decision = await call(permit, settings.timeout, context, dependencies.onAbandoned, async (own) => {
       try {
-        return await plugin.authenticate(token, { audiences: context.audiences, ...own });
+        const { audiences, trace } = context;
+        return await plugin.authenticate(token, { audiences, ...own, ...(trace && { trace }) });
       } finally {
         slots.leave();
       }

@@ -1,4 +1,11 @@
-import type { Authenticated, Authenticator, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
+import type {
+  AuthenticateContext,
+  Authenticated,
+  Authenticator,
+  Logger,
+  Rejected,
+  UserInfo,
+} from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
 import { isMisleading, printable } from '../logging/printable.ts';
 import { anyGlob } from './glob.ts';
@@ -29,6 +36,11 @@ export interface JudgedUser {
   readonly user: UserInfo;
   /** Left out: they pass. */
   readonly breach?: Breach;
+}
+
+/** The context of a caller that wants to know how names were made. */
+export interface IdentityContext extends AuthenticateContext {
+  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
 }
 
 /**
@@ -68,10 +80,11 @@ export function withIdentityPolicy(
     log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
     return { kind: 'rejected', reason: 'identity-policy', subject };
   };
-  return layer(inner, async (token, context) => {
+  return layer(inner, async (token, context: IdentityContext) => {
     const decision = await inner.authenticate(token, context);
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
+    context.onNames?.(decision.user, user);
     return breach ? refuse(decision, breach) : { ...decision, user };
   });
 }

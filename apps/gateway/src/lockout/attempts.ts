@@ -1,11 +1,12 @@
 import type { AdmittedAttempt, AttemptOutcome, Attempts } from '@sallyport/authenticator';
-import type { LockoutConfig } from '../config/types.ts';
+import type { IdentityConfig, LockoutConfig } from '../config/types.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
 import { createFingerprint } from './fingerprint.ts';
 import type { Verdict } from './judge.ts';
 import { createLocalGuard } from './local-guard.ts';
+import { createLockedOut } from './locked-out.ts';
 import { type Pause, pause } from './pause.ts';
-import { createSharedTry, type SharedTry } from './shared-try.ts';
+import { createSharedTry, type SharedTry, type SharedTryDependencies } from './shared-try.ts';
 
 export interface AttemptsDependencies {
   /** Monotonic milliseconds. */
@@ -35,6 +36,19 @@ export const abandonedAfter = 60_000;
 /** Milliseconds that a try waits for others here: well below an authenticator's `timeout`, which counts as an outage. */
 const maxWait = 1_000;
 
+/** The guards of all authenticators by their names, and what an operator asks of them. */
+export interface LockoutGuard {
+  (authenticator: string): Attempts;
+  /**
+   * Forgets the refused tries of a user that this process counts, with each authenticator that may have them.
+   *
+   * @param name as Kubernetes sees it
+   */
+  unlock(name: string, authenticators: readonly (Pick<IdentityConfig, 'username'> & { readonly name: string })[]): void;
+  /** How many are locked out, as far as this process knows. */
+  lockedOut(authenticator: string): number;
+}
+
 /**
  * The lockout guard, for the whole life of this process: counts outlive a reload of the config. Each authenticator has
  * its own counts, since its directory has.
@@ -61,32 +75,22 @@ const maxWait = 1_000;
  * again. Only somebody who knows a password can add to these.
  *
  * @param settings read at each try, so that a reload holds at once
- * @returns the guard of the authenticator of that name
  */
-export function createAttempts(
-  settings: () => LockoutConfig,
-  dependencies: AttemptsDependencies,
-): (authenticator: string) => Attempts {
+export function createAttempts(settings: () => LockoutConfig, dependencies: AttemptsDependencies): LockoutGuard {
   const fingerprint = createFingerprint();
   const limits = { maxSubjects: 100_000, maxKnownSecrets: 50_000, abandonedAfter, ...dependencies };
   const local = createLocalGuard(settings, dependencies.now, limits);
-  const sharedTry = {
-    random: Math.random,
-    pause,
-    onForeign: () => undefined,
-    ...dependencies,
-    settings,
-    abandonedAfter: limits.abandonedAfter,
-    // As good as a guess until Redis has answered once.
-    redisClock: { offset: Date.now() - dependencies.now() },
-  };
+  const lockedOut = createLockedOut(dependencies.now, () => settings().window);
+  const userOf = (authenticator: string, username: string) => fingerprint('user', authenticator, username);
+  const sharedTry = sharedTryDependencies(settings, limits);
 
-  return (authenticator) => ({
-    async admit(name, password, signal) {
+  const guardOf = (authenticator: string): Attempts => ({
+    async admit(name, password, signal, username = name) {
+      const user = userOf(authenticator, username);
       const subject = fingerprint(authenticator, name);
       const secret = fingerprint(authenticator, name, password);
       const redis = dependencies.shared?.();
-      const shared = redis && createSharedTry(redis, { authenticator, name, password }, sharedTry);
+      const shared = redis && createSharedTry(redis, { authenticator, name, password, username }, sharedTry);
       // Without a place here, Redis is asked once whether it knows the secret. What this process knows it need not say.
       let mayBeKnown = true;
       const until = dependencies.now() + maxWait;
@@ -95,7 +99,7 @@ export function createAttempts(
         if (own === 'invalid-credentials') return { admitted: false, reason: own };
         // Before Redis is asked, since others ask here meanwhile. It is kept while Redis says to wait: only tries that
         // went out hold places there, so no two wait for each other, and those behind it here need not ask so often.
-        const place = own === 'admit' ? local.reserve(subject, secret, local.isKnown(secret)) : undefined;
+        const place = own === 'admit' ? local.reserve(subject, secret, local.isKnown(secret), user) : undefined;
         let verdict: Verdict = own;
         let answer: Verdict | undefined;
         if (shared && (place || (mayBeKnown && !local.isKnown(secret)))) {
@@ -108,9 +112,13 @@ export function createAttempts(
           verdict = local.judge(subject, secret, true);
           if (verdict !== 'admit') shared?.settle('unavailable');
         }
-        if (verdict === 'admit') return admitted(place ?? local.reserve(subject, secret, true), shared);
+        if (verdict === 'admit') {
+          if (place && !local.isKnown(secret)) lockedOut.admitted(authenticator, subject);
+          return admitted(place ?? local.reserve(subject, secret, true, user), shared);
+        }
         place?.('unavailable');
         if (verdict === 'invalid-credentials') local.forget(secret);
+        if (verdict === 'throttled') lockedOut.throttled(authenticator, subject, user);
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
         // Those that were under way here may have ended while Redis was asked.
         const next = local.judge(subject, secret);
@@ -119,6 +127,28 @@ export function createAttempts(
       }
     },
   });
+  const unlock = unlockWith((authenticator, username) => {
+    local.clear(userOf(authenticator, username));
+    lockedOut.clear(authenticator, userOf(authenticator, username));
+  });
+  return Object.assign(guardOf, { unlock, lockedOut: lockedOut.count });
+}
+
+function sharedTryDependencies(
+  settings: () => LockoutConfig,
+  dependencies: AttemptsDependencies & { readonly abandonedAfter: number },
+): SharedTryDependencies {
+  // Redis' clock is as good as a guess until it has answered once.
+  const redisClock = { offset: Date.now() - dependencies.now() };
+  return { random: Math.random, pause, onForeign: () => undefined, ...dependencies, settings, redisClock };
+}
+
+function unlockWith(forget: (authenticator: string, username: string) => void): LockoutGuard['unlock'] {
+  return (name, authenticators) => {
+    for (const { name: authenticator, username } of authenticators) {
+      if (name.startsWith(username.prefix)) forget(authenticator, name.slice(username.prefix.length));
+    }
+  };
 }
 
 type Place = (outcome: AttemptOutcome) => void;

@@ -5,6 +5,8 @@ export interface Try {
   /** Digests, see `fingerprint.ts`. */
   readonly subject: string;
   readonly secret: string;
+  /** A digest of the username. */
+  readonly user: string;
   /** `abandoned`: nobody told what came of it, so it counts, and its secret is not known to be wrong. */
   state: 'pending' | 'refused' | 'abandoned';
   /** When it was refused or given up, and until then when it began. Monotonic milliseconds. */
@@ -19,10 +21,12 @@ export interface Ledger {
    * @param known the secret was right before: its subject is taken in even when there are too many
    * @throws AuthenticatorError `failed` for a new subject when there are `maxSubjects`
    */
-  add(subject: string, secret: string, known: boolean): Try;
+  add(subject: string, secret: string, known: boolean, user: string): Try;
   giveBack(one: Try): void;
   /** From now on it counts until the window has passed. */
   count(one: Try, as: 'refused' | 'abandoned'): void;
+  /** Forgets what is counted of a user. Those under way go on. */
+  clear(user: string): void;
   /**
    * Resolves when a try of the subject is given back or counted. Only to be asked while one is under way.
    *
@@ -83,10 +87,9 @@ export function createLedger(now: () => number, window: () => number, maxSubject
       if (page) prune(subject, page);
       return page?.tries ?? [];
     },
-    add(subject, secret, known) {
-      const one: Try = { subject, secret, state: 'pending', at: now() };
-      const page = pages.get(subject) ?? makePage(subject, known);
-      page.tries.push(one);
+    add(subject, secret, known, user) {
+      const one: Try = { subject, secret, user, state: 'pending', at: now() };
+      (pages.get(subject) ?? makePage(subject, known)).tries.push(one);
       return one;
     },
     giveBack(one) {
@@ -105,11 +108,21 @@ export function createLedger(now: () => number, window: () => number, maxSubject
       pages.set(one.subject, page);
       changed(one.subject, page);
     },
+    clear(user) {
+      for (const [subject, page] of pages) if (forgetCounted(page, user)) changed(subject, page);
+    },
     async nextChange(subject, signal, longest) {
       const page = pages.get(subject);
       if (page) await oneOf(page.waiting, signal, longest);
     },
   };
+}
+
+/** @returns whether there were any */
+function forgetCounted(page: Page, user: string): boolean {
+  const before = page.tries.length;
+  page.tries = page.tries.filter((one) => one.user !== user || one.state === 'pending');
+  return page.tries.length < before;
 }
 
 /** Resolves when it is woken as one of `waiting`, which it leaves in any case. */
@@ -123,7 +136,8 @@ async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, 
   const late = () => reject(new AuthenticatorError('failed', 'earlier logins of the same user take too long'));
   waiting.add(resolve);
   signal?.addEventListener('abort', giveUp, { once: true });
-  const timer = setTimeout(late, longest);
+  // A busy process may come here after its time: Node warns of a negative one.
+  const timer = setTimeout(late, Math.max(0, longest));
   try {
     await promise;
   } finally {

@@ -2,7 +2,7 @@ import type { AttemptOutcome } from '@sallyport/authenticator';
 import type { LockoutConfig } from '../config/types.ts';
 import { judge, type Verdict } from './judge.ts';
 import { createKnownSecrets } from './known-secrets.ts';
-import { createLedger, type Try } from './ledger.ts';
+import { createLedger, type Ledger, type Try } from './ledger.ts';
 
 /** What this process knows of tries. Subjects and secrets are digests. */
 export interface LocalGuard {
@@ -19,10 +19,12 @@ export interface LocalGuard {
    *
    * @param known the secret was right before, so that there is always room
    * @returns to be called once, with what came of it
+   * @param user a digest of the username
    * @throws AuthenticatorError `failed` for a new subject when there are too many
    */
-  reserve(subject: string, secret: string, known: boolean): (outcome: AttemptOutcome) => void;
-  /** As that of the ledger. */
+  reserve(subject: string, secret: string, known: boolean, user: string): (outcome: AttemptOutcome) => void;
+  /** As those of the ledger. */
+  clear: Ledger['clear'];
   nextChange(subject: string, signal: AbortSignal | undefined, longest: number): Promise<void>;
 }
 
@@ -59,8 +61,8 @@ export function createLocalGuard(
     isKnown: known.has,
     rightAt: known.rightAt,
     forget: known.remove,
-    reserve(subject, secret, isKnown) {
-      const one = ledger.add(subject, secret, isKnown);
+    reserve(subject, secret, isKnown, user) {
+      const one = ledger.add(subject, secret, isKnown, user);
       const conclude = (outcome: AttemptOutcome | 'abandoned') => {
         if (outcome === 'accepted') known.add(secret, now());
         // Nor is a forgotten one known to be right: else a plugin that forgets all of them is never throttled.
@@ -75,6 +77,7 @@ export function createLocalGuard(
         conclude(outcome);
       };
     },
+    clear: ledger.clear,
     nextChange: ledger.nextChange,
   };
 }

@@ -85,8 +85,11 @@ describe('refused tries', () => {
   test('leave nothing in Redis once their window has passed', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'a', 'refused');
-    expect(await redis.client().keys('*')).toHaveLength(1);
+    // The tries, and the names of the hour.
+    expect(await redis.client().keys('*')).toHaveLength(2);
     await all.pass(window + abandonedAfter);
+    expect(await redis.client().keys('*')).toEqual([expect.stringContaining('{names}')]);
+    await all.pass(3_600_000);
     expect(await redis.client().keys('*')).toEqual([]);
   });
 });

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { AttemptOutcome } from '@sallyport/authenticator';
 import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import type { LockoutConfig } from '../config/types.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
 import { createFingerprint } from './fingerprint.ts';
+import { noteName, subjectDigest, subjectKey } from './shared-names.ts';
 import { createRecords, knownField, type SharedRecords, tolerance, tryField } from './shared-records.ts';
 import { changeScript, takeScript } from './shared-scripts.ts';
 
@@ -12,6 +12,8 @@ export interface Tried {
   readonly authenticator: string;
   readonly name: string;
   readonly password: string;
+  /** As a decision would have it: for the list of those who have refused tries. */
+  readonly username: string;
 }
 
 export interface SharedHashDependencies {
@@ -58,7 +60,8 @@ const spareFields = 256;
 
 export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: SharedHashDependencies): SharedHash {
   const { settings, now, abandonedAfter, redisClock, onForeign } = dependencies;
-  const key = `${redis.keyPrefix}lockout:{${subjectDigest(tried)}}`;
+  const { authenticator, name: subject, username } = tried;
+  const key = subjectKey(redis, subjectDigest({ authenticator, subject }));
   const records = createRecords(redis, key);
   const secrets = secretDigests(redis, tried);
   const [secret = ''] = secrets;
@@ -93,7 +96,10 @@ export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies:
       // In this order: a Redis that is full lets a script write on that has removed something.
       const gone = [tryField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
       const come: string[] = [];
-      if (outcome === 'refused') come.push(...records.write(tryField(id), 'refused', redisTime(), secret));
+      if (outcome === 'refused') {
+        come.push(...records.write(tryField(id), 'refused', redisTime(), secret));
+        noteName(redis, { authenticator, subject, username }, redisTime(), atLeast());
+      }
       if (outcome === 'accepted') {
         gone.push(...oldest(known, secrets).map(knownField));
         come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
@@ -125,13 +131,6 @@ function parseReply(reply: unknown): Reply {
 function oldest(known: SharedRecords['known'], besides: readonly string[]): string[] {
   const others = [...known].filter(([one]) => !besides.includes(one)).sort(([, one], [, other]) => other - one);
   return others.slice(maxKnown - 1).map(([one]) => one);
-}
-
-/** Names are no secrets, so it needs no key. */
-function subjectDigest({ authenticator, name }: Tried): string {
-  return createHash('sha256')
-    .update(JSON.stringify([authenticator, name]))
-    .digest('base64url');
 }
 
 function secretDigests({ sealingKeys }: SharedRedis, { authenticator, name, password }: Tried): string[] {

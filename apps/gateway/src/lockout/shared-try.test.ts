@@ -15,7 +15,7 @@ const timeout = 100;
 function create(redis: SharedRedis, dependencies: Pick<SharedTryDependencies, 'now' | 'random' | 'pause'>) {
   return createSharedTry(
     redis,
-    { authenticator: 'corp', name: 'jane', password: 'a' },
+    { authenticator: 'corp', name: 'jane', username: 'jane', password: 'a' },
     {
       ...dependencies,
       settings: () => ({ maxFailures: 1, window: 1000 }),

@@ -46,7 +46,7 @@ function keyFor(key: SealingKey): Uint8Array {
   return key.derive('revocation entries');
 }
 
-const actions: readonly unknown[] = ['revoke', 'block', 'unblock'] satisfies Entry['action'][];
+const actions: readonly unknown[] = ['revoke', 'block', 'unblock', 'unlock'] satisfies Entry['action'][];
 const kinds: readonly unknown[] = ['user', 'group', 'token', 'all'] satisfies Entry['kind'][];
 
 function isEntry(value: unknown): value is Entry {

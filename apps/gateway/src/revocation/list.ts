@@ -106,9 +106,9 @@ export function digestOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** A block and what ends it are about the same thing; a revocation beside them is another. */
+/** A block and what ends it are about the same thing; a revocation or an unlock beside them is another. */
 export function subjectOf({ action, kind, name }: Pick<Entry, 'action' | 'kind' | 'name'>): string {
-  return JSON.stringify([action === 'revoke' ? 'revoke' : 'block', kind, name]);
+  return JSON.stringify([action === 'unblock' ? 'block' : action, kind, name]);
 }
 
 function byRevision(one: Entry, other: Entry): number {

@@ -2,10 +2,11 @@
 export type EntryKind = 'user' | 'group' | 'token' | 'all';
 
 /**
+ * `unlock`: a user's refused tries are forgotten, once, by each replica that learns of it.
  * `revoke`: what was cached before is not used any more. `block`: refused, whatever a backend says. `unblock`: ends a
  * block; it stays in the list as long as the block could come back from a replica that has missed it.
  */
-export type EntryAction = 'revoke' | 'block' | 'unblock';
+export type EntryAction = 'revoke' | 'block' | 'unblock' | 'unlock';
 
 /** One entry of the revocation list. Names are as Kubernetes sees them, prefix included. */
 export interface Entry {

@@ -4,10 +4,8 @@ import { probeOutput } from '../audit/output.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
-import { createAttempts } from '../lockout/attempts.ts';
 import { createFailureLog } from '../logging/failure-log.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
-import { createLockoutMetrics } from '../metrics/lockout-metrics.ts';
 import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
 import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
@@ -17,6 +15,7 @@ import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createHealth, type Health } from './health.ts';
 import { type ListenOverrides, withListen } from './listen-override.ts';
+import { createLockout } from './lockout.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, logConfigWarnings, type Reloader, type Running } from './reload.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
@@ -50,21 +49,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, tls } = await firstConfig(load, logger);
   const inFlight = createInFlight();
   let started: Running | undefined;
-  const links = () => started?.generation.links ?? [];
+  const generation = () => started?.generation;
+  const links = () => generation()?.links ?? [];
   const metrics = createGatewayMetrics({ config, tls, links, inFlight: () => inFlight.count });
   const { registry } = metrics;
-  const redis = () => started?.generation.redis;
+  const redis = () => generation()?.redis;
+  const inForce = () => generation()?.config ?? config;
   const observers = createObservers(registry, logger);
-  const shared = createSharedState({ config, redis, registry, onAct: observers.act, logger });
-  const lockout = () => (started?.generation.config ?? config).lockout;
-  const { foreignRecords: onForeign } = createLockoutMetrics(registry);
-  const attempts = createAttempts(lockout, { now: () => performance.now(), shared: redis, onForeign });
+  const { attempts, onUnlock } = createLockout({ config: inForce, redis, registry, logger });
+  const shared = createSharedState({ config, redis, registry, onAct: observers.act, onUnlock, logger });
   const dependencies = { ...shared, logger, attempts, onAbandoned: inFlight.hold };
   const create = (next: GatewayConfig) => createWithAudit(next, dependencies);
   const running: Running = { generation: await create(config) };
   started = running;
   const health = createHealth(() => running.generation.links);
-  const status = createStatus({ config, tls, generation: () => started?.generation, health, shared, inFlight });
+  const status = createStatus({ config, tls, generation, health, shared, attempts, inFlight });
   const opened = observers
     .start(config)
     .then(shared.start)

@@ -35,12 +35,15 @@ export interface SharedStateDependencies {
   /** Called with each entry of the revocation list that this process did not know. */
   readonly onAct: (entry: Entry) => void;
   readonly logger: Logger;
+  /** Called when an operator has unlocked a user. */
+  readonly onUnlock: (entry: Entry) => void;
 }
 
 /** How often what nobody may use any more is dropped from memory, in milliseconds. */
 const sweepInterval = 30_000;
 
-export function createSharedState({ config, redis, registry, onAct, logger }: SharedStateDependencies): SharedState {
+export function createSharedState(dependencies: SharedStateDependencies): SharedState {
+  const { config, redis, registry, onAct, onUnlock, logger } = dependencies;
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
   const memory = createMemoryTier(config.cache.memory.maxEntries);
   const metrics = createCacheMetrics(registry, () => ({
@@ -56,6 +59,7 @@ export function createSharedState({ config, redis, registry, onAct, logger }: Sh
     onAdopted(entry) {
       metrics.adopted(entry);
       onAct(entry);
+      if (entry.action === 'unlock') onUnlock(entry);
     },
     onForeign: metrics.foreignKeys,
     logger,

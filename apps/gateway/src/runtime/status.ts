@@ -1,5 +1,6 @@
 import { isLoopback } from '../config/listen.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import type { LockoutGuard } from '../lockout/attempts.ts';
 import { gatewayVersion } from '../metrics/build-info.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import type { TlsMaterial } from '../server/tls.ts';
@@ -22,11 +23,12 @@ export interface StatusDependencies {
   readonly generation: () => Generation | undefined;
   readonly health: Health;
   readonly shared: Pick<SharedState, 'caching' | 'blocks' | 'listAge'>;
+  readonly attempts: Pick<LockoutGuard, 'lockedOut'>;
   readonly inFlight: Pick<InFlight, 'count'>;
 }
 
 export function createStatus(dependencies: StatusDependencies): Status {
-  const { config, tls, generation, health, shared, inFlight } = dependencies;
+  const { config, tls, generation, health, shared, attempts, inFlight } = dependencies;
   const startedAt = Date.now();
   const running = () => generation()?.config ?? config;
   const collector = createStatusCollector(config, {
@@ -46,7 +48,8 @@ export function createStatus(dependencies: StatusDependencies): Status {
     stopping() {
       const { listAge: age } = shared;
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
-      return { blocked: shared.blocks.blocks.length, ...read, cutOff: shared.caching.revocations.isCutOff };
+      const lockedOut = running().authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
+      return { blocked: shared.blocks.blocks.length, lockedOut, ...read, cutOff: shared.caching.revocations.isCutOff };
     },
     clocks: { monotonic: () => performance.now(), wall: () => Date.now() },
   });

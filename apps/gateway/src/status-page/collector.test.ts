@@ -23,7 +23,7 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
     links: () => names.map((name) => ({ name, guard: { circuitState: 'closed' } as never })),
     health: async () => checks,
     cache: () => ({ entries: 7 }),
-    stopping: () => ({ blocked: 1, cutOff: false }),
+    stopping: () => ({ blocked: 1, lockedOut: 0, cutOff: false }),
     clocks: { monotonic: () => 123_456, wall: () => 1_700_000_000_000 },
     ...changes,
   });
@@ -46,7 +46,11 @@ describe('what the page is told', () => {
     ]);
     expect(config).toMatchObject({ digest: '0123456789ab', refused: [], loadedAt: 1_700_000_000_000 });
     expect(gateway).toMatchObject({ inFlight: 2 });
-    expect([cache, stopping, recent]).toEqual([{ entries: 7, maxEntries: 50_000 }, { blocked: 1, cutOff: false }, []]);
+    expect([cache, stopping, recent]).toEqual([
+      { entries: 7, maxEntries: 50_000 },
+      { blocked: 1, lockedOut: 0, cutOff: false },
+      [],
+    ]);
   });
 
   test('holds no secret that a plugin quotes', async () => {

@@ -98,6 +98,8 @@ export interface CacheStatus {
 export interface StoppingStatus {
   /** Users, groups and tokens. */
   readonly blocked: number;
+  /** Users who are locked out, as far as this replica knows. */
+  readonly lockedOut: number;
   /** Seconds; left out without a shared Redis; null: it was never read. */
   readonly listAge?: number | null;
   readonly cutOff: boolean;

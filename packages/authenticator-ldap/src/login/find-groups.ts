@@ -51,8 +51,7 @@ async function searched(
   signal: AbortSignal,
 ): Promise<readonly Group[]> {
   if (options.by === 'search') {
-    const filter = options.filter.fill((placeholder) => valuesFor(placeholder, user));
-    const direct = await searchGroups(connection, options, filter, signal);
+    const direct = await searchGroups(connection, options, userFilter(options, user), signal);
     const parents = (groups: readonly Group[]) =>
       searchGroups(connection, options, parentsFilter(options.filter, groups), signal);
     return await walkGroups(direct, options, options.nested ? parents : undefined);
@@ -64,6 +63,14 @@ async function searched(
     nested &&
       ((groups) => searchGroups(connection, { ...options, ...nested }, parentsFilter(nested.filter, groups), signal)),
   );
+}
+
+/** What finds the user's own groups; undefined when nothing can match. */
+export function userFilter(
+  { filter }: Extract<GroupOptions, { by: 'search' }>,
+  user: DirectoryUser,
+): Filter | undefined {
+  return filter.fill((placeholder) => valuesFor(placeholder, user));
 }
 
 function valuesFor(placeholder: string, { dn, username, entry }: DirectoryUser): readonly (string | Buffer)[] {

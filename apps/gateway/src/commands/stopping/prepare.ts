@@ -40,7 +40,7 @@ export interface Prepared {
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
 export async function prepare(
   options: StoppingOptions,
-  verb: Entry['action'],
+  verb: Exclude<Entry['action'], 'unlock'>,
   kinds: readonly Whom['kind'][],
 ): Promise<Prepared> {
   const { reason, by = operatorName() } = options;

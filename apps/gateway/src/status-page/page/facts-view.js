@@ -73,12 +73,17 @@ function cacheFact({ cache, authenticators }) {
 }
 
 /** @param {StatusDocument} status @returns {Fact} */
-function stoppingFact({ stopping: { blocked, listAge, cutOff } }) {
+function stoppingFact({ stopping: { blocked, lockedOut, listAge, cutOff } }) {
   const read = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)} s ago`;
   const list = listAge === undefined ? 'no shared Redis: nothing to read' : `list ${read}${cutOff ? ': cut off' : ''}`;
   return [
     'Blocked',
     [blocked === 0 ? 'nobody' : counted(blocked, 'user, group or token', 'users, groups or tokens')],
+    [
+      lockedOut === 0
+        ? 'no one is locked out'
+        : `${counted(lockedOut, 'user is', 'users are')} locked out: sallyport lockouts`,
+    ],
     [list],
   ];
 }

@@ -1,0 +1,152 @@
+import type { UserInfo } from '@sallyport/authenticator';
+import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
+import { causeOf } from '../config/problems.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { readLockouts } from '../lockout/shared-lockouts.ts';
+import { createLogger } from '../logging/logger.ts';
+import { printable } from '../logging/printable.ts';
+import {
+  type CreatedAuthenticator,
+  closeAuthenticator,
+  createAuthenticators,
+} from '../runtime/create-authenticators.ts';
+import { issuesTokens } from '../runtime/create-token-issuer.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { createObserver, type Observed, observedJson, printGroups, printSteps } from './explain-report.ts';
+import { joinAttempts } from './joined-attempts.ts';
+import { readBlocks } from './known-blocks.ts';
+import { lockoutJson, namedLockouts } from './lockouts.ts';
+import { type OutputFormat, printJson, printTable } from './output.ts';
+import { entryJson, momentText } from './stopping/confirmation-report.ts';
+import { issuingOf, withIssuer } from './token/issuing.ts';
+
+/** What one authenticator knows of a name. */
+interface KnownBy {
+  readonly authenticator: string;
+  /** `cannot be looked up`: only with a token. */
+  readonly answer: 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
+  readonly reason: string;
+  /** Issued tokens that are not revoked; null where none are issued. */
+  readonly tokens: number | null;
+}
+
+/**
+ * Shows what is known of a user without a token: which authenticators know the name, with which groups, and whether the
+ * running gateways have them blocked or locked out.
+ *
+ * @param name as Kubernetes sees it
+ * @param redis left out: the config has no cache.redis
+ */
+export async function explainUser(
+  config: GatewayConfig,
+  name: string,
+  output: OutputFormat,
+  redis: ProbedRedis | undefined,
+): Promise<ExitCode> {
+  const observed = createObserver(config.authenticators);
+  const known = await knownBy(config, name, observed);
+  const groups = observed.groups.flatMap((one) => one.groups.flatMap((group) => group.name ?? []));
+  const fleet = await readFleet(config, name, groups, redis);
+  if (output === 'json') printJson({ user: name, authenticators: known, ...observedJson(observed), ...fleet?.json });
+  else {
+    const rows = known.map(({ authenticator, answer, reason, tokens }) => {
+      return [authenticator, answer, reason, tokens === null ? '' : String(tokens)].map(printable);
+    });
+    printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TOKENS'], rows);
+    printGroups(observed.groups);
+    printSteps(observed.steps);
+    const lines = fleet?.lines ?? ['blocked or locked out: not known, since no cache Redis could be read'];
+    process.stdout.write(`\n${lines.map((line) => `${printable(line)}\n`).join('')}`);
+  }
+  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.fault;
+  return known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0)
+    ? exitCodes.success
+    : exitCodes.refused;
+}
+
+/** What holds for them in the running gateways; undefined when that can't be read. */
+async function readFleet(
+  config: GatewayConfig,
+  name: string,
+  groups: readonly string[],
+  redis: ProbedRedis | undefined,
+): Promise<{ readonly json: object; readonly lines: readonly string[] } | undefined> {
+  const { blocks, isRead, fault } = await readBlocks(redis);
+  if (fault !== undefined) process.stderr.write(`warning: who is blocked or locked out could not be read: ${fault}\n`);
+  if (redis === undefined || !isRead) return undefined;
+  const block = blocks.ofUser(name, groups);
+  const all = namedLockouts(await readLockouts(redis, config.lockout), config);
+  const locks = all.filter(({ user }) => user === name);
+  const lockLines = locks.map(({ refused, authenticator, isLockedOut, until }) => {
+    const state = isLockedOut ? 'locked out' : 'not locked out';
+    return `${state}: ${refused} refused tries with ${authenticator}, which count until ${momentText(until)}`;
+  });
+  return {
+    json: { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) },
+    lines: [
+      block ? `blocked until ${momentText(block.until)} by ${block.by}, as ${block.kind} ${block.name}` : 'not blocked',
+      ...(locks.length === 0 ? ['not locked out'] : lockLines),
+    ],
+  };
+}
+
+async function knownBy(config: GatewayConfig, name: string, observed: Observed): Promise<readonly KnownBy[]> {
+  const logger = createLogger('error');
+  const { attempts } = joinAttempts(config.lockout, undefined);
+  const theirs = config.authenticators.filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
+  const created = await createAuthenticators({ ...config, authenticators: theirs }, { logger, attempts });
+  try {
+    return await Promise.all(created.map((one) => askOne(config, one, name, observed)));
+  } finally {
+    await Promise.all(created.map((one) => closeAuthenticator(one, logger)));
+  }
+}
+
+async function askOne(
+  config: GatewayConfig,
+  created: CreatedAuthenticator,
+  name: string,
+  observed: Observed,
+): Promise<KnownBy> {
+  const { config: one } = created;
+  const username = name.slice(one.username.prefix.length);
+  const found = { authenticator: one.name, tokens: null, reason: '' };
+  try {
+    const tokens = await issuedTo(config, one, username);
+    const user = await lookUp(created, username, observed);
+    if (user === null)
+      return { ...found, tokens, answer: 'cannot be looked up', reason: 'only a token shows its user' };
+    if (user === undefined) return { ...found, tokens, answer: 'not known' };
+    const judged = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
+    observed.onNames(one.name, user, judged.user);
+    if (judged.breach) return { ...found, tokens, answer: 'refused by policy', reason: judged.breach.rule };
+    return { ...found, tokens, answer: 'known', reason: judged.user.username };
+  } catch (error) {
+    return { ...found, answer: 'could not be checked', reason: causeOf(error) };
+  }
+}
+
+/** @returns null where no one can be looked up */
+async function lookUp(
+  { config, authenticator }: CreatedAuthenticator,
+  username: string,
+  observed: Observed,
+): Promise<UserInfo | undefined | null> {
+  if (authenticator.lookUp === undefined) return null;
+  const signal = AbortSignal.timeout(config.timeout);
+  return await authenticator.lookUp(username, { signal, trace: (step) => observed.onStep(config.name, step) });
+}
+
+async function issuedTo(
+  config: GatewayConfig,
+  one: CreatedAuthenticator['config'],
+  username: string,
+): Promise<number | null> {
+  if (!issuesTokens(one)) return null;
+  let count = 0;
+  await withIssuer(issuingOf(config, { authenticator: one, isOneOfSeveral: true }, undefined), async (issuer) => {
+    for await (const token of issuer.list({ username })) if (!('fault' in token) && !token.revoked) count++;
+  });
+  return count;
+}
