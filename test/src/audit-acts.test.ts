@@ -86,3 +86,15 @@ test('what is blocked while no gateway runs is in the trail of the one that star
     { event: 'block', name: 'robot:ci', by: 'eve', beforeStart: true },
   ]);
 });
+
+test('an unlock is such a line, too', async () => {
+  await using redis = await startRedis();
+  const config = { ...replicasConfig([cachedRobots(redis.url)], redis.url), audit: { output: 'audit.log' } };
+  const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
+  await using gateway = await startGateway({ config, env });
+  const words = ['unlock', '--user', 'robot:ci', '--by', 'eve', '--reason', 'new password'];
+  expect(await operatorIn(gateway.folder, env).run(words)).toMatchObject({ code: 3 });
+  const act = { event: 'unlock', kind: 'user', name: 'robot:ci', by: 'eve', reason: 'new password' };
+  expect(await untilActs(gateway, 1)).toMatchObject([act]);
+  await gateway.stop();
+});

@@ -110,6 +110,12 @@ describe.concurrent('over two replicas', () => {
     expect(some.stdout).toContain('confirmed by 1 of 2 replicas.\n');
     expect(some.stderr).toContain('not confirmed by');
     expect(await run(['unlock'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--user NAME') });
+    for (const words of [['unlock'], ['explain']]) {
+      const { code, stdout, stderr } = await run([...words, '--user', 'bob']);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toMatch(/--user bob begins with no prefix of this config.*\n {2}--user corp:bob\n/s);
+    }
+    expect(await run(['unlock', '--user', 'bob', '--exact'])).toMatchObject({ code: 3 });
   });
 
   test('explain says throttled when the fleet would, sends nothing then, and counts nothing', async () => {

@@ -8,7 +8,7 @@ import { withAudiences } from './audiences.ts';
 import type { Link } from './chain.ts';
 import type { CircuitState } from './circuit.ts';
 import { withSoundDecision } from './decision.ts';
-import { type Guard, type GuardSettings, withGuard } from './guard.ts';
+import { type Guard, type GuardDependencies, type GuardSettings, withGuard } from './guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from './identity-policy.ts';
 import { type Provenance, withProvenance } from './provenance.ts';
 
@@ -31,7 +31,8 @@ export interface AssembleOptions {
   /** Left out: identities are as the backend gives them. */
   readonly provenance?: Provenance | undefined;
   /** See `GuardDependencies`. */
-  readonly onAbandoned: (work: Promise<unknown>) => void;
+  readonly onAbandoned: GuardDependencies['onAbandoned'];
+  readonly proven?: GuardDependencies['proven'];
 }
 
 /** A link of the chain whose bounds can be looked at. */
@@ -50,6 +51,7 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const guard = withGuard(options.authenticator, config, {
     now: clocks.monotonic,
     onAbandoned: options.onAbandoned,
+    proven: options.proven,
     onStateChange: (state) => tellState(config, state, log),
   });
   const cached = aroundCache(withSoundDecision(guard, clocks.wall), options);

@@ -8,6 +8,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { chain } from './chain.ts';
 import { type GuardSettings, withGuard } from './guard.ts';
+import { createProvenTokens, type ProvenTokens } from './proven-tokens.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 
@@ -20,7 +21,12 @@ afterEach(() => {
 
 type Answer = (context: AuthenticateContext, token: string) => Decision | Promise<Decision>;
 
-function setUp(answer: Answer, settings: Partial<GuardSettings> = {}, claimedName?: Authenticator['claimedName']) {
+function setUp(
+  answer: Answer,
+  settings: Partial<GuardSettings> = {},
+  claimedName?: Authenticator['claimedName'],
+  proven?: ProvenTokens,
+) {
   const calls: { signal: AbortSignal; time: number }[] = [];
   const abandoned: Promise<unknown>[] = [];
   const plugin: Authenticator = {
@@ -34,7 +40,7 @@ function setUp(answer: Answer, settings: Partial<GuardSettings> = {}, claimedNam
   const guard = withGuard(
     plugin,
     { timeout: 3000, maxConcurrent: 100, maxWaiting: 0, circuit: { minimumCalls: 5, openFor: 5000 }, ...settings },
-    { now: () => Date.now(), onAbandoned: (work) => abandoned.push(work) },
+    { now: () => Date.now(), onAbandoned: (work) => abandoned.push(work), proven },
   );
   /** The decision's kind, or the error's code and message; undefined while there is none. */
   const ask = (caller: AbortSignal = new AbortController().signal, token = 't') => {
@@ -350,6 +356,23 @@ describe('lookups of one name', () => {
     expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
     for (let call = 0; call < 50; call++) ask(undefined, `jane:${call}`);
     expect(await askNow(undefined, 'jane:right')).toBe('authenticated');
+  });
+
+  test('that were good before a reload are known after it, as long as the options stay', async () => {
+    const answer: Answer = async () => jane;
+    const proven = createProvenTokens();
+    const start = (fingerprint: string) =>
+      setUp(answer, { maxWaiting: 100 }, (token) => token.split(':')[0], proven(fingerprint));
+    expect(await start('a').askNow(undefined, 'jane:right')).toBe('authenticated');
+    for (const [fingerprint, outcome] of [
+      ['a', 'authenticated'],
+      ['b', undefined],
+    ] as const) {
+      const { ask, askNow } = start(fingerprint);
+      for (let call = 0; call < 20; call++) ask(undefined, `jane:${call}`);
+      expect(await askNow(undefined, 'jane:right')).toBe(outcome);
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
   });
 
   test('are answered at once when very many wait already, and end with their caller', async () => {

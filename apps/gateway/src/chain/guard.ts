@@ -14,7 +14,7 @@ import {
 } from './circuit.ts';
 import { layer } from './layer.ts';
 import { createNameLimit, mostOfOneName } from './name-limit.ts';
-import { createProvenTokens } from './proven-tokens.ts';
+import { createProvenTokens, type ProvenTokens } from './proven-tokens.ts';
 import { createSlots } from './slots.ts';
 
 /** `timeout` in milliseconds, for each call, and for the wait before it. */
@@ -26,6 +26,8 @@ export interface GuardDependencies extends CircuitDependencies {
    * promise has, and never rejects.
    */
   readonly onAbandoned: (work: Promise<unknown>) => void;
+  /** Left out: those of this guard alone. */
+  readonly proven?: ProvenTokens | undefined;
 }
 
 /** The plugin behind its bounds. */
@@ -42,7 +44,7 @@ export interface Guard extends Authenticator {
 export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
   const slots = createSlots(settings);
-  const proven = createProvenTokens();
+  const { proven = createProvenTokens()('') } = dependencies;
   const isTooMany = createNameLimit(dependencies.now);
 
   /** Proven tokens of a name have a count of their own: others who only know the name can't use it up. */

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { probeOutput } from '../audit/output.ts';
+import { createProvenTokens } from '../chain/proven-tokens.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
@@ -58,7 +59,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const observers = createObservers(registry, logger);
   const { attempts, onUnlock } = createLockout({ config: inForce, redis, registry, logger });
   const shared = createSharedState({ config, redis, registry, onAct: observers.act, onUnlock, logger });
-  const dependencies = { ...shared, logger, attempts, onAbandoned: inFlight.hold };
+  const dependencies = { ...shared, logger, attempts, proven: createProvenTokens(), onAbandoned: inFlight.hold };
   const create = (next: GatewayConfig) => createWithAudit(next, dependencies);
   const running: Running = { generation: await create(config) };
   started = running;

@@ -7,6 +7,7 @@ import type { ChainContext } from '../chain/answer.ts';
 import { assembleLink, type GuardedLink } from '../chain/assemble.ts';
 import { chain } from '../chain/chain.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
+import type { ProvenTokens } from '../chain/proven-tokens.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { Blocks } from '../revocation/types.ts';
 import { withReviewBudget } from '../shared-redis/review-budget.ts';
@@ -44,6 +45,8 @@ export interface GenerationDependencies extends CreateDependencies {
   readonly blocks?: Blocks;
   /** Told of backend work that goes on after its review was answered. */
   readonly onAbandoned: (work: Promise<unknown>) => void;
+  /** By the fingerprint of an authenticator's config. Left out: none outlives the generation. */
+  readonly proven?: (fingerprint: string) => ProvenTokens;
 }
 
 /** @throws ConfigError, or Error, when something can't be made; nothing is left open then */
@@ -91,7 +94,7 @@ function assemble(
   config: GatewayConfig,
   created: readonly CreatedAuthenticator[],
   redis: ProbedRedis | undefined,
-  { logger, caching, blocks = nobodyBlocked, onAbandoned }: GenerationDependencies,
+  { logger, caching, blocks = nobodyBlocked, onAbandoned, proven }: GenerationDependencies,
 ): readonly GuardedLink[] {
   const prefixes = identityPrefixes(config.authenticators);
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
@@ -110,6 +113,7 @@ function assemble(
       blocks,
       provenance,
       onAbandoned,
+      proven: proven?.(one.fingerprint),
     }),
   );
 }
