@@ -42,7 +42,7 @@ const inForceFor = 60_000;
  */
 export async function unlock(options: UnlockOptions): Promise<ExitCode> {
   const { user: name, reason, by = operatorName(), output } = options;
-  if (name === undefined) throw new UsageError('say whom to unlock: --user NAME, as Kubernetes sees them');
+  if (name === undefined) throw new UsageError('name the user to unlock: --user NAME, as Kubernetes sees them');
   refuseEmpty({ '--user': name, '--reason': reason, '--by': by });
   const wait = readWait(options.wait);
   const config = await loadConfig(configFile(options.config).file, process.env);
