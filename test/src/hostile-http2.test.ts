@@ -107,8 +107,8 @@ test.each([
     expect(await review(client, token)).toMatchObject({ user: { username: 'ada' } });
     const waited = performance.now() - start;
     await within(ended, 'the end of the session by the gateway');
-    // Those that may be open as far as the gateway knows, those that it may have reset since, and some more.
-    const most = 500 + (33 * (performance.now() - start)) / 1000 + 50;
+    // The gateway hears of resets after the requests that it read with them: 250 to 600 begin, 2,400 did without a limit.
+    const most = 1_000 + (33 * (performance.now() - start)) / 1000;
     backend.answerOthers({ kind: 'no-opinion' });
     const isReset = ({ msg, callerGone }: LogLine): boolean => msg === 'token review' && callerGone === true;
     const count = (): number => gateway.output.lines.slice(before).filter(isReset).length;

@@ -1,6 +1,6 @@
 import { constants, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import { type ConnectionLimits, maxConcurrentStreams } from './limits.ts';
+import type { ConnectionLimits } from './limits.ts';
 import { http2Stream, type ServerAnswer, type ServerRequest } from './protocol.ts';
 import { createResetCount } from './resets.ts';
 
@@ -101,16 +101,10 @@ export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, '
 /** A stream id that excludes none: RFC 9113 section 6.8, graceful shutdown. */
 const everyStream = 2 ** 31 - 1;
 
-/**
- * Requests under way on an HTTP/2 session, as far as this process knows yet. Node allows `maxConcurrentStreams`, and
- * tells of the end of each a moment later: more than this were reset.
- */
-const mostOpen = 2 * maxConcurrentStreams;
-
 export function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
   let announced = false;
   let pending = 0;
-  let most = mostOpen;
+  let most = Number.POSITIVE_INFINITY;
   const countReset = createResetCount(() => performance.now());
   let over = false;
   const noteReset = () => {
@@ -128,8 +122,7 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
   // A request that waits counts as idle here; closing lets it finish.
   session.setTimeout(limits.idleTimeout, endWhenIdle);
   return {
-    // The session limits its streams itself, but for those that are reset, of which one read may hold hundreds, and those
-    // of a restricted client.
+    // The session limits its streams itself, but for those that are reset and those of a restricted client.
     begin(request, answer) {
       const stream = http2Stream(request);
       if (over || pending >= most) {
