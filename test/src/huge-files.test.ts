@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './fixtures/clients.ts';
@@ -103,9 +103,10 @@ describe('while the gateway runs', { timeout: 180_000 }, () => {
   ])('%s in their place holds up nothing', async (_what, make) => {
     const place = await createPlace();
     await using gateway = await startGateway({ config: { ...place.config }, files: place.files });
+    // At once: a look in between would find no file, and nothing new at the next one.
     const replace = async (file: string) => {
-      await rm(file);
-      await make(file);
+      await make(`${file}.new`);
+      await rename(`${file}.new`, file);
     };
     await spoil(gateway, place, replace, () => 'is not a regular file');
   });
