@@ -53,7 +53,8 @@ describe.concurrent('an answer that is no yes', () => {
     const made = some();
     backend.answer(known, ada);
     expect(await gateway.ask(known)).toEqual(isAda);
-    await untilKept(redis, 1);
+    const isNoted = async () => (await keysOf(redis)).some((key) => key.startsWith('sallyport:cache-user:'));
+    await waitFor(isNoted, 'the good answer and its note to be in Redis');
     const before = await keysOf(redis);
     for (const token of wrong)
       backend.answer(token, { kind: 'rejected', reason: 'invalid-credentials', subject: 'ada' });

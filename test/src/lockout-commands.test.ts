@@ -88,8 +88,13 @@ describe.concurrent('over two replicas', () => {
       for (let time = 0; time < maxFailures; time++) expect(await replica.ask(wrong('bob'))).toEqual(refused);
       expect(await replica.ask(people.bob.token)).toEqual(refused);
     }
+    const said = (words: string) =>
+      Promise.all(
+        [one, other].map(({ gateway }) => gateway.output.waitForLine(({ msg }) => msg.startsWith(words), words)),
+      );
+    await said('cut off from the revocation list');
     await redis.start();
-    await Promise.all([one, other].map(({ gateway }) => gateway.waitForLog('the revocation list is read again')));
+    await said('the revocation list is read again');
     expect(await one.ask(people.bob.token)).toEqual(refused);
     const { code, stdout } = await run(['unlock', '--user', 'corp:bob']);
     expect(code).toBe(3);

@@ -58,6 +58,7 @@ describe('made-up records', () => {
     await all.send(0, 'jane', 'right', 'accepted');
     const { key } = await hear();
     const client = redis.client();
+    await client.ping();
     const monitor = await client.monitor();
     const writes: Promise<unknown>[] = [];
     monitor.on('monitor', (_, words: string[], source: string) => {
