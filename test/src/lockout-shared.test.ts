@@ -76,8 +76,11 @@ describe.concurrent('replicas that share a Redis', () => {
       for (const token of wrongPasswords('alice', 5)) expect(await ask(token)).toEqual(refused);
       expect([index, await bindsOf(people, dn)]).toEqual([index, (index + 1) * maxFailures]);
     }
+    const said = (words: string) =>
+      Promise.all(replicas.map(({ gateway }) => gateway.output.waitForLine(({ msg }) => msg.startsWith(words), words)));
+    await said('cut off from the revocation list');
     await redis.start();
-    await Promise.all(replicas.map(({ gateway }) => gateway.waitForLog('the revocation list is read again')));
+    await said('the revocation list is read again');
     for (const { ask } of replicas) expect(await ask(ldapToken('alice', randomToken()))).toEqual(refused);
     expect(await bindsOf(people, dn)).toBe(replicas.length * maxFailures);
   });
