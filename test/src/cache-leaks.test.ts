@@ -5,6 +5,7 @@ import { down } from './fixtures/chain.ts';
 import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
 import { findLeaks } from './fixtures/leaks.ts';
 import { contentsOf, untilKept } from './fixtures/redis-contents.ts';
+import { metricsText } from './fixtures/scrape.ts';
 import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
 import { awkwardToken, randomToken, secret, secretsInUse } from './fixtures/tokens.ts';
 
@@ -46,7 +47,7 @@ test('no token, password or key stands in Redis or in a metric, and no name of a
   const names = ['robot-of-ada-lovelace', 'kubernetes.default.svc', 'k8s-admins'];
   expect(findLeaks(contents, [...secretsInUse(), ...names])).toEqual([]);
   expect(contents).not.toMatch(/alice/);
-  const metrics = await (await fetch(new URL('/metrics', gateway.adminUrl))).text();
+  const metrics = await metricsText(gateway);
   expect(metrics).toContain('sallyport_cache_lookups_total{');
   expect(findLeaks(metrics, [...secretsInUse(), ...names])).toEqual([]);
   expect(metrics).not.toMatch(/alice/);

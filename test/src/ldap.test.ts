@@ -7,6 +7,7 @@ import { runCommand } from './fixtures/command.ts';
 import { temporaryFolder } from './fixtures/folder.ts';
 import { configText, type Gateway, startGateway } from './fixtures/gateway.ts';
 import { ldapToken, type People, startPeople } from './fixtures/ldap-gateway.ts';
+import { metricsText } from './fixtures/scrape.ts';
 import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
 import { randomToken, secret } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
@@ -104,7 +105,7 @@ describe.concurrent('a gateway in front of a directory', () => {
     using client = http1Client(gateway.url);
     await review(client, people.alice.token);
     await review(client, ldapToken('bob', randomToken()));
-    const metrics = await (await fetch(new URL('/metrics', gateway.adminUrl))).text();
+    const metrics = await metricsText(gateway);
     const server = `server="${people.slapd.ldapsUrl}"`;
     for (const [name, labels] of [
       ['binds_total', `use="user",result="success"`],

@@ -18,6 +18,7 @@ import {
   serviceAccountToken,
   writeRecord,
 } from './fixtures/redis-tokens.ts';
+import { metricsText } from './fixtures/scrape.ts';
 import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
 import { randomToken, sha256 } from './fixtures/tokens.ts';
 
@@ -151,7 +152,7 @@ describe.concurrent('a gateway in front of Redis', () => {
     expect(await metric('connected', 'authenticator="robots"')).toBe(1);
     expect(await metric('faults_total', 'kind="type"')).toBe(10);
     expect(await metric('faults_total')).toBe(10);
-    const metrics = await (await fetch(new URL('/metrics', gateway.adminUrl))).text();
+    const metrics = await metricsText(gateway);
     expect(metrics).not.toMatch(/jane|robot:/);
   });
 

@@ -112,6 +112,18 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(1);
   });
 
+  test.each([
+    ['a device, by a link', async (place: string) => symlink('/dev/zero', place)],
+    ['a folder', async (place: string) => void (await mkdir(place))],
+  ])('%s that took the place of a file since the caller began to read counts as a change', async (_what, make) => {
+    const since = Date.now();
+    await rm(file);
+    await make(file);
+    await watcher.watch([file], since, count);
+    await watcher.scan();
+    expect(changes).toBe(1);
+  });
+
   test('tells once of several files of one watch, and nothing to the others', async () => {
     const other = join(folder, 'other');
     await writeFile(other, 'one');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { constants, open, stat } from 'node:fs/promises';
+import { constants, lstat, open, stat } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 
 /** How often files are looked at, in milliseconds. */
@@ -128,7 +128,11 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
   try {
     const found = await stat(file, { bigint: true });
     // Reading a pipe would wait for a writer, and every other file with it.
-    if (!found.isFile()) return { stamp: 'no file', digest: 'no file', readAt, changedAt: 0 };
+    if (!found.isFile()) {
+      // The link that leads to a device is younger than the device.
+      const { ctimeMs } = await lstat(file);
+      return { stamp: 'no file', digest: 'no file', readAt, changedAt: Math.max(ctimeMs, Number(found.ctimeMs)) };
+    }
     const { dev, ino, size, mtimeNs, ctimeNs } = found;
     const stamp = [dev, ino, size, mtimeNs, ctimeNs].join(':');
     const changedAt = Number(ctimeNs / 1_000_000n);
