@@ -79,8 +79,8 @@ test('a Redis whose answers stop half-way does too', async () => {
   await using proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: redis.port }, plan: () => plan });
   await using opened = await openShared(redis, { servers: portOf(proxy.port), timeout });
   const { until } = await measure('stalls', opened);
-  // The first ones are answered; five outages follow.
-  expect(until.length).toBeGreaterThan(5);
+  // Those that came before the stall.
+  expect(Math.min(...until)).toBeLessThan(timeout - 5);
 });
 
 test('authenticators of one review share its time, and none of them throws for want of it', async () => {
