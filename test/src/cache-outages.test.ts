@@ -107,8 +107,8 @@ describe.concurrent('answers stay right, and reviews cost no more than cache.red
     expect(errors).toBeGreaterThan(before);
 
     const open = costOf(`once Redis is left alone, for it ${name}`, [await measure(50)]);
-    // Not one of these 50 has asked it, so none has waited for it; a write behind an earlier one may end only now.
-    expect((await errorsOf(one, 'cache')) - errors).toBeLessThan(10);
+    // Not one of these 50 asked it, so none waited for it. The writes that the reviews before them left behind end late.
+    expect((await errorsOf(one, 'cache')) - errors).toBeLessThanOrEqual(during.length);
     expect(open.median).toBeLessThan(redisTimeout);
     expect(await errorsOf(one, 'revocations')).toBeGreaterThan(0);
     expect(await faults.isShared()).toBe(false);
