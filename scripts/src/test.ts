@@ -19,7 +19,7 @@ const folders = globSync(members.map((member) => `${member}/package.json`))
 // A report of an earlier run must not stand for this one.
 for (const folder of folders) rmSync(reportOf(folder), { force: true });
 
-const turbo = spawnSync('turbo', ['run', 'test', '--continue', '--concurrency=2', '--output-logs=full'], {
+const turbo = spawnSync('turbo', ['run', 'test', '--continue', '--concurrency=1', '--output-logs=full'], {
   stdio: 'inherit',
   env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
 });
