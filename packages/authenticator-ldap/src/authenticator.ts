@@ -1,5 +1,5 @@
 import type { AuthenticateContext, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
-import { type TlsSettings, watchTlsFiles } from '@sallyport/authenticator/options';
+import { type TlsSettings, watchTlsFiles } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';

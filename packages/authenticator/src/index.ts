@@ -11,7 +11,6 @@ export {
 } from './decision.ts';
 export { AuthenticatorError, type AuthenticatorErrorCode } from './errors.ts';
 export type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from './metrics.ts';
-export type { Parsed } from './parsed.ts';
 export type { AuthenticatorPlugin, Caching, Logger, PluginContext, WatchOptions } from './plugin.ts';
 export type {
   IssuedToken,
@@ -23,4 +22,3 @@ export type {
   TokenSelection,
   UnreadableToken,
 } from './token-issuer.ts';
-export { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';

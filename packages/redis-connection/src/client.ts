@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls';
-import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { TlsSettings } from '@sallyport/plugin-options';
 import { type RedisOptions as AllRedisOptions, Cluster, Redis } from 'ioredis';
 import './strict-data-handler.ts';
 import { QuietSentinelConnector } from './quiet-sentinel-connector.ts';

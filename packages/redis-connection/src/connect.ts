@@ -1,5 +1,5 @@
 import type { PluginContext } from '@sallyport/authenticator';
-import { watchTlsFiles } from '@sallyport/authenticator/options';
+import { watchTlsFiles } from '@sallyport/plugin-options';
 import { type Connection, openConnection } from './connection.ts';
 import type { ConnectionOptions, Wording } from './types.ts';
 

@@ -1,5 +1,5 @@
 import type { Logger, Metrics } from '@sallyport/authenticator';
-import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { TlsSettings } from '@sallyport/plugin-options';
 import { Cluster } from 'ioredis';
 import type { RedisClient } from './client.ts';
 import { closed, type StateEvents } from './connection-state.ts';

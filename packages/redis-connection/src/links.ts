@@ -1,4 +1,4 @@
-import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { TlsSettings } from '@sallyport/plugin-options';
 import { createClient, type RedisClient } from './client.ts';
 import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
 import { limitHandshake } from './handshake-limit.ts';

@@ -1,4 +1,4 @@
-import { explainTls } from '@sallyport/authenticator/options';
+import { explainTls } from '@sallyport/plugin-options';
 import type { FaultKind } from './fault-kind.ts';
 import { RedisProblem } from './redis-problem.ts';
 import type { Wording } from './types.ts';

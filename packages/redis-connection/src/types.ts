@@ -1,4 +1,4 @@
-import type { TlsOptions } from '@sallyport/authenticator/options';
+import type { TlsOptions } from '@sallyport/plugin-options';
 
 export interface HostPort {
   /** A name or an address; IPv6 without brackets. */

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
-import type { Parsed } from '@sallyport/authenticator';
+import type { Parsed } from '@sallyport/plugin-options';
 import type { ListenAddress } from './types.ts';
 
 const mend = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';

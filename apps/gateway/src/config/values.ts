@@ -1,4 +1,4 @@
-import { durationPattern, type Parsed, parseDuration, parseSize, sizePattern } from '@sallyport/authenticator';
+import { durationPattern, type Parsed, parseDuration, parseSize, sizePattern } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { parseListen } from './listen.ts';
 import type { ListenAddress } from './types.ts';

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { explainTls, isTlsError, oneLine } from '@sallyport/authenticator/options';
+import { explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
 import { type Budget, encodeUnbind } from './codec.ts';
 import { createFramer } from './frames.ts';
 import { decodeMessage, type Message } from './message.ts';

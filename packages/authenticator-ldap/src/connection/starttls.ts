@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { oneLine } from '@sallyport/authenticator/options';
+import { oneLine } from '@sallyport/plugin-options';
 import { encodeStartTls, startTlsName } from './codec.ts';
 import { createFramer } from './frames.ts';
 import { decodeMessage, type Message } from './message.ts';

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { oneLine } from '@sallyport/authenticator/options';
+import { oneLine } from '@sallyport/plugin-options';
 import { shortageOf } from './shortage.ts';
 import { type Fault, faultsOf, ignoreErrors, runStep, seconds } from './step.ts';
 import type { ConnectOptions } from './types.ts';

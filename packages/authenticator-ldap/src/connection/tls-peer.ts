@@ -1,4 +1,4 @@
-import type { TlsPeer } from '@sallyport/authenticator/options';
+import type { TlsPeer } from '@sallyport/plugin-options';
 
 const noTls = 'is this the port for ldaps (mostly 636), or should the URL begin with ldap:// and use StartTLS?';
 

@@ -1,6 +1,6 @@
 import { isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { explainTls, oneLine, type TlsSettings } from '@sallyport/authenticator/options';
+import { explainTls, oneLine, type TlsSettings } from '@sallyport/plugin-options';
 import { faultsOf, ignoreErrors, runStep, seconds } from './step.ts';
 import { peerOf } from './tls-peer.ts';
 import type { ConnectOptions } from './types.ts';

@@ -1,4 +1,4 @@
-import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { TlsSettings } from '@sallyport/plugin-options';
 import type { Filter } from '../filter/types.ts';
 
 /** One directory server, as one URL of the options or one SRV record names it. */

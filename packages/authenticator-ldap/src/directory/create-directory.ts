@@ -1,5 +1,5 @@
 import { AuthenticatorError, type Logger, type Metrics } from '@sallyport/authenticator';
-import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { TlsSettings } from '@sallyport/plugin-options';
 import type { Connect, Server } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { askInTurn } from './ask-in-turn.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { TlsSettings } from '@sallyport/plugin-options';
 import { ServerFault } from '../connection/server-fault.ts';
 import type { BindCredentials, BindResult, Connect, Server } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';

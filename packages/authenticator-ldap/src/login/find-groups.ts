@@ -1,5 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { oneLine } from '@sallyport/authenticator/options';
+import { oneLine } from '@sallyport/plugin-options';
 import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';

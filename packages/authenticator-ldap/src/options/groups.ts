@@ -1,4 +1,4 @@
-import { type Complain, choice, count, flag, section } from '@sallyport/authenticator/options';
+import { type Complain, choice, count, flag, section } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
 import { parseNameTemplate } from '../filter/name-template.ts';

@@ -1,5 +1,4 @@
-import type { Parsed } from '@sallyport/authenticator';
-import { type Complain, oneOrMore, parseText, value } from '@sallyport/authenticator/options';
+import { type Complain, oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { attributeDescriptionPattern, isAttributeDescription } from '../filter/attribute-description.ts';
 import { isBelow, parseDn } from '../filter/distinguished-name.ts';

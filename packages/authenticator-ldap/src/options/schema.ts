@@ -1,4 +1,4 @@
-import { choice, count, duration, section, settleTls, tlsShape, value } from '@sallyport/authenticator/options';
+import { choice, count, duration, section, settleTls, tlsShape, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { groupsSchema } from './groups.ts';
 import { serverShape, settleServers } from './servers.ts';

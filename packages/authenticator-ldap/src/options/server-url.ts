@@ -1,6 +1,5 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
-import type { Parsed } from '@sallyport/authenticator';
-import { isHostName, parseText } from '@sallyport/authenticator/options';
+import { isHostName, type Parsed, parseText } from '@sallyport/plugin-options';
 import type { Server } from '../connection/types.ts';
 
 /** A URL of the options, taken apart. */

@@ -1,6 +1,14 @@
 import { isIP, isIPv6 } from 'node:net';
-import type { Parsed } from '@sallyport/authenticator';
-import { type Complain, flag, isHostName, list, parseText, section, value } from '@sallyport/authenticator/options';
+import {
+  type Complain,
+  flag,
+  isHostName,
+  list,
+  type Parsed,
+  parseText,
+  section,
+  value,
+} from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import type { Server } from '../connection/types.ts';
 import { formatServerUrl, parseServerUrl, type ServerUrl, serverUrlPattern } from './server-url.ts';

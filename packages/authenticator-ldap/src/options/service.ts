@@ -1,4 +1,4 @@
-import { count, duration, longestDuration, parseText, section, value } from '@sallyport/authenticator/options';
+import { count, duration, longestDuration, parseText, section, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { parseDn } from '../filter/distinguished-name.ts';
 import type { LdapOptions, PoolOptions, ServerCircuitOptions } from './types.ts';

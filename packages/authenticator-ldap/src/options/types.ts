@@ -1,4 +1,4 @@
-import type { TlsOptions } from '@sallyport/authenticator/options';
+import type { TlsOptions } from '@sallyport/plugin-options';
 import type { Server } from '../connection/types.ts';
 import type { DnTemplate } from '../filter/dn-template.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';

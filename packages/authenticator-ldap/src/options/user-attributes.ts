@@ -1,4 +1,4 @@
-import { type Complain, section } from '@sallyport/authenticator/options';
+import { type Complain, section } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { attribute } from './names.ts';
 import type { UserOptions } from './types.ts';

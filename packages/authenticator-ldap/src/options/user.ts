@@ -1,4 +1,4 @@
-import { type Complain, choice, list, section } from '@sallyport/authenticator/options';
+import { type Complain, choice, list, section } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { parseDnTemplate } from '../filter/dn-template.ts';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';

@@ -1,4 +1,4 @@
-import { type Complain, section } from '@sallyport/authenticator/options';
+import { type Complain, section } from '@sallyport/plugin-options';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   isClearText,

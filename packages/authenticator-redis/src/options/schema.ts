@@ -1,4 +1,4 @@
-import { choice, duration, longestDuration, parseText, section, value } from '@sallyport/authenticator/options';
+import { choice, duration, longestDuration, parseText, section, value } from '@sallyport/plugin-options';
 import { connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import type { z } from 'zod';
 import { adminSchema, settleAdmin } from './admin.ts';

@@ -1,5 +1,4 @@
-import type { Parsed } from '@sallyport/authenticator';
-import { type Complain, oneLine, parseText, value } from '@sallyport/authenticator/options';
+import { type Complain, oneLine, type Parsed, parseText, value } from '@sallyport/plugin-options';
 import { RE2JS } from 're2js';
 import type { z } from 'zod';
 import type { TokenOptions } from '../token/shape.ts';

@@ -1,4 +1,4 @@
-import { section } from '@sallyport/authenticator/options';
+import { section } from '@sallyport/plugin-options';
 import { describe, expect, test } from 'vitest';
 import { complaints, settled } from '../../fixtures/written-options.ts';
 import { connectionShape, type ServerUrl, settleConnection } from './index.ts';

@@ -1,11 +1,4 @@
-import {
-  type Complain,
-  count,
-  settleTls,
-  type TlsKeys,
-  type TlsShape,
-  tlsShape,
-} from '@sallyport/authenticator/options';
+import { type Complain, count, settleTls, type TlsKeys, type TlsShape, tlsShape } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import type { ConnectionOptions } from '../types.ts';
 import { type LoginKeys, settleLogin } from './login.ts';

@@ -1,4 +1,4 @@
-import type { Complain } from '@sallyport/authenticator/options';
+import type { Complain } from '@sallyport/plugin-options';
 import type { ConnectionOptions } from '../types.ts';
 
 export interface LoginKeys {

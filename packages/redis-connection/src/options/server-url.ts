@@ -1,6 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Parsed } from '@sallyport/authenticator';
-import { isHostName, parseText } from '@sallyport/authenticator/options';
+import { isHostName, type Parsed, parseText } from '@sallyport/plugin-options';
 import type { HostPort } from '../types.ts';
 
 /** A URL of the options, taken apart. Nothing of it is ever quoted: a password may stand in it. */

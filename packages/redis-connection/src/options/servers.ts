@@ -1,4 +1,4 @@
-import { type Complain, flag, list, parseText, value } from '@sallyport/authenticator/options';
+import { type Complain, flag, list, parseText, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import type { HostPort, Servers } from '../types.ts';
 import {

@@ -1,4 +1,4 @@
-import { parseDuration } from '@sallyport/authenticator';
+import { parseDuration } from '@sallyport/plugin-options';
 import { UsageError } from '../usage-error.ts';
 
 interface Bounds {

@@ -1,4 +1,5 @@
-import { parseDuration, type TokenRequest, type UserInfo } from '@sallyport/authenticator';
+import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
+import { parseDuration } from '@sallyport/plugin-options';
 import { parseTime } from '../time-option.ts';
 import { UsageError } from '../usage-error.ts';
 import { refuseEmpty } from './empty-options.ts';

@@ -1,4 +1,4 @@
-import { duration, section, value } from '@sallyport/authenticator/options';
+import { duration, section, value } from '@sallyport/plugin-options';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import type { z } from 'zod';
 import type { CacheRedisConfig } from '../types.ts';

@@ -1,5 +1,4 @@
-import type { Parsed } from '@sallyport/authenticator';
-import { list } from '@sallyport/authenticator/options';
+import { list, type Parsed } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 
 /** A key of AES-256 has as many. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Parsed } from '../parsed.ts';
-import { durationPattern, parseDuration } from '../units.ts';
+import type { Parsed } from './parsed.ts';
+import { durationPattern, parseDuration } from './units.ts';
 
 /** A duration's bounds: milliseconds, and the same as an operator writes them. */
 export interface DurationBounds {

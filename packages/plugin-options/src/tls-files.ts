@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import type { PluginContext } from '../plugin.ts';
+import type { PluginContext } from '@sallyport/authenticator';
 import type { TlsOptions } from './tls.ts';
 
 /** What a TLS handshake needs besides the server's name. All PEM. */

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { recordingContext } from '@sallyport/authenticator/conformance';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { recordingContext } from '../conformance/index.ts';
 import type { TlsOptions } from './tls.ts';
 import { watchTlsFiles } from './tls-files.ts';
 
