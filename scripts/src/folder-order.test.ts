@@ -82,6 +82,22 @@ describe('the order of the folders', () => {
     expect(found).toEqual([`cycle: ${one} → ${other}`]);
   });
 
+  test('lets tests of every row share test support, which imports what they test', async () => {
+    expect(
+      await check({
+        'apps/house/src/cellar/c.test.ts': imports('../testing/set-up.ts'),
+        'apps/house/src/testing/set-up.ts': imports('../attic/a.ts'),
+        'apps/house/src/attic/a.ts': leaf,
+      }),
+    ).toEqual([]);
+  });
+
+  test.each(['testing', 'cellar/testing'])('refuses an import of %s from what is no test', async (support) => {
+    const [from, to] = ['apps/house/src/cellar/c.ts', `apps/house/src/${support}/set-up.ts`];
+    const found = await check({ [from]: imports(relativePath(from, to)), [to]: leaf });
+    expect(found).toEqual([`test support in what runs: ${from} → ${to}`]);
+  });
+
   test('refuses a folder that is not in the picture, and folders without a picture', async () => {
     const [garage, loft] = ['apps/house/src/garage/a.ts', 'apps/barn/src/loft/a.ts'];
     const found = await check({

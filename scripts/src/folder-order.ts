@@ -13,6 +13,12 @@ const pictures = /^```folders\n(.*?)^```$/gms;
 /** All files of the source folder itself that no row names. */
 const otherFiles = '*.ts';
 
+/** What the tests of a whole package share is in no row: tests of every row import it, and it imports what they test. */
+const testSupport = '/src/testing/';
+
+/** What may import it: tests, test support of a folder, and programs that only developers run. */
+const ofTests = ['[.]test[.]ts$', '/(testing|fixtures|bench|soak)/', '^(test|test-servers|scripts)/'];
+
 const howToFix = 'Imports go down in the pictures of docs/architecture.md, "The order of the folders".';
 
 /**
@@ -26,10 +32,17 @@ export function rulesOfFolders(markdown: string): IForbiddenRuleType[] {
   return [
     { name: 'cycle', severity: 'error', comment: 'These files import each other.', from: {}, to: { circular: true } },
     {
+      name: 'test support in what runs',
+      severity: 'error',
+      comment: 'Only tests import what is in testing/ and fixtures/.',
+      from: { pathNot: ofTests },
+      to: { path: '/(testing|fixtures)/' },
+    },
+    {
       name: 'no picture of these folders',
       severity: 'error',
       comment: howToFix,
-      from: { path: '/src/[^/]+/', pathNot: sources.map(({ source }) => under(source)) },
+      from: { path: '/src/[^/]+/', pathNot: [testSupport, ...sources.map(({ source }) => under(source))] },
       to: {},
     },
     ...sources.flatMap(rulesOfSource),
@@ -51,7 +64,7 @@ function rulesOfSource({ source, rows }: FolderOrder): IForbiddenRuleType[] {
   const paths = (names: readonly string[]) => names.map((name) => pathOf(source, name, all));
   const arrowsUp = rows.flatMap((row, index) =>
     row.map((name): IForbiddenRuleType => {
-      const allowed = paths([name, ...rows.slice(index + 1).flat()]);
+      const allowed = [testSupport, ...paths([name, ...rows.slice(index + 1).flat()])];
       return {
         name: `arrow up from ${source}/${name}`,
         severity: 'error',
@@ -65,7 +78,7 @@ function rulesOfSource({ source, rows }: FolderOrder): IForbiddenRuleType[] {
     name: `no place in the picture of ${source}`,
     severity: 'error',
     comment: howToFix,
-    from: { path: under(source), pathNot: paths(all) },
+    from: { path: under(source), pathNot: [testSupport, ...paths(all)] },
     to: {},
   };
   return [...arrowsUp, place];
