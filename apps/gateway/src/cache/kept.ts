@@ -1,6 +1,6 @@
+import type { Clocks } from '../clocks.ts';
 import type { CacheLifetimes } from '../config/types.ts';
 import type { CacheRecord } from './record.ts';
-import type { Clocks } from './types.ts';
 
 /** A record in the hands of this process: its age and its end are known on two clocks. */
 export interface Kept extends CacheRecord {

@@ -1,11 +1,12 @@
 import { readValue, stringUpTo } from '@sallyport/redis-connection';
+import type { Clocks } from '../clocks.ts';
 import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey, SharedRedis } from '../shared-redis/types.ts';
+import type { SealingKey } from '../sealing/sealing-key.ts';
+import type { SharedRedis } from '../shared-redis/types.ts';
 import { type Kept, keep } from './kept.ts';
 import { nameOf, nameOfUser, type Question } from './names.ts';
 import { noteOfUser } from './note-of-user.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
-import type { Clocks } from './types.ts';
 
 /** What came of a look into Redis. `invalid`: what stood there must not be believed. */
 export type Found = { readonly result: 'hit'; readonly kept: Kept } | { readonly result: 'miss' | 'invalid' | 'error' };

@@ -1,11 +1,30 @@
 import type { Authenticated, Decision } from '@sallyport/authenticator';
+import type { Clocks } from '../clocks.ts';
+import type { AuthenticatorCacheConfig } from '../config/types.ts';
+import type { Revocations } from '../revocation/types.ts';
 import { detached } from './detached.ts';
 import { ageOf, isFresh, isUsable, type Kept, keep, newest } from './kept.ts';
-import type { KeptNegative, Remembered } from './memory-tier.ts';
+import type { KeptNegative, MemoryTier, Remembered } from './memory-tier.ts';
 import type { Question } from './names.ts';
 import type { Found, RedisTier } from './redis-tier.ts';
-import type { CacheTier } from './types.ts';
-import type { CacheDependencies, CacheSettings } from './with-cache.ts';
+import type { CacheMetrics, CacheTier } from './types.ts';
+
+export interface CacheSettings extends AuthenticatorCacheConfig {
+  /** Of the authenticator, for metrics. */
+  readonly name: string;
+  readonly fingerprint: string;
+  /** Makes of the backend's name the one that Kubernetes sees: revocations are told in these. */
+  readonly usernamePrefix: string;
+}
+
+export interface CacheDependencies {
+  readonly memory: MemoryTier;
+  /** Left out: memory alone. */
+  readonly redis?: RedisTier | undefined;
+  readonly revocations: Revocations;
+  readonly clocks: Clocks;
+  readonly metrics: CacheMetrics;
+}
 
 /** A yes that may stand in for an answer, and the tier it was found in. */
 interface Candidate {

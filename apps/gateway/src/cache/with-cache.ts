@@ -1,41 +1,11 @@
-import type { AuthenticateContext, Authenticator, Decision } from '@sallyport/authenticator';
+import type { Authenticator, Decision } from '@sallyport/authenticator';
+import type { CacheContext, Source } from '../chain/answer.ts';
 import { layer } from '../chain/layer.ts';
-import type { AuthenticatorCacheConfig } from '../config/types.ts';
-import type { Revocations } from '../revocation/types.ts';
 import { inSpan } from '../tracing/in-span.ts';
 import { createFlights } from './flights.ts';
-import type { MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
-import type { Found, RedisTier } from './redis-tier.ts';
-import { createStore } from './store.ts';
-import type { CacheMetrics, Clocks, Source } from './types.ts';
-
-export interface CacheSettings extends AuthenticatorCacheConfig {
-  /** Of the authenticator, for metrics. */
-  readonly name: string;
-  readonly fingerprint: string;
-  /** Makes of the backend's name the one that Kubernetes sees: revocations are told in these. */
-  readonly usernamePrefix: string;
-}
-
-export interface CacheDependencies {
-  readonly memory: MemoryTier;
-  /** Left out: memory alone. */
-  readonly redis?: RedisTier | undefined;
-  readonly revocations: Revocations;
-  readonly clocks: Clocks;
-  readonly metrics: CacheMetrics;
-}
-
-/** The context of a review that wants to know where its answer came from. */
-export interface CacheContext extends AuthenticateContext {
-  /**
-   * Called when the answer came from a cache, before it is given.
-   *
-   * @param failure why the backend could not be asked, when the source is `stale`
-   */
-  readonly onCached?: (source: Source, failure?: unknown) => void;
-}
+import type { Found } from './redis-tier.ts';
+import { type CacheDependencies, type CacheSettings, createStore } from './store.ts';
 
 interface Answered {
   readonly decision: Decision;

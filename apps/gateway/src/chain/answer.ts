@@ -1,5 +1,7 @@
 import type { AuthenticateContext, Decision, UserInfo } from '@sallyport/authenticator';
-import type { Source } from '../cache/types.ts';
+
+/** Where an answer came from that no backend gave now. `stale`: an earlier one, since the backend could not be asked. */
+export type Source = 'memory' | 'redis' | 'stale';
 
 /** What one authenticator said to one review; `error` where it could not check. */
 export type Answer = { readonly authenticator: string; readonly seconds: number } & (
@@ -19,6 +21,16 @@ export interface ChainContext extends AuthenticateContext {
   readonly onAnswer?: (answer: Answer) => void;
   /** Left out, as for every review: nothing is recorded on the way. */
   readonly observer?: ChainObserver;
+}
+
+/** The context of a review that wants to know where its answer came from. */
+export interface CacheContext extends AuthenticateContext {
+  /**
+   * Called when the answer came from a cache, before it is given.
+   *
+   * @param failure why the backend could not be asked, when the source is `stale`
+   */
+  readonly onCached?: (source: Source, failure?: unknown) => void;
 }
 
 /** What `sallyport explain` sees on the way to a decision. */

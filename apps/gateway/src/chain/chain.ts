@@ -5,11 +5,9 @@ import {
   type Logger,
   type UserInfo,
 } from '@sallyport/authenticator';
-import type { Source } from '../cache/types.ts';
-import type { CacheContext } from '../cache/with-cache.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import type { Answer, ChainContext } from './answer.ts';
+import type { Answer, CacheContext, ChainContext, Source } from './answer.ts';
 import { ChainError } from './chain-error.ts';
 import type { IdentityContext } from './identity-policy.ts';
 

@@ -5,6 +5,7 @@ import {
   type Decision,
 } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
+import type { Link } from './chain.ts';
 import {
   type CallOutcome,
   type CircuitDependencies,
@@ -33,6 +34,11 @@ export interface GuardDependencies extends CircuitDependencies {
 /** The plugin behind its bounds. */
 export interface Guard extends Authenticator {
   readonly circuitState: CircuitState;
+}
+
+/** A link of the chain whose bounds can be looked at. */
+export interface GuardedLink extends Link {
+  readonly guard: Guard;
 }
 
 /**

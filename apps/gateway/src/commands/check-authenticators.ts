@@ -1,8 +1,8 @@
 import type { UserInfo } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { type IdentityPrefixes, identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
-import { type ConfigProblem, causeOf, formatProblem } from '../config/problems.ts';
-import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import { causeOf, formatProblem } from '../config/problems.ts';
+import type { AuthenticatorConfig, ConfigProblem, GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { printable } from '../logging/printable.ts';
 import {

@@ -1,4 +1,4 @@
-import type { ConfigProblem } from '../config/problems.ts';
+import type { ConfigProblem } from '../config/types.ts';
 
 /** A line of what `check` tells. */
 export interface Finding {

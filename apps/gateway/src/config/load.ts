@@ -7,10 +7,10 @@ import { parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
 import { lookupPlaces, waitingPlaces } from './lookup-places.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
-import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path } from './problems.ts';
+import { ConfigError, causeOf, overlaps, type Path } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 import { withholdSecrets } from './secrets.ts';
-import type { AuditConfig, AuthenticatorConfig, GatewayConfig, TlsConfig } from './types.ts';
+import type { AuditConfig, AuthenticatorConfig, ConfigProblem, GatewayConfig, TlsConfig } from './types.ts';
 import { parseYaml, type YamlSource } from './yaml-source.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */

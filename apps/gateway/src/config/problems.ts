@@ -1,4 +1,4 @@
-import type { GatewayConfig } from './types.ts';
+import type { ConfigProblem, GatewayConfig } from './types.ts';
 
 /** The way to a value in the config: `['authenticators', 1, 'timeout']`. */
 export type Path = readonly PropertyKey[];
@@ -11,20 +11,6 @@ export interface Fault {
   readonly mend?: string;
   /** `key`: the place is that of the key, not of the value. */
   readonly at?: 'key';
-}
-
-/** One thing wrong with a config file. Holds no secret. */
-export interface ConfigProblem {
-  /** As it was given to `loadConfig`. */
-  readonly file: string;
-  /** From 1. Left out when the fault has no place in the file. */
-  readonly line?: number;
-  /** From 1. */
-  readonly column?: number;
-  /** Such as `authenticators[1].timeout`; empty when the fault is the file's as a whole. */
-  readonly path: string;
-  readonly message: string;
-  readonly mend?: string;
 }
 
 /** Everything that is wrong with a config file, one problem a line. */

@@ -1,6 +1,19 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
-import type { ConfigProblem } from './problems.ts';
+
+/** One thing wrong with a config file. Holds no secret. */
+export interface ConfigProblem {
+  /** As it was given to `loadConfig`. */
+  readonly file: string;
+  /** From 1. Left out when the fault has no place in the file. */
+  readonly line?: number;
+  /** From 1. */
+  readonly column?: number;
+  /** Such as `authenticators[1].timeout`; empty when the fault is the file's as a whole. */
+  readonly path: string;
+  readonly message: string;
+  readonly mend?: string;
+}
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
 export interface ListenAddress {

@@ -10,7 +10,8 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import { type ConfigProblem, type Fault, formatPath, type Path } from './problems.ts';
+import { type Fault, formatPath, type Path } from './problems.ts';
+import type { ConfigProblem } from './types.ts';
 import { yamlCauses } from './yaml-causes.ts';
 
 /** Far beyond any sensible config, and well within the stack. */

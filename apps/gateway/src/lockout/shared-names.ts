@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey, SharedRedis } from '../shared-redis/types.ts';
+import type { SealingKey } from '../sealing/sealing-key.ts';
+import type { SharedRedis } from '../shared-redis/types.ts';
 
 /*
  * The hash of a subject is named by a digest (see `shared-records.ts`), so nothing in it says whose tries it counts. For

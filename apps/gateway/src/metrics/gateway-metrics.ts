@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { GuardedLink } from '../chain/assemble.ts';
+import type { GuardedLink } from '../chain/guard.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { WatchedFile } from '../runtime/watched-file.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts';
 import { seriesOf } from './testing/series.ts';
 

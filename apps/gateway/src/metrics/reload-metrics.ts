@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { WatchedFile } from '../runtime/watched-file.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
 
 /** What is read anew: the config and all that it names, the certificates alone, or one file of a plugin. */
 export type ReloadSource = 'config' | 'certificates' | WatchedFile;

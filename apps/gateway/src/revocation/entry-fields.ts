@@ -1,5 +1,5 @@
 import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../shared-redis/types.ts';
+import type { SealingKey } from '../sealing/sealing-key.ts';
 import type { Entry } from './types.ts';
 
 // An entry stands in Redis once for each sealing key, so that one key after the other can be changed: whoever knows one

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { SealingKey } from '../sealing/sealing-key.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { SealingKey } from '../shared-redis/types.ts';
 import { fieldName, openEntry, parseFieldName, sealEntry } from './entry-fields.ts';
 import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
 import type { Entry } from './types.ts';

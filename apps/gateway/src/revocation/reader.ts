@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import type { Clocks } from '../cache/types.ts';
+import type { Clocks } from '../clocks.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { RevocationList } from './list.ts';
 import { createReaderLog, type ReaderLog } from './reader-log.ts';

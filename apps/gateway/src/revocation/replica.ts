@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../shared-redis/types.ts';
+import type { SealingKey } from '../sealing/sealing-key.ts';
 
 /** What one gateway tells of itself. */
 export interface Replica {

@@ -1,4 +1,4 @@
-import type { Clocks } from '../cache/types.ts';
+import type { Clocks } from '../clocks.ts';
 
 /** Redis' clock, which all replicas share: a block ends for all of them at one time, however wrong their own clocks are. */
 export interface SharedClock {

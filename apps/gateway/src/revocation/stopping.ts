@@ -1,4 +1,4 @@
-import type { Clocks } from '../cache/types.ts';
+import type { Clocks } from '../clocks.ts';
 import { createRevocationList, type RevocationList } from './list.ts';
 import { createRevocationReader, type ReaderDependencies, type RevocationReader } from './reader.ts';
 import { createSharedClock } from './shared-clock.ts';

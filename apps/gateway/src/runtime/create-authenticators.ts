@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { ConfigError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
 import { type CreateDependencies, closeMade, makeWithPlugin } from './make-with-plugin.ts';
-import type { WatchedFile } from './watched-file.ts';
 
 /** One authenticator that a plugin made, before the gateway puts its layers around it. */
 export interface CreatedAuthenticator {

@@ -1,14 +1,14 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { type AdminServer, startAdminServer } from '../admin/admin.ts';
 import { probeOutput } from '../audit/output.ts';
+import { createFailureLog } from '../chain/failure-log.ts';
 import { createProvenTokens } from '../chain/proven-tokens.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
-import { createFailureLog } from '../logging/failure-log.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
-import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
 import { connectionsWithin, openFileLimit } from '../server/open-files.ts';

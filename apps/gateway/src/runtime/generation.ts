@@ -2,20 +2,21 @@ import type { Decision } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
 import { createTokenFingerprint, fingerprintSecret } from '../audit/token-fingerprint.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
-import type { CacheDependencies } from '../cache/with-cache.ts';
+import type { CacheDependencies } from '../cache/store.ts';
 import type { ChainContext } from '../chain/answer.ts';
-import { assembleLink, type GuardedLink } from '../chain/assemble.ts';
 import { chain } from '../chain/chain.ts';
+import type { GuardedLink } from '../chain/guard.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
 import type { ProvenTokens } from '../chain/proven-tokens.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
 import type { Blocks } from '../revocation/types.ts';
+import type { RedisPool } from '../shared-redis/redis-pool.ts';
 import { withReviewBudget } from '../shared-redis/review-budget.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { assembleLink } from './assemble.ts';
 import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from './create-authenticators.ts';
 import type { CreateDependencies } from './make-with-plugin.ts';
-import type { RedisPool } from './redis-pool.ts';
-import type { WatchedFile } from './watched-file.ts';
 
 /** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
 export interface Generation {

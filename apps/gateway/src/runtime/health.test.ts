@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { GuardedLink } from '../chain/assemble.ts';
 import type { CircuitState } from '../chain/circuit.ts';
+import type { GuardedLink } from '../chain/guard.ts';
 import { createHealth } from './health.ts';
 
 function link(name: string, circuitState: CircuitState, check?: (signal: AbortSignal) => Promise<void>): GuardedLink {

@@ -1,6 +1,6 @@
-import type { GuardedLink } from '../chain/assemble.ts';
+import type { HealthCheck } from '../admin/health.ts';
+import type { GuardedLink } from '../chain/guard.ts';
 import { causeOf } from '../config/problems.ts';
-import type { HealthCheck } from '../server/health.ts';
 import { withTimeLimit } from './time-limit.ts';
 
 export interface Health {

@@ -3,9 +3,9 @@ import type { Attempts, PluginContext } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { AuthenticatorConfig } from '../config/types.ts';
+import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
 import { createPluginMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import { withTimeLimit } from './time-limit.ts';
-import { loadWatchedFile, type WatchedFile } from './watched-file.ts';
 
 /** How long a plugin may take, in milliseconds: it must succeed while its backend is down, so it has no reason to wait. */
 const makeTimeout = 10_000;

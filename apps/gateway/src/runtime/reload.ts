@@ -1,15 +1,15 @@
 import type { Logger } from 'pino';
+import type { StatusCollector } from '../admin/status-page/collector.ts';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
 import type { FileWatcher } from '../files/watcher.ts';
 import type { CertificateMetrics } from '../metrics/certificate-metrics.ts';
 import type { ReloadMetrics, ReloadSource } from '../metrics/reload-metrics.ts';
 import type { ReviewServer } from '../server/listener.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
-import type { StatusCollector } from '../status-page/collector.ts';
 import type { Generation } from './generation.ts';
 import { withTimeLimit } from './time-limit.ts';
-import type { WatchedFile } from './watched-file.ts';
 import { createWatches, tlsFiles } from './watches.ts';
 
 /** What runs now; a reload puts another in its place, whole. */

@@ -9,9 +9,9 @@ import { pollInterval } from '../revocation/reader.ts';
 import { newReplicaId } from '../revocation/replica.ts';
 import { createStopping } from '../revocation/stopping.ts';
 import type { Entry } from '../revocation/types.ts';
+import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { Caching } from './generation.ts';
-import { createRedisPool } from './redis-pool.ts';
 
 /** What outlives a reload of the config: the cache in memory, and who is stopped. */
 export interface SharedState {

@@ -1,11 +1,11 @@
+import { createStatusCollector, type StatusCollector } from '../admin/status-page/collector.ts';
+import type { GatewayStatus } from '../admin/status-page/document.ts';
 import { isLoopback } from '../config/listen.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { LockoutGuard } from '../lockout/attempts.ts';
 import { gatewayVersion } from '../metrics/build-info.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import type { TlsMaterial } from '../server/tls.ts';
-import { createStatusCollector, type StatusCollector } from '../status-page/collector.ts';
-import type { GatewayStatus } from '../status-page/document.ts';
 import type { Generation } from './generation.ts';
 import type { Health } from './health.ts';
 import type { SharedState } from './shared-state.ts';

@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../config/types.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
 import type { FileWatcher } from '../files/watcher.ts';
 import type { Generation } from './generation.ts';
-import type { WatchedFile } from './watched-file.ts';
 
 /** What a change of each kind of file brings about. */
 export interface ChangeHandlers {

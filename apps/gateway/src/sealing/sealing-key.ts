@@ -1,5 +1,12 @@
 import { hkdfSync } from 'node:crypto';
-import type { SealingKey } from '../shared-redis/types.ts';
+
+/** What is derived from one configured sealing key. */
+export interface SealingKey {
+  /** Names the key and tells nothing of it: 16 hexadecimal digits. */
+  readonly tag: string;
+  /** 256 bits for a purpose of its own, the same in every replica (HKDF, RFC 5869). */
+  derive(purpose: string): Uint8Array;
+}
 
 /** RFC 5869, section 3.1: without a salt of its own, this stands in HMAC's place of one for this application. */
 const salt = 'sallyport cache v1';

@@ -1,6 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import type { Source } from '../cache/types.ts';
-import type { Answer } from '../chain/answer.ts';
+import type { Answer, Source } from '../chain/answer.ts';
 import { createSeldom } from '../logging/seldom.ts';
 import { withoutToken } from '../logging/without-token.ts';
 import { StatusError } from './status.ts';

@@ -1,4 +1,5 @@
 import type { RedisClient } from '@sallyport/redis-connection';
+import type { SealingKey } from '../sealing/sealing-key.ts';
 
 /** What the gateway uses its Redis for: a label of metrics. */
 export type RedisUse = 'cache' | 'revocations' | 'lockout';
@@ -30,12 +31,4 @@ export interface SharedRedis {
   askWithin<T>(use: RedisUse, limit: number, work: (client: RedisClient) => Promise<T>): Promise<T>;
   /** Behind a review: nobody waits for it. What fails is counted and gone, so it must not be needed. */
   tell(use: RedisUse, work: (client: RedisClient) => Promise<unknown>): void;
-}
-
-/** What is derived from one configured sealing key. */
-export interface SealingKey {
-  /** Names the key and tells nothing of it: 16 hexadecimal digits. */
-  readonly tag: string;
-  /** 256 bits for a purpose of its own, the same in every replica (HKDF, RFC 5869). */
-  derive(purpose: string): Uint8Array;
 }

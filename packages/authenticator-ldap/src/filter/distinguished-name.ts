@@ -1,15 +1,4 @@
-import { readDn } from './dn-reader.ts';
-
-/** One `attribute=value` of a DN. */
-export interface AttributeValue {
-  /** A name or an OID, as spelled. */
-  readonly attribute: string;
-  /** The bytes that the spelling stands for. */
-  readonly value: Buffer;
-}
-
-/** The parts of one level of a DN: one, or several joined with `+`. */
-export type Rdn = readonly AttributeValue[];
+import { type Rdn, readDn } from './dn-reader.ts';
 
 /**
  * Reads a DN in its string form (RFC 4514), also as Active Directory spells it (`\ `, `\#`) and as LDAPv2 did (RFC 2253

@@ -1,5 +1,15 @@
 import { isObjectIdentifier } from './attribute-description.ts';
-import type { AttributeValue, Rdn } from './distinguished-name.ts';
+
+/** One `attribute=value` of a DN. */
+export interface AttributeValue {
+  /** A name or an OID, as spelled. */
+  readonly attribute: string;
+  /** The bytes that the spelling stands for. */
+  readonly value: Buffer;
+}
+
+/** The parts of one level of a DN: one, or several joined with `+`. */
+export type Rdn = readonly AttributeValue[];
 
 /** An RDN with the index after it: that of its separator, or the length of the text. */
 export interface RdnWithEnd {

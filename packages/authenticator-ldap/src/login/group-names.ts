@@ -1,6 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
-import { type AttributeValue, firstRdn } from '../filter/distinguished-name.ts';
+import { firstRdn } from '../filter/distinguished-name.ts';
+import type { AttributeValue } from '../filter/dn-reader.ts';
 import type { NameTemplate } from '../filter/name-template.ts';
 import { entryDn, onlyText } from './entry-values.ts';
 import type { Group } from './group-walk.ts';

@@ -1,11 +1,13 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
+import type { CacheContext, Source } from '../../chain/answer.ts';
+import type { Clocks } from '../../clocks.ts';
 import type { CacheLifetimes } from '../../config/types.ts';
 import type { Revocations } from '../../revocation/types.ts';
 import type { SharedRedis } from '../../shared-redis/types.ts';
 import { createMemoryTier, type MemoryTier } from '../memory-tier.ts';
 import { createRedisTier } from '../redis-tier.ts';
-import type { Clocks, Source } from '../types.ts';
-import { type CacheContext, type CacheSettings, withCache } from '../with-cache.ts';
+import type { CacheSettings } from '../store.ts';
+import { withCache } from '../with-cache.ts';
 
 export const minute = 60_000;
 export const hour: number = 60 * minute;

@@ -1,5 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
 import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import type { CacheContext, Source } from '../../chain/answer.ts';
 import { withSoundDecision } from '../../chain/decision.ts';
 import type { RevocationReader } from '../../revocation/reader.ts';
 import { listScript, pollScript } from '../../revocation/scripts.ts';
@@ -8,8 +9,7 @@ import { withBlocks } from '../../revocation/with-blocks.ts';
 import { createSharedRedis, type ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import { createMemoryTier } from '../memory-tier.ts';
 import { createRedisTier } from '../redis-tier.ts';
-import type { Source } from '../types.ts';
-import { type CacheContext, withCache } from '../with-cache.ts';
+import { withCache } from '../with-cache.ts';
 import type { ModelBackend } from './model-backend.ts';
 
 /** Milliseconds. */

@@ -1,6 +1,6 @@
 import type { CacheRedisConfig, GatewayConfig } from '../../config/types.ts';
 import { createLogger } from '../../logging/logger.ts';
-import { createRedisPool } from '../../runtime/redis-pool.ts';
+import { createRedisPool } from '../../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
 
 /** The cache Redis of a config, and where the paths of its TLS files start. */

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { createRedisPool } from '../../runtime/redis-pool.ts';
+import { createRedisPool } from '../../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import type { RevocationList } from '../list.ts';
 import { pollInterval } from '../reader.ts';

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { openRaw, send } from '../server/testing/clients.ts';
+import { createLog, type LogLine } from '../server/testing/server.ts';
 import { type AdminServer, type AdminServerOptions, startAdminServer } from './admin.ts';
-import { openRaw, send } from './testing/clients.ts';
-import { createLog, type LogLine } from './testing/server.ts';
 
 async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminServer & { log: LogLine[] }> {
   const { lines: log, logger } = createLog();

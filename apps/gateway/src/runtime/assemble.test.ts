@@ -1,9 +1,9 @@
 import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
+import { chain } from '../chain/chain.ts';
 import type { Entry } from '../revocation/types.ts';
 import { type AssembleOptions, assembleLink } from './assemble.ts';
-import { chain } from './chain.ts';
 
 const config: AssembleOptions['config'] = {
   name: 'corp',

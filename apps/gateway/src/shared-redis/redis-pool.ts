@@ -2,10 +2,10 @@ import { resolve } from 'node:path';
 import { connect } from '@sallyport/redis-connection';
 import type { Logger } from 'pino';
 import type { CacheRedisConfig } from '../config/types.ts';
-import { createSharedRedis, type ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { RedisUse } from '../shared-redis/types.ts';
+import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
+import { createSharedRedis, type ProbedRedis } from './shared-redis.ts';
 import { silentMetrics } from './silent-metrics.ts';
-import { loadWatchedFile, type WatchedFile } from './watched-file.ts';
+import type { RedisUse } from './types.ts';
 
 /** The share of one generation in a connection to the cache Redis. */
 interface RedisLease {

@@ -26,7 +26,7 @@ const files: Readonly<Record<string, readonly [contentType: string, file: URL]>>
   '/status/recent-view.js': [script, new URL('./page/recent-view.js', import.meta.url)],
   '/status/words.js': [script, new URL('./page/words.js', import.meta.url)],
   // The page asks no other host, so what it links to is served beside it, where the docs are there.
-  '/status/operations.md': [text, new URL('../../../../docs/operations.md', import.meta.url)],
+  '/status/operations.md': [text, new URL('../../../../../docs/operations.md', import.meta.url)],
   '/status/uplot.css': [css, new URL(import.meta.resolve('uplot/dist/uPlot.min.css'))],
   '/status/uplot.js': [script, new URL(import.meta.resolve('uplot/dist/uPlot.esm.js'))],
 };

@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import type { GatewayConfig } from '../config/types.ts';
-import type { HealthCheck } from '../server/health.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { HealthCheck } from '../health.ts';
 import { createStatusCollector, type StatusSources } from './collector.ts';
 import { report } from './testing/report.ts';
 

@@ -1,5 +1,5 @@
 import { readBytes, UnusableFileError } from '../config/read-text.ts';
-import { largestFile } from '../files/watcher.ts';
+import { largestFile } from './watcher.ts';
 
 /** A file that a plugin reads through `watchFile`. */
 export interface WatchedFile {

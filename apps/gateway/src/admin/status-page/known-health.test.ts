@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { HealthCheck } from '../server/health.ts';
+import type { HealthCheck } from '../health.ts';
 import { createKnownHealth } from './known-health.ts';
 
 const well: HealthCheck = { name: 'corp', ok: true };

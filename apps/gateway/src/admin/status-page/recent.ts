@@ -1,5 +1,5 @@
-import { auditEntry } from '../audit/entry.ts';
-import { isUnread, type ReviewReport } from '../server/review-report.ts';
+import { auditEntry } from '../../audit/entry.ts';
+import { isUnread, type ReviewReport } from '../../server/review-report.ts';
 import type { RecentReview } from './document.ts';
 
 /** How many are kept. */

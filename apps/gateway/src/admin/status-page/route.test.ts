@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { StatusDocument } from '../status-page/document.ts';
-import { startAdminServer } from './admin.ts';
-import { send } from './testing/clients.ts';
-import { createLog } from './testing/server.ts';
+import { send } from '../../server/testing/clients.ts';
+import { createLog } from '../../server/testing/server.ts';
+import { startAdminServer } from '../admin.ts';
+import type { StatusDocument } from './document.ts';
 
 const document = { at: 1, recent: [] } as unknown as StatusDocument;
 

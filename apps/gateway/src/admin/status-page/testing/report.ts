@@ -1,4 +1,4 @@
-import type { ReviewReport } from '../../server/review-report.ts';
+import type { ReviewReport } from '../../../server/review-report.ts';
 
 let made = 0;
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { goodRecord } from '../../fixtures/arbitrary-records.ts';
-import { decide } from '../decide.ts';
-import { writeHash } from './hash-layout.ts';
-import { changeJson, writeJson } from './json-layout.ts';
-import { type LayoutName, layouts } from './layouts.ts';
-import { fieldNames } from './schema.ts';
-import type { ReadRecord, TokenRecord } from './types.ts';
+import { goodRecord } from '../fixtures/arbitrary-records.ts';
+import { decide } from './decide.ts';
+import { writeHash } from './record/hash-layout.ts';
+import { changeJson, writeJson } from './record/json-layout.ts';
+import { type LayoutName, layouts } from './record/layouts.ts';
+import { fieldNames } from './record/schema.ts';
+import type { ReadRecord, TokenRecord } from './record/types.ts';
 
 /** As Redis gives back what was written. */
 const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = {

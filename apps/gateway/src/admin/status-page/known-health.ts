@@ -1,4 +1,4 @@
-import type { HealthCheck } from '../server/health.ts';
+import type { HealthCheck } from '../health.ts';
 
 /** In milliseconds: beyond, what was known is not told any more. Above the 10 s for which a check is told again. */
 const knownFor = 15_000;

@@ -6,16 +6,16 @@ import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
 import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
-import { answerErrors } from './answer-errors.ts';
-import { answerUnreadable } from './connection-errors.ts';
-import { createCrowd } from './crowd.ts';
+import { answerErrors } from '../server/answer-errors.ts';
+import { answerUnreadable } from '../server/connection-errors.ts';
+import { createCrowd } from '../server/crowd.ts';
+import { authority, listen } from '../server/listen.ts';
+import { refuseUnmatched } from '../server/unmatched.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
-import { authority, listen } from './listen.ts';
 import { requireLocalHost } from './local-host.ts';
 import { oneRequest } from './one-request.ts';
 import { paced } from './paced.ts';
-import { createStatusPage, type StatusPageSource } from './status-page.ts';
-import { refuseUnmatched } from './unmatched.ts';
+import { createStatusPage, type StatusPageSource } from './status-page/route.ts';
 
 export interface AdminServerOptions {
   readonly listen: ListenAddress;

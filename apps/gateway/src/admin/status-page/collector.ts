@@ -1,9 +1,9 @@
-import type { GuardedLink } from '../chain/assemble.ts';
-import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
-import { printable, printableLines } from '../logging/printable.ts';
-import type { HealthCheck } from '../server/health.ts';
-import type { OnReview } from '../server/review-report.ts';
-import type { TlsMaterial } from '../server/tls.ts';
+import type { GuardedLink } from '../../chain/guard.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
+import { printable, printableLines } from '../../logging/printable.ts';
+import type { OnReview } from '../../server/review-report.ts';
+import type { TlsMaterial } from '../../server/tls.ts';
+import type { HealthCheck } from '../health.ts';
 import type {
   AuthenticatorStatus,
   CacheStatus,

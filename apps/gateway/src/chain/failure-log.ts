@@ -1,9 +1,9 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
-import type { Answer } from '../chain/answer.ts';
-import { errorFields } from './error-fields.ts';
-import { createSeldom } from './seldom.ts';
-import { withoutToken } from './without-token.ts';
+import { errorFields } from '../logging/error-fields.ts';
+import { createSeldom } from '../logging/seldom.ts';
+import { withoutToken } from '../logging/without-token.ts';
+import type { Answer } from './answer.ts';
 
 /**
  * Logs why an authenticator could not check, also where an earlier answer of its stood in: a warning at most every 10 s

@@ -1,16 +1,16 @@
 import type { Authenticator, Logger } from '@sallyport/authenticator';
-import type { Clocks } from '../cache/types.ts';
-import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
+import type { CacheDependencies } from '../cache/store.ts';
+import { withCache } from '../cache/with-cache.ts';
+import { withAudiences } from '../chain/audiences.ts';
+import type { CircuitState } from '../chain/circuit.ts';
+import { withSoundDecision } from '../chain/decision.ts';
+import { type GuardDependencies, type GuardedLink, type GuardSettings, withGuard } from '../chain/guard.ts';
+import { type IdentityPrefixes, withIdentityPolicy } from '../chain/identity-policy.ts';
+import { type Provenance, withProvenance } from '../chain/provenance.ts';
+import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, IdentityConfig } from '../config/types.ts';
 import type { Blocks } from '../revocation/types.ts';
 import { withBlocks } from '../revocation/with-blocks.ts';
-import { withAudiences } from './audiences.ts';
-import type { Link } from './chain.ts';
-import type { CircuitState } from './circuit.ts';
-import { withSoundDecision } from './decision.ts';
-import { type Guard, type GuardDependencies, type GuardSettings, withGuard } from './guard.ts';
-import { type IdentityPrefixes, withIdentityPolicy } from './identity-policy.ts';
-import { type Provenance, withProvenance } from './provenance.ts';
 
 /** What the layers need of an authenticator's config. */
 type LinkConfig = IdentityConfig &
@@ -33,11 +33,6 @@ export interface AssembleOptions {
   /** See `GuardDependencies`. */
   readonly onAbandoned: GuardDependencies['onAbandoned'];
   readonly proven?: GuardDependencies['proven'];
-}
-
-/** A link of the chain whose bounds can be looked at. */
-export interface GuardedLink extends Link {
-  readonly guard: Guard;
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { Context, Middleware } from 'koa';
-import { readAssets } from '../status-page/assets.ts';
-import type { StatusDocument } from '../status-page/document.ts';
-import { requireLocalHost } from './local-host.ts';
-import { StatusError } from './status.ts';
+import { StatusError } from '../../server/status.ts';
+import { requireLocalHost } from '../local-host.ts';
+import { readAssets } from './assets.ts';
+import type { StatusDocument } from './document.ts';
 
 export interface StatusPageSource {
   /** Asked at each request. Where it is not shown, nothing of it is there. */

@@ -1,10 +1,10 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { assembleLink, type GuardedLink } from '../chain/assemble.ts';
-import { createMemoryTier } from './memory-tier.ts';
-import { createClocks, createRevocations, lifetimes, minute, never, yes } from './testing/cached-replica.ts';
-import type { Source } from './types.ts';
-import type { CacheContext } from './with-cache.ts';
+import { createMemoryTier } from '../cache/memory-tier.ts';
+import { createClocks, createRevocations, lifetimes, minute, never, yes } from '../cache/testing/cached-replica.ts';
+import type { CacheContext, Source } from '../chain/answer.ts';
+import type { GuardedLink } from '../chain/guard.ts';
+import { assembleLink } from './assemble.ts';
 
 const nobodyBlocked = { ofToken: () => undefined, ofUser: () => undefined };
 

@@ -1,0 +1,7 @@
+/** Milliseconds. */
+export interface Clocks {
+  /** Never set back: for durations and deadlines. */
+  readonly monotonic: () => number;
+  /** Since 1970. */
+  readonly wall: () => number;
+}
