@@ -41,3 +41,8 @@ function framesOf({ stack = '', message }: Error): readonly string[] {
     .slice(0, frameCount)
     .map((line) => line.trim());
 }
+
+/** Removes the token: a backend may name a user after the token that it was asked about, and a plugin may quote it. */
+export function withoutToken(text: string, token: string | undefined): string {
+  return token && text.includes(token) ? text.replaceAll(token, '[token]') : text;
+}

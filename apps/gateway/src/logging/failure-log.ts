@@ -1,9 +1,8 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
 import type { Answer } from '../chain/answer.ts';
-import { errorFields } from './error-fields.ts';
-import { createSeldom } from './seldom.ts';
-import { withoutToken } from './without-token.ts';
+import { errorFields, withoutToken } from './error-fields.ts';
+import { createLogLimiter } from './log-limiter.ts';
 
 /**
  * Logs why an authenticator could not check, also where an earlier answer of its stood in: a warning at most every 10 s
@@ -13,7 +12,7 @@ import { withoutToken } from './without-token.ts';
  * @param now monotonic milliseconds
  */
 export function createFailureLog(logger: Logger, now: () => number): (answer: Answer, token: string) => void {
-  const seldom = createSeldom(now);
+  const limit = createLogLimiter(now);
   return (answer, token) => {
     const error = 'error' in answer ? answer.error : answer.failure;
     if (error === undefined) return;
@@ -25,7 +24,7 @@ export function createFailureLog(logger: Logger, now: () => number): (answer: An
     const fields = { authenticator, seconds, ...others, ...reason, ...stale };
     // In an outage every review fails alike.
     const kind = AuthenticatorError.is(error) ? error.code : 'bug';
-    const unloggedSince = seldom(`${authenticator} ${kind}`);
+    const unloggedSince = limit(`${authenticator} ${kind}`);
     if (unloggedSince === undefined) {
       logger.debug(fields, 'authenticator could not check a token');
       return;
