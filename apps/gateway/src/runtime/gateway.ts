@@ -7,7 +7,7 @@ import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { createFailureLog } from '../logging/failure-log.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
-import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
+import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import { type AdminServer, startAdminServer } from '../server/admin.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
