@@ -6,7 +6,7 @@ import type { Entry } from '../revocation/types.ts';
 import type { OnReview } from '../server/review-report.ts';
 import { openOutput } from './output.ts';
 import { createAuditRecord } from './record.ts';
-import { createTokenFingerprint, fingerprintSecret } from './token-fingerprint.ts';
+import { createTokenFingerprint } from './token-fingerprint.ts';
 import { createTroubleLog } from './trouble-log.ts';
 import { createLineWriter } from './writer.ts';
 
@@ -78,7 +78,7 @@ export function createAuditTrail({ logger, onDropped }: AuditTrailDependencies):
       if (audit === undefined) return end();
       const isOther = settings === undefined || nameOf(settings.audit) !== nameOf(audit);
       if (isOther) await open(audit);
-      record.use(createTokenFingerprint(fingerprintSecret(cache.redis)));
+      record.use(createTokenFingerprint(cache.redis?.sealingKeys[0]));
       if (isOther) logger.info({ output: nameOf(audit), boot }, 'audit trail opened');
     });
   const logFailure = (error: unknown) =>

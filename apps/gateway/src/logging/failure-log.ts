@@ -5,9 +5,10 @@ import { errorFields, withoutToken } from './error-fields.ts';
 import { createLogLimiter } from './log-limiter.ts';
 
 /**
- * Logs why an authenticator could not check, also where an earlier answer of its stood in: a warning at most every 10 s
- * for each authenticator and kind of error, with how many were like it since; the others at `debug`. Whoever has tokens of
- * their own fail all the time must not keep the reason of an outage out of the log.
+ * Logs why an authenticator could not check a token, also where an earlier answer was used instead: for each
+ * authenticator and kind of error at most one warning in 10 s, with the number of similar ones since; the others at
+ * `debug`. The kinds are separate, so that a client whose tokens fail all the time cannot keep the reason of an outage
+ * out of the log.
  *
  * @param now monotonic milliseconds
  */
@@ -19,10 +20,9 @@ export function createFailureLog(logger: Logger, now: () => number): (answer: An
     const { authenticator, seconds } = answer;
     const stale = 'error' in answer ? {} : { cached: 'stale' };
     const { message, ...others } = errorFields(error);
-    // It must not be there; should a plugin have put it there all the same, it goes no further.
+    // A plugin must not put the token into a message. If one does, the token is removed here.
     const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
     const fields = { authenticator, seconds, ...others, ...reason, ...stale };
-    // In an outage every review fails alike.
     const kind = AuthenticatorError.is(error) ? error.code : 'bug';
     const unloggedSince = limit(`${authenticator} ${kind}`);
     if (unloggedSince === undefined) {
