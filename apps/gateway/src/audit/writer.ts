@@ -6,8 +6,8 @@ export interface LineWriter {
   /** Takes a line, with its end, to be written as soon as possible. @returns false when there is no capacity for it */
   offer(line: string): boolean;
   /**
-   * Lines go to this output from now on; undefined: to none, and what waits is given up. The output before it gets the
-   * lines that were offered before, and is closed. Where it does not take them, the new one gets them.
+   * Lines go to this output, also those that wait; undefined: to none, and what waits is given up. The output before it
+   * gets the rest of a line that is written in part, and is closed. Where it does not take that, the new one gets the line.
    */
   use(output: AuditOutput | undefined): void;
   /** Waits until all is written, at most so many milliseconds. @returns how many lines still wait */
@@ -40,15 +40,20 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
   function change(output: AuditOutput): void {
     const lines = current?.end() ?? [];
     next = undefined;
-    current = openStream(output, { onEmpty: becameEmpty, onError: failed });
+    current = openStream(output, { onLineEnd, onEmpty: becameEmpty, onError: failed });
     for (const line of lines) current.write(line);
+  }
+
+  function onLineEnd(): void {
+    if (next === undefined) return;
+    change(next);
+    if (current?.lines() === 0) becameEmpty();
   }
 
   function becameEmpty(): void {
     emptied.resolve();
     emptied = Promise.withResolvers();
-    if (next !== undefined) change(next);
-    else onEmpty();
+    onEmpty();
   }
 
   function failed(error: Error, isSlow: boolean): void {
@@ -104,11 +109,16 @@ interface OpenStream {
 type ByteStream = Omit<InstanceType<typeof sonicBoom.SonicBoom>, 'write'> & { write(bytes: Uint8Array): boolean };
 
 interface StreamEvents {
+  /** The last line that was begun is whole, and no write is running. */
+  onLineEnd(): void;
   onEmpty(): void;
   onError(error: Error, isSlow: boolean): void;
 }
 
-function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onEmpty, onError }: StreamEvents): OpenStream {
+function openStream(
+  { fd, maxWrite, endsTorn }: AuditOutput,
+  { onLineEnd, onEmpty, onError }: StreamEvents,
+): OpenStream {
   // Its own retry comes after 100 ms, and a pipe takes 64 KiB at a time: that would be 640 KiB/s at most.
   const settings = { fd, maxWrite, contentMode: 'buffer', retryEAGAIN: () => false } as const;
   const stream = new sonicBoom.SonicBoom(settings) as unknown as ByteStream;
@@ -132,6 +142,7 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onEmpty, onError 
       ended += 1;
     }
     waiting.splice(0, ended);
+    if (written === 0) onLineEnd();
   });
   stream.on('drain', onEmpty);
   stream.on('error', (error: unknown) => {
