@@ -10,6 +10,7 @@ export interface TestTool {
 
 export const testTools: readonly TestTool[] = [
   { name: 'curl', command: 'curl', use: 'pastes the line that the first start prints' },
+  { name: 'jq', command: 'jq', use: 'finds gaps in audit trails, as docs/operations.md says' },
   { name: 'openssl', command: 'openssl', use: 'makes certificates for the TLS tests' },
   { name: 'slapd', command: 'slapd', use: 'is the OpenLDAP server of the LDAP tests' },
   { name: 'ldap-utils', command: 'ldapwhoami', use: 'fills the directories of the LDAP tests, and looks into them' },

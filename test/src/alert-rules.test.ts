@@ -15,7 +15,7 @@ async function readRunbook(): Promise<ReadonlyMap<string, string>> {
 }
 
 describe('rules for Prometheus', () => {
-  test('promtool finds no fault in them, nor in the example that loads them', async () => {
+  test('promtool finds no problem in them, nor in the example that loads them', async () => {
     const output = await promtool('check', 'config', 'prometheus.example.yaml');
     expect(output).toContain(`${files.length} rule files found`);
     expect(output).not.toMatch(/FAILED|WARNING|duplicate/i);
@@ -45,7 +45,7 @@ describe('rules for Prometheus', () => {
     }
   });
 
-  test.each(alerts)('$alert says how bad it is, and what to do, in plain words', ({ labels, annotations }) => {
+  test.each(alerts)('$alert has a severity, a summary and a description', ({ labels, annotations }) => {
     expect(labels.severity).toMatch(/^(critical|warning)$/);
     expect(annotations.summary).toMatch(/^.{20,120}$/);
     expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
@@ -57,18 +57,18 @@ describe('the runbook', () => {
     expect([...(await readRunbook()).keys()].sort()).toEqual(names);
   });
 
-  test.each(alerts)('$alert names its entry', ({ alert, annotations }) => {
+  test.each(alerts)('$alert links to its entry', ({ alert, annotations }) => {
     // GitHub makes the anchor of a heading so.
     expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
   });
 
-  test.each(alerts)('of $alert says what it means, what users see, where to look and what to do', async (rule) => {
+  test.each(alerts)('of $alert says what it means, what users see, where to look and how to fix it', async (rule) => {
     const entry = (await readRunbook()).get(rule.alert);
-    for (const part of ['**Means**', '**Users**', '**Look**', '**Mend**']) expect(entry).toContain(part);
+    for (const part of ['**Means**', '**Users**', '**Look**', '**Fix**']) expect(entry).toContain(part);
     expect(entry).toContain(`- **Means** (${rule.labels.severity}) `);
   });
 
-  test('has no link into nothing', async () => {
+  test('has no broken link', async () => {
     const text = await readDocument('docs/operations.md');
     const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
       heading

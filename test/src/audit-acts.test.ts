@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { type AuditLine, readTrail, readTrailSoFar, verifyTrail } from './fixtures/audit-trail.ts';
+import { type AuditLine, findGaps, readTrail, readTrailSoFar } from './fixtures/audit-trail.ts';
 import { type Gateway, startGateway } from './fixtures/gateway.ts';
 import { operatorIn } from './fixtures/redis-commands.ts';
 import { cachedRobots, replicasConfig } from './fixtures/replicas.ts';
@@ -70,7 +69,7 @@ test('each replica says who blocked, unblocked and revoked, when and why, once',
   for (const gateway of [one, other, late]) {
     await gateway.stop();
     expect(actsOf(await readTrail(gateway.folder))).toHaveLength(gateway === late ? 5 : 6);
-    expect(await verifyTrail(gateway.folder, [join(gateway.folder, 'audit.log')])).toMatchObject({ isWhole: true });
+    expect(await findGaps(gateway.folder, ['audit.log'])).toBe('');
   }
 });
 

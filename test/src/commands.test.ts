@@ -204,18 +204,6 @@ describe.concurrent('sallyport', () => {
     expect(parse(configText(config)).server.listen).toBe('127.0.0.1:1');
   });
 
-  test.each([
-    ['missing.log', /missing\.log: cannot be read: there is no such file: correct its name\n$/],
-    ['.', /: cannot be read: it is a folder: name the files in it, the oldest first\n$/],
-    ['tokens.yaml/audit.log', /: cannot be read: a part of its path is a file and no folder: correct the path\n$/],
-  ])('audit verify %s says in words why it cannot be read', async (name, message) => {
-    const { run, folder } = await createPlace();
-    const { code, stdout, stderr } = await run(['audit', 'verify', name]);
-    expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(message);
-    expect(stderr).toContain(`sallyport: ${join(folder, name)}`);
-  });
-
   test('a port that is taken is named, with the mend', async () => {
     const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
     await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });

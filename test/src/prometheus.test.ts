@@ -30,7 +30,7 @@ async function expectAnswers({ prometheus }: Watch): Promise<void> {
 }
 
 describe.concurrent('Prometheus, with the deployed rules and a clock of sixty times the speed,', () => {
-  test('tells of a backend that is down, and of reviews that do not come', async () => {
+  test('alerts on a backend that is down, and on reviews that do not come', async () => {
     const backend = await startScriptedBackend();
     await using redis = await startRedis();
     const authority = await createAuthority('a CA');
@@ -75,9 +75,9 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
       const alerts = await watch.prometheus.alerts();
       const told = alerts.find(({ labels }) => labels.alertname === 'SallyportAuthenticatorDown');
       expect(told).toMatchObject({ labels: { authenticator: 'corp', severity: 'critical' } });
-      expect(told?.annotations.summary).toBe('The authenticator corp of Sallyport is down');
+      expect(told?.annotations.summary).toBe('The Sallyport authenticator corp is down');
       const rising = alerts.find(({ labels }) => labels.alertname === 'SallyportErrorsRising');
-      expect(rising?.annotations.summary).toMatch(/^\d[\d.]*% of the reviews/);
+      expect(rising?.annotations.summary).toMatch(/^\d[\d.]*% of the token reviews/);
       await expectAnswers(watch);
 
       turn(ada);
@@ -88,7 +88,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await watch.untilClear();
   }, 300_000);
 
-  test('tells of a replica that is cut off, or has a certificate near its end, a bad edit or a full disk', async () => {
+  test('alerts on a replica that is cut off, or has a certificate near its end, a bad edit or a full disk', async () => {
     const backend = await startScriptedBackend();
     // Names so long that a thousand lines of the audit trail are more than there is room for.
     backend.answerOthers(authenticated('n'.repeat(8_000)));
@@ -117,7 +117,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     const certificates = ['SallyportCertificateEnds', 'SallyportCertificateEndsNow'];
     await watch.untilFiring('SallyportReloadRefused', ...sharing, ...certificates);
     const ends = (await watch.prometheus.alerts()).find(({ labels }) => labels.alertname === certificates[1]);
-    expect(ends?.annotations.summary).toMatch(/^The certificate server of Sallyport 127\.0\.0\.1:\d+ ends in 23h /);
+    expect(ends?.annotations.summary).toMatch(/^The certificate server of Sallyport 127\.0\.0\.1:\d+ expires in 23h /);
 
     await redis.start();
     await gateway.write('tls/server.crt', long?.certificate ?? '');
@@ -126,7 +126,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await watch.untilClear('SallyportReloadRefused', 'SallyportAuditLinesDropped', ...sharing, ...certificates);
   }, 300_000);
 
-  test('tells of a replica that is full, of one that has ended, and of all', async () => {
+  test('alerts on a replica that is overloaded, on one that has ended, and on all', async () => {
     const backend = await startScriptedBackend();
     // The same port for each start: Prometheus looks for it there.
     const admin = { listen: `127.0.0.1:${await freePort()}` };

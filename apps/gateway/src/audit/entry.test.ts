@@ -1,9 +1,10 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Answer } from '../chain/answer.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import { StatusError } from '../server/status.ts';
-import { auditEntry } from './entry.ts';
+import { type AuditEntry, auditEntry, auditLine } from './entry.ts';
 
 const report: ReviewReport = {
   id: 'a1',
@@ -17,15 +18,15 @@ const report: ReviewReport = {
   callerGone: false,
 };
 const about = { seconds: 0.001235 };
-const told = (answer: Partial<Answer>) =>
+const answered = (answer: Partial<Answer>) =>
   ({ authenticator: 'corp', seconds: 0.5, recognized: true, ...answer }) as Answer;
 
-test('somebody who was let in: names as Kubernetes sees them, groups as their number', () => {
+test('a user who was let in: names as Kubernetes sees them, groups as their number', () => {
   const user = { username: 'corp:jane', uid: '7', groups: ['a', 'b'], extra: { 'scopes.example.com': ['x'] } };
   const decision = { kind: 'authenticated' as const, user };
   const end = { ...report, client: 'CN=api', outcome: 'authenticated' as const, end: decision };
-  const unasked = told({ authenticator: 'robots', decision: { kind: 'no-opinion' }, recognized: false });
-  expect(auditEntry({ ...end, answers: [unasked, told({ decision, source: 'memory' })] })).toEqual({
+  const unasked = answered({ authenticator: 'robots', decision: { kind: 'no-opinion' }, recognized: false });
+  expect(auditEntry({ ...end, answers: [unasked, answered({ decision, source: 'memory' })] })).toEqual({
     ...about,
     caller: 'CN=api',
     outcome: 'authenticated',
@@ -46,7 +47,7 @@ test('somebody who was let in: names as Kubernetes sees them, groups as their nu
   });
 });
 
-test('a user that a backend names after the token is told without it', () => {
+test('the token is removed from the name of a user', () => {
   const user = { username: 'user of the-token', uid: 'the-token' };
   const yes = { kind: 'authenticated' as const, user };
   expect(auditEntry({ ...report, outcome: 'authenticated', end: yes })).toMatchObject({
@@ -57,9 +58,9 @@ test('a user that a backend names after the token is told without it', () => {
   expect(auditEntry({ ...report, outcome: 'rejected', end: no })).toMatchObject({ subject: 'uid=[token]' });
 });
 
-test('somebody who was refused: why, and their name at the backend', () => {
+test('a user who was refused: the reason, and their name at the backend', () => {
   const decision = { kind: 'rejected' as const, reason: 'locked' as const, subject: 'uid=jane' };
-  expect(auditEntry({ ...report, outcome: 'rejected', end: decision, answers: [told({ decision })] })).toEqual({
+  expect(auditEntry({ ...report, outcome: 'rejected', end: decision, answers: [answered({ decision })] })).toEqual({
     ...about,
     outcome: 'rejected',
     reason: 'locked',
@@ -69,14 +70,14 @@ test('somebody who was refused: why, and their name at the backend', () => {
   });
 });
 
-test('what could not be checked: the code of each error, and never its words', () => {
+test('a token that could not be checked: the code of each error, and never its message', () => {
   const words = 'password hunter2 of the-token';
   const error = new AuthenticatorError('unavailable', words);
   const yes = { kind: 'authenticated' as const, user: { username: 'jane' } };
   const answers = [
-    told({ error }),
-    told({ error: new TypeError(words) }),
-    told({ decision: yes, source: 'stale', failure: error }),
+    answered({ error }),
+    answered({ error: new TypeError(words) }),
+    answered({ decision: yes, source: 'stale', failure: error }),
   ];
   const end = { kind: 'error' as const, message: 'authenticator corp unavailable', authenticators: ['corp'] };
   const entry = auditEntry({ ...report, outcome: 'error', end, answers, callerGone: true });
@@ -94,9 +95,44 @@ test('what could not be checked: the code of each error, and never its words', (
   expect(JSON.stringify(entry)).not.toMatch(/hunter2|the-token/);
 });
 
-test('what was thrown: our own refusals in their words, a bug in none', () => {
+test('a thrown error: the message of our own refusals, and none of a bug', () => {
   const invalid = auditEntry({ ...report, outcome: 'invalid', end: new StatusError(400, 'spec must be an object') });
   expect(invalid).toEqual({ ...about, outcome: 'invalid', reason: 'spec must be an object', asked: [] });
   const bug = auditEntry({ ...report, outcome: 'error', end: new Error('the-token is bad') });
-  expect(bug).toEqual({ ...about, outcome: 'error', reason: 'a bug: the log has more', asked: [] });
+  expect(bug).toEqual({ ...about, outcome: 'error', reason: 'a bug: see the log', asked: [] });
+});
+
+const origin = {
+  time: '2030-01-31T12:00:00.007Z',
+  boot: 'b',
+  sequence: 3,
+  dropped: undefined,
+  unwritten: undefined,
+  fingerprint: undefined,
+  review: 'r',
+};
+const entry = {
+  outcome: 'authenticated',
+  username: 'jane',
+  seconds: 1,
+  asked: [],
+} as unknown as AuditEntry;
+
+test('a line begins with what identifies it, and leaves out undefined values', () => {
+  expect(auditLine({ ...origin, fingerprint: 'f', dropped: 2 }, entry)).toBe(
+    '{"time":"2030-01-31T12:00:00.007Z","boot":"b","sequence":3,"dropped":2,"fingerprint":"f","review":"r",' +
+      '"outcome":"authenticated","username":"jane","seconds":1,"asked":[]}\n',
+  );
+});
+
+test('no name can end its line, start another or change its direction; each is read back unchanged', () => {
+  const unfit = '\n\r\u0085\u2028\u2029\u001b[2J\u007f\u009b"\\\u202e\u2066\u200b\u{e0041}\ufeff\ud800';
+  const name = fc.oneof(fc.constant(unfit), fc.string({ unit: 'binary', maxLength: 40 }));
+  fc.assert(
+    fc.property(name, (username) => {
+      const line = auditLine(origin, { ...entry, username });
+      expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      expect(JSON.parse(line)).toEqual({ ...origin, ...entry, username });
+    }),
+  );
 });

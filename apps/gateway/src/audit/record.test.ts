@@ -23,14 +23,14 @@ let lines: {
   unwritten?: number;
   fingerprint?: string;
 }[];
-let hasRoom: boolean;
+let hasCapacity: boolean;
 const onDropped = vi.fn();
 const createRecord = () => {
   return createAuditRecord(
     'b',
     (text) => {
-      if (hasRoom) lines.push(JSON.parse(text));
-      return hasRoom;
+      if (hasCapacity) lines.push(JSON.parse(text));
+      return hasCapacity;
     },
     onDropped,
   );
@@ -38,22 +38,22 @@ const createRecord = () => {
 beforeEach(() => {
   vi.useFakeTimers();
   onDropped.mockClear();
-  [lines, hasRoom] = [[], true];
+  [lines, hasCapacity] = [[], true];
 });
 afterEach(() => void vi.useRealTimers());
 
-test('numbers go on over lines that are dropped, and the next one tells how many', () => {
+test('dropped lines have numbers too, and the next line says how many they are', () => {
   const record = createRecord();
   record.write(report);
   record.use((token) => token.toUpperCase());
   record.write(report);
   vi.advanceTimersByTime(20);
-  hasRoom = false;
+  hasCapacity = false;
   record.write(report);
   record.write(report);
   vi.advanceTimersByTime(20);
-  hasRoom = true;
-  // A report that no line can be made of is missed as well, and nothing is thrown.
+  hasCapacity = true;
+  // A report of which no line can be made counts as dropped, and nothing is thrown.
   record.write({ ...report, at: Number.NaN });
   record.write(report);
   record.write({ ...report, token: undefined });
@@ -94,7 +94,7 @@ test('makes lines 20 ms after the first came, or once there are 250, in their or
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('every decision has a line; of what was no decision one in ten seconds, and the next tells of the others', () => {
+test('every decision has a line; other requests have one in ten seconds, and the next says how many there were', () => {
   const record = createRecord();
   record.use((token) => token);
   const write = (...outcomes: ReviewReport['outcome'][]) => {
@@ -119,7 +119,7 @@ test('every decision has a line; of what was no decision one in ten seconds, and
   ]);
 });
 
-test('lines of before a change of the key have the fingerprint of before', () => {
+test('reviews before a change of the key have the fingerprint of the old key', () => {
   const record = createRecord();
   record.use(() => 'old');
   record.write(report);
@@ -153,17 +153,17 @@ test('an act has one line, among those of reviews, however often this process le
   ]);
 });
 
-test('of an act without room for its line the next line tells, and one from before the start says so', () => {
+test('a dropped act is counted in the next line, and an act from before the start is marked', () => {
   const record = createRecord();
   record.use((token) => token);
-  hasRoom = false;
+  hasCapacity = false;
   const revoke: Entry = {
     ...{ id: 'i1', action: 'revoke', kind: 'token', name: 'abcdef0123456789'.repeat(4), by: 'eve' },
     ...{ revision: 1, at: Date.now() - 1, until: Date.now() + 60_000, keptUntil: Date.now() + 3_600_000 },
   };
   record.act(revoke);
   expect(onDropped).toHaveBeenCalledOnce();
-  hasRoom = true;
+  hasCapacity = true;
   record.act({ ...revoke, kind: 'all', name: '' });
   record.act({ ...revoke, at: revoke.at - 1 });
   expect(lines).toMatchObject([

@@ -1,14 +1,10 @@
 import { LRUCache } from 'lru-cache';
-import { createSeldom } from '../logging/seldom.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
 import type { Entry } from '../revocation/types.ts';
 import { isUnread, type OnReview, type ReviewReport } from '../server/review-report.ts';
-import { actKey, administrativeAct } from './administrative-act.ts';
-import { auditEntry } from './entry.ts';
-import { createGathering } from './gathering.ts';
-import { createIsoTimes } from './iso-times.ts';
-import { actLine, auditLine, type LineNumber } from './line.ts';
+import { administrativeAct, auditEntry, auditLine, type LineOrigin } from './entry.ts';
 
-/** What makes lines of reviews, and of what administrators do. */
+/** Makes lines of reviews, and of what administrators do. */
 export interface AuditRecord {
   /** Never throws. Its line is made within 20 ms, or at the next `use`. */
   readonly write: OnReview;
@@ -21,77 +17,102 @@ export interface AuditRecord {
 type Fingerprint = (token: string) => string;
 
 /** Lines are made many at a time, in a third of what each takes between two reviews, and written together. */
-const gathering = { within: 20, most: 250 };
+const batchTime = 20;
+const batchSize = 250;
 
 /** More than the revocation list can have. An act that is learned of again after so many others has a second line. */
-const mostActs = 20_000;
+const maxActs = 20_000;
 
 /**
- * Numbers lines from 1, whatever becomes of them.
+ * Numbers lines from 1, including those that are dropped.
  *
- * @param offer false: there is no room for the line
+ * @param offer returns false when there is no capacity for the line
  */
 export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void): AuditRecord {
-  const time = createIsoTimes();
   const startedAt = Date.now();
-  const acts = new LRUCache<string, true>({ max: mostActs });
-  const seldom = createSeldom(() => performance.now());
+  const acts = new LRUCache<string, true>({ max: maxActs });
+  const limit = createLogLimiter(() => performance.now());
+  const writeNext = createNumberedLines(boot, offer, onDropped);
   let fingerprint: Fingerprint | undefined;
-  let sequence = 0;
-  let dropped = 0;
+  let batch: ReviewReport[] = [];
+  let timer: NodeJS.Timeout | undefined;
 
-  const offerNumbered = (at: number, lineOf: (number: LineNumber) => string) => {
-    sequence += 1;
-    // Counted at first, so that a line that fails in whatever way is missed.
-    dropped += 1;
-    const before = dropped - 1;
-    if (offer(lineOf({ time: time(at), boot, sequence, dropped: before || undefined }))) dropped = 0;
-  };
-  const tryWrite = (report: ReviewReport) => {
-    // What was refused unread is no decision: one line each would let whoever sends rubbish write to the disk faster
-    // than with tokens.
-    const unwritten = isUnread(report.outcome) ? seldom(report.outcome) : 0;
+  function writeReview(report: ReviewReport): void {
+    // A request that is refused unread has no decision. With a line for each, a client could fill the disk faster by
+    // sending rubbish than by sending tokens.
+    const unwritten = isUnread(report.outcome) ? limit(report.outcome) : 0;
     if (unwritten === undefined) return;
-    offerNumbered(report.at, (number) => {
-      const origin = {
-        ...number,
+    writeNext((origin) => {
+      const more = {
+        time: new Date(report.at).toISOString(),
         unwritten: unwritten || undefined,
         fingerprint: report.token === undefined ? undefined : fingerprint?.(report.token),
         review: report.id,
       };
-      return auditLine(origin, auditEntry(report));
+      return auditLine({ ...origin, ...more }, auditEntry(report));
     });
-  };
-  const safely = (work: () => void) => {
-    const before = dropped;
-    try {
-      work();
-    } catch {
-      // Told as a line that was dropped: an account that can't be made is no reason to change an answer.
-    }
-    if (dropped > before) onDropped();
-  };
-  const { add, flush } = createGathering<ReviewReport>({
-    ...gathering,
-    handle(reports) {
-      for (const report of reports) safely(() => tryWrite(report));
-    },
-  });
+  }
+
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    const reports = batch;
+    batch = [];
+    for (const report of reports) writeReview(report);
+  }
 
   return {
     write(report) {
-      if (fingerprint !== undefined) add(report);
+      if (fingerprint === undefined) return;
+      batch.push(report);
+      timer ??= setTimeout(flush, batchTime);
+      if (batch.length >= batchSize) flush();
     },
     act(entry) {
-      const key = actKey(entry);
+      const key = keyOf(entry);
       if (fingerprint === undefined || acts.has(key)) return;
       acts.set(key, true);
       flush();
-      safely(() => offerNumbered(Date.now(), (number) => actLine(number, administrativeAct(entry, startedAt))));
+      writeNext((origin) =>
+        auditLine({ ...origin, time: new Date().toISOString() }, administrativeAct(entry, startedAt)),
+      );
     },
     use(next) {
       flush();
       fingerprint = next;
     },
   };
+}
+
+type MakeLine = (origin: Pick<LineOrigin, 'boot' | 'sequence' | 'dropped'>) => string;
+
+/** A line that cannot be made counts as dropped: it is no reason to change an answer. */
+function createNumberedLines(
+  boot: string,
+  offer: (line: string) => boolean,
+  onDropped: () => void,
+): (make: MakeLine) => void {
+  let sequence = 0;
+  let dropped = 0;
+  const tryWrite = (make: MakeLine) => {
+    try {
+      return offer(make({ boot, sequence, dropped: dropped || undefined }));
+    } catch {
+      return false;
+    }
+  };
+  return (make) => {
+    sequence += 1;
+    if (tryWrite(make)) {
+      dropped = 0;
+      return;
+    }
+    dropped += 1;
+    onDropped();
+  };
+}
+
+/** The same for one act, also where a replica has written it back to Redis under another id. */
+function keyOf({ action, kind, name, at, by }: Entry): string {
+  return JSON.stringify([action, kind, name, at, by]);
 }

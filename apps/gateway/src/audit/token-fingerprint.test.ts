@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createHmacSha256 } from '../sealing/hmac.ts';
 import { createTokenFingerprint } from './token-fingerprint.ts';
 
-test('is the same under one sealing key, in every replica, and another under every other one', () => {
+test('is the same with the same sealing key, in every replica, and differs with another key', () => {
   const secret = randomBytes(32);
   const made = createTokenFingerprint(secret)('token');
   expect(made).toMatch(/^[\w-]{22}$/);
@@ -14,7 +14,7 @@ test('is the same under one sealing key, in every replica, and another under eve
   expect(createHmacSha256(secret)('token')).not.toContain(made.slice(0, 8));
 });
 
-test('without one is this process’s own, and no digest that anybody could look up', () => {
+test('without a sealing key belongs to this process, and is not a plain digest', () => {
   const made = createTokenFingerprint()('token');
   expect(made).toMatch(/^[\w-]{22}$/);
   expect(createTokenFingerprint()('token')).toBe(made);

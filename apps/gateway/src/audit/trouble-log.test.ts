@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { createTroubleLog } from './trouble-log.ts';
 
-test('says so at most every ten seconds, and in the end how many were dropped in all', () => {
+test('logs at most every ten seconds, and in the end the total of dropped lines', () => {
   const lines: unknown[][] = [];
   let now = 0;
   const write = (text: string) => {

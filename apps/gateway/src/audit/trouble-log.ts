@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { errorFields } from '../logging/error-fields.ts';
 
-/** Says in the log what becomes of the trail while it can't be written. */
+/** Logs what becomes of the trail while it cannot be written. */
 export interface TroubleLog {
   /** A line was dropped. */
   dropped(): void;
@@ -9,33 +9,33 @@ export interface TroubleLog {
   failed(error: Error): void;
   /** All is written. */
   recovered(): void;
-  /** The trail ends, whatever became of it: the next one begins anew. */
+  /** The trail was closed: the next one begins without a trouble. */
   ended(): void;
 }
 
-/** A full disk drops thousands of lines a second: one line in this many milliseconds says so. */
+/** A full disk drops thousands of lines a second: it is logged once in this many milliseconds. */
 const interval = 10_000;
 
 /** @param now monotonic milliseconds */
 export function createTroubleLog(logger: Logger, now: () => number): TroubleLog {
-  let toldAt = Number.NEGATIVE_INFINITY;
-  let isTold = false;
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  let isLogged = false;
   let since = 0;
   let total = 0;
   let code: string | undefined;
 
-  function tell(): void {
-    if (now() - toldAt < interval) return;
-    toldAt = now();
-    isTold = true;
+  function log(): void {
+    if (now() - loggedAt < interval) return;
+    loggedAt = now();
+    isLogged = true;
     const fields = { dropped: since, ...(code !== undefined && { code }) };
     since = 0;
-    logger.warn(fields, 'the audit trail can not be written fast enough, or not at all: lines wait, or are dropped');
+    logger.warn(fields, 'audit lines wait or are dropped: the output is full, fails or is too slow');
   }
 
   function reset(): void {
     code = undefined;
-    isTold = false;
+    isLogged = false;
     since = 0;
     total = 0;
   }
@@ -44,16 +44,16 @@ export function createTroubleLog(logger: Logger, now: () => number): TroubleLog 
     dropped() {
       since += 1;
       total += 1;
-      tell();
+      log();
     },
     failed(error) {
       code = errorFields(error).code ?? error.name;
-      tell();
+      log();
     },
     recovered() {
       code = undefined;
-      if (!isTold) return;
-      logger.info({ dropped: total }, 'the audit trail goes on: all that waited is written');
+      if (!isLogged) return;
+      logger.info({ dropped: total }, 'audit trail recovered: all waiting lines are written');
       reset();
     },
     ended: reset,

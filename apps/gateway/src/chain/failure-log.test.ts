@@ -16,7 +16,7 @@ const warn = 40;
 const debug = 20;
 
 describe('createFailureLog', () => {
-  test('says which authenticator could not check, and why', () => {
+  test('logs which authenticator could not check, and why', () => {
     const { fail, parsed } = recorded();
     fail(outage);
     expect(parsed()).toEqual([
@@ -29,13 +29,13 @@ describe('createFailureLog', () => {
     ]);
   });
 
-  test('says nothing of an answer', () => {
+  test('does not log an answer', () => {
     const { log, lines } = recorded();
     log({ authenticator: 'corp', seconds: 1, decision: { kind: 'no-opinion' }, recognized: true }, 'a-token');
     expect(lines).toEqual([]);
   });
 
-  test('warns once in 10 s for each authenticator, and then tells how many there were', () => {
+  test('warns once in 10 s for each authenticator, and then says how many there were', () => {
     const time = { now: 0 };
     const { fail, parsed } = recorded(time);
     fail(outage);
@@ -49,7 +49,7 @@ describe('createFailureLog', () => {
     expect(parsed()[4]).toMatchObject({ unloggedSince: 2 });
   });
 
-  test('tells of an outage, however many tokens fail by themselves', () => {
+  test('logs an outage, however many tokens fail by themselves', () => {
     const time = { now: 0 };
     const { fail, parsed } = recorded(time);
     for (; time.now < 25_000; time.now += 50) {
@@ -60,14 +60,14 @@ describe('createFailureLog', () => {
     expect(warnings.map(({ code }) => code)).toEqual(['failed', 'failed', 'unavailable', 'failed']);
   });
 
-  test('blots the token out of a message', () => {
+  test('removes the token from a message', () => {
     const { fail, lines } = recorded();
     fail(new AuthenticatorError('failed', 'no record for a-token'));
     expect(lines.join()).toContain('no record for [token]');
     expect(lines.join()).not.toContain('a-token');
   });
 
-  test('tells an error that is no AuthenticatorError by its place, never by its message', () => {
+  test('logs the place of an error that is not an AuthenticatorError, never its message', () => {
     const { fail, lines, parsed } = recorded();
     fail(new SyntaxError('Unexpected token \'a\', "a-tok"... is not valid JSON'));
     expect(lines.join()).not.toContain('a-tok');

@@ -1,31 +1,30 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
-import { errorFields } from '../logging/error-fields.ts';
-import { createSeldom } from '../logging/seldom.ts';
-import { withoutToken } from '../logging/without-token.ts';
+import { errorFields, withoutToken } from '../logging/error-fields.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
 import type { Answer } from './answer.ts';
 
 /**
- * Logs why an authenticator could not check, also where an earlier answer of its stood in: a warning at most every 10 s
- * for each authenticator and kind of error, with how many were like it since; the others at `debug`. Whoever has tokens of
- * their own fail all the time must not keep the reason of an outage out of the log.
+ * Logs why an authenticator could not check a token, also where an earlier answer was used instead: for each
+ * authenticator and kind of error at most one warning in 10 s, with the number of similar ones since; the others at
+ * `debug`. The kinds are separate, so that a client whose tokens fail all the time cannot keep the reason of an outage
+ * out of the log.
  *
  * @param now monotonic milliseconds
  */
 export function createFailureLog(logger: Logger, now: () => number): (answer: Answer, token: string) => void {
-  const seldom = createSeldom(now);
+  const limit = createLogLimiter(now);
   return (answer, token) => {
     const error = 'error' in answer ? answer.error : answer.failure;
     if (error === undefined) return;
     const { authenticator, seconds } = answer;
     const stale = 'error' in answer ? {} : { cached: 'stale' };
     const { message, ...others } = errorFields(error);
-    // It must not be there; should a plugin have put it there all the same, it goes no further.
+    // A plugin must not put the token into a message. If one does, the token is removed here.
     const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
     const fields = { authenticator, seconds, ...others, ...reason, ...stale };
-    // In an outage every review fails alike.
     const kind = AuthenticatorError.is(error) ? error.code : 'bug';
-    const unloggedSince = seldom(`${authenticator} ${kind}`);
+    const unloggedSince = limit(`${authenticator} ${kind}`);
     if (unloggedSince === undefined) {
       logger.debug(fields, 'authenticator could not check a token');
       return;

@@ -25,7 +25,7 @@ export function configFile(named: string | undefined): ConfigFile {
 }
 
 /** A path as the user wrote it, from where they stand. */
-export function userPath(path: string): string {
+function userPath(path: string): string {
   return resolve(whereTheUserStands(), path);
 }
 

@@ -1,13 +1,13 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 
-/** What is logged of an error. */
+/** The fields of a log line about an error. */
 export interface ErrorFields {
   readonly type: string;
-  /** Such as ECONNREFUSED, or `unavailable`. */
+  /** Such as ECONNREFUSED or `unavailable`. */
   readonly code?: string;
-  /** Only of an AuthenticatorError: that one was written for the log. */
+  /** Only of an AuthenticatorError, whose message was written for the log. */
   readonly message?: string;
-  /** Where it was thrown, the innermost first. */
+  /** Where it was thrown, the innermost frame first. */
   readonly frames?: readonly string[];
 }
 
@@ -15,9 +15,8 @@ export interface ErrorFields {
 const frameCount = 5;
 
 /**
- * An error may quote what it met, as those of JSON.parse do, and parsers hang their whole input on theirs: that may be
- * a request body, and the token in it. So an error is told by its type and its place; the message only of an
- * AuthenticatorError.
+ * Describes an error by its type and its place, and only an AuthenticatorError by its message. Other errors may quote
+ * their input, as those of JSON.parse do, or have all of it as a property: that may be a request body with a token.
  */
 export function errorFields(error: unknown): ErrorFields {
   if (!(error instanceof Error)) return { type: typeof error };
@@ -26,12 +25,12 @@ export function errorFields(error: unknown): ErrorFields {
   return { type: error.name, ...code, frames: framesOf(error) };
 }
 
-/** What was thrown may be the token itself, so only errors are kept. */
+/** A thrown value may be the token itself, so it is replaced unless it is an error. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('something that is no Error was thrown');
+  return thrown instanceof Error ? thrown : new Error('something that is not an Error was thrown');
 }
 
-/** The stack begins with the message, whose own lines may look like frames. */
+/** The stack begins with the message, and lines of a message may look like frames: these are left out. */
 function framesOf({ stack = '', message }: Error): readonly string[] {
   const start = stack.indexOf(message);
   if (start < 0) return [];
@@ -40,4 +39,9 @@ function framesOf({ stack = '', message }: Error): readonly string[] {
     .filter((line) => /^\s+at /.test(line))
     .slice(0, frameCount)
     .map((line) => line.trim());
+}
+
+/** Removes the token: a backend may name a user after the token that it was asked about, and a plugin may quote it. */
+export function withoutToken(text: string, token: string | undefined): string {
+  return token && text.includes(token) ? text.replaceAll(token, '[token]') : text;
 }

@@ -3,12 +3,12 @@ import { PinoPretty } from 'pino-pretty';
 import type { LogLevel } from '../config/types.ts';
 import { errorFields } from './error-fields.ts';
 
-/** Logs wait here while standard error is slow; beyond it lines are lost rather than answers delayed. In bytes. */
+/** Bytes of log that may wait while standard error is slow. More lines are lost, so that no answer is delayed. */
 const maxBuffered = 8 * 1024 * 1024;
 
 /**
- * The log: JSON lines on standard error, or readable ones where that is a terminal. Standard output belongs to what
- * commands print.
+ * Writes JSON lines to standard error, or readable ones when that is a terminal. Standard output is for what commands
+ * print, and for the audit trail.
  */
 export function createLogger(level: LogLevel): Logger {
   const stream = process.stderr.isTTY

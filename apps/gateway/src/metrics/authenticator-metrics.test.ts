@@ -45,7 +45,7 @@ describe('authenticators', () => {
     expect(await rejected('robots', 'blocked')).toBe(0);
   });
 
-  test('are counted and timed by what they said, refusals also by their reason', async () => {
+  test('are counted and timed by decision, refusals also by reason', async () => {
     metrics.follow(['corp', 'robots']);
     for (const decision of decisions) metrics.record(answer('corp', decision));
     metrics.record(failure('corp'));
@@ -57,7 +57,7 @@ describe('authenticators', () => {
     expect([await rejected('corp', 'expired'), await rejected('corp', 'revoked')]).toEqual([1, 0]);
   });
 
-  test('of an answer out of the cache it is a decision like any other, with its own time', async () => {
+  test('count an answer from the cache as a decision like any other, with its own time', async () => {
     metrics.follow(['corp']);
     metrics.record({
       ...answer('corp', { kind: 'authenticated', user: { username: 'jane' } }, 0.00004),
@@ -68,13 +68,13 @@ describe('authenticators', () => {
     expect((await seriesOf(registry))[`sallyport_authenticator_duration_seconds_bucket{${bucket}}`]).toBe(1);
   });
 
-  test('have decided nothing on a token that is not theirs', async () => {
+  test('do not count a token that they do not recognise', async () => {
     metrics.follow(['corp']);
     metrics.record({ authenticator: 'corp', seconds: 0, decision: { kind: 'no-opinion' }, recognized: false });
     expect([await count('corp', 'no-opinion'), await timed('corp', 'no-opinion')]).toEqual([0, undefined]);
   });
 
-  test('that go take their series along, and an answer that comes after it brings none back', async () => {
+  test('that are removed have no series, and a late answer brings none back', async () => {
     metrics.follow(['corp', 'robots']);
     for (const name of ['corp', 'robots']) for (const decision of decisions) metrics.record(answer(name, decision));
     metrics.follow(['robots']);
@@ -84,7 +84,7 @@ describe('authenticators', () => {
     expect([await count('robots', 'rejected'), await rejected('robots', 'expired')]).toEqual([1, 1]);
   });
 
-  test('that stay go on counting, and one that comes back begins at 0', async () => {
+  test('that stay keep their counts, and one that is added again begins at 0', async () => {
     metrics.follow(['corp', 'robots']);
     for (const name of ['corp', 'robots']) metrics.record(failure(name));
     metrics.follow(['corp']);
@@ -93,7 +93,7 @@ describe('authenticators', () => {
     expect(await timed('robots', 'error')).toBeUndefined();
   });
 
-  test('have the state of their circuit as it is when asked, and none when they are gone', async () => {
+  test('have the state of their circuit at the scrape, and none when they are removed', async () => {
     const states = async () =>
       Object.entries(await seriesOf(registry)).filter(([name]) => name.startsWith('sallyport_authenticator_circuit'));
     circuits = { corp: 'closed', robots: 'half-open', down: 'open' };

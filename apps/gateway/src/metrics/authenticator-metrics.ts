@@ -2,30 +2,35 @@ import { type RejectionReason, rejectionReasons } from '@sallyport/authenticator
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Answer } from '../chain/answer.ts';
 import type { CircuitState } from '../chain/circuit.ts';
-import type { GuardedLink } from '../chain/guard.ts';
-import { durationBuckets } from './duration-buckets.ts';
+import { durationBuckets } from './review-metrics.ts';
 
-/** What is counted of each authenticator. */
+/** Counts the answers of each authenticator. */
 export interface AuthenticatorMetrics {
-  /** From now on there are these: their counters begin at 0, and all series of others go. */
+  /** Sets the authenticators that are counted: new counters begin at 0, and all series of others are removed. */
   follow(authenticators: readonly string[]): void;
-  /** Of one that is followed; what others still say, whom a reload has removed, is lost. Never throws. */
+  /** Counts an answer, unless a reload has removed its authenticator. Never throws. */
   record(answer: Answer): void;
+}
+
+/** An authenticator in the running chain, as far as its circuit is concerned. */
+export interface CircuitLink {
+  readonly name: string;
+  readonly guard: { readonly circuitState: CircuitState };
 }
 
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
 type DecisionLabel = (typeof decisions)[number];
 
-/** Its labels, made once: each review counts with them. */
+/** The labels of one authenticator, made once, since each review counts with them. */
 interface Followed {
   readonly decisions: Readonly<Record<DecisionLabel, { authenticator: string; decision: DecisionLabel }>>;
   readonly reasons: Readonly<Record<RejectionReason, { authenticator: string; reason: RejectionReason }>>;
 }
 
-/** @param links those of the chain that runs, asked when Prometheus asks */
+/** @param links the authenticators of the running chain, read at each scrape */
 export function createAuthenticatorMetrics(
   registry: Registry,
-  links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[],
+  links: () => readonly CircuitLink[],
 ): AuthenticatorMetrics {
   const { answers, durations, rejections } = createMetrics(registry);
   createCircuitGauge(registry, links);
@@ -60,7 +65,7 @@ export function createAuthenticatorMetrics(
         return;
       }
       const { decision, recognized, seconds } = answer;
-      // It has not looked at the token: that is no decision, and would drown its times.
+      // It has not checked the token: that is no decision, and its times would hide those of decisions.
       if (!recognized) return;
       answers.inc(known.decisions[decision.kind]);
       durations.observe(known.decisions[decision.kind], seconds);
@@ -74,20 +79,20 @@ function createMetrics(registry: Registry) {
   const labelNames = ['authenticator', 'decision'] as const;
   const answers = new Counter({
     name: 'sallyport_authenticator_decisions_total',
-    help: 'What each authenticator said to tokens that it recognised, from its cache or its backend; the others are not counted. A rise of error: it could not check. Of no-opinion: tokens that it does not know.',
+    help: 'Decisions of each authenticator on tokens that it recognised, from its cache or its backend; other tokens are not counted. A rise of error means that it could not check tokens; of no-opinion, tokens that it does not know.',
     labelNames,
     registers,
   });
   const durations = new Histogram({
     name: 'sallyport_authenticator_duration_seconds',
-    help: 'Seconds until an authenticator had said so, from its cache or its backend. A rise: its backend is slow, or less is answered from the cache. Errors near its timeout: the backend does not answer.',
+    help: 'Seconds until an authenticator decided, from its cache or its backend. A rise means a slow backend or fewer answers from the cache. Errors near its timeout mean that the backend does not answer.',
     labelNames,
     buckets: [...durationBuckets],
     registers,
   });
   const rejections = new Counter({
     name: 'sallyport_authenticator_rejections_total',
-    help: 'Tokens that an authenticator refused, by why. A rise of invalid-credentials or throttled: somebody guesses passwords. Of identity-policy: a backend gives names that this config does not allow.',
+    help: 'Tokens that an authenticator refused, by reason. A rise of invalid-credentials or throttled means that someone guesses passwords; of identity-policy, that a backend gives names that the config does not allow.',
     labelNames: ['authenticator', 'reason'] as const,
     registers,
   });
@@ -96,10 +101,10 @@ function createMetrics(registry: Registry) {
 
 const circuitValues: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 };
 
-function createCircuitGauge(registry: Registry, links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[]): void {
+function createCircuitGauge(registry: Registry, links: () => readonly CircuitLink[]): void {
   new Gauge({
     name: 'sallyport_authenticator_circuit_state',
-    help: 'The circuit of each authenticator: 0 closed; 1 half-open, one call finds out; 2 open, its backend is left alone since half of its calls failed.',
+    help: 'Circuit of each authenticator: 0 closed; 1 half-open, one call tests whether the backend has recovered; 2 open, the backend is not asked because at least half of the recent calls failed.',
     labelNames: ['authenticator'],
     registers: [registry],
     collect() {
@@ -118,4 +123,32 @@ function labelsOf(authenticator: string): Followed {
       rejectionReasons.map((reason) => [reason, { authenticator, reason }]),
     ) as Followed['reasons'],
   };
+}
+
+/** What a scrape reads of the lockout guard. */
+export interface LockoutState {
+  /** The authenticators of the config in force. */
+  names(): readonly string[];
+  /** The number of users who are locked out. */
+  lockedOut(authenticator: string): number;
+}
+
+/** @returns counts foreign records that were removed from Redis */
+export function createLockoutMetrics(registry: Registry, state: LockoutState): (foreignRecords: number) => void {
+  const foreign = new Counter({
+    name: 'sallyport_lockout_foreign_records_total',
+    help: 'Records of refused tries and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
+    registers: [registry],
+  });
+  new Gauge({
+    name: 'sallyport_lockout_subjects',
+    help: 'Users who are locked out now: they have lockout.maxFailures refused tries, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
+    labelNames: ['authenticator'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const authenticator of state.names()) this.set({ authenticator }, state.lockedOut(authenticator));
+    },
+  });
+  return (count) => foreign.inc(count);
 }

@@ -41,12 +41,12 @@ describe('lookups in the cache', () => {
     expect(new Set((await lookups()).map(([, value]) => value))).toEqual(new Set([0]));
   });
 
-  test('have no Redis where none is shared', async () => {
+  test('have no Redis without cache.redis', async () => {
     metrics.follow(config({ corp: 'shared' }, false));
     expect(await names()).toEqual(memory('corp'));
   });
 
-  test('of an authenticator that goes are forgotten, and a late one brings none back', async () => {
+  test('of an authenticator that is removed have no series, and a late one brings none back', async () => {
     metrics.follow(config({ corp: 'shared', robots: 'memory' }, true));
     metrics.follow(config({ corp: 'memory', robots: 'memory' }, true));
     metrics.lookup('robots', 'memory', 'hit');
@@ -57,7 +57,7 @@ describe('lookups in the cache', () => {
   });
 });
 
-test('what else is counted of the cache begins at 0', async () => {
+test('the other counters of the cache begin at 0', async () => {
   const registry = new Registry();
   createCacheMetrics(registry, () => ({ memoryEntries: 3, revocationListAge: undefined, blocks: 1 }));
   expect(await seriesOf(registry)).toEqual({

@@ -4,25 +4,25 @@ import type { GatewayConfig } from '../config/types.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { RedisUse } from '../shared-redis/types.ts';
 
-/** What is looked at when Prometheus asks. */
+/** What a scrape reads. */
 export interface CacheState {
   readonly memoryEntries: number;
-  /** Seconds; undefined where no Redis is shared. */
+  /** Seconds; undefined without `cache.redis`. */
   readonly revocationListAge: number | undefined;
   readonly blocks: number;
 }
 
-/** The gateway's metrics of its caches, and of those who were stopped. */
+/** Counts what caches, the revocation list and their Redis do. */
 export interface GatewayCacheMetrics extends CacheMetrics {
   redisError(use: RedisUse): void;
   adopted(entry: Entry): void;
-  /** Keys of another type that were removed. */
+  /** Counts keys of another type that were removed. */
   foreignKeys(count: number): void;
-  /** The caches of this config are counted from now on, beginning at 0, and all series of other authenticators go. */
+  /** Sets the caches that are counted: new counters begin at 0, and all series of other authenticators are removed. */
   follow(config: Pick<GatewayConfig, 'authenticators' | 'cache'>): void;
 }
 
-/** What may come of a look into each tier. */
+/** The results that a lookup in each tier may have. */
 const results = {
   memory: ['hit', 'miss', 'stale'],
   redis: ['hit', 'miss', 'stale', 'invalid', 'error'],
@@ -36,30 +36,30 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
   const registers = [registry];
   const lookups = new Counter({
     name: 'sallyport_cache_lookups_total',
-    help: 'Looks into a tier of the cache, by what came of them. A rise of stale: answers stand in for a backend that can not be asked. Of invalid: records that were not sealed by these gateways, or that know of a newer revocation.',
+    help: 'Lookups in a tier of the cache, by result. A rise of stale means that earlier answers are used because a backend is unavailable; of invalid, that records were not sealed by these gateways, or are older than a revocation.',
     labelNames: ['authenticator', 'tier', 'result'],
     registers,
   });
   const coalesced = new Counter({
     name: 'sallyport_coalesced_lookups_total',
-    help: 'Reviews that waited for a lookup of the same token which was under way, in place of one of their own.',
+    help: 'Reviews that waited for a lookup of the same token that was in progress, instead of starting their own.',
     registers,
   });
   const revocations = new Counter({
     name: 'sallyport_revocations_total',
-    help: 'Revocations that this replica has taken in, by whom they are about: user, token or all.',
+    help: 'Revocations that this replica has read from the revocation list, by kind: user, token or all.',
     labelNames: ['kind'],
     registers,
   });
   const errors = new Counter({
     name: 'sallyport_redis_errors_total',
-    help: 'Calls of the cache Redis that failed or came too late, by what it was asked for. A rise means more lookups for the backends, and with revocations that people can not be stopped here.',
+    help: 'Calls of the cache Redis that failed or were too late, by use. A rise means more lookups in the backends; of revocations, that this replica does not learn of new blocks and revocations.',
     labelNames: ['use'],
     registers,
   });
   const foreign = new Counter({
     name: 'sallyport_revocation_list_foreign_keys_total',
-    help: 'Keys of the revocation list that held data of another type: removed, and written back from memory. A rise: another client writes to the cache Redis.',
+    help: 'Keys of the revocation list that had data of another type; they were removed, and the list was written back from memory. A rise means that another client writes to the cache Redis.',
     registers,
   });
   for (const kind of kinds) revocations.inc({ kind }, 0);
@@ -68,7 +68,7 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
   let followed: ReadonlySet<string> = new Set();
   return {
     lookup(authenticator, tier, result) {
-      // A review of an old chain may end after the reload that removed its authenticator.
+      // A review may end after the reload that removed its authenticator.
       if (followed.has(authenticator)) lookups.inc({ authenticator, tier, result });
     },
     coalesced: () => coalesced.inc(),
@@ -105,7 +105,7 @@ function tiersOf(
 function createGauges(registers: Registry[], state: () => CacheState): void {
   new Gauge({
     name: 'sallyport_cache_entries',
-    help: 'Answers in the cache of this process, of cache.memory.maxEntries at most. A rise: more tokens are in use.',
+    help: 'Answers in the memory cache of this process, at most cache.memory.maxEntries. A rise means that more tokens are in use.',
     labelNames: ['tier'],
     registers,
     collect() {
@@ -114,7 +114,7 @@ function createGauges(registers: Registry[], state: () => CacheState): void {
   });
   new Gauge({
     name: 'sallyport_revocation_list_age_seconds',
-    help: 'Seconds since the revocation list was read. Over 1: this replica is cut off, and uses cached answers for 10 s at most. Absent without cache.redis; +Inf: never read.',
+    help: 'Seconds since the revocation list was read. Over 1 means that this replica is cut off, and uses cached answers for at most 10 s. Absent without cache.redis; +Inf when it was never read.',
     registers,
     collect() {
       this.reset();
@@ -125,7 +125,7 @@ function createGauges(registers: Registry[], state: () => CacheState): void {
   });
   new Gauge({
     name: 'sallyport_blocks',
-    help: 'Users, groups and tokens that are blocked now. A rise: somebody was blocked.',
+    help: 'Users, groups and tokens that are blocked now. A rise means that an operator has blocked one.',
     registers,
     collect() {
       this.set(state().blocks);

@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { createPluginMetrics } from '../plugin-metrics/plugin-metrics.ts';
-import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
+import { createPluginMetrics, renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import type { ReviewReport } from '../server/review-report.ts';
-import { durationBuckets } from './duration-buckets.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.ts';
+import { durationBuckets } from './review-metrics.ts';
 import { answer, decisions, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
@@ -15,7 +14,7 @@ function create(names: readonly string[]): GatewayMetrics {
   return createGatewayMetrics({ config: { authenticators }, tls: undefined, inFlight: () => 0, links: () => [] });
 }
 
-/** A review in which each authenticator said that, with all that its caller may choose. */
+/** A review with these answers, and with random values in all that its caller may choose. */
 function report(over: Partial<ReviewReport>): ReviewReport {
   const subject = randomBytes(8).toString('hex');
   const end = { kind: 'rejected', reason: 'expired', subject } as const;
@@ -42,7 +41,7 @@ describe('the hook of the reviews', () => {
     });
   });
 
-  test('makes no series of what callers choose', async () => {
+  test('makes no series of values that callers choose', async () => {
     const metrics = create(['corp']);
     const review = () =>
       metrics.onReview(
@@ -59,7 +58,7 @@ describe('the hook of the reviews', () => {
     expect(Object.keys(await seriesOf(metrics.registry))).toEqual(before);
   });
 
-  test('costs a review no more than five times as many counts that cost least; printed', () => {
+  test('costs a review at most five times the cheapest counts of the same number; printed', () => {
     const metrics = create(['corp', 'robots']);
     const answers = [failure('robots'), ...decisions.map((one) => answer('corp', one))];
     const counted = report({ answers });
@@ -73,7 +72,7 @@ describe('the hook of the reviews', () => {
         timed.observe(label, 0.001);
       }
     };
-    // The quickest of many: what else runs on the machine only adds.
+    // The fastest of many rounds: other work of the machine only adds to the time.
     const ours: number[] = [];
     const least: number[] = [];
     for (let round = 0; round < 30; round++) {
@@ -86,7 +85,7 @@ describe('the hook of the reviews', () => {
   });
 });
 
-test('build_info says what runs', async () => {
+test('build_info has the versions', async () => {
   const names = Object.entries(await seriesOf(create([]).registry)).filter(([name]) => name.includes('build_info'));
   const { node, openssl } = process.versions;
   expect(names).toEqual([[expect.stringMatching(/^sallyport_build_info\{version="\d+\.\d+\.\d+",/), 1]]);
@@ -96,7 +95,7 @@ test('build_info says what runs', async () => {
 describe('a scrape', () => {
   const names = Array.from({ length: 20 }, (_, index) => `authenticator-${index}`);
 
-  /** All that twenty authenticators can have, each with a plugin that counts too. */
+  /** All series that twenty authenticators can have, each with a plugin that has metrics too. */
   function full(): () => Promise<string> {
     const metrics = create(names);
     for (const name of names) {
@@ -111,7 +110,7 @@ describe('a scrape', () => {
     return () => renderMetrics(metrics.registry, plugins);
   }
 
-  /** As many series as simple as can be. */
+  /** The same number of the simplest series. */
   function plain(series: number): () => Promise<string> {
     const registry = new Registry();
     const labelNames = ['one', 'other'];
@@ -120,7 +119,7 @@ describe('a scrape', () => {
     return () => registry.metrics();
   }
 
-  test('with 20 authenticators costs no more than five times as many series that cost least; printed', async () => {
+  test('with 20 authenticators costs at most five times the cheapest series of the same number; printed', async () => {
     const scrape = full();
     const text = await scrape();
     const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;

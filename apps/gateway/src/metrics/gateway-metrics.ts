@@ -1,31 +1,34 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { GuardedLink } from '../chain/guard.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
-import { createAuthenticatorMetrics } from './authenticator-metrics.ts';
-import { createBuildInfo } from './build-info.ts';
-import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
-import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts';
+import { type CircuitLink, createAuthenticatorMetrics } from './authenticator-metrics.ts';
+import {
+  type CertificateMetrics,
+  createBuildInfo,
+  createCertificateMetrics,
+  createReloadMetrics,
+  type ReloadMetrics,
+} from './process-metrics.ts';
 import { createReviewMetrics } from './review-metrics.ts';
 
-/** What it begins with, and what is looked at when Prometheus asks. */
+/** What the metrics begin with, and what a scrape reads. */
 export interface GatewayState {
   readonly config: Pick<GatewayConfig, 'authenticators'>;
   readonly tls: Pick<TlsMaterial, 'certificates'> | undefined;
-  /** What `server.maxInFlight` bounds. */
+  /** The number that `server.maxInFlight` limits. */
   readonly inFlight: () => number;
-  /** Those of the chain that runs. */
-  readonly links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[];
+  /** The authenticators of the running chain. */
+  readonly links: () => readonly CircuitLink[];
 }
 
-/** The gateway's metrics, but for those of its caches: see `createCacheMetrics`. */
+/** The gateway's metrics. Those of its caches, its lockout guard and its audit trail are created beside what they count. */
 export interface GatewayMetrics extends ReloadMetrics, CertificateMetrics {
-  /** The gateway's own: those of plugins have registries of their own. */
+  /** Holds the gateway's own metrics: those of plugins have registries of their own. */
   readonly registry: Registry;
-  /** Counts a review, and what each authenticator said to it. Never throws. */
+  /** Counts a review, and the answer of each authenticator. Never throws. */
   readonly onReview: OnReview;
-  /** The authenticators of this config are counted from now on, and no others. */
+  /** Counts the authenticators of this config, and no others. */
   follow(config: Pick<GatewayConfig, 'authenticators'>): void;
 }
 

@@ -47,10 +47,10 @@ describe('reviews', () => {
     expect(series['sallyport_token_review_duration_seconds_count{outcome="overloaded"}']).toBe(1);
   });
 
-  test('under way are looked at when asked', async () => {
-    const underWay = async () => (await seriesOf(registry)).sallyport_in_flight_token_reviews;
-    expect(await underWay()).toBe(0);
+  test('in progress are read at each scrape', async () => {
+    const inProgress = async () => (await seriesOf(registry)).sallyport_in_flight_token_reviews;
+    expect(await inProgress()).toBe(0);
     inFlight = 7;
-    expect(await underWay()).toBe(7);
+    expect(await inProgress()).toBe(7);
   });
 });

@@ -1,7 +1,6 @@
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
-import { createPluginMetrics } from './plugin-metrics.ts';
-import { renderMetrics } from './render-metrics.ts';
+import { createPluginMetrics, renderMetrics } from './plugin-metrics.ts';
 
 describe('the metrics of a plugin', () => {
   test('are prefixed with the plugin and labelled with the authenticator', async () => {
@@ -26,7 +25,7 @@ describe('the metrics of a plugin', () => {
     expect(text).toContain('sallyport_plugin_ldap_open{authenticator="corp"} 2');
   });
 
-  test('have histogram buckets from 50 µs to 10 s unless the plugin says others', async () => {
+  test('have histogram buckets from 50 µs to 10 s unless the plugin has its own', async () => {
     const { metrics, registry } = createPluginMetrics('ldap', 'corp');
     metrics.histogram({ name: 'a_seconds', help: 'A.' }).observe({}, 0.00004);
     metrics.histogram({ name: 'b_seconds', help: 'B.', buckets: [1, 2] }).observe({}, 1.5);
@@ -37,7 +36,7 @@ describe('the metrics of a plugin', () => {
     expect(text).toContain('b_seconds_bucket{le="2",authenticator="corp"} 1');
   });
 
-  test('do not export an undefined label, nor follow an object that the plugin changes later', async () => {
+  test('do not export an undefined label, and do not follow changes of an object of the plugin', async () => {
     const { metrics, registry } = createPluginMetrics('ldap', 'corp');
     const counter = metrics.counter({ name: 'x', help: 'X.', labelNames: ['a', 'b'] });
     const labels = { a: '1', b: undefined };
@@ -47,15 +46,15 @@ describe('the metrics of a plugin', () => {
   });
 
   test.each([
-    ['a taken name', { name: 'taken', help: 'X.' }, 'is taken'],
-    ['a name that a histogram uses for its series', { name: 'times_count', help: 'X.' }, 'is taken'],
+    ['a taken name', { name: 'taken', help: 'X.' }, 'is already taken'],
+    ['a name that a histogram uses for its series', { name: 'times_count', help: 'X.' }, 'is already taken'],
     ['an empty name', { name: '', help: 'X.' }, 'letters, digits'],
     ['a bad name', { name: 'a-b', help: 'X.' }, 'letters, digits'],
     ['no help', { name: 'a', help: '' }, 'help'],
     ['a bad label', { name: 'a', help: 'X.', labelNames: ['a-b'] }, 'the label "a-b"'],
     ['a reserved label', { name: 'a', help: 'X.', labelNames: ['__a'] }, 'the label "__a"'],
-    ['the label authenticator', { name: 'a', help: 'X.', labelNames: ['authenticator'] }, 'there already'],
-    ['a label named twice', { name: 'a', help: 'X.', labelNames: ['b', 'b'] }, 'twice'],
+    ['the label authenticator', { name: 'a', help: 'X.', labelNames: ['authenticator'] }, 'is reserved'],
+    ['a label listed twice', { name: 'a', help: 'X.', labelNames: ['b', 'b'] }, 'twice'],
   ])('refuse %s, naming the plugin', (_case, options, reason) => {
     const { metrics } = createPluginMetrics('ldap', 'corp');
     metrics.counter({ name: 'taken', help: 'Taken.' });
@@ -66,7 +65,7 @@ describe('the metrics of a plugin', () => {
   test('refuse a histogram whose series would take a name that is taken', () => {
     const { metrics } = createPluginMetrics('ldap', 'corp');
     metrics.counter({ name: 'times_sum', help: 'X.' });
-    expect(() => metrics.histogram({ name: 'times', help: 'X.' })).toThrow('times_sum is taken');
+    expect(() => metrics.histogram({ name: 'times', help: 'X.' })).toThrow('times_sum is already taken');
   });
 
   test.each([[[]], [[1, 1]], [[2, 1]], [[1, Number.NaN]], [[1, Number.POSITIVE_INFINITY]]])(
@@ -119,13 +118,13 @@ describe('the exposition', () => {
     expect(text.endsWith('\n')).toBe(true);
   });
 
-  test('says the same at every scrape', async () => {
+  test('is the same at every scrape', async () => {
     const registries = [use('corp'), use('partners')];
     const first = await renderMetrics(new Registry(), registries);
     expect(await renderMetrics(new Registry(), registries)).toBe(first);
   });
 
-  test("has the gateway's own metrics, those that can't be summed too", async () => {
+  test("has the gateway's own metrics, including those that cannot be summed", async () => {
     const { Gauge } = await import('prom-client');
     const own = new Registry();
     new Gauge({ name: 'start', help: 'Start.', aggregator: 'omit', registers: [own] }).set(1);

@@ -1,23 +1,24 @@
 import type { Counter, Gauge, Histogram, Labels, MetricOptions, Metrics } from '@sallyport/authenticator';
 import * as prometheus from 'prom-client';
-import { checkBuckets, createNames } from './names.ts';
 
 export interface PluginMetrics {
-  /** What the plugin gets. */
+  /** Given to the plugin. */
   readonly metrics: Metrics;
-  /** What is exported, see `renderMetrics`. */
+  /** Exported by `renderMetrics`. */
   readonly registry: prometheus.Registry;
 }
 
-/** Seconds: from a look into memory to a backend that is as good as down. */
+type Family = prometheus.MetricObjectWithValues<prometheus.MetricValue<string>>;
+
+/** Seconds, from a lookup in memory to a backend that is almost down. */
 const defaultBuckets = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
 /**
- * Makes the metrics of one authenticator in a registry of its own: names start with `sallyport_plugin_<plugin>_`, and
- * every series carries the label `authenticator`. All mistakes throw with the plugin's name in the message: a name that
- * is taken or not allowed when the metric is made, an unknown label or a value that is no number when it is used.
+ * Creates the metrics of one authenticator in a registry of its own: names start with `sallyport_plugin_<plugin>_`, and
+ * every series has the label `authenticator`. All mistakes throw an error that names the plugin: a name that is taken or
+ * not allowed when the metric is created, an unknown label or a value that is not a number when it is used.
  *
  * @param plugin the plugin's own name; `-` becomes `_`
  * @param authenticator its name in the config, unique
@@ -30,11 +31,11 @@ export function createPluginMetrics(plugin: string, authenticator: string): Plug
     try {
       return act();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : 'threw something that is no Error';
+      const reason = error instanceof Error ? error.message : 'threw something that is not an Error';
       throw new Error(`metric ${name} of the plugin ${plugin}: ${reason}`, { cause: error });
     }
   };
-  const settings = <Name extends string>(options: MetricOptions<Name>, type: 'counter' | 'gauge' | 'histogram') => ({
+  const settings = <Name extends string>(options: MetricOptions<Name>, type: MetricType) => ({
     name: take(options.name, options.labelNames ?? [], type),
     help: options.help,
     labelNames: [...(options.labelNames ?? [])],
@@ -71,10 +72,86 @@ export function createPluginMetrics(plugin: string, authenticator: string): Plug
 }
 
 /**
- * A copy, since prom-client keeps the object that it is given, without labels that are undefined, which it would
- * export as the word. Always an object, since prom-client forgets the value after labels that are left out.
+ * Copies the labels, because prom-client keeps the object that it is given. Undefined labels are left out, because
+ * prom-client would export the word. Always returns an object: without one, prom-client ignores the value.
  */
 function given<Name extends string>(labels: Labels<Name> | undefined): Partial<Record<Name, string | number>> {
   const defined = Object.entries(labels ?? {}).filter(([, value]) => value !== undefined);
   return Object.fromEntries(defined) as Partial<Record<Name, string | number>>;
+}
+
+type MetricType = 'counter' | 'gauge' | 'histogram';
+
+/** The endings of the names that a metric of this type has in the exposition. */
+const suffixes: Record<MetricType, readonly string[]> = {
+  counter: [''],
+  gauge: [''],
+  histogram: ['', '_bucket', '_sum', '_count'],
+};
+
+/**
+ * Keeps the names of one authenticator unique, including those of a histogram's series.
+ *
+ * @returns a function that gives the full name of a metric, and throws when it or a label cannot be used. Rules:
+ *   https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` for Prometheus itself).
+ */
+function createNames(prefix: string): (name: string, labelNames: readonly string[], type: MetricType) => string {
+  const taken = new Set<string>();
+  return (name, labelNames, type) => {
+    if (typeof name !== 'string' || !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
+      throw new Error('a name has only letters, digits and _, and does not start with a digit');
+    }
+    for (const label of labelNames) checkLabel(label);
+    if (new Set(labelNames).size < labelNames.length) throw new Error('a label is listed twice');
+    const series = suffixes[type].map((suffix) => `${prefix}${name}${suffix}`);
+    const clash = series.find((one) => taken.has(one));
+    if (clash !== undefined) throw new Error(`the name ${clash} is already taken`);
+    for (const one of series) taken.add(one);
+    return `${prefix}${name}`;
+  };
+}
+
+function checkLabel(label: string): void {
+  if (label === 'authenticator') throw new Error('the label authenticator is reserved: every metric has it');
+  if (typeof label !== 'string' || !/^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(label)) {
+    throw new Error(
+      `the label ${JSON.stringify(label)} must have only letters, digits and _, and must not start with a digit or __`,
+    );
+  }
+}
+
+/** prom-client accepts any list of bounds, and counts wrongly when they do not ascend. */
+function checkBuckets(buckets: readonly number[]): void {
+  const sound = buckets.every((bound, index) => Number.isFinite(bound) && bound > (buckets[index - 1] ?? -Infinity));
+  if (buckets.length === 0 || !sound) throw new Error('buckets must be finite numbers, ascending, at least one');
+}
+
+/**
+ * Renders the gateway's own metrics and those of every plugin as one text in the Prometheus exposition format. Each
+ * family is there once, however many authenticators have it: the format allows HELP and TYPE only once for each name.
+ *
+ * Where plugins disagree on the type of a name, all its series are exported as `untyped`.
+ */
+export async function renderMetrics(
+  own: prometheus.Registry,
+  plugins: readonly prometheus.Registry[],
+): Promise<string> {
+  const families = new Map<string, Family>();
+  for (const registry of plugins) {
+    // JSON already has the default labels, and the names of a histogram's series.
+    for (const family of await registry.getMetricsAsJSON()) {
+      const before = families.get(family.name);
+      families.set(family.name, before ? join(before, family as Family) : (family as Family));
+    }
+  }
+  // The gateway's own are not aggregated: that would leave out those of Node that make no sense as a sum.
+  const ours = await own.metrics();
+  if (families.size === 0) return ours;
+  return `${ours}\n${await prometheus.AggregatorRegistry.aggregate([[...families.values()]]).metrics()}`;
+}
+
+/** The series of two authenticators differ in that label, so no two are equal. */
+function join(one: Family, other: Family): Family {
+  const type = one.type === other.type ? one.type : ('untyped' as unknown as Family['type']);
+  return { ...one, type, values: [...one.values, ...other.values] };
 }

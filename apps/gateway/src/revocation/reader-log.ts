@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import { createSeldom } from '../logging/seldom.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
 
 /** Reports each state once, when it begins and when it ends. */
 export interface ReaderLog {
@@ -13,7 +13,7 @@ export interface ReaderLog {
 
 /** @param now monotonic milliseconds */
 export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number): ReaderLog {
-  const seldom = createSeldom(now);
+  const limit = createLogLimiter(now);
   let reason = 'it was not read yet';
   let wasCutOff = false;
   let lastUnreadable = 0;
@@ -39,7 +39,7 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () =
       );
     },
     foreign(keys) {
-      const unloggedSince = seldom('foreign');
+      const unloggedSince = limit('foreign');
       if (unloggedSince === undefined) return;
       const advice = 'find out which other client writes to this Redis';
       logger.warn(

@@ -8,7 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
-import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
+import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
 import { connectionsWithin, openFileLimit } from '../server/open-files.ts';

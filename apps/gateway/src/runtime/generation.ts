@@ -1,6 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
-import { createTokenFingerprint, fingerprintSecret } from '../audit/token-fingerprint.ts';
+import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/store.ts';
 import type { ChainContext } from '../chain/answer.ts';
@@ -100,7 +100,7 @@ function assemble(
   const prefixes = identityPrefixes(config.authenticators);
   const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
   const tier = redis && createRedisTier(redis, clocks);
-  const fingerprint = createTokenFingerprint(fingerprintSecret(config.cache.redis));
+  const fingerprint = createTokenFingerprint(config.cache.redis?.sealingKeys[0]);
   const provenance = config.provenance && { ...config.provenance, fingerprint };
   return created.map(({ config: one, authenticator }) =>
     assembleLink({

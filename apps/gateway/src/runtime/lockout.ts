@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/types.ts';
 import { createAttempts, type LockoutGuard } from '../lockout/attempts.ts';
-import { createLockoutMetrics } from '../metrics/lockout-metrics.ts';
+import { createLockoutMetrics } from '../metrics/authenticator-metrics.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
 
@@ -22,7 +22,7 @@ export interface Lockout {
 }
 
 export function createLockout({ config, redis, registry, logger }: LockoutDependencies): Lockout {
-  const { foreignRecords: onForeign } = createLockoutMetrics(registry, {
+  const onForeign = createLockoutMetrics(registry, {
     names: () => config().authenticators.map(({ name }) => name),
     lockedOut: (authenticator) => attempts.lockedOut(authenticator),
   });

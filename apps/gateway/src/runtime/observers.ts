@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { createAuditTrail } from '../audit/trail.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { createAuditMetrics } from '../metrics/audit-metrics.ts';
+import { createAuditMetrics } from '../metrics/process-metrics.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { OnReview } from '../server/review-report.ts';
 import { createTracing } from './tracing.ts';

@@ -3,7 +3,7 @@ import type { GatewayStatus } from '../admin/status-page/document.ts';
 import { isLoopback } from '../config/listen.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { LockoutGuard } from '../lockout/attempts.ts';
-import { gatewayVersion } from '../metrics/build-info.ts';
+import { gatewayVersion } from '../metrics/process-metrics.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import type { Generation } from './generation.ts';

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
-import { createSeldom } from '../logging/seldom.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
 import { http2Stream, type ServerRequest } from './protocol.ts';
 import { StatusError } from './status.ts';
 
@@ -39,10 +39,10 @@ export function createClientCheck(
   dependencies: ClientCheckDependencies,
 ): (request: ServerRequest) => string | undefined {
   const readings = new WeakMap<object, Reading>();
-  const seldom = createSeldom(() => performance.now());
+  const limit = createLogLimiter(() => performance.now());
   // A client with a certificate of the CA may connect again and again, and hundreds of kubelets have one.
   const report = (subject: string) => {
-    const unloggedSince = seldom('wrong name');
+    const unloggedSince = limit('wrong name');
     const fields = { subject, ...(unloggedSince !== undefined && unloggedSince > 0 && { unloggedSince }) };
     dependencies.logger[unloggedSince === undefined ? 'debug' : 'warn'](
       fields,

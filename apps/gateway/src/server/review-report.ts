@@ -1,7 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Answer, Source } from '../chain/answer.ts';
-import { createSeldom } from '../logging/seldom.ts';
-import { withoutToken } from '../logging/without-token.ts';
+import { withoutToken } from '../logging/error-fields.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
 import { StatusError } from './status.ts';
 import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
 
@@ -55,12 +55,12 @@ export function createReviewReporter(
   now: () => number,
   onReview?: OnReview,
 ): (ended: EndedReview) => ReviewReport {
-  const seldom = createSeldom(now);
+  const limit = createLogLimiter(now);
   const weigh = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
     const { outcome, callerGone } = report;
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return { level: 'debug' };
     if (outcome === 'rejected') return { level: 'info' };
-    const unloggedSince = seldom(kindOf(report));
+    const unloggedSince = limit(kindOf(report));
     if (unloggedSince === undefined) return { level: 'debug' };
     return { level: 'warn', ...(unloggedSince > 0 && { unloggedSince }) };
   };

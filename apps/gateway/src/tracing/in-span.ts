@@ -4,7 +4,7 @@ type SpanAttributes = Readonly<Record<string, string | number | boolean | undefi
 /** The span that work runs in. */
 export interface Span {
   set(attributes: SpanAttributes): void;
-  /** It did not do what it was to do. @param type a word of a closed set: a message may quote what it met */
+  /** Marks the span as failed. @param type a word of a closed set: a message may quote what it met */
   fail(type: string): void;
 }
 
@@ -13,11 +13,11 @@ type SpanKind = 'server' | 'client' | 'internal';
 export interface SpanOptions {
   /** Default: internal. */
   readonly kind?: SpanKind;
-  /** Headers of the request that brought it: the trace of its caller goes on (https://www.w3.org/TR/trace-context/). */
+  /** Headers of the request, by which the span joins the trace of the caller (https://www.w3.org/TR/trace-context/). */
   readonly headers?: Readonly<Record<string, unknown>>;
 }
 
-/** Makes spans, and sends them somewhere. */
+/** Makes spans, and exports them. */
 export interface Tracer {
   inSpan<Result>(name: string, options: SpanOptions, work: (span: Span) => Promise<Result>): Promise<Result>;
   /** Sends what waits. Never rejects, and takes some seconds at most. */
@@ -26,7 +26,7 @@ export interface Tracer {
 
 const nothing: Span = { set: () => {}, fail: () => {} };
 
-// Of the process, as the context of a trace is: each layer would have to hand it on to the next otherwise.
+// One for the process, as the context of a trace is: otherwise each layer would have to pass it on to the next.
 let tracer: Tracer | undefined;
 
 /** @param next undefined: no spans are made */
@@ -34,7 +34,7 @@ export function useTracer(next: Tracer | undefined): void {
   tracer = next;
 }
 
-/** Has work done in a span beneath the one that is running. Costs a call while there is no tracer. */
+/** Does work in a span that is a child of the running one. Costs one call while there is no tracer. */
 export function inSpan<Result>(
   name: string,
   options: SpanOptions,

@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
+import { ExportResultCode } from '@opentelemetry/core';
+import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { afterEach, expect, test } from 'vitest';
 import { inSpan, type Tracer, useTracer } from './in-span.ts';
-import { createOtelTracer } from './open-telemetry.ts';
+import { createOtelTracer, withFailureLog } from './open-telemetry.ts';
 
 interface SentSpan {
   readonly name: string;
@@ -23,7 +25,7 @@ interface Sent {
   }[];
 }
 
-/** Takes what is sent by OTLP over HTTP, as JSON. */
+/** Accepts OTLP over HTTP, as JSON. */
 async function startCollector() {
   const sent: Sent[] = [];
   let status = 200;
@@ -68,7 +70,7 @@ afterEach(async () => {
 const words = (span: SentSpan | undefined) =>
   Object.fromEntries((span?.attributes ?? []).map(({ key, value }) => [key, Object.values(value)[0]]));
 
-test('spans stand beneath each other as the work does, also over what is waited for', async () => {
+test('spans have the parents that their work has, also across await', async () => {
   await using collector = await startCollector();
   const { close } = start(collector.endpoint);
   await inSpan('outer', { kind: 'server' }, async (span) => {
@@ -92,7 +94,7 @@ test('spans stand beneath each other as the work does, also over what is waited 
   );
 });
 
-test('the trace of the caller goes on, and its word on sampling is kept', async () => {
+test('a span joins the trace of the caller, and follows its sampling decision', async () => {
   await using collector = await startCollector();
   const { close } = start(collector.endpoint);
   const of = (id: string, flags: string) => ({ traceparent: `00-${id.repeat(32)}-${'b'.repeat(16)}-${flags}` });
@@ -107,7 +109,7 @@ test('the trace of the caller goes on, and its word on sampling is kept', async 
   expect(spans[1]?.parentSpanId ?? '').toBe('');
 });
 
-test('of traces that begin here, the ratio is sampled', async () => {
+test('samples the ratio of the traces that begin here', async () => {
   await using collector = await startCollector();
   const { close } = start(collector.endpoint, 0);
   await inSpan('ours', {}, async () => {});
@@ -115,12 +117,12 @@ test('of traces that begin here, the ratio is sampled', async () => {
   expect(collector.spans()).toEqual([]);
 });
 
-test('a failure is told by its kind, and never by its message', async () => {
+test('a failure has its type, and never its message', async () => {
   await using collector = await startCollector();
   const { close } = start(collector.endpoint);
   const secret = new TypeError('password=hunter2');
   await expect(inSpan('thrown', {}, () => Promise.reject(secret))).rejects.toBe(secret);
-  await inSpan('told', {}, async (span) => span.fail('timeout'));
+  await inSpan('typed', {}, async (span) => span.fail('timeout'));
   await inSpan('both', {}, (span) => {
     span.fail('unavailable');
     return Promise.reject(secret);
@@ -129,28 +131,52 @@ test('a failure is told by its kind, and never by its message', async () => {
   const failures = collector.spans().map((span) => [span.name, words(span)['error.type'], span.status]);
   expect(failures).toEqual([
     ['thrown', 'TypeError', { code: 2 }],
-    ['told', 'timeout', { code: 2 }],
+    ['typed', 'timeout', { code: 2 }],
     ['both', 'unavailable', { code: 2 }],
   ]);
   expect(JSON.stringify(collector.sent)).not.toContain('hunter2');
 });
 
-test('a collector that takes nothing is told of once, and costs the work nothing', async () => {
+test('a collector that accepts nothing is logged once, and does not disturb the work', async () => {
   await using collector = await startCollector();
   collector.refuse();
   const { close } = start(collector.endpoint);
-  // More than fit into one message.
+  // More spans than fit into one request.
   for (let span = 0; span < 1_200; span++) await inSpan('lost', {}, async () => {});
   await close();
   expect(collector.sent.length).toBeGreaterThan(1);
-  expect(lines).toEqual(['spans are lost: the collector does not take them']);
+  expect(lines).toEqual(['spans are lost: the collector does not accept them']);
 });
 
-test('without a tracer the work is done, and nothing else', async () => {
+test('without a tracer only the work is done', async () => {
   const result = await inSpan('any', {}, async (span) => {
     span.set({ any: 1 });
     span.fail('any');
     return 7;
   });
   expect(result).toBe(7);
+});
+
+test('logs once that spans are lost and once that they are accepted again, without the query of the endpoint', () => {
+  const logged: unknown[] = [];
+  const log = (level: string) => (fields: object) => void logged.push([level, fields]);
+  let code = ExportResultCode.FAILED;
+  const exporter = { export: (_spans, done) => done({ code }), shutdown: async () => {} } as SpanExporter;
+  const watched = withFailureLog(exporter, 'http://otel:4318/v1/traces?api-key=abc', {
+    warn: log('warn'),
+    info: log('info'),
+  });
+  const results: number[] = [];
+  const send = (times: number) => {
+    for (let time = 0; time < times; time++) watched.export([], (result) => results.push(result.code));
+  };
+  send(3);
+  code = ExportResultCode.SUCCESS;
+  send(2);
+  const fields = { endpoint: 'http://otel:4318/v1/traces' };
+  expect(logged).toEqual([
+    ['warn', fields],
+    ['info', fields],
+  ]);
+  expect(results).toEqual([1, 1, 1, 0, 0]);
 });

@@ -8,19 +8,21 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
   BatchSpanProcessor,
   ParentBasedSampler,
+  type SpanExporter,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { Logger } from '@sallyport/authenticator';
 import type { TracingConfig } from '../config/types.ts';
 import type { Span, SpanOptions, Tracer } from './in-span.ts';
-import { sayingFailures } from './saying-failures.ts';
+
+type SpanLogger = Pick<Logger, 'warn' | 'info'>;
 
 /** Milliseconds for one try to send spans, and for all that wait at the end. */
 const exportTimeout = 5_000;
@@ -30,20 +32,20 @@ const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: Span
 const propagator = new W3CTraceContextPropagator();
 
 /**
- * Sends spans to an OpenTelemetry collector by OTLP over HTTP. This module and all beneath it are loaded only when the
- * config asks for it.
+ * Sends spans to an OpenTelemetry collector by OTLP over HTTP. This module and all that it imports are loaded only when
+ * the config has `tracing`.
  */
 export function createOtelTracer(
   { endpoint, sampleRatio }: TracingConfig,
   version: string,
-  logger: Pick<Logger, 'warn' | 'info'>,
+  logger: SpanLogger,
 ): Tracer {
   const exporter = new OTLPTraceExporter({ url: endpoint, timeoutMillis: exportTimeout });
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': 'sallyport', 'service.version': version }),
-    // Who calls has the say: a trace that it follows is not torn, and one that it does not is not begun by us.
+    // The caller decides: a trace that it samples is not torn, and one that it does not sample is not begun here.
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampleRatio) }),
-    spanProcessors: [new BatchSpanProcessor({ exporter: sayingFailures(exporter, endpoint, logger) })],
+    spanProcessors: [new BatchSpanProcessor({ exporter: withFailureLog(exporter, endpoint, logger) })],
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   const tracer = provider.getTracer('sallyport', version);
@@ -57,6 +59,27 @@ export function createOtelTracer(
       await provider.shutdown().catch(() => {});
       context.disable();
     },
+  };
+}
+
+/** Logs once that spans cannot be sent, and once that they can again: OpenTelemetry itself drops them without a word. */
+export function withFailureLog(exporter: SpanExporter, endpoint: string, logger: SpanLogger): SpanExporter {
+  // The query is left out: it may have a key.
+  const { origin, pathname } = new URL(endpoint);
+  const fields = { endpoint: `${origin}${pathname}` };
+  let isFailing = false;
+  return {
+    export(spans, done) {
+      exporter.export(spans, (result) => {
+        const fails = result.code !== ExportResultCode.SUCCESS;
+        if (fails && !isFailing) logger.warn(fields, 'spans are lost: the collector does not accept them');
+        else if (!fails && isFailing) logger.info(fields, 'the collector accepts spans again');
+        isFailing = fails;
+        done(result);
+      });
+    },
+    shutdown: () => exporter.shutdown(),
+    ...(exporter.forceFlush && { forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve() }),
   };
 }
 
@@ -86,7 +109,7 @@ async function run<Result>(span: OtelSpan, work: (span: Span) => Promise<Result>
       fail,
     });
   } catch (error) {
-    // By its name alone, unless more was said: messages may quote what they met.
+    // Only the name of the error, unless the work gave a type: messages may quote what they met.
     if (!hasFailed) fail(error instanceof Error ? error.name : 'unknown');
     throw error;
   } finally {

@@ -1,6 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../../chain/answer.ts';
-import { withoutToken } from '../../logging/without-token.ts';
+import { withoutToken } from '../../logging/error-fields.ts';
 import { type Counts, countNames, type History, type HistoryTimes, type Outage } from './document.ts';
 
 /** In seconds. */

@@ -1,4 +1,4 @@
-import type { ReloadSource } from '../../metrics/reload-metrics.ts';
+import type { ReloadSource } from '../../metrics/process-metrics.ts';
 import type { RefusedReload } from './document.ts';
 
 /** What is on disk and not in force. */

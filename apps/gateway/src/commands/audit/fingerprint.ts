@@ -8,13 +8,13 @@ export interface FingerprintOptions {
   readonly config?: string;
 }
 
-/** Prints what stands for a token in the trail: under the key in use first, then under those that may have been. */
+/** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
 export async function fingerprint(options: FingerprintOptions): Promise<ExitCode> {
   const { file } = configFile(options.config);
   const { redis } = (await loadConfig(file, process.env)).cache;
   if (redis === undefined) {
     throw new Error(
-      'without cache.redis.sealingKeys each process has a key of its own, which nobody knows: no fingerprint can be made',
+      'no fingerprint can be made: without cache.redis.sealingKeys each process has a random key of its own',
     );
   }
   const token = await readToken();

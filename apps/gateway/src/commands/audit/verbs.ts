@@ -1,36 +1,21 @@
 import type { Command } from 'commander';
 import { exampleText, pipedToken } from '../command-line.ts';
 import type { ExitCode } from '../exit-codes.ts';
-import { configOption, outputOption } from '../options.ts';
+import { configOption } from '../options.ts';
 
 /**
- * The verbs of `sallyport audit`. Each is loaded when it is called.
+ * Adds the verbs of `sallyport audit`. Their code is loaded when they are called.
  *
- * @param end takes the exit status of what was run
+ * @param end takes the exit status
  */
 export function addAuditVerbs(audit: Command, end: (code: ExitCode) => void): void {
   audit
-    .command('verify')
-    .description('say whether an audit trail is whole: gaps, repeats, lines that were dropped, torn or can not be read')
-    .argument('<file...>', 'its files, the oldest first; - is standard input')
-    .addOption(outputOption())
-    .addHelpText(
-      'after',
-      '\nExit status: 0 nothing is missing but what the trail tells of itself, 1 gaps, repeats or lines that can not be' +
-        '\nread, 2 wrong usage.' +
-        exampleText('audit verify audit.log.1 audit.log'),
-    )
-    .action(async (files: string[], options) => {
-      const { verify } = await import('./verify.ts');
-      end(await verify(files, options));
-    });
-  audit
     .command('fingerprint')
-    .description('print what stands in the audit trail for a token, which is read from standard input')
+    .description('print the fingerprint that the audit trail has for a token; the token is read from standard input')
     .addOption(configOption())
     .addHelpText(
       'after',
-      '\nOne line for each key of cache.redis.sealingKeys, that in use first.' +
+      '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
         exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),
     )
     .action(async (options) => {

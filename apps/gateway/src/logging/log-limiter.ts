@@ -1,0 +1,22 @@
+/** One line of a kind in this many milliseconds. */
+const interval = 10_000;
+
+/**
+ * Limits how many similar lines are written, where an outage or a client that sends rubbish would make thousands a
+ * second: of each kind one line in 10 s stands for all.
+ *
+ * @param now monotonic milliseconds
+ * @returns undefined: this one is not written. Otherwise how many of its kind were not since the last
+ */
+export function createLogLimiter(now: () => number): (kind: string) => number | undefined {
+  const written = new Map<string, { at: number; skipped: number }>();
+  return (kind) => {
+    const last = written.get(kind);
+    if (last !== undefined && now() - last.at < interval) {
+      last.skipped += 1;
+      return undefined;
+    }
+    written.set(kind, { at: now(), skipped: 0 });
+    return last?.skipped ?? 0;
+  };
+}
