@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from './usage-error.ts';
 
-/** The shipped config: static tokens with a demo token made by the first start. */
+/** The shipped config: static tokens with a demo token made at each start. */
 const embedded = fileURLToPath(new URL('../../gateway.yaml', import.meta.url));
 
 const packageFolder = fileURLToPath(new URL('../..', import.meta.url));
