@@ -94,7 +94,7 @@ describe('without a gateway', { timeout: 60_000 }, () => {
       const { code, stdout, stderr } = await replicas.operator.run(words, randomToken());
       expect([code, stdout]).toEqual([1, '']);
       expect(stderr).toMatch(
-        /^sallyport: nothing was done: to stop a token, each authenticator must say whether it carries a password, and one can't: .*authenticator corp .*missing\.crt can't be read: .*\. Fix that, or name the user: npx -y pnpm@10 sallyport (block|revoke) --user NAME( --for 8h)? --config \S+\n$/,
+        /^sallyport: nothing was done: to (block|revoke) a token, each authenticator must say whether it carries a password, and one can't: .*authenticator corp .*missing\.crt can't be read: .*\. Fix that, or name the user: npx -y pnpm@10 sallyport (block|revoke) --user NAME( --for 8h)? --config \S+\n$/,
       );
     }
     expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [] });

@@ -41,9 +41,9 @@ describe('with two gateways', { timeout: 180_000 }, () => {
       const unblocked = await operator.run(['unblock', ...whom], token);
       expect(await ask(token)).toEqual(both(robot));
       expect(unblocked).toMatchObject({ code: 0, stderr: '' });
-      expect(unblocked.stdout).toContain(`unblocked ${name}: what the backend says holds again.\nconfirmed by 2 of 2`);
+      expect(unblocked.stdout).toContain(`unblocked ${name}: the backend decides again.\nconfirmed by 2 of 2`);
     }
-    expect(await operator.run(['blocks'])).toEqual({ code: 0, stdout: '', stderr: 'sallyport: nobody is blocked\n' });
+    expect(await operator.run(['blocks'])).toEqual({ code: 0, stdout: '', stderr: 'sallyport: no one is blocked\n' });
     for (const { output } of replicas.gateways) {
       const reviews = output.lines.filter(({ msg, reason }) => msg === 'token review' && reason === 'blocked');
       expect(reviews).toHaveLength(ways.length);

@@ -93,7 +93,7 @@ describe.concurrent('sallyport check', () => {
         check: 'token prefixes',
         result: 'warning',
         detail: expect.stringMatching(
-          /^ci and robots: their tokens begin with slp_ and slp_ci_, .*a trip for nothing.*robots is never asked\. Give them prefixes of their own$/,
+          /^ci and robots: their tokens begin with slp_ and slp_ci_, .*a request for nothing.*robots is never asked\. Give them prefixes of their own$/,
         ),
       },
     ]);

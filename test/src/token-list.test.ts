@@ -39,7 +39,7 @@ describe.concurrent('token list', () => {
       ],
     ]);
     expect(stderr).toBe(
-      'sallyport: 1 record is unreadable and authenticates nobody: mend or delete what is stored there\n',
+      'sallyport: 1 record is unreadable and authenticates no one: fix or delete what is stored there\n',
     );
   });
 
@@ -127,7 +127,7 @@ describe.concurrent('token list', () => {
   test.each([
     [['--user', ''], '--user is empty'],
     [['--user', 'robot:'], '--user is the prefix alone: write --user robot:NAME'],
-    [['--digest', 'xyz'], '--digest has a character that is no hexadecimal digit'],
+    [['--digest', 'xyz'], '--digest has a character that is not a hexadecimal digit'],
     [['--digest', ''], '--digest has 0 digits: give at least the first 1 of 64'],
     [['--digest', '0'.repeat(65)], '--digest has 65 digits: SHA-256 has 64'],
   ])('%j is wrong usage', async (filter, message) => {

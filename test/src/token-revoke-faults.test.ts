@@ -28,7 +28,7 @@ describe.concurrent('revoke', () => {
       code: 1,
       stdout: expect.stringMatching(/^0 tokens revoked, 1 unreadable\.\n/),
       stderr:
-        'sallyport: eeeeeeee0000 was not revoked: its record is unreadable, so it authenticates nobody as it is: broken\n',
+        'sallyport: eeeeeeee0000 was not revoked: its record is unreadable, so it authenticates no one as it is: broken\n',
     });
   });
 

@@ -14,7 +14,7 @@ function refuseInspector(): void {
     "sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster. " +
       'Start without --inspect (look into NODE_OPTIONS, too), and with --disable-sigusr1\n',
   );
-  process.exit(exitCodes.fault);
+  process.exit(exitCodes.failure);
 }
 
 // SIGUSR1 opens the inspector unless the process listens for it. Node blocks the signal from its start with

@@ -13,7 +13,7 @@ interface GroupRow {
 }
 
 /** The groups of one user, as one authenticator has them. */
-export interface GroupsOf {
+interface GroupsOf {
   readonly authenticator: string;
   /** As Kubernetes sees them. */
   readonly username: string;
@@ -25,7 +25,7 @@ interface Step {
   readonly step: string;
 }
 
-/** What was seen on the way to a decision. */
+/** What was observed on the path to a decision. */
 export interface Observed extends ChainObserver {
   readonly groups: readonly GroupsOf[];
   readonly steps: readonly Step[];
@@ -38,7 +38,6 @@ export function createObserver(authenticators: readonly (IdentityConfig & { read
     groups,
     steps,
     onStep(authenticator, step) {
-      // A late step of a call that was given up may come at any time.
       steps.push({ authenticator, step: String(step) });
     },
     onNames(authenticator, given, named) {
@@ -56,28 +55,19 @@ function groupRows(given: UserInfo, named: UserInfo, prefix: string): readonly G
   });
 }
 
-export function printGroups(all: readonly GroupsOf[]): void {
+export function printObserved({ groups: all, steps }: Observed): void {
   for (const { authenticator, username, groups } of all) {
     process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`);
-    if (groups.length === 0) process.stdout.write('none: the backend names none\n');
-    else {
-      const rows = groups.map(({ group, name }) => [group, name ?? 'left out by groups.allow']);
-      printTable(
-        ['BACKEND', 'KUBERNETES'],
-        rows.map((row) => row.map(printable)),
-      );
-    }
+    const rows = groups.map(({ group, name }) => [group, name ?? 'left out by groups.allow']);
+    if (rows.length === 0) process.stdout.write('none: the backend names none\n');
+    else printTable(['BACKEND', 'KUBERNETES'], rows);
   }
-}
-
-export function printSteps(steps: readonly Step[]): void {
-  if (steps.length === 0) return;
-  process.stdout.write('\nSTEPS\n');
+  if (steps.length > 0) process.stdout.write('\nSTEPS\n');
   for (const { authenticator, step } of steps) process.stdout.write(`${authenticator}: ${printable(step)}\n`);
 }
 
 /** The same in JSON. */
-export function observedJson({ groups, steps }: Pick<Observed, 'groups' | 'steps'>): object {
+export function observedJson({ groups, steps }: Observed): object {
   return {
     groups: groups.map(({ authenticator, username, groups: rows }) => ({
       ...{ authenticator, username },

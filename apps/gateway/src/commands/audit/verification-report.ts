@@ -1,5 +1,5 @@
 import { printable } from '../../logging/printable.ts';
-import { columns } from '../columns.ts';
+import { columns } from '../output.ts';
 import type { BootReport, Place, TrailReport } from './trail-check.ts';
 
 /** Gaps of one process that are told one by one. */

@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { userPath } from '../config-file.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { type OutputFormat, printJson } from '../output.ts';
-import { createProgress } from '../token/progress.ts';
+import { createProgress, type OutputFormat, printJson } from '../output.ts';
 import { createTrailCheck, type TrailReport } from './trail-check.ts';
 import { trailLines } from './trail-lines.ts';
 import { printVerification } from './verification-report.ts';
@@ -16,7 +15,7 @@ export async function verify(files: readonly string[], options: VerifyOptions): 
   const report = await check(files);
   if (options.output === 'json') printJson(report);
   else printVerification(report);
-  return report.isWhole ? exitCodes.success : exitCodes.fault;
+  return report.isWhole ? exitCodes.success : exitCodes.failure;
 }
 
 async function check(files: readonly string[]): Promise<TrailReport> {

@@ -1,0 +1,111 @@
+import { causeOf } from '../config/problems.ts';
+import type { GatewayConfig, LockoutConfig } from '../config/types.ts';
+import { createAttempts, type LockoutGuard } from '../lockout/attempts.ts';
+import { createLogger } from '../logging/logger.ts';
+import { createRevocationList, type RevocationList } from '../revocation/list.ts';
+import { readListing } from '../revocation/listing.ts';
+import { createRedisPool } from '../runtime/redis-pool.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import type { SharedRedis } from '../shared-redis/types.ts';
+import { humanDuration } from './times.ts';
+
+/**
+ * @param command for the message: `block`
+ * @throws Error when the config has no cache.redis, which says what to do instead
+ */
+export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command: string): void {
+  if (cache.redis !== undefined) return;
+  if (command === 'lockouts' || command === 'unlock') {
+    throw new Error(
+      `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused tries by itself, ` +
+        'in its memory, and no command reaches them. A count ends with lockout.window ' +
+        `(${humanDuration(lockout.window)}) after the last refused try, or with a restart of that process`,
+    );
+  }
+  throw new Error(
+    `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none: add it (docs/configuration.md). ` +
+      'Until then, revoke works for issued tokens, and the backend for its users; ' +
+      'a restart empties the memory of a gateway',
+  );
+}
+
+/** Has `work` done with a connection that ends after it. */
+export async function withCacheRedis<Result>(
+  { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
+  work: (redis: ProbedRedis) => Promise<Result>,
+): Promise<Result> {
+  if (cache.redis === undefined) throw new Error('the config has no cache.redis');
+  // At `error`: a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
+  const pool = createRedisPool({ logger: createLogger('error'), onError: () => undefined });
+  const lease = await pool.acquire(cache.redis, baseDirectory);
+  try {
+    return await work(lease.redis);
+  } finally {
+    await lease.release();
+  }
+}
+
+/** Who is blocked, as a gateway of this config would know it. */
+export interface KnownBlocks {
+  readonly blocks: RevocationList;
+  /** The Redis answered. */
+  readonly isRead: boolean;
+}
+
+/** Reads the revocation list once. Prints a warning when it can't be read, or not all of it. */
+export async function readBlocks(redis: ProbedRedis | undefined): Promise<KnownBlocks> {
+  let now = Date.now();
+  const blocks = createRevocationList(() => now, Date.now);
+  if (redis === undefined) return { blocks, isRead: false };
+  try {
+    const listing = await readListing(redis);
+    now = listing.now;
+    blocks.merge(listing.entries);
+    if (listing.unreadable > 0) {
+      warnOfBlocks(`${listing.unreadable} entries can't be opened: are the sealing keys the same everywhere?`);
+    }
+    return { blocks, isRead: true };
+  } catch (error) {
+    warnOfBlocks(causeOf(error));
+    return { blocks, isRead: false };
+  }
+}
+
+function warnOfBlocks(problem: string): void {
+  process.stderr.write(`warning: who is blocked or locked out could not be read: ${problem}\n`);
+}
+
+/** A lockout guard that knows of no counts but its own: for commands that try no password. */
+export function localAttempts({ lockout }: { readonly lockout: LockoutConfig }): LockoutGuard {
+  return createAttempts(() => lockout, { now: () => performance.now() });
+}
+
+/** The lockout guard of a command. */
+export interface JoinedAttempts {
+  readonly attempts: LockoutGuard;
+  /** Resolves when what came of its tries is written. */
+  written(): Promise<void>;
+}
+
+/**
+ * The lockout guard as one more replica has it: what the running gateways would refuse is refused here, and adds nothing to
+ * their counts. A password that is sent and refused counts, since the directory has counted it, too.
+ *
+ * @param redis left out: it knows of no counts but its own
+ */
+export function joinAttempts(lockout: LockoutConfig, redis: ProbedRedis | undefined): JoinedAttempts {
+  const writes: Promise<unknown>[] = [];
+  const shared: SharedRedis | undefined = redis && {
+    ...redis,
+    get isDown() {
+      return redis.isDown;
+    },
+    tell: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
+  };
+  return {
+    attempts: createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared }),
+    async written() {
+      await Promise.all(writes);
+    },
+  };
+}
