@@ -98,7 +98,7 @@ describe('with two gateways', { timeout: 180_000 }, () => {
     expect(await ask(tokenOf('cleo'))).toEqual(both(refused));
     expect(ofAll).toMatchObject({ code: 0, stderr: '' });
     expect(ofAll.stdout).toMatch(
-      /^Replicas forget what they have cached of everybody, .*\nNo token was revoked: .*\n$/s,
+      /^Replicas forget what they have cached of all users, .*\nNo token was revoked: .*\n$/s,
     );
   });
 

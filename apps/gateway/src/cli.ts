@@ -93,7 +93,8 @@ add(program, 'schema', {
 
 const groupOption = () => textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
 const tokenOption = () => new Option('--token', 'the token that is read from standard input');
-const userOption = () => textOption('--user <name>', 'a user, as Kubernetes sees them, prefix included');
+const userOption = (more = '') =>
+  textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
 const confirmed = '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
 
 function exactOption(): Option {
@@ -152,7 +153,7 @@ add(program, 'lockouts', {
 
 add(program, 'unlock', {
   description: "forget a user's refused passwords, in all running gateways",
-  options: [userOption().makeOptionMandatory(), ...entryOptions()],
+  options: [userOption('; required').makeOptionMandatory(), ...entryOptions()],
   load: async () => (await import('./commands/lockouts.ts')).unlock,
   exitStatus: `${confirmed}; 3 nothing was locked`,
   help: exampleText('unlock --user corp:bob --reason "new password"'),
@@ -179,7 +180,9 @@ add(token, 'create', {
       '--user <name>',
       "the user of the token, without the authenticator's username prefix",
     ).makeOptionMandatory(),
-    ttlOption('how long it is good, such as 8h or 30d, or never for a token without an end').makeOptionMandatory(),
+    ttlOption(
+      'how long it is good, such as 8h or 30d, or never for a token without an end; required',
+    ).makeOptionMandatory(),
     uidOption(),
     textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
     new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
@@ -212,7 +215,7 @@ add(token, 'list', {
 add(token, 'hash', {
   description: 'make an entry of a static tokens file from a token, which is read from standard input',
   options: [
-    textOption('--user <name>', 'the user of the token').makeOptionMandatory(),
+    textOption('--user <name>', 'the user of the token; required').makeOptionMandatory(),
     uidOption(),
     textOption('--group <group...>', 'a group of the user; may be repeated'),
     audienceOption(),

@@ -43,7 +43,10 @@ export function forOption(): Option {
     most: { value: 366 * 86_400_000, text: '366d' },
     isPositive: true,
   };
-  const option = new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d').makeOptionMandatory();
+  const option = new Option(
+    '--for <duration>',
+    'how long, such as 8h or 30d, at most 366d; required',
+  ).makeOptionMandatory();
   return option.argParser((text) => readDuration(text, rule));
 }
 

@@ -1,4 +1,4 @@
-import type { IssuedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
+import type { IssuedToken, Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
@@ -6,13 +6,12 @@ import { issuesTokens } from '../runtime/create-token-issuer.ts';
 import { withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
 import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
-import { chooseIssuer, type Issuing, issuingOf, withIssuer } from './issuer.ts';
+import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { digestLength } from './options.ts';
-import { printRemark, shortDigest } from './output.ts';
+import { printJson, printRemark, shortDigest } from './output.ts';
 import { announcementJson, confirmationLine, exitCodeOf, mayStillPass, publish, remarks } from './report.ts';
-import { createRevokeReport, type RevokeReport } from './revoke-report.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare, type Subject } from './subject.ts';
-import { humanDuration } from './times.ts';
+import { humanDuration, timeText } from './times.ts';
 
 export interface RevokeOptions extends EntryOptions {
   readonly authenticator?: string;
@@ -24,23 +23,23 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
   const issuers = issuersOf(prepared, options);
   const found = await completeDigest(prepared.subject, issuers);
   const subject = found ?? prepared.subject;
-  const now = new Date();
-  const report = createRevokeReport({ output: options.output, ofUser: subject.kind === 'user', now: now.getTime() });
-  // The tokens first: otherwise a replica could look one up in between, and cache the answer.
   const { by, reason } = prepared.record;
-  const revocation = { at: now, by, ...(reason !== undefined && { reason }) };
-  if (found) await Promise.all(issuers.map((issuing) => revokeWith(issuing, subject, revocation, report)));
+  const revocation = { at: new Date(), by, ...(reason !== undefined && { reason }) };
+  const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
-  if (isText && subject.kind !== 'all') process.stdout.write(report.summary);
-  const forgotten: Forgotten = found
-    ? await forget({ ...prepared, subject }, options)
-    : { remarks: [], text: '', isDone: true };
+  // The tokens first: otherwise a replica could look one up in between, and cache the answer.
+  if (found) await Promise.all(issuers.map((one) => revokeWith(one, subject, revocation, outcome, isText)));
+  if (isText && subject.kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
+  const forgotten = found ? await forget({ ...prepared, subject }, options) : nothingCached;
   if (isText) process.stdout.write(forgotten.text);
-  else report.printJson(forgotten.json);
+  else printJson({ ...outcome, replicas: forgotten.json });
   for (const remark of forgotten.remarks) printRemark(remark);
-  const isNothing = subject.kind !== 'all' && (subject.kind === 'user' ? report.revoked : report.found) === 0;
-  if (isNothing && report.found === 0 && !report.isIncomplete) printRemark(nothingRemark(subject, issuers));
-  if (report.isIncomplete || !forgotten.isDone) return exitCodes.failure;
+  const revoked = outcome.revoked.length;
+  const known = revoked + outcome.already.length + outcome.unreadable.length;
+  const isNothing = subject.kind !== 'all' && (subject.kind === 'user' ? revoked : known) === 0;
+  const isIncomplete = outcome.unreadable.length + outcome.problems.length > 0;
+  if (isNothing && known === 0 && !isIncomplete) printRemark(nothingRemark(subject, issuers));
+  if (isIncomplete || !forgotten.isDone) return exitCodes.failure;
   return isNothing ? exitCodes.negative : exitCodes.success;
 }
 
@@ -102,20 +101,64 @@ function nameOf({ token, issuing }: Found, given: number): string {
   return `${digits}  ${'fault' in token ? 'unreadable' : printable(issuing.judge(token.user).user.username)}`;
 }
 
-/** Never rejects: a failure of one issuer keeps no other from revoking. */
+/** What became of the tokens, in JSON. */
+interface Outcome {
+  readonly revoked: object[];
+  /** Revoked before. */
+  readonly already: object[];
+  readonly unreadable: object[];
+  /** Why not all tokens of an authenticator could be revoked. */
+  readonly problems: object[];
+}
+
+/** Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost. */
 async function revokeWith(
   issuing: Issuing,
   subject: Subject,
-  revocation: { readonly at: Date; readonly by: string; readonly reason?: string },
-  report: RevokeReport,
+  revocation: Revocation,
+  outcome: Outcome,
+  isText: boolean,
 ): Promise<void> {
+  const authenticator = issuing.authenticator.name;
   try {
     await withIssuer(issuing, async (issuer) => {
-      for await (const one of issuer.revoke(selectionOf(subject, issuing), revocation)) report.add(one, issuing);
+      for await (const one of issuer.revoke(selectionOf(subject, issuing), revocation)) {
+        if ('fault' in one) {
+          const { digest, fault } = one;
+          outcome.unreadable.push({ authenticator, digest, fault });
+          // Such a record may name any user.
+          const effect = subject.kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
+          printRemark(
+            `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(fault)}`,
+          );
+        } else {
+          const seen = seeToken(one.token, issuing.judge, revocation.at.getTime());
+          (one.already ? outcome.already : outcome.revoked).push(toJson(seen, authenticator));
+          if (isText) process.stdout.write(`${printable(revokedLine(one, seen, revocation))}\n`);
+        }
+      }
     });
   } catch (error) {
-    report.fail(issuing, causeOf(error));
+    const problem = causeOf(error);
+    outcome.problems.push({ authenticator, problem });
+    printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${problem}`);
   }
+}
+
+function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, { at }: Revocation): string {
+  const { digest, issuedAt, issuedBy, revoked } = token;
+  const by = (name: string | undefined) => (name === undefined ? '' : ` by ${name}`);
+  const name = `${shortDigest(digest)}  ${user.username}`;
+  if (already) return `${name}  was revoked already at ${timeText(revoked.at)}${by(revoked.by)}`;
+  return `revoked ${name}${issuedAt === undefined ? '' : `  (issued ${humanDuration(+at - +issuedAt)} ago${by(issuedBy)})`}`;
+}
+
+function summary({ revoked, already, unreadable }: Outcome): string {
+  return [
+    `${revoked.length} ${revoked.length === 1 ? 'token' : 'tokens'} revoked`,
+    ...(already.length === 0 ? [] : [`${already.length} revoked already`]),
+    ...(unreadable.length === 0 ? [] : [`${unreadable.length} unreadable`]),
+  ].join(', ');
 }
 
 /** What an issuer is asked to revoke, in the names of its backend. */
@@ -148,6 +191,8 @@ interface Forgotten {
   /** Left out: no entry was written. */
   readonly json?: object;
 }
+
+const nothingCached: Forgotten = { text: '', remarks: [], isDone: true };
 
 /** Never rejects: the tokens are revoked in any case. */
 async function forget({ config, subject, record }: Prepared, options: RevokeOptions): Promise<Forgotten> {
