@@ -60,8 +60,9 @@ export async function prepare(
   const kind = subjectKind(options, verb, kinds);
   const config = await loadNamedConfig(options);
   if (verb !== 'revoke' || kind === 'all') needCacheRedis(config, verb);
-  if (kind === 'user' || kind === 'group')
+  if (kind === 'user' || kind === 'group') {
     requirePrefix(kind, options[kind] ?? '', config.authenticators, options.exact);
+  }
   const subject = await readSubject(options, kind);
   // No block may be impossible to end.
   if (subject.token !== undefined && verb !== 'unblock') {
