@@ -39,7 +39,7 @@ test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_0
 });
 
 describe('without a gateway', { timeout: 60_000 }, () => {
-  test('nobody is unblocked who is not blocked, and the one that may be meant is named', async () => {
+  test('no user is unblocked who is not blocked, and the one that may be meant is named', async () => {
     await using redis = await startRedis();
     await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
     const { operator } = replicas;
@@ -94,7 +94,7 @@ describe('without a gateway', { timeout: 60_000 }, () => {
     }
   });
 
-  test('an issuer that fails keeps neither the others nor the list from being told', async () => {
+  test('an issuer that fails keeps neither the others nor the list from being changed', async () => {
     await using redis = await startRedis();
     const down = {
       name: 'down',
@@ -117,7 +117,7 @@ describe('without a gateway', { timeout: 60_000 }, () => {
     expect(stderr).toMatch(/^sallyport: not all tokens of authenticator down are revoked: /);
   });
 
-  test('what was revoked is told, also when the cache Redis is down', async () => {
+  test('what was revoked is reported, also when the cache Redis is down', async () => {
     await using redis = await startRedis();
     await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], 'redis://127.0.0.1:1'));
     const { operator } = replicas;

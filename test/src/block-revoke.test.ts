@@ -28,9 +28,12 @@ describe('with two gateways', { timeout: 180_000 }, () => {
       [['--group', 'team:dev'], 'group team:dev'],
       [['--token'], `token ${sha256(token).slice(0, 12)}`],
     ];
-    for (const [whom, name] of ways) {
+    for (const [subject, name] of ways) {
       expect([await ask(token), await ask(other)]).toEqual([both(robot), both(isRobot('cd'))]);
-      const blocked = await operator.run(['block', ...whom, '--for', '1h', '--reason', 'stolen', '--by', 'eve'], token);
+      const blocked = await operator.run(
+        ['block', ...subject, '--for', '1h', '--reason', 'stolen', '--by', 'eve'],
+        token,
+      );
       expect([await ask(token), await ask(other)]).toEqual([both(refused), both(isRobot('cd'))]);
       expect(blocked).toMatchObject({ code: 0, stderr: '' });
       expect(blocked.stdout).toContain(`blocked ${name} until `);
@@ -38,7 +41,7 @@ describe('with two gateways', { timeout: 180_000 }, () => {
       const listed = await operator.run(['blocks']);
       expect(listed.stdout).toMatch(/^KIND +NAME +UNTIL +REMAINING +BY +AT +REASON\n[^\n]*\n$/);
       expect(listed.stdout).toMatch(new RegExp(`\n${name.replace(' ', ' +')} +\\S+Z +\\d+m +eve +\\S+Z +stolen\n`));
-      const unblocked = await operator.run(['unblock', ...whom], token);
+      const unblocked = await operator.run(['unblock', ...subject], token);
       expect(await ask(token)).toEqual(both(robot));
       expect(unblocked).toMatchObject({ code: 0, stderr: '' });
       expect(unblocked.stdout).toContain(`unblocked ${name}: the backend decides again.\nconfirmed by 2 of 2`);
@@ -50,7 +53,7 @@ describe('with two gateways', { timeout: 180_000 }, () => {
     }
   });
 
-  test('revoke has the backend asked again about a user, a token or everybody, and revokes issued tokens', async () => {
+  test('after revoke the backend is asked again about a user, a token or all users, and issued tokens are revoked', async () => {
     await using redis = await startRedis();
     await using replicas = await startTwo(redis);
     const { operator, ask } = replicas;
@@ -126,7 +129,7 @@ describe('with two gateways', { timeout: 180_000 }, () => {
     ]);
   });
 
-  test('one that hangs is told as not confirmed, and obeys once it goes on', async () => {
+  test('one that hangs is reported as not confirmed, and obeys once it goes on', async () => {
     await using redis = await startRedis();
     await using replicas = await startTwo(redis);
     const { operator, gateways, ask } = replicas;

@@ -14,7 +14,7 @@ describe.concurrent('revoke without cache.redis', () => {
     '',
   ];
 
-  test('--user revokes all of that user, and nobody else’s', async () => {
+  test('--user revokes all of that user, and no one else’s', async () => {
     const { revoke, stored, calls } = await createPlace({ tokens });
     const { code, stdout, stderr } = await revoke(['--user', 'robot:jane', '--reason', 'left', '--by', 'zoë']);
     expect([code, stderr, await calls()]).toEqual([0, '', 'closed\n']);
@@ -68,7 +68,7 @@ describe.concurrent('revoke without cache.redis', () => {
     );
   });
 
-  test('of many, ten are told, with as many digits as tell them apart', async () => {
+  test('of many, ten are listed, with as many digits as needed to see the difference', async () => {
     const many = Array.from({ length: 12 }, (_, index) => record(`abcdef012345${10 + index}`));
     const { revoke } = await createPlace({ tokens: many });
     const { code, stderr } = await revoke(['--digest', 'abcdef012345']);

@@ -4,8 +4,8 @@ import { exitCodes } from './commands/exit-codes.ts';
 const interval = 1_000;
 
 /**
- * Ends the process when Node's inspector is open. Its port asks for no password, so any user of the machine could have
- * this process let in whomever they like.
+ * Ends the process when Node's inspector is open. Its port asks for no password, so any user of the machine could make
+ * this process accept any token.
  */
 function refuseInspector(): void {
   // A Node that is built without an inspector has no such module.
@@ -19,7 +19,7 @@ function refuseInspector(): void {
 
 // SIGUSR1 opens the inspector unless the process listens for it. Node blocks the signal from its start with
 // --disable-sigusr1; the listener is for a start without that flag. A signal that came before this line may still open
-// the inspector a moment later, so one look is not enough.
+// the inspector a moment later, so one check is not enough.
 process.on('SIGUSR1', () => undefined);
 refuseInspector();
 setInterval(refuseInspector, interval).unref();

@@ -9,7 +9,7 @@ import { waitFor, within } from './fixtures/wait-for.ts';
 describe.concurrent('revoke', () => {
   const tokens = recordsOfJaneAndBob();
 
-  test('what can’t be read may be the user’s: it is told, the others are revoked, and it exits 1', async () => {
+  test('what can’t be read may be the user’s: it is reported, the others are revoked, and it exits 1', async () => {
     const { revoke, stored } = await createPlace({ tokens: [record('ee', 'x', { fault: 'broken' }), ...tokens] });
     const { code, stdout, stderr } = await revoke(['--user', 'robot:bob']);
     expect([code, stdout.split('\n').slice(0, 2)]).toEqual([
@@ -32,7 +32,7 @@ describe.concurrent('revoke', () => {
     });
   });
 
-  test('a fault in the middle: what was revoked until then is told, then the fault', async () => {
+  test('an error in the middle: what was revoked until then is reported, then the error', async () => {
     const { revoke, calls } = await createPlace({ tokens, options: { fails: 'revoke', after: 1 } });
     const { code, stdout, stderr } = await revoke(['--user', 'robot:jane']);
     expect([code, await calls()]).toEqual([1, 'closed\n']);
@@ -54,7 +54,7 @@ describe.concurrent('revoke', () => {
     expect(stderr).toMatch(/: what the plugin says of it quotes a secret and is withheld\n$/);
   });
 
-  test('Ctrl-C in the middle: what was revoked until then is told', async () => {
+  test('Ctrl-C in the middle: what was revoked until then is reported', async () => {
     const { setup, calls } = await createPlace({ tokens, options: { hangs: 'revoke', after: 1 } });
     const child = spawnCommand(['revoke', '--user', 'robot:jane', '-o', 'json'], setup);
     const ended = new Promise((resolve) => child.once('close', resolve));
@@ -70,7 +70,7 @@ describe.concurrent('revoke', () => {
     expect(await calls()).toBe('hangs\nclosed\n');
   });
 
-  test('goes on when nobody reads what it prints', async () => {
+  test('goes on when no one reads what it prints', async () => {
     const theirs = Array.from({ length: 20 }, (_, index) => record(sha256(String(index))));
     const { setup, stored } = await createPlace({ tokens: theirs });
     const child = spawnCommand(['revoke', '--user', 'robot:jane'], setup);

@@ -10,7 +10,7 @@ import { waitFor, within } from './fixtures/wait-for.ts';
 describe.concurrent('token create', () => {
   const create = ['create', '--user', 'jane', '--ttl', '8h'];
 
-  test('an issuer’s error is told in its words, with its place, and the issuer is closed', async () => {
+  test('an issuer’s error is reported in its own words, with its place, and the issuer is closed', async () => {
     const { run, config, calls } = await createPlace({ options: { fails: 'create' } });
     const { code, stdout, stderr } = await run(create);
     expect([code, stdout, await calls()]).toEqual([1, '', 'closed\n']);
