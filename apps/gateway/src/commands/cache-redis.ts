@@ -45,15 +45,13 @@ export async function withCacheRedis<Result>(
   }
 }
 
-/** Who is blocked, as a gateway of this config would know it. */
-export interface KnownBlocks {
-  readonly blocks: RevocationList;
-  /** The Redis answered. */
-  readonly isRead: boolean;
-}
-
-/** Reads the revocation list once. Prints a warning when it can't be read, or not all of it. */
-export async function readBlocks(redis: ProbedRedis | undefined): Promise<KnownBlocks> {
+/**
+ * Reads the revocation list once: who is blocked, as a gateway of this config would know it. Prints a warning when it
+ * can't be read, or not all of it.
+ */
+export async function readBlocks(
+  redis: ProbedRedis | undefined,
+): Promise<{ readonly blocks: RevocationList; readonly isRead: boolean }> {
   let now = Date.now();
   const blocks = createRevocationList(() => now, Date.now);
   if (redis === undefined) return { blocks, isRead: false };
@@ -80,20 +78,17 @@ export function localAttempts({ lockout }: { readonly lockout: LockoutConfig }):
   return createAttempts(() => lockout, { now: () => performance.now() });
 }
 
-/** The lockout guard of a command. */
-export interface JoinedAttempts {
-  readonly attempts: LockoutGuard;
-  /** Resolves when what came of its tries is written. */
-  written(): Promise<void>;
-}
-
 /**
  * The lockout guard as one more replica has it: what the running gateways would refuse is refused here, and adds nothing to
  * their counts. A password that is sent and refused counts, since the directory has counted it, too.
  *
  * @param redis left out: it knows of no counts but its own
+ * @returns the guard, and `written`, which resolves when the results of its tries are written
  */
-export function joinAttempts(lockout: LockoutConfig, redis: ProbedRedis | undefined): JoinedAttempts {
+export function joinAttempts(
+  lockout: LockoutConfig,
+  redis: ProbedRedis | undefined,
+): { readonly attempts: LockoutGuard; written(): Promise<void> } {
   const writes: Promise<unknown>[] = [];
   const shared: SharedRedis | undefined = redis && {
     ...redis,

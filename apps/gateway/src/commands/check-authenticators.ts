@@ -156,43 +156,28 @@ function toText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** An authenticator, and what all its tokens begin with. */
-export interface PrefixedTokens {
-  readonly name: string;
-  /** From a plugin: empty, or anything but a text, means none. */
-  readonly tokenPrefix?: unknown;
-}
-
 /**
  * Describes each pair of authenticators whose tokens are taken for each other's, by what they begin with, and how to fix it.
  *
- * @param authenticators in the order they are asked
+ * @param authenticators in the order they are asked; an empty prefix, or one that is not a text, means none
  */
-export function sharedTokenPrefixes(authenticators: readonly PrefixedTokens[]): string[] {
-  const marked = authenticators.flatMap(({ name, tokenPrefix }) =>
-    typeof tokenPrefix === 'string' && tokenPrefix !== '' ? [{ name, prefix: tokenPrefix }] : [],
+export function sharedTokenPrefixes(
+  authenticators: readonly { readonly name: string; readonly tokenPrefix?: unknown }[],
+): string[] {
+  const marked = authenticators.flatMap(({ name, tokenPrefix: prefix }) =>
+    typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [],
   );
-  return marked.flatMap((first, index) =>
-    marked
-      .slice(index + 1)
-      .filter(({ prefix }) => prefix.startsWith(first.prefix) || first.prefix.startsWith(prefix))
-      .map((second) => wording(first, second)),
-  );
-}
-
-interface Marked {
-  readonly name: string;
-  readonly prefix: string;
-}
-
-function wording(first: Marked, second: Marked): string {
-  const prefixes =
-    first.prefix === second.prefix
-      ? `tokens of both begin with ${first.prefix}`
-      : `their tokens begin with ${first.prefix} and ${second.prefix}, of which one begins with the other`;
-  return (
-    `${first.name} and ${second.name}: ${prefixes}, so a token of one is also sent to the other, a request for nothing; ` +
-    `and when ${first.name} refuses tokens that it does not know, ${second.name} is never asked. ` +
-    'Give them prefixes of their own'
-  );
+  const pairs = marked.flatMap((first, index) => marked.slice(index + 1).map((second) => [first, second] as const));
+  return pairs.flatMap(([first, second]) => {
+    if (!second.prefix.startsWith(first.prefix) && !first.prefix.startsWith(second.prefix)) return [];
+    const prefixes =
+      first.prefix === second.prefix
+        ? `tokens of both begin with ${first.prefix}`
+        : `their tokens begin with ${first.prefix} and ${second.prefix}, of which one begins with the other`;
+    return [
+      `${first.name} and ${second.name}: ${prefixes}, so a token of one is also sent to the other, a request for nothing; ` +
+        `and when ${first.name} refuses tokens that it does not know, ${second.name} is never asked. ` +
+        'Give them prefixes of their own',
+    ];
+  });
 }

@@ -17,7 +17,7 @@ describe('who besides the owner', () => {
     ['a group that may change what is root’s', owned(0o460, 0, 65532), [], ['g']],
     ['a group and everyone', owned(0o646), ['g', 'o'], ['o']],
   ])('%s', (_name, file, readers, writers) => {
-    expect([othersWith('read', file), othersWith('write', file)]).toEqual([readers, writers]);
+    expect([othersWith('r', file), othersWith('w', file)]).toEqual([readers, writers]);
   });
 });
 

@@ -82,14 +82,6 @@ export interface TrustedFile {
   readonly secret: boolean;
 }
 
-type Access = 'read' | 'write';
-
-interface Owned {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
 /** Warns of files, and of the folders they are in, that others can change; and of secrets that others can read. */
 export async function checkPermissions(files: readonly TrustedFile[]): Promise<Finding[]> {
   // Where there are no users and modes of this kind.
@@ -102,61 +94,50 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   }
   const folders = new Set([...targets.keys()].map((target) => dirname(target)));
   const findings = await Promise.all([
-    ...[...targets].map(([file, secret]) => judgeFile(file, secret)),
-    ...[...folders].map(judgeFolder),
+    ...[...targets].map(([file, secret]) => judge(file, { r: secret && 'read the secret in it', w: 'change it' })),
+    ...[...folders].map((folder) => judge(folder, { r: false, w: 'replace the files in it' })),
   ]);
   return findings.flat();
 }
 
-async function judgeFile(file: string, secret: boolean): Promise<Finding[]> {
-  const found = await stat(file).catch(() => undefined);
-  if (found === undefined) return [];
-  const readers = secret ? othersWith('read', found) : [];
-  return warn(file, found.mode, [
-    ...readers.map((who) => ({ who, letter: 'r', what: 'read the secret in it' })),
-    ...othersWith('write', found).map((who) => ({ who, letter: 'w', what: 'change it' })),
-  ]);
+const called = { g: 'its group', o: 'everyone on this machine' } as const;
+
+/** @param effects what others can do who may read or write; false: nothing of harm */
+async function judge(path: string, effects: Readonly<Record<Access, string | false>>): Promise<Finding[]> {
+  const found = await stat(path).catch(() => undefined);
+  // In a folder with the sticky bit only the owner can replace a file: `/tmp`, volumes of Kubernetes.
+  if (found === undefined || (found.isDirectory() && (found.mode & 0o1000) !== 0)) return [];
+  const objections = (['r', 'w'] as const).flatMap((access) => {
+    const effect = effects[access];
+    if (effect === false) return [];
+    return othersWith(access, found).map((who) => ({ right: `${called[who]} can ${effect}`, fix: `${who}-${access}` }));
+  });
+  if (objections.length === 0) return [];
+  const rights = objections.map(({ right }) => right).join(', ');
+  const octal = (found.mode & 0o7777).toString(8).padStart(4, '0');
+  const fixes = objections.map(({ fix }) => fix).join(',');
+  const detail = `${path}: ${rights} (mode ${octal}): run chmod ${fixes} ${shellQuoted(path)}`;
+  return [{ check: 'permissions', result: 'warning', detail }];
 }
 
-/** In a folder with the sticky bit only the owner can replace a file: `/tmp`, volumes of Kubernetes. */
-async function judgeFolder(folder: string): Promise<Finding[]> {
-  const found = await stat(folder).catch(() => undefined);
-  if (found === undefined || (found.mode & 0o1000) !== 0) return [];
-  return warn(
-    folder,
-    found.mode,
-    othersWith('write', found).map((who) => ({ who, letter: 'w', what: 'replace the files in it' })),
-  );
-}
+/** As chmod names them. */
+type Access = 'r' | 'w';
 
-const bits = { read: { group: 0o040, others: 0o004 }, write: { group: 0o020, others: 0o002 } } as const;
+interface Owned {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /**
  * Returns who has access besides the owner. A group with the owner's number is the owner's own, so it does not count. Nor does
  * a group that may read a file of root: that is how root gives it to the gateway's account (systemd, `fsGroup` of Kubernetes).
  */
 export function othersWith(access: Access, { mode, uid, gid }: Owned): ('g' | 'o')[] {
-  const { group, others } = bits[access];
-  const isOwnGroup = uid === gid || (uid === 0 && access === 'read');
+  const [group, others] = access === 'r' ? [0o040, 0o004] : [0o020, 0o002];
+  const isOwnGroup = uid === gid || (uid === 0 && access === 'r');
   return [
     ...((mode & group) !== 0 && !isOwnGroup ? (['g'] as const) : []),
     ...((mode & others) !== 0 ? (['o'] as const) : []),
   ];
-}
-
-interface Objection {
-  readonly who: 'g' | 'o';
-  readonly letter: string;
-  readonly what: string;
-}
-
-const called = { g: 'its group', o: 'everyone on this machine' } as const;
-
-function warn(path: string, mode: number, objections: readonly Objection[]): Finding[] {
-  if (objections.length === 0) return [];
-  const rights = objections.map(({ who, what }) => `${called[who]} can ${what}`).join(', ');
-  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
-  const changes = objections.map(({ who, letter }) => `${who}-${letter}`).join(',');
-  const detail = `${path}: ${rights} (mode ${octal}): run chmod ${changes} ${shellQuoted(path)}`;
-  return [{ check: 'permissions', result: 'warning', detail }];
 }

@@ -9,19 +9,12 @@ const shipped = fileURLToPath(new URL('../../gateway.yaml', import.meta.url));
 
 const packageFolder = fileURLToPath(new URL('../..', import.meta.url));
 
-export interface ConfigFile {
-  /** Absolute. */
-  readonly file: string;
-  /** True when no other config was named. */
-  readonly isShipped: boolean;
-}
-
 /**
- * The config of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.
+ * The absolute path of the config: that of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.
  *
  * @throws UsageError for an empty name, which `--config "$UNSET"` has: the demo must not run in place of that config
  */
-export function configFile(named: string | undefined): ConfigFile {
+export function configFile(named: string | undefined): { readonly file: string; readonly isShipped: boolean } {
   if (named === '') throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
   return named === undefined ? { file: shipped, isShipped: true } : { file: userPath(named), isShipped: false };
 }

@@ -1,39 +1,26 @@
-import type { UserInfo } from '@sallyport/authenticator';
 import type { ChainObserver } from '../chain/answer.ts';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { printTable } from './output.ts';
-
-/** One group on its way from the backend to Kubernetes. */
-interface GroupRow {
-  /** As the backend names it. */
-  readonly group: string;
-  /** As Kubernetes sees it. Left out: `groups.allow` leaves the group out. */
-  readonly name?: string;
-}
 
 /** The groups of one user, as one authenticator has them. */
 interface GroupsOf {
   readonly authenticator: string;
   /** As Kubernetes sees them. */
   readonly username: string;
-  readonly groups: readonly GroupRow[];
-}
-
-interface Step {
-  readonly authenticator: string;
-  readonly step: string;
+  /** Each as the backend names it, and as Kubernetes sees it (`name`), unless `groups.allow` leaves it out. */
+  readonly groups: readonly { readonly group: string; readonly name?: string }[];
 }
 
 /** What was observed on the path to a decision. */
 export interface Observed extends ChainObserver {
   readonly groups: readonly GroupsOf[];
-  readonly steps: readonly Step[];
+  readonly steps: readonly { readonly authenticator: string; readonly step: string }[];
 }
 
 export function createObserver(authenticators: readonly (IdentityConfig & { readonly name: string })[]): Observed {
   const groups: GroupsOf[] = [];
-  const steps: Step[] = [];
+  const steps: { authenticator: string; step: string }[] = [];
   return {
     groups,
     steps,
@@ -42,17 +29,14 @@ export function createObserver(authenticators: readonly (IdentityConfig & { read
     },
     onNames(authenticator, given, named) {
       const prefix = authenticators.find(({ name }) => name === authenticator)?.groups.prefix ?? '';
-      groups.push({ authenticator, username: named.username, groups: groupRows(given, named, prefix) });
+      const allowed = new Set(named.groups);
+      const rows = [...new Set(given.groups)].map((group) => {
+        const name = prefix + group;
+        return allowed.has(name) ? { group, name } : { group };
+      });
+      groups.push({ authenticator, username: named.username, groups: rows });
     },
   };
-}
-
-function groupRows(given: UserInfo, named: UserInfo, prefix: string): readonly GroupRow[] {
-  const allowed = new Set(named.groups);
-  return [...new Set(given.groups)].map((group) => {
-    const name = prefix + group;
-    return allowed.has(name) ? { group, name } : { group };
-  });
 }
 
 export function printObserved({ groups: all, steps }: Observed): void {

@@ -21,12 +21,10 @@ export function shortDigest(digest: string): string {
   return digest.slice(0, 12);
 }
 
-const gap = '   ';
-
 /**
  * Rows as lines of aligned columns. No rules and no colours: what kubectl prints, for eyes and for grep. A cell of several
- * lines makes its row as high. It takes a hundred thousand rows in its stride, where table libraries, which look out
- * for cells that span rows, take time by the square of their number.
+ * lines makes its row as high. A hundred thousand rows are no problem; table libraries, which look for cells that span
+ * rows, take time by the square of their number.
  */
 export function columns(rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map((cell) => cell.split('\n')));
@@ -39,20 +37,19 @@ export function columns(rows: readonly (readonly string[])[]): string {
   const linesOf = (row: readonly (readonly string[])[]) => {
     const height = Math.max(...row.map((lines) => lines.length));
     return Array.from({ length: height }, (_, index) => {
-      const padded = row.map((lines, column) => pad(lines[index] ?? '', widths[column] ?? 0));
-      return padded.join(gap).trimEnd();
+      const padded = row.map((lines, column) => {
+        const line = lines[index] ?? '';
+        return line + ' '.repeat((widths[column] ?? 0) - displayWidth(line));
+      });
+      return padded.join('   ').trimEnd();
     });
   };
   return cells.flatMap(linesOf).join('\n');
 }
 
-function pad(text: string, width: number): string {
-  return text + ' '.repeat(width - displayWidth(text));
-}
-
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
-/** What takes two places on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms, and emoji. */
+/** What takes two columns on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms, and emoji. */
 const wide =
   /^(?![\uff61-\uffdc])[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u;
 

@@ -17,15 +17,9 @@ import { readToken } from './input.ts';
 import { type OutputFormat, printRemark, shortDigest } from './output.ts';
 
 /** The options that name what a command is about. */
-export interface SubjectOptions {
-  readonly user?: string;
-  readonly group?: string;
-  readonly token?: boolean;
-  readonly digest?: string;
-  readonly all?: boolean;
-}
+export type SubjectOptions = Partial<Record<'user' | 'group' | 'digest', string> & Record<'token' | 'all', boolean>>;
 
-/** Of every command that writes to the revocation list. */
+/** The options of every command that writes to the revocation list. */
 export interface EntryOptions extends SubjectOptions {
   readonly config?: string;
   /** The name is meant as it is, though it begins with no prefix of the config. */
