@@ -12,7 +12,7 @@ const password = { file: 'right' };
 const patient = { commandTimeout: '5s' };
 const impatient = { commandTimeout: '300ms' };
 
-/** Each with what points to the fix. */
+/** Each with what the mend is to be guessed from. */
 const faults: readonly Fault[] = [
   ['a wrong password', ({ url }) => ({ url, password: { file: 'wrong' } }), /refuses the username or the password/],
   ['a missing password', ({ url }) => ({ url }), /asks for a password/],
@@ -23,7 +23,7 @@ const faults: readonly Fault[] = [
   ],
   ['a refused connection', () => ({ url: 'redis://127.0.0.1:1' }), /redis:\/\/127\.0\.0\.1:1: .*was refused/],
   ['TLS on a port without', ({ port }) => ({ url: `rediss://127.0.0.1:${port}`, ...impatient }), /no answer in time/],
-  ['a certificate of an unknown CA', ({ tlsUrl }) => ({ url: tlsUrl, password }), /caFile/],
+  ['a certificate of a stranger', ({ tlsUrl }) => ({ url: tlsUrl, password }), /caFile/],
   ['a socket that is not there', () => ({ url: 'unix:/nowhere/redis.sock' }), /no such socket/],
   ['a cluster that is none', ({ port }) => ({ cluster: [`127.0.0.1:${port}`], password }), /cluster/],
   ['sentinels that are none', ({ port }) => ({ sentinels: [`127.0.0.1:${port}`], name: 'mymaster' }), /sentinel/],
@@ -64,7 +64,7 @@ describe.concurrent('sallyport check', () => {
     expect(listed.stderr).toMatch(/^sallyport: .*no answer in time$/m);
   });
 
-  test('finds nothing wrong where nothing is', async () => {
+  test('finds nothing wrong where all is well', async () => {
     await using redis = await startRedis({ password: randomToken() });
     const { code, finding } = await check(redis, { url: redis.url, password });
     expect([code, finding?.result]).toEqual([0, 'ok']);
