@@ -7,6 +7,7 @@ import { readListing } from '../revocation/listing.ts';
 import { createRedisPool } from '../runtime/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
+import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 
 /**
@@ -46,7 +47,7 @@ export async function withCacheRedis<Result>(
 }
 
 /**
- * Reads the revocation list once: who is blocked, as a gateway of this config would know it. Prints a warning when it
+ * Reads the revocation list once: who is blocked, as a gateway of this config would know it. Prints a remark when it
  * can't be read, or not all of it.
  */
 export async function readBlocks(
@@ -60,17 +61,15 @@ export async function readBlocks(
     now = listing.now;
     blocks.merge(listing.entries);
     if (listing.unreadable > 0) {
-      warnOfBlocks(`${listing.unreadable} entries can't be opened: are the sealing keys the same everywhere?`);
+      printRemark(
+        `${listing.unreadable} entries can't be opened, so not all blocks are known: are the sealing keys the same everywhere?`,
+      );
     }
     return { blocks, isRead: true };
   } catch (error) {
-    warnOfBlocks(causeOf(error));
+    printRemark(`who is blocked or locked out could not be read: ${causeOf(error)}`);
     return { blocks, isRead: false };
   }
-}
-
-function warnOfBlocks(problem: string): void {
-  process.stderr.write(`warning: who is blocked or locked out could not be read: ${problem}\n`);
 }
 
 /** A lockout guard that knows of no counts but its own: for commands that try no password. */
