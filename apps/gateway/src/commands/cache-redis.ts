@@ -30,13 +30,13 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
   );
 }
 
-/** Has `work` done with a connection that ends after it. */
+/** Opens a connection, does `work` with it, and closes it. */
 export async function withCacheRedis<Result>(
   { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
   work: (redis: ProbedRedis) => Promise<Result>,
 ): Promise<Result> {
   if (cache.redis === undefined) throw new Error('the config has no cache.redis');
-  // At `error`: a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
+  // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
   const pool = createRedisPool({ logger: createLogger('error'), onError: () => undefined });
   const lease = await pool.acquire(cache.redis, baseDirectory);
   try {
@@ -47,8 +47,8 @@ export async function withCacheRedis<Result>(
 }
 
 /**
- * Reads the revocation list once: who is blocked, as a gateway of this config would know it. Prints a remark when it
- * can't be read, or not all of it.
+ * Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't read the list, or not
+ * all of it.
  */
 export async function readBlocks(
   redis: ProbedRedis | undefined,
@@ -72,14 +72,14 @@ export async function readBlocks(
   }
 }
 
-/** A lockout guard that knows of no counts but its own: for commands that try no password. */
+/** Creates a lockout guard that knows of no counts but its own, for commands that try no password. */
 export function localAttempts({ lockout }: { readonly lockout: LockoutConfig }): LockoutGuard {
   return createAttempts(() => lockout, { now: () => performance.now() });
 }
 
 /**
- * The lockout guard as one more replica has it: what the running gateways would refuse is refused here, and adds nothing to
- * their counts. A password that is sent and refused counts, since the directory has counted it, too.
+ * Creates a lockout guard that joins the others as one more replica. It refuses what the running gateways would refuse, and
+ * adds nothing to their counts then. A password that is sent and refused counts, since the directory has counted it, too.
  *
  * @param redis left out: it knows of no counts but its own
  * @returns the guard, and `written`, which resolves when the results of its tries are written

@@ -18,7 +18,7 @@ import type { Finding } from './finding.ts';
 /** How long one backend may take to answer, in milliseconds. */
 const backendTimeout = 10_000;
 
-/** How many of the names that the policy refuses are listed at most. */
+/** How many names are listed at most of those that the policy refuses. */
 const mostNames = 5;
 
 export interface CheckedAuthenticators {
@@ -29,11 +29,11 @@ export interface CheckedAuthenticators {
 
 interface CheckedAuthenticator extends CheckedAuthenticators {
   readonly name: string;
-  /** Left out: it could not be made, or its tokens have none. */
+  /** Left out when the authenticator could not be created, or its tokens have none. */
   readonly tokenPrefix?: string;
 }
 
-/** Makes each authenticator and reaches its backend. All at once: a backend that is down costs its own time only. */
+/** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(
   config: Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout'>,
 ): Promise<CheckedAuthenticators> {
@@ -82,7 +82,7 @@ async function checkAuthenticator(
   }
   try {
     if (unusable.length > 0) return problems(unusable);
-    // Before the backend is asked: a warning that is logged then says no more than the finding.
+    // Taken before the backend is asked: a warning that is logged then says no more than the finding.
     const ofMaking = warnings();
     const { tokenPrefix } = created.authenticator;
     return {

@@ -58,7 +58,7 @@ function isFor(certificate: X509Certificate, host: string): boolean {
   return found !== undefined;
 }
 
-/** As OpenSSL writes them, `DNS:a, IP Address:192.0.2.1`. */
+/** Returns the names as OpenSSL writes them: `DNS:a, IP Address:192.0.2.1`. */
 function namesOf(cert: Buffer): string {
   return new X509Certificate(cert).subjectAltName ?? '';
 }
@@ -84,7 +84,7 @@ export interface TrustedFile {
 
 /** Warns of files, and of the folders they are in, that others can change; and of secrets that others can read. */
 export async function checkPermissions(files: readonly TrustedFile[]): Promise<Finding[]> {
-  // Where there are no users and modes of this kind.
+  // This platform has no users and modes of this kind.
   if (process.getuid === undefined) return [];
   const targets = new Map<string, boolean>();
   for (const { file, secret } of files) {
@@ -102,7 +102,7 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
 
 const called = { g: 'its group', o: 'everyone on this machine' } as const;
 
-/** @param effects what others can do who may read or write; false: nothing of harm */
+/** @param effects what others can do who may read or write; false: no harm */
 async function judge(path: string, effects: Readonly<Record<Access, string | false>>): Promise<Finding[]> {
   const found = await stat(path).catch(() => undefined);
   // In a folder with the sticky bit only the owner can replace a file: `/tmp`, volumes of Kubernetes.
@@ -120,7 +120,7 @@ async function judge(path: string, effects: Readonly<Record<Access, string | fal
   return [{ check: 'permissions', result: 'warning', detail }];
 }
 
-/** As chmod names them. */
+/** The letters are those of chmod. */
 type Access = 'r' | 'w';
 
 interface Owned {

@@ -21,7 +21,7 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
   const findings = await inspect(options);
   if (options.output === 'json') printJson({ findings });
   else {
-    // Not a table as other commands print it: a detail may have several lines.
+    // This is not printTable, since a detail may have several lines.
     const rows = findings.map(({ check: name, result, detail }) => [name, result, detail]);
     process.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
   }
@@ -69,7 +69,7 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
   ];
 }
 
-/** Whether the gateway could listen there. Only a warning: it may be the gateway itself that runs there. */
+/** Checks whether the gateway could listen there. It only warns: the gateway itself may be running there. */
 async function checkAddress(
   section: string,
   { listen: address }: { readonly listen: ListenAddress },
@@ -90,7 +90,7 @@ async function checkAddress(
   }
 }
 
-/** Whether the trail could be written by the user who runs this. It creates no file. */
+/** Checks whether the user who runs this could write the audit trail. It creates no file. */
 async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<readonly Finding[]> {
   if (audit === undefined) return [];
   try {

@@ -24,13 +24,13 @@ function thisStart(): Start {
 /** Commands that read a token from standard input. */
 const readers = [/^(block|unblock|revoke) .*--token( |$)/, /^explain\b/, /^token hash\b/, /^audit fingerprint\b/];
 
-/** A text as one word of a POSIX shell: single quotes keep all but themselves (POSIX.1-2024, Shell Command Language, 2.2.2). */
+/** Quotes a text as one word of a POSIX shell: single quotes keep all but themselves (POSIX.1-2024, Shell Command Language, 2.2.2). */
 export function shellQuoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /**
- * The words with which a user runs `command` where this process runs: `sallyport`, or what the README says for a
+ * Returns the words with which a user runs `command` where this process runs: `sallyport`, or what the README says for a
  * checkout, or kubectl for a pod, whose hostname is its name.
  *
  * @param command the command and its options, without `sallyport`
@@ -49,7 +49,7 @@ export function programFor(
 }
 
 /**
- * A command to paste into a shell.
+ * Returns a command to paste into a shell.
  *
  * @param words without the program
  * @param config the `--config` that this process was given, as it was given
@@ -60,7 +60,7 @@ export function commandLine(words: readonly string[], config?: string, start?: S
   return printable(`${programFor(command, start)} ${command}`);
 }
 
-/** A line of a `--help`. @param command as a shell takes it. @param input what is piped into it */
+/** Returns a line of a `--help`. @param command as a shell takes it. @param input what is piped into it */
 export function exampleText(command: string, input = ''): string {
   return `\nExample: ${input}${programFor(command)} ${command}`;
 }

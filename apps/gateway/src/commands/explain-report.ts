@@ -50,7 +50,7 @@ export function printObserved({ groups: all, steps }: Observed): void {
   for (const { authenticator, step } of steps) process.stdout.write(`${authenticator}: ${printable(step)}\n`);
 }
 
-/** The same in JSON. */
+/** Returns in JSON what `printObserved` prints. */
 export function observedJson({ groups, steps }: Observed): object {
   return {
     groups: groups.map(({ authenticator, username, groups: rows }) => ({

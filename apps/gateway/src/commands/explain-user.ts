@@ -63,7 +63,7 @@ export async function explainUser(
   return isKnown ? exitCodes.success : exitCodes.negative;
 }
 
-/** Whether the running gateways have the user blocked or locked out; undefined when that can't be read. */
+/** Reads whether the running gateways have the user blocked or locked out; undefined when that can't be read. */
 async function readFleet(
   config: GatewayConfig,
   name: string,

@@ -10,7 +10,7 @@ export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
   /** @throws Error when it gives up, and whatever `work` throws */
   wait<Value>(work: Promise<Value>): Promise<Value>;
-  /** Each of `items`, for as long as they keep coming. */
+  /** Yields each of `items`, for as long as they keep coming. */
   each<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item>;
 }
 

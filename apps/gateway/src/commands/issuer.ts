@@ -54,7 +54,7 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
 }
 
 /**
- * The authenticator whose tokens a command is about.
+ * Finds the authenticator whose tokens a command is about.
  *
  * @param named the value of `--authenticator`; not needed where just one issues tokens
  * @throws UsageError when it names none, or is needed
@@ -108,13 +108,13 @@ export interface BoundedIssuer {
 /** How long an issuer may take to close after Ctrl-C, in milliseconds. */
 const hurriedClose = 1_000;
 
-/** Has `work` done with an issuer that is made for it, and closed after it. */
+/** Creates an issuer, does `work` with it, and closes it. */
 export async function withIssuer<Result>(
   issuing: Issuing,
   work: (issuer: BoundedIssuer) => Promise<Result>,
 ): Promise<Result> {
   const { config, authenticator } = issuing;
-  // At `error`: a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
+  // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
   const logger = createLogger('error');
   const dependencies = { logger, attempts: localAttempts(config) };
   const issuer = await createTokenIssuer(authenticator, config.baseDirectory, dependencies).catch((error) => {
@@ -169,7 +169,7 @@ function bounded(issuer: TokenIssuer, interrupt: Interrupt, issuing: Issuing): B
   };
 }
 
-/** What a use of a token would come to now. */
+/** What would happen if the token were used now. */
 type TokenState = 'good' | 'not yet valid' | 'expired' | 'revoked' | 'refused by policy';
 
 /** A token as commands show it. */

@@ -11,7 +11,7 @@ export const configOption = (): Option =>
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text');
 
-/** An option with a text, or with several. A script leaves an empty one where a variable is not set, so it is refused. */
+/** Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set. */
 export function textOption(flags: string, description: string): Option {
   const option = new Option(flags, description);
   return option.argParser<string | readonly string[]>((text, before) => {
@@ -20,7 +20,7 @@ export function textOption(flags: string, description: string): Option {
   });
 }
 
-/** A listen address in place of one of the config. */
+/** Creates an option with a listen address that replaces one of the config. */
 export function addressOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     try {
@@ -35,7 +35,7 @@ export function addressOption(flags: string, description: string): Option {
 export const byOption = (): Option =>
   textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command');
 
-/** How long a block is in force: milliseconds. */
+/** How long a block is in force, in milliseconds. */
 export function forOption(): Option {
   const rule = {
     option: '--for',
@@ -50,7 +50,7 @@ export function forOption(): Option {
   return option.argParser((text) => readDuration(text, rule));
 }
 
-/** How long to wait for the replicas: milliseconds. */
+/** How long to wait for the replicas, in milliseconds. */
 export function waitOption(): Option {
   const rule = { option: '--wait', example: '5s', most: { value: 600_000, text: '10m' } };
   const option = new Option('--wait <duration>', 'how long to wait for all replicas to confirm it').default(
@@ -63,7 +63,7 @@ export function waitOption(): Option {
 /** RFC 3339 has years of four digits. */
 const lastMoment = Date.parse('9999-12-31T23:59:59Z');
 
-/** How long a token is good: milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
+/** How long a token is good, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
 export function ttlOption(description: string, now: () => number = Date.now): Option {
   const rule = { option: '--ttl', example: '8h, 30d or never', isPositive: true };
   return new Option('--ttl <duration>', description).argParser((text) => {
@@ -105,7 +105,7 @@ export function digestOption(description: string, least: number): Option {
   });
 }
 
-/** Who runs the command, for the record: the person behind sudo rather than root. Never empty. */
+/** Returns who runs the command, for the record: the person behind sudo rather than root. It is never empty. */
 export function operatorName(environment: Readonly<Record<string, string | undefined>> = process.env): string {
   return environment.SUDO_USER || accountName() || `uid ${process.getuid?.() ?? 'unknown'}`;
 }

@@ -16,13 +16,13 @@ export function printRemark(remark: string): void {
   process.stderr.write(`sallyport: ${remark}\n`);
 }
 
-/** The first digits of a digest: enough for eyes, and for `revoke`. */
+/** Returns the first digits of a digest, which are enough for eyes, and for `revoke`. */
 export function shortDigest(digest: string): string {
   return digest.slice(0, 12);
 }
 
 /**
- * Rows as lines of aligned columns. No rules and no colours: what kubectl prints, for eyes and for grep. A cell of several
+ * Formats rows as lines of aligned columns. As with kubectl, there are no rules and no colours, for eyes and for grep. A cell of several
  * lines makes its row as high. A hundred thousand rows are no problem; table libraries, which look for cells that span
  * rows, take time by the square of their number.
  */

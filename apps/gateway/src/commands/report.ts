@@ -10,7 +10,7 @@ import { createInterrupt } from './interrupt.ts';
 import { type OutputFormat, printJson, printRemark } from './output.ts';
 import { humanDuration, momentText } from './times.ts';
 
-// Of kube-apiserver: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
+// kube-apiserver has two caches: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
 const kubeCaches =
   'until its own cache ends: 2 minutes and 10 s,\nunless its --authentication-token-webhook-cache-ttl is another than 2m.';
 
@@ -40,7 +40,7 @@ export function report(announcement: Announcement, output: OutputFormat, text: s
   return exitCodeOf(announcement);
 }
 
-/** `confirmed by 3 of 3 replicas.` */
+/** Returns `confirmed by 3 of 3 replicas.` */
 export function confirmationLine({ confirmed, unconfirmed }: Confirmation): string {
   const all = confirmed.length + unconfirmed.length;
   if (all === 0) return 'no gateway is running on this Redis: it takes effect when one starts.\n';
@@ -61,7 +61,7 @@ const fullRemark =
   'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
   'you raise maxmemory, or remove what else is in that Redis';
 
-/** What went wrong or is to be known, a line each. */
+/** Lists what went wrong, and what the operator must know, a line each. */
 export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): readonly string[] {
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;

@@ -27,7 +27,7 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
   const revocation = { at: new Date(), by, ...(reason !== undefined && { reason }) };
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
-  // The tokens first: otherwise a replica could look one up in between, and cache the answer.
+  // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   if (found) await Promise.all(issuers.map((one) => revokeWith(one, subject, revocation, outcome, isText)));
   if (isText && subject.kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
   const forgotten = found ? await forget({ ...prepared, subject }, options) : nothingCached;
@@ -44,7 +44,7 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
 }
 
 /**
- * The authenticators that may have issued tokens of the subject.
+ * Finds the authenticators that may have issued tokens of the subject.
  *
  * @throws UsageError when `--authenticator` names one that can't; Error when that one issues no tokens
  */
@@ -66,7 +66,7 @@ function issuersOf({ config, subject: { kind, name } }: Prepared, options: Revok
 const mostListed = 10;
 
 /**
- * The subject with the whole digest of the one token whose digest begins with the given digits.
+ * Completes the digest of the one token whose digest begins with the given digits.
  *
  * @returns undefined when there is none
  * @throws UsageError when there are several
@@ -95,7 +95,7 @@ function tokensThatBegin(digest: string, issuing: Issuing): Promise<readonly Fou
   });
 }
 
-/** With more digits than were given, or they would still look the same. */
+/** Names a token with more digits than were given: otherwise they would still look the same. */
 function nameOf({ token, issuing }: Found, given: number): string {
   const digits = given < 12 ? shortDigest(token.digest) : token.digest;
   return `${digits}  ${'fault' in token ? 'unreadable' : printable(issuing.judge(token.user).user.username)}`;
@@ -104,7 +104,7 @@ function nameOf({ token, issuing }: Found, given: number): string {
 /** What became of the tokens, in JSON. */
 interface Outcome {
   readonly revoked: object[];
-  /** Revoked before. */
+  /** Those that were revoked before. */
   readonly already: object[];
   readonly unreadable: object[];
   /** Why not all tokens of an authenticator could be revoked. */
@@ -175,9 +175,9 @@ function nothingRemark(subject: Subject, issuers: readonly Issuing[]): string {
 }
 
 /**
- * How long a revocation is remembered, in milliseconds: as long as what it revokes may lie in any cache, whatever config
- * that one has or will have. `authenticatedTtl` and `staleTtl` are 24 hours at most each (config/cache/lifetimes.ts), and
- * one more is for clocks.
+ * How long a revocation is remembered, in milliseconds: as long as any cache may hold what it revokes, whatever config
+ * that cache has or will have. `authenticatedTtl` and `staleTtl` are 24 hours at most each (config/cache/lifetimes.ts), and
+ * one more hour is for clocks.
  */
 export const rememberedFor: number = (24 + 24 + 1) * 3_600_000;
 
@@ -220,7 +220,7 @@ async function forget({ config, subject, record }: Prepared, options: RevokeOpti
   }
 }
 
-/** How long a replica that does not learn of it may go on. */
+/** Says how long a replica that does not learn of it may accept the token. */
 function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Subject): string {
   const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
   const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));
@@ -231,7 +231,7 @@ function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Subjec
   return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;
 }
 
-/** What to do next. It is about commands that need `cache.redis`. */
+/** Says what to do next, with commands that need `cache.redis`. */
 function advice({ kind, name, token }: Subject, { config, exact }: RevokeOptions): string {
   if (kind === 'all') return 'No token was revoked: whoever has a good one, or a good password, gets in again.\n';
   if (kind === 'token' && token === undefined) return '';

@@ -58,7 +58,7 @@ export async function prepare(
     requirePrefix(kind, options[kind] ?? '', config.authenticators, options.exact);
   }
   const subject = await readSubject(options, kind);
-  // No block may be impossible to end.
+  // `unblock` takes any token: it must be possible to end every block.
   if (subject.token !== undefined && verb !== 'unblock') {
     await refusePasswordToken(config, subject.token, verb, options.config);
   }
@@ -95,7 +95,7 @@ export async function readSubject(options: SubjectOptions, kind: SubjectKind): P
   return { kind, name: digestOf(token), token };
 }
 
-/** `user corp:jane`, `token abcdef001122`. */
+/** Returns `user corp:jane` or `token abcdef001122`. */
 export function nameSubject({ kind, name }: Pick<Entry, 'kind' | 'name'>): string {
   if (kind === 'all') return 'all users';
   return `${kind} ${kind === 'token' ? shortDigest(name) : printable(name)}`;

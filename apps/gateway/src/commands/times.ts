@@ -27,7 +27,7 @@ const steps: readonly Step[] = [
 ];
 
 /**
- * A duration as in kubectl's AGE: `45s`, `5d3h`, `2y10d`. Rounded down; years have 365 days. A negative duration, from a
+ * Formats a duration as kubectl's AGE does: `45s`, `5d3h`, `2y10d`. It rounds down; years have 365 days. A negative duration, from a
  * clock that is ahead of ours, is `0s`. Source: HumanDuration in kubernetes/apimachinery pkg/util/duration/duration.go.
  *
  * @param milliseconds finite
@@ -43,12 +43,12 @@ function inUnit(length: number, unit: number): string {
   return `${Math.floor(length / unit)}${letters.get(unit)}`;
 }
 
-/** `2030-01-31T12:00:00.000Z`, or without the milliseconds where there are none. */
+/** Formats a time as `2030-01-31T12:00:00.010Z`, or without the milliseconds where there are none. */
 export function timeText(time: Date): string {
   return time.toISOString().replace('.000Z', 'Z');
 }
 
-/** A moment of Redis' clock, to the second. @param time milliseconds since 1970 */
+/** Formats a moment of Redis' clock, to the second. @param time milliseconds since 1970 */
 export function momentText(time: number): string {
   return timeText(new Date(time - (time % 1_000)));
 }

@@ -47,7 +47,7 @@ export async function createToken(options: CreateTokenOptions): Promise<ExitCode
   warnOfDroppedGroups(issuing, request);
   await withIssuer(issuing, async (issuer) => {
     const { token, issued } = await issuer.create(request);
-    // Before the issuer is closed: a token that was made must reach its user, whatever happens then.
+    // Printed before the issuer is closed: a token that was made must reach its user, whatever happens then.
     const seen = seeToken(issued, judge, now);
     if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
     else {
@@ -87,7 +87,7 @@ export function readRequest(options: RequestOptions, now: number): TokenRequest 
   };
 }
 
-/** A time in RFC 3339 with a zone: without one it would mean another moment on each machine. @throws UsageError */
+/** Reads a time in RFC 3339 with a zone: without one it would mean another moment on each machine. @throws UsageError */
 function parseTime(option: string, text: string): Date {
   if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
   throw new UsageError(`${option} must be a time with its zone, such as 2030-01-31T12:00:00Z`);

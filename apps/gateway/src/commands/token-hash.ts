@@ -35,7 +35,7 @@ export async function tokenHash(options: TokenHashOptions): Promise<ExitCode> {
     printJson(options.generate ? { token, entry } : { entry });
     return exitCodes.success;
   }
-  // On standard error, so that `>> tokens.yaml` does not store it.
+  // The token goes to standard error, so that `>> tokens.yaml` does not store it.
   if (options.generate) process.stderr.write(`The token, shown this once: ${token}\n`);
   process.stdout.write(`${stringify([entry]).trimEnd().replace(/^/gm, '  ')}\n`);
   return exitCodes.success;
