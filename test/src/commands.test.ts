@@ -28,7 +28,7 @@ async function createPlace(config: object = { authenticators: [staticAuthenticat
 describe.concurrent('sallyport', () => {
   test.each(
     [[], ['serve'], ['check'], ['explain'], ['token'], ['token', 'hash'], ['schema']].map((path) => ({ path })),
-  )('$path --help tells how, and exits 0', async ({ path }) => {
+  )('$path --help explains it, and exits 0', async ({ path }) => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run([...path, '--help']);
     expect(code).toBe(0);
@@ -37,9 +37,14 @@ describe.concurrent('sallyport', () => {
   });
 
   test.each(
-    [['fly'], ['check', '--fly'], ['check', '-o', 'xml'], ['token', 'hash'], ['serve', '--config']].map((path) => ({
-      path,
-    })),
+    [
+      ['fly'],
+      ['check', '--fly'],
+      ['check', '-o', 'xml'],
+      ['token', 'hash'],
+      ['serve', '--config'],
+      ['explain', '--user', 'ci', '--audience', 'vault'],
+    ].map((path) => ({ path })),
   )('$path is wrong usage, and exits 2', async ({ path }) => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run(path);
@@ -76,7 +81,7 @@ describe.concurrent('sallyport', () => {
     expect(stdout + stderr).toMatch(message);
   });
 
-  test('explain tells what each authenticator says, and what kube-apiserver would get', async () => {
+  test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {
     const { run, token } = await createPlace();
     const { code, stdout } = await run(['explain', '-o', 'json'], token);
     expect(code).toBe(0);
@@ -88,7 +93,7 @@ describe.concurrent('sallyport', () => {
     expect((await run(['explain'], `${token}\n`)).stdout).toMatch(/robots +authenticated +ci/);
   });
 
-  test('explain of a token that nobody knows exits 3', async () => {
+  test('explain of an unknown token exits 3', async () => {
     const { run } = await createPlace();
     const { code, stdout } = await run(['explain', '-o', 'json'], randomToken());
     expect(code).toBe(3);
@@ -166,7 +171,7 @@ describe.concurrent('sallyport', () => {
     expect(stderr).toMatch(/^sallyport: .+\n$/);
   });
 
-  test('explain says why nobody was asked about a token that is too long', async () => {
+  test('explain says why no authenticator was asked about a token that is too long', async () => {
     const { run } = await createPlace();
     const { code, stdout } = await run(['explain', '-o', 'json'], randomToken().repeat(1000));
     expect(code).toBe(3);
@@ -204,7 +209,7 @@ describe.concurrent('sallyport', () => {
     expect(parse(configText(config)).server.listen).toBe('127.0.0.1:1');
   });
 
-  test('a port that is taken is named, with the mend', async () => {
+  test('a port that is in use is named, with how to fix it', async () => {
     const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
     await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
     const { run } = await createPlace();

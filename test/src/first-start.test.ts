@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { type CommandResult, gatewayFolder } from './fixtures/command.ts';
 import { startGateway } from './fixtures/gateway.ts';
-import { anyPort, copyGateway } from './fixtures/private-gateway.ts';
+import { anyPort, copyGateway, curlLine } from './fixtures/private-gateway.ts';
 import { tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
 
 test('the first start loads the demo token once', async () => {
   const folder = await copyGateway();
@@ -25,6 +26,27 @@ test('the first start loads the demo token once', async () => {
     gateway.output.lines.filter(({ msg }) => pattern.test(msg)).map(({ authenticator, file }) => authenticator ?? file);
   expect(about(/^static tokens loaded/)).toEqual(['demo', 'marker', 'marker']);
   expect(about(/^file reloaded/)).toEqual([join(folder, 'marker.yaml')]);
+});
+
+test('each start makes a new demo token, whatever a killed one left behind, and prints a line that works', async () => {
+  const folder = await copyGateway();
+  const body = join(folder, '.demo/token-review.json');
+  const seen = new Set<string>();
+  for (let start = 0; start < 2; start++) {
+    await using gateway = await startGateway({ gatewayFolder: folder, commandArguments: anyPort });
+    const { stdout } = await promisify(execFile)('sh', ['-c', await curlLine(gateway)]);
+    expect(JSON.parse(stdout).status).toMatchObject({ authenticated: true, user: { username: 'demo' } });
+    const token = secret(JSON.parse(await readFile(body, 'utf8')).spec.token);
+    const { tokens } = parse(await readFile(join(folder, '.demo/tokens.yaml'), 'utf8'));
+    expect(tokens).toEqual([{ sha256: sha256(token), username: 'demo', groups: ['demo'] }]);
+    for (const name of ['token-review.json', 'tokens.yaml']) {
+      expect((await stat(join(folder, '.demo', name))).mode & 0o777).toBe(0o600);
+    }
+    seen.add(token);
+    await gateway.kill();
+    await writeFile(body, '{"apiVersion":"authentication.k8s.io/v1","kind":"Tok');
+  }
+  expect(seen.size).toBe(2);
 });
 
 const entry = join(gatewayFolder, 'src/sallyport.js');

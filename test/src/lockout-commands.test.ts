@@ -114,7 +114,7 @@ describe.concurrent('over two replicas', () => {
     expect(some.code).toBe(1);
     expect(some.stdout).toContain('confirmed by 1 of 2 replicas.\n');
     expect(some.stderr).toContain('not confirmed by');
-    expect(await run(['unlock'])).toMatchObject({ code: 2, stderr: expect.stringContaining('--user NAME') });
+    expect(await run(['unlock'])).toMatchObject({ code: 2, stderr: expect.stringContaining("'--user <name>'") });
     for (const words of [['unlock'], ['explain']]) {
       const { code, stdout, stderr } = await run([...words, '--user', 'bob']);
       expect([code, stdout]).toEqual([2, '']);

@@ -20,7 +20,7 @@ describe.concurrent('pnpm', () => {
   test.each([
     ['the root', rootFolder],
     ['a folder in it', join(rootFolder, 'docs')],
-  ])('sallyport takes a relative --config from %s, where the user stands', async (_name, cwd) => {
+  ])('sallyport takes a relative --config from %s, where the user is', async (_name, cwd) => {
     const folder = await createConfig();
     const config = relative(cwd, join(folder, 'gateway.yaml'));
     const { code, stdout } = await runPnpm(['sallyport', 'check', '--config', config, '-o', 'json'], cwd);
@@ -40,7 +40,7 @@ describe.concurrent('pnpm', () => {
     expect(JSON.parse(stdout).findings[0].problem.file).toBe(join(rootFolder, missing));
   });
 
-  test('--filter gateway start takes a relative --config from where the user stands, not from the package', async () => {
+  test('--filter gateway start takes a relative --config from where the user is, not from the package', async () => {
     const missing = `${basename(await createConfig())}.yaml`;
     const { code, stderr } = await runPnpm(['--filter', 'gateway', 'start', '--config', missing], rootFolder);
     expect(code).toBe(1);

@@ -43,7 +43,7 @@ describe.concurrent('whose tokens', () => {
     );
   });
 
-  test('one that issues none is a fault, and so is a config without one', async () => {
+  test('one that issues none is an error, and so is a config without one', async () => {
     const several = await createPlace({ authenticators: two });
     expect(await several.run(['list', '--authenticator', 'people'])).toEqual({
       code: 1,
@@ -59,7 +59,7 @@ describe.concurrent('whose tokens', () => {
     });
   });
 
-  test('an issuer that can’t be made is told with its place and its words', async () => {
+  test('an issuer that can’t be created is reported with its place and its own message', async () => {
     const { run, config, calls } = await createPlace({ options: { fails: 'createTokenIssuer', message: 'no url' } });
     expect(await run(['list'])).toEqual({
       code: 1,
@@ -93,17 +93,20 @@ describe.concurrent('sallyport check', () => {
         check: 'token prefixes',
         result: 'warning',
         detail: expect.stringMatching(
-          /^ci and robots: their tokens begin with slp_ and slp_ci_, .*a trip for nothing.*robots is never asked\. Give them prefixes of their own$/,
+          /^ci and robots: their tokens begin with slp_ and slp_ci_, .*a request for nothing.*robots is never asked\. Give them prefixes of their own$/,
         ),
       },
     ]);
   });
 
-  test.each([[['slp_', 'ghp_']], [['', '', 'slp_']], [[undefined, undefined]]])('%j are well', async (prefixes) => {
-    const { code, stdout } = await check(...prefixes);
-    expect(code).toBe(0);
-    expect(stdout).not.toContain('warning');
-  });
+  test.each([[['slp_', 'ghp_']], [['', '', 'slp_']], [[undefined, undefined]]])(
+    '%j have no warning',
+    async (prefixes) => {
+      const { code, stdout } = await check(...prefixes);
+      expect(code).toBe(0);
+      expect(stdout).not.toContain('warning');
+    },
+  );
 
   test('says of a plugin whose createTokenIssuer is no function what it must be', async () => {
     const { folder, setup } = await createPlace({ authenticators: [{ name: 'robots', use: './odd.ts' }] });

@@ -6,7 +6,7 @@ import { createPlace } from './fixtures/token-place.ts';
 import { secret, sha256 } from './fixtures/tokens.ts';
 
 describe.concurrent('sallyport token', () => {
-  test.each(['create', 'list', 'hash'])('%s --help tells how, and exits 0', async (verb) => {
+  test.each(['create', 'list', 'hash'])('%s --help explains it, and exits 0', async (verb) => {
     const { code, stdout, stderr } = await (await createPlace()).run([verb, '--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(new RegExp(`^Usage: sallyport token ${verb} `));
@@ -51,7 +51,7 @@ describe.concurrent('sallyport token', () => {
     expect(revoked).toMatchObject({ code: 0, stderr: '' });
     expect(await explain()).toEqual({ authenticated: false });
     expect((await run(['list', '--user', 'jane'])).stdout).toMatch(/ revoked +\S+$/m);
-    // Each issuer was closed, and nothing else was kept of the token.
+    // Each issuer was closed, and nothing else was stored of the token.
     expect(await calls()).toBe('closed\n'.repeat(4));
     expect(await readFile(join(folder, 'tokens.json'), 'utf8')).not.toContain(token);
   });

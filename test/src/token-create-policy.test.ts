@@ -5,7 +5,7 @@ import { createPlace, issuing } from './fixtures/token-place.ts';
 describe.concurrent('token create', () => {
   const create = ['create', '--user', 'jane', '--ttl', '8h'];
 
-  test('without prefixes a name stands as it is', async () => {
+  test('without prefixes a name stays as it is', async () => {
     const { run } = await createPlace({ authenticators: [issuing('robots')] });
     const { code, stdout } = await run(['create', '--user', 'robot:jane', '--ttl', '8h', '-o', 'json']);
     expect([code, JSON.parse(stdout).user]).toEqual([0, { username: 'robot:jane' }]);

@@ -24,7 +24,7 @@ describe.concurrent('token create', () => {
     ]);
   });
 
-  test('keeps all that is said of the token', async () => {
+  test('stores all that the options say of the token', async () => {
     const { run, stored } = await createPlace({ env: { SUDO_USER: 'zoë' } });
     const said = ['--uid', '7', '--extra', 'team=a', 'team=b=c', '--extra', 'x/y=z', '--reason', 'a build'];
     const { code } = await run([
@@ -97,17 +97,12 @@ describe.concurrent('token create', () => {
   });
 
   test.each([
-    [
-      '--ttl is missing',
-      ['--user', 'jane'],
-      '--ttl is missing: write --ttl 8h, or --ttl never for a token without an end',
-    ],
     ['no time', ['--user', 'jane', '--ttl', '0'], '--ttl must be longer than 0'],
     ['no duration', ['--user', 'jane', '--ttl', 'soon'], '--ttl: "soon" is no duration: write --ttl 8h, 30d or never'],
-    ['nobody', ['--user', '', '--ttl', '8h'], '--user is empty'],
+    ['an empty user', ['--user', '', '--ttl', '8h'], '--user is empty'],
     ['an empty group', ['--user', 'jane', '--ttl', '8h', '--group', ''], '--group is empty'],
     ['an extra without a value', ['--user', 'jane', '--ttl', '8h', '--extra', 'team'], '--extra needs key=value'],
-    ['nobody who has it made', ['--user', 'jane', '--ttl', '8h', '--by', ''], '--by is empty'],
+    ['an empty issuer', ['--user', 'jane', '--ttl', '8h', '--by', ''], '--by is empty'],
     [
       'an end before the beginning',
       ['--user', 'jane', '--ttl', '8h', '--not-before', '2099-01-01T00:00:00Z'],
@@ -127,8 +122,11 @@ describe.concurrent('token create', () => {
     expect(stderr.startsWith(`sallyport: ${message}`)).toBe(true);
   });
 
-  test('without --user is wrong usage', async () => {
-    const { code, stderr } = await (await createPlace()).run(['create', '--ttl', '8h']);
-    expect([code, stderr]).toEqual([2, "error: required option '--user <name>' not specified\n"]);
+  test.each([
+    ['--user <name>', ['--ttl', '8h']],
+    ['--ttl <duration>', ['--user', 'jane']],
+  ])('without %s is wrong usage', async (option, words) => {
+    const { code, stderr } = await (await createPlace()).run(['create', ...words]);
+    expect([code, stderr]).toEqual([2, `error: required option '${option}' not specified\n`]);
   });
 });

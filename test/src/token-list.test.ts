@@ -39,7 +39,7 @@ describe.concurrent('token list', () => {
       ],
     ]);
     expect(stderr).toBe(
-      'sallyport: 1 record is unreadable and authenticates nobody: mend or delete what is stored there\n',
+      'sallyport: 1 record is unreadable and authenticates no one: fix or delete what is stored there\n',
     );
   });
 
@@ -74,7 +74,7 @@ describe.concurrent('token list', () => {
     });
   });
 
-  test('tells the last use where it is tracked', async () => {
+  test('shows the last use where it is tracked', async () => {
     const used = [
       record('a1', 'a', { issuedAt: inHours(-1.1), lastUsedAt: inHours(-0.205) }),
       record('a2', 'b', { issuedAt: inHours(-2.1), lastUsedAt: null }),
@@ -106,7 +106,7 @@ describe.concurrent('token list', () => {
     expect(JSON.parse(stdout).tokens.map(({ user }: StoredToken) => user.username)).toEqual(users);
   });
 
-  test('nothing is told as nothing, and exits 0', async () => {
+  test('an empty list is reported as such, and exits 0', async () => {
     const { run } = await createPlace();
     expect(await run(['list'])).toEqual({
       code: 0,
@@ -127,7 +127,7 @@ describe.concurrent('token list', () => {
   test.each([
     [['--user', ''], '--user is empty'],
     [['--user', 'robot:'], '--user is the prefix alone: write --user robot:NAME'],
-    [['--digest', 'xyz'], '--digest has a character that is no hexadecimal digit'],
+    [['--digest', 'xyz'], '--digest has a character that is not a hexadecimal digit'],
     [['--digest', ''], '--digest has 0 digits: give at least the first 1 of 64'],
     [['--digest', '0'.repeat(65)], '--digest has 65 digits: SHA-256 has 64'],
   ])('%j is wrong usage', async (filter, message) => {
@@ -157,7 +157,7 @@ describe.concurrent('token list', () => {
   });
 
   // Not concurrent: the tests of this file beside it would count into its time.
-  test('many are listed in seconds, with no word of progress where nobody looks', { concurrent: false }, async () => {
+  test('many are listed in seconds, with no progress line without a terminal', { concurrent: false }, async () => {
     const many = Array.from({ length: 20_000 }, (_, index) => record(sha256(String(index)), `u${index}`));
     const { run } = await createPlace({ tokens: many });
     const begin = performance.now();

@@ -14,7 +14,7 @@ describe.concurrent('revoke without cache.redis', () => {
     '',
   ];
 
-  test('--user revokes all of that user, and nobody else’s', async () => {
+  test('--user revokes all of that user, and no one else’s', async () => {
     const { revoke, stored, calls } = await createPlace({ tokens });
     const { code, stdout, stderr } = await revoke(['--user', 'robot:jane', '--reason', 'left', '--by', 'zoë']);
     expect([code, stderr, await calls()]).toEqual([0, '', 'closed\n']);
@@ -68,7 +68,7 @@ describe.concurrent('revoke without cache.redis', () => {
     );
   });
 
-  test('of many, ten are told, with as many digits as tell them apart', async () => {
+  test('of many, ten are listed, with as many digits as needed to see the difference', async () => {
     const many = Array.from({ length: 12 }, (_, index) => record(`abcdef012345${10 + index}`));
     const { revoke } = await createPlace({ tokens: many });
     const { code, stderr } = await revoke(['--digest', 'abcdef012345']);
@@ -114,7 +114,7 @@ describe.concurrent('revoke without cache.redis', () => {
     expect(stderr).toBe(
       'sallyport: users of authenticator robots begin with "robot:": correct --user or --authenticator\n',
     );
-    expect(await revoke(['--all', '--authenticator', 'robots'])).toMatchObject({ code: 1, stdout: '' });
+    expect(await revoke(['--all', '--authenticator', 'robots'])).toMatchObject({ code: 2, stdout: '' });
   });
 
   test('a name without a prefix is refused with those that may be meant, also beside a break-glass authenticator', async () => {
@@ -134,12 +134,12 @@ describe.concurrent('revoke without cache.redis', () => {
   test.each([
     [
       [],
-      'say whom to revoke by one of these: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
+      'name what to revoke with exactly one of: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
     ],
-    [['--token', '--user', 'robot:jane'], 'say whom to revoke by one of these'],
-    [['--digest', 'abcdef0011', '--user', 'robot:jane'], 'say whom to revoke by one of these'],
+    [['--token', '--user', 'robot:jane'], 'name what to revoke with exactly one of'],
+    [['--digest', 'abcdef0011', '--user', 'robot:jane'], 'name what to revoke with exactly one of'],
     [['--digest', 'abcdef0'], '--digest has 7 digits: give at least the first 8 of 64'],
-    [['--digest', 'not-hex-at-all'], '--digest has a character that is no hexadecimal digit'],
+    [['--digest', 'not-hex-at-all'], '--digest has a character that is not a hexadecimal digit'],
     [['--user', ''], '--user is empty'],
     [['--user', 'robot:'], '--user is the prefix alone'],
     [['--user', 'robot:jane', '--reason', ''], '--reason is empty'],

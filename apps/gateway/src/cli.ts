@@ -1,143 +1,270 @@
 import './refuse-inspector.ts';
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { addAuditVerbs } from './commands/audit/verbs.ts';
-import { exampleText, pipedToken } from './commands/command-line.ts';
-import { type ExitCode, exitCodes } from './commands/exit-codes.ts';
-import { configOption, outputOption } from './commands/options.ts';
-import { addStoppingVerbs } from './commands/stopping/verbs.ts';
-import { addTokenVerbs } from './commands/token/verbs.ts';
-import { UsageError } from './commands/usage-error.ts';
+import { Command, CommanderError, Option } from 'commander';
+import { exampleText, pipedToken, programFor } from './commands/command-line.ts';
+import { type ExitCode, exitCodes, UsageError } from './commands/exit-codes.ts';
+import {
+  addressOption,
+  byOption,
+  configOption,
+  digestOption,
+  forOption,
+  outputOption,
+  textOption,
+  ttlOption,
+  waitOption,
+} from './commands/options.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 
-/** Commands are loaded when they are called, so that each starts as fast as it can. */
 const program = new Command('sallyport')
   .description('Kubernetes webhook token authentication gateway')
   .version(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
   .addHelpText(
     'after',
     '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage,' +
-      '\n3 explain: refused or unknown; revoke: there was no token to revoke.' +
+      '\n3 explain: refused or unknown; revoke, unlock: there was nothing to revoke or unlock.' +
       exampleText('serve --config /etc/sallyport/gateway.yaml'),
   )
   .exitOverride();
 let exitCode: ExitCode = exitCodes.success;
 
-program
-  .command('serve')
-  .description('answer token reviews until SIGTERM; SIGHUP reads all files anew')
-  .addOption(configOption())
-  .option('--listen <address>', "take the place of the config's server.listen, such as 127.0.0.1:8080")
-  .option('--admin-listen <address>', "take the place of the config's admin.listen")
-  .action(async (options) => {
-    const { serve } = await import('./commands/serve.ts');
-    exitCode = await serve(options);
-  });
-
-program
-  .command('check')
-  .description('check the config, its files and certificates, and reach each backend')
-  .addOption(configOption())
-  .addOption(outputOption())
-  .addHelpText('after', '\nExit status: 0 all is well, 1 something is wrong, 2 wrong usage.')
-  .action(async (options) => {
-    const { check } = await import('./commands/check.ts');
-    exitCode = await check(options);
-  });
-
-program
-  .command('explain')
-  .description('show what each authenticator says to a token, which is read from standard input')
-  .option('--user <name>', 'no token: show what is known of this user, as Kubernetes sees them')
-  .option('--exact', 'the name is right as it is, though it begins with no prefix of the config')
-  .addOption(configOption())
-  .addOption(outputOption())
-  .option('--audience <audience...>', "what the review asks for; left out: the API server's own")
-  .addHelpText(
-    'after',
-    `\nExit status: 0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown.${exampleText('explain', pipedToken)}`,
-  )
-  .action(async (options) => {
-    const { explain } = await import('./commands/explain.ts');
-    exitCode = await explain(options);
-  });
-
-program
-  .command('schema')
-  .description(
-    'print the JSON Schema of gateway.yaml, with the options of every plugin that is shipped or that --config uses',
-  )
-  .addOption(configOption())
-  .action(async (options) => {
-    const { schema } = await import('./commands/schema.ts');
-    exitCode = await schema(options);
-  });
-
-program
-  .command('lockouts')
-  .description('list whose refused passwords are counted by the running gateways, and who is locked out')
-  .addOption(configOption())
-  .addOption(outputOption())
-  .addHelpText('after', '\nExit status: 0 success, 1 the counts could not be read, 2 wrong usage.')
-  .action(async (options) => {
-    const { lockouts } = await import('./commands/lockouts.ts');
-    exitCode = await lockouts(options);
-  });
-
-program
-  .command('unlock')
-  .description("forget a user's refused passwords, in all running gateways")
-  .option('--user <name>', 'the user, as Kubernetes sees them, prefix included; required')
-  .option('--exact', 'the name is right as it is, though it begins with no prefix of the config')
-  .option('--reason <text>', 'what for')
-  .option('--by <name>', 'who does it; left out: who runs this command')
-  .option('--wait <duration>', 'how long to wait for all replicas to confirm it; left out: 5s')
-  .addOption(configOption())
-  .addOption(outputOption())
-  .addHelpText(
-    'after',
-    `\nExit status: 0 done, and confirmed by all replicas; 1 not done, or not confirmed by all; 2 wrong usage; 3 nothing was locked.${exampleText('unlock --user corp:bob --reason "new password"')}`,
-  )
-  .action(async (options) => {
-    const { unlock } = await import('./commands/unlock.ts');
-    exitCode = await unlock(options);
-  });
-
-addStoppingVerbs(program, (code) => {
-  exitCode = code;
-});
-
-addAuditVerbs(program.command('audit').description('work with the audit trail'), (code) => {
-  exitCode = code;
-});
-
-addTokenVerbs(program.command('token').description('work with tokens'), (code) => {
-  exitCode = code;
-});
-
-/** Says what is wrong, and gives the exit status for it. */
-function explainError(error: unknown): ExitCode {
-  // Commander has said it already; help and version are no errors.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
-  const several = error instanceof ConfigError && error.problems.length > 1;
-  const heading = several ? `${error.problems.length} faults in the config:\n` : '';
-  process.stderr.write(`sallyport: ${heading}${causeOf(error)}\n`);
-  return error instanceof UsageError ? exitCodes.usage : exitCodes.fault;
+interface Verb<Options> {
+  readonly description: string;
+  readonly options: readonly Option[];
+  /** Loads the code of the verb when it is called, so that each command starts as fast as it can. */
+  readonly load: () => Promise<(options: Options) => Promise<ExitCode>>;
+  readonly exitStatus?: string;
+  /** The rest of the help. */
+  readonly help?: string;
 }
 
-// Empty is what a template leaves of a variable that is not meant.
+function add<Options>(parent: Command, name: string, verb: Verb<Options>): void {
+  const { exitStatus, help = '' } = verb;
+  const command = parent.command(name).description(verb.description);
+  for (const option of verb.options) command.addOption(option);
+  command
+    .addHelpText('after', (exitStatus === undefined ? '' : `\nExit status: ${exitStatus}.`) + help)
+    .action(async (options) => {
+      const run = await verb.load();
+      exitCode = await run(options);
+    });
+}
+
+add(program, 'serve', {
+  description: 'answer token reviews until SIGTERM; SIGHUP reads all files again',
+  options: [
+    configOption(),
+    addressOption('--listen <address>', "listen here and not at the config's server.listen, such as 127.0.0.1:8080"),
+    addressOption('--admin-listen <address>', "listen here and not at the config's admin.listen"),
+  ],
+  load: async () => (await import('./commands/serve.ts')).serve,
+});
+
+add(program, 'check', {
+  description: 'check the config, its files and certificates, and reach each backend',
+  options: [configOption(), outputOption()],
+  load: async () => (await import('./commands/check.ts')).check,
+  exitStatus: '0 there are no errors, 1 there is an error, 2 wrong usage',
+});
+
+add(program, 'explain', {
+  description: 'show what each authenticator answers to a token, which is read from standard input',
+  options: [
+    textOption('--user <name>', 'no token: show what is known of this user, as Kubernetes sees them'),
+    exactOption(),
+    configOption(),
+    outputOption(),
+    new Option('--audience <audience...>', "what the review asks for; left out: the API server's own").conflicts(
+      'user',
+    ),
+  ],
+  load: async () => (await import('./commands/explain.ts')).explain,
+  exitStatus: '0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown',
+  help: exampleText('explain', pipedToken),
+});
+
+add(program, 'schema', {
+  description:
+    'print the JSON Schema of gateway.yaml, with the options of each plugin that is shipped or that --config uses',
+  options: [configOption()],
+  load: async () => (await import('./commands/schema.ts')).schema,
+});
+
+const groupOption = () => textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
+const tokenOption = () => new Option('--token', 'the token that is read from standard input');
+const userOption = (more = '') =>
+  textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
+const confirmed = '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
+
+function exactOption(): Option {
+  return new Option('--exact', 'use the name as it is, though it begins with no prefix of the config');
+}
+
+/** Of commands that write an entry to the revocation list. */
+function entryOptions(): readonly Option[] {
+  const reason = textOption('--reason <text>', 'why');
+  return [exactOption(), reason, byOption(), waitOption(), configOption(), outputOption()];
+}
+
+add(program, 'block', {
+  description: 'refuse a user, a group or a token for a time, whatever a backend says',
+  options: [userOption(), groupOption(), tokenOption(), forOption(), ...entryOptions()],
+  load: async () => (await import('./commands/block.ts')).block,
+  exitStatus: confirmed,
+  help: exampleText('block --user corp:jane --for 8h --reason "laptop stolen"'),
+});
+
+add(program, 'unblock', {
+  description: 'end a block before its time',
+  options: [userOption(), groupOption(), tokenOption(), ...entryOptions()],
+  load: async () => (await import('./commands/block.ts')).unblock,
+  exitStatus: confirmed,
+});
+
+add(program, 'blocks', {
+  description: 'list who is blocked, the newest first',
+  options: [configOption(), outputOption()],
+  load: async () => (await import('./commands/block.ts')).listBlocks,
+  exitStatus: '0 success, 1 the list could not be read, 2 wrong usage',
+});
+
+add(program, 'revoke', {
+  description: 'revoke the issued tokens of a user, or one token, and have every replica forget what it cached of them',
+  options: [
+    userOption(),
+    tokenOption(),
+    digestOption('the token of this SHA-256 digest, as token list shows it; 8 digits or more', 8),
+    new Option('--all', 'have every replica forget all that it cached; no token is revoked').conflicts('authenticator'),
+    textOption('--authenticator <name>', 'only tokens that this authenticator has issued'),
+    ...entryOptions(),
+  ],
+  load: async () => (await import('./commands/revoke.ts')).revoke,
+  exitStatus: `${confirmed}; 3 there was no token to revoke`,
+  help: exampleText('revoke --user robot:ci --reason leaked'),
+});
+
+add(program, 'lockouts', {
+  description: 'list the users whose refused passwords the running gateways count, and who is locked out',
+  options: [configOption(), outputOption()],
+  load: async () => (await import('./commands/lockouts.ts')).lockouts,
+  exitStatus: '0 success, 1 the counts could not be read, 2 wrong usage',
+});
+
+add(program, 'unlock', {
+  description: "forget a user's refused passwords, in all running gateways",
+  options: [userOption('; required').makeOptionMandatory(), ...entryOptions()],
+  load: async () => (await import('./commands/lockouts.ts')).unlock,
+  exitStatus: `${confirmed}; 3 nothing was locked`,
+  help: exampleText('unlock --user corp:bob --reason "new password"'),
+});
+
+add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
+  description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
+  options: [configOption()],
+  load: async () => (await import('./commands/audit-fingerprint.ts')).fingerprint,
+  help:
+    '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
+    exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),
+});
+
+const token = program.command('token').description('work with tokens');
+const uidOption = () => textOption('--uid <uid>', 'stays with the user when the username is given to another person');
+const audienceOption = () =>
+  textOption('--audience <audience...>', 'an audience that the token is bound to; may be repeated');
+const authenticatorOption = () =>
+  textOption('--authenticator <name>', 'whose tokens, when several authenticators of the config issue some');
+const issuerStatus = '0 success, 1 it could not be done, or not all of it, 2 wrong usage';
+
+add(token, 'create', {
+  description: 'make a token and print it, once: it is stored nowhere',
+  options: [
+    configOption(),
+    authenticatorOption(),
+    textOption(
+      '--user <name>',
+      "the user of the token, without the authenticator's username prefix",
+    ).makeOptionMandatory(),
+    ttlOption(
+      'how long it is good, such as 8h or 30d, or never for a token without an end; required',
+    ).makeOptionMandatory(),
+    uidOption(),
+    textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
+    new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
+    audienceOption(),
+    new Option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: at once'),
+    textOption('--reason <text>', 'why'),
+    byOption(),
+    outputOption(),
+  ],
+  load: async () => (await import('./commands/token-create.ts')).createToken,
+  exitStatus: issuerStatus,
+  help:
+    exampleText('token create --user jane --group dev --ttl 8h') +
+    '\nThe token alone is on standard output, all else on standard error; with -o json, all is on standard output.',
+});
+
+add(token, 'list', {
+  description: 'list issued tokens, the newest first; never the tokens themselves',
+  options: [
+    configOption(),
+    authenticatorOption(),
+    textOption('--user <name>', 'of this user only, with the username prefix or without'),
+    digestOption('of this SHA-256 digest only, or of those that begin with it', 1),
+    outputOption(),
+  ],
+  load: async () => (await import('./commands/token-list.ts')).listTokens,
+  exitStatus: issuerStatus,
+});
+
+add(token, 'hash', {
+  description: 'make an entry of a static tokens file from a token, which is read from standard input',
+  options: [
+    textOption('--user <name>', 'the user of the token; required').makeOptionMandatory(),
+    uidOption(),
+    textOption('--group <group...>', 'a group of the user; may be repeated'),
+    audienceOption(),
+    ttlOption('how long it is good, such as 8h or 30d; left out, or never: without an end'),
+    new Option('--generate', 'make a random token and print it, once, instead of reading one'),
+    outputOption(),
+  ],
+  load: async () => (await import('./commands/token-hash.ts')).tokenHash,
+});
+
+// A former command. It is hidden from help, so that only those who remember it find it.
+token
+  .command('revoke', { hidden: true })
+  .helpOption(false)
+  .allowUnknownOption()
+  .allowExcessArguments()
+  .action(() => {
+    throw new UsageError(
+      `use "${programFor('revoke')} revoke" in place of token revoke; --user is with its prefix there`,
+    );
+  });
+
+/** Prints what is wrong, and returns the exit status for it. */
+function explainError(error: unknown): ExitCode {
+  // Commander has printed it already; help and version are not errors.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
+  const several = error instanceof ConfigError && error.problems.length > 1;
+  const heading = several ? `${error.problems.length} errors in the config:\n` : '';
+  process.stderr.write(`sallyport: ${heading}${causeOf(error)}\n`);
+  return error instanceof UsageError ? exitCodes.usage : exitCodes.failure;
+}
+
+// A template leaves an empty variable where none is meant.
 if (process.env.SALLYPORT_CONFIG === '') Reflect.deleteProperty(process.env, 'SALLYPORT_CONFIG');
-// Looked at in the end: who reads may have gone, and what was begun is done all the same.
+// Looked at below: the reader may have gone, and what was begun is done all the same.
 process.stdout.on('error', () => undefined);
 try {
   await program.parseAsync();
 } catch (error) {
   exitCode = explainError(error);
 }
-// Not the natural end: a plugin may have left a timer or a connection behind. What was printed goes out first.
+// Does not wait for the event loop to empty: a plugin may have left a timer or a connection behind.
 process.stdout.write('', () => {
   const lost: NodeJS.ErrnoException | null = process.stdout.errored;
-  // That is `head`, which has read enough.
+  // EPIPE is a reader such as `head`, which has read enough.
   if (lost !== null && lost.code !== 'EPIPE') {
     exitCode = explainError(new Error(`standard output can't be written: ${causeOf(lost)}`));
   }

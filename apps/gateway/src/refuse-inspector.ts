@@ -4,8 +4,8 @@ import { exitCodes } from './commands/exit-codes.ts';
 const interval = 1_000;
 
 /**
- * Ends the process when Node's inspector is open. Its port asks for no password, so any user of the machine could have
- * this process let in whomever they like.
+ * Ends the process when Node's inspector is open. Its port asks for no password, so any user of the machine could make
+ * this process accept any token.
  */
 function refuseInspector(): void {
   // A Node that is built without an inspector has no such module.
@@ -14,12 +14,12 @@ function refuseInspector(): void {
     "sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster. " +
       'Start without --inspect (look into NODE_OPTIONS, too), and with --disable-sigusr1\n',
   );
-  process.exit(exitCodes.fault);
+  process.exit(exitCodes.failure);
 }
 
 // SIGUSR1 opens the inspector unless the process listens for it. Node blocks the signal from its start with
 // --disable-sigusr1; the listener is for a start without that flag. A signal that came before this line may still open
-// the inspector a moment later, so one look is not enough.
+// the inspector a moment later, so one check is not enough.
 process.on('SIGUSR1', () => undefined);
 refuseInspector();
 setInterval(refuseInspector, interval).unref();

@@ -2,8 +2,7 @@ import type { UserInfo } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { type IdentityPrefixes, identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
-import type { AuthenticatorConfig, ConfigProblem, GatewayConfig } from '../config/types.ts';
-import { createAttempts } from '../lockout/attempts.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import {
   type CreatedAuthenticator,
@@ -12,34 +11,34 @@ import {
 } from '../runtime/create-authenticators.ts';
 import { checkInTime } from '../runtime/health.ts';
 import type { CreateDependencies } from '../runtime/make-with-plugin.ts';
-import type { TrustedFile } from './check-permissions.ts';
-import { type Finding, fault } from './finding.ts';
-import { sharedTokenPrefixes } from './token-prefixes.ts';
+import { localAttempts } from './cache-redis.ts';
+import type { TrustedFile } from './check-files.ts';
+import type { Finding } from './finding.ts';
 
 /** How long one backend may take to answer, in milliseconds. */
 const backendTimeout = 10_000;
 
-/** How many of the names that the policy refuses are listed. */
+/** How many names are listed at most of those that the policy refuses. */
 const mostNames = 5;
 
 export interface CheckedAuthenticators {
   readonly findings: readonly Finding[];
-  /** What they read. */
+  /** The files that they read. */
   readonly files: readonly TrustedFile[];
 }
 
 interface CheckedAuthenticator extends CheckedAuthenticators {
   readonly name: string;
-  /** Left out: it could not be made, or its tokens have none. */
+  /** Left out when the authenticator could not be created, or its tokens have none. */
   readonly tokenPrefix?: string;
 }
 
-/** Makes each authenticator and reaches its backend. All at once: a backend that is down costs its own time only. */
+/** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(
   config: Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout'>,
 ): Promise<CheckedAuthenticators> {
   const prefixes = identityPrefixes(config.authenticators);
-  const attempts = createAttempts(() => config.lockout, { now: () => performance.now() });
+  const attempts = localAttempts(config);
   const checked = await Promise.all(
     config.authenticators.map((one) => checkAuthenticator(one, config.baseDirectory, prefixes, attempts)),
   );
@@ -64,7 +63,13 @@ async function checkAuthenticator(
   const unusable: unknown[] = [];
   const problems = (causes: readonly unknown[]): CheckedAuthenticator => ({
     name: config.name,
-    findings: [...warnings(), ...causes.map((cause) => problemFound(check, config.problem(cause)))],
+    findings: [
+      ...warnings(),
+      ...causes.map((cause): Finding => {
+        const problem = config.problem(cause);
+        return { check, result: 'fault', detail: formatProblem(problem), problem };
+      }),
+    ],
     files: [],
   });
   let created: CreatedAuthenticator;
@@ -72,12 +77,12 @@ async function checkAuthenticator(
     const onUnusableFile = (error: unknown) => unusable.push(error);
     created = await createAuthenticator(config, baseDirectory, { logger, attempts, onUnusableFile });
   } catch (error) {
-    // The plugin never got its file: what it throws then says nothing new.
+    // The plugin did not get its file, so its own error says nothing new.
     return problems(unusable.length > 0 ? unusable : [error]);
   }
   try {
     if (unusable.length > 0) return problems(unusable);
-    // Before the backend is asked: what is logged then says no more than the finding.
+    // Taken before the backend is asked: a warning that is logged then says no more than the finding.
     const ofMaking = warnings();
     const { tokenPrefix } = created.authenticator;
     return {
@@ -96,7 +101,7 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<F
   try {
     await checkInTime(authenticator, backendTimeout);
   } catch (error) {
-    return fault(check, `${config.package}: its backend can't be used: ${causeOf(error)}`);
+    return { check, result: 'fault', detail: `${config.package}: its backend can't be used: ${causeOf(error)}` };
   }
   const reached =
     authenticator.check === undefined ? 'ready; it has no backend to reach' : 'ready, and its backend answers';
@@ -117,18 +122,15 @@ function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, prefix
       if (refused.length < mostNames) refused.push(describeBreach(user, breach));
     }
   } catch (error) {
-    return [fault(check, `${config.package}: knownUsers() failed: ${config.withhold(causeOf(error))}`)];
+    const detail = `${config.package}: knownUsers() failed: ${config.withhold(causeOf(error))}`;
+    return [{ check, result: 'fault', detail }];
   }
   if (count === 0) return [];
   const more = count > refused.length ? `, and ${count - refused.length} more` : '';
-  const listed = config.withhold(`${refused.join('; ')}${more}`);
-  return [
-    fault(
-      check,
-      `${config.package}: the identity policy refuses ${count} of its users: ${listed}. Correct their names, ` +
-        `or list system: names in its allowSystemNames`,
-    ),
-  ];
+  const detail =
+    `${config.package}: the identity policy refuses ${count} of its users: ${config.withhold(refused.join('; ') + more)}. ` +
+    `Correct their names, or list system: names in its allowSystemNames`;
+  return [{ check, result: 'fault', detail }];
 }
 
 function describeBreach({ username }: UserInfo, { rule, name }: { rule: string; name?: string }): string {
@@ -136,7 +138,7 @@ function describeBreach({ username }: UserInfo, { rule, name }: { rule: string; 
   return `${printable(username)}: ${rule}${who}`;
 }
 
-/** Collects what the plugin warns of while it makes the authenticator; `serve` logs the same. */
+/** Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same. */
 function collectWarnings(config: AuthenticatorConfig): { logger: CreateDependencies['logger']; warnings(): Finding[] } {
   const lines: string[] = [];
   const options = { level: 'warn', base: null, timestamp: false };
@@ -154,6 +156,28 @@ function toText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-export function problemFound(name: string, problem: ConfigProblem): Finding {
-  return { ...fault(name, formatProblem(problem)), problem };
+/**
+ * Describes each pair of authenticators whose tokens are taken for each other's, by what they begin with, and how to fix it.
+ *
+ * @param authenticators in the order they are asked; an empty prefix, or one that is not a text, means none
+ */
+export function sharedTokenPrefixes(
+  authenticators: readonly { readonly name: string; readonly tokenPrefix?: unknown }[],
+): string[] {
+  const marked = authenticators.flatMap(({ name, tokenPrefix: prefix }) =>
+    typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [],
+  );
+  const pairs = marked.flatMap((first, index) => marked.slice(index + 1).map((second) => [first, second] as const));
+  return pairs.flatMap(([first, second]) => {
+    if (!second.prefix.startsWith(first.prefix) && !first.prefix.startsWith(second.prefix)) return [];
+    const prefixes =
+      first.prefix === second.prefix
+        ? `tokens of both begin with ${first.prefix}`
+        : `their tokens begin with ${first.prefix} and ${second.prefix}, of which one begins with the other`;
+    return [
+      `${first.name} and ${second.name}: ${prefixes}, so a token of one is also sent to the other, a request for nothing; ` +
+        `and when ${first.name} refuses tokens that it does not know, ${second.name} is never asked. ` +
+        'Give them prefixes of their own',
+    ];
+  });
 }

@@ -6,43 +6,44 @@ import { type Listing, readListing } from '../revocation/listing.ts';
 import { blocksIn } from '../revocation/place-entry.ts';
 import { pollScript, revocationKeys } from '../revocation/scripts.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { type Finding, fault } from './finding.ts';
-import { cacheRedisOf, withCacheRedis } from './stopping/cache-redis.ts';
-import { unreadableRemark } from './stopping/confirmation-report.ts';
+import { withCacheRedis } from './cache-redis.ts';
+import type { Finding } from './finding.ts';
+import { unreadableRemark } from './report.ts';
 
 const check = 'cache Redis';
+const fault = (detail: string): Finding => ({ check, result: 'fault', detail });
+const warning = (detail: string): Finding => ({ check, result: 'warning', detail });
 
-/** Milliseconds that this host's clock may differ from Redis' before something of it shows. */
+/** How much this host's clock may differ from that of Redis, in milliseconds, before it has effects. */
 const clockTolerance = 30_000;
 
-/** Reaches the Redis that all replicas share, and tries there what the gateway does. */
+/** Reaches the Redis that all replicas share, and tries what the gateway does there. */
 export async function checkCacheRedis(
   config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
 ): Promise<readonly Finding[]> {
-  const place = cacheRedisOf(config);
-  if (place === undefined) return [];
+  if (config.cache.redis === undefined) return [];
   try {
-    return await withCacheRedis(place, async (redis) => {
+    return await withCacheRedis(config, async (redis) => {
       const listing = await readListing(redis);
       await tryRights(redis);
       const objections = [
-        ...unreadableRemark(listing.unreadable).map((detail) => fault(check, `${detail}: make them the same`)),
+        ...unreadableRemark(listing.unreadable).map((detail) => fault(`${detail}: make them the same`)),
         ...judgeClock(listing.now, Date.now()),
         ...(await judgePolicy(redis)),
       ];
       return objections.length === 0 ? [{ check, result: 'ok', detail: describe(listing) }] : objections;
     });
   } catch (error) {
-    return [fault(check, causeOf(error))];
+    return [fault(causeOf(error))];
   }
 }
 
 function describe(listing: Listing): string {
   const blocks = blocksIn(listing).length;
-  return `reached, and may be written to; ${blocks === 0 ? 'nobody is blocked' : `blocks in force: ${blocks}`}`;
+  return `reached, and may be written to; ${blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`}`;
 }
 
-/** With keys of their own that go at once: no gateway and no command may take this for a replica. */
+/** Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. */
 async function tryRights(redis: ProbedRedis): Promise<void> {
   const id = `check-${randomBytes(8).toString('hex')}`;
   const key = `${redis.keyPrefix}${id}`;
@@ -52,9 +53,9 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('cache', (client) => client.del(key));
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
-  // The script goes on without it, since it must read in any case.
+  // The script itself goes on when it can't write, since it must read in any case.
   if ((await redis.probe('revocations', (client) => client.hdel(other, id))) === 0) {
-    throw new Error('the poll of the revocation list can not write: the gateway could not confirm what it takes in');
+    throw new Error("the poll of the revocation list can't write: the gateway could not confirm what it has read");
   }
 }
 
@@ -62,8 +63,8 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
 export function judgeClock(redis: number, now: number): readonly Finding[] {
   const seconds = Math.round(Math.abs(redis - now) / 1000);
   if (Math.abs(redis - now) <= clockTolerance) return [];
-  const detail = `its clock is ${seconds} s ${redis > now ? 'ahead of' : 'behind'} the one of this host: set the clocks`;
-  return [{ check, result: 'warning', detail }];
+  const place = redis > now ? 'ahead of' : 'behind';
+  return [warning(`its clock is ${seconds} s ${place} the one of this host: set the clocks`)];
 }
 
 async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
@@ -75,20 +76,18 @@ async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
     return policies.map(judgeOne).find((findings) => findings.length > 0) ?? [];
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
-    const detail = `INFO can not be looked at, so whether maxmemory-policy is noeviction is not known: ${error.message}`;
-    return [{ check, result: 'warning', detail }];
+    return [warning(`INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`)];
   }
 }
 
-/** @param policy undefined where INFO does not tell it */
+/** @param policy undefined where INFO does not show it */
 function judgeOne(policy: string | undefined): readonly Finding[] {
   if (policy === 'noeviction') return [];
   if (policy === undefined) {
-    const detail = 'INFO does not tell maxmemory_policy, so whether it is noeviction is not known';
-    return [{ check, result: 'warning', detail }];
+    return [warning('INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')];
   }
   const lost = "may drop the revocation list and the lockout guard's counts when its memory is full";
-  return [fault(check, `maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
+  return [fault(`maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
 }
 
 /** Each master of a cluster has a policy of its own. */

@@ -1,16 +1,15 @@
-import { loadConfig } from '../config/load.ts';
-import { ConfigError, formatProblem } from '../config/problems.ts';
-import type { GatewayConfig } from '../config/types.ts';
-import { checkAddresses } from './check-addresses.ts';
-import { checkAudit } from './check-audit.ts';
-import { checkAuthenticators, problemFound } from './check-authenticators.ts';
+import { createServer } from 'node:net';
+import { probeOutput } from '../audit/output.ts';
+import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
+import type { GatewayConfig, ListenAddress } from '../config/types.ts';
+import { authority, listen } from '../server/listen.ts';
+import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
-import { checkCertificates, tlsFilesOf } from './check-certificates.ts';
-import { checkPermissions } from './check-permissions.ts';
-import { configFile } from './config-file.ts';
+import { checkCertificates, checkPermissions, tlsFilesOf } from './check-files.ts';
+import { configFile, loadNamedConfig } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { Finding } from './finding.ts';
-import { type OutputFormat, printJson, printTable } from './output.ts';
+import { columns, type OutputFormat, printJson } from './output.ts';
 
 export interface CheckOptions {
   readonly config?: string;
@@ -19,25 +18,27 @@ export interface CheckOptions {
 
 /** Looks at everything that `serve` would need, and serves nothing. */
 export async function check(options: CheckOptions): Promise<ExitCode> {
-  const { file } = configFile(options.config);
-  const findings = await inspect(file);
+  const findings = await inspect(options);
   if (options.output === 'json') printJson({ findings });
-  else
-    printTable(
-      ['CHECK', 'RESULT', 'DETAIL'],
-      findings.map((one) => [one.check, one.result, one.detail]),
-    );
-  return findings.some(({ result }) => result === 'fault') ? exitCodes.fault : exitCodes.success;
+  else {
+    // This is not printTable, since a detail may have several lines.
+    const rows = findings.map(({ check: name, result, detail }) => [name, result, detail]);
+    process.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
+  }
+  return findings.some(({ result }) => result === 'fault') ? exitCodes.failure : exitCodes.success;
 }
 
 /** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
-async function inspect(file: string): Promise<readonly Finding[]> {
+async function inspect(options: CheckOptions): Promise<readonly Finding[]> {
   try {
-    const config = await loadConfig(file, process.env);
-    return [{ check: 'config', result: 'ok', detail: file }, ...(await inspectParts(config, true))];
+    const config = await loadNamedConfig(options);
+    const detail = configFile(options.config).file;
+    return [{ check: 'config', result: 'ok', detail }, ...(await inspectParts(config, true))];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const problems = error.problems.map((problem) => problemFound('config', problem));
+    const problems = error.problems.map((problem): Finding => {
+      return { check: 'config', result: 'fault', detail: formatProblem(problem), problem };
+    });
     return [...problems, ...(error.usable === undefined ? [] : await inspectParts(error.usable, false))];
   }
 }
@@ -47,9 +48,10 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
   const warnings = config.warnings.map((problem): Finding => {
     return { check: 'config', result: 'warning', detail: formatProblem(problem), problem };
   });
+  const { server, admin } = config;
   const [certificates, addresses, audit, redis, authenticators] = await Promise.all([
-    isWhole || config.server.tls !== undefined ? checkCertificates(config.server) : [],
-    isWhole ? checkAddresses(config) : [],
+    isWhole || server.tls !== undefined ? checkCertificates(server) : [],
+    isWhole ? Promise.all([checkAddress('server', server), checkAddress('admin', admin)]) : [],
     checkAudit(config),
     checkCacheRedis(config),
     checkAuthenticators(config),
@@ -61,5 +63,41 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
     ...tlsFilesOf(config.server.tls),
     ...authenticators.files,
   ]);
-  return [...warnings, ...certificates, ...addresses, ...audit, ...redis, ...authenticators.findings, ...permissions];
+  return [
+    ...[...warnings, ...certificates, ...addresses.flat(), ...audit, ...redis],
+    ...[...authenticators.findings, ...permissions],
+  ];
+}
+
+/** Checks whether the gateway could listen there. It only warns: the gateway itself may be running there. */
+async function checkAddress(
+  section: string,
+  { listen: address }: { readonly listen: ListenAddress },
+): Promise<readonly Finding[]> {
+  const setting = `${section}.listen`;
+  const server = createServer();
+  try {
+    await listen(server, address, setting);
+    return [];
+  } catch (error) {
+    const { code } = (error instanceof Error ? error.cause : undefined) as { readonly code?: unknown };
+    const inUse =
+      `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
+      'stop the other process or take another port';
+    return [{ check: setting, result: 'warning', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) }];
+  } finally {
+    server.close();
+  }
+}
+
+/** Checks whether the user who runs this could write the audit trail. It creates no file. */
+async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<readonly Finding[]> {
+  if (audit === undefined) return [];
+  try {
+    await probeOutput(audit);
+  } catch (error) {
+    return [{ check: 'audit', result: 'fault', detail: causeOf(error) }];
+  }
+  const detail = audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
+  return [{ check: 'audit', result: 'ok', detail }];
 }

@@ -2,9 +2,8 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { printable } from '../logging/printable.ts';
-import { shellQuoted } from './shell-quoted.ts';
 
-/** How this process was started: what a user types to start the program again depends on it. */
+/** How this process was started. What a user types to start the program again depends on it. */
 export interface Start {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The path that Node was given. */
@@ -25,8 +24,13 @@ function thisStart(): Start {
 /** Commands that read a token from standard input. */
 const readers = [/^(block|unblock|revoke) .*--token( |$)/, /^explain\b/, /^token hash\b/, /^audit fingerprint\b/];
 
+/** Quotes a text as one word of a POSIX shell: single quotes keep all but themselves (POSIX.1-2024, Shell Command Language, 2.2.2). */
+export function shellQuoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 /**
- * The words with which a user runs `command` where this process runs: `sallyport`, or what the README says for a
+ * Returns the words with which a user runs `command` where this process runs: `sallyport`, or what the README says for a
  * checkout, or kubectl for a pod, whose hostname is its name.
  *
  * @param command the command and its options, without `sallyport`
@@ -39,13 +43,13 @@ export function programFor(
     const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
     return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;
   }
-  // Found through PATH under its own name, as npm links it.
+  // npm links it under this name, to be found through PATH.
   if (basename(script) === 'sallyport' || !isCheckout) return 'sallyport';
   return 'npx -y pnpm@10 sallyport';
 }
 
 /**
- * A command to paste into a shell.
+ * Returns a command to paste into a shell.
  *
  * @param words without the program
  * @param config the `--config` that this process was given, as it was given
@@ -56,7 +60,7 @@ export function commandLine(words: readonly string[], config?: string, start?: S
   return printable(`${programFor(command, start)} ${command}`);
 }
 
-/** A line of a `--help`. @param command as a shell takes it. @param input what is piped into it */
+/** Returns a line of a `--help`. @param command as a shell takes it. @param input what is piped into it */
 export function exampleText(command: string, input = ''): string {
   return `\nExample: ${input}${programFor(command)} ${command}`;
 }

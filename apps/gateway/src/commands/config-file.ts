@@ -1,36 +1,31 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UsageError } from './usage-error.ts';
+import { loadConfig } from '../config/load.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { UsageError } from './exit-codes.ts';
 
-/** The shipped config: static tokens with a demo token made by the first start. */
-const embedded = fileURLToPath(new URL('../../gateway.yaml', import.meta.url));
+/** The shipped config: static tokens with a demo token made at each start. */
+const shipped = fileURLToPath(new URL('../../gateway.yaml', import.meta.url));
 
 const packageFolder = fileURLToPath(new URL('../..', import.meta.url));
 
-export interface ConfigFile {
-  /** Absolute. */
-  readonly file: string;
-  /** True when no other was named. */
-  readonly isEmbedded: boolean;
-}
-
 /**
- * The config of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.
+ * The absolute path of the config: that of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.
  *
- * @throws UsageError when one is named and empty, as `--config "$UNSET"` is: the demo must not run in its place
+ * @throws UsageError for an empty name, which `--config "$UNSET"` has: the demo must not run in place of that config
  */
-export function configFile(named: string | undefined): ConfigFile {
+export function configFile(named: string | undefined): { readonly file: string; readonly isShipped: boolean } {
   if (named === '') throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
-  return named === undefined ? { file: embedded, isEmbedded: true } : { file: userPath(named), isEmbedded: false };
+  return named === undefined ? { file: shipped, isShipped: true } : { file: userPath(named), isShipped: false };
 }
 
-/** A path as the user wrote it, from where they stand. */
+/** @throws UsageError, ConfigError */
+export function loadNamedConfig({ config }: { readonly config?: string }): Promise<GatewayConfig> {
+  return loadConfig(configFile(config).file, process.env);
+}
+
+/** Resolves a path from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
 function userPath(path: string): string {
-  return resolve(whereTheUserStands(), path);
-}
-
-/** A package manager runs scripts in the package's folder, and tells the user's own in INIT_CWD. */
-function whereTheUserStands(): string {
   const folder = process.cwd();
-  return resolve(folder) === resolve(packageFolder) ? (process.env.INIT_CWD ?? folder) : folder;
+  return resolve(resolve(folder) === resolve(packageFolder) ? (process.env.INIT_CWD ?? folder) : folder, path);
 }

@@ -2,13 +2,16 @@
 export const exitCodes = {
   success: 0,
   /** Something is wrong with the config, a file or a backend. */
-  fault: 1,
-  /** The command line itself. */
+  failure: 1,
+  /** The command line is wrong. */
   usage: 2,
-  /** `explain`: the token was checked, and it is refused or nobody's. */
-  refused: 3,
-  /** `revoke`: it did what it could, and there was no token to revoke. */
-  nothingRevoked: 3,
+  /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`: there was nothing to revoke or unlock. */
+  negative: 3,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** The command line is wrong: the message says what to write. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

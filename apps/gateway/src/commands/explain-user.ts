@@ -12,14 +12,14 @@ import {
 } from '../runtime/create-authenticators.ts';
 import { issuesTokens } from '../runtime/create-token-issuer.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { localAttempts, readBlocks } from './cache-redis.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { createObserver, type Observed, observedJson, printGroups, printSteps } from './explain-report.ts';
-import { joinAttempts } from './joined-attempts.ts';
-import { readBlocks } from './known-blocks.ts';
+import { createObserver, type Observed, observedJson, printObserved } from './explain-report.ts';
+import { issuingOf, withIssuer } from './issuer.ts';
 import { lockoutJson, namedLockouts } from './lockouts.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
-import { entryJson, momentText } from './stopping/confirmation-report.ts';
-import { issuingOf, withIssuer } from './token/issuing.ts';
+import { entryJson } from './report.ts';
+import { momentText } from './times.ts';
 
 /** What one authenticator knows of a name. */
 interface KnownBy {
@@ -51,29 +51,26 @@ export async function explainUser(
   if (output === 'json') printJson({ user: name, authenticators: known, ...observedJson(observed), ...fleet?.json });
   else {
     const rows = known.map(({ authenticator, answer, reason, tokens }) => {
-      return [authenticator, answer, reason, tokens === null ? '' : String(tokens)].map(printable);
+      return [authenticator, answer, reason, tokens === null ? '' : String(tokens)];
     });
     printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TOKENS'], rows);
-    printGroups(observed.groups);
-    printSteps(observed.steps);
+    printObserved(observed);
     const lines = fleet?.lines ?? ['blocked or locked out: not known, since no cache Redis could be read'];
     process.stdout.write(`\n${lines.map((line) => `${printable(line)}\n`).join('')}`);
   }
-  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.fault;
-  return known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0)
-    ? exitCodes.success
-    : exitCodes.refused;
+  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
+  const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
+  return isKnown ? exitCodes.success : exitCodes.negative;
 }
 
-/** What holds for them in the running gateways; undefined when that can't be read. */
+/** Reads whether the running gateways have the user blocked or locked out; undefined when that can't be read. */
 async function readFleet(
   config: GatewayConfig,
   name: string,
   groups: readonly string[],
   redis: ProbedRedis | undefined,
 ): Promise<{ readonly json: object; readonly lines: readonly string[] } | undefined> {
-  const { blocks, isRead, fault } = await readBlocks(redis);
-  if (fault !== undefined) process.stderr.write(`warning: who is blocked or locked out could not be read: ${fault}\n`);
+  const { blocks, isRead } = await readBlocks(redis);
   if (redis === undefined || !isRead) return undefined;
   const block = blocks.ofUser(name, groups);
   const all = namedLockouts(await readLockouts(redis, config.lockout), config);
@@ -93,7 +90,7 @@ async function readFleet(
 
 async function knownBy(config: GatewayConfig, name: string, observed: Observed): Promise<readonly KnownBy[]> {
   const logger = createLogger('error');
-  const { attempts } = joinAttempts(config.lockout, undefined);
+  const attempts = localAttempts(config);
   const theirs = config.authenticators.filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
   const created = await createAuthenticators({ ...config, authenticators: theirs }, { logger, attempts });
   try {
@@ -115,8 +112,9 @@ async function askOne(
   try {
     const tokens = await issuedTo(config, one, username);
     const user = await lookUp(created, username, observed);
-    if (user === null)
+    if (user === null) {
       return { ...found, tokens, answer: 'cannot be looked up', reason: 'only a token shows its user' };
+    }
     if (user === undefined) return { ...found, tokens, answer: 'not known' };
     const judged = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
     observed.onNames(one.name, user, judged.user);
@@ -145,7 +143,7 @@ async function issuedTo(
 ): Promise<number | null> {
   if (!issuesTokens(one)) return null;
   let count = 0;
-  await withIssuer(issuingOf(config, { authenticator: one, isOneOfSeveral: true }, undefined), async (issuer) => {
+  await withIssuer(issuingOf(config, one), async (issuer) => {
     for await (const token of issuer.list({ username })) if (!('fault' in token) && !token.revoked) count++;
   });
   return count;

@@ -1,29 +1,24 @@
 import type { Decision } from '@sallyport/authenticator';
 import type { Answer } from '../chain/answer.ts';
 import { ChainError } from '../chain/chain-error.ts';
-import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { configFile } from './config-file.ts';
+import { joinAttempts, readBlocks, withCacheRedis } from './cache-redis.ts';
+import { loadNamedConfig } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { createObserver, type Observed, observedJson, printGroups, printSteps } from './explain-report.ts';
+import { createObserver, type Observed, observedJson, printObserved } from './explain-report.ts';
 import { explainUser } from './explain-user.ts';
 import { readToken } from './input.ts';
-import { joinAttempts } from './joined-attempts.ts';
-import { readBlocks } from './known-blocks.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
-import { requirePrefix } from './prefixed-name.ts';
-import { cacheRedisOf, withCacheRedis } from './stopping/cache-redis.ts';
-import { refuseEmpty } from './token/empty-options.ts';
-import { UsageError } from './usage-error.ts';
+import { requirePrefix } from './subject.ts';
 
 export interface ExplainOptions {
   readonly config?: string;
   readonly audience?: readonly string[];
-  /** As Kubernetes sees them: no token is read. */
+  /** A user as Kubernetes sees them: no token is read. */
   readonly user?: string;
   /** The name is meant as it is, though it begins with no prefix of the config. */
   readonly exact?: boolean;
@@ -32,18 +27,13 @@ export interface ExplainOptions {
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
-  const config = await loadConfig(configFile(options.config).file, process.env);
-  const { user, audience, output } = options;
-  refuseEmpty({ '--user': user });
-  if (user !== undefined && audience !== undefined) {
-    throw new UsageError('--audience is of a token: leave it out with --user');
-  }
+  const config = await loadNamedConfig(options);
+  const { user, output } = options;
   if (user !== undefined) requirePrefix('user', user, config.authenticators, options.exact);
   const token = user === undefined ? await readToken() : '';
-  const place = cacheRedisOf(config);
   const ask = (redis?: ProbedRedis) =>
     user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, output, redis);
-  return place === undefined ? ask() : withCacheRedis(place, ask);
+  return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
 }
 
 async function explainToken(
@@ -52,11 +42,10 @@ async function explainToken(
   options: ExplainOptions,
   redis: ProbedRedis | undefined,
 ): Promise<ExitCode> {
-  const { blocks, isRead, fault } = await readBlocks(redis);
-  if (fault !== undefined) process.stderr.write(`warning: who is blocked or locked out could not be read: ${fault}\n`);
+  const { blocks, isRead } = await readBlocks(redis);
   const { attempts, written } = joinAttempts(config.lockout, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
-    // What the identity policy objects to is told by a warning.
+    // The identity policy logs its objections as warnings.
     logger: createLogger('warn'),
     attempts,
     blocks,
@@ -96,7 +85,7 @@ async function explainToken(
 
 function exitCodeOf({ kind }: ReviewResult): ExitCode {
   if (kind === 'authenticated') return exitCodes.success;
-  return kind === 'error' ? exitCodes.fault : exitCodes.refused;
+  return kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
 
 interface Row {
@@ -122,8 +111,7 @@ function print(rows: readonly Row[], observed: Observed, result: ReviewResult, o
       row.milliseconds === null ? '' : `${row.milliseconds.toFixed(1)}ms`,
     ]),
   );
-  printGroups(observed.groups);
-  printSteps(observed.steps);
+  printObserved(observed);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 

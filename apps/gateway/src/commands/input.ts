@@ -2,14 +2,14 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { commandLine } from './command-line.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from './exit-codes.ts';
 
-/** Above any `server.maxTokenSize`, in bytes: what is longer is no token. */
+/** Above any `server.maxTokenSize`, in bytes. */
 const maxInput = 4 * 1024 * 1024;
 
 /**
- * Reads a token from standard input, so that it stands in no process list and no shell history. On a terminal it is
- * asked for and not shown. One newline at the end is not a part of it.
+ * Reads a token from standard input, so that it is in no process list and no shell history. A terminal does not show what
+ * is typed. One newline at the end is not a part of the token.
  *
  * @throws UsageError when there is none
  */

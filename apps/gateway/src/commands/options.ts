@@ -1,7 +1,120 @@
+import { userInfo } from 'node:os';
+import { parseDuration } from '@sallyport/plugin-options';
 import { Option } from 'commander';
+import { parseListenAddress } from '../config/listen.ts';
+import { causeOf } from '../config/problems.ts';
+import { UsageError } from './exit-codes.ts';
 
 export const configOption = (): Option =>
   new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG');
 
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text');
+
+/** Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set. */
+export function textOption(flags: string, description: string): Option {
+  const option = new Option(flags, description);
+  return option.argParser<string | readonly string[]>((text, before) => {
+    if (text.trim() === '') throw new UsageError(`${option.long} is empty: give it a value, or leave it out`);
+    return option.variadic ? [...(before ?? []), text] : text;
+  });
+}
+
+/** Creates an option with a listen address that replaces one of the config. */
+export function addressOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    try {
+      return parseListenAddress(text);
+    } catch (error) {
+      throw new UsageError(causeOf(error));
+    }
+  });
+}
+
+/** Who is responsible for what a command changes. */
+export const byOption = (): Option =>
+  textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command');
+
+/** How long a block is in force, in milliseconds. */
+export function forOption(): Option {
+  const rule = {
+    option: '--for',
+    example: '8h or 30d',
+    most: { value: 366 * 86_400_000, text: '366d' },
+    isPositive: true,
+  };
+  const option = new Option(
+    '--for <duration>',
+    'how long, such as 8h or 30d, at most 366d; required',
+  ).makeOptionMandatory();
+  return option.argParser((text) => readDuration(text, rule));
+}
+
+/** How long to wait for the replicas, in milliseconds. */
+export function waitOption(): Option {
+  const rule = { option: '--wait', example: '5s', most: { value: 600_000, text: '10m' } };
+  const option = new Option('--wait <duration>', 'how long to wait for all replicas to confirm it').default(
+    5_000,
+    '5s',
+  );
+  return option.argParser((text) => readDuration(text, rule));
+}
+
+/** RFC 3339 has years of four digits. */
+const lastMoment = Date.parse('9999-12-31T23:59:59Z');
+
+/** How long a token is good, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
+export function ttlOption(description: string, now: () => number = Date.now): Option {
+  const rule = { option: '--ttl', example: '8h, 30d or never', isPositive: true };
+  return new Option('--ttl <duration>', description).argParser((text) => {
+    const ttl = text === 'never' ? Number.POSITIVE_INFINITY : readDuration(text, rule);
+    if (text === 'never' || now() + ttl <= lastMoment) return ttl;
+    throw new UsageError(`--ttl: "${text}" is too long: write --ttl never for a token without an end`);
+  });
+}
+
+interface DurationRule {
+  readonly option: string;
+  /** What to write instead. */
+  readonly example: string;
+  readonly most?: { readonly value: number; readonly text: string };
+  /** Zero is refused. */
+  readonly isPositive?: boolean;
+}
+
+function readDuration(text: string, { option, example, most, isPositive }: DurationRule): number {
+  const parsed = parseDuration(text);
+  const instead = `write ${option} ${example}`;
+  if ('fault' in parsed) throw new UsageError(`${option}: ${parsed.fault}: ${instead}`);
+  if (isPositive && parsed.value === 0) throw new UsageError(`${option} must be longer than 0: ${instead}`);
+  if (most && parsed.value > most.value) throw new UsageError(`${option} must be at most ${most.text}: ${instead}`);
+  return parsed.value;
+}
+
+/** The number of digits of a SHA-256 digest in hexadecimal. */
+export const digestLength = 64;
+
+/** The first digits of a token's digest, in lower case. @param least how many there must be */
+export function digestOption(description: string, least: number): Option {
+  return new Option('--digest <digits>', description).argParser((text) => {
+    const { length } = text;
+    if (!/^[0-9a-f]*$/i.test(text)) throw new UsageError('--digest has a character that is not a hexadecimal digit');
+    if (length > digestLength) throw new UsageError(`--digest has ${length} digits: SHA-256 has ${digestLength}`);
+    if (length >= least) return text.toLowerCase();
+    throw new UsageError(`--digest has ${length} digits: give at least the first ${least} of ${digestLength}`);
+  });
+}
+
+/** Returns who runs the command, for the record: the person behind sudo rather than root. It is never empty. */
+export function operatorName(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  return environment.SUDO_USER || accountName() || `uid ${process.getuid?.() ?? 'unknown'}`;
+}
+
+/** In a container, an account may have a number only: then `userInfo` throws. */
+function accountName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return '';
+  }
+}

@@ -1,12 +1,85 @@
-import { columns } from './columns.ts';
+import { printable } from '../logging/printable.ts';
 
 export type OutputFormat = 'text' | 'json';
 
-/** Columns under upper-case heads. */
+/** Prints columns under upper-case heads. No cell can play tricks on the terminal. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  process.stdout.write(`${columns([head, ...rows])}\n`);
+  process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
 }
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Prints a remark on standard error, where it is seen with `-o json` too. */
+export function printRemark(remark: string): void {
+  process.stderr.write(`sallyport: ${remark}\n`);
+}
+
+/** Returns the first digits of a digest, which are enough for eyes, and for `revoke`. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, 12);
+}
+
+/**
+ * Formats rows as lines of aligned columns. As with kubectl, there are no rules and no colours, for eyes and for grep. A cell of several
+ * lines makes its row as high. A hundred thousand rows are no problem; table libraries, which look for cells that span
+ * rows, take time by the square of their number.
+ */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const cells = rows.map((row) => row.map((cell) => cell.split('\n')));
+  const widths: number[] = [];
+  for (const row of cells) {
+    for (const [column, lines] of row.entries()) {
+      for (const line of lines) widths[column] = Math.max(widths[column] ?? 0, displayWidth(line));
+    }
+  }
+  const linesOf = (row: readonly (readonly string[])[]) => {
+    const height = Math.max(...row.map((lines) => lines.length));
+    return Array.from({ length: height }, (_, index) => {
+      const padded = row.map((lines, column) => {
+        const line = lines[index] ?? '';
+        return line + ' '.repeat((widths[column] ?? 0) - displayWidth(line));
+      });
+      return padded.join('   ').trimEnd();
+    });
+  };
+  return cells.flatMap(linesOf).join('\n');
+}
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** What takes two columns on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms, and emoji. */
+const wide =
+  /^(?![\uff61-\uffdc])[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u;
+
+function displayWidth(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) width += wide.test(segment) ? 2 : 1;
+  return width;
+}
+
+/** Shows on a terminal how far a long listing is, in one line that is rewritten and removed at the end. */
+export interface Progress extends Disposable {
+  /** One more item came. */
+  count(): void;
+}
+
+/** @param what the items are, in plural */
+export function createProgress(
+  what: string,
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
+): Progress {
+  const step = 1000;
+  let counted = 0;
+  return {
+    count() {
+      counted += 1;
+      if (stream.isTTY && counted % step === 0) stream.write(`\r${counted} ${what} …`);
+    },
+    [Symbol.dispose]() {
+      if (stream.isTTY && counted >= step) stream.write('\r\u001b[K');
+    },
+  };
 }

@@ -11,8 +11,8 @@ export interface SchemaOptions {
 
 /** Prints the JSON Schema that editors complete gateway.yaml with. */
 export async function schema(options: SchemaOptions): Promise<ExitCode> {
-  const { file, isEmbedded } = configFile(options.config);
-  const used = isEmbedded ? [] : (await loadConfig(file, process.env)).authenticators;
+  const { file, isShipped } = configFile(options.config);
+  const used = isShipped ? [] : (await loadConfig(file, process.env)).authenticators;
   printJson(configJsonSchema([...(await builtInPlugins()), ...used]));
   return exitCodes.success;
 }

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import type { Entry } from '../revocation/types.ts';
+import { requireBlock } from './block.ts';
+
+const now = 1_000_000;
+const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
+  return {
+    id: `${kind}-${name}`,
+    action: 'block',
+    kind,
+    name,
+    revision: until,
+    at: 1,
+    until,
+    keptUntil: until,
+    by: 'ada',
+  };
+};
+const digest = 'abcdef0123456789'.repeat(4);
+const entries = [block('user', 'corp:jane'), block('group', 'ops'), block('token', digest), block('user', 'old', now)];
+const listing = { revision: 'x', now, entries, fields: new Map(), unreadable: 0 };
+const find = (kind: Entry['kind'], name: string, more: object = {}) =>
+  requireBlock({ ...listing, ...more }, { kind, name });
+
+test('a block is found by kind and whole name', () => {
+  expect(find('user', 'corp:jane')).toBe(entries[0]);
+  expect(find('token', digest)).toBe(entries[2]);
+});
+
+test.each<[Entry['kind'], string, string]>([
+  [
+    'user',
+    'corp:jnae',
+    'user corp:jnae is not blocked. Did you mean user corp:jane? To list all blocks: npx -y pnpm@10 sallyport blocks',
+  ],
+  [
+    'group',
+    'corp:jane',
+    'group corp:jane is not blocked. Did you mean user corp:jane? To list all blocks: npx -y pnpm@10 sallyport blocks',
+  ],
+  ['user', 'unknown', 'user unknown is not blocked. To list all blocks: npx -y pnpm@10 sallyport blocks'],
+  ['user', 'old', 'user old is not blocked. To list all blocks: npx -y pnpm@10 sallyport blocks'],
+  [
+    'token',
+    digest.replace('a', 'b'),
+    'token bbcdef012345 is not blocked. To list all blocks: npx -y pnpm@10 sallyport blocks',
+  ],
+])('%s %s is not blocked', (kind, name, message) => {
+  expect(() => find(kind, name)).toThrow(new Error(message));
+});
+
+test('says that the block may be among those that cannot be opened', () => {
+  expect(() => find('user', 'x', { unreadable: 2 })).toThrow(/2 entries of the list can't be opened/);
+});

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { sharedTokenPrefixes } from './check-authenticators.ts';
+
+const named = (...prefixes: unknown[]) =>
+  prefixes.map((tokenPrefix, index) => ({ name: 'abc'.charAt(index), tokenPrefix }));
+
+test('equal prefixes', () => {
+  expect(sharedTokenPrefixes(named('slp_', 'slp_'))).toEqual([
+    'a and b: tokens of both begin with slp_, so a token of one is also sent to the other, a request for nothing; ' +
+      'and when a refuses tokens that it does not know, b is never asked. Give them prefixes of their own',
+  ]);
+});
+
+test.each([
+  ['slp_', 'slp_ci_'],
+  ['slp_ci_', 'slp_'],
+])('%s and %s, of which one begins with the other', (one, other) => {
+  expect(sharedTokenPrefixes(named(one, other))).toEqual([
+    expect.stringContaining(`a and b: their tokens begin with ${one} and ${other}, of which`),
+  ]);
+});
+
+test('each two of three', () => {
+  const pairs = sharedTokenPrefixes(named('x', 'x', 'x')).map((text) => text.split(':')[0]);
+  expect(pairs).toEqual(['a and b', 'a and c', 'b and c']);
+});
+
+test.each([
+  { prefixes: ['slp_a', 'slp_b'] },
+  { prefixes: ['slp_', undefined, undefined] },
+  { prefixes: ['', '', 'slp_'] },
+  { prefixes: [1, 1, {}] },
+])('nothing is said of $prefixes', ({ prefixes }) => {
+  expect(sharedTokenPrefixes(named(...prefixes))).toEqual([]);
+});

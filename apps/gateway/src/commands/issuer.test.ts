@@ -1,0 +1,120 @@
+import type { IssuedToken } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import type { JudgedUser } from '../chain/identity-policy.ts';
+import type { AuthenticatorConfig } from '../config/types.ts';
+import { UsageError } from './exit-codes.ts';
+import { chooseIssuer, seeToken, toJson } from './issuer.ts';
+
+/** Those whose names begin with `t` issue tokens. */
+function config(...names: string[]) {
+  const authenticators = names.map((name) => ({
+    name,
+    package: `package-of-${name}`,
+    plugin: name.startsWith('t') ? { createTokenIssuer: async () => undefined } : {},
+  })) as unknown as AuthenticatorConfig[];
+  return { file: '/etc/gateway.yaml', authenticators };
+}
+
+function failure(names: string[], named?: string): unknown {
+  try {
+    return chooseIssuer(config(...names), named).name;
+  } catch (error) {
+    return error;
+  }
+}
+
+describe('without a name', () => {
+  test('the only one that issues tokens', () => {
+    expect(chooseIssuer(config('corp', 'tokens'), undefined).name).toBe('tokens');
+  });
+
+  test('none issues tokens', () => {
+    expect(failure(['corp', 'demo'])).toEqual(
+      new Error(
+        'no authenticator of /etc/gateway.yaml issues tokens; it has corp (package-of-corp), demo (package-of-demo)',
+      ),
+    );
+  });
+
+  test('several do', () => {
+    expect(failure(['ta', 'corp', 'tb'])).toEqual(
+      new UsageError('several authenticators issue tokens: write --authenticator ta or tb'),
+    );
+  });
+});
+
+describe('by name', () => {
+  test('one of several', () => {
+    expect(chooseIssuer(config('ta', 'tb'), 'tb').name).toBe('tb');
+  });
+
+  test('the only one need not be named', () => {
+    expect(chooseIssuer(config('ta', 'corp'), 'ta').name).toBe('ta');
+  });
+
+  test('unknown, with the one that was meant', () => {
+    expect(failure(['corp', 'tokens'], 'tokns')).toEqual(
+      new UsageError(
+        '--authenticator: "tokns" is not in /etc/gateway.yaml, which has corp, tokens. Did you mean tokens?',
+      ),
+    );
+    expect(failure(['tokens'], '')).toEqual(
+      new UsageError('--authenticator: "" is not in /etc/gateway.yaml, which has tokens.'),
+    );
+  });
+
+  test('one that issues no tokens', () => {
+    expect(failure(['corp', 'ta', 'tb'], 'corp')).toEqual(
+      new Error('authenticator corp (package-of-corp) issues no tokens; those that do: ta, tb'),
+    );
+    expect(failure(['corp'], 'corp')).toEqual(
+      new Error('authenticator corp (package-of-corp) issues no tokens; none in the config does'),
+    );
+  });
+});
+
+const now = 1_000_000;
+const past = new Date(now);
+const future = new Date(now + 1);
+const digest = 'ab'.repeat(32);
+const passes = (): JudgedUser => ({ user: { username: 'robot:jane' } });
+const breaks = (): JudgedUser => ({ user: { username: 'robot:jane' }, breach: { rule: 'a rule', name: 'x' } });
+const issued = (more: Partial<IssuedToken>): IssuedToken => ({ digest, user: { username: 'jane' }, ...more });
+
+describe('the state', () => {
+  test.each<[string, Partial<IssuedToken>, () => JudgedUser]>([
+    ['good', {}, passes],
+    ['good', { expiresAt: future, notBefore: past }, passes],
+    ['expired', { expiresAt: past }, passes],
+    ['not yet valid', { notBefore: future }, passes],
+    ['revoked', { revoked: { at: past } }, passes],
+    ['refused by policy', {}, breaks],
+    ['revoked', { revoked: { at: past }, expiresAt: past }, breaks],
+    ['expired', { expiresAt: past, notBefore: future }, breaks],
+    ['refused by policy', { notBefore: future }, breaks],
+  ])('%s, of %j', (state, more, judge) => {
+    expect(seeToken(issued(more), judge, now).state).toBe(state);
+  });
+});
+
+describe('as JSON', () => {
+  const parsed = (more: Partial<IssuedToken>, judge = passes) =>
+    JSON.parse(JSON.stringify(toJson(seeToken(issued(more), judge, now), 'robots')));
+
+  test('what is not known is left out', () => {
+    const user = { username: 'robot:jane' };
+    const least = { authenticator: 'robots', digest, user, record: { username: 'jane' } };
+    expect(parsed({})).toEqual({ ...least, state: 'good' });
+    expect(parsed({}, breaks)).toEqual({ ...least, state: 'refused by policy', breach: { rule: 'a rule', name: 'x' } });
+  });
+
+  test('never used differs from not tracked', () => {
+    expect(parsed({ lastUsedAt: null })).toHaveProperty('lastUsedAt', null);
+    expect(parsed({})).not.toHaveProperty('lastUsedAt');
+  });
+
+  test('what a plugin puts on its objects besides is left out', () => {
+    const more = { token: 'x', user: { username: 'jane', password: 'x' }, revoked: { at: past, secret: 'x' } };
+    expect(JSON.stringify(parsed(more))).not.toContain('"x"');
+  });
+});

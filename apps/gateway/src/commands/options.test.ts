@@ -1,0 +1,108 @@
+import { userInfo } from 'node:os';
+import { Command, type Option } from 'commander';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { UsageError } from './exit-codes.ts';
+import { digestOption, forOption, operatorName, textOption, ttlOption, waitOption } from './options.ts';
+
+/** What the option gives for the words of a command line. */
+function parse(option: Option, ...words: string[]): unknown {
+  return new Command().exitOverride().addOption(option).parse(words, { from: 'user' }).opts()[option.attributeName()];
+}
+
+const parser = (create: () => Option) => (text: string) => parse(create(), `${create().long}=${text}`);
+
+describe('--for', () => {
+  const read = parser(forOption);
+
+  test('is up to 366 days, a leap year', () => {
+    expect([read('30s'), read('1h30m'), read('366d')]).toEqual([30_000, 5_400_000, 366 * 86_400_000]);
+  });
+
+  test.each([
+    ['367d', '--for must be at most 366d: write --for 8h or 30d'],
+    ['0s', '--for must be longer than 0: write --for 8h or 30d'],
+    ['never', '--for: "never" is no duration: write --for 8h or 30d'],
+    ['8', '--for: "8" has no unit: write --for 8h or 30d'],
+  ])('%s is wrong usage', (text, message) => {
+    expect(() => read(text)).toThrow(new UsageError(message));
+  });
+});
+
+test('--wait is 5 s, or another time, or none', () => {
+  const read = parser(waitOption);
+  expect([parse(waitOption()), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
+  expect(() => read('11m')).toThrow(new UsageError('--wait must be at most 10m: write --wait 5s'));
+});
+
+describe('--ttl', () => {
+  const now = Date.parse('2030-01-01T00:00:00Z');
+  const read = parser(() => ttlOption('', () => now));
+
+  test('is up to the end of the year 9999, or never', () => {
+    expect([read('8h'), read('never')]).toEqual([8 * 3_600_000, Number.POSITIVE_INFINITY]);
+    const most = Math.floor((Date.parse('9999-12-31T23:59:59Z') - now) / 1000);
+    expect(read(`${most}s`)).toBe(most * 1000);
+  });
+
+  test.each([
+    ['0', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
+    ['0s', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
+    ['8', '--ttl: "8" has no unit: write --ttl 8h, 30d or never'],
+    ['-1h', '--ttl: "-1h" is no duration: write --ttl 8h, 30d or never'],
+    ['', '--ttl: "" is no duration: write --ttl 8h, 30d or never'],
+    ['3000000d', '--ttl: "3000000d" is too long: write --ttl never for a token without an end'],
+  ])('%s is wrong usage', (text, message) => {
+    expect(() => read(text)).toThrow(new UsageError(message));
+  });
+});
+
+describe('--digest', () => {
+  const read = parser(() => digestOption('', 8));
+
+  test('is 8 to 64 hexadecimal digits, in either case', () => {
+    expect([read('ABCDEF01'), read('a'.repeat(64))]).toEqual(['abcdef01', 'a'.repeat(64)]);
+  });
+
+  test.each([
+    ['abcdef0', '--digest has 7 digits: give at least the first 8 of 64'],
+    ['a'.repeat(65), '--digest has 65 digits: SHA-256 has 64'],
+    ['xyz', '--digest has a character that is not a hexadecimal digit'],
+  ])('%s is wrong usage', (text, message) => {
+    expect(() => read(text)).toThrow(new UsageError(message));
+  });
+});
+
+describe('a text', () => {
+  test('is taken as it is, and a list in its order', () => {
+    expect(parse(textOption('--user <name>', ''), '--user', ' jane')).toBe(' jane');
+    const groups = textOption('--group <group...>', '');
+    expect(parse(groups, '--group', 'dev', 'ops', '--group', 'qa')).toEqual(['dev', 'ops', 'qa']);
+  });
+
+  test.each(['', ' '])('%j is wrong usage, in a list too', (text) => {
+    const message = (option: string) => new UsageError(`${option} is empty: give it a value, or leave it out`);
+    expect(() => parse(textOption('--user <name>', ''), '--user', text)).toThrow(message('--user'));
+    expect(() => parse(textOption('--group <group...>', ''), '--group', 'dev', text)).toThrow(message('--group'));
+  });
+});
+
+vi.mock('node:os', { spy: true });
+
+afterEach(() => {
+  vi.mocked(userInfo).mockReset();
+});
+
+test('--by is the person behind sudo rather than the account', () => {
+  expect(operatorName({ SUDO_USER: 'jane' })).toBe('jane');
+});
+
+test.each([{}, { SUDO_USER: '' }])('the account, with %j', (environment) => {
+  expect(operatorName(environment)).toBe(userInfo().username);
+});
+
+test('the number of an account without a name, as in a container', () => {
+  vi.mocked(userInfo).mockImplementation(() => {
+    throw new Error('ENOENT: uv_os_get_passwd');
+  });
+  expect(operatorName({})).toBe(`uid ${process.getuid?.()}`);
+});

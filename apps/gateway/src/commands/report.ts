@@ -1,0 +1,116 @@
+import { printable } from '../logging/printable.ts';
+import { type Announcement, announce } from '../revocation/announce.ts';
+import type { Absence, Confirmation } from '../revocation/confirmation.ts';
+import type { Listing } from '../revocation/listing.ts';
+import type { Draft } from '../revocation/place-entry.ts';
+import type { Entry } from '../revocation/types.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { createInterrupt } from './interrupt.ts';
+import { type OutputFormat, printJson, printRemark } from './output.ts';
+import { humanDuration, momentText } from './times.ts';
+
+// kube-apiserver has two caches: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
+const kubeCaches =
+  'until its own cache ends: 2 minutes and 10 s,\nunless its --authentication-token-webhook-cache-ttl is another than 2m.';
+
+/** What may pass for a while yet. */
+export const mayStillPass: string =
+  `Answers that a kube-apiserver has cached may pass ${kubeCaches}\n` +
+  'What is open already (exec, logs -f, watch) goes on.\n';
+
+/** What may be refused for a while yet. */
+export const mayStillBeRefused: string = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
+
+/** Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then. */
+export async function publish(
+  redis: ProbedRedis,
+  draft: (listing: Listing) => Draft,
+  wait: number,
+): Promise<Announcement> {
+  using interrupt = createInterrupt();
+  return await announce(redis, draft, { wait, signal: interrupt.signal });
+}
+
+/** Prints what became of an entry. @param text for people. @param more for JSON */
+export function report(announcement: Announcement, output: OutputFormat, text: string, more: object = {}): ExitCode {
+  if (output === 'json') printJson({ ...announcementJson(announcement), ...more });
+  else process.stdout.write(text);
+  for (const remark of remarks(announcement)) printRemark(remark);
+  return exitCodeOf(announcement);
+}
+
+/** Returns `confirmed by 3 of 3 replicas.` */
+export function confirmationLine({ confirmed, unconfirmed }: Confirmation): string {
+  const all = confirmed.length + unconfirmed.length;
+  if (all === 0) return 'no gateway is running on this Redis: it takes effect when one starts.\n';
+  return `confirmed by ${confirmed.length} of ${all} ${all === 1 ? 'replica' : 'replicas'}.\n`;
+}
+
+const meanings: Readonly<Record<Absence, string>> = {
+  behind: 'it is running, and has not read the entry yet',
+  silent: 'cut off from Redis, hanging or stopped',
+  'other keys': 'its cache.redis.sealingKeys are not those of this config',
+};
+
+const cutOffRemark =
+  'a gateway that is cut off uses cached answers for at most 10 s more, and old ones while its backend is down; ' +
+  'it does not obey a block that it does not know. Stop it, or fix its connection to Redis, and run the command again';
+
+const fullRemark =
+  'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
+  'you raise maxmemory, or remove what else is in that Redis';
+
+/** Lists what went wrong, and what the operator must know, a line each. */
+export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): readonly string[] {
+  const { now, unconfirmed, gone } = confirmation;
+  const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
+  return [
+    ...unconfirmed.map(({ id, heardAt, absence }) => {
+      return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}`;
+    }),
+    ...(unconfirmed.length === 0 ? [] : [cutOffRemark]),
+    ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
+    ...unreadableRemark(unreadable),
+    ...(isAboveLimit ? [fullRemark] : []),
+    ...(overruledBy ? [supersededRemark(overruledBy)] : []),
+  ];
+}
+
+/** @param count of entries that none of the keys opens */
+export function unreadableRemark(count: number): readonly string[] {
+  if (count === 0) return [];
+  const subject = count === 1 ? '1 entry of the list' : `${count} entries of the list`;
+  return [`${subject} can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere`];
+}
+
+function supersededRemark({ action, by, at }: Entry): string {
+  return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
+}
+
+export function exitCodeOf({ confirmation, overruledBy }: Announcement): ExitCode {
+  return confirmation.unconfirmed.length === 0 && overruledBy === undefined ? exitCodes.success : exitCodes.failure;
+}
+
+/** An entry in JSON. A token is named by its whole digest. */
+export function entryJson({ action, kind, name, at, until, by, reason }: Entry): object {
+  return {
+    ...{ action, kind, ...(kind !== 'all' && { name }) },
+    ...{ at: new Date(at), until: new Date(until), by, reason },
+  };
+}
+
+/** What became of an entry, in JSON. */
+export function announcementJson({ entry, confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): object {
+  const { confirmed, unconfirmed, gone } = confirmation;
+  const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });
+  return {
+    entry: entryJson(entry),
+    confirmed,
+    unconfirmed: unconfirmed.map((one) => ({ ...heard(one), problem: one.absence })),
+    gone: gone.map(heard),
+    unreadable,
+    ...(isAboveLimit && { redisIsFull: true }),
+    ...(overruledBy && { overruledBy: entryJson(overruledBy) }),
+  };
+}

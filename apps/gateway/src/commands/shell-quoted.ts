@@ -1,4 +1,0 @@
-/** A text as one word of a POSIX shell: single quotes keep everything but themselves (POSIX.1-2024, Shell Command Language, 2.2.2). */
-export function shellQuoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}

@@ -1,0 +1,154 @@
+import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
+import { z } from 'zod';
+import type { Breach } from '../chain/identity-policy.ts';
+import type { IdentityConfig } from '../config/types.ts';
+import { printable } from '../logging/printable.ts';
+import { commandLine } from './command-line.ts';
+import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
+import {
+  type Issuing,
+  type IssuingOptions,
+  loadIssuing,
+  type SeenToken,
+  seeToken,
+  toJson,
+  withIssuer,
+} from './issuer.ts';
+import { type OutputFormat, printJson, printRemark, shortDigest } from './output.ts';
+import { humanDuration, timeText } from './times.ts';
+
+/** What the options say of the token. */
+export interface RequestOptions {
+  readonly user: string;
+  /** Milliseconds; Infinity: without an end. */
+  readonly ttl: number;
+  readonly uid?: string;
+  readonly group?: readonly string[];
+  readonly extra?: readonly string[];
+  readonly audience?: readonly string[];
+  readonly notBefore?: string;
+  readonly reason?: string;
+  readonly by: string;
+}
+
+export interface CreateTokenOptions extends IssuingOptions, RequestOptions {
+  readonly output: OutputFormat;
+}
+
+/** Makes a token and prints it. */
+export async function createToken(options: CreateTokenOptions): Promise<ExitCode> {
+  const now = Date.now();
+  const request = readRequest(options, now);
+  const issuing = await loadIssuing(options);
+  const { authenticator, judge } = issuing;
+  refusePrefixed(request.user, authenticator);
+  const { breach } = judge(request.user);
+  if (breach !== undefined) throw refusal(issuing, breach);
+  warnOfDroppedGroups(issuing, request);
+  await withIssuer(issuing, async (issuer) => {
+    const { token, issued } = await issuer.create(request);
+    // Printed before the issuer is closed: a token that was made must reach its user, whatever happens then.
+    const seen = seeToken(issued, judge, now);
+    if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
+    else {
+      process.stdout.write(`${token}\n`);
+      const words = ['revoke', '--digest', shortDigest(issued.digest), ...issuing.authenticatorWords];
+      process.stderr.write(`${description(seen, now)}\nTo revoke it: ${commandLine(words, options.config)}\n`);
+    }
+  });
+  return exitCodes.success;
+}
+
+/**
+ * @param now milliseconds since 1970: `--ttl` counts from here
+ * @throws UsageError
+ */
+export function readRequest(options: RequestOptions, now: number): TokenRequest {
+  const { user, ttl, uid, group, extra, audience, reason, by } = options;
+  const expiresAt = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(now + ttl);
+  const notBefore = options.notBefore === undefined ? undefined : parseTime('--not-before', options.notBefore);
+  if (notBefore !== undefined && expiresAt !== undefined && notBefore >= expiresAt) {
+    throw new UsageError(
+      `--not-before is not before the end of the token, ${expiresAt.toISOString()}: --ttl counts from now, so make it longer`,
+    );
+  }
+  return {
+    user: {
+      username: user,
+      ...(uid !== undefined && { uid }),
+      ...(group && { groups: [...new Set(group)] }),
+      ...(extra && { extra: readExtra(extra) }),
+    },
+    ...(audience && { audiences: [...new Set(audience)] }),
+    ...(notBefore && { notBefore }),
+    ...(expiresAt && { expiresAt }),
+    issuedBy: by,
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+/** Reads a time in RFC 3339 with a zone: without one it would mean another moment on each machine. @throws UsageError */
+function parseTime(option: string, text: string): Date {
+  if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
+  throw new UsageError(`${option} must be a time with its zone, such as 2030-01-31T12:00:00Z`);
+}
+
+/** Collects the values of each key, in their order. Only the first `=` divides. */
+function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly string[]>> {
+  const extra = new Map<string, string[]>();
+  for (const pair of pairs) {
+    const [, key, value] = /^([^=]+)=(.+)$/su.exec(pair) ?? [];
+    if (key === undefined || value === undefined) {
+      throw new UsageError(`--extra needs key=value, such as --extra team=build: "${pair}" has another form`);
+    }
+    extra.set(key, [...(extra.get(key) ?? []), value]);
+  }
+  return Object.fromEntries(extra);
+}
+
+/**
+ * Names of a new token are without the prefixes of the config, which are put before them at each use.
+ *
+ * @throws UsageError for a name that has its prefix already, and would get it twice
+ */
+function refusePrefixed({ username, groups = [] }: UserInfo, identity: IdentityConfig): void {
+  const refuse = (option: string, name: string, { prefix }: { readonly prefix: string }) => {
+    if (prefix === '' || !name.startsWith(prefix)) return;
+    const rest = name.slice(prefix.length) || 'NAME';
+    throw new UsageError(`${option} is without the prefix ${prefix}; write ${option} ${rest}`);
+  };
+  refuse('--user', username, identity.username);
+  for (const group of groups) refuse('--group', group, identity.groups);
+}
+
+function refusal({ authenticator, config }: Issuing, { rule, name }: Breach): Error {
+  const what = name === undefined ? rule : `${rule}: ${name}`;
+  return new Error(
+    `no token was made, since each use of it would be refused: ${what}. ` +
+      `Give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
+  );
+}
+
+function warnOfDroppedGroups({ authenticator, judge }: Issuing, { user }: TokenRequest): void {
+  const allowed = new Set(judge(user).user.groups);
+  const dropped = (user.groups ?? []).filter((group) => !allowed.has(authenticator.groups.prefix + group));
+  if (dropped.length === 0) return;
+  printRemark(
+    `groups.allow of authenticator ${authenticator.name} leaves out ${printable(dropped.join(', '))}: ` +
+      'Kubernetes will not see that the token has it',
+  );
+}
+
+function description({ issued, user }: SeenToken, now: number): string {
+  const { expiresAt, notBefore, audiences } = issued;
+  const lines = [
+    ['user', user.username],
+    ['groups', user.groups?.join(', ') || 'none'],
+    ['audiences', audiences?.join(', ')],
+    ['from', notBefore && timeText(notBefore)],
+    ['until', expiresAt === undefined ? 'never ends' : `${timeText(expiresAt)} (${humanDuration(+expiresAt - now)})`],
+    ['digest', shortDigest(issued.digest)],
+  ];
+  const known = lines.flatMap(([name = '', value]) => (value ? [`  ${name.padEnd(10)} ${printable(value)}`] : []));
+  return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
+}

@@ -1,0 +1,104 @@
+import { startRedis } from '@sallyport/test-servers/redis';
+import { describe, expect, test } from 'vitest';
+import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
+import { refused } from './fixtures/redis-gateway.ts';
+import { cachedRobots, replicasConfig, startReplicas } from './fixtures/replicas.ts';
+import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
+
+describe('a token that carries a password', { timeout: 120_000 }, () => {
+  test('is not blocked by its bytes, since other spellings would still get in; its user is, as the command says', async () => {
+    await using people = await startPeople();
+    await using redis = await startRedis();
+    const config = replicasConfig([people.authenticator(), cachedRobots(redis.url)], redis.url);
+    await using replicas = await startReplicas(2, config, people.files);
+    const { operator, ask } = replicas;
+    const { alice } = people;
+    const spellings = [alice.token, ldapToken('ALICE', alice.password), secret(alice.token.replace(/=+$/, ''))];
+    const isAlice = { authenticated: true, user: { username: 'corp:alice' } };
+    const answers = async () => (await Promise.all(spellings.map(ask))).flat();
+    for (const answer of await answers()) expect(answer).toMatchObject(isAlice);
+
+    for (const [words, instead] of [
+      [['block', '--token', '--for', '1h'], 'npx -y pnpm@10 sallyport block --user corp:alice --for 8h'],
+      [['revoke', '--token'], 'npx -y pnpm@10 sallyport revoke --user corp:alice'],
+    ] as const) {
+      const { code, stdout, stderr } = await operator.run(words, alice.token);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr.replace(/ --config \S+\n$/, '\n')).toBe(
+        `sallyport: nothing was done: the token carries a password, for authenticator corp. Written in another way, such as with ` +
+          `other capitals in the name, the same login is another token, so this command would stop no one. Name the user, as Kubernetes sees ` +
+          `them (username in the log), and have the password changed. If the token has the name as the backend writes it:\n  ${instead}\n`,
+      );
+      expect(await operator.json('blocks')).toEqual({ blocks: [], unreadable: 0 });
+    }
+    const named = await operator.run(['block', '--user', 'corp:alice', '--for', '8h']);
+    expect([named.code, named.stderr]).toEqual([0, '']);
+    expect(await answers()).toEqual(Array(6).fill(refused));
+    const token = await operator.create('--user', 'ci');
+    const issued = await operator.run(['block', '--token', '--for', '1h'], token);
+    expect([issued.code, issued.stderr]).toEqual([0, '']);
+    expect(await ask(token)).toEqual([refused, refused]);
+  });
+});
+
+describe('without a gateway', { timeout: 60_000 }, () => {
+  const corp = {
+    name: 'corp',
+    use: 'ldap',
+    username: { prefix: 'corp:' },
+    options: {
+      urls: ['ldaps://127.0.0.1:1'],
+      bind: { dn: 'cn=sallyport', password: { file: 'secret' } },
+      user: { base: 'dc=example,dc=com', filter: '(uid={username})' },
+    },
+  };
+  const files = { secret: randomToken() };
+
+  test('no server is asked whose token it is, and each user that it may be is named, quoted for a shell', async () => {
+    await using redis = await startRedis();
+    const other = { ...corp, name: 'eu', username: { prefix: 'eu:' } };
+    await using replicas = await startReplicas(0, replicasConfig([corp, other], redis.url), files);
+    const words = ['block', '--token', '--for', '1h', '-o', 'json', '--config', 'gateway.yaml'];
+    const { code, stdout, stderr } = await replicas.operator.run(words, ldapToken("o'neil $x", randomToken()));
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('for authenticators corp, eu.');
+    const commands = ['corp', 'eu'].map(
+      (prefix) =>
+        String.raw`  npx -y pnpm@10 sallyport block --user '${prefix}:o'\''neil $x' --for 8h --config gateway.yaml`,
+    );
+    expect(stderr.endsWith(`:\n${commands.join('\n')}\n`)).toBe(true);
+  });
+
+  test('a token that no authenticator can have is warned of, and blocked all the same', async () => {
+    await using redis = await startRedis();
+    await using replicas = await startReplicas(0, replicasConfig([corp, cachedRobots(redis.url)], redis.url), files);
+    const token = randomToken();
+    const { code, stderr } = await replicas.operator.run(['block', '--token', '--for', '1h'], token);
+    expect([code, stderr]).toEqual([
+      0,
+      'sallyport: no authenticator of this config has tokens of this shape: was the token cut or mistyped? It is done all the same\n',
+    ]);
+    expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [{ kind: 'token', name: sha256(token) }] });
+    expect(await replicas.operator.run(['unblock', '--token'], token)).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('nothing is done while an authenticator can not say whose token it is', async () => {
+    await using redis = await startRedis();
+    const broken = { ...corp, options: { ...corp.options, caFile: 'missing.crt' } };
+    const config = replicasConfig([broken, cachedRobots(redis.url)], redis.url);
+    await using replicas = await startReplicas(0, config, files);
+    for (const words of [
+      ['block', '--token', '--for', '1h'],
+      ['revoke', '--token'],
+    ]) {
+      const { code, stdout, stderr } = await replicas.operator.run(words, randomToken());
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(
+        /^sallyport: nothing was done: to (block|revoke) a token, each authenticator must say whether it carries a password, and one can't: .*authenticator corp .*missing\.crt can't be read: .*\. Fix that, or name the user: npx -y pnpm@10 sallyport (block|revoke) --user NAME( --for 8h)? --config \S+\n$/,
+      );
+    }
+    expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [] });
+    const named = await replicas.operator.run(['block', '--user', 'corp:jane', '--for', '1h']);
+    expect([named.code, named.stderr]).toEqual([0, '']);
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { spawnCommand } from './fixtures/command.ts';
+import { collectOutput } from './fixtures/output.ts';
+import { createPlace } from './fixtures/token-place.ts';
+import { record, recordsOfJaneAndBob } from './fixtures/token-records.ts';
+import { randomToken, sha256 } from './fixtures/tokens.ts';
+import { waitFor, within } from './fixtures/wait-for.ts';
+
+describe.concurrent('revoke', () => {
+  const tokens = recordsOfJaneAndBob();
+
+  test('what can’t be read may be the user’s: it is reported, the others are revoked, and it exits 1', async () => {
+    const { revoke, stored } = await createPlace({ tokens: [record('ee', 'x', { fault: 'broken' }), ...tokens] });
+    const { code, stdout, stderr } = await revoke(['--user', 'robot:bob']);
+    expect([code, stdout.split('\n').slice(0, 2)]).toEqual([
+      1,
+      [expect.stringMatching(/^revoked abcdef002200 {2}robot:bob /), '1 token revoked, 1 unreadable.'],
+    ]);
+    expect(stderr).toBe(
+      'sallyport: ee0000000000 was not revoked: its record is unreadable, so it may be theirs: broken\n',
+    );
+    expect((await stored())[2]).toHaveProperty('revoked');
+  });
+
+  test('one that can’t be read is not revoked by its digest either', async () => {
+    const { revoke } = await createPlace({ tokens: [record('eeeeeeee', 'x', { fault: 'broken' })] });
+    expect(await revoke(['--digest', 'eeeeeeee'])).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(/^0 tokens revoked, 1 unreadable\.\n/),
+      stderr:
+        'sallyport: eeeeeeee0000 was not revoked: its record is unreadable, so it authenticates no one as it is: broken\n',
+    });
+  });
+
+  test('an error in the middle: what was revoked until then is reported, then the error', async () => {
+    const { revoke, calls } = await createPlace({ tokens, options: { fails: 'revoke', after: 1 } });
+    const { code, stdout, stderr } = await revoke(['--user', 'robot:jane']);
+    expect([code, await calls()]).toEqual([1, 'closed\n']);
+    expect(stdout).toMatch(/^revoked abcdef001100 .*\n1 token revoked\.\nWithout /);
+    expect(stderr).toMatch(/ could not revoke all that was asked: the store is away: start it\n$/);
+  });
+
+  test('the same in JSON', async () => {
+    const { revoke } = await createPlace({ tokens, options: { fails: 'revoke', after: 1 } });
+    const { code, stdout, stderr } = await revoke(['--user', 'robot:jane', '-o', 'json']);
+    expect([code, JSON.parse(stdout).revoked.length]).toEqual([1, 1]);
+    expect(stderr).toContain('could not revoke all that was asked');
+  });
+
+  test('an error that quotes the token is withheld', async () => {
+    const { revoke } = await createPlace({ options: { fails: 'revoke', message: 'no key slp:TOKEN' } });
+    const { code, stdout, stderr } = await revoke(['--token'], randomToken());
+    expect([code, stdout]).toEqual([1, expect.stringMatching(/^0 tokens revoked\.\n/)]);
+    expect(stderr).toMatch(/: what the plugin says of it quotes a secret and is withheld\n$/);
+  });
+
+  test('Ctrl-C in the middle: what was revoked until then is reported', async () => {
+    const { setup, calls } = await createPlace({ tokens, options: { hangs: 'revoke', after: 1 } });
+    const child = spawnCommand(['revoke', '--user', 'robot:jane', '-o', 'json'], setup);
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    if (!child.stdout || !child.stderr) {
+      throw new Error('no output');
+    }
+    const output = collectOutput(child.stdout, child.stderr);
+    await waitFor(async () => (await calls()) === 'hangs\n', 'the second token');
+    child.kill('SIGINT');
+    expect(await within(ended, 'the end')).toBe(1);
+    expect(JSON.parse(output.stdout()).revoked).toHaveLength(1);
+    expect(output.text()).toMatch(/ could not revoke all that was asked: interrupted\n$/);
+    expect(await calls()).toBe('hangs\nclosed\n');
+  });
+
+  test('goes on when no one reads what it prints', async () => {
+    const theirs = Array.from({ length: 20 }, (_, index) => record(sha256(String(index))));
+    const { setup, stored } = await createPlace({ tokens: theirs });
+    const child = spawnCommand(['revoke', '--user', 'robot:jane'], setup);
+    child.stdout?.destroy();
+    expect(await within(new Promise((resolve) => child.once('close', resolve)), 'the end')).toBe(0);
+    expect((await stored()).every(({ revoked }) => revoked !== undefined)).toBe(true);
+  });
+});
