@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import type { Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import type { Slapd } from '@sallyport/test-servers/slapd';
-import { tokenOf } from '../fixtures/ldap-options.ts';
-import { settled } from '../fixtures/written-options.ts';
 import plugin from '../src/index.ts';
+import { tokenOf } from '../src/testing/ldap-options.ts';
+import { settled } from '../src/testing/written-options.ts';
 
 /** A login, and what must come of it: a name, a refusal, or nobody of that name. */
 export interface PlannedLogin {

@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { type Authenticator, AuthenticatorError, type Decision, type PluginContext } from '@sallyport/authenticator';
 import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from '../fixtures/ldap-options.ts';
+import { createLdapAuthenticator } from './authenticator.ts';
+import { parseDnTemplate } from './filter/dn-template.ts';
+import type { LdapOptions } from './options/types.ts';
+import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from './testing/ldap-options.ts';
 import {
   entry,
   type MemoryDirectory,
   type MemoryDirectoryOptions,
   memoryDirectory,
-} from '../fixtures/memory-directory.ts';
-import { createLdapAuthenticator } from './authenticator.ts';
-import { parseDnTemplate } from './filter/dn-template.ts';
-import type { LdapOptions } from './options/types.ts';
+} from './testing/memory-directory.ts';
 
 const password = randomUUID();
 const aliceDn = `uid=alice,${peopleBase}`;

@@ -3,11 +3,11 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { runLdapTool, tryBind } from '@sallyport/test-servers/ldap-tools';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AwkwardCase, AwkwardOutcome, AwkwardSettings } from '../fixtures/awkward-case.ts';
-import { awkwardEntries, awkwardOptions } from '../fixtures/awkward-entries.ts';
-import { awkwardSizeLimit } from '../fixtures/awkward-groups.ts';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import type { AwkwardCase, AwkwardOutcome, AwkwardSettings } from './testing/awkward-case.ts';
+import { awkwardEntries, awkwardOptions } from './testing/awkward-entries.ts';
+import { awkwardSizeLimit } from './testing/awkward-groups.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const { cases, fill } = awkwardEntries();
 

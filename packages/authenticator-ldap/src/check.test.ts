@@ -1,4 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { checkDirectory } from './check.ts';
+import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
+import type { Directory } from './directory/types.ts';
+import { parseDnTemplate } from './filter/dn-template.ts';
+import type { LdapOptions } from './options/types.ts';
 import {
   attributeGroups,
   groupsBase,
@@ -7,13 +12,8 @@ import {
   searchedGroups,
   template,
   userOptions,
-} from '../fixtures/ldap-options.ts';
-import { entry, type MemoryDirectory, memoryDirectory } from '../fixtures/memory-directory.ts';
-import { checkDirectory } from './check.ts';
-import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
-import type { Directory } from './directory/types.ts';
-import { parseDnTemplate } from './filter/dn-template.ts';
-import type { LdapOptions } from './options/types.ts';
+} from './testing/ldap-options.ts';
+import { entry, type MemoryDirectory, memoryDirectory } from './testing/memory-directory.ts';
 
 const signal = new AbortController().signal;
 const bases = [entry(peopleBase), entry(groupsBase)];

@@ -4,8 +4,8 @@ import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { tokenOf } from '../fixtures/ldap-options.ts';
 import plugin from './index.ts';
+import { tokenOf } from './testing/ldap-options.ts';
 
 interface Person {
   readonly name: string;

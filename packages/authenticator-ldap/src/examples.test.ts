@@ -6,8 +6,8 @@ import { adUser, newAdPassword, startSamba } from '@sallyport/test-servers/samba
 import { startSlapd } from '@sallyport/test-servers/slapd';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 /** What is a matter of the place and not of the kind of directory. */
 interface Place {

@@ -7,9 +7,9 @@ import { type FaultProxy, startFaultProxy } from '@sallyport/test-servers/fault-
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { expect, onTestFinished, test } from 'vitest';
-import { tokenOf } from '../fixtures/ldap-options.ts';
-import { settled } from '../fixtures/written-options.ts';
 import plugin from './index.ts';
+import { tokenOf } from './testing/ldap-options.ts';
+import { settled } from './testing/written-options.ts';
 
 const logins = 800;
 const concurrency = 8;

@@ -1,8 +1,8 @@
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import type { FakeRequest } from '../fixtures/fake-peer.ts';
-import { bindResponse, control, passwordPolicyControl, resultMessage } from '../fixtures/ldap-answers.ts';
-import { groupsBase } from '../fixtures/ldap-options.ts';
+import type { FakeRequest } from './testing/fake-peer.ts';
+import { bindResponse, control, passwordPolicyControl, resultMessage } from './testing/ldap-answers.ts';
+import { groupsBase } from './testing/ldap-options.ts';
 import {
   aliceDn,
   aliceFound,
@@ -15,7 +15,7 @@ import {
   serviceDn,
   servicePassword,
   userBindsOf,
-} from '../fixtures/scripted-logins.ts';
+} from './testing/scripted-logins.ts';
 
 /** Of the rules in RULES.md; those of the wire are tested with it. */
 

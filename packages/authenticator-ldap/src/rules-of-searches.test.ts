@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { ber, berInteger } from '../fixtures/ber.ts';
-import type { FakeRequest } from '../fixtures/fake-peer.ts';
-import { searchDone, searchReference } from '../fixtures/ldap-answers.ts';
-import { groupsBase, peopleBase } from '../fixtures/ldap-options.ts';
+import { ber, berInteger } from './testing/ber.ts';
+import type { FakeRequest } from './testing/fake-peer.ts';
+import { searchDone, searchReference } from './testing/ldap-answers.ts';
+import { groupsBase, peopleBase } from './testing/ldap-options.ts';
 import {
   aliceDn,
   aliceFound,
@@ -15,7 +15,7 @@ import {
   searchesOf,
   serveLogins,
   userBindsOf,
-} from '../fixtures/scripted-logins.ts';
+} from './testing/scripted-logins.ts';
 
 /** Of the rules in RULES.md; those of the wire are tested with it. */
 

@@ -10,8 +10,8 @@ import {
   startSamba,
 } from '@sallyport/test-servers/samba';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const password = newAdPassword();
 let samba: Samba;

@@ -5,9 +5,9 @@ import { toLdif } from '@sallyport/test-servers/ldif';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { type Slapd, type SlapdOptions, startSlapd } from '@sallyport/test-servers/slapd';
 import { describe, expect, test } from 'vitest';
-import { peopleBase } from '../fixtures/ldap-options.ts';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { peopleBase } from './testing/ldap-options.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 /** Addresses, names, certificates and DNS, with the whole plugin and real OpenLDAP servers. */
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { ber, berInteger, type Content } from '../../fixtures/ber.ts';
 import type { Filter } from '../filter/types.ts';
+import { ber, berInteger, type Content } from '../testing/ber.ts';
 import { encodeBind, encodeSearch, encodeStartTls, encodeUnbind, readElements } from './codec.ts';
 import { checkCodec } from './codec-check.ts';
 

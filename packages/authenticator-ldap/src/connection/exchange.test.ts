@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { never } from '../../fixtures/connecting.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse } from '../../fixtures/ldap-answers.ts';
+import { never } from '../testing/connecting.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse } from '../testing/ldap-answers.ts';
 import { encodeBind } from './codec.ts';
 import { Exchange } from './exchange.ts';
 

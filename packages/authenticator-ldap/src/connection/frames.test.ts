@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ber } from '../../fixtures/ber.ts';
-import { searchDone, searchEntry } from '../../fixtures/ldap-answers.ts';
+import { ber } from '../testing/ber.ts';
+import { searchDone, searchEntry } from '../testing/ldap-answers.ts';
 import { createFramer } from './frames.ts';
 
 /** Cuts the bytes at the places given. */

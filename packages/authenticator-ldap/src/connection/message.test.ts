@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ber, berInteger } from '../../fixtures/ber.ts';
+import { ber, berInteger } from '../testing/ber.ts';
 import {
   bindResponse,
   control,
@@ -12,7 +12,7 @@ import {
   searchDone,
   searchEntry,
   searchReference,
-} from '../../fixtures/ldap-answers.ts';
+} from '../testing/ldap-answers.ts';
 import { decodeMessage } from './message.ts';
 import { WireError } from './wire-error.ts';
 

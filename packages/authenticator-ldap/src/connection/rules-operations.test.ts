@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { connectTo, credentials, everything, faultOf, never, obliging } from '../../fixtures/connecting.ts';
-import type { FakePeer } from '../../fixtures/fake-peer.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse, disconnectionNotice, searchEntry } from '../../fixtures/ldap-answers.ts';
+import { connectTo, credentials, everything, faultOf, never, obliging } from '../testing/connecting.ts';
+import type { FakePeer } from '../testing/fake-peer.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse, disconnectionNotice, searchEntry } from '../testing/ldap-answers.ts';
 
 afterEach(() => {
   vi.useRealTimers();

@@ -1,10 +1,10 @@
 import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ber } from '../../fixtures/ber.ts';
-import { connectTo, faultOf, never } from '../../fixtures/connecting.ts';
-import type { FakeServerOptions } from '../../fixtures/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../../fixtures/ldap-answers.ts';
+import { ber } from '../testing/ber.ts';
+import { connectTo, faultOf, never } from '../testing/connecting.ts';
+import type { FakeServerOptions } from '../testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
 
 /**
  * The head of a bind response of success to the message after StartTLS. Its diagnostic message swallows the server's

@@ -4,10 +4,10 @@ import { connect as connectSocket } from 'node:net';
 import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectTo, faultOf, never } from '../../fixtures/connecting.ts';
-import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse, extendedResponse, searchDone } from '../../fixtures/ldap-answers.ts';
+import { connectTo, faultOf, never } from '../testing/connecting.ts';
+import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
 import type { Server } from './types.ts';
 
 const credentials = { dn: 'cn=alice,dc=x', password: 'wrong' };

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { FakePeer, FakeRequest, FakeServerOptions } from '../../fixtures/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../fixtures/fake-server.ts';
-import { extendedResponse, searchEntry } from '../../fixtures/ldap-answers.ts';
 import { connect } from '../connection/connection.ts';
 import type { Server } from '../connection/types.ts';
+import type { FakePeer, FakeRequest, FakeServerOptions } from '../testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
+import { extendedResponse, searchEntry } from '../testing/ldap-answers.ts';
 import { startFullPort } from './testing/full-port.ts';
 import { isUserBind, oblige, startObligingServer, userNumber } from './testing/obliging-server.ts';
 import { type RawServer, startRawServer } from './testing/raw-server.ts';

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
 import { connect } from '../connection/connection.ts';
 import { ServerFault } from '../connection/server-fault.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
 import { isUserBind, oblige, userNumber } from './testing/obliging-server.ts';
 import { directoryOf, ldapOptions, never, outcomeOf, searchOnce } from './testing/set-up.ts';
 

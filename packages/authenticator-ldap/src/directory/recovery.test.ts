@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
 import { connect } from '../connection/connection.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
 import { oblige, startObligingServer, user } from './testing/obliging-server.ts';
 import { directoryOf, ldapOptions, never, searchOnce } from './testing/set-up.ts';
 

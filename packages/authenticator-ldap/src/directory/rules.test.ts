@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse } from '../../fixtures/ldap-answers.ts';
 import { connect } from '../connection/connection.ts';
 import type { LdapOptions } from '../options/types.ts';
+import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse } from '../testing/ldap-answers.ts';
 import {
   isUserBind,
   oblige,

@@ -1,10 +1,10 @@
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { expect, onTestFinished, test } from 'vitest';
-import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse } from '../../fixtures/ldap-answers.ts';
 import { connect } from '../connection/connection.ts';
 import type { BindResult } from '../connection/types.ts';
+import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse } from '../testing/ldap-answers.ts';
 import { isUserBind, oblige, user, userNumber } from './testing/obliging-server.ts';
 import { directoryOf, ldapOptions, never, outcomeOf } from './testing/set-up.ts';
 

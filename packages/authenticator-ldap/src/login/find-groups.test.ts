@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../../fixtures/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../../fixtures/memory-directory.ts';
 import { ServerFault } from '../connection/server-fault.ts';
 import type { Entry, SearchRequest } from '../connection/types.ts';
 import { parseNameTemplate } from '../filter/name-template.ts';
 import type { Filter } from '../filter/types.ts';
 import type { GroupOptions } from '../options/types.ts';
+import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../testing/ldap-options.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { findGroups, groupAttributes, userAnswerBytes } from './find-groups.ts';
 
 const signal = new AbortController().signal;

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { peopleBase, template, userOptions } from '../../fixtures/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../../fixtures/memory-directory.ts';
 import { ServerFault } from '../connection/server-fault.ts';
 import type { Entry } from '../connection/types.ts';
 import { parseDnTemplate } from '../filter/dn-template.ts';
 import type { UserOptions } from '../options/types.ts';
+import { peopleBase, template, userOptions } from '../testing/ldap-options.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { type Finding, findUser } from './find-user.ts';
 
 const signal = new AbortController().signal;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 import { optionsSchema } from './schema.ts';
 
 describe('options', () => {

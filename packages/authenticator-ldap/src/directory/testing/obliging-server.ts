@@ -1,7 +1,7 @@
-import type { FakePeer, FakeRequest, FakeServerOptions } from '../../../fixtures/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../../fixtures/fake-server.ts';
-import { bindResponse, searchDone } from '../../../fixtures/ldap-answers.ts';
 import type { BindCredentials } from '../../connection/types.ts';
+import type { FakePeer, FakeRequest, FakeServerOptions } from '../../testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../../testing/fake-server.ts';
+import { bindResponse, searchDone } from '../../testing/ldap-answers.ts';
 
 /** Answers binds and searches with success. */
 export function oblige({ operation, id }: FakeRequest, peer: FakePeer): void {
