@@ -279,7 +279,7 @@ describe('an attempt is settled once', () => {
     expect(outcomes).toEqual(['unavailable']);
   });
 
-  test('as accepted when the password was right and the groups can not be read', async () => {
+  test('as accepted when the password was right and the groups cannot be read', async () => {
     const { outcomes, attempts } = counting();
     const script: MemoryDirectoryOptions = {
       onSearch: (request) => (request.base === groupsBase ? { code: 11 } : onSearch(request)),

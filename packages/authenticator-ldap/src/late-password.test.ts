@@ -31,7 +31,7 @@ test('the password of a login that has failed is not in memory, while the answer
       () => 'a decision',
       (error: Error) => error.message,
     );
-  expect(await tryOnce()).toMatch('no answer within 200 ms');
+  expect(await tryOnce()).toMatch('no answer within 200ms');
   // What the server of this test has read.
   (fake.requests as FakeRequest[]).length = 0;
   // Through bytes, as one piece.

@@ -91,7 +91,7 @@ describe('rule 6: success is a bind response with code 0 and no complaint', () =
 
   test.each([
     ['another password policy error', passwordPolicyControl({ error: 7 })],
-    ['a control that can not be read', control('1.3.6.1.4.1.42.2.27.8.5.1', Buffer.from('nonsense'))],
+    ['a control that cannot be read', control('1.3.6.1.4.1.42.2.27.8.5.1', Buffer.from('nonsense'))],
   ])('code 0 with %s could not be checked', async (_what, complaint) => {
     const fake = await serveLogins({ bind: ({ id }) => [bindResponse({ id, controls: [complaint] })] });
     const { logIn, attempts } = await gatewayTo([fake]);
@@ -156,7 +156,7 @@ describe('rule 16: logins in flight are bounded, and a refused password is tried
     const { logIn, attempts } = await gatewayTo([fake], { serverTimeout: '100ms' });
     await expect(logIn()).rejects.toMatchObject({
       code: 'failed',
-      message: expect.stringContaining('no answer within 100 ms'),
+      message: expect.stringContaining('no answer within 100ms'),
     });
     expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
     answers[0]?.();

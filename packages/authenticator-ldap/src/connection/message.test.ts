@@ -14,7 +14,7 @@ import {
   searchReference,
 } from '../testing/ldap-answers.ts';
 import { decodeMessage } from './message.ts';
-import { WireError } from './wire-error.ts';
+import { WireError } from './server-error.ts';
 
 const decode = (frame: Buffer) => decodeMessage(frame, { elements: 1000 });
 

@@ -96,7 +96,7 @@ describe('rule 3: nothing is queued, and nothing sent twice', () => {
     const connection = await connectTo(fake.server);
     const first = connection.search(everything, never);
     await fake.untilRequests(1);
-    await expect(connection.bind(credentials, never)).rejects.toThrow('whose search is under way');
+    await expect(connection.bind(credentials, never)).rejects.toThrow('on a connection during a search');
     answer();
     expect(await first).toMatchObject({ code: 0 });
     const next = connection.search(everything, never);
@@ -162,7 +162,7 @@ describe('rule 4: no state of a connection throws past it', () => {
     if (server) {
       end(server);
     }
-    expect(await closed).toMatchObject({ name: 'ServerFault' });
+    expect(await closed).toMatchObject({ name: 'ServerError' });
     expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'closed' });
     await fake.untilClosed();
   });
@@ -201,8 +201,8 @@ describe('rule 4: no state of a connection throws past it', () => {
 
 describe('rule 5: one deadline for an operation, and one end', () => {
   const answers: readonly (readonly [string, string, (id: number) => Buffer])[] = [
-    ['nothing comes', 'no answer within 5 s', () => Buffer.alloc(0)],
-    ['one entry comes', 'only a part of the answer within 5 s', (id) => searchEntry({ id, dn: 'cn=x' })],
+    ['nothing comes', 'no answer within 5s', () => Buffer.alloc(0)],
+    ['one entry comes', 'only a part of the answer within 5s', (id) => searchEntry({ id, dn: 'cn=x' })],
     ['half an entry comes', 'only a part', (id) => searchEntry({ id, dn: 'cn=x' }).subarray(0, 5)],
   ];
 

@@ -84,7 +84,7 @@ describe('rule 13: StartTLS', () => {
       },
     });
     const attempt = connectTo(fake.server, { tls: { ca } }).then((connection) => connection.bind(credentials, never));
-    expect(await faultOf(attempt)).toMatchObject({ name: 'ServerFault' });
+    expect(await faultOf(attempt)).toMatchObject({ name: 'ServerError' });
     await fake.untilClosed();
     expect(fake.clearText.includes(credentials.password)).toBe(false);
   });
@@ -110,7 +110,7 @@ describe('rule 13: StartTLS', () => {
   ])('that is answered with %s ends the connection', async (_what, answer) => {
     await using fake = await start({ onStartTls: (_request, peer) => peer.write(answer) });
     expect(await faultOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({
-      name: 'ServerFault',
+      name: 'ServerError',
       step: 'starttls',
     });
     await fake.untilClosed();

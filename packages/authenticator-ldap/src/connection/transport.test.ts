@@ -68,7 +68,7 @@ describe('TCP', () => {
     await using full = await startFullServer();
     const fault = await faultOf(connectTo(full.server, { stepTimeout: 50 }));
     expect(fault).toMatchObject({ kind: 'timeout', step: 'connect' });
-    expect(fault.message).toContain('no connection within 50 ms');
+    expect(fault.message).toContain('no connection within 50ms');
   });
 
   test('that is never answered ends with the signal, whose reason is thrown', async () => {

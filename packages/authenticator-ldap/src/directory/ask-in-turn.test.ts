@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ServerFault } from '../connection/server-fault.ts';
+import { ServerError } from '../connection/server-error.ts';
 import type { Behaviour } from './testing/memory-server.ts';
 import { memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
 
@@ -48,7 +48,7 @@ describe('failover', () => {
     const asked: unknown[] = [];
     const work = async () => {
       asked.push(0);
-      if (asked.length === 1) throw new ServerFault('answer', 'search', 'the base is missing');
+      if (asked.length === 1) throw new ServerError('answer', 'search', 'the base is missing');
       return 'found';
     };
     expect(await outcomeOf(directory.withService(work, { signal: never }))).toBe('found by b');
@@ -113,8 +113,8 @@ describe('failover', () => {
     const call = outcomeOf(directory.bindUser(user, { signal: never }));
     expect(await call).toBe(
       'unavailable: no directory server could answer: ' +
-        'left alone since its last fault: ldaps://a:636: connect: unreachable (12 s ago); ' +
-        'left alone since its last fault: ldaps://b:636: connect: unreachable (12 s ago)',
+        'skipped, its circuit is open: ldaps://a:636: connect: unreachable (12s ago); ' +
+        'skipped, its circuit is open: ldaps://b:636: connect: unreachable (12s ago)',
     );
     expect(servers.map((server) => server.connects)).toEqual(connects);
     await directory.close();
@@ -137,7 +137,7 @@ describe('failover', () => {
     const controller = new AbortController();
     const work = async () => {
       controller.abort(new Error('caller gone'));
-      throw new ServerFault('closed', 'search', 'closed');
+      throw new ServerError('closed', 'search', 'closed');
     };
     expect(await outcomeOf(directory.withService(work, { signal: controller.signal }))).toBe('caller gone');
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
@@ -231,7 +231,7 @@ describe('a connection that was used before', () => {
 describe('too many at once', () => {
   test('wait for a connection, then ask the next server, and fail without blame when all are busy', async () => {
     const { directory, servers, values } = memoryDirectory(2, {
-      pool: { min: 0, max: 1, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 },
+      pool: { max: 1, idleTimeout: 60_000, maxAge: 600_000 },
     });
     const hold = Promise.withResolvers<void>();
     const held = [0, 1].map((index) => {
@@ -254,7 +254,7 @@ describe('too many at once', () => {
   test('that wait for a server are sent on when its circuit opens', async () => {
     const { directory, server } = memoryDirectory(2, {
       circuit: { failures: 1, probeInterval: 600_000 },
-      pool: { min: 0, max: 1, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 },
+      pool: { max: 1, idleTimeout: 60_000, maxAge: 600_000 },
     });
     await directory.withService(searchOnce(), { signal: never });
     server(0).searching = 'hang';

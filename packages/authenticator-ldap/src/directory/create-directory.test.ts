@@ -15,11 +15,10 @@ afterEach(() => {
 
 const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 const user = { dn: 'uid=jane,ou=people', password: 'of the user' };
-const pool = { min: 0, max: 4, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 };
 
 describe('a directory', () => {
   test('connects to nothing before the first call', async () => {
-    const { directory, servers } = memoryDirectory(2, { pool: { ...pool, min: 2 } });
+    const { directory, servers } = memoryDirectory(2);
     await pass(600_000);
     expect([servers.map(({ connects }) => connects), vi.getTimerCount()]).toEqual([[0, 0], 0]);
     await directory.close();
@@ -83,8 +82,8 @@ describe('a server that is left alone', () => {
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
     expect([await search(), server(0).connects]).toEqual(['0 by a', 3]);
     expect(lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
-      'warn: directory server left alone until a probe succeeds',
-      'info: directory server is asked again: it answers; the reason is why it was left alone',
+      'warn: directory server circuit opened: the server is skipped until a probe succeeds',
+      'info: directory server circuit closed: server recovered',
     ]);
     await pass(60_000);
     expect(server(0).connects).toBe(3);

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { connect } from '../connection/connection.ts';
-import { ServerFault } from '../connection/server-fault.ts';
+import { ServerError } from '../connection/server-error.ts';
 import { startFakeServer } from '../testing/fake-server.ts';
 import { isUserBind, oblige, userNumber } from './testing/obliging-server.ts';
 import { directoryOf, ldapOptions, never, outcomeOf, searchOnce } from './testing/set-up.ts';
@@ -49,7 +49,7 @@ test('alone at night, such a user is told the same', async () => {
 
 test('a group search that hangs for one user is a matter of that user', async () => {
   const { directory, warnings } = await setUp();
-  const silence = new ServerFault('timeout', 'search', 'no answer');
+  const silence = new ServerError('timeout', 'search', 'no answer');
   const call = { signal: never, subject: slow.dn };
   for (let login = 0; login < 4; login++) {
     expect(await outcomeOf(directory.withService(() => Promise.reject(silence), call))).toMatch(noAnswer);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createProbe } from './probe.ts';
+import { createProbe } from './server-circuit.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { createSrvResolver } from './resolve-srv.ts';
+import { createSrvResolver } from './srv-records.ts';
 
 /** A name server on a port of its own. It gives SRV records in DNS' own bytes (RFC 1035 section 4), or says nothing. */
 async function nameServer(target: string | undefined) {

@@ -185,7 +185,7 @@ describe('rule 16: logins in flight are bounded, and a wrong password is tried o
     expect(await aborted).toBe('caller gone');
     const [one, two] = await Promise.all([first, second]);
     expect(one).toMatch(/^failed: this login got no answer: /);
-    expect(two).toBe('failed: all 1 user binds are under way: raise maxUserBinds');
+    expect(two).toBe('failed: all 1 user binds are in progress: raise maxUserBinds');
     await directory.close();
   });
 });

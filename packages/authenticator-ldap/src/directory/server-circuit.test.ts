@@ -64,7 +64,7 @@ describe('a server circuit', () => {
     expect(circuit.isOpen).toBe(true);
     circuit.close();
     early[1]?.failed('late');
-    expect([circuit.isOpen, circuit.lastFault?.reason]).toEqual([false, 'down']);
+    expect([circuit.isOpen, circuit.lastFailure?.reason]).toEqual([false, 'down']);
   });
 
   test('is closed by the success of a call that began while it was open', () => {
@@ -79,6 +79,6 @@ describe('a server circuit', () => {
     fail();
     tick();
     fail('service', 'still down');
-    expect([circuit.lastFault, circuit.isOpen]).toEqual([{ reason: 'still down', at: 1 }, true]);
+    expect([circuit.lastFailure, circuit.isOpen]).toEqual([{ reason: 'still down', at: 1 }, true]);
   });
 });

@@ -26,12 +26,13 @@ describe('the service account', () => {
     await anonymous.directory.close();
   });
 
-  test('that is refused is named with its server and the mend, and its password nowhere', async () => {
+  test('that is refused is named with its server and the fix, and its password nowhere', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     server(0).binding = 49;
     const outcome = await outcomeOf(directory.withService(searchOnce(), { signal: never }));
     expect(outcome).toBe(`unavailable: no directory server could answer: ${refused}`);
-    expect(lines).toEqual([{ level: 'warn', fields: { server: 'ldaps://a:636', pause: '30 s' }, message: refused }]);
+    const fields = { server: 'ldaps://a:636', reason: refused, pause: '30s' };
+    expect(lines).toEqual([{ level: 'warn', fields, message: 'service account refused' }]);
     await directory.close();
   });
 
@@ -60,7 +61,7 @@ describe('the service account', () => {
 
   test('that is refused is not tried again for 30 s, then 60 s, up to 10 min, whatever goes on meanwhile', async () => {
     const { directory, server, lines } = memoryDirectory(1, {
-      pool: { min: 2, max: 4, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 5000 },
+      pool: { max: 4, idleTimeout: 60_000, maxAge: 600_000 },
     });
     server(0).binding = 49;
     const times: number[] = [];
@@ -105,7 +106,7 @@ describe('the service account', () => {
     const pool = 4;
     expect([server(0).binds.length, lines.map(({ fields }) => fields)]).toEqual([
       1 + pool,
-      [{ server: 'ldaps://a:636', pause: '30 s' }],
+      [{ server: 'ldaps://a:636', reason: refused, pause: '30s' }],
     ]);
     await pass(30_000);
     await storm();
@@ -128,13 +129,13 @@ describe('the service account', () => {
     await search();
     server(0).binding = 0;
     await pass(12_000);
-    expect(await search()).toMatch('(12 s ago; not tried again for 18 s)');
+    expect(await search()).toMatch('(12s ago; not tried again for 18s)');
     await pass(18_000);
     expect(await search()).toBe('0 by a');
     for (const connection of server(0).connections) connection.end();
     server(0).binding = 49;
     await search();
-    expect(lines.map(({ fields }) => 'pause' in fields && fields.pause)).toEqual(['30 s', '30 s']);
+    expect(lines.map(({ fields }) => 'pause' in fields && fields.pause)).toEqual(['30s', '30s']);
     await directory.close();
   });
 
@@ -162,7 +163,7 @@ describe('the service account', () => {
     await open();
     await open();
     expect(lines.map(({ message }) => message)).toEqual([
-      "the service account's password must be changed: the server took it, but its password policy objects",
+      "the service account's password must be changed: the server accepted it, but its password policy objects",
     ]);
     server(0).passwordPolicyError = undefined;
     await open();

@@ -27,7 +27,7 @@ async function setUp() {
   return { fake, directory, held, late, onLate };
 }
 
-const noAnswer = /^failed: this login got no answer: .*no answer within 100 ms/;
+const noAnswer = /^failed: this login got no answer: .*no answer within 100ms/;
 
 test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
   const { fake, directory, held, late, onLate } = await setUp();

@@ -1,146 +1,138 @@
 import { isAttributeDescription, isObjectIdentifier } from './attribute-description.ts';
-import { type ValueTemplate, ValueText } from './filter-value.ts';
-import { TemplateFault } from './template-fault.ts';
-import type { Assertion, FilterOf } from './types.ts';
+import type { Assertion, FilterOf } from './filter.ts';
+import { betweenAsterisks, readValue, type ValueTemplate, wholeValue } from './filter-value.ts';
+import { TemplateError } from './template-error.ts';
 
-/** Characters. A filter of any use is far shorter. */
-const longestFilter = 16_384;
+/** Characters. Useful filters are far shorter. */
+const maxLength = 16_384;
 /** Filters within filters. */
-const deepestFilter = 32;
+const maxDepth = 32;
 
 const operators = { '=': 'equality', '>=': 'greater-or-equal', '<=': 'less-or-equal', '~=': 'approximate' } as const;
 type Operator = keyof typeof operators;
 
+/** Where in the text the parser is. */
+interface Cursor {
+  readonly text: string;
+  at: number;
+}
+
 /**
  * Reads a filter in its string form (RFC 4515), with placeholders in its values. Besides the standard, spaces and line
- * breaks may stand between filters, as in YAML texts of several lines.
+ * breaks may be between filters, as in YAML texts of several lines.
  *
- * @throws TemplateFault
+ * @throws TemplateError
  */
 export function parseFilter(text: string): FilterOf<ValueTemplate> {
-  if (text.length > longestFilter) {
-    throw new TemplateFault(text, longestFilter, 'the filter is too long', `write at most ${longestFilter} characters`);
+  if (text.length > maxLength) {
+    throw new TemplateError(text, maxLength, 'the filter is too long', `write at most ${maxLength} characters`);
   }
   const malformed = /\p{Surrogate}/u.exec(text);
-  if (malformed) throw new TemplateFault(text, malformed.index, 'half a character', 'save the file as UTF-8');
-  const parser = new FilterParser(text);
-  const filter = parser.filter(0);
-  parser.end();
+  if (malformed) throw new TemplateError(text, malformed.index, 'half a character', 'save the file as UTF-8');
+  const cursor = { text, at: 0 };
+  skipSpace(cursor);
+  const filter = parseOne(cursor, 0);
+  if (cursor.at === text.length) return filter;
+  throw problem(
+    cursor,
+    'something follows the filter',
+    'put filters together, as in (&(uid={username})(objectClass=person))',
+  );
+}
+
+function parseOne(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
+  if (depth > maxDepth) throw problem(cursor, 'filters are nested too deep', `nest at most ${maxDepth}`);
+  if (cursor.text[cursor.at] !== '(') {
+    throw problem(cursor, 'no filter begins here', 'put each filter in parentheses, such as (uid={username})');
+  }
+  cursor.at++;
+  const filter = parseContent(cursor, depth);
+  if (cursor.text[cursor.at] !== ')') {
+    throw problem(cursor, 'a ) is missing', 'close each parenthesis; in a value write \\28 for ( and \\29 for )');
+  }
+  cursor.at++;
+  skipSpace(cursor);
   return filter;
 }
 
-class FilterParser {
-  readonly #text: string;
-  #at = 0;
+function parseContent(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
+  const operator = cursor.text[cursor.at];
+  if (operator !== '&' && operator !== '|' && operator !== '!') return parseAssertion(cursor);
+  cursor.at++;
+  skipSpace(cursor);
+  if (operator === '!') return { kind: 'not', filter: parseOne(cursor, depth + 1) };
+  const filters: FilterOf<ValueTemplate>[] = [parseOne(cursor, depth + 1)];
+  while (cursor.text[cursor.at] === '(') filters.push(parseOne(cursor, depth + 1));
+  return { kind: operator === '&' ? 'and' : 'or', filters };
+}
 
-  constructor(text: string) {
-    this.#text = text;
-    this.#skipSpace();
+function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
+  const { text, at: start } = cursor;
+  const [left = ''] = /^[^=<>~()]*/.exec(text.slice(start)) ?? [];
+  const brace = left.search(/[{}]/);
+  if (brace !== -1) {
+    const fix = 'placeholders are allowed after the = only';
+    throw new TemplateError(text, start + brace, 'a placeholder outside a value', fix);
   }
+  cursor.at += left.length;
+  const [operator] = /^[<>~]?=/.exec(text.slice(cursor.at)) ?? [];
+  if (operator === undefined) {
+    throw problem(cursor, 'no = after the attribute', 'write (attribute=value), such as (uid={username})');
+  }
+  cursor.at += operator.length;
+  if (operator === '=' && left.endsWith(':')) return parseExtensible(cursor, left, start);
+  if (!isAttributeDescription(left)) throw noAttribute(text, left, start);
+  if (operator === '=') return parseEqualityOrSubstring(cursor, left);
+  return { kind: operators[operator as Operator], attribute: left, value: wholeValue(cursor.text, valueAt(cursor)) };
+}
 
-  filter(depth: number): FilterOf<ValueTemplate> {
-    if (depth > deepestFilter) this.#fail('filters are nested too deep', `nest at most ${deepestFilter}`);
-    this.#expectOpen();
-    const filter = this.#content(depth);
-    if (this.#text[this.#at] !== ')') this.#failUnclosed();
-    this.#at++;
-    this.#skipSpace();
-    return filter;
-  }
+function parseEqualityOrSubstring(cursor: Cursor, attribute: string): Assertion<ValueTemplate> {
+  const [first = [], ...rest] = betweenAsterisks(valueAt(cursor));
+  const last = rest.pop();
+  if (last === undefined) return { kind: 'equality', attribute, value: first };
+  if (rest.length === 0 && first.length === 0 && last.length === 0) return { kind: 'present', attribute };
+  if (rest.some((part) => part.length === 0)) throw problem(cursor, 'two * in a row', 'write one');
+  return {
+    kind: 'substring',
+    attribute,
+    ...(first.length > 0 && { initial: first }),
+    any: rest,
+    ...(last.length > 0 && { final: last }),
+  };
+}
 
-  end(): void {
-    if (this.#at === this.#text.length) return;
-    this.#fail('something follows the filter', 'put filters together, as in (&(uid={username})(objectClass=person))');
+/** `attribute:dn:rule:=value`, where attribute or rule, and always `:dn`, may be left out. */
+function parseExtensible(cursor: Cursor, left: string, start: number): Assertion<ValueTemplate> {
+  const { text } = cursor;
+  const [attribute = '', ...others] = left.slice(0, -1).split(':');
+  const dnAttributes = others[0]?.toLowerCase() === 'dn';
+  const [rule, ...surplus] = dnAttributes ? others.slice(1) : others;
+  if (attribute !== '' && !isAttributeDescription(attribute)) throw noAttribute(text, attribute, start);
+  const isBad = surplus.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
+  if (isBad) {
+    const fix = 'write (member:1.2.840.113556.1.4.1941:={dn}) or (ou:dn:=people)';
+    throw new TemplateError(text, start, 'no matching rule', fix);
   }
+  const value = wholeValue(text, valueAt(cursor));
+  return { kind: 'extensible', ...(attribute !== '' && { attribute }), ...(rule && { rule }), dnAttributes, value };
+}
 
-  #content(depth: number): FilterOf<ValueTemplate> {
-    const operator = this.#text[this.#at];
-    if (operator !== '&' && operator !== '|' && operator !== '!') return this.#assertion();
-    this.#at++;
-    this.#skipSpace();
-    if (operator === '!') return { kind: 'not', filter: this.filter(depth + 1) };
-    const filters: FilterOf<ValueTemplate>[] = [this.filter(depth + 1)];
-    while (this.#text[this.#at] === '(') filters.push(this.filter(depth + 1));
-    return { kind: operator === '&' ? 'and' : 'or', filters };
-  }
+/** The pieces of the text from here to the closing parenthesis. */
+function valueAt(cursor: Cursor) {
+  const { pieces, end } = readValue(cursor.text, cursor.at);
+  cursor.at = end;
+  return pieces;
+}
 
-  #assertion(): Assertion<ValueTemplate> {
-    const start = this.#at;
-    const [left = ''] = /^[^=<>~()]*/.exec(this.#text.slice(start)) ?? [];
-    this.#at += left.length;
-    if (/[{}]/.test(left)) {
-      this.#failAt(start + left.search(/[{}]/), 'a placeholder outside a value', 'placeholders stand after the = only');
-    }
-    const [operator] = /^[<>~]?=/.exec(this.#text.slice(this.#at)) ?? [];
-    if (operator === undefined)
-      this.#fail('no = after the attribute', 'write (attribute=value), such as (uid={username})');
-    this.#at += operator.length;
-    if (operator === '=' && left.endsWith(':')) return this.#extensible(left, start);
-    if (!isAttributeDescription(left)) this.#failAttribute(left, start);
-    if (operator === '=') return this.#equalityOrSubstring(left);
-    return { kind: operators[operator as Operator], attribute: left, value: this.#value().whole() };
-  }
+function skipSpace(cursor: Cursor): void {
+  while (/[ \t\r\n]/.test(cursor.text[cursor.at] ?? '')) cursor.at++;
+}
 
-  #equalityOrSubstring(attribute: string): Assertion<ValueTemplate> {
-    const parts = this.#value().betweenAsterisks();
-    const [first = [], ...rest] = parts;
-    const last = rest.pop();
-    if (last === undefined) return { kind: 'equality', attribute, value: first };
-    if (rest.length === 0 && first.length === 0 && last.length === 0) return { kind: 'present', attribute };
-    if (rest.some((part) => part.length === 0)) this.#fail('two * in a row', 'write one');
-    return {
-      kind: 'substring',
-      attribute,
-      ...(first.length > 0 && { initial: first }),
-      any: rest,
-      ...(last.length > 0 && { final: last }),
-    };
-  }
+function noAttribute(text: string, attribute: string, start: number): TemplateError {
+  const what = attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
+  return new TemplateError(text, start, what, 'write its name (letters, digits, dashes) or OID, without spaces');
+}
 
-  /** `attribute:dn:rule:=value`, where attribute or rule, and always `:dn`, may be left out. */
-  #extensible(left: string, start: number): Assertion<ValueTemplate> {
-    const [attribute = '', ...others] = left.slice(0, -1).split(':');
-    const dnAttributes = others[0]?.toLowerCase() === 'dn';
-    const [rule, ...surplus] = dnAttributes ? others.slice(1) : others;
-    if (attribute !== '' && !isAttributeDescription(attribute)) this.#failAttribute(attribute, start);
-    const badRule = surplus.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
-    if (badRule) {
-      this.#failAt(start, 'no matching rule', 'write (member:1.2.840.113556.1.4.1941:={dn}) or (ou:dn:=people)');
-    }
-    const value = this.#value().whole();
-    return { kind: 'extensible', ...(attribute !== '' && { attribute }), ...(rule && { rule }), dnAttributes, value };
-  }
-
-  /** The text from here to the closing parenthesis. */
-  #value(): ValueText {
-    const value = new ValueText(this.#text, this.#at);
-    this.#at = value.end;
-    return value;
-  }
-
-  #expectOpen(): void {
-    if (this.#text[this.#at] === '(') this.#at++;
-    else this.#fail('no filter begins here', 'put each filter in parentheses, such as (uid={username})');
-  }
-
-  #skipSpace(): void {
-    while (/[ \t\r\n]/.test(this.#text[this.#at] ?? '')) this.#at++;
-  }
-
-  #failAttribute(attribute: string, start: number): never {
-    const named = attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
-    this.#failAt(start, named, 'write its name (letters, digits, dashes) or OID, without spaces');
-  }
-
-  #failUnclosed(): never {
-    this.#fail('a ) is missing', 'close each parenthesis; in a value write \\28 for ( and \\29 for )');
-  }
-
-  #fail(fault: string, mend: string): never {
-    this.#failAt(this.#at, fault, mend);
-  }
-
-  #failAt(index: number, fault: string, mend: string): never {
-    throw new TemplateFault(this.#text, index, fault, mend);
-  }
+function problem({ text, at }: Cursor, what: string, fix: string): TemplateError {
+  return new TemplateError(text, at, what, fix);
 }

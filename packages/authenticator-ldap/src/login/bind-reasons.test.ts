@@ -108,8 +108,8 @@ describe('what the bind of a user says', () => {
   test.each([
     [8, 'unavailable', 'only over TLS'],
     [13, 'unavailable', 'only over TLS'],
-    [51, 'unavailable', 'can not check passwords now'],
-    [52, 'unavailable', 'can not check passwords now'],
+    [51, 'unavailable', 'cannot check passwords now'],
+    [52, 'unavailable', 'cannot check passwords now'],
   ])('a plain %i is an outage: %s, %s', (code, error, text) => {
     const message = expect.stringContaining(text);
     expect(judgeBind(answer(code))).toMatchObject({ attempt: 'unavailable', error: { code: error, message } });

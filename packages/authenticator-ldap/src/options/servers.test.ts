@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
-import { portMixUp } from './server-url.ts';
+import { portMixUp } from './servers.ts';
 
 const clear = { startTLS: true };
 
@@ -71,7 +71,7 @@ describe('urls', () => {
     const [complaint = '', ...others] = complaints(writtenOptions({ urls: ['ldap://admin:hunter2@ldap.example.com'] }));
     expect(others).toEqual([]);
     expect(complaint).toBe(
-      'urls.0: must not name a user: the DN and the password stand under bind; write ldaps://host',
+      'urls.0: must not name a user: the DN and the password belong under bind; write ldaps://host',
     );
   });
 
@@ -140,7 +140,7 @@ describe('srv', () => {
       'urls: must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: _ldaps._tcp.example.com }',
     ]);
     expect(complaints(writtenOptions({ srv: { name: '_ldaps._tcp.example.com' } }))).toEqual([
-      'srv: must not stand beside urls: remove one of the two',
+      'srv: cannot be used together with urls: remove one of the two',
     ]);
     expect(complaints(writtenOptions({ urls: undefined, srv: {} }))).toEqual([
       'srv.name: must be text: write _ldaps._tcp.example.com',
@@ -152,7 +152,7 @@ describe('srv', () => {
 });
 
 describe('clear text', () => {
-  const mend = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
+  const mend = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const srv = { name: '_ldap._tcp.example.com' };
 
   test.each<[Record<string, unknown>, string[]]>([
@@ -164,13 +164,13 @@ describe('clear text', () => {
     [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${mend}`]],
     [
       { urls: ['ldap://b'], startTLS: true, insecure: true },
-      ['insecure: must not stand beside startTLS: remove insecure, and everything is encrypted'],
+      ['insecure: cannot be used together with startTLS: remove insecure, and everything is encrypted'],
     ],
-    [{ startTLS: true }, ['startTLS: does nothing: TLS begins with the first byte of ldaps; remove startTLS']],
-    [{ insecure: true }, ['insecure: would make nothing insecure: all servers are ldaps; remove insecure']],
+    [{ startTLS: true }, ['startTLS: has no effect: all servers are ldaps; remove startTLS']],
+    [{ insecure: true }, ['insecure: has no effect: all servers are ldaps; remove insecure']],
     [
       { urls: undefined, srv: { name: '_ldaps._tcp.example.com' }, insecure: true },
-      ['insecure: would make nothing insecure: all servers are ldaps; remove insecure'],
+      ['insecure: has no effect: all servers are ldaps; remove insecure'],
     ],
     [{ startTLS: 'yes' }, ['startTLS: must be true or false, without quotes']],
   ])('%j is refused', (keys, expected) => {

@@ -4,7 +4,7 @@ import type { DnTemplate } from '../filter/dn-template.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { NameTemplate } from '../filter/name-template.ts';
 
-/** `options` of gateway.yaml once validated: durations are milliseconds, templates parsed, URLs taken apart. */
+/** `options` of gateway.yaml once validated: durations are milliseconds; templates and URLs are parsed. */
 export interface LdapOptions {
   /** Empty: tokens are bare base64. */
   readonly tokenPrefix: string;
@@ -23,7 +23,7 @@ export interface LdapOptions {
   /** Left out: users have no groups. */
   readonly groups?: GroupOptions;
   readonly pool: PoolOptions;
-  /** User binds at one time, each on a connection of its own. */
+  /** Concurrent user binds, each on a connection of its own. */
   readonly maxUserBinds: number;
 }
 
@@ -36,9 +36,9 @@ export interface SrvOptions {
 }
 
 export interface ServerCircuitOptions {
-  /** Faults in a row after which a server is left alone. */
+  /** Consecutive failures after which a server is skipped. */
   readonly failures: number;
-  /** Between two background probes of a server that is left alone. */
+  /** Between two background probes of a server that is skipped. */
   readonly probeInterval: number;
 }
 
@@ -59,7 +59,7 @@ export interface UserOptions {
     /** Keys of Kubernetes' `extra`, lower case, each with an attribute. */
     readonly extra: Readonly<Record<string, string>>;
   };
-  /** What a name that is not in the directory is. */
+  /** The decision for a name that is not in the directory. */
   readonly unknown: 'no-opinion' | 'rejected';
 }
 
@@ -88,10 +88,8 @@ export type GroupOptions =
     };
 
 export interface PoolOptions {
-  /** Service connections kept open to each server in use. */
-  readonly min: number;
+  /** Service connections to each server. */
   readonly max: number;
   readonly idleTimeout: number;
   readonly maxAge: number;
-  readonly healthCheckInterval: number;
 }

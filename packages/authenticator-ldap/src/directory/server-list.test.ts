@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createScopes } from './call-scope.ts';
-import { createSrvList, type SrvListSettings } from './srv-list.ts';
+import { createScopes } from '../deadlines.ts';
+import { createSrvList, type SrvListSettings } from './server-list.ts';
 import type { SrvRecord } from './srv-records.ts';
 import { never } from './testing/set-up.ts';
 
@@ -133,16 +133,16 @@ describe('servers by SRV records', () => {
     await pass(5000);
     answer([{ ...record('a'), name: 'evil.test' }]);
     expect(await ask()).toBe(
-      `${words}its targets (evil.test) are outside of its domain: if that is right, set serverName`,
+      `${words}its targets (evil.test) are outside of its domain: if that is intended, set serverName`,
     );
     await pass(5000);
     answer([{ ...record('a'), name: '.' }]);
-    expect(await ask()).toBe(`${words}DNS says that there is no such service`);
+    expect(await ask()).toBe(`${words}DNS has no such service`);
     await pass(5000);
     answer('hang');
     const hung = ask();
     await pass(3000);
-    expect(await hung).toBe(`${words}no answer of DNS within 3 s`);
+    expect(await hung).toBe(`${words}DNS did not answer within 3s`);
   });
 
   test('are waited for until the signal of the caller, and the lookup goes on for others', async () => {
@@ -154,7 +154,7 @@ describe('servers by SRV records', () => {
     controller.abort(new Error('caller gone'));
     expect(await first).toBe('caller gone');
     await pass(3000);
-    expect(await second).toMatch('no answer of DNS');
+    expect(await second).toMatch('DNS did not answer');
   });
 
   test('are 16 at most, those of the first priorities', async () => {
@@ -167,7 +167,7 @@ describe('servers by SRV records', () => {
         .map((_, index) => `s${index}`)
         .join(),
     );
-    expect(lines.map(({ message }) => message)).toEqual(['of the SRV targets only 16 are asked']);
+    expect(lines.map(({ message }) => message)).toEqual(['too many SRV targets: only the first ones are used']);
   });
 
   test('outside of the domain are warned of once', async () => {

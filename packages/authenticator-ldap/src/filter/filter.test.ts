@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { filterText } from './filter.ts';
 import { parseFilterTemplate } from './filter-template.ts';
-import { filterText } from './filter-text.ts';
 
 const template = (text: string) => parseFilterTemplate(text, () => undefined);
 

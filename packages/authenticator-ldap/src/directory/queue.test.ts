@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import { createPlaces } from './places.ts';
+import { createSlots } from './queue.ts';
 import { never } from './testing/set-up.ts';
 
 const wait = { signal: never, timeout: 60_000, late: () => new Error('late') };
 
-test('a place that is left twice is one place', async () => {
-  const places = createPlaces(1);
-  const leave = await places.take(wait);
+test('a slot that is given back twice is one slot', async () => {
+  const slots = createSlots(1);
+  const leave = await slots.take(wait);
   leave();
   leave();
-  const second = await places.take(wait);
+  const second = await slots.take(wait);
   const order: string[] = [];
-  const third = places.take(wait).then(() => order.push('third'));
+  const third = slots.take(wait).then(() => order.push('third'));
   await new Promise(setImmediate);
   order.push('second leaves');
   second();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Group, walkGroups } from './group-walk.ts';
+import { type Group, walkGroups } from './group-search.ts';
 
 const group = (dn: string): Group => ({ dn, name: `name of ${dn}` });
 const generous = { maxDepth: 1000, maxGroups: 1000 };
