@@ -45,8 +45,10 @@ export function withDeadline<T>(bounds: Bounds, start: (settle: Settle<T>) => ()
   });
 }
 
-/** Waits for work within bounds. The work itself goes on after them, and its rejection is then ignored. */
+/** Waits for work within bounds. The work itself goes on after them. */
 export function within<T>(work: Promise<T>, bounds: Bounds): Promise<T> {
+  // No one waits any more for work that fails after its bounds, or whose signal was aborted before.
+  work.catch(() => {});
   return withDeadline<T>(bounds, ({ resolve, reject }) => {
     work.then(resolve, reject);
     return () => {};
