@@ -129,12 +129,11 @@ function createList(
   scopes: Scopes,
   onChange: (servers: readonly Server[]) => void,
 ): ServerList {
-  const { srv, servers, order, serverTimeout, tls } = options;
+  const { srv, servers, order, serverTimeout } = options;
   if (srv === undefined) {
     onChange(servers);
     return createListedServers(servers, order, random);
   }
   const resolve = resolveSrv ?? createSrvResolver(srv.nameServers, serverTimeout);
-  const settings = { srv, order, anyTarget: tls.serverName !== undefined, timeout: 3 * serverTimeout };
-  return createSrvList(settings, { resolve, scopes, logger, now, random, onChange });
+  return createSrvList({ srv, options, resolve, scopes, logger, now, random, onChange });
 }

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createScopes } from '../deadlines.ts';
-import { createSrvList, type SrvListSettings } from './server-list.ts';
+import { createSrvList, type SrvList } from './server-list.ts';
 import type { SrvRecord } from './srv-records.ts';
 import { never } from './testing/set-up.ts';
 
@@ -20,29 +20,28 @@ const record = (name: string, priority = 0): SrvRecord => ({
   weight: 0,
 });
 
-function setUp(more: Partial<SrvListSettings> = {}) {
+function setUp(more: Partial<SrvList['options']> = {}) {
   let records: readonly SrvRecord[] | Error | 'hang' = [];
   const lookups: AbortSignal[] = [];
   const changes: string[] = [];
   const scopes = createScopes();
   const { context, lines } = recordingContext({ pluginName: 'ldap', baseDirectory: tmpdir() });
   const srv = { name: '_ldap._tcp.example.com', security: 'ldaps', nameServers: [] } as const;
-  const list = createSrvList(
-    { srv, order: 'listed', anyTarget: false, timeout: 3000, ...more },
-    {
-      resolve: async (_name, signal) => {
-        lookups.push(signal);
-        if (records === 'hang') return new Promise(() => {});
-        if (records instanceof Error) throw records;
-        return records;
-      },
-      scopes,
-      logger: context.logger,
-      now: () => performance.now(),
-      random: () => 0.5,
-      onChange: (servers) => changes.push(servers.map(({ host }) => host.split('.')[0]).join()),
+  const list = createSrvList({
+    srv,
+    options: { order: 'listed', serverTimeout: 1000, tls: { minVersion: 'TLSv1.2' }, ...more },
+    resolve: async (_name, signal) => {
+      lookups.push(signal);
+      if (records === 'hang') return new Promise(() => {});
+      if (records instanceof Error) throw records;
+      return records;
     },
-  );
+    scopes,
+    logger: context.logger,
+    now: () => performance.now(),
+    random: () => 0.5,
+    onChange: (servers) => changes.push(servers.map(({ host }) => host.split('.')[0]).join()),
+  });
   const ask = async (signal = never) => (await list.inOrder({ signal })).map(({ host }) => host.split('.')[0]).join();
   const asked = (signal?: AbortSignal) => ask(signal).catch((error: Error) => error.message);
   return {

@@ -3,7 +3,7 @@ import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
 import { shortageOf } from '../connection/shortage.ts';
 import type { Server } from '../connection/types.ts';
 import { durationText, type Scopes, within } from '../deadlines.ts';
-import type { SrvOptions } from '../options/types.ts';
+import type { LdapOptions, SrvOptions } from '../options/types.ts';
 import { drawOrder, type ResolveSrv, type SrvServer, type SrvServers, srvServers } from './srv-records.ts';
 
 /** The servers of a directory, in the order in which a call asks them. */
@@ -41,16 +41,9 @@ function preferred(servers: readonly Server[], prefer: Server | undefined): read
   return first === undefined ? servers : [first, ...servers.filter((server) => server !== first)];
 }
 
-export interface SrvListSettings {
+export interface SrvList {
   readonly srv: SrvOptions;
-  readonly order: 'listed' | 'spread';
-  /** Certificates are checked against a fixed name, whatever the target is. */
-  readonly anyTarget: boolean;
-  /** Milliseconds for one lookup. */
-  readonly timeout: number;
-}
-
-export interface SrvListDependencies {
+  readonly options: Pick<LdapOptions, 'order' | 'serverTimeout' | 'tls'>;
   readonly resolve: ResolveSrv;
   readonly scopes: Scopes;
   readonly logger: Logger;
@@ -70,8 +63,8 @@ const maxTargets = 16;
  * The servers that SRV records name, looked up at the first call, and again in the background by calls more than a
  * minute later. A failed lookup leaves the list as it was.
  */
-export function createSrvList(settings: SrvListSettings, dependencies: SrvListDependencies): ServerList {
-  const { now, random, onChange } = dependencies;
+export function createSrvList(list: SrvList): ServerList {
+  const { srv, options, logger, now, random, onChange } = list;
   let known: readonly SrvServer[] = [];
   let taken: SrvServers | undefined;
   let failure: Error | undefined;
@@ -83,11 +76,11 @@ export function createSrvList(settings: SrvListSettings, dependencies: SrvListDe
     if (isDeepStrictEqual(found, taken)) return;
     taken = found;
     known = drawOrder(found.servers, random).slice(0, maxTargets);
-    warnOfOmitted(found, settings, dependencies);
+    warnOfOmitted(found, list);
     onChange(known.map(({ server }) => server));
   };
   const start = () => {
-    lookup ??= lookUp(settings, dependencies)
+    lookup ??= lookUp(list)
       .then(take)
       .then(
         () => {
@@ -95,10 +88,8 @@ export function createSrvList(settings: SrvListSettings, dependencies: SrvListDe
           nextLookup = now() + refreshAfter;
         },
         (error: Error) => {
-          const fields = { srv: settings.srv.name, reason: error.message, servers: known.length };
-          if (failure === undefined) {
-            dependencies.logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
-          }
+          const fields = { srv: srv.name, reason: error.message, servers: known.length };
+          if (failure === undefined) logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
           failure = error;
           nextLookup = now() + retryAfter;
         },
@@ -113,11 +104,9 @@ export function createSrvList(settings: SrvListSettings, dependencies: SrvListDe
       if (now() >= nextLookup) start();
       if (known.length === 0 && lookup !== undefined) await within(lookup, { signal });
       if (known.length === 0) throw failure ?? new AuthenticatorError('unavailable', 'no directory server is known');
-      const order = settings.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
-      return preferred(
-        order.map(({ server }) => server),
-        prefer,
-      );
+      const order = options.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
+      const servers = order.map(({ server }) => server);
+      return preferred(servers, prefer);
     },
     async close() {
       await lookup;
@@ -126,13 +115,13 @@ export function createSrvList(settings: SrvListSettings, dependencies: SrvListDe
 }
 
 /** @throws AuthenticatorError `unavailable`, or `failed` when this machine could not ask; in plain words, with the fix */
-async function lookUp(settings: SrvListSettings, dependencies: SrvListDependencies): Promise<SrvServers> {
-  const { srv, anyTarget, timeout } = settings;
+async function lookUp({ srv, options, resolve, scopes }: SrvList): Promise<SrvServers> {
+  const timeout = 3 * options.serverTimeout;
   const late = () => new Error(`DNS did not answer within ${durationText(timeout)}`);
-  const scope = dependencies.scopes.openFor(timeout, late);
+  const scope = scopes.openFor(timeout, late);
   try {
-    const records = await within(dependencies.resolve(srv.name, scope.signal), scope);
-    const { servers, foreign } = srvServers(records, srv, anyTarget);
+    const records = await within(resolve(srv.name, scope.signal), scope);
+    const { servers, foreign } = srvServers(records, srv, options.tls.serverName !== undefined);
     if (servers.length > 0) return { servers: servers.toSorted(byUrl), foreign: foreign.toSorted() };
     if (foreign.length === 0) throw new Error('DNS has no such service');
     const some = foreign.slice(0, 3).join(', ');
@@ -141,22 +130,17 @@ async function lookUp(settings: SrvListSettings, dependencies: SrvListDependenci
     const reason = scope.signal.aborted ? scope.signal.reason : error;
     const short = shortageOf(reason);
     const text = short ?? (reason instanceof Error ? reason.message : String(reason));
-    throw new AuthenticatorError(
-      short === undefined ? 'unavailable' : 'failed',
-      `the SRV records ${srv.name} give no directory server: ${text}`,
-    );
+    const code = short === undefined ? 'unavailable' : 'failed';
+    throw new AuthenticatorError(code, `the SRV records ${srv.name} give no directory server: ${text}`);
   } finally {
     scope.end();
   }
 }
 
-function warnOfOmitted(found: SrvServers, { srv }: SrvListSettings, { logger }: SrvListDependencies): void {
+function warnOfOmitted(found: SrvServers, { srv, logger }: SrvList): void {
   if (found.foreign.length > 0) {
-    const targets = found.foreign.slice(0, maxTargets);
-    logger.warn(
-      { srv: srv.name, targets },
-      'SRV targets outside of their domain are not used: set serverName to use them',
-    );
+    const fields = { srv: srv.name, targets: found.foreign.slice(0, maxTargets) };
+    logger.warn(fields, 'SRV targets outside of their domain are not used: set serverName to use them');
   }
   if (found.servers.length > maxTargets) {
     const fields = { srv: srv.name, targets: found.servers.length, used: maxTargets };
