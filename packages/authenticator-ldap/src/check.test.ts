@@ -22,14 +22,14 @@ const options = ldapOptions({ groups: searchedGroups() });
 const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
   checkDirectory(directory, { ...options, ...changed }, signal);
 
-/** Bases are there; a search with a filter gives what is told. */
+/** Bases exist; a search with a filter gives what the test says. */
 function searching(below: string, result: Partial<SearchResult>): MemoryDirectory {
   const onSearch = ({ base, scope }: SearchRequest) => (scope === 'sub' && base === below ? result : undefined);
   return memoryDirectory({ entries: bases, onSearch });
 }
 
 describe('check()', () => {
-  test('looks for each base and tries each filter with a name that nobody has', async () => {
+  test('looks for each base and tries each filter with a name that no one has', async () => {
     const directory = memoryDirectory({ entries: bases });
     await check(directory);
     expect(directory.searches.map(({ base, scope, filter }) => [base, scope, filter.kind])).toEqual([
@@ -93,15 +93,15 @@ describe('check()', () => {
     }
   });
 
-  test('says that a filter finds somebody for nobody, which groups may well be', async () => {
+  test('reports a filter that finds users for a name that no one has, which is fine for groups', async () => {
     const entries = [entry('cn=everyone')];
     await expect(check(searching(peopleBase, { entries }))).rejects.toThrow(
-      'a name that nobody has: correct user.filter',
+      'a name that no one has: correct user.filter',
     );
     await check(searching(groupsBase, { entries }));
   });
 
-  test('a referral is no fault of a search: nothing of it is chased', async () => {
+  test('a referral is no error of a search, and is not followed', async () => {
     await check(searching(peopleBase, { code: 10 }));
   });
 

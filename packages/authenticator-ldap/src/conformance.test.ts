@@ -41,9 +41,9 @@ beforeAll(async () => {
 afterAll(() => slapd?.[Symbol.asyncDispose]());
 
 function entriesOfPeople() {
-  const everybody = [...users, locked, expired, mustChange, twin].map((one) => ({ ...one, dn: dnOf(one) }));
+  const everyone = [...users, locked, expired, mustChange, twin].map((one) => ({ ...one, dn: dnOf(one) }));
   const second = { ...twin, dn: `cn=second,${people}` };
-  return [...everybody, second].map(({ dn, name, password }) => ({
+  return [...everyone, second].map(({ dn, name, password }) => ({
     dn,
     attributes: {
       objectClass: 'inetOrgPerson',

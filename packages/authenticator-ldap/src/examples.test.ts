@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import plugin from './index.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
-/** What is a matter of the place and not of the kind of directory. */
+/** What depends on the one directory, and not on its kind. */
 interface Place {
   readonly ldapsUrl: string;
   readonly caFile: string;

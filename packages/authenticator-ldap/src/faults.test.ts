@@ -101,7 +101,7 @@ interface Network {
   readonly isSecure: boolean;
 }
 
-/** Without TLS a request that is garbled on its way is another request, which nobody can tell: a wrong password, say. */
+/** Without TLS a request that is garbled on its way is another request, which no one can notice: a wrong password, for example. */
 function badNetwork(port: number, { seed, bytes, isSecure }: Network): Promise<FaultProxy> {
   const random = randomPlans({ seed, passing: 0.6, bytes, time: 60 });
   const plan = (): FaultPlan => {

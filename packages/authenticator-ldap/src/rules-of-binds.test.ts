@@ -22,7 +22,7 @@ import {
 const authenticated = { kind: 'authenticated', user: { username: 'alice', groups: [] } };
 
 describe('rule 1: no empty name, password or DN', () => {
-  test('the user found has an empty DN: no bind goes out but a decoy', async () => {
+  test('the user found has an empty DN: no bind is sent but a decoy', async () => {
     const fake = await serveLogins({ users: answer([{ dn: '', attributes: { uid: ['alice'] } }]) });
     const { logIn } = await gatewayTo([fake]);
     await expect(logIn()).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('an empty DN') });
@@ -160,7 +160,7 @@ describe('rule 16: logins in flight are bounded, and a refused password is tried
     });
     expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
     answers[0]?.();
-    await waitUntil(async () => attempts[0]?.outcome === 'refused', 'the late answer to be told');
+    await waitUntil(async () => attempts[0]?.outcome === 'refused', 'the late answer to be reported');
   });
 
   test('the answer of another server settles it at once', async () => {
@@ -203,7 +203,7 @@ describe('rule 16: logins in flight are bounded, and a refused password is tried
     expect(second.connections).toBe(0);
   });
 
-  test('only so many users bind at one time', async () => {
+  test('no more users bind at one time than the limit', async () => {
     const bound = 3;
     let most = 0;
     const waiting: (() => void)[] = [];

@@ -151,7 +151,7 @@ describe('groups of Active Directory', () => {
   });
 });
 
-test('check() is well, and tells a wrong base, a wrong account and a connection in clear', async () => {
+test('check() finds no problem, and reports a wrong base, a wrong account and a connection in clear', async () => {
   await using good = await gateway();
   await good.check();
   const { administrator, suffix, url, ldapsUrl } = samba;

@@ -6,7 +6,7 @@ import { bindResponse } from '../testing/ldap-answers.ts';
 import { encodeBind } from './codec.ts';
 import { createExchange } from './exchange.ts';
 
-test('the bytes that hold a password are overwritten once they went out', async () => {
+test('the bytes that hold a password are overwritten once they were sent', async () => {
   await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(bindResponse({ id })) });
   const socket = connect(fake.server.port, fake.server.host);
   const exchange = createExchange(socket, { server: fake.server, timeout: 5000 });

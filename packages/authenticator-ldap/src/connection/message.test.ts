@@ -139,7 +139,7 @@ describe('rule 14: entries have the bytes of their attributes', () => {
     expect(message.kind === 'entry' && [...message.entry.attributes.keys()]).toEqual(['constructor', '__proto__']);
   });
 
-  test('and references are told apart', () => {
+  test('and references are distinguished', () => {
     expect(decode(searchReference(2, 'ldap://other/dc=x??sub'))).toEqual({ kind: 'reference', id: 2 });
   });
 });

@@ -25,7 +25,7 @@ async function timed(call: () => Promise<string>): Promise<readonly [string, num
 
 describe('failover', () => {
   test.each<Behaviour>(['unreachable', 'closed', 'tls', 'protocol', 'too-large', 'answer'])(
-    'goes on to the next server at a fault of the kind %s',
+    'goes on to the next server at an error of the kind %s',
     async (kind) => {
       const { directory, server } = memoryDirectory(2);
       server(0).connecting = kind;
@@ -68,7 +68,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('asks the preferred server first, unless it is left alone', async () => {
+  test('asks the preferred server first, unless its circuit is open', async () => {
     const { directory, server } = memoryDirectory(3);
     const call = { signal: never, prefer: server(1).server };
     expect(await outcomeOf(directory.withService(searchOnce(), call))).toBe('0 by b');
@@ -93,7 +93,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('tells each server and its reason when none could answer', async () => {
+  test('reports each server and its reason when none could answer', async () => {
     const { directory, server } = memoryDirectory(2);
     server(0).connecting = 'unreachable';
     server(1).searching = 'closed';
@@ -104,7 +104,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('is at once, and names reasons and their age, when every server is left alone', async () => {
+  test('is at once, and names reasons and their age, when the circuit of every server is open', async () => {
     const { directory, servers } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 60_000 } });
     for (const server of servers) server.connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never }).catch(() => {});
@@ -120,7 +120,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('ends with the caller, and counts no fault that nobody waited for', async () => {
+  test('ends with the caller, and counts no failure that no one waited for', async () => {
     const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).connecting = 'hang';
     const controller = new AbortController();
@@ -132,7 +132,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('ends with the reason of the signal, also when a fault comes with its abort', async () => {
+  test('ends with the reason of the signal, also when an error comes with its abort', async () => {
     const { directory, values } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 5000 } });
     const controller = new AbortController();
     const work = async () => {
@@ -185,7 +185,7 @@ describe('a connection that was used before', () => {
     return all;
   }
 
-  test('and was closed before it answered is replaced at once, and no fault', async () => {
+  test('and was closed before it answered is replaced at once, and no failure', async () => {
     const { directory, server, values } = await used(2);
     let closes = 1;
     server(0).searching = () => (closes-- > 0 ? 'closed' : 0);

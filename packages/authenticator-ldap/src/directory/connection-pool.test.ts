@@ -114,7 +114,7 @@ describe('a connection pool', () => {
     expect((await pool.acquire(never)).reused).toBe(true);
   });
 
-  test('gives the room of a failed connection to who waits', async () => {
+  test('gives the capacity of a failed connection to a caller that waits', async () => {
     const { pool, memory } = setUp({ max: 1 });
     const lease = await pool.acquire(never);
     const waiting = pool.acquire(never);
@@ -123,7 +123,7 @@ describe('a connection pool', () => {
     expect([(await waiting).reused, memory.openConnections]).toEqual([false, 1]);
   });
 
-  test('lets nobody pass those who wait, also while room is being made', async () => {
+  test('lets no newcomer pass those who wait, also while a connection is closed', async () => {
     const { pool } = setUp({ max: 1 });
     const lease = await pool.acquire(never);
     const served: string[] = [];
@@ -154,7 +154,7 @@ describe('a connection pool', () => {
     expect([await waiting, states()]).toEqual(['ldaps://a:636: connect: unreachable', [0, 0, 0]]);
   });
 
-  test('opens the first one alone: when it fails, those who wait for it are told at once', async () => {
+  test('opens the first one alone: when it fails, those who wait for it fail at once', async () => {
     const { pool, memory } = setUp({ max: 4 });
     memory.connecting = 'unreachable';
     const reasons = await Promise.all([1, 2, 3].map(() => failure(pool.acquire(never))));
@@ -230,7 +230,7 @@ describe('a connection pool', () => {
     expect(memory.openConnections).toBe(0);
   });
 
-  test('takes in a connection of others while there is room, and closes it when there is none', async () => {
+  test('adopts an open connection below max, and closes it when there are max of them', async () => {
     const { pool, memory } = setUp({ max: 1 });
     const other = async () => {
       const connect = memoryConnect([memory]);

@@ -34,8 +34,8 @@ describe('a directory', () => {
 
   test('does not let a connection be used once it was given back', async () => {
     const { directory } = memoryDirectory(1);
-    const { value: kept } = await directory.withService(async (connection) => connection, { signal: never });
-    await expect(searchOnce()(kept)).rejects.toThrow('was given back');
+    const { value: returned } = await directory.withService(async (connection) => connection, { signal: never });
+    await expect(searchOnce()(returned)).rejects.toThrow('was given back');
     await directory.close();
   });
 
@@ -57,7 +57,7 @@ describe('a directory', () => {
   });
 });
 
-describe('a server that is left alone', () => {
+describe('a server with an open circuit', () => {
   const circuit = { failures: 1, probeInterval: 5000 };
 
   test('is probed by connecting, binding and searching, one probe at a time, and used again with that connection', async () => {
@@ -159,7 +159,7 @@ describe('a probe', () => {
 });
 
 describe('check', () => {
-  test('looks at every server on its own, whatever its circuit, and tells each problem in words', async () => {
+  test('looks at every server on its own, whatever its circuit, and reports each problem in words', async () => {
     const { directory, server, values } = memoryDirectory(4, { circuit: { failures: 1, probeInterval: 600_000 } });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never });

@@ -43,7 +43,7 @@ test('SRV records are asked for at the name servers of the options', async () =>
   ]);
 });
 
-test('an aborted signal ends a lookup that nobody answers, with its reason', async () => {
+test('an aborted signal ends a lookup without an answer, with its reason', async () => {
   await using server = await nameServer(undefined);
   const controller = new AbortController();
   const lookup = createSrvResolver([server.address], 60_000)('_ldap._tcp.example.com', controller.signal);

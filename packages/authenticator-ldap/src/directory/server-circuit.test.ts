@@ -15,7 +15,7 @@ function setUp(failures = 3) {
 }
 
 describe('a server circuit', () => {
-  test('opens at the fault that makes it so many in a row, and tells its reason', () => {
+  test('opens after the configured number of consecutive failures, and reports the last reason', () => {
     const { circuit, changes, fail } = setUp();
     fail();
     fail();
@@ -43,7 +43,7 @@ describe('a server circuit', () => {
     expect(circuit.isOpen).toBe(true);
   });
 
-  test('is on trial once a probe has closed it: one fault opens it, one success ends the trial', () => {
+  test('is on trial once a probe has closed it: one failure opens it, one success ends the trial', () => {
     const { circuit, fail } = setUp();
     for (let count = 0; count < 3; count++) fail();
     circuit.close();

@@ -42,7 +42,7 @@ describe('the service account', () => {
     [53, '53 unwillingToPerform'],
     [19, '19 constraintViolation'],
     [4711, '4711 other'],
-  ])('refused with %d is told so', async (code, words) => {
+  ])('refused with %d is reported so', async (code, words) => {
     const { directory, server } = memoryDirectory(1);
     server(0).binding = code;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(words);
@@ -59,7 +59,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('that is refused is not tried again for 30 s, then 60 s, up to 10 min, whatever goes on meanwhile', async () => {
+  test('that is refused is not tried again for 30 s, then 60 s, up to 10 min, whatever else happens', async () => {
     const { directory, server, lines } = memoryDirectory(1, {
       pool: { max: 4, idleTimeout: 60_000, maxAge: 600_000 },
     });
@@ -81,7 +81,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('goes out once at a time until the server has taken it: many logins do not lock it at the start', async () => {
+  test('is sent once at a time until the server has accepted it: many logins do not lock it at the start', async () => {
     const { directory, server } = memoryDirectory(1);
     server(0).binding = () => pass(1).then(() => 49);
     await Promise.all(
@@ -91,7 +91,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('goes out once at a time after a refusal too, and refusals that came together are one', async () => {
+  test('is sent once at a time after a refusal too, and refusals that came together are one', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     const search = () => directory.withService(searchOnce(), { signal: never }).catch(() => {});
     const storm = async () => {
@@ -114,7 +114,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('refused by one server is asked for at the next, and is no fault of the first', async () => {
+  test('refused by one server is used at the next, and is no failure of the first', async () => {
     const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).binding = 49;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
@@ -122,7 +122,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('is taken again after the pause, with a clean slate', async () => {
+  test('is tried again after the pause, with a clean slate', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     server(0).binding = 49;
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));

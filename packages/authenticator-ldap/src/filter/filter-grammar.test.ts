@@ -108,7 +108,7 @@ describe('a filter (RFC 4515)', () => {
     expect(() => plain(text)).toThrow(words);
   });
 
-  test('is refused with its place and the mend, or read, whatever the text is', () => {
+  test('is refused with its place and the fix, or read, whatever the text is', () => {
     const pieces = fc.constantFrom(
       '(',
       ')',

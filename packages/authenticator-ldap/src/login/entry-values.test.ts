@@ -5,7 +5,7 @@ import { attributeText } from './entry-values.ts';
 const hex = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
 describe('attributeText', () => {
-  test('reads UTF-8, with line breaks and a byte order mark kept', () => {
+  test('reads UTF-8, with line breaks and a byte order mark', () => {
     expect(attributeText('cn', Buffer.from('Zoë 山😀\r\n\tx'))).toBe('Zoë 山😀\r\n\tx');
     expect(attributeText('cn', Buffer.from('\ufeffa'))).toBe('\ufeffa');
     expect(attributeText('cn', Buffer.alloc(0))).toBe('');

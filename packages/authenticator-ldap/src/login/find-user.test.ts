@@ -112,7 +112,7 @@ describe('finding a user by search', () => {
     await expect(finding).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed', message });
   });
 
-  test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])('the code %i is a fault of the server', async (code) => {
+  test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])('the code %i is an error of the server', async (code) => {
     const { finding } = await find('alice', {}, answers(code, [alice]));
     await expect(finding).rejects.toBeInstanceOf(ServerError);
     await expect(finding).rejects.toMatchObject({ kind: 'answer', step: 'search' });
@@ -123,7 +123,7 @@ describe('finding a user by search', () => {
 test.each([
   ['by search', {}],
   ['by a DN template', { find: byDn }],
-])('what an entry holds is no fault of the server, however much it is: %s', async (_how, options) => {
+])('the content of an entry is no error of the server, however large it is: %s', async (_how, options) => {
   const onSearch = () => {
     throw new ServerError('too-large', 'search', 'ldaps://a:636: search: too much');
   };

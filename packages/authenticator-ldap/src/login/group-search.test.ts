@@ -68,7 +68,7 @@ describe('walking groups of groups', () => {
     );
   });
 
-  test('says which bound is passed and how to mend it', async () => {
+  test('says which limit is passed and how to fix it', async () => {
     const chain = walker([[1], [2], []]);
     await expect(walkGroups([group('0')], { maxDepth: 2, maxGroups: 9 }, chain.parentsOf)).rejects.toThrow(
       "the user's groups are nested deeper than 2 levels: flatten the groups, or raise groups.maxDepth",

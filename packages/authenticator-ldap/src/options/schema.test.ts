@@ -110,7 +110,7 @@ describe('options', () => {
     );
   });
 
-  test('tell every fault of single values at once', () => {
+  test('report every problem of single values at once', () => {
     expect(
       complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
         (fault) => fault.split(':')[0],

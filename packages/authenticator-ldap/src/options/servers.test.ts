@@ -63,8 +63,8 @@ describe('urls', () => {
     ['ldaps://ldap:0', 'has no port from 1 to 65535'],
     ['ldaps://ldap:65536', 'has no port from 1 to 65535'],
   ])('%s is refused, quoted, with an example', (url, words) => {
-    const mend = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
-    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${mend}`]);
+    const fix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${fix}`]);
   });
 
   test('with a user in them are refused without a word of it', () => {
@@ -99,7 +99,7 @@ describe('srv', () => {
     ['_ldap._tcp.example.com', clear, 'starttls'],
     ['_ldap._tcp.dc._msdcs.example.com', { insecure: true }, 'insecure'],
     ['_ldap._tcp.Default-First-Site-Name._sites.dc._msdcs.example.com', clear, 'starttls'],
-  ])('%s stands in place of urls', (name, keys, security) => {
+  ])('%s can replace urls', (name, keys, security) => {
     const options = settled(writtenOptions({ urls: undefined, srv: { name }, ...keys }));
     expect(options).toMatchObject({ servers: [], srv: { name: name.replace(/\.$/, ''), security, nameServers: [] } });
   });
@@ -152,16 +152,16 @@ describe('srv', () => {
 });
 
 describe('clear text', () => {
-  const mend = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
+  const fix = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const srv = { name: '_ldap._tcp.example.com' };
 
   test.each<[Record<string, unknown>, string[]]>([
-    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${mend}`]],
+    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${fix}`]],
     [
       { urls: ['ldap://b'], startTLS: false, insecure: false },
-      [`urls.0: ldap:// is clear text: write ldaps://; or ${mend}`],
+      [`urls.0: ldap:// is clear text: write ldaps://; or ${fix}`],
     ],
-    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${mend}`]],
+    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`]],
     [
       { urls: ['ldap://b'], startTLS: true, insecure: true },
       ['insecure: cannot be used together with startTLS: remove insecure, and everything is encrypted'],
@@ -177,7 +177,7 @@ describe('clear text', () => {
     expect(complaints(writtenOptions(keys))).toEqual(expected);
   });
 
-  test('is spoken with ldap:// servers only, when it was said aloud', () => {
+  test('is used with ldap:// servers only, when it is asked for explicitly', () => {
     const { servers } = settled(writtenOptions({ urls: ['ldaps://a', 'ldap://b'], insecure: true }));
     expect(servers.map(({ security }) => security)).toEqual(['ldaps', 'insecure']);
   });

@@ -71,7 +71,7 @@ describe('attributes of a user', () => {
     expect(complaints(attributes(keys))).toEqual(expected);
   });
 
-  test('leave the extra key email free when no attribute is told as email', () => {
+  test('leave the extra key email free when no attribute is sent as email', () => {
     expect(complaints(attributes({ extra: { email: 'mail' } }))).toEqual([]);
   });
 });

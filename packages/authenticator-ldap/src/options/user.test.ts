@@ -42,7 +42,7 @@ describe('a user', () => {
     expect(find.by === 'dn' && find.template.fill('a,b')).toBe(`uid=a\\,b,${base}`);
   });
 
-  test('whom the directory does not know is no-opinion, or rejected if the options say so', () => {
+  test('unknown to the directory is no-opinion, or rejected if the options say so', () => {
     expect(settled(writtenOptions()).user.unknown).toBe('no-opinion');
     expect(settled(user({ base, filter: '(uid={username})', unknown: 'rejected' })).user.unknown).toBe('rejected');
   });
@@ -62,7 +62,7 @@ describe('a user', () => {
       ],
     ],
     [
-      'a filter that finds everybody',
+      'a filter that finds every user',
       { base, filter: '(objectClass=person)' },
       [
         'user.filter: must contain {username}, else it finds every user: write "(&(objectClass=person)(uid={username}))"',

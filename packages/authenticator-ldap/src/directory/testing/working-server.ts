@@ -1,13 +1,8 @@
 import type { BindCredentials } from '../../connection/types.ts';
-import type { FakePeer, FakeRequest, FakeServerOptions } from '../../testing/fake-peer.ts';
+import { answerSuccess } from '../../testing/connecting.ts';
+import type { FakeRequest, FakeServerOptions } from '../../testing/fake-peer.ts';
 import { type FakeServer, startFakeServer } from '../../testing/fake-server.ts';
-import { bindResponse, searchDone } from '../../testing/ldap-answers.ts';
-
-/** Answers binds and searches with success. */
-export function oblige({ operation, id }: FakeRequest, peer: FakePeer): void {
-  if (operation === 'bind') peer.write(bindResponse({ id }));
-  if (operation === 'search') peer.write(searchDone({ id }));
-}
+import { bindResponse } from '../../testing/ldap-answers.ts';
 
 const people = 'ou=people';
 
@@ -19,8 +14,8 @@ export function userNumber(number: number): BindCredentials {
 }
 
 /** A server that is well, except for what `options` say of it. */
-export function startObligingServer(options: FakeServerOptions = {}): Promise<FakeServer> {
-  return startFakeServer({ onRequest: oblige, ...options });
+export function startWorkingServer(options: FakeServerOptions = {}): Promise<FakeServer> {
+  return startFakeServer({ onRequest: answerSuccess, ...options });
 }
 
 /** A server that obliges, but answers binds of the user with that code. */
@@ -28,7 +23,7 @@ export function startRefusingServer(code: number): Promise<FakeServer> {
   return startFakeServer({
     onRequest(request, peer) {
       if (isUserBind(request)) peer.write(bindResponse({ id: request.id, code }));
-      else oblige(request, peer);
+      else answerSuccess(request, peer);
     },
   });
 }
