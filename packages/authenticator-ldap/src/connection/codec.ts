@@ -128,8 +128,9 @@ function extensible(filter: Extract<Filter, { kind: 'extensible' }>): FilterStri
 const attributePattern = /^(?:[a-z][\w-]*|\d+(?:\.\d+)*)(?:;[\w=*-]+)*$/i;
 
 function checkAttribute(name: string): string {
-  if (!attributePattern.test(name))
+  if (!attributePattern.test(name)) {
     throw new Error(`${JSON.stringify(name)} is not the name or OID of an LDAP attribute or matching rule`);
+  }
   return name;
 }
 

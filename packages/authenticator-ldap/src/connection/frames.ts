@@ -73,11 +73,13 @@ function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | 
   if (first < 0x80) return 2 + first;
   const count = first & 0x7f;
   // RFC 4511 section 5.1: the definite form only. No message within the bound needs more than four bytes.
-  if (count === 0 || count > 4)
+  if (count === 0 || count > 4) {
     throw new WireError('protocol', `a message had the length byte 0x${first.toString(16)}`);
+  }
   if (bytes.length - offset < 2 + count) return undefined;
   const size = 2 + count + bytes.readUIntBE(offset + 2, count);
-  if (size > maxBytes)
+  if (size > maxBytes) {
     throw new WireError('too-large', `a message of ${size} bytes began; the limit is ${maxBytes} bytes`);
+  }
   return size;
 }

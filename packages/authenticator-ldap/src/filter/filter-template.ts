@@ -1,7 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
-import { parseFilter } from './filter-grammar.ts';
-import type { Placeholder, ValueTemplate } from './filter-value.ts';
+import { type Placeholder, parseFilter, type ValueTemplate } from './filter-grammar.ts';
 import { TemplateError } from './template-error.ts';
 
 /** Assertions of a filter once it is filled in: they limit what a server has to do for one login. */

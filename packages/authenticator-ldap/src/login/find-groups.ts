@@ -47,19 +47,16 @@ async function searched(
   user: DirectoryUser,
   signal: AbortSignal,
 ): Promise<readonly Group[]> {
-  if (options.by === 'search') {
-    const direct = await searchGroups(connection, options, userFilter(options, user), signal);
-    const parents = (groups: readonly Group[]) =>
-      searchGroups(connection, options, parentsFilter(options.filter, groups), signal);
-    return await walkGroups(direct, options, options.nested ? parents : undefined);
-  }
   const { nested } = options;
-  return await walkGroups(
-    groupsOfAttribute(options, user),
-    options,
+  const direct =
+    options.by === 'search'
+      ? await searchGroups(connection, options, userFilter(options, user), signal)
+      : groupsOfAttribute(options, user);
+  const parentsOf =
     nested &&
-      ((groups) => searchGroups(connection, { ...options, ...nested }, parentsFilter(nested.filter, groups), signal)),
-  );
+    ((groups: readonly Group[]) =>
+      searchGroups(connection, { ...options, ...nested }, parentsFilter(nested.filter, groups), signal));
+  return await walkGroups(direct, options, parentsOf);
 }
 
 /** The filter for the user's own groups; undefined when nothing can match. */

@@ -18,10 +18,10 @@ describe('groups', () => {
       by: 'search',
       bases: [base],
       scope: 'sub',
-      nested: false,
       maxDepth: 10,
       maxGroups: 1000,
     });
+    expect(groups).not.toHaveProperty('nested');
     expect(groups?.name.attributes).toEqual(['cn']);
     expect([...(groups?.by === 'search' ? groups.filter.placeholders : [])]).toEqual([
       'dn',
@@ -41,7 +41,7 @@ describe('groups', () => {
     ).toMatchObject({
       bases: [base, 'dc=x'],
       scope: 'one',
-      nested: true,
+      nested: { scope: 'one', filter: { placeholders: new Set(['dn']) } },
       name: { attributes: ['cn', 'o'] },
       maxDepth: 3,
       maxGroups: 5,

@@ -90,7 +90,8 @@ function settleSearch(keys: GroupKeys, bounds: Bounds, complain: Complain): Grou
       `must contain {dn}, {username} or {attribute:NAME}, else it finds all groups: write "${filterExample}"`,
     );
   } else if (nested) refuseNestedWithoutDn(filter, complain);
-  return base && filter && { by: 'search', bases: base, scope, filter, nested, ...bounds };
+  if (base === undefined || filter === undefined) return undefined;
+  return { by: 'search', bases: base, scope, filter, ...(nested && { nested: { filter, scope } }), ...bounds };
 }
 
 function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain: Complain): GroupOptions {
@@ -102,8 +103,9 @@ function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain
     if (scope !== undefined) complain(['scope'], message);
     return common;
   }
-  if (base.length === 0)
+  if (base.length === 0) {
     complain(['base'], `must be the DN to search below for groups of groups: write "${baseExample}"`);
+  }
   if (filter === undefined) {
     complain(['filter'], `must say how groups of groups are found: write "(member={dn})", or remove nested`);
     return common;

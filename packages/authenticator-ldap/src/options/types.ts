@@ -63,29 +63,19 @@ export interface UserOptions {
   readonly unknown: 'no-opinion' | 'rejected';
 }
 
-export type GroupOptions =
-  | {
-      readonly by: 'search';
-      readonly bases: readonly string[];
-      readonly scope: 'one' | 'sub';
-      readonly filter: FilterTemplate;
-      readonly nested: boolean;
-      readonly name: NameTemplate;
-      readonly maxDepth: number;
-      readonly maxGroups: number;
-    }
-  | {
-      readonly by: 'attribute';
-      /** `memberOf`, or what the directory calls it. */
-      readonly attribute: string;
-      /** Only groups below one of these count; empty: all. */
-      readonly bases: readonly string[];
-      /** Set: groups of groups are searched for below `bases`, with this filter, level by level. */
-      readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };
-      readonly name: NameTemplate;
-      readonly maxDepth: number;
-      readonly maxGroups: number;
-    };
+export type GroupOptions = {
+  /** With `attribute`: only groups below one of these count; empty: all. */
+  readonly bases: readonly string[];
+  /** Left out: groups of groups do not count. They are searched for below `bases`, level by level. */
+  readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };
+  readonly name: NameTemplate;
+  readonly maxDepth: number;
+  readonly maxGroups: number;
+} & (
+  | { readonly by: 'search'; readonly scope: 'one' | 'sub'; readonly filter: FilterTemplate }
+  /** `attribute` is `memberOf`, or what the directory calls it. */
+  | { readonly by: 'attribute'; readonly attribute: string }
+);
 
 export interface PoolOptions {
   /** Service connections to each server. */
