@@ -69,13 +69,10 @@ async function findBase(search: Search, option: string, base: string): Promise<v
   if (code !== 0) throw new Error(`${option} "${base}" cannot be read: ${explained(code)}`);
 }
 
-interface Trial {
+type Trial = Pick<SearchRequest, 'scope' | 'sizeLimit'> & {
   readonly bases: readonly string[];
-  readonly scope: 'one' | 'sub';
   readonly filter: Filter | undefined;
-  /** The same as in a login. */
-  readonly sizeLimit: number;
-}
+};
 
 /** Searches with values that no one has, so only a few entries can be found. @returns how many */
 async function tryFilter(search: Search, what: string, { bases, filter, ...rest }: Trial): Promise<number> {

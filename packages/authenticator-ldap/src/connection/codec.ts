@@ -6,7 +6,7 @@ import type { BindCredentials, SearchRequest } from './types.ts';
 
 // All that the plugin knows of ldapjs is in this file: its message classes write requests, its BER reader takes answers
 // apart. Its client is never created, and its readers of whole messages are not used: they read past the element that
-// they are in, take what is cut off for `null`, and a result code without a byte for 0, which is success.
+// they are in, return `null` for what is cut off, and read a result code without a byte as 0, which is success.
 
 /** The OID of StartTLS (RFC 4511 section 4.14.1). */
 export const startTlsName = '1.3.6.1.4.1.1466.20037';
@@ -24,7 +24,7 @@ export function encodeBind(id: number, { dn, password }: BindCredentials): Buffe
  */
 export function encodeSearch(id: number, request: SearchRequest): Buffer {
   const { base, scope, sizeLimit } = request;
-  // A DN given as text would be parsed and written anew, and lose backslashes.
+  // ldapjs would parse a DN in a string and write it again, and lose backslashes.
   const baseObject = { [Symbol.toStringTag]: 'LdapDn', toString: () => base } as const;
   const message = new ldapjs.SearchRequest({
     messageId: id,
@@ -177,7 +177,7 @@ function valueOffset(reader: InstanceType<typeof asn1.BerReader>): number {
   try {
     offset = reader.readLength(reader.offset + 1);
   } catch {
-    // As cut off: an indefinite length, or one of more than four bytes.
+    // An indefinite length, or one of more than four bytes, is as unreadable as one that is cut off.
   }
   if (offset === null) throw new WireError('protocol', 'an element has no readable length');
   return offset;

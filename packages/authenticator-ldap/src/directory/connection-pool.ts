@@ -179,7 +179,7 @@ function serve(pool: Pool): void {
   }
 }
 
-/** First the circuit hears of the failure that made room: it may send all who wait to another server. */
+/** The circuit must first learn of the failure: it may send all who wait to another server. */
 function serveSoon(pool: Pool): void {
   if (pool.queue.length > 0) setImmediate(() => serve(pool));
 }

@@ -150,7 +150,7 @@ function withoutEndingSpaces(spelling: string): string {
   return spelling.slice(0, backslashes % 2 === 1 ? end + 1 : end);
 }
 
-/** Each backslash stands before one of the special characters or before a byte's two hexadecimal digits. */
+/** Each backslash must precede a special character or the two hexadecimal digits of a byte. */
 function unescapeValue(spelling: string): Buffer | undefined {
   if (!spelling.includes('\\')) return Buffer.from(spelling);
   if (!/^(?:[^\\]|\\[\\"+,;<> #=]|\\[0-9A-Fa-f]{2})*$/s.test(spelling)) return undefined;

@@ -27,6 +27,7 @@ export function bindUser<T>(
   return within(bindToTheEnd(directory, credentials, attempt, call, then), { signal: call.signal });
 }
 
+/** A function of its own, so that the closure that outlives the login, `onLate`, does not hold the credentials. */
 async function bindToTheEnd<T>(
   directory: Directory,
   credentials: BindCredentials,
