@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import type { Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import type { Slapd } from '@sallyport/test-servers/slapd';
-import { tokenOf } from '../fixtures/ldap-options.ts';
-import { settled } from '../fixtures/written-options.ts';
 import plugin from '../src/index.ts';
+import { tokenOf } from '../src/testing/ldap-options.ts';
+import { settled } from '../src/testing/written-options.ts';
 
-/** A login, and what must come of it: a name, a refusal, or nobody of that name. */
+/** A login and its expected outcome: a name, a refusal, or no opinion. */
 export interface PlannedLogin {
   readonly token: string;
   readonly expected: string;
@@ -49,7 +49,7 @@ export async function fillDirectory({ add, suffix }: Slapd): Promise<readonly Pl
   });
 }
 
-/** An authenticator over TLS. The lockout guard is the gateway's, so here each try may go out. */
+/** An authenticator over TLS. The lockout guard is the gateway's, so here each attempt may be sent. */
 export async function createAuthenticator({ caFile, ldapsUrl, service, suffix }: Slapd): Promise<Authenticator> {
   const options = settled({
     urls: [ldapsUrl],
@@ -77,7 +77,7 @@ const quietContext: PluginContext = {
   watchFile: async (file, load) => load(await readFile(file)),
 };
 
-/** What came of a login, in the words of `PlannedLogin`. */
+/** The outcome of a login, as `PlannedLogin` has it. */
 export function wordsOf(decision: Decision): string {
   switch (decision.kind) {
     case 'authenticated':

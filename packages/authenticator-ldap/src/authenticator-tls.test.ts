@@ -4,9 +4,9 @@ import { recordingContext } from '@sallyport/authenticator/conformance';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
-import { ldapOptions } from '../fixtures/ldap-options.ts';
-import { memoryDirectory } from '../fixtures/memory-directory.ts';
 import { createLdapAuthenticator } from './authenticator.ts';
+import { ldapOptions } from './testing/ldap-options.ts';
+import { memoryDirectory } from './testing/memory-directory.ts';
 
 test('an authenticator makes no more use of connections that were made under the old files', async () => {
   await using old = await createAuthority();

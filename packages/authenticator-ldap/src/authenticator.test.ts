@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { type Authenticator, AuthenticatorError, type Decision, type PluginContext } from '@sallyport/authenticator';
 import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from '../fixtures/ldap-options.ts';
+import { createLdapAuthenticator } from './authenticator.ts';
+import { parseDnTemplate } from './filter/dn-template.ts';
+import type { LdapOptions } from './options/types.ts';
+import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from './testing/ldap-options.ts';
 import {
   entry,
   type MemoryDirectory,
   type MemoryDirectoryOptions,
   memoryDirectory,
-} from '../fixtures/memory-directory.ts';
-import { createLdapAuthenticator } from './authenticator.ts';
-import { parseDnTemplate } from './filter/dn-template.ts';
-import type { LdapOptions } from './options/types.ts';
+} from './testing/memory-directory.ts';
 
 const password = randomUUID();
 const aliceDn = `uid=alice,${peopleBase}`;
@@ -159,7 +159,7 @@ describe('a name that gets no bind of its own costs a decoy', () => {
     expect(bind?.dn).toMatch(/^uid=/);
   });
 
-  test('one of two entries, which are told to the operator', async () => {
+  test('one of two entries, which are logged', async () => {
     const { decision, attempts, lines } = await decoyed({}, 'twin');
     expect(decision).toEqual({ kind: 'rejected', reason: 'ambiguous' });
     expect(attempts).toEqual([]);
@@ -171,7 +171,7 @@ describe('a name that gets no bind of its own costs a decoy', () => {
     expect(decision).toEqual({ kind: 'rejected', reason: deny, subject: 'Alice' });
   });
 
-  test('one whose entry can not be used, before that is told', async () => {
+  test('one whose entry cannot be used, before that is reported', async () => {
     const two = entry(aliceDn, { uid: ['alice', 'al'] });
     const { logIn, directory, attempts } = await gateway({ script: { onSearch: () => ({ entries: [two] }) } });
     await expect(logIn('alice')).rejects.toMatchObject({
@@ -182,7 +182,7 @@ describe('a name that gets no bind of its own costs a decoy', () => {
     expect(attempts).toEqual([]);
   });
 
-  test('even if the server took the decoy, nobody is let in', async () => {
+  test('even if the server accepts the decoy, no one is let in', async () => {
     const script = { onBind: () => ({ code: 0 }) };
     expect((await decoyed({ script }, 'nobody')).decision).toEqual({ kind: 'no-opinion' });
     expect((await decoyed({ script, deny: 'throttled' }, 'alice')).decision).toMatchObject({ kind: 'rejected' });
@@ -190,7 +190,7 @@ describe('a name that gets no bind of its own costs a decoy', () => {
 });
 
 describe('a server that hashes passwords slowly, for names that it has', () => {
-  /** A second for each password of somebody. */
+  /** A second for each password of a user. */
   async function slowly(serverTimeout = 5000): Promise<Gateway> {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
@@ -205,7 +205,7 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
     return made;
   }
 
-  /** What becomes of a login in so many milliseconds. */
+  /** The outcome of a login within a number of milliseconds. */
   async function within(milliseconds: number, login: Promise<Decision>): Promise<Decision | undefined> {
     let decision: Decision | undefined;
     void login.then((made) => {
@@ -215,7 +215,7 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
     return decision;
   }
 
-  test('tells nobody by its time which those are', async () => {
+  test('does not show by its time which names those are', async () => {
     const { logIn } = await slowly();
     expect(await within(1000, logIn('alice', `${password}x`))).toMatchObject({ reason: 'invalid-credentials' });
     const unknown = logIn('nobody');
@@ -236,7 +236,7 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('holds nobody back for longer than serverTimeout, so that the next authenticator gets its turn', async () => {
+  test('holds no login back for longer than serverTimeout, so that the next authenticator gets its turn', async () => {
     const { logIn } = await slowly(300);
     await within(1000, logIn('alice', `${password}x`));
     const unknown = logIn('nobody');
@@ -279,7 +279,7 @@ describe('an attempt is settled once', () => {
     expect(outcomes).toEqual(['unavailable']);
   });
 
-  test('as accepted when the password was right and the groups can not be read', async () => {
+  test('as accepted when the password was right and the groups cannot be read', async () => {
     const { outcomes, attempts } = counting();
     const script: MemoryDirectoryOptions = {
       onSearch: (request) => (request.base === groupsBase ? { code: 11 } : onSearch(request)),
@@ -306,9 +306,9 @@ describe('an attempt is settled once', () => {
   test.each([
     ['refused', `${password}x`],
     ['accepted', password],
-  ])('as %s when the server says so after the caller has gone, who is told nothing', async (outcome, secret) => {
+  ])('as %s when the server says so after the caller has gone, and no one gets the answer', async (outcome, secret) => {
     const settled = Promise.withResolvers<string>();
-    const settle = async (told: string) => settled.resolve(told);
+    const settle = async (outcome: string) => settled.resolve(outcome);
     const { logIn, directory } = await gateway({ attempts: { admit: async () => ({ admitted: true, settle }) } });
     const { bindUser } = directory;
     const answer = Promise.withResolvers<void>();

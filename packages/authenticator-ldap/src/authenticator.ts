@@ -5,16 +5,15 @@ import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
 import { claimedName, readCredentials } from './login/credentials.ts';
 import { createDecoys } from './login/decoy.ts';
-import type { Finding } from './login/find-user.ts';
+import type { DirectoryUser, Finding } from './login/find-user.ts';
 import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
-import type { DirectoryUser } from './login/user-entry.ts';
 import type { LdapOptions } from './options/types.ts';
 
-/** Makes the directory that an authenticator asks. `tls` is called at each handshake. */
+/** Creates the directory of an authenticator. `tls` is called at each handshake. */
 export type MakeDirectory = (tls: () => TlsSettings) => Directory;
 
 /**
- * Logins by name and password. Nothing is asked of a server before the first of them.
+ * Logins by name and password. No server is asked before the first of them.
  *
  * @throws Error when a TLS file can't be used
  */
@@ -36,7 +35,7 @@ export async function createLdapAuthenticator(
       const { signal } = context;
       signal.throwIfAborted();
       const decision = await login(token, context);
-      // What was answered after the caller had gone is no answer.
+      // An answer that comes after the caller has left is not used.
       signal.throwIfAborted();
       return decision;
     },
@@ -49,8 +48,8 @@ export async function createLdapAuthenticator(
 type Login = (token: string, context: Omit<AuthenticateContext, 'audiences'>) => Promise<Decision>;
 
 /**
- * Finds the entry, binds as the user, reads the groups. Each step may be answered by another server, but asks the one
- * of the step before first.
+ * Finds the entry, binds as the user, reads the groups. Another server may answer each step, but the one of the step
+ * before is asked first.
  */
 function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory): Login {
   const decoys = createDecoys(directory, options);
@@ -58,7 +57,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
   async function notFound(finding: Exclude<Finding, { kind: 'found' }>, call: DirectoryCall): Promise<Decision> {
     if (finding.kind === 'ambiguous') {
       const { entries } = finding;
-      logger.warn({ entries }, 'a login is refused: several entries have its name; make user.filter find one only');
+      logger.warn({ entries }, 'login refused: several entries have its name; change user.filter so that it finds one');
     }
     await decoys.bind(call);
     if (finding.kind === 'unusable') throw finding.error;
@@ -91,7 +90,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
     const { value: finding, server } = await findEntry(directory, options, username, { signal, trace });
-    // The directory is there: what takes long from here on is this login.
+    // The directory has answered: if the rest takes long, that concerns only this login.
     backendAnswered?.();
     const call = { signal, trace, prefer: server };
     return finding.kind === 'found' ? await logIn(finding.user, password, call) : await notFound(finding, call);

@@ -3,11 +3,11 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { runLdapTool, tryBind } from '@sallyport/test-servers/ldap-tools';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AwkwardCase, AwkwardOutcome, AwkwardSettings } from '../fixtures/awkward-case.ts';
-import { awkwardEntries, awkwardOptions } from '../fixtures/awkward-entries.ts';
-import { awkwardSizeLimit } from '../fixtures/awkward-groups.ts';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import type { AwkwardCase, AwkwardOutcome, AwkwardSettings } from './testing/awkward-case.ts';
+import { awkwardEntries, awkwardOptions } from './testing/awkward-entries.ts';
+import { awkwardSizeLimit } from './testing/awkward-groups.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const { cases, fill } = awkwardEntries();
 
@@ -55,7 +55,7 @@ test('there are at least 60 entries, each case with a name of its own', () => {
 
 describe('entries that are hard', () => {
   test.each(cases.map((one) => [one.what, one] as const))('%s', async (_what, one) => {
-    // Lists are compared whole; the email stands in the table where it is the point.
+    // Lists are compared as a whole; the table has the email where the case is about it.
     expect(await outcomeOf(one, one.password)).toMatchObject(one.outcome);
     const wrong = await outcomeOf(one, `${one.password}${randomUUID()}`);
     expect(asRefusals(one.outcome)).toContainEqual(wrong);
@@ -70,7 +70,7 @@ describe('the server itself', () => {
     return (await runLdapTool('ldapsearch', service(), base)).stdout;
   }
 
-  test('holds the DN whose unescaping is another, and tells the two apart', async () => {
+  test('has a DN that is another one when unescaped, and the two stay apart', async () => {
     const [one, other] = ['twin-0-a', 'twin-0-b'];
     expect(await find(`(uid=${one})`)).toMatch(/^dn: cn=al\\5C69ce,ou=people.*\nmemberOf: cn=of-twin-0-a,ou=groups/);
     expect(await find(`(uid=${other})`)).toMatch(/^dn: cn=alice,ou=people.*\nmemberOf: cn=of-twin-0-b,ou=groups/);

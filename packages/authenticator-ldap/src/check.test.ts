@@ -1,4 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { checkDirectory } from './check.ts';
+import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
+import type { Directory } from './directory/types.ts';
+import { parseDnTemplate } from './filter/dn-template.ts';
+import type { LdapOptions } from './options/types.ts';
 import {
   attributeGroups,
   groupsBase,
@@ -7,13 +12,8 @@ import {
   searchedGroups,
   template,
   userOptions,
-} from '../fixtures/ldap-options.ts';
-import { entry, type MemoryDirectory, memoryDirectory } from '../fixtures/memory-directory.ts';
-import { checkDirectory } from './check.ts';
-import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
-import type { Directory } from './directory/types.ts';
-import { parseDnTemplate } from './filter/dn-template.ts';
-import type { LdapOptions } from './options/types.ts';
+} from './testing/ldap-options.ts';
+import { entry, type MemoryDirectory, memoryDirectory } from './testing/memory-directory.ts';
 
 const signal = new AbortController().signal;
 const bases = [entry(peopleBase), entry(groupsBase)];
@@ -22,14 +22,14 @@ const options = ldapOptions({ groups: searchedGroups() });
 const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
   checkDirectory(directory, { ...options, ...changed }, signal);
 
-/** Bases are there; a search with a filter gives what is told. */
+/** Bases exist; a search with a filter gives what the test says. */
 function searching(below: string, result: Partial<SearchResult>): MemoryDirectory {
   const onSearch = ({ base, scope }: SearchRequest) => (scope === 'sub' && base === below ? result : undefined);
   return memoryDirectory({ entries: bases, onSearch });
 }
 
 describe('check()', () => {
-  test('looks for each base and tries each filter with a name that nobody has', async () => {
+  test('looks for each base and tries each filter with a name that no one has', async () => {
     const directory = memoryDirectory({ entries: bases });
     await check(directory);
     expect(directory.searches.map(({ base, scope, filter }) => [base, scope, filter.kind])).toEqual([
@@ -60,7 +60,7 @@ describe('check()', () => {
     [peopleBase, 'user.base'],
     [groupsBase, 'groups.base'],
   ])('says that the base %s is not there', async (missing, option) => {
-    const message = `no LDAP server is well:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account may not see it`;
+    const message = `no LDAP server works:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account may not see it`;
     await expect(check(memoryDirectory({ entries: bases.filter(({ dn }) => dn !== missing) }))).rejects.toThrow(
       message,
     );
@@ -71,14 +71,14 @@ describe('check()', () => {
   test.each([
     [1, 'the server wants the service account to be bound first: give bind.dn and bind.password (1 operationsError)'],
     [10, 'is on another server: it answered with a referral'],
-    [50, 'can not be read: the service account may not search there: give it the right to'],
-    [4096, 'can not be read: 4096 other'],
+    [50, 'cannot be read: the service account may not search there: give it the right to'],
+    [4096, 'cannot be read: 4096 other'],
   ])('says what the code %i means for a base', async (code, text) => {
     await expect(check(memoryDirectory({ onSearch: () => ({ code }) }))).rejects.toThrow(text);
   });
 
   test.each([
-    [4, 'even a name that nobody has finds more entries than the size limit'],
+    [4, 'even a name that no one has finds more entries than the size limit'],
     [11, "costs more than the server's limits allow: index the attributes of the filter, or raise the limits"],
     [50, 'the service account may not search there: give it the right to (50 insufficientAccessRights)'],
   ])('says what the code %i means for a search', async (code, text) => {
@@ -93,15 +93,15 @@ describe('check()', () => {
     }
   });
 
-  test('says that a filter finds somebody for nobody, which groups may well be', async () => {
+  test('reports a filter that finds users for a name that no one has, which is fine for groups', async () => {
     const entries = [entry('cn=everyone')];
     await expect(check(searching(peopleBase, { entries }))).rejects.toThrow(
-      'a name that nobody has: correct user.filter',
+      'a name that no one has: correct user.filter',
     );
     await check(searching(groupsBase, { entries }));
   });
 
-  test('a referral is no fault of a search: nothing of it is chased', async () => {
+  test('a referral is no error of a search, and is not followed', async () => {
     await check(searching(peopleBase, { code: 10 }));
   });
 
@@ -114,14 +114,14 @@ describe('check()', () => {
     });
     await check(reporting({ a: undefined, b: undefined }));
     await expect(check(reporting({ a: undefined, b: 'it is down' }))).rejects.toThrow(
-      /^1 of 2 LDAP servers are not well:\n {2}ldaps:\/\/b:636: it is down$/,
+      /^1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/b:636: it is down$/,
     );
     await expect(check(reporting({ a: 'x', b: 'y' }))).rejects.toThrow(
-      /^no LDAP server is well:\n {2}ldaps:\/\/a:636: x\n {2}ldaps:\/\/b:636: y$/,
+      /^no LDAP server works:\n {2}ldaps:\/\/a:636: x\n {2}ldaps:\/\/b:636: y$/,
     );
     await expect(check(reporting({ a: 'no TCP connection to ldaps://a:636: refused' }))).rejects.toThrow(
-      /^no LDAP server is well:\n {2}no TCP connection to ldaps:\/\/a:636: refused$/,
+      /^no LDAP server works:\n {2}no TCP connection to ldaps:\/\/a:636: refused$/,
     );
-    await expect(check(reporting({}))).rejects.toThrow('there is no LDAP server to ask');
+    await expect(check(reporting({}))).rejects.toThrow('no LDAP server is known');
   });
 });

@@ -2,32 +2,31 @@ import { randomBytes } from 'node:crypto';
 import type { SearchRequest, SearchResult } from './connection/types.ts';
 import { namedCode } from './directory/result-codes.ts';
 import type { Directory, SearchConnection, ServerReport } from './directory/types.ts';
-import { anyEntry } from './filter/any-entry.ts';
-import type { Filter } from './filter/types.ts';
+import { anyEntry, type Filter } from './filter/filter.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
 /**
- * Asks every server for all that a login needs of it.
+ * Asks every server for everything that a login needs.
  *
- * @throws Error with a line for each server that has a problem, and its mend
+ * @throws Error with a line for each server that has a problem, and how to fix it
  */
 export async function checkDirectory(directory: Directory, options: LdapOptions, signal: AbortSignal): Promise<void> {
   const reports = await directory.check((connection) => look(connection, options, signal), signal);
   const bad = reports.filter(({ problem }) => problem !== undefined);
   if (reports.length > 0 && bad.length === 0) return;
-  throw new Error(told(reports, bad));
+  throw new Error(summary(reports, bad));
 }
 
-function told(reports: readonly ServerReport[], bad: readonly ServerReport[]): string {
-  if (reports.length === 0) return 'there is no LDAP server to ask';
+function summary(reports: readonly ServerReport[], bad: readonly ServerReport[]): string {
+  if (reports.length === 0) return 'no LDAP server is known';
   const head =
     bad.length === reports.length
-      ? 'no LDAP server is well'
-      : `${bad.length} of ${reports.length} LDAP servers are not well`;
+      ? 'no LDAP server works'
+      : `${bad.length} of ${reports.length} LDAP servers do not work`;
   return [`${head}:`, ...bad.map(lineOf)].join('\n');
 }
 
-/** What comes from the connection names the server itself. */
+/** Errors of the connection name the server already. */
 function lineOf({ server: { url }, problem = '' }: ServerReport): string {
   return problem.includes(url) ? `  ${problem}` : `  ${url}: ${problem}`;
 }
@@ -43,10 +42,10 @@ type Search = (request: SearchRequest) => Promise<SearchResult>;
 async function lookForUsers(search: Search, find: UserOptions['find']): Promise<void> {
   if (find.by === 'dn') return await findBase(search, 'the parent in user.dnTemplate', find.template.parent);
   for (const base of find.bases) await findBase(search, 'user.base', base);
-  const name = nobody();
+  const name = unknownName();
   const filter = find.filter.fill((placeholder) => (placeholder === 'username' ? [name] : []));
   const found = await tryFilter(search, 'a search for a user', { ...find, filter, sizeLimit: 2 });
-  if (found > 0) throw new Error('a search for a user finds entries for a name that nobody has: correct user.filter');
+  if (found > 0) throw new Error('a search for a user finds entries for a name that no one has: correct user.filter');
 }
 
 async function lookForGroups(search: Search, groups: GroupOptions): Promise<void> {
@@ -54,8 +53,8 @@ async function lookForGroups(search: Search, groups: GroupOptions): Promise<void
   const searching = groups.by === 'search' ? groups : groups.nested;
   if (searching === undefined) return;
   const [base] = groups.bases;
-  const dn = base ? `cn=${nobody()},${base}` : `cn=${nobody()}`;
-  const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dn : nobody()]);
+  const dn = base ? `cn=${unknownName()},${base}` : `cn=${unknownName()}`;
+  const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dn : unknownName()]);
   const { bases, maxGroups } = groups;
   await tryFilter(search, 'a search for groups', { bases, scope: searching.scope, filter, sizeLimit: maxGroups + 1 });
 }
@@ -67,18 +66,15 @@ async function findBase(search: Search, option: string, base: string): Promise<v
     throw new Error(`${option} "${base}" does not exist there, or the service account may not see it`);
   }
   if (code === 10) throw new Error(`${option} "${base}" is on another server: it answered with a referral`);
-  if (code !== 0) throw new Error(`${option} "${base}" can not be read: ${explained(code)}`);
+  if (code !== 0) throw new Error(`${option} "${base}" cannot be read: ${explained(code)}`);
 }
 
-interface Trial {
+type Trial = Pick<SearchRequest, 'scope' | 'sizeLimit'> & {
   readonly bases: readonly string[];
-  readonly scope: 'one' | 'sub';
   readonly filter: Filter | undefined;
-  /** As a login has it. */
-  readonly sizeLimit: number;
-}
+};
 
-/** With values that nobody has: either little comes, or the search itself does not work. @returns how many entries */
+/** Searches with values that no one has, so only a few entries can be found. @returns how many */
 async function tryFilter(search: Search, what: string, { bases, filter, ...rest }: Trial): Promise<number> {
   if (filter === undefined) return 0;
   let count = 0;
@@ -90,23 +86,23 @@ async function tryFilter(search: Search, what: string, { bases, filter, ...rest 
   return count;
 }
 
-const words: ReadonlyMap<number, string> = new Map([
+const explanations: ReadonlyMap<number, string> = new Map([
   [1, 'the server wants the service account to be bound first: give bind.dn and bind.password'],
   [3, 'it takes too long: index the attributes of the filter'],
-  [4, 'even a name that nobody has finds more entries than the size limit: correct the filter, or raise the limit'],
+  [4, 'even a name that no one has finds more entries than the size limit: correct the filter, or raise the limit'],
   [11, "it costs more than the server's limits allow: index the attributes of the filter, or raise the limits"],
   [12, 'the server does not know a matching rule of the filter'],
   [18, 'the server does not know a matching rule of the filter'],
   [50, 'the service account may not search there: give it the right to'],
-  [53, 'the server is not willing to: look at its log'],
+  [53, 'the server refuses it: look at its log'],
 ]);
 
 function explained(code: number): string {
-  const told = words.get(code);
-  return told === undefined ? namedCode(code) : `${told} (${namedCode(code)})`;
+  const text = explanations.get(code);
+  return text === undefined ? namedCode(code) : `${text} (${namedCode(code)})`;
 }
 
-/** A name that is nobody's, in digits so that it suits numeric attributes too. */
-function nobody(): string {
+/** A name that no one has. It is made of digits, so that it suits numeric attributes too. */
+function unknownName(): string {
   return String(randomBytes(6).readUIntBE(0, 6));
 }

@@ -4,8 +4,8 @@ import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { tokenOf } from '../fixtures/ldap-options.ts';
 import plugin from './index.ts';
+import { tokenOf } from './testing/ldap-options.ts';
 
 interface Person {
   readonly name: string;
@@ -41,9 +41,9 @@ beforeAll(async () => {
 afterAll(() => slapd?.[Symbol.asyncDispose]());
 
 function entriesOfPeople() {
-  const everybody = [...users, locked, expired, mustChange, twin].map((one) => ({ ...one, dn: dnOf(one) }));
+  const everyone = [...users, locked, expired, mustChange, twin].map((one) => ({ ...one, dn: dnOf(one) }));
   const second = { ...twin, dn: `cn=second,${people}` };
-  return [...everybody, second].map(({ dn, name, password }) => ({
+  return [...everyone, second].map(({ dn, name, password }) => ({
     dn,
     attributes: {
       objectClass: 'inetOrgPerson',

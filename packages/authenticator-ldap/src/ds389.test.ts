@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { type Ds389, startDs389 } from '@sallyport/test-servers/ds389';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const password = randomUUID();
 let server: Ds389;

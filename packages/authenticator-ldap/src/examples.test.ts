@@ -6,10 +6,10 @@ import { adUser, newAdPassword, startSamba } from '@sallyport/test-servers/samba
 import { startSlapd } from '@sallyport/test-servers/slapd';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
-/** What is a matter of the place and not of the kind of directory. */
+/** What depends on the one directory, and not on its kind. */
 interface Place {
   readonly ldapsUrl: string;
   readonly caFile: string;

@@ -7,9 +7,9 @@ import { type FaultProxy, startFaultProxy } from '@sallyport/test-servers/fault-
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { expect, onTestFinished, test } from 'vitest';
-import { tokenOf } from '../fixtures/ldap-options.ts';
-import { settled } from '../fixtures/written-options.ts';
 import plugin from './index.ts';
+import { tokenOf } from './testing/ldap-options.ts';
+import { settled } from './testing/written-options.ts';
 
 const logins = 800;
 const concurrency = 8;
@@ -101,7 +101,7 @@ interface Network {
   readonly isSecure: boolean;
 }
 
-/** Without TLS a request that is garbled on its way is another request, which nobody can tell: a wrong password, say. */
+/** Without TLS a request that is garbled on its way is another request, which no one can notice: a wrong password, for example. */
 function badNetwork(port: number, { seed, bytes, isSecure }: Network): Promise<FaultProxy> {
   const random = randomPlans({ seed, passing: 0.6, bytes, time: 60 });
   const plan = (): FaultPlan => {

@@ -3,7 +3,7 @@ import { createLdapAuthenticator, type MakeDirectory } from './authenticator.ts'
 import { connect } from './connection/connection.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { optionsSchema } from './options/schema.ts';
-import { portMixUp } from './options/server-url.ts';
+import { portMixUp } from './options/servers.ts';
 import type { LdapOptions } from './options/types.ts';
 
 /** User name and password against an LDAP directory. See the README of this package. */
@@ -19,7 +19,7 @@ const plugin: AuthenticatorPlugin<LdapOptions> = {
   },
 };
 
-/** Not refused: a server may listen where others do not. */
+/** A warning only: a server may listen on an unusual port. */
 function warnOfPorts({ servers }: LdapOptions, { logger }: PluginContext): void {
   for (const server of servers) {
     const hint = portMixUp(server);

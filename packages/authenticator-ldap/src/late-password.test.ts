@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { getHeapSnapshot } from 'node:v8';
 import { expect, test } from 'vitest';
-import type { FakeRequest } from '../fixtures/fake-peer.ts';
-import { bindResponse } from '../fixtures/ldap-answers.ts';
-import { aliceFound, gatewayTo, serveRequests, serviceDn } from '../fixtures/scripted-logins.ts';
+import type { FakeRequest } from './testing/fake-peer.ts';
+import { bindResponse } from './testing/ldap-answers.ts';
+import { aliceFound, gatewayTo, serveRequests, serviceDn } from './testing/scripted-logins.ts';
 
 const mark = 'password that is late ';
 
@@ -31,7 +31,7 @@ test('the password of a login that has failed is not in memory, while the answer
       () => 'a decision',
       (error: Error) => error.message,
     );
-  expect(await tryOnce()).toMatch('no answer within 200 ms');
+  expect(await tryOnce()).toMatch('no answer within 200ms');
   // What the server of this test has read.
   (fake.requests as FakeRequest[]).length = 0;
   // Through bytes, as one piece.

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const people = 'ou=people,dc=example,dc=com';
 const groups = 'ou=groups,dc=example,dc=com';

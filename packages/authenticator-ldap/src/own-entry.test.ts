@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
-/** What users may write to their own entries harms nobody else. */
+/** What users may write to their own entries harms no other user. */
 
 const password = randomUUID();
 let slapd: Slapd;
@@ -47,7 +47,7 @@ test.each([
   ['18 MB of mail addresses', 90, 200_000, 'the search for a user found too much'],
   ['2 MB of mail addresses', 10, 200_000, 'the answer has more than 1048576 bytes'],
   ['more mail addresses than kube-apiserver can hand on', 1000, 100, 'have 100038 bytes, over 65536'],
-])('%s: nobody else is kept out', async (_what, values, length, message) => {
+])('%s: no other user is locked out', async (_what, values, length, message) => {
   const [other, self] = [await addUser(), await addUser()];
   await addMail(self.dn, values, length);
   await using made = await gateway();

@@ -1,8 +1,8 @@
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import type { FakeRequest } from '../fixtures/fake-peer.ts';
-import { bindResponse, control, passwordPolicyControl, resultMessage } from '../fixtures/ldap-answers.ts';
-import { groupsBase } from '../fixtures/ldap-options.ts';
+import type { FakeRequest } from './testing/fake-peer.ts';
+import { bindResponse, control, passwordPolicyControl, resultMessage } from './testing/ldap-answers.ts';
+import { groupsBase } from './testing/ldap-options.ts';
 import {
   aliceDn,
   aliceFound,
@@ -15,14 +15,14 @@ import {
   serviceDn,
   servicePassword,
   userBindsOf,
-} from '../fixtures/scripted-logins.ts';
+} from './testing/scripted-logins.ts';
 
 /** Of the rules in RULES.md; those of the wire are tested with it. */
 
 const authenticated = { kind: 'authenticated', user: { username: 'alice', groups: [] } };
 
 describe('rule 1: no empty name, password or DN', () => {
-  test('the user found has an empty DN: no bind goes out but a decoy', async () => {
+  test('the user found has an empty DN: no bind is sent but a decoy', async () => {
     const fake = await serveLogins({ users: answer([{ dn: '', attributes: { uid: ['alice'] } }]) });
     const { logIn } = await gatewayTo([fake]);
     await expect(logIn()).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('an empty DN') });
@@ -91,7 +91,7 @@ describe('rule 6: success is a bind response with code 0 and no complaint', () =
 
   test.each([
     ['another password policy error', passwordPolicyControl({ error: 7 })],
-    ['a control that can not be read', control('1.3.6.1.4.1.42.2.27.8.5.1', Buffer.from('nonsense'))],
+    ['a control that cannot be read', control('1.3.6.1.4.1.42.2.27.8.5.1', Buffer.from('nonsense'))],
   ])('code 0 with %s could not be checked', async (_what, complaint) => {
     const fake = await serveLogins({ bind: ({ id }) => [bindResponse({ id, controls: [complaint] })] });
     const { logIn, attempts } = await gatewayTo([fake]);
@@ -156,11 +156,11 @@ describe('rule 16: logins in flight are bounded, and a refused password is tried
     const { logIn, attempts } = await gatewayTo([fake], { serverTimeout: '100ms' });
     await expect(logIn()).rejects.toMatchObject({
       code: 'failed',
-      message: expect.stringContaining('no answer within 100 ms'),
+      message: expect.stringContaining('no answer within 100ms'),
     });
     expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
     answers[0]?.();
-    await waitUntil(async () => attempts[0]?.outcome === 'refused', 'the late answer to be told');
+    await waitUntil(async () => attempts[0]?.outcome === 'refused', 'the late answer to be reported');
   });
 
   test('the answer of another server settles it at once', async () => {
@@ -203,7 +203,7 @@ describe('rule 16: logins in flight are bounded, and a refused password is tried
     expect(second.connections).toBe(0);
   });
 
-  test('only so many users bind at one time', async () => {
+  test('no more users bind at one time than the limit', async () => {
     const bound = 3;
     let most = 0;
     const waiting: (() => void)[] = [];

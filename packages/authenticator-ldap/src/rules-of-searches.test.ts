@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { ber, berInteger } from '../fixtures/ber.ts';
-import type { FakeRequest } from '../fixtures/fake-peer.ts';
-import { searchDone, searchReference } from '../fixtures/ldap-answers.ts';
-import { groupsBase, peopleBase } from '../fixtures/ldap-options.ts';
+import { ber, berInteger } from './testing/ber.ts';
+import type { FakeRequest } from './testing/fake-peer.ts';
+import { searchDone, searchReference } from './testing/ldap-answers.ts';
+import { groupsBase, peopleBase } from './testing/ldap-options.ts';
 import {
   aliceDn,
   aliceFound,
@@ -15,7 +15,7 @@ import {
   searchesOf,
   serveLogins,
   userBindsOf,
-} from '../fixtures/scripted-logins.ts';
+} from './testing/scripted-logins.ts';
 
 /** Of the rules in RULES.md; those of the wire are tested with it. */
 
@@ -24,7 +24,7 @@ const authenticated = { kind: 'authenticated', user: { username: 'alice', groups
 const filterOf = (request: FakeRequest | undefined) => partOfSearch(request, 6)?.bytes;
 
 test.each(['*', 'a*', 'alice)(uid=*', '\\2a', 'b\\28c', '(|(uid=a)(uid=b))', 'é山'])(
-  'rule 9: the name %s goes out as its bytes, within one assertion',
+  'rule 9: the name %s is sent as its bytes, within one assertion',
   async (username) => {
     const fake = await serveLogins();
     const { logIn } = await gatewayTo([fake]);
@@ -34,7 +34,7 @@ test.each(['*', 'a*', 'alice)(uid=*', '\\2a', 'b\\28c', '(|(uid=a)(uid=b))', 'é
   },
 );
 
-describe('rule 10: a DN goes out as the directory sent it', () => {
+describe('rule 10: a DN is sent as the directory sent it', () => {
   test.each([
     'cn=al\\5C69ce,dc=x',
     'cn=Back\\5Cslash,dc=x',
@@ -81,7 +81,7 @@ describe('rule 11: exactly one entry, and all groups or none', () => {
     ['two entries', answer(twice)],
     ['one entry and a size limit', answer(twice.slice(1), 4)],
     ['a size limit', answer([], 4)],
-  ])('%s are ambiguous, and the password goes to nobody', async (_what, users) => {
+  ])('%s are ambiguous, and the password is sent to no one', async (_what, users) => {
     const { fake, decision, attempts } = await loggedIn({ users });
     expect(decision).toEqual({ kind: 'rejected', reason: 'ambiguous' });
     expect(attempts).toEqual([]);
@@ -104,7 +104,7 @@ describe('rule 11: exactly one entry, and all groups or none', () => {
     },
   );
 
-  test('groups that another server can tell are asked for there', async () => {
+  test('groups that another server has are searched for there', async () => {
     const bad = await serveLogins({ groups: answer(oneGroup, 52) });
     const good = await serveLogins({ groups: answer(oneGroup) });
     const { logIn } = await gatewayTo([bad, good]);
@@ -114,7 +114,7 @@ describe('rule 11: exactly one entry, and all groups or none', () => {
   });
 });
 
-describe('rule 12: nested groups have bounds, cycles end, and names can be told apart', () => {
+describe('rule 12: nested groups have limits, cycles end, and names stay apart', () => {
   const nested = (more: object = {}) => ({
     groups: { base: groupsBase, filter: '(member={dn})', nested: true, ...more },
   });

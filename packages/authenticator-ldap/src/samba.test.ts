@@ -10,8 +10,8 @@ import {
   startSamba,
 } from '@sallyport/test-servers/samba';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const password = newAdPassword();
 let samba: Samba;
@@ -151,7 +151,7 @@ describe('groups of Active Directory', () => {
   });
 });
 
-test('check() is well, and tells a wrong base, a wrong account and a connection in clear', async () => {
+test('check() finds no problem, and reports a wrong base, a wrong account and a connection in clear', async () => {
   await using good = await gateway();
   await good.check();
   const { administrator, suffix, url, ldapsUrl } = samba;

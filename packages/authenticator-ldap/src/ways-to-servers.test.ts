@@ -5,9 +5,9 @@ import { toLdif } from '@sallyport/test-servers/ldif';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { type Slapd, type SlapdOptions, startSlapd } from '@sallyport/test-servers/slapd';
 import { describe, expect, test } from 'vitest';
-import { peopleBase } from '../fixtures/ldap-options.ts';
-import { type PluginGateway, pluginGateway } from '../fixtures/plugin-gateway.ts';
 import plugin from './index.ts';
+import { peopleBase } from './testing/ldap-options.ts';
+import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 /** Addresses, names, certificates and DNS, with the whole plugin and real OpenLDAP servers. */
 
@@ -55,13 +55,13 @@ test('a certificate for another name is refused, and serverName names it', async
 
 test('a server that asks for a client certificate gets it, and check() asks for it', async () => {
   await using slapd = await startDirectory({ requiresClientCertificate: true });
-  await using stranger = await createAuthority();
+  await using other = await createAuthority();
   const files = async ({ issueClient }: Authority) => {
     const { certificateFile: certFile, keyFile } = await issueClient('sallyport');
     return { certFile, keyFile };
   };
   for (const where of [{ urls: [slapd.ldapsUrl] }, { urls: [slapd.url], startTLS: true }]) {
-    for (const wrong of [{}, await files(stranger)]) {
+    for (const wrong of [{}, await files(other)]) {
       await using refused = await gateway(slapd, { ...where, ...wrong });
       await expect(refused.check()).rejects.toThrow('certFile');
       await expect(refused.logIn('alice', password)).rejects.toMatchObject({ code: 'unavailable' });

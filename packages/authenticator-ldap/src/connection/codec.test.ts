@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { ber, berInteger, type Content } from '../../fixtures/ber.ts';
-import type { Filter } from '../filter/types.ts';
-import { encodeBind, encodeSearch, encodeStartTls, encodeUnbind, readElements } from './codec.ts';
-import { checkCodec } from './codec-check.ts';
+import type { Filter } from '../filter/filter.ts';
+import { ber, berInteger, type Content } from '../testing/ber.ts';
+import { checkCodec, encodeBind, encodeSearch, encodeStartTls, encodeUnbind, readElements } from './codec.ts';
 
 const text = (content: Content) => ber(0x04, content);
 
@@ -125,12 +124,12 @@ describe('requests', () => {
   test('of another ldapjs keep the plugin from loading', async () => {
     expect(checkCodec).not.toThrow();
     vi.resetModules();
-    vi.doMock('./codec.ts', async (original) => ({
-      ...(await original<typeof import('./codec.ts')>()),
-      encodeBind: () => encodeUnbind(7),
-    }));
+    vi.doMock('ldapjs', async (original) => {
+      const { default: ldapjs } = await original<typeof import('ldapjs')>();
+      return { default: { ...ldapjs, BindRequest: ldapjs.UnbindRequest } };
+    });
     await expect(import('./connection.ts')).rejects.toThrow('install what the lockfile has');
-    vi.doUnmock('./codec.ts');
+    vi.doUnmock('ldapjs');
   });
 });
 
@@ -142,7 +141,7 @@ test('ldapjs and its BER reader are pinned exactly: another version may write or
 describe('elements', () => {
   const read = (hex: string, elements = 10) => readElements(Buffer.from(hex, 'hex'), { elements });
 
-  test('stand one after the other', () => {
+  test('follow one another', () => {
     expect(read('0400020105')).toEqual([
       { tag: 0x04, content: Buffer.alloc(0) },
       { tag: 0x02, content: Buffer.from([5]) },

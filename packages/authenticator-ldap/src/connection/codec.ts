@@ -1,17 +1,17 @@
 import asn1, { type BerWriter } from '@ldapjs/asn1';
 import ldapjs, { type FilterString, type LdapMessage } from 'ldapjs';
-import type { Filter } from '../filter/types.ts';
+import type { Filter } from '../filter/filter.ts';
+import { WireError } from './server-error.ts';
 import type { BindCredentials, SearchRequest } from './types.ts';
-import { WireError } from './wire-error.ts';
 
-// All that the plugin knows of ldapjs is in this file: requests are written by its message classes, answers are taken
-// apart with its BER reader. Its client is never made, and its readers of whole messages aren't used: they read past the
-// element that they are in, take what is cut off for `null`, and a result code without a byte for 0, which is success.
+// All that the plugin knows of ldapjs is in this file: its message classes write requests, its BER reader takes answers
+// apart. Its client is never created, and its readers of whole messages are not used: they read past the element that
+// they are in, return `null` for what is cut off, and read a result code without a byte as 0, which is success.
 
 /** The OID of StartTLS (RFC 4511 section 4.14.1). */
 export const startTlsName = '1.3.6.1.4.1.1466.20037';
 
-/** Simple, with the password policy control (draft-behera-ldap-password-policy-11 section 6.1), not critical. */
+/** A simple bind, with the password policy control (draft-behera-ldap-password-policy-11 section 6.1), not critical. */
 export function encodeBind(id: number, { dn, password }: BindCredentials): Buffer {
   const controls = [new ldapjs.PasswordPolicyControl()];
   return encode(new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }));
@@ -24,7 +24,7 @@ export function encodeBind(id: number, { dn, password }: BindCredentials): Buffe
  */
 export function encodeSearch(id: number, request: SearchRequest): Buffer {
   const { base, scope, sizeLimit } = request;
-  // A DN given as text would be parsed and written anew, and lose backslashes.
+  // ldapjs would parse a DN in a string and write it again, and lose backslashes.
   const baseObject = { [Symbol.toStringTag]: 'LdapDn', toString: () => base } as const;
   const message = new ldapjs.SearchRequest({
     messageId: id,
@@ -49,9 +49,7 @@ export function encodeUnbind(id: number): Buffer {
 function encode(message: LdapMessage): Buffer {
   const bytes = message.toBer().buffer;
   // The writer can cut off the end of a message over 64 KiB whose size meets that of its buffer.
-  if (readElements(bytes, { elements: 1 }).length !== 1) {
-    throw new Error('the LDAP request could not be written');
-  }
+  if (readElements(bytes, { elements: 1 }).length !== 1) throw new Error('the LDAP request could not be written');
   return bytes;
 }
 
@@ -108,31 +106,21 @@ function substring({ attribute, initial, any, final }: Extract<Filter, { kind: '
   return new OctetFilter(0xa4, (writer) => {
     writer.writeString(checkAttribute(attribute));
     writer.startSequence();
-    if (initial) {
-      writer.writeBuffer(initial, 0x80);
-    }
+    if (initial) writer.writeBuffer(initial, 0x80);
     for (const part of any) {
       writer.writeBuffer(part, 0x81);
     }
-    if (final) {
-      writer.writeBuffer(final, 0x82);
-    }
+    if (final) writer.writeBuffer(final, 0x82);
     writer.endSequence();
   });
 }
 
 function extensible(filter: Extract<Filter, { kind: 'extensible' }>): FilterString {
   return new OctetFilter(0xa9, (writer) => {
-    if (filter.rule !== undefined) {
-      writer.writeString(checkAttribute(filter.rule), 0x81);
-    }
-    if (filter.attribute !== undefined) {
-      writer.writeString(checkAttribute(filter.attribute), 0x82);
-    }
+    if (filter.rule !== undefined) writer.writeString(checkAttribute(filter.rule), 0x81);
+    if (filter.attribute !== undefined) writer.writeString(checkAttribute(filter.attribute), 0x82);
     writer.writeBuffer(filter.value, 0x83);
-    if (filter.dnAttributes) {
-      writer.writeBoolean(true, 0x84);
-    }
+    if (filter.dnAttributes) writer.writeBoolean(true, 0x84);
   });
 }
 
@@ -157,13 +145,13 @@ export interface Element {
   readonly content: Buffer;
 }
 
-/** How many more elements may be read: small ones cost much more memory than the bytes that they came in. */
+/** How many more elements may be read: small ones cost much more memory than their bytes. */
 export interface Budget {
   elements: number;
 }
 
 /**
- * The BER elements that stand one after the other in `bytes`.
+ * The BER elements that follow one another in `bytes`.
  *
  * @throws WireError when they are not whole, or when there are more than the budget has left
  */
@@ -172,13 +160,11 @@ export function readElements(bytes: Buffer, budget: Budget): Element[] {
   const elements: Element[] = [];
   for (let tag = reader.peek(); tag !== null; tag = reader.peek()) {
     budget.elements -= 1;
-    if (budget.elements < 0) {
-      throw new WireError('too-large', 'there are too many attributes or values');
-    }
+    if (budget.elements < 0) throw new WireError('too-large', 'there are too many attributes or values');
     const start = valueOffset(reader);
     const end = start + reader.length;
     if (reader.length < 0 || end > bytes.length) {
-      throw new WireError('protocol', 'an element is longer than what it stands in');
+      throw new WireError('protocol', 'an element is longer than what it is in');
     }
     elements.push({ tag, content: bytes.subarray(start, end) });
     reader.setOffset(end);
@@ -191,10 +177,39 @@ function valueOffset(reader: InstanceType<typeof asn1.BerReader>): number {
   try {
     offset = reader.readLength(reader.offset + 1);
   } catch {
-    // As cut off: an indefinite length, or one of more than four bytes.
+    // An indefinite length, or one of more than four bytes, is as unreadable as one that is cut off.
   }
-  if (offset === null) {
-    throw new WireError('protocol', 'an element has no readable length');
-  }
+  if (offset === null) throw new WireError('protocol', 'an element has no readable length');
   return offset;
+}
+
+/**
+ * ldapjs is pinned, but the packages that it is made of are not. So what the plugin relies on is tried once: a base DN
+ * with a backslash, an attribute by its OID, values that are not UTF-8, the control, a length of four bytes (as AD
+ * writes it).
+ *
+ * @throws Error when any of it has changed
+ */
+export function checkCodec(): void {
+  const value = Buffer.from('ff005c', 'hex');
+  const filters = [
+    { kind: 'equality', attribute: 'a', value },
+    { kind: 'approximate', attribute: 'b', value },
+  ] as const;
+  const filter = { kind: 'and', filters } as const;
+  const search = encodeSearch(7, { base: 'b=\\5C', scope: 'sub', filter, attributes: ['2.5'], sizeLimit: 2 });
+  const bind = encodeBind(7, { dn: 'b=\\5C', password: 'p' });
+  const written = Buffer.concat([search, bind]).toString('latin1');
+  const expected =
+    '0\x38\x02\x01\x07c\x33\x04\x05b=\\5C\x0a\x01\x02\x0a\x01\0\x02\x01\x02\x02\x01\0\x01\x01\0' +
+    '\xa0\x14\xa3\x08\x04\x01a\x04\x03\xff\0\\\xa8\x08\x04\x01b\x04\x03\xff\0\\0\x05\x04\x032.5' +
+    '0\x34\x02\x01\x07`\x0d\x02\x01\x03\x04\x05b=\\5C\x80\x01p' +
+    '\xa0\x200\x1e\x04\x191.3.6.1.4.1.42.2.27.8.5.1\x01\x01\0';
+  const [read] = readElements(Buffer.from('8084000000020500', 'hex'), { elements: 1 });
+  if (written !== expected || read?.tag !== 0x80 || read.content.toString('hex') !== '0500') {
+    throw new Error(
+      'ldapjs reads or writes LDAP differently from version 3.0.7 with the packages that it was tested with: ' +
+        'install what the lockfile has (@ldapjs/asn1 2.0.0, @ldapjs/messages 1.3.0, @ldapjs/filter 2.1.1, @ldapjs/controls 2.1.0)',
+    );
+  }
 }

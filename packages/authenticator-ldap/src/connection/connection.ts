@@ -1,18 +1,35 @@
-import { encodeBind, encodeSearch } from './codec.ts';
-import { checkCodec } from './codec-check.ts';
-import { Exchange } from './exchange.ts';
+import type { Socket } from 'node:net';
+import { checkCodec, encodeBind, encodeSearch } from './codec.ts';
+import { createExchange, type Exchange } from './exchange.ts';
 import type { Message } from './message.ts';
-import { openTransport } from './transport.ts';
-import type { BindResult, Connect, Connection, Entry, SearchResult } from './types.ts';
-import { WireError } from './wire-error.ts';
+import { WireError } from './server-error.ts';
+import { connectTcp } from './socket.ts';
+import { connectTls, requestTls } from './tls.ts';
+import type { BindResult, Connect, Connection, ConnectOptions, Entry, SearchResult } from './types.ts';
 
 checkCodec();
 
-/** Opens one connection; see the types for what it promises. */
 export const connect: Connect = async (options) => {
   const { server, stepTimeout } = options;
-  return createConnection(new Exchange(await openTransport(options), { server, timeout: stepTimeout }));
+  return createConnection(createExchange(await openTransport(options), { server, timeout: stepTimeout }));
 };
+
+/**
+ * Opens the socket for LDAP. It is in clear text only if the server is `insecure`; every other way ends in a checked TLS
+ * socket or in a throw, with no socket left.
+ */
+export async function openTransport(options: ConnectOptions): Promise<Socket> {
+  const socket = await connectTcp(options);
+  switch (options.server.security) {
+    case 'insecure':
+      return socket;
+    case 'ldaps':
+      return await connectTls(socket, options);
+    case 'starttls':
+      await requestTls(socket, options);
+      return await connectTls(socket, options);
+  }
+}
 
 function createConnection(exchange: Exchange): Connection {
   return {
@@ -22,21 +39,14 @@ function createConnection(exchange: Exchange): Connection {
         throw new Error('a bind needs a DN and a password');
       }
       const encode = (id: number) => encodeBind(id, { dn, password });
-      const request = {
-        step: 'bind',
-        encode,
-        accept: acceptBind,
-        isSecret: true,
-        ...(timeout && { timeout }),
-      } as const;
+      const request = { step: 'bind', encode, accept: acceptBind, isSecret: true, timeout } as const;
       // Not awaited, so that nothing holds the password while the answer is waited for.
       return exchange.run<BindResult>(request, signal);
     },
     async search(request, signal) {
       const encode = (id: number) => encodeSearch(id, request);
       const { maxBytes } = request;
-      const bound = maxBytes === undefined ? {} : { maxBytes };
-      return await exchange.run<SearchResult>({ step: 'search', encode, accept: acceptSearch(), ...bound }, signal);
+      return await exchange.run<SearchResult>({ step: 'search', encode, accept: acceptSearch(), maxBytes }, signal);
     },
     get isOpen() {
       return exchange.isOpen;

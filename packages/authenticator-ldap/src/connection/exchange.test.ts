@@ -1,15 +1,15 @@
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { never } from '../../fixtures/connecting.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse } from '../../fixtures/ldap-answers.ts';
+import { never } from '../testing/connecting.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse } from '../testing/ldap-answers.ts';
 import { encodeBind } from './codec.ts';
-import { Exchange } from './exchange.ts';
+import { createExchange } from './exchange.ts';
 
-test('the bytes that hold a password are overwritten once they went out', async () => {
+test('the bytes that hold a password are overwritten once they were sent', async () => {
   await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(bindResponse({ id })) });
   const socket = connect(fake.server.port, fake.server.host);
-  const exchange = new Exchange(socket, { server: fake.server, timeout: 5000 });
+  const exchange = createExchange(socket, { server: fake.server, timeout: 5000 });
   const written: Buffer[] = [];
   const encode = (id: number) => {
     const bytes = encodeBind(id, { dn: 'cn=x', password: 'secret' });
@@ -25,5 +25,5 @@ test('the bytes that hold a password are overwritten once they went out', async 
 test('an exchange over a socket that is gone is closed from the beginning', async () => {
   await using fake = await startFakeServer();
   const socket = connect(fake.server.port, fake.server.host).destroy();
-  expect(new Exchange(socket, { server: fake.server, timeout: 5000 }).isOpen).toBe(false);
+  expect(createExchange(socket, { server: fake.server, timeout: 5000 }).isOpen).toBe(false);
 });

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ber } from '../../fixtures/ber.ts';
-import { searchDone, searchEntry } from '../../fixtures/ldap-answers.ts';
+import { ber } from '../testing/ber.ts';
+import { searchDone, searchEntry } from '../testing/ldap-answers.ts';
 import { createFramer } from './frames.ts';
 
-/** Cuts the bytes at the places given. */
+/** Cuts the bytes at these indexes. */
 function split(bytes: Buffer, places: readonly number[]): Buffer[] {
   const cuts = [0, ...[...places].sort((a, b) => a - b), bytes.length];
   return cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end));

@@ -1,6 +1,6 @@
-import { WireError } from './wire-error.ts';
+import { WireError } from './server-error.ts';
 
-/** Directories themselves send at most a few MiB. */
+/** Directories send at most a few MiB. */
 const defaultMaxBytes = 16 * 1024 * 1024;
 
 /** Tag of a SEQUENCE: the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
@@ -9,13 +9,13 @@ const sequenceTag = 0x30;
 /** Cuts a stream of bytes into LDAPMessages. */
 export interface Framer {
   /**
-   * The messages that are whole with this chunk, each with its header. The time that it takes grows with the bytes only,
-   * however they are split.
+   * The messages that this chunk completes, each with its header. The time that it takes depends on the bytes only, not
+   * on how they are split.
    *
-   * @throws WireError as soon as no LDAPMessage can begin with the bytes; the framer is of no use afterwards
+   * @throws WireError as soon as no LDAPMessage can begin with the bytes; the framer cannot be used afterwards
    */
   push(chunk: Buffer): Buffer[];
-  /** Bytes of a message that is not whole yet. */
+  /** Bytes of an incomplete message. */
   readonly pending: number;
 }
 
@@ -24,7 +24,7 @@ export function createFramer(maxBytes: number = defaultMaxBytes): Framer {
   let store: Buffer = Buffer.alloc(0);
   let pending = 0;
 
-  /** What is pending with the chunk behind it. The store doubles, so that small chunks don't cost a copy of all each. */
+  /** The pending bytes followed by the chunk. The store doubles, so that a small chunk rarely costs a copy of all. */
   function append(chunk: Buffer): Buffer {
     if (pending + chunk.length > store.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(2 * store.length, pending + chunk.length));
@@ -40,14 +40,9 @@ export function createFramer(maxBytes: number = defaultMaxBytes): Framer {
       const bytes = pending === 0 ? chunk : append(chunk);
       const frames: Buffer[] = [];
       let offset = 0;
-      for (
-        let size = messageSize(bytes, offset, maxBytes);
-        size !== undefined;
-        size = messageSize(bytes, offset, maxBytes)
-      ) {
-        if (bytes.length - offset < size) {
-          break;
-        }
+      for (;;) {
+        const size = messageSize(bytes, offset, maxBytes);
+        if (size === undefined || bytes.length - offset < size) break;
         frames.push(bytes.subarray(offset, offset + size));
         offset += size;
       }
@@ -64,7 +59,7 @@ export function createFramer(maxBytes: number = defaultMaxBytes): Framer {
   };
 }
 
-/** Header and content of the message that begins at the offset; undefined while its header is not whole. */
+/** Bytes of header and content of the message at the offset; undefined while its header is incomplete. */
 function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | undefined {
   const tag = bytes[offset];
   const first = bytes[offset + 1];
@@ -74,23 +69,17 @@ function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | 
       `a message began with the byte 0x${tag.toString(16).padStart(2, '0')} and not 0x30`,
     );
   }
-  if (first === undefined) {
-    return undefined;
-  }
-  if (first < 0x80) {
-    return 2 + first;
-  }
+  if (first === undefined) return undefined;
+  if (first < 0x80) return 2 + first;
   const count = first & 0x7f;
   // RFC 4511 section 5.1: the definite form only. No message within the bound needs more than four bytes.
   if (count === 0 || count > 4) {
     throw new WireError('protocol', `a message had the length byte 0x${first.toString(16)}`);
   }
-  if (bytes.length - offset < 2 + count) {
-    return undefined;
-  }
+  if (bytes.length - offset < 2 + count) return undefined;
   const size = 2 + count + bytes.readUIntBE(offset + 2, count);
   if (size > maxBytes) {
-    throw new WireError('too-large', `a message of ${size} bytes was announced; ${maxBytes} are allowed`);
+    throw new WireError('too-large', `a message of ${size} bytes began; the limit is ${maxBytes} bytes`);
   }
   return size;
 }

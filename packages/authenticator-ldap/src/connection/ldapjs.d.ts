@@ -4,7 +4,7 @@ declare module '@ldapjs/asn1' {
   interface BerReader {
     readonly remain: number;
     readonly offset: number;
-    /** Of the field that `readLength` looked at; negative when its four bytes have the highest bit set. */
+    /** Of the field that `readLength` read; negative when its four bytes have the highest bit set. */
     readonly length: number;
     readonly buffer: Buffer;
     peek(): number | null;
@@ -42,20 +42,19 @@ declare module 'ldapjs' {
     toBer(): BerReader;
     _toBer(writer: BerWriter): void;
   }
-  /** Base DNs are told by their toStringTag, so any object with it passes. */
+  /** ldapjs recognizes base DNs by their toStringTag, so any object with it is accepted. */
   interface DnLike {
     readonly [Symbol.toStringTag]: 'LdapDn';
     toString(): string;
   }
-  interface SearchFields {
-    readonly messageId: number;
-    readonly baseObject: DnLike;
-    readonly scope: 'base' | 'one' | 'sub';
-    readonly sizeLimit: number;
-    readonly filter: FilterString;
-  }
   class SearchRequest extends LdapMessage {
-    constructor(fields: SearchFields);
+    constructor(fields: {
+      readonly messageId: number;
+      readonly baseObject: DnLike;
+      readonly scope: 'base' | 'one' | 'sub';
+      readonly sizeLimit: number;
+      readonly filter: FilterString;
+    });
     /** Its own array, not a copy. */
     readonly attributes: string[];
   }

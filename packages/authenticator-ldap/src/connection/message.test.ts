@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ber, berInteger } from '../../fixtures/ber.ts';
+import { ber, berInteger } from '../testing/ber.ts';
 import {
   bindResponse,
   control,
@@ -12,9 +12,9 @@ import {
   searchDone,
   searchEntry,
   searchReference,
-} from '../../fixtures/ldap-answers.ts';
+} from '../testing/ldap-answers.ts';
 import { decodeMessage } from './message.ts';
-import { WireError } from './wire-error.ts';
+import { WireError } from './server-error.ts';
 
 const decode = (frame: Buffer) => decodeMessage(frame, { elements: 1000 });
 
@@ -139,7 +139,7 @@ describe('rule 14: entries have the bytes of their attributes', () => {
     expect(message.kind === 'entry' && [...message.entry.attributes.keys()]).toEqual(['constructor', '__proto__']);
   });
 
-  test('and references are told apart', () => {
+  test('and references are distinguished', () => {
     expect(decode(searchReference(2, 'ldap://other/dc=x??sub'))).toEqual({ kind: 'reference', id: 2 });
   });
 });

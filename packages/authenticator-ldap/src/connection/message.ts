@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type Budget, type Element, readElements } from './codec.ts';
+import { WireError } from './server-error.ts';
 import type { BindResult, Entry } from './types.ts';
-import { WireError } from './wire-error.ts';
 
 /** LDAPResult (RFC 4511 section 4.1.9) without matched DN and referral. */
 interface Result {
@@ -9,7 +9,7 @@ interface Result {
   readonly diagnosticMessage: string;
 }
 
-/** One LDAPMessage of a server, as far as it is of use here. */
+/** One LDAPMessage of a server, with the fields that the plugin uses. */
 export type Message =
   | ({ readonly kind: 'bind'; readonly id: number } & BindResult)
   | { readonly kind: 'entry'; readonly id: number; readonly entry: Entry }
@@ -41,18 +41,16 @@ const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
 const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
 
 /**
- * Takes one whole message apart.
+ * Reads one whole message.
  *
- * @throws WireError when it is not built as RFC 4511 section 4.1.1 says, or costs more than the budget has left
+ * @throws WireError when it is not as RFC 4511 section 4.1.1 has it, or needs more than the budget has left
  */
 export function decodeMessage(frame: Buffer, budget: Budget): Message {
   const [envelope] = readElements(frame, budget);
   const [first, operation, ...more] = readElements(expect(envelope, tags.sequence, 'message'), budget);
   const id = readInteger(first, tags.integer, 'message id');
-  if (!operation) {
-    throw new WireError('protocol', 'a message has no operation');
-  }
-  // Messages with the id 0 end the connection whatever they hold, and AD is known to add to them.
+  if (!operation) throw new WireError('protocol', 'a message has no operation');
+  // Messages with the id 0 end the connection whatever their content, and AD is known to add to them.
   if (id !== 0 && (more.length > 1 || (more[0] && more[0].tag !== tags.controls))) {
     throw new WireError('protocol', 'a message has more than one operation');
   }
@@ -74,18 +72,14 @@ export function decodeMessage(frame: Buffer, budget: Budget): Message {
 }
 
 function expect(element: Element | undefined, tag: number, what: string): Buffer {
-  if (element?.tag !== tag) {
-    throw new WireError('protocol', `a ${what} is missing or of a wrong type`);
-  }
+  if (element?.tag !== tag) throw new WireError('protocol', `a ${what} is missing or of a wrong type`);
   return element.content;
 }
 
-/** One byte at least: none would read as 0, which is the id of notices and the code of success. */
+/** Needs at least one byte: without one it would be 0, which is the id of notices and the code of success. */
 function readInteger(element: Element | undefined, tag: number, what: string): number {
   const bytes = expect(element, tag, what);
-  if (bytes.length < 1 || bytes.length > 4) {
-    throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
-  }
+  if (bytes.length < 1 || bytes.length > 4) throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
   return bytes.readIntBE(0, bytes.length);
 }
 
@@ -148,24 +142,17 @@ function readControl(element: Element, budget: Budget): Control {
   };
 }
 
-/**
- * PasswordPolicyResponseValue: a sequence of a warning (0xa0, of no interest) and an error (0x81), each of which may be
- * left out.
- */
+/** PasswordPolicyResponseValue: a sequence of a warning (0xa0, not used here) and an error (0x81), both optional. */
 function readPasswordPolicy(value: Buffer | undefined, budget: Budget): number | 'unreadable' | undefined {
   try {
     const [sequence, ...behind] = readElements(value ?? Buffer.alloc(0), budget);
     const parts = readElements(expect(sequence, tags.sequence, 'password policy'), budget);
     const error = parts[0]?.tag === 0xa0 ? parts[1] : parts[0];
     const known = parts[0]?.tag === 0xa0 ? 2 : 1;
-    if (behind.length > 0 || parts.length > known) {
-      return 'unreadable';
-    }
+    if (behind.length > 0 || parts.length > known) return 'unreadable';
     return error && readInteger(error, 0x81, 'password policy error');
   } catch (error) {
-    if (error instanceof WireError && error.kind === 'protocol') {
-      return 'unreadable';
-    }
+    if (error instanceof WireError && error.kind === 'protocol') return 'unreadable';
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
-import { ber, berInteger } from '../../fixtures/ber.ts';
-import { connectTo, credentials, everything, faultOf, never, obliging } from '../../fixtures/connecting.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
+import { ber, berInteger } from '../testing/ber.ts';
+import { answerSuccess, connectTo, credentials, errorOf, everything, never } from '../testing/connecting.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
 import {
   bindResponse,
   extendedResponse,
@@ -12,7 +12,7 @@ import {
   searchDone,
   searchEntry,
   searchReference,
-} from '../../fixtures/ldap-answers.ts';
+} from '../testing/ldap-answers.ts';
 
 describe('rule 6: only a bind response to the bind is its answer', () => {
   const success = [berInteger(0, 0x0a), ber(0x04), ber(0x04)];
@@ -37,7 +37,7 @@ describe('rule 6: only a bind response to the bind is its answer', () => {
   ])('and not %s', async (_what, answer) => {
     await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(answer(id)) });
     const connection = await connectTo(fake.server);
-    expect(await faultOf(connection.bind(credentials, never))).toMatchObject({ kind: 'protocol', step: 'bind' });
+    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({ kind: 'protocol', step: 'bind' });
     expect(connection.isOpen).toBe(false);
     await fake.untilClosed();
   });
@@ -45,7 +45,7 @@ describe('rule 6: only a bind response to the bind is its answer', () => {
   test('and a search is not answered by a bind response', async () => {
     await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(bindResponse({ id })) });
     const connection = await connectTo(fake.server);
-    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'protocol', step: 'search' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'protocol', step: 'search' });
   });
 
   test('in whatever pieces it comes', async () => {
@@ -78,7 +78,7 @@ describe('rule 8: codes, texts and controls of the server are kept', () => {
 
 describe('rules 9 and 10: values and DNs go out as they are', () => {
   test('in a search', async () => {
-    await using fake = await startFakeServer({ onRequest: obliging });
+    await using fake = await startFakeServer({ onRequest: answerSuccess });
     const connection = await connectTo(fake.server);
     const value = Buffer.from('*()\\\0é山\\2a');
     const base = 'cn=Back\\5Cslash,cn=R\\+D,dc=x\\20';
@@ -95,7 +95,7 @@ describe('rules 9 and 10: values and DNs go out as they are', () => {
       onRequest(request, peer) {
         const entries = dns.map((dn) => searchEntry({ id: request.id, dn }));
         peer.write(...(request.operation === 'search' ? entries : []));
-        obliging(request, peer);
+        answerSuccess(request, peer);
       },
     });
     const connection = await connectTo(fake.server);
@@ -139,7 +139,7 @@ describe('rule 14: entries have bytes, and references are left out', () => {
       },
     });
     const connection = await connectTo(fake.server);
-    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
     await fake.untilClosed();
   });
 
@@ -152,8 +152,8 @@ describe('rule 14: entries have bytes, and references are left out', () => {
     expect(await good.search({ ...everything, maxBytes: bytes }, never)).toMatchObject({ code: 0 });
     good.close();
     const bad = await connectTo(fake.server);
-    const fault = await faultOf(bad.search({ ...everything, maxBytes: bytes - 1 }, never));
-    expect(fault).toMatchObject({ kind: 'too-large', step: 'search' });
+    const error = await errorOf(bad.search({ ...everything, maxBytes: bytes - 1 }, never));
+    expect(error).toMatchObject({ kind: 'too-large', step: 'search' });
     await fake.untilClosed();
   });
 
@@ -164,14 +164,14 @@ describe('rule 14: entries have bytes, and references are left out', () => {
       onRequest: ({ id }, peer) => peer.write(ldapMessage(id, ber(0x64, ber(0x04), attribute))),
     });
     const connection = await connectTo(fake.server);
-    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'too-large', step: 'search' });
     await fake.untilClosed();
   });
 });
 
 describe('rule 15: errors of the library are errors of the call', () => {
   test('a filter that cannot be written rejects, and the connection goes on', async () => {
-    await using fake = await startFakeServer({ onRequest: obliging });
+    await using fake = await startFakeServer({ onRequest: answerSuccess });
     const connection = await connectTo(fake.server);
     const search = connection.search({ ...everything, filter: { kind: 'present', attribute: 'uid)(x' } }, never);
     await expect(search).rejects.toThrow('is not the name or OID');
@@ -180,7 +180,7 @@ describe('rule 15: errors of the library are errors of the call', () => {
     connection.close();
   });
 
-  test('a listener that throws keeps nobody else from hearing of the close', async () => {
+  test('a listener that throws does not keep others from hearing of the close', async () => {
     await using fake = await startFakeServer({ onRequest: (_request, peer) => peer.reset() });
     const connection = await connectTo(fake.server);
     const listener = vi.fn();
@@ -188,14 +188,14 @@ describe('rule 15: errors of the library are errors of the call', () => {
       throw new Error('mine');
     });
     connection.onClose(listener);
-    const fault = await faultOf(connection.bind(credentials, never));
-    expect(listener).toHaveBeenCalledExactlyOnceWith(fault);
+    const error = await errorOf(connection.bind(credentials, never));
+    expect(listener).toHaveBeenCalledExactlyOnceWith(error);
   });
 
   test('a password is in no error', async () => {
     await using fake = await startFakeServer({ onRequest: ({ bytes }, peer) => peer.write(bytes) });
-    const fault = await faultOf((await connectTo(fake.server)).bind(credentials, never));
-    expect(inspect(fault, { depth: 10, showHidden: true })).not.toContain(credentials.password);
-    expect(inspect(fault, { depth: 10, showHidden: true })).not.toContain('al\\\\5C69ce');
+    const error = await errorOf((await connectTo(fake.server)).bind(credentials, never));
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(credentials.password);
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('al\\\\5C69ce');
   });
 });

@@ -1,14 +1,14 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { connectTo, credentials, everything, faultOf, never, obliging } from '../../fixtures/connecting.ts';
-import type { FakePeer } from '../../fixtures/fake-peer.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse, disconnectionNotice, searchEntry } from '../../fixtures/ldap-answers.ts';
+import { answerSuccess, connectTo, credentials, errorOf, everything, never } from '../testing/connecting.ts';
+import type { FakePeer } from '../testing/fake-peer.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse, disconnectionNotice, searchEntry } from '../testing/ldap-answers.ts';
 
 afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('rule 1: an empty DN or password never goes out', () => {
+describe('rule 1: an empty DN or password is never sent', () => {
   test.each([
     ['an empty password', { dn: 'cn=a', password: '' }],
     ['an empty DN', { dn: '', password: 'p' }],
@@ -16,7 +16,7 @@ describe('rule 1: an empty DN or password never goes out', () => {
     ['a password of another type', { dn: 'cn=a', password: undefined as unknown as string }],
     ['a DN of another type', { dn: null as unknown as string, password: 'p' }],
   ])('with %s', async (_what, empty) => {
-    await using fake = await startFakeServer({ onRequest: obliging });
+    await using fake = await startFakeServer({ onRequest: answerSuccess });
     const connection = await connectTo(fake.server);
     await expect(connection.bind(empty, never)).rejects.toThrow('a bind needs a DN and a password');
     expect(connection.isOpen).toBe(true);
@@ -28,20 +28,20 @@ describe('rule 1: an empty DN or password never goes out', () => {
 });
 
 describe('rule 2: a connection that is closed is gone', () => {
-  test('with an unbind when nothing is under way', async () => {
+  test('with an unbind when nothing is in progress', async () => {
     await using fake = await startFakeServer({
-      onRequest: (request, peer) => request.operation === 'bind' && obliging(request, peer),
+      onRequest: (request, peer) => request.operation === 'bind' && answerSuccess(request, peer),
     });
     const connection = await connectTo(fake.server);
-    const faults: unknown[] = [];
-    connection.onClose((fault) => faults.push(fault));
+    const errors: unknown[] = [];
+    connection.onClose((error) => errors.push(error));
     await connection.bind(credentials, never);
     connection.close();
     connection.close();
     expect(connection.isOpen).toBe(false);
     await fake.untilClosed();
     expect(fake.requests.map(({ operation }) => operation)).toEqual(['bind', 'unbind']);
-    expect(faults).toEqual([undefined]);
+    expect(errors).toEqual([undefined]);
   });
 
   test('though the server ignores FIN', async () => {
@@ -51,7 +51,7 @@ describe('rule 2: a connection that is closed is gone', () => {
       onRequest(request, peer) {
         server = peer;
         if (request.operation === 'bind') {
-          obliging(request, peer);
+          answerSuccess(request, peer);
         }
       },
     });
@@ -67,7 +67,7 @@ describe('rule 2: a connection that is closed is gone', () => {
   test('in the middle of an operation, without an unbind', async () => {
     await using fake = await startFakeServer();
     const connection = await connectTo(fake.server);
-    const bind = faultOf(connection.bind(credentials, never));
+    const bind = errorOf(connection.bind(credentials, never));
     await fake.untilRequests(1);
     connection.close();
     expect(await bind).toMatchObject({ kind: 'closed', step: 'bind' });
@@ -75,7 +75,7 @@ describe('rule 2: a connection that is closed is gone', () => {
     expect(fake.requests).toHaveLength(1);
   });
 
-  test('and tells so to listeners that come late', async () => {
+  test('and says so to listeners that come late', async () => {
     await using fake = await startFakeServer();
     const connection = await connectTo(fake.server);
     connection.close();
@@ -90,13 +90,13 @@ describe('rule 3: nothing is queued, and nothing sent twice', () => {
     let answer = () => {};
     await using fake = await startFakeServer({
       onRequest: (request, peer) => {
-        answer = () => obliging(request, peer);
+        answer = () => answerSuccess(request, peer);
       },
     });
     const connection = await connectTo(fake.server);
     const first = connection.search(everything, never);
     await fake.untilRequests(1);
-    await expect(connection.bind(credentials, never)).rejects.toThrow('whose search is under way');
+    await expect(connection.bind(credentials, never)).rejects.toThrow('on a connection during a search');
     answer();
     expect(await first).toMatchObject({ code: 0 });
     const next = connection.search(everything, never);
@@ -107,12 +107,12 @@ describe('rule 3: nothing is queued, and nothing sent twice', () => {
     connection.close();
   });
 
-  test('after a fault later operations throw, and no new connection is made', async () => {
+  test('after an error later operations throw, and no new connection is made', async () => {
     await using fake = await startFakeServer({ onRequest: (_request, peer) => peer.reset() });
     const connection = await connectTo(fake.server);
-    expect(await faultOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
-    expect(await faultOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
-    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'closed', step: 'search' });
+    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
+    expect(await errorOf(connection.bind(credentials, never))).toMatchObject({ kind: 'closed', step: 'bind' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'closed', step: 'search' });
     expect([fake.connections, fake.requests.length]).toEqual([1, 1]);
   });
 });
@@ -138,9 +138,9 @@ describe('rule 4: no state of a connection throws past it', () => {
     await using fake = await startFakeServer({ onRequest: (_request, peer) => end(peer) });
     const connection = await connectTo(fake.server);
     const closed = new Promise<unknown>((resolve) => connection.onClose(resolve));
-    const fault = await faultOf(connection.bind(credentials, never));
-    expect(fault.message).toContain(fake.server.url);
-    expect(await closed).toBe(fault);
+    const error = await errorOf(connection.bind(credentials, never));
+    expect(error.message).toContain(fake.server.url);
+    expect(await closed).toBe(error);
     expect(connection.isOpen).toBe(false);
     await fake.untilClosed();
   });
@@ -153,7 +153,7 @@ describe('rule 4: no state of a connection throws past it', () => {
     await using fake = await startFakeServer({
       onRequest(request, peer) {
         server = peer;
-        obliging(request, peer);
+        answerSuccess(request, peer);
       },
     });
     const connection = await connectTo(fake.server);
@@ -162,8 +162,8 @@ describe('rule 4: no state of a connection throws past it', () => {
     if (server) {
       end(server);
     }
-    expect(await closed).toMatchObject({ name: 'ServerFault' });
-    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'closed' });
+    expect(await closed).toMatchObject({ name: 'ServerError' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'closed' });
     await fake.untilClosed();
   });
 
@@ -178,13 +178,13 @@ describe('rule 4: no state of a connection throws past it', () => {
     expect(connection.isOpen).toBe(false);
   });
 
-  test('and a notice of disconnection tells its code', async () => {
+  test('and a notice of disconnection reports its code', async () => {
     await using fake = await startFakeServer({
       onRequest: (_request, peer) => peer.write(disconnectionNotice(51, 'too\nbusy')),
     });
-    const fault = await faultOf((await connectTo(fake.server)).bind(credentials, never));
-    expect(fault).toMatchObject({ kind: 'closed', step: 'bind' });
-    expect(fault.message).toBe(
+    const error = await errorOf((await connectTo(fake.server)).bind(credentials, never));
+    expect(error).toMatchObject({ kind: 'closed', step: 'bind' });
+    expect(error.message).toBe(
       `${fake.server.url}: bind: the server ended the connection with result code 51: too busy`,
     );
   });
@@ -201,8 +201,8 @@ describe('rule 4: no state of a connection throws past it', () => {
 
 describe('rule 5: one deadline for an operation, and one end', () => {
   const answers: readonly (readonly [string, string, (id: number) => Buffer])[] = [
-    ['nothing comes', 'no answer within 5 s', () => Buffer.alloc(0)],
-    ['one entry comes', 'only a part of the answer within 5 s', (id) => searchEntry({ id, dn: 'cn=x' })],
+    ['nothing comes', 'no answer within 5s', () => Buffer.alloc(0)],
+    ['one entry comes', 'only a part of the answer within 5s', (id) => searchEntry({ id, dn: 'cn=x' })],
     ['half an entry comes', 'only a part', (id) => searchEntry({ id, dn: 'cn=x' }).subarray(0, 5)],
   ];
 
@@ -210,16 +210,16 @@ describe('rule 5: one deadline for an operation, and one end', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(answer(id)) });
     const connection = await connectTo(fake.server);
-    const search = faultOf(connection.search(everything, never));
+    const search = errorOf(connection.search(everything, never));
     await fake.untilRequests(1);
     await new Promise(setImmediate);
     await new Promise(setImmediate);
     vi.advanceTimersByTime(4999);
     expect(connection.isOpen).toBe(true);
     vi.advanceTimersByTime(1);
-    const fault = await search;
-    expect(fault).toMatchObject({ kind: 'timeout', step: 'search' });
-    expect(fault.message).toContain(text);
+    const error = await search;
+    expect(error).toMatchObject({ kind: 'timeout', step: 'search' });
+    expect(error.message).toContain(text);
     await fake.untilClosed();
   });
 
@@ -231,13 +231,13 @@ describe('rule 5: one deadline for an operation, and one end', () => {
       },
     });
     const connection = await connectTo(fake.server, { stepTimeout: 60 });
-    expect(await faultOf(connection.search(everything, never))).toMatchObject({ kind: 'timeout' });
+    expect(await errorOf(connection.search(everything, never))).toMatchObject({ kind: 'timeout' });
     await fake.untilClosed();
   });
 
   test('and the next operation has a deadline of its own', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    await using fake = await startFakeServer({ onRequest: obliging });
+    await using fake = await startFakeServer({ onRequest: answerSuccess });
     const connection = await connectTo(fake.server);
     await connection.bind(credentials, never);
     expect(vi.getTimerCount()).toBe(0);

@@ -1,14 +1,14 @@
 import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ber } from '../../fixtures/ber.ts';
-import { connectTo, faultOf, never } from '../../fixtures/connecting.ts';
-import type { FakeServerOptions } from '../../fixtures/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../../fixtures/ldap-answers.ts';
+import { ber } from '../testing/ber.ts';
+import { connectTo, errorOf, never } from '../testing/connecting.ts';
+import type { FakeServerOptions } from '../testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
 
 /**
  * The head of a bind response of success to the message after StartTLS. Its diagnostic message swallows the server's
- * true answer, 14 bytes, that comes behind it: whoever reads on in one buffer takes a wrong password for a right one.
+ * true answer, 14 bytes, that comes behind it: a client that reads on in one buffer takes a wrong password for a right one.
  */
 const injection = Buffer.from('301a02010261150a01000400040e', 'hex');
 
@@ -40,7 +40,7 @@ function start(options: Pick<FakeServerOptions, 'onStartTls'>): Promise<FakeServ
   });
 }
 
-/** No password and no bind went out, in whatever form: the StartTLS request is all that was sent in clear text. */
+/** No password and no bind was sent, in whatever form: only the StartTLS request was sent in clear text. */
 function expectOnlyStartTls(fake: FakeServer): void {
   expect(fake.requests.map(({ operation, dn }) => [operation, dn])).toEqual([['extended', startTlsOid]]);
 }
@@ -66,9 +66,9 @@ describe('rule 13: StartTLS', () => {
         peer.startTls();
       },
     });
-    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
-    expect(fault).toMatchObject({ kind: 'protocol', step: 'starttls' });
-    expect(fault.message).toContain('bytes behind the answer');
+    const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
+    expect(error).toMatchObject({ kind: 'protocol', step: 'starttls' });
+    expect(error.message).toContain('bytes behind the answer');
     await fake.untilClosed();
     expectOnlyStartTls(fake);
   });
@@ -84,7 +84,7 @@ describe('rule 13: StartTLS', () => {
       },
     });
     const attempt = connectTo(fake.server, { tls: { ca } }).then((connection) => connection.bind(credentials, never));
-    expect(await faultOf(attempt)).toMatchObject({ name: 'ServerFault' });
+    expect(await errorOf(attempt)).toMatchObject({ name: 'ServerError' });
     await fake.untilClosed();
     expect(fake.clearText.includes(credentials.password)).toBe(false);
   });
@@ -93,9 +93,9 @@ describe('rule 13: StartTLS', () => {
     await using fake = await start({
       onStartTls: ({ id }, peer) => peer.write(extendedResponse({ id, code, diagnosticMessage: 'no\nTLS' })),
     });
-    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
-    expect(fault).toMatchObject({ kind: 'answer', step: 'starttls' });
-    expect(fault.message).toContain(`refused with result code ${code}: no TLS`);
+    const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
+    expect(error).toMatchObject({ kind: 'answer', step: 'starttls' });
+    expect(error.message).toContain(`refused with result code ${code}: no TLS`);
     await fake.untilClosed();
     expectOnlyStartTls(fake);
   });
@@ -109,8 +109,8 @@ describe('rule 13: StartTLS', () => {
     ['a message of 1 MiB', Buffer.from('308400100000', 'hex')],
   ])('that is answered with %s ends the connection', async (_what, answer) => {
     await using fake = await start({ onStartTls: (_request, peer) => peer.write(answer) });
-    expect(await faultOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({
-      name: 'ServerFault',
+    expect(await errorOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({
+      name: 'ServerError',
       step: 'starttls',
     });
     await fake.untilClosed();
@@ -130,14 +130,14 @@ describe('rule 13: StartTLS', () => {
 
   test.each(['end', 'reset'] as const)('that is cut off (%s) ends the connection', async (how) => {
     await using fake = await start({ onStartTls: (_request, peer) => peer[how]() });
-    expect(await faultOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({ kind: 'closed', step: 'starttls' });
+    expect(await errorOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({ kind: 'closed', step: 'starttls' });
     await fake.untilClosed();
   });
 
   test('that is not answered ends with the step, and with the signal', async () => {
     await using fake = await start({ onStartTls: () => {} });
-    const fault = await faultOf(connectTo(fake.server, { stepTimeout: 50 }));
-    expect(fault).toMatchObject({ kind: 'timeout', step: 'starttls' });
+    const error = await errorOf(connectTo(fake.server, { stepTimeout: 50 }));
+    expect(error).toMatchObject({ kind: 'timeout', step: 'starttls' });
     await fake.untilClosed();
     const caller = new AbortController();
     const attempt = connectTo(fake.server, { signal: caller.signal });
@@ -149,7 +149,7 @@ describe('rule 13: StartTLS', () => {
 
   test('with an untrusted certificate sends no password in any form', async () => {
     await using fake = await start({});
-    expect(await faultOf(connectTo(fake.server))).toMatchObject({ kind: 'tls', step: 'tls' });
+    expect(await errorOf(connectTo(fake.server))).toMatchObject({ kind: 'tls', step: 'tls' });
     await fake.untilClosed();
     expectOnlyStartTls(fake);
   });

@@ -13,7 +13,7 @@ describe('shortageOf', () => {
     ['EAI_MEMORY', 'getaddrinfo', /memory/],
     ['ENOMEM', 'querySrv', /memory/],
     ['ENOBUFS', 'connect', /buffers/],
-  ])('takes %s of %s for a matter of this machine', (code, syscall, words) => {
+  ])('takes %s of %s for a shortage of this machine', (code, syscall, words) => {
     expect(shortageOf(problem(code, syscall))).toMatch(words);
     expect(shortageOf(new AggregateError([problem('ECONNREFUSED', 'connect'), problem(code, syscall)]))).toMatch(words);
   });

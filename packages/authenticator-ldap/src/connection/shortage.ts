@@ -1,9 +1,9 @@
 import { closeSync, openSync } from 'node:fs';
 
-const words: Readonly<Record<string, string>> = {
+const shortages: Readonly<Record<string, string>> = {
   EMFILE: 'file descriptors: raise the limit of open files (ulimit -n, LimitNOFILE)',
   ENFILE: 'file descriptors of the whole system: raise fs.file-max',
-  EBUSY: 'what a name lookup needs, file descriptors as a rule: raise the limit of open files (ulimit -n, LimitNOFILE)',
+  EBUSY: 'what a name lookup needs, usually file descriptors: raise the limit of open files (ulimit -n, LimitNOFILE)',
   EADDRNOTAVAIL: 'local ports: widen net.ipv4.ip_local_port_range',
   EAGAIN: 'local ports: widen net.ipv4.ip_local_port_range',
   ENOBUFS: 'network buffers: give it more memory',
@@ -12,25 +12,25 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /**
- * What this machine has too little of when a connection or a name lookup failed, and how to fix it; undefined when it
- * is something else. It says nothing about the server.
+ * What this machine lacked when a connection or a name lookup failed, and how to fix it; undefined for any other cause.
+ * A shortage says nothing about the server.
  */
 export function shortageOf(error: unknown): string | undefined {
   const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   for (const one of all) {
     const { code = '', syscall } = (one ?? {}) as NodeJS.ErrnoException;
-    const told = words[code] === undefined && isNameLookup(syscall) ? codeOfOpening() : code;
-    if (words[told] !== undefined) return `this machine is short of ${words[told]} (${told})`;
+    const known = shortages[code] === undefined && isNameLookup(syscall) ? codeOfOpening() : code;
+    if (shortages[known] !== undefined) return `this machine is short of ${shortages[known]} (${known})`;
   }
   return undefined;
 }
 
-/** A lookup that can't open a file or a socket says only that there is no such name, or that DNS refused. */
+/** A lookup that can't open a file or a socket reports only that there is no such name, or that DNS refused. */
 function isNameLookup(syscall: string | undefined): boolean {
   return syscall === 'getaddrinfo' || syscall?.startsWith('query') === true;
 }
 
-/** The error code of opening one more file; empty when that works. */
+/** Opens one more file. @returns its error code, empty when it works */
 function codeOfOpening(): string {
   try {
     closeSync(openSync('/dev/null', 'r'));

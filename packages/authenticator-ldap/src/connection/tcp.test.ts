@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { connectTo } from '../../fixtures/connecting.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
+import { connectTo } from '../testing/connecting.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
 
 const established = '01';
 

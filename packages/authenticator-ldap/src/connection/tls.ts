@@ -1,45 +1,97 @@
 import { isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { explainTls, oneLine, type TlsSettings } from '@sallyport/plugin-options';
-import { faultsOf, ignoreErrors, runStep, seconds } from './step.ts';
-import { peerOf } from './tls-peer.ts';
+import { explainTls, oneLine, type TlsPeer, type TlsSettings } from '@sallyport/plugin-options';
+import { durationText } from '../deadlines.ts';
+import { encodeStartTls, startTlsName } from './codec.ts';
+import { createFramer } from './frames.ts';
+import { decodeMessage, type Message } from './message.ts';
+import { errorsOf, type MakeError, WireError } from './server-error.ts';
+import { ignoreErrors, runStep } from './socket.ts';
 import type { ConnectOptions } from './types.ts';
 
+const messageId = 1;
+
+/** The answer to StartTLS is one LDAPResult, and who sends it is not known yet. */
+const maxElements = 100;
+const maxBytes = 65_536;
+
 /**
- * The handshake over a connected socket. The socket that it gives is encrypted, and the certificate of the other side
- * was found good for the server's name. On failure both sockets are gone.
+ * Asks for TLS and waits for the confirmation (RFC 4511 section 4.14). Afterwards nothing was read from the socket but
+ * that: bytes that someone on the way adds in clear text must never count as the server's.
+ */
+export function requestTls(socket: Socket, options: ConnectOptions): Promise<void> {
+  const makeError = errorsOf(options.server, 'starttls');
+  const late = () => makeError('timeout', `no answer within ${durationText(options.stepTimeout)}`);
+  return runStep<void>(socket, options, late, ({ resolve, reject }) => {
+    const framer = createFramer(maxBytes);
+    const onData = (chunk: Buffer) => {
+      try {
+        const [answer, ...more] = framer.push(chunk);
+        if (answer === undefined) return;
+        socket.pause();
+        checkAnswer(decodeMessage(answer, { elements: maxElements }), makeError);
+        if (more.length > 0 || framer.pending > 0 || socket.readableLength > 0) {
+          throw makeError('protocol', 'there were bytes behind the answer: someone on the way may be tampering');
+        }
+        resolve();
+      } catch (error) {
+        reject(error instanceof WireError ? makeError(error.kind, `this is not LDAP: ${error.message}`, error) : error);
+      }
+    };
+    const onClose = () => reject(makeError('closed', 'the connection was closed before the answer'));
+    socket.on('data', onData).on('end', onClose).on('close', onClose);
+    socket.write(encodeStartTls(messageId));
+    return () => socket.off('data', onData).off('end', onClose).off('close', onClose);
+  });
+}
+
+function checkAnswer(answer: Message, makeError: MakeError): void {
+  if (answer.kind !== 'extended' || answer.id !== messageId || (answer.name ?? startTlsName) !== startTlsName) {
+    throw makeError('protocol', 'the server sent something else than the answer');
+  }
+  if (answer.code === 0) return;
+  const text = answer.diagnosticMessage === '' ? '' : `: ${oneLine(answer.diagnosticMessage)}`;
+  const fix = 'check that the server has a certificate, or use ldaps://';
+  throw makeError('answer', `refused with result code ${answer.code}${text}; ${fix}`);
+}
+
+/**
+ * The handshake over a connected socket. The resulting socket is encrypted, and the certificate of the other side is
+ * valid for the server's name. On failure both sockets are destroyed.
  */
 export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSocket> {
-  const { server, stepTimeout, signal } = options;
-  const fault = faultsOf(server, 'tls');
-  const onTimeout = () => fault('timeout', `the handshake did not end within ${seconds(stepTimeout)}`);
-  return runStep<TLSSocket>({ socket: raw, signal, timeout: stepTimeout, onTimeout }, (end) => {
+  const { server } = options;
+  const makeError = errorsOf(server, 'tls');
+  const late = () => makeError('timeout', `the handshake did not end within ${durationText(options.stepTimeout)}`);
+  return runStep<TLSSocket>(raw, options, late, ({ resolve, reject }) => {
     let settings: TlsSettings;
     let socket: TLSSocket;
     try {
       settings = options.tls();
       socket = connect(connectionOptions(raw, server.host, settings));
     } catch (error) {
-      end.fail(fault('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error));
+      reject(makeError('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error));
       return () => {};
     }
     ignoreErrors(socket);
     const onSecure = () => {
-      if (socket.authorized && socket.encrypted) {
-        end.succeed(socket);
-      } else {
-        end.fail(fault('tls', `the certificate was not accepted: ${String(socket.authorizationError)}`));
-      }
+      if (socket.authorized && socket.encrypted) resolve(socket);
+      else reject(makeError('tls', `the certificate was not accepted: ${String(socket.authorizationError)}`));
     };
     const onError = (error: Error) => {
       const { kind, problem } = explainTls(error, peerOf(settings.serverName ?? server.host));
-      end.fail(fault(kind, problem, error));
+      reject(makeError(kind, problem, error));
     };
-    const onClose = () => end.fail(fault('closed', 'the connection was closed in the handshake'));
+    const onClose = () => reject(makeError('closed', 'the connection was closed in the handshake'));
     socket.on('secureConnect', onSecure).on('error', onError).on('close', onClose);
     return () => socket.off('secureConnect', onSecure).off('error', onError).off('close', onClose);
   });
 }
+
+const noTls = 'is this the port for ldaps (usually 636), or should the URL begin with ldap:// and use StartTLS?';
+
+/** @param name the name or address that the certificate must have */
+export const peerOf = (name: string): TlsPeer => ({ name, noTls });
 
 function connectionOptions(socket: Socket, host: string, settings: TlsSettings): ConnectionOptions {
   const name = settings.serverName ?? host;
@@ -54,29 +106,25 @@ function connectionOptions(socket: Socket, host: string, settings: TlsSettings):
   };
 }
 
-interface Made {
+interface CachedContext {
   readonly settings: TlsSettings;
   readonly context: SecureContext;
 }
 
-/** By the CA file: with 150 authorities in it, making a context costs 5 ms of the CPU, far more than a login else. */
-const made = new WeakMap<Buffer, Made>();
+/** By the CA file: with 150 authorities in it, making a context costs 5 ms of CPU, far more than the rest of a login. */
+const contexts = new WeakMap<Buffer, CachedContext>();
 
 function contextOf(settings: TlsSettings): SecureContext {
   const { ca, certificate, key, minVersion } = settings;
-  const kept = ca && made.get(ca);
-  if (kept && isSame(kept.settings, settings)) {
-    return kept.context;
-  }
+  const cached = ca && contexts.get(ca);
+  if (cached && isSame(cached.settings, settings)) return cached.context;
   const context = createSecureContext({
     minVersion,
     ...(ca && { ca }),
     ...(certificate && { cert: certificate }),
     ...(key && { key }),
   });
-  if (ca) {
-    made.set(ca, { settings, context });
-  }
+  if (ca) contexts.set(ca, { settings, context });
   return context;
 }
 

@@ -4,10 +4,10 @@ import { connect as connectSocket } from 'node:net';
 import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectTo, faultOf, never } from '../../fixtures/connecting.ts';
-import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse, extendedResponse, searchDone } from '../../fixtures/ldap-answers.ts';
+import { connectTo, errorOf, never } from '../testing/connecting.ts';
+import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
 import type { Server } from './types.ts';
 
 const credentials = { dn: 'cn=alice,dc=x', password: 'wrong' };
@@ -51,24 +51,24 @@ describe('TCP', () => {
   test('to a port where nothing listens', async () => {
     const fake = await startFakeServer();
     await fake[Symbol.asyncDispose]();
-    const fault = await faultOf(connectTo(fake.server));
-    expect(fault).toMatchObject({ kind: 'unreachable', step: 'connect' });
-    expect(fault.message).toContain(`${fake.server.url}: connecting: connection refused: nothing listens on this port`);
-    expect((await faultOf(connectTo({ ...fake.server, host: 'localhost' }))).message).toMatch(
+    const error = await errorOf(connectTo(fake.server));
+    expect(error).toMatchObject({ kind: 'unreachable', step: 'connect' });
+    expect(error.message).toContain(`${fake.server.url}: connecting: connection refused: nothing listens on this port`);
+    expect((await errorOf(connectTo({ ...fake.server, host: 'localhost' }))).message).toMatch(
       /refused: .*ECONNREFUSED/,
     );
   });
 
   test('to a name that there is not', async () => {
     const server: Server = { url: 'ldap://x.invalid:389', host: 'x.invalid', port: 389, security: 'insecure' };
-    expect(await faultOf(connectTo(server))).toMatchObject({ kind: 'unreachable', step: 'connect' });
+    expect(await errorOf(connectTo(server))).toMatchObject({ kind: 'unreachable', step: 'connect' });
   });
 
   test('that is never answered ends with the step', async () => {
     await using full = await startFullServer();
-    const fault = await faultOf(connectTo(full.server, { stepTimeout: 50 }));
-    expect(fault).toMatchObject({ kind: 'timeout', step: 'connect' });
-    expect(fault.message).toContain('no connection within 50 ms');
+    const error = await errorOf(connectTo(full.server, { stepTimeout: 50 }));
+    expect(error).toMatchObject({ kind: 'timeout', step: 'connect' });
+    expect(error.message).toContain('no connection within 50ms');
   });
 
   test('that is never answered ends with the signal, whose reason is thrown', async () => {
@@ -107,20 +107,20 @@ describe.each(secure)('%s', (security) => {
   test('says which names a certificate has when the name is another', async () => {
     const tls = serverTls(await authority.issueServer({ names: ['DNS:ldap.example.com', 'IP:192.0.2.1'] }));
     await using fake = await startFakeServer({ security, tls });
-    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
-    expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
-    expect(fault.message).toContain('not for 127.0.0.1 but for DNS:ldap.example.com, IP Address:192.0.2.1');
+    const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
+    expect(error).toMatchObject({ kind: 'tls', step: 'tls' });
+    expect(error.message).toContain('not for 127.0.0.1 but for DNS:ldap.example.com, IP Address:192.0.2.1');
     await fake.untilClosed();
   });
 
   test('checks an address against the certificate, not "localhost"', async () => {
     const tls = serverTls(await authority.issueServer({ names: ['DNS:localhost'] }));
     await using fake = await startFakeServer({ security, tls });
-    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
-    expect(fault.message).toContain('not for 127.0.0.1 but for DNS:localhost');
+    const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
+    expect(error.message).toContain('not for 127.0.0.1 but for DNS:localhost');
   });
 
-  test('goes by serverName in place of the host', async () => {
+  test('checks serverName in place of the host', async () => {
     const tls = serverTls(await authority.issueServer({ names: ['DNS:ldap.example.com'] }));
     const names: string[] = [];
     await using fake = await startFakeServer({
@@ -136,19 +136,19 @@ describe.each(secure)('%s', (security) => {
     connection.close();
     expect(names).toEqual(['ldap.example.com']);
     expect(
-      await faultOf(connectTo({ ...fake.server, host: 'localhost' }, { tls: { ca, serverName: 'other' } })),
+      await errorOf(connectTo({ ...fake.server, host: 'localhost' }, { tls: { ca, serverName: 'other' } })),
     ).toMatchObject({
       kind: 'tls',
     });
   });
 
-  test('refuses an authority that it was not told of', async () => {
+  test('refuses an authority that is not in caFile', async () => {
     await using fake = await startFakeServer({ security, tls: serverTls() });
-    await using stranger = await createAuthority();
-    for (const tls of [{}, { ca: Buffer.from(stranger.certificate) }, { ca: Buffer.from('garbage') }]) {
-      const fault = await faultOf(connectTo(fake.server, { tls }));
-      expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
-      expect(fault.message).toContain("put the authority's certificate into caFile");
+    await using other = await createAuthority();
+    for (const tls of [{}, { ca: Buffer.from(other.certificate) }, { ca: Buffer.from('garbage') }]) {
+      const error = await errorOf(connectTo(fake.server, { tls }));
+      expect(error).toMatchObject({ kind: 'tls', step: 'tls' });
+      expect(error.message).toContain("put the authority's certificate into caFile");
     }
     await fake.untilClosed();
   });
@@ -156,16 +156,16 @@ describe.each(secure)('%s', (security) => {
   test('refuses a certificate that has expired', async () => {
     const tls = serverTls(await authority.issueServer({ expired: true }));
     await using fake = await startFakeServer({ security, tls });
-    const fault = await faultOf(connectTo(fake.server, { tls: { ca } }));
-    expect(fault).toMatchObject({ kind: 'tls' });
-    expect(fault.message).toContain('has expired: renew it on the server');
+    const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
+    expect(error).toMatchObject({ kind: 'tls' });
+    expect(error.message).toContain('has expired: renew it on the server');
   });
 
   test('refuses an older version than the minimum', async () => {
     await using fake = await startFakeServer({ security, tls: { ...serverTls(), maxVersion: 'TLSv1.2' } });
-    const fault = await faultOf(connectTo(fake.server, { tls: { ca, minVersion: 'TLSv1.3' } }));
-    expect(fault).toMatchObject({ kind: 'tls' });
-    expect(fault.message).toContain('tls.minVersion');
+    const error = await errorOf(connectTo(fake.server, { tls: { ca, minVersion: 'TLSv1.3' } }));
+    expect(error).toMatchObject({ kind: 'tls' });
+    expect(error.message).toContain('tls.minVersion');
   });
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
@@ -187,9 +187,9 @@ describe.each(secure)('%s', (security) => {
       connection.close();
       // In TLS 1.3 the refusal comes behind the handshake.
       const without = connectTo(fake.server, { tls: { ca } }).then((made) => made.bind(credentials, never));
-      const fault = await faultOf(without);
-      expect(fault).toMatchObject({ kind: 'tls' });
-      expect(fault.message).toContain('client certificate');
+      const error = await errorOf(without);
+      expect(error).toMatchObject({ kind: 'tls' });
+      expect(error.message).toContain('client certificate');
       await fake.untilClosed();
     },
   );
@@ -204,7 +204,7 @@ describe.each(secure)('%s', (security) => {
       { ca: Buffer.from('x') },
     ] as const) {
       (await connectTo(fake.server, { tls: { ca: own } })).close();
-      expect(await faultOf(connectTo(fake.server, { tls: { ca: own, ...other } }))).toMatchObject({ kind: 'tls' });
+      expect(await errorOf(connectTo(fake.server, { tls: { ca: own, ...other } }))).toMatchObject({ kind: 'tls' });
     }
     (await connectTo(fake.server, { tls: { ca: own } })).close();
   });
@@ -216,18 +216,18 @@ describe.each(secure)('%s', (security) => {
       { ca, certificate: Buffer.from('garbage'), key: Buffer.from('garbage') },
       { ca, certificate: Buffer.from(pair.certificate), key: Buffer.from(key) },
     ]) {
-      const fault = await faultOf(connectTo(fake.server, { tls }));
-      expect(fault).toMatchObject({ kind: 'tls' });
-      expect(fault.message).toContain('certFile or keyFile cannot be used');
-      expect(fault.message).not.toContain('PRIVATE');
+      const error = await errorOf(connectTo(fake.server, { tls }));
+      expect(error).toMatchObject({ kind: 'tls' });
+      expect(error.message).toContain('certFile or keyFile cannot be used');
+      expect(error.message).not.toContain('PRIVATE');
     }
     await fake.untilClosed();
   });
 
   test('whose handshake is never answered ends with the step, and with the signal', async () => {
     await using fake = await startSilentTls(security);
-    const fault = await faultOf(connectTo(fake.server, { stepTimeout: 50 }));
-    expect(fault).toMatchObject({ kind: 'timeout', step: 'tls' });
+    const error = await errorOf(connectTo(fake.server, { stepTimeout: 50 }));
+    expect(error).toMatchObject({ kind: 'timeout', step: 'tls' });
     await fake.untilClosed();
     const caller = new AbortController();
     const attempt = connectTo(fake.server, { signal: caller.signal });
@@ -240,12 +240,12 @@ describe.each(secure)('%s', (security) => {
   test.each(['end', 'reset'] as const)('whose handshake is cut off (%s) fails', async (how) => {
     await using fake = await startSilentTls(security, (peer) => peer[how]());
     // A reset at once may be seen as early as while connecting.
-    expect((await faultOf(connectTo(fake.server, { tls: { ca } }))).kind).toMatch(/^(closed|unreachable)$/);
+    expect((await errorOf(connectTo(fake.server, { tls: { ca } }))).kind).toMatch(/^(closed|unreachable)$/);
     await fake.untilClosed();
   });
 });
 
-/** Takes what should be a handshake and does nothing with it, or what it is told. */
+/** Takes what should be a handshake and does nothing with it, or what the test wants. */
 async function startSilentTls(security: Server['security'], end: (peer: FakePeer) => void = (peer) => peer.ignore()) {
   const fake = await startFakeServer({
     ...(security === 'ldaps' && { onConnection: end }),
@@ -291,8 +291,8 @@ async function startFullServer() {
 
 test('ldaps to a server that speaks no TLS says so', async () => {
   await using fake = await startFakeServer({ onConnection: (peer) => peer.write(searchDone({ id: 1 })) });
-  const fault = await faultOf(connectTo({ ...fake.server, security: 'ldaps' }));
-  expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
-  expect(fault.message).toContain('not in TLS');
+  const error = await errorOf(connectTo({ ...fake.server, security: 'ldaps' }));
+  expect(error).toMatchObject({ kind: 'tls', step: 'tls' });
+  expect(error.message).toContain('not in TLS');
   await fake.untilClosed();
 });

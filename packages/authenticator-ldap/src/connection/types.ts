@@ -1,5 +1,5 @@
 import type { TlsSettings } from '@sallyport/plugin-options';
-import type { Filter } from '../filter/types.ts';
+import type { Filter } from '../filter/filter.ts';
 
 /** One directory server, as one URL of the options or one SRV record names it. */
 export interface Server {
@@ -8,13 +8,13 @@ export interface Server {
   /** A name or an address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
-  /** `ldaps`: TLS from the first byte. `starttls`: RFC 4511 section 4.14. `insecure`: clear text, said aloud in options. */
+  /** `ldaps`: TLS from the first byte. `starttls`: RFC 4511 section 4.14. `insecure`: clear text, allowed explicitly in the options. */
   readonly security: 'ldaps' | 'starttls' | 'insecure';
 }
 
 export interface ConnectOptions {
   readonly server: Server;
-  /** Read when the handshake begins, so that a changed CA file holds for the next connection. */
+  /** Called when the handshake begins, so that a changed CA file applies to the next connection. */
   readonly tls: () => TlsSettings;
   /** Milliseconds for each step: TCP, TLS, StartTLS, and later each request until its last answer. */
   readonly stepTimeout: number;
@@ -25,16 +25,16 @@ export interface ConnectOptions {
 /**
  * Opens one connection.
  *
- * @throws ServerFault when the server is to blame
+ * @throws ServerError when the server is to blame
  * @throws the signal's reason when it is aborted
  */
 export type Connect = (options: ConnectOptions) => Promise<Connection>;
 
 /**
  * One connection, which does one operation at a time: a second one before the end of the first is a bug of the caller
- * and throws a plain Error. Any fault, timeout or abort closes it for good; nothing is ever queued or sent twice.
+ * and throws a plain Error. Any error, timeout or abort closes it for good; nothing is ever queued or sent twice.
  *
- * Every method throws a ServerFault when the server is to blame, or the reason of an aborted signal.
+ * Every method throws a ServerError when the server is to blame, or the reason of an aborted signal.
  */
 export interface Connection {
   /**
@@ -47,14 +47,14 @@ export interface Connection {
   search(request: SearchRequest, signal: AbortSignal): Promise<SearchResult>;
   /** False once it was closed by either side. */
   readonly isOpen: boolean;
-  /** Called once, at the close, with the fault that was the reason, if there was one. At once if it is closed already. */
-  onClose(listener: (fault?: Error) => void): void;
+  /** Calls the listener once, at the close, with the error that caused it, if any; at once if it is closed already. */
+  onClose(listener: (error?: Error) => void): void;
   /** Closes the socket. Never throws; a second call does nothing. */
   close(): void;
 }
 
 export interface BindCredentials {
-  /** As raw as the directory sent it, never re-spelled. */
+  /** As the directory sent it. */
   readonly dn: string;
   readonly password: string;
 }
@@ -62,11 +62,11 @@ export interface BindCredentials {
 export interface BindResult {
   /** RFC 4511 section 4.1.9; any number. */
   readonly code: number;
-  /** Free text of the server: for recognising reasons, and for logs about the service account. Never for callers. */
+  /** Free text of the server, to recognize reasons and for logs about the service account. Never for callers. */
   readonly diagnosticMessage: string;
   /**
    * `error` of the password policy control (draft-behera-ldap-password-policy-11 section 6.2), if the answer had one.
-   * `unreadable`: there was such a control, but not to be understood.
+   * `unreadable`: there was such a control, but it is malformed.
    */
   readonly passwordPolicyError?: number | 'unreadable';
   /** The answer had the control 2.16.840.1.113730.3.4.4, 389-DS' "password expired, must be changed". */
@@ -74,22 +74,22 @@ export interface BindResult {
 }
 
 export interface SearchRequest {
-  /** Raw, as the directory sent it or as the options have it. */
+  /** As the directory sent it, or as the options have it. */
   readonly base: string;
   readonly scope: 'base' | 'one' | 'sub';
   readonly filter: Filter;
   /** Never empty: `['1.1']` asks for none (RFC 4511 section 4.5.1.8). */
   readonly attributes: readonly string[];
-  /** Entries; 0 is no limit of ours. */
+  /** Entries; 0 asks for no limit. */
   readonly sizeLimit: number;
-  /** Bytes of the whole answer; beyond them it is a fault, `too-large`. Left out: 16 MiB. */
+  /** Bytes of the whole answer; a larger one is an error, `too-large`. Left out: 16 MiB. */
   readonly maxBytes?: number;
 }
 
 export interface SearchResult {
   readonly code: number;
   readonly diagnosticMessage: string;
-  /** Those that came before the result, also when `code` is not 0. References (RFC 4511 section 4.5.3) are left out. */
+  /** The entries before the result, also when `code` is not 0. References (RFC 4511 section 4.5.3) are left out. */
   readonly entries: readonly Entry[];
 }
 

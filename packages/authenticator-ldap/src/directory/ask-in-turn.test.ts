@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ServerFault } from '../connection/server-fault.ts';
+import { ServerError } from '../connection/server-error.ts';
 import type { Behaviour } from './testing/memory-server.ts';
 import { memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
 
@@ -25,7 +25,7 @@ async function timed(call: () => Promise<string>): Promise<readonly [string, num
 
 describe('failover', () => {
   test.each<Behaviour>(['unreachable', 'closed', 'tls', 'protocol', 'too-large', 'answer'])(
-    'goes on to the next server at a fault of the kind %s',
+    'goes on to the next server at an error of the kind %s',
     async (kind) => {
       const { directory, server } = memoryDirectory(2);
       server(0).connecting = kind;
@@ -48,7 +48,7 @@ describe('failover', () => {
     const asked: unknown[] = [];
     const work = async () => {
       asked.push(0);
-      if (asked.length === 1) throw new ServerFault('answer', 'search', 'the base is missing');
+      if (asked.length === 1) throw new ServerError('answer', 'search', 'the base is missing');
       return 'found';
     };
     expect(await outcomeOf(directory.withService(work, { signal: never }))).toBe('found by b');
@@ -68,7 +68,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('asks the preferred server first, unless it is left alone', async () => {
+  test('asks the preferred server first, unless its circuit is open', async () => {
     const { directory, server } = memoryDirectory(3);
     const call = { signal: never, prefer: server(1).server };
     expect(await outcomeOf(directory.withService(searchOnce(), call))).toBe('0 by b');
@@ -93,7 +93,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('tells each server and its reason when none could answer', async () => {
+  test('reports each server and its reason when none could answer', async () => {
     const { directory, server } = memoryDirectory(2);
     server(0).connecting = 'unreachable';
     server(1).searching = 'closed';
@@ -104,7 +104,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('is at once, and names reasons and their age, when every server is left alone', async () => {
+  test('is at once, and names reasons and their age, when the circuit of every server is open', async () => {
     const { directory, servers } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 60_000 } });
     for (const server of servers) server.connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never }).catch(() => {});
@@ -113,14 +113,14 @@ describe('failover', () => {
     const call = outcomeOf(directory.bindUser(user, { signal: never }));
     expect(await call).toBe(
       'unavailable: no directory server could answer: ' +
-        'left alone since its last fault: ldaps://a:636: connect: unreachable (12 s ago); ' +
-        'left alone since its last fault: ldaps://b:636: connect: unreachable (12 s ago)',
+        'skipped, its circuit is open: ldaps://a:636: connect: unreachable (12s ago); ' +
+        'skipped, its circuit is open: ldaps://b:636: connect: unreachable (12s ago)',
     );
     expect(servers.map((server) => server.connects)).toEqual(connects);
     await directory.close();
   });
 
-  test('ends with the caller, and counts no fault that nobody waited for', async () => {
+  test('ends with the caller, and counts no failure that no one waited for', async () => {
     const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).connecting = 'hang';
     const controller = new AbortController();
@@ -132,12 +132,12 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('ends with the reason of the signal, also when a fault comes with its abort', async () => {
+  test('ends with the reason of the signal, also when an error comes with its abort', async () => {
     const { directory, values } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 5000 } });
     const controller = new AbortController();
     const work = async () => {
       controller.abort(new Error('caller gone'));
-      throw new ServerFault('closed', 'search', 'closed');
+      throw new ServerError('closed', 'search', 'closed');
     };
     expect(await outcomeOf(directory.withService(work, { signal: controller.signal }))).toBe('caller gone');
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
@@ -185,7 +185,7 @@ describe('a connection that was used before', () => {
     return all;
   }
 
-  test('and was closed before it answered is replaced at once, and no fault', async () => {
+  test('and was closed before it answered is replaced at once, and no failure', async () => {
     const { directory, server, values } = await used(2);
     let closes = 1;
     server(0).searching = () => (closes-- > 0 ? 'closed' : 0);
@@ -231,7 +231,7 @@ describe('a connection that was used before', () => {
 describe('too many at once', () => {
   test('wait for a connection, then ask the next server, and fail without blame when all are busy', async () => {
     const { directory, servers, values } = memoryDirectory(2, {
-      pool: { min: 0, max: 1, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 },
+      pool: { max: 1, idleTimeout: 60_000, maxAge: 600_000 },
     });
     const hold = Promise.withResolvers<void>();
     const held = [0, 1].map((index) => {
@@ -254,7 +254,7 @@ describe('too many at once', () => {
   test('that wait for a server are sent on when its circuit opens', async () => {
     const { directory, server } = memoryDirectory(2, {
       circuit: { failures: 1, probeInterval: 600_000 },
-      pool: { min: 0, max: 1, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 },
+      pool: { max: 1, idleTimeout: 60_000, maxAge: 600_000 },
     });
     await directory.withService(searchOnce(), { signal: never });
     server(0).searching = 'hang';

@@ -1,9 +1,8 @@
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ConnectionPool, type PoolSettings } from './connection-pool.ts';
+import { createConnectionPool, type PoolSettings } from './connection-pool.ts';
+import { ServerSkipped } from './errors.ts';
 import { createServerMetrics } from './metrics.ts';
-import { PassedOver } from './passed-over.ts';
-import { askForRootEntry } from './root-entry.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
 import { never } from './testing/set-up.ts';
 
@@ -21,24 +20,16 @@ function setUp(more: Partial<PoolSettings> = {}) {
   const { metrics, values } = countingMetrics();
   const settings = {
     url,
-    min: 0,
     max: 2,
     idleTimeout: 60_000,
     maxAge: 3_600_000,
-    healthCheckInterval: 10_000,
     waitTimeout: 1000,
     ...more,
   };
-  const background: { refuses: boolean; faults: number } = { refuses: false, faults: 0 };
   let skew = 0;
-  const pool = new ConnectionPool(settings, {
+  const pool = createConnectionPool(settings, {
     open: (signal) =>
       connect({ server: memory.server, signal, stepTimeout: 1000, tls: () => ({ minVersion: 'TLSv1.2' }) }),
-    examine: (connection) => askForRootEntry(connection, url, never),
-    inBackground: async (open) => {
-      if (background.refuses) return;
-      await open(never).catch(() => background.faults++);
-    },
     metrics: createServerMetrics(metrics)(url),
     now: () => performance.now() + skew,
     random: () => 0.5,
@@ -53,7 +44,7 @@ function setUp(more: Partial<PoolSettings> = {}) {
   const lag = (milliseconds: number) => {
     skew += milliseconds;
   };
-  return { memory, pool, states, use, background, values, lag };
+  return { memory, pool, states, use, values, lag };
 }
 
 const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
@@ -78,7 +69,7 @@ describe('a connection pool', () => {
     await use(1);
     await use(1);
     expect(memory.connections.length - before).toBe(1);
-    await pool.close();
+    pool.close();
   });
 
   test('uses a connection again, the one used last first', async () => {
@@ -123,7 +114,7 @@ describe('a connection pool', () => {
     expect((await pool.acquire(never)).reused).toBe(true);
   });
 
-  test('gives the room of a failed connection to who waits', async () => {
+  test('gives the capacity of a failed connection to a caller that waits', async () => {
     const { pool, memory } = setUp({ max: 1 });
     const lease = await pool.acquire(never);
     const waiting = pool.acquire(never);
@@ -132,7 +123,7 @@ describe('a connection pool', () => {
     expect([(await waiting).reused, memory.openConnections]).toEqual([false, 1]);
   });
 
-  test('lets nobody pass those who wait, also while room is being made', async () => {
+  test('lets no newcomer pass those who wait, also while a connection is closed', async () => {
     const { pool } = setUp({ max: 1 });
     const lease = await pool.acquire(never);
     const served: string[] = [];
@@ -154,16 +145,16 @@ describe('a connection pool', () => {
     const { pool, memory, states } = setUp({ max: 1 });
     const lease = await pool.acquire(never);
     const waiting = failure(pool.acquire(never));
-    await lease.renew(never);
+    await lease.replace(never);
     expect([memory.connects, memory.openConnections, states()]).toEqual([2, 1, [0, 0, 1]]);
     memory.connecting = 'unreachable';
-    await expect(lease.renew(never)).rejects.toThrow('unreachable');
+    await expect(lease.replace(never)).rejects.toThrow('unreachable');
     lease.release(true);
     await pass();
     expect([await waiting, states()]).toEqual(['ldaps://a:636: connect: unreachable', [0, 0, 0]]);
   });
 
-  test('opens the first one alone: when it fails, those who wait for it are told at once', async () => {
+  test('opens the first one alone: when it fails, those who wait for it fail at once', async () => {
     const { pool, memory } = setUp({ max: 4 });
     memory.connecting = 'unreachable';
     const reasons = await Promise.all([1, 2, 3].map(() => failure(pool.acquire(never))));
@@ -197,24 +188,37 @@ describe('a connection pool', () => {
     expect([(await pool.acquire(never)).reused, memory.connections[0]?.isOpen]).toEqual([false, false]);
   });
 
-  test('closes what is idle too long, but keeps min', async () => {
-    const { memory, use } = setUp({ min: 1, max: 3 });
+  test('closes what is idle too long, and opens none in its place', async () => {
+    const { memory, use, states } = setUp({ max: 3 });
     await use(3);
     await pass(59_999);
     expect(memory.openConnections).toBe(3);
     await pass(1);
-    expect(memory.openConnections).toBe(1);
+    expect([memory.openConnections, states()]).toEqual([0, [0, 0, 0]]);
     await pass(600_000);
-    expect(memory.openConnections).toBe(1);
+    expect([memory.connects, vi.getTimerCount()]).toEqual([3, 0]);
   });
 
-  test('closes what is older than maxAge, also among min, and puts a new one in its place', async () => {
-    const { memory, use } = setUp({ min: 1, maxAge: 100_000 });
+  test('counts the idle time of a connection from its last use', async () => {
+    const { memory, use } = setUp();
+    await use(2);
+    await pass(30_000);
     await use(1);
-    await pass(99_999);
-    expect(memory.connects).toBe(1);
+    await pass(30_000);
+    expect(memory.connections.map(({ isOpen }) => isOpen)).toEqual([false, true]);
+    await pass(30_000);
+    expect(memory.openConnections).toBe(0);
+  });
+
+  test('closes what is older than maxAge, also if it was used a moment ago', async () => {
+    const { memory, use } = setUp({ maxAge: 100_000 });
+    await use(1);
+    await pass(50_000);
+    await use(1);
+    await pass(49_999);
+    expect(memory.openConnections).toBe(1);
     await pass(1);
-    expect([memory.connections[0]?.isOpen, memory.connects, memory.openConnections]).toEqual([false, 2, 1]);
+    expect([memory.connections[0]?.isOpen, memory.connects]).toEqual([false, 1]);
   });
 
   test('closes one that passed maxAge in use when it comes back', async () => {
@@ -226,58 +230,7 @@ describe('a connection pool', () => {
     expect(memory.openConnections).toBe(0);
   });
 
-  test('checks idle ones by the root entry, and closes those that fail', async () => {
-    const { memory, use, states } = setUp();
-    await use(2);
-    memory.connections[0]?.deaden();
-    await pass(9_999);
-    expect(memory.searches.length).toBe(0);
-    await pass(2_000);
-    expect(memory.searches.map(({ base, scope, attributes }) => ({ base, scope, attributes }))).toEqual(
-      Array(2).fill({ base: '', scope: 'base', attributes: ['1.1'] }),
-    );
-    expect([memory.connections.map(({ isOpen }) => isOpen), states()]).toEqual([
-      [false, true],
-      [0, 1, 0],
-    ]);
-  });
-
-  test('checks one at a time', async () => {
-    const { memory, use } = setUp({ max: 3, min: 2, healthCheckInterval: 10_000, idleTimeout: 10_500 });
-    await use(3);
-    for (const connection of memory.connections) connection.deaden();
-    await pass(10_900);
-    expect([memory.searches.length, memory.openConnections]).toEqual([1, 2]);
-    await pass(200);
-    expect(memory.searches.length).toBe(2);
-  });
-
-  test('fills up to min only after the first use, and after a failure not before the next', async () => {
-    const { memory, use, background } = setUp({ min: 3, max: 3 });
-    await pass(120_000);
-    expect(memory.connects).toBe(0);
-    await use(1);
-    await pass();
-    expect(memory.openConnections).toBe(3);
-    memory.connecting = 'unreachable';
-    memory.connections[0]?.end();
-    await pass();
-    expect([background.faults, memory.openConnections]).toEqual([1, 2]);
-    memory.connecting = 0;
-    await use(1);
-    await pass();
-    expect(memory.openConnections).toBe(3);
-  });
-
-  test('does not fill when the server must not be tried', async () => {
-    const { memory, use, background } = setUp({ min: 2 });
-    background.refuses = true;
-    await use(1);
-    await pass();
-    expect(memory.connects).toBe(1);
-  });
-
-  test('takes in a connection of others while there is room, and closes it when there is none', async () => {
+  test('adopts an open connection below max, and closes it when there are max of them', async () => {
     const { pool, memory } = setUp({ max: 1 });
     const other = async () => {
       const connect = memoryConnect([memory]);
@@ -294,16 +247,16 @@ describe('a connection pool', () => {
     expect([one.isOpen, two.isOpen, (await pool.acquire(never)).connection === one]).toEqual([true, false, true]);
   });
 
-  test('sends those who wait to another server when it is told to', async () => {
+  test('sends those who wait to another server when the circuit opens', async () => {
     const { pool } = setUp({ max: 1 });
     await pool.acquire(never);
     const waiting = pool.acquire(never).catch((error: unknown) => error);
-    pool.turnAway('left alone');
-    expect(await waiting).toEqual(new PassedOver('left-alone', 'left alone'));
+    pool.rejectWaiting('its circuit is open');
+    expect(await waiting).toEqual(new ServerSkipped('unavailable', 'its circuit is open'));
   });
 
   test('leaves nothing at close: no connection, busy, idle or half open, no timer, no one who waits', async () => {
-    const { pool, memory, states } = setUp({ min: 1, max: 3 });
+    const { pool, memory, states } = setUp({ max: 3 });
     const busy = await pool.acquire(never);
     const idle = await pool.acquire(never);
     memory.connecting = 'hang';
@@ -313,7 +266,7 @@ describe('a connection pool', () => {
     idle.release(true);
     await pass();
     controller.abort(new Error('closed'));
-    await pool.close();
+    pool.close();
     busy.release(true);
     (await waiting).release(true);
     await pass();
@@ -325,7 +278,7 @@ describe('a connection pool', () => {
   test('closes a connection that was being opened at close', async () => {
     const { pool, memory } = setUp();
     const opening = failure(pool.acquire(never));
-    await pool.close();
+    pool.close();
     expect([await opening, memory.openConnections]).toEqual(['ldaps://a:636 is no directory server any more', 0]);
   });
 });

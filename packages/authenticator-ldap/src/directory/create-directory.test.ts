@@ -15,11 +15,10 @@ afterEach(() => {
 
 const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 const user = { dn: 'uid=jane,ou=people', password: 'of the user' };
-const pool = { min: 0, max: 4, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 60_000 };
 
 describe('a directory', () => {
   test('connects to nothing before the first call', async () => {
-    const { directory, servers } = memoryDirectory(2, { pool: { ...pool, min: 2 } });
+    const { directory, servers } = memoryDirectory(2);
     await pass(600_000);
     expect([servers.map(({ connects }) => connects), vi.getTimerCount()]).toEqual([[0, 0], 0]);
     await directory.close();
@@ -35,8 +34,8 @@ describe('a directory', () => {
 
   test('does not let a connection be used once it was given back', async () => {
     const { directory } = memoryDirectory(1);
-    const { value: kept } = await directory.withService(async (connection) => connection, { signal: never });
-    await expect(searchOnce()(kept)).rejects.toThrow('was given back');
+    const { value: returned } = await directory.withService(async (connection) => connection, { signal: never });
+    await expect(searchOnce()(returned)).rejects.toThrow('was given back');
     await directory.close();
   });
 
@@ -58,7 +57,7 @@ describe('a directory', () => {
   });
 });
 
-describe('a server that is left alone', () => {
+describe('a server with an open circuit', () => {
   const circuit = { failures: 1, probeInterval: 5000 };
 
   test('is probed by connecting, binding and searching, one probe at a time, and used again with that connection', async () => {
@@ -83,8 +82,8 @@ describe('a server that is left alone', () => {
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
     expect([await search(), server(0).connects]).toEqual(['0 by a', 3]);
     expect(lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
-      'warn: directory server left alone until a probe succeeds',
-      'info: directory server is asked again: it answers; the reason is why it was left alone',
+      'warn: directory server circuit opened: the server is skipped until a probe succeeds',
+      'info: directory server circuit closed: server recovered',
     ]);
     await pass(60_000);
     expect(server(0).connects).toBe(3);
@@ -160,7 +159,7 @@ describe('a probe', () => {
 });
 
 describe('check', () => {
-  test('looks at every server on its own, whatever its circuit, and tells each problem in words', async () => {
+  test('looks at every server on its own, whatever its circuit, and reports each problem in words', async () => {
     const { directory, server, values } = memoryDirectory(4, { circuit: { failures: 1, probeInterval: 600_000 } });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never });

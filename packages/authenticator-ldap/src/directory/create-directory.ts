@@ -1,15 +1,14 @@
 import { AuthenticatorError, type Logger, type Metrics } from '@sallyport/authenticator';
 import type { TlsSettings } from '@sallyport/plugin-options';
 import type { Connect, Server } from '../connection/types.ts';
+import { createScopes, type Scopes } from '../deadlines.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { askInTurn } from './ask-in-turn.ts';
-import { createScopes, type Scopes } from './call-scope.ts';
-import { DirectoryServer } from './directory-server.ts';
+import { createDirectoryServer, type DirectoryServer } from './directory-server.ts';
 import { createServerMetrics } from './metrics.ts';
-import { createPlaces } from './places.ts';
-import { createSrvResolver, type ResolveSrv } from './resolve-srv.ts';
-import { createListedServers, type ServerList } from './server-list.ts';
-import { createSrvList } from './srv-list.ts';
+import { createSlots } from './queue.ts';
+import { createListedServers, createSrvList, type ServerList } from './server-list.ts';
+import { createSrvResolver, type ResolveSrv } from './srv-records.ts';
 import type { Directory, DirectoryCall } from './types.ts';
 
 export interface DirectoryDependencies {
@@ -26,17 +25,17 @@ export interface DirectoryDependencies {
   readonly resolveSrv?: ResolveSrv;
 }
 
-/** Connects to nothing and asks nothing before the first call, so that it can be made while everything is down. */
+/** Connects to no server before the first call, so it can be created while all of them are down. */
 export function createDirectory(dependencies: DirectoryDependencies): Directory {
   const { options, now } = dependencies;
   const { serverTimeout, maxUserBinds } = options;
   const scopes = createScopes();
   const known = createKnownServers(dependencies);
-  const list = createList(dependencies, scopes, known.become);
-  const userBinds = createPlaces(maxUserBinds);
+  const list = createList(dependencies, scopes, known.update);
+  const userBinds = createSlots(maxUserBinds);
 
   const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
-  /** With a signal that also ends when the directory does. */
+  /** With a signal that the end of the directory aborts, too. */
   const inScope = async <T>(call: DirectoryCall, work: (scoped: DirectoryCall) => Promise<T>): Promise<T> => {
     const scope = scopes.open(call.signal);
     try {
@@ -47,27 +46,22 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
     }
   };
   const late = () =>
-    new AuthenticatorError('failed', `all ${maxUserBinds} user binds are under way: raise maxUserBinds`);
+    new AuthenticatorError('failed', `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
 
   return {
     withService: (work, options) =>
       inScope(options, async (call) => {
+        const servers = await inOrder(call);
         const ask = (server: DirectoryServer) => server.withService(work, call.signal);
-        return askInTurn({ ...call, subject: call.subject, servers: await inOrder(call), use: 'service', ask, now });
+        return askInTurn({ ...call, subject: call.subject, servers, use: 'service', ask, now });
       }),
     bindUser: (credentials, options) =>
       inScope(options, async (call) => {
         const leave = await userBinds.take({ signal: call.signal, timeout: serverTimeout, late });
         try {
+          const servers = await inOrder(call);
           const ask = (server: DirectoryServer) => server.bindUser(credentials, call.signal, options.onLate);
-          return await askInTurn({
-            ...call,
-            subject: credentials.dn,
-            servers: await inOrder(call),
-            use: 'user',
-            ask,
-            now,
-          });
+          return await askInTurn({ ...call, subject: credentials.dn, servers, use: 'user', ask, now });
         } finally {
           leave();
         }
@@ -85,7 +79,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
     renewConnections: () => known.renew(),
     async close() {
       scopes.abort(new AuthenticatorError('unavailable', 'the directory is closed'));
-      // First, so that no lookup brings servers that nobody closes.
+      // The list comes first, so that no lookup adds servers afterwards.
       await list.close();
       await known.close();
     },
@@ -93,8 +87,8 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
 }
 
 interface KnownServers {
-  /** Those that are not in the list any more are closed. */
-  become(servers: readonly Server[]): void;
+  /** Creates the servers that are new in the list, and closes those that have left it. */
+  update(servers: readonly Server[]): void;
   find(servers: readonly Server[]): readonly DirectoryServer[];
   renew(): void;
   close(): Promise<void>;
@@ -111,12 +105,12 @@ function createKnownServers(dependencies: DirectoryDependencies): KnownServers {
     closing.add(closed);
   };
   return {
-    become(servers) {
+    update(servers) {
       const urls = new Set(servers.map(({ url }) => url));
       for (const server of [...known.values()]) if (!urls.has(server.server.url)) end(server);
       for (const server of servers) {
         if (known.has(server.url)) continue;
-        known.set(server.url, new DirectoryServer({ ...dependencies, server, metrics: metricsOf(server.url) }));
+        known.set(server.url, createDirectoryServer({ ...dependencies, server, metrics: metricsOf(server.url) }));
       }
     },
     find: (servers) => servers.map(({ url }) => known.get(url)).filter((server) => server !== undefined),
@@ -135,12 +129,11 @@ function createList(
   scopes: Scopes,
   onChange: (servers: readonly Server[]) => void,
 ): ServerList {
-  const { srv, servers, order, serverTimeout, tls } = options;
+  const { srv, servers, order, serverTimeout } = options;
   if (srv === undefined) {
     onChange(servers);
     return createListedServers(servers, order, random);
   }
   const resolve = resolveSrv ?? createSrvResolver(srv.nameServers, serverTimeout);
-  const settings = { srv, order, anyTarget: tls.serverName !== undefined, timeout: 3 * serverTimeout };
-  return createSrvList(settings, { resolve, scopes, logger, now, random, onChange });
+  return createSrvList({ srv, options, resolve, scopes, logger, now, random, onChange });
 }

@@ -1,22 +1,19 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { TlsSettings } from '@sallyport/plugin-options';
-import { ServerFault } from '../connection/server-fault.ts';
-import type { BindCredentials, BindResult, Connect, Server } from '../connection/types.ts';
+import { ServerError } from '../connection/server-error.ts';
+import type { BindCredentials, BindResult, Connect, Connection, Server } from '../connection/types.ts';
+import { createScopes, durationText, type Scopes } from '../deadlines.ts';
+import { anyEntry } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
-import { type Background, createBackground } from './background.ts';
-import { ConnectionPool } from './connection-pool.ts';
-import type { ServerMetrics } from './metrics.ts';
-import { createOpenConnection, type OpenConnection } from './open-connection.ts';
-import { PassedOver } from './passed-over.ts';
-import { createProbe, type Probe } from './probe.ts';
-import { askForRootEntry } from './root-entry.ts';
-import { lendConnection } from './search-connection.ts';
-import { createServerCircuit, type ServerCircuit } from './server-circuit.ts';
-import { createServiceAccount, type ServiceAccount } from './service-account.ts';
-import { type Work, workOnPool } from './service-work.ts';
-import type { BindCall } from './types.ts';
-import { createUserBinds, type UserBinds } from './user-binds.ts';
-import { inWords } from './words.ts';
+import { createConnectionPool } from './connection-pool.ts';
+import { ServerSkipped } from './errors.ts';
+import { measured, type ServerMetrics } from './metrics.ts';
+import { classifySearch, namedCode } from './result-codes.ts';
+import { createProbe, createServerCircuit, type ServerCircuit } from './server-circuit.ts';
+import { createServiceAccount, type ServerAccess, type ServiceAccount } from './service-account.ts';
+import { createLend, type Lend, type Work, workOnPool } from './service-search.ts';
+import type { BindCall, SearchConnection } from './types.ts';
+import { createUserBinds } from './user-binds.ts';
 
 export interface DirectoryServerDependencies {
   readonly server: Server;
@@ -30,171 +27,167 @@ export interface DirectoryServerDependencies {
 }
 
 /** One server with its circuit, its pool and its probe. */
-export class DirectoryServer {
+export interface DirectoryServer {
   readonly server: Server;
   readonly circuit: ServerCircuit;
-  readonly #dependencies: DirectoryServerDependencies;
-  readonly #openConnection: OpenConnection;
-  readonly #account: ServiceAccount;
-  readonly #pool: ConnectionPool;
-  readonly #background: Background;
-  readonly #probe: Probe;
-  readonly #userBinds: UserBinds;
-
-  constructor(dependencies: DirectoryServerDependencies) {
-    const { server, options, metrics, logger, now } = dependencies;
-    this.server = server;
-    this.#dependencies = dependencies;
-    this.#background = createBackground(server.url, 3 * options.serverTimeout);
-    this.#openConnection = createOpenConnection({ ...dependencies, stepTimeout: options.serverTimeout });
-    this.#account = createServiceAccount({
-      url: server.url,
-      credentials: options.bind,
-      openConnection: this.#openConnection,
-      metrics,
-      logger,
-      now,
-    });
-    this.#userBinds = createUserBinds({
-      server,
-      openConnection: this.#openConnection,
-      timeout: options.serverTimeout,
-      metrics,
-      now,
-    });
-    this.#pool = this.#createPool();
-    this.#probe = createProbe(options.circuit.probeInterval, async () => {
-      if (await this.#look()) this.circuit.close();
-    });
-    this.circuit = createServerCircuit({
-      failures: options.circuit.failures,
-      now,
-      onOpen: (reason) => this.#leaveAlone(reason),
-      onClose: () => this.#takeBack(),
-    });
-  }
-
   /** @throws as `workOnPool` */
-  withService<T>(work: Work<T>, signal: AbortSignal): Promise<T> {
-    const { metrics, now } = this.#dependencies;
-    return workOnPool(this.#pool, (connection) => lendConnection(connection, metrics, now), work, signal);
-  }
-
+  withService<T>(work: Work<T>, signal: AbortSignal): Promise<T>;
   /** @throws as `UserBinds.bind` */
-  bindUser(credentials: BindCredentials, signal: AbortSignal, onLate?: BindCall['onLate']): Promise<BindResult> {
-    return this.#userBinds.bind(credentials, signal, onLate);
-  }
-
+  bindUser(credentials: BindCredentials, signal: AbortSignal, onLate?: BindCall['onLate']): Promise<BindResult>;
   /**
-   * Looks on a connection of its own, whatever the circuit says, and does not move the circuit. Only the pause after a
-   * refusal of the service account holds here too: a page that is reloaded must not lock the account.
+   * Looks on a connection of its own, whatever the circuit says, and does not change the circuit. Only the pause after a
+   * refusal of the service account applies here too: a page that is reloaded must not lock the account.
    *
-   * @returns what is wrong, in plain words. Undefined: nothing
+   * @returns the problem and how to fix it; undefined when there is none
    */
-  async check(look: Work<void>, signal: AbortSignal): Promise<string | undefined> {
-    const { metrics, now } = this.#dependencies;
+  check(look: Work<void>, signal: AbortSignal): Promise<string | undefined>;
+  /** The next search makes a new connection, with the TLS settings of then. */
+  renewConnections(): void;
+  /** Ends everything, and resolves when nothing runs any more. */
+  close(): Promise<void>;
+}
+
+export function createDirectoryServer(dependencies: DirectoryServerDependencies): DirectoryServer {
+  const { server, options, metrics, now, random } = dependencies;
+  const access = accessTo(dependencies);
+  const account = createServiceAccount(access, options.bind);
+  const userBinds = createUserBinds(access);
+  const lend = createLend(metrics, now);
+  const poolSettings = { ...options.pool, url: server.url, waitTimeout: options.serverTimeout };
+  const pool = createConnectionPool(poolSettings, { open: account.open, metrics, now, random });
+  const scopes = createScopes();
+
+  const circuit = createServerCircuit({
+    failures: options.circuit.failures,
+    now,
+    onOpen(reason) {
+      // The connections that `close` ends are failures to those who used them.
+      if (scopes.isEnded) return;
+      reportOpened(dependencies, reason);
+      pool.rejectWaiting(reason);
+      pool.dropIdle();
+      probe.start();
+    },
+    onClose() {
+      reportClosed(dependencies, circuit);
+      probe.stop();
+    },
+  });
+  const probe = createProbe(options.circuit.probeInterval, () =>
+    probeOnce(access, circuit, scopes, async (signal) => {
+      // A refused account has to wait for longer than the probe, and a server that refuses it has recovered.
+      if (account.isRefused) (await access.open(signal)).close();
+      else pool.adopt(await openAndSearch(account, server.url, signal));
+    }),
+  );
+
+  return {
+    server,
+    circuit,
+    withService: (work, signal) => workOnPool(pool, lend, work, signal),
+    bindUser: (credentials, signal, onLate) => userBinds.bind(credentials, signal, onLate),
+    check: (look, signal) => checkServer(account, lend, look, signal),
+    renewConnections: () => pool.renew(),
+    async close() {
+      scopes.abort(new Error('the directory is closed'));
+      probe.stop();
+      metrics.circuit(false);
+      userBinds.close();
+      pool.close();
+      await probe.untilIdle();
+    },
+  };
+}
+
+function accessTo(dependencies: DirectoryServerDependencies): ServerAccess {
+  const { server, options, tls, connect, metrics, logger, now } = dependencies;
+  const timeout = options.serverTimeout;
+  const open: ServerAccess['open'] = (signal) =>
+    measured(() => connect({ server, tls, stepTimeout: timeout, signal }), now, metrics.connected);
+  return { server, open, timeout, metrics, logger, now };
+}
+
+/** Closes the circuit when the attempt succeeds, and counts its failure otherwise. Never throws. */
+async function probeOnce(
+  { server, timeout }: ServerAccess,
+  circuit: ServerCircuit,
+  scopes: Scopes,
+  attempt: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  // Each step has a bound of its own; this one is around all of them.
+  const limit = 3 * timeout;
+  const scope = scopes.openFor(limit, () => new Error(`${server.url}: no answer within ${durationText(limit)}`));
+  const call = circuit.begin('service');
+  try {
+    await attempt(scope.signal);
+    circuit.close();
+  } catch (error) {
+    const isShortage = error instanceof ServerError && error.kind === 'shortage';
+    if (error instanceof ServerSkipped) circuit.close();
+    else if (!scopes.isEnded && !isShortage) call.failed(messageOf(error));
+  } finally {
+    scope.end();
+  }
+}
+
+/** A connection that searches have worked on: all that a login needs, except for its user. */
+async function openAndSearch({ open }: ServiceAccount, url: string, signal: AbortSignal): Promise<Connection> {
+  const connection = await open(signal);
+  try {
+    await searchRootEntry(connection, url, signal);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/**
+ * Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. That it may not be read is an answer too.
+ *
+ * @throws ServerError when the server does not answer, or answers that it can't
+ */
+async function searchRootEntry(connection: SearchConnection, url: string, signal: AbortSignal): Promise<void> {
+  const request = { base: '', scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 0 } as const;
+  const { code } = await connection.search(request, signal);
+  const insufficientAccessRights = 50;
+  if (classifySearch(code) !== 'server' || code === insufficientAccessRights) return;
+  throw new ServerError('answer', 'search', `${url}: search: the probe was answered with ${namedCode(code)}`);
+}
+
+async function checkServer(
+  account: ServiceAccount,
+  lend: Lend,
+  look: Work<void>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const connection = await account.open(signal);
+    const close = () => connection.close();
+    signal.addEventListener('abort', close, { once: true });
     try {
-      const connection = await this.#account.open(signal);
-      const close = () => connection.close();
-      signal.addEventListener('abort', close, { once: true });
-      try {
-        await look(lendConnection(connection, metrics, now).connection);
-      } finally {
-        signal.removeEventListener('abort', close);
-        close();
-      }
-      return undefined;
-    } catch (error) {
-      signal.throwIfAborted();
-      return messageOf(error);
+      await look(lend(connection).connection);
+    } finally {
+      signal.removeEventListener('abort', close);
+      close();
     }
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return messageOf(error);
   }
+}
 
-  /** What was agreed on with the server, its certificate above all, is agreed on anew by the next search. */
-  renewConnections(): void {
-    this.#pool.renew();
-  }
+function reportOpened({ server, options, metrics, logger }: DirectoryServerDependencies, reason: string): void {
+  const { failures, probeInterval } = options.circuit;
+  const fields = { server: server.url, reason, failures, probeInterval: durationText(probeInterval) };
+  metrics.circuit(true);
+  logger.warn(fields, 'directory server circuit opened: the server is skipped until a probe succeeds');
+}
 
-  /** Ends all that runs, and resolves when nothing does. */
-  async close(): Promise<void> {
-    this.#background.end();
-    this.#probe.stop();
-    this.#dependencies.metrics.circuit(false);
-    this.#userBinds.close();
-    await this.#pool.close();
-    await this.#probe.untilIdle();
-  }
-
-  #createPool(): ConnectionPool {
-    const { options, metrics, now, random } = this.#dependencies;
-    const settings = { ...options.pool, url: this.server.url, waitTimeout: options.serverTimeout };
-    return new ConnectionPool(settings, {
-      metrics,
-      now,
-      random,
-      open: (signal) => this.#account.open(signal),
-      examine: (connection) => this.#background.run((signal) => askForRootEntry(connection, this.server.url, signal)),
-      inBackground: async (open) => {
-        if (this.circuit.isOpen || this.#account.isRefused) return;
-        await this.#counted((signal) => open(signal));
-      },
-    });
-  }
-
-  /** The probe: all that a search needs, on a connection that is then used. */
-  #look(): Promise<boolean> {
-    return this.#counted(async (signal) => {
-      // A server that refuses the service account is there, and the account's pause outlasts the probe's interval.
-      if (this.#account.isRefused) return (await this.#openConnection(signal)).close();
-      const connection = await this.#account.open(signal);
-      try {
-        await askForRootEntry(connection, this.server.url, signal);
-      } catch (error) {
-        connection.close();
-        throw error;
-      }
-      this.#pool.adopt(connection);
-    });
-  }
-
-  /** Work in the background, whose faults count. Never throws. @returns whether the server answered */
-  async #counted(work: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
-    const call = this.circuit.begin('service');
-    try {
-      await this.#background.run(work);
-      return true;
-    } catch (error) {
-      if (error instanceof PassedOver) return error.kind === 'refused';
-      const isShortage = error instanceof ServerFault && error.kind === 'shortage';
-      if (!this.#background.isEnded && !isShortage) call.failed(messageOf(error));
-      return false;
-    }
-  }
-
-  #leaveAlone(reason: string): void {
-    // The connections that `close` ends are faults to those who used them.
-    if (this.#background.isEnded) return;
-    const { metrics, logger, options } = this.#dependencies;
-    const { failures, probeInterval } = options.circuit;
-    metrics.circuit(true);
-    logger.warn(
-      { server: this.server.url, reason, failures, probeInterval: inWords(probeInterval) },
-      'directory server left alone until a probe succeeds',
-    );
-    this.#pool.turnAway(reason);
-    this.#pool.dropIdle();
-    this.#probe.start();
-  }
-
-  #takeBack(): void {
-    const { metrics, logger } = this.#dependencies;
-    metrics.circuit(false);
-    this.#probe.stop();
-    logger.info(
-      { server: this.server.url, reason: this.circuit.lastFault?.reason },
-      'directory server is asked again: it answers; the reason is why it was left alone',
-    );
-  }
+function reportClosed({ server, metrics, logger }: DirectoryServerDependencies, { lastFailure }: ServerCircuit): void {
+  metrics.circuit(false);
+  logger.info({ server: server.url, reason: lastFailure?.reason }, 'directory server circuit closed: server recovered');
 }
 
 function messageOf(error: unknown): string {

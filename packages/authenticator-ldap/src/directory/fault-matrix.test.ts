@@ -1,14 +1,15 @@
 import type { Socket } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { FakePeer, FakeRequest, FakeServerOptions } from '../../fixtures/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../fixtures/fake-server.ts';
-import { extendedResponse, searchEntry } from '../../fixtures/ldap-answers.ts';
 import { connect } from '../connection/connection.ts';
 import type { Server } from '../connection/types.ts';
+import { answerSuccess } from '../testing/connecting.ts';
+import type { FakePeer, FakeRequest, FakeServerOptions } from '../testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
+import { extendedResponse, searchEntry } from '../testing/ldap-answers.ts';
 import { startFullPort } from './testing/full-port.ts';
-import { isUserBind, oblige, startObligingServer, userNumber } from './testing/obliging-server.ts';
 import { type RawServer, startRawServer } from './testing/raw-server.ts';
 import { directoryOf, ldapOptions, never, searchOnce } from './testing/set-up.ts';
+import { isUserBind, startWorkingServer, userNumber } from './testing/working-server.ts';
 
 const serverTimeout = 300;
 const failures = 2;
@@ -29,7 +30,7 @@ const halfResultAndReset: Script = (request, peer) => {
 
 /** Obliges, but for requests of one kind. */
 const at = (which: (request: FakeRequest) => boolean, script: Script): FakeServerOptions => ({
-  onRequest: (request, peer) => (which(request) ? script(request, peer) : oblige(request, peer)),
+  onRequest: (request, peer) => (which(request) ? script(request, peer) : answerSuccess(request, peer)),
 });
 const serviceBind = (request: FakeRequest) => request.operation === 'bind' && !isUserBind(request);
 const search = ({ operation }: FakeRequest) => operation === 'search';
@@ -119,7 +120,7 @@ describe.concurrent('the first of two servers', () => {
   test.each(faults)('$name, at a $use call: the second answers, and soon a bad one costs nothing', async (fault) => {
     const isCounted = fault.use === 'service' || !atUserBinds.has(fault.name);
     await using bad = await fault.start();
-    await using good = await startObligingServer();
+    await using good = await startWorkingServer();
     const { server } = bad;
     const { times, values, lines } = await askAll(fault.use, server, good.server);
     figures.push(`  ${fault.name} (${fault.use}): ${times.join(', ')}`);
@@ -137,7 +138,7 @@ describe.concurrent('the first of two servers', () => {
 
   test('whose queue of connections is full, at both calls', async () => {
     await using full = await startFullPort();
-    await using good = await startObligingServer();
+    await using good = await startWorkingServer();
     const server: Server = {
       url: `ldap://full:${full.port}`,
       host: '127.0.0.1',
@@ -155,7 +156,7 @@ describe.concurrent('the first of two servers', () => {
   test('that nobody listens on, at both calls', async () => {
     const gone = await startFakeServer();
     await gone[Symbol.asyncDispose]();
-    await using good = await startObligingServer();
+    await using good = await startWorkingServer();
     for (const use of ['service', 'user'] as const) {
       const { times, values } = await askAll(use, gone.server, good.server);
       figures.push(`  nobody listens (${use}): ${times.join(', ')}`);

@@ -1,21 +1,14 @@
 import type { Metrics } from '@sallyport/authenticator';
-import { ServerFault } from '../connection/server-fault.ts';
+import { ServerError } from '../connection/server-error.ts';
 import { resultCodeName } from './result-codes.ts';
 import type { Use } from './server-circuit.ts';
 
-/** What a connection is at: `opening` until it is connected and bound, `busy` while a login or a check uses it. */
+/** `opening` until it is connected and bound, `busy` while a login or a check uses it. */
 type ConnectionState = 'opening' | 'idle' | 'busy';
-
-/** Keeps the number of connections by state. */
-export interface Tally {
-  enter(state: ConnectionState): void;
-  move(from: ConnectionState, to: ConnectionState): void;
-  leave(state: ConnectionState): void;
-}
 
 /** What is measured of one server. Times are in milliseconds here. */
 export interface ServerMetrics {
-  readonly tally: Tally;
+  connections(state: ConnectionState, change: 1 | -1): void;
   circuit(isOpen: boolean): void;
   waited(milliseconds: number): void;
   connected(result: string): void;
@@ -23,64 +16,56 @@ export interface ServerMetrics {
   searched(result: string, milliseconds: number): void;
 }
 
-/** SRV records choose names of servers: so many stand in labels, and all later ones are `other`. */
-const mostServerLabels = 64;
+/** SRV records choose the names of servers: the first ones become labels, and all later ones are `other`. */
+const maxServerLabels = 64;
 
-/** Made once for a directory. Gives the metrics of the server with that URL. */
+/** To be called once for a directory. @returns the metrics of the server with a URL */
 export function createServerMetrics(metrics: Metrics): (url: string) => ServerMetrics {
-  const make = makeMetrics(metrics);
+  const made = makeMetrics(metrics);
   const known = new Set<string>();
 
   return (url) => {
-    if (known.size < mostServerLabels) known.add(url);
+    if (known.size < maxServerLabels) known.add(url);
     const server = known.has(url) ? url : 'other';
-    const count = (state: ConnectionState, by: 1 | -1) => {
-      if (by === 1) make.connections.inc({ server, state });
-      else make.connections.dec({ server, state });
-    };
-    make.circuit.set({ server }, 0);
+    made.circuit.set({ server }, 0);
     return {
-      tally: {
-        enter: (state) => count(state, 1),
-        leave: (state) => count(state, -1),
-        move(from, to) {
-          count(from, -1);
-          count(to, 1);
-        },
+      connections(state, change) {
+        if (change === 1) made.connections.inc({ server, state });
+        else made.connections.dec({ server, state });
       },
-      circuit: (isOpen) => make.circuit.set({ server }, isOpen ? 2 : 0),
-      waited: (milliseconds) => make.waits.observe({ server }, milliseconds / 1000),
-      connected: (result) => make.connects.inc({ server, result }),
+      circuit: (isOpen) => made.circuit.set({ server }, isOpen ? 2 : 0),
+      waited: (milliseconds) => made.waits.observe({ server }, milliseconds / 1000),
+      connected: (result) => made.connects.inc({ server, result }),
       bound(use, result, milliseconds) {
-        make.binds.inc({ server, use, result });
-        make.bindTimes.observe({ server, use }, milliseconds / 1000);
+        made.binds.inc({ server, use, result });
+        made.bindTimes.observe({ server, use }, milliseconds / 1000);
       },
       searched(result, milliseconds) {
-        make.searches.inc({ server, result });
-        make.searchTimes.observe({ server }, milliseconds / 1000);
+        made.searches.inc({ server, result });
+        made.searchTimes.observe({ server }, milliseconds / 1000);
       },
     };
   };
 }
 
 const results =
-  'by result: a code of RFC 4511 by its name, a kind of fault (unreachable, timeout, closed, ...) or aborted';
+  'by result: the name of a result code in RFC 4511, a kind of error (unreachable, timeout, closed, ...) or aborted';
 
 function makeMetrics(metrics: Metrics) {
   return {
     connections: metrics.gauge({
       name: 'connections',
-      help: 'Connections to a server: idle and busy ones, and those being opened. All busy for long: raise pool.max.',
+      help: 'Open connections to a server, by state: opening, idle, busy. If all are busy for long, raise pool.max.',
       labelNames: ['server', 'state'],
     }),
     circuit: metrics.gauge({
       name: 'server_circuit_state',
-      help: '0: the server is asked. 2: it failed several times in a row and is left alone until a probe succeeds.',
+      help: 'The circuit of a server. 0: closed, the server is asked. 2: open after consecutive failures, the server is skipped until a probe succeeds.',
       labelNames: ['server'],
     }),
     waits: metrics.histogram({
       name: 'connection_wait_seconds',
-      help: 'Seconds that a search waited for its turn to use or open a connection. A rise means that pool.max is too small.',
+      help: 'Seconds that a search waited for a connection. A rise means that pool.max is too small.',
       labelNames: ['server'],
     }),
     connects: metrics.counter({
@@ -90,12 +75,12 @@ function makeMetrics(metrics: Metrics) {
     }),
     binds: metrics.counter({
       name: 'binds_total',
-      help: `Binds sent, as the service account or as a user, ${results}. A rise of invalidCredentials is wrong passwords.`,
+      help: `Binds sent, as the service account or as a user, ${results}. A rise of invalidCredentials means wrong passwords.`,
       labelNames: ['server', 'use', 'result'],
     }),
     bindTimes: metrics.histogram({
       name: 'bind_duration_seconds',
-      help: 'Seconds from a bind to its answer, without connecting. A rise means a slow server.',
+      help: 'Seconds from a bind to its answer, without the time to connect. A rise means a slow server.',
       labelNames: ['server', 'use'],
     }),
     searches: metrics.counter({
@@ -112,7 +97,7 @@ function makeMetrics(metrics: Metrics) {
 }
 
 /**
- * Does one operation and tells how it ended and how long it took.
+ * Does one operation and records how it ended and how long it took.
  *
  * @param now monotonic milliseconds
  * @throws what the operation throws
@@ -120,15 +105,15 @@ function makeMetrics(metrics: Metrics) {
 export async function measured<T>(
   operation: () => Promise<T>,
   now: () => number,
-  tell: (result: string, milliseconds: number) => void,
+  record: (result: string, milliseconds: number) => void,
 ): Promise<T> {
   const began = now();
   try {
     const value = await operation();
-    tell(resultOf(value), now() - began);
+    record(resultOf(value), now() - began);
     return value;
   } catch (error) {
-    tell(error instanceof ServerFault ? error.kind : 'aborted', now() - began);
+    record(error instanceof ServerError ? error.kind : 'aborted', now() - began);
     throw error;
   }
 }

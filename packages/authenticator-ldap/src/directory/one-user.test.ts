@@ -1,9 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
 import { connect } from '../connection/connection.ts';
-import { ServerFault } from '../connection/server-fault.ts';
-import { isUserBind, oblige, userNumber } from './testing/obliging-server.ts';
+import { ServerError } from '../connection/server-error.ts';
+import { answerSuccess } from '../testing/connecting.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
 import { directoryOf, ldapOptions, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+import { isUserBind, userNumber } from './testing/working-server.ts';
 
 const slow = userNumber(0);
 
@@ -12,7 +13,7 @@ function startServerSlowForOne() {
   return startFakeServer({
     onRequest(request, peer) {
       const isSlow = isUserBind(request) && request.dn === slow.dn;
-      if (!isSlow) oblige(request, peer);
+      if (!isSlow) answerSuccess(request, peer);
     },
   });
 }
@@ -29,7 +30,7 @@ async function setUp() {
 
 const noAnswer = /^failed: this login got no answer: /;
 
-test('one user whose logins hang the server does not take it away from others, and tells no outage', async () => {
+test('one user whose logins hang the server does not take it away from others, and reports no outage', async () => {
   const { directory, warnings } = await setUp();
   for (let login = 0; login < 8; login++) {
     expect(await outcomeOf(directory.bindUser(slow, { signal: never }))).toMatch(noAnswer);
@@ -38,7 +39,7 @@ test('one user whose logins hang the server does not take it away from others, a
   expect(warnings()).toEqual([]);
 });
 
-test('alone at night, such a user is told the same', async () => {
+test('without other logins, such a user gets the same error', async () => {
   const { directory, warnings } = await setUp();
   for (let login = 0; login < 6; login++) {
     expect(await outcomeOf(directory.bindUser(slow, { signal: never }))).toMatch(noAnswer);
@@ -47,9 +48,9 @@ test('alone at night, such a user is told the same', async () => {
   expect(warnings()).toEqual([]);
 });
 
-test('a group search that hangs for one user is a matter of that user', async () => {
+test('a group search that hangs for one user is an error of that user only', async () => {
   const { directory, warnings } = await setUp();
-  const silence = new ServerFault('timeout', 'search', 'no answer');
+  const silence = new ServerError('timeout', 'search', 'no answer');
   const call = { signal: never, subject: slow.dn };
   for (let login = 0; login < 4; login++) {
     expect(await outcomeOf(directory.withService(() => Promise.reject(silence), call))).toMatch(noAnswer);

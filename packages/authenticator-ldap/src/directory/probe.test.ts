@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createProbe } from './probe.ts';
+import { createProbe } from './server-circuit.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -16,7 +16,7 @@ function setUp() {
   return { probe, ends };
 }
 
-test('a probe goes out an interval after the start, and after the end of the one before', async () => {
+test('a probe begins an interval after the start, and after the end of the one before', async () => {
   const { probe, ends } = setUp();
   probe.start();
   await pass(9);
@@ -30,7 +30,7 @@ test('a probe goes out an interval after the start, and after the end of the one
   expect(ends.length).toBe(2);
 });
 
-test('a start while one is under way makes no second one', async () => {
+test('a start during an attempt makes no second one', async () => {
   const { probe, ends } = setUp();
   probe.start();
   await pass(10);
@@ -43,7 +43,7 @@ test('a start while one is under way makes no second one', async () => {
   expect(ends.length).toBe(2);
 });
 
-test('none follows a stop, and the one under way can be waited for', async () => {
+test('none follows a stop, and the current one can be waited for', async () => {
   const { probe, ends } = setUp();
   probe.start();
   await pass(10);

@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
 import { connect } from '../connection/connection.ts';
-import { oblige, startObligingServer, user } from './testing/obliging-server.ts';
+import { answerSuccess } from '../testing/connecting.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
 import { directoryOf, ldapOptions, never, searchOnce } from './testing/set-up.ts';
+import { startWorkingServer, user } from './testing/working-server.ts';
 
 test('a server that was silent is taken back by a probe, and answers the next login', async () => {
-  let isMended = false;
+  let isFixed = false;
   await using first = await startFakeServer({
     onRequest: (request, peer) => {
-      if (isMended) oblige(request, peer);
+      if (isFixed) answerSuccess(request, peer);
     },
   });
-  await using second = await startObligingServer();
+  await using second = await startWorkingServer();
   const back = Promise.withResolvers<void>();
   const quiet = () => {};
   const options = ldapOptions([first.server, second.server], {
@@ -22,7 +23,7 @@ test('a server that was silent is taken back by a probe, and answers the next lo
     logger: { debug: quiet, info: () => back.resolve(), warn: quiet, error: quiet },
   });
   expect((await directory.withService(searchOnce(), { signal: never })).server).toBe(second.server);
-  isMended = true;
+  isFixed = true;
   const began = performance.now();
   await back.promise;
   console.info(`taken back after ${Math.round(performance.now() - began)} ms (a probe each 20 ms)`);

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { createSrvResolver } from './resolve-srv.ts';
+import { createSrvResolver } from './srv-records.ts';
 
 /** A name server on a port of its own. It gives SRV records in DNS' own bytes (RFC 1035 section 4), or says nothing. */
 async function nameServer(target: string | undefined) {
@@ -43,7 +43,7 @@ test('SRV records are asked for at the name servers of the options', async () =>
   ]);
 });
 
-test('an aborted signal ends a lookup that nobody answers, with its reason', async () => {
+test('an aborted signal ends a lookup without an answer, with its reason', async () => {
   await using server = await nameServer(undefined);
   const controller = new AbortController();
   const lookup = createSrvResolver([server.address], 60_000)('_ldap._tcp.example.com', controller.signal);

@@ -1,4 +1,4 @@
-/** RFC 4511 section 4.1.9. The numbers that are left out there (9, 35, ...) have no name. */
+/** RFC 4511 section 4.1.9. The numbers that it leaves out (9, 35, ...) have no name. */
 const names: ReadonlyMap<number, string> = new Map([
   [0, 'success'],
   [1, 'operationsError'],
@@ -41,20 +41,20 @@ const names: ReadonlyMap<number, string> = new Map([
   [80, 'other'],
 ]);
 
-/** For labels of metrics and for messages: a name of RFC 4511, and `other` for every number that has none. */
+/** For labels of metrics and for messages: the name in RFC 4511, or `other` for a number that has none there. */
 export function resultCodeName(code: number): string {
   return names.get(code) ?? 'other';
 }
 
 /**
- * What the code of a search says:
+ * What the code of a search means:
  *
- * - `ok`: the entries are all there is
- * - `size-limit`: there is more than was asked for, or than the server gives
- * - `not-found`: a referral; what was asked for is somewhere else, and nothing is chased
- * - `no-such-object`: the base is not there; whether that blames the server depends on where the base came from
- * - `failed`: about this one search (time and admin limits, values that the schema does not take)
- * - `server`: the server can't, or says what nobody knows: another one is asked
+ * - `ok`: the answer has all entries
+ * - `size-limit`: there are more entries than were asked for, or than the server gives
+ * - `not-found`: a referral; the entry is on another server, and referrals are not followed
+ * - `no-such-object`: the base does not exist; whether that blames the server depends on where the base came from
+ * - `failed`: it concerns this one search (time and admin limits, values that the schema does not accept)
+ * - `server`: the server can't answer, or the code is unknown: another server is asked
  */
 export type SearchOutcome = 'ok' | 'size-limit' | 'not-found' | 'no-such-object' | 'failed' | 'server';
 
@@ -74,7 +74,7 @@ export function classifySearch(code: number): SearchOutcome {
   return outcomes.get(code) ?? 'server';
 }
 
-/** The server says that it can't at the moment (RFC 4511 appendix A.2): an outage, also as the answer to a bind. */
+/** Busy or unavailable (RFC 4511 appendix A.2): an outage, also as the answer to a bind. */
 export function isServerOutage(code: number): boolean {
   return code === 51 || code === 52;
 }

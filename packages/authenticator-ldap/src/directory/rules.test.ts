@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse } from '../../fixtures/ldap-answers.ts';
 import { connect } from '../connection/connection.ts';
 import type { LdapOptions } from '../options/types.ts';
+import { answerSuccess } from '../testing/connecting.ts';
+import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse } from '../testing/ldap-answers.ts';
+import { directoryOf, ldapOptions, never, outcomeOf, searchOnce } from './testing/set-up.ts';
 import {
   isUserBind,
-  oblige,
-  startObligingServer,
   startRefusingServer,
+  startWorkingServer,
   user,
   userBinds,
   userNumber,
-} from './testing/obliging-server.ts';
-import { directoryOf, ldapOptions, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+} from './testing/working-server.ts';
 
 function directoryAt(servers: readonly FakeServer[], more: Partial<LdapOptions> = {}) {
   return directoryOf(
@@ -25,16 +25,16 @@ function directoryAt(servers: readonly FakeServer[], more: Partial<LdapOptions> 
   );
 }
 
-/** Sends a user bind the wrong way until it is told to oblige. */
-async function startMendableServer(wrong: (request: FakeRequest, peer: FakePeer) => void) {
-  let isMended = false;
+/** Answers in the wrong way until it is fixed. */
+async function startFixableServer(wrong: (request: FakeRequest, peer: FakePeer) => void) {
+  let isFixed = false;
   const server = await startFakeServer({
-    onRequest: (request, peer) => (isMended ? oblige(request, peer) : wrong(request, peer)),
+    onRequest: (request, peer) => (isFixed ? answerSuccess(request, peer) : wrong(request, peer)),
   });
   return {
     server,
-    mend: () => {
-      isMended = true;
+    fix: () => {
+      isFixed = true;
     },
   };
 }
@@ -42,10 +42,10 @@ async function startMendableServer(wrong: (request: FakeRequest, peer: FakePeer)
 describe('rule 2: a user bind has a connection of its own', () => {
   test('which is used for that one bind and closed, and no search ever runs on it', async () => {
     const used = new Map<number, FakeRequest['operation'][]>();
-    await using server = await startObligingServer({
+    await using server = await startWorkingServer({
       onRequest(request, peer) {
         used.set(peer.number, [...(used.get(peer.number) ?? []), request.operation]);
-        oblige(request, peer);
+        answerSuccess(request, peer);
       },
     });
     const { directory } = directoryAt([server]);
@@ -76,7 +76,7 @@ describe('rule 3: failover and retry are our own, and nothing is queued', () => 
     ['reset', 'failed', (_request, peer) => peer.reset()],
     ['was busy', 'unavailable', ({ id }, peer) => peer.write(bindResponse({ id, code: 51 }))],
   ])('no bind is replayed when a server that %s is back', async (_what, code, wrong) => {
-    const { server, mend } = await startMendableServer(wrong);
+    const { server, fix } = await startFixableServer(wrong);
     await using fake = server;
     const back = Promise.withResolvers<void>();
     const options = ldapOptions([fake.server], {
@@ -91,9 +91,9 @@ describe('rule 3: failover and retry are our own, and nothing is queued', () => 
     );
     expect(outcomes.filter((outcome) => outcome.startsWith(`${code}: `))).toHaveLength(8);
     const sent = userBinds(fake).length;
-    mend();
+    fix();
     if (code === 'unavailable') await back.promise;
-    // Behind everything that could have been kept for later.
+    // After everything that could have been queued for later.
     await directory.withService(searchOnce(), { signal: never });
     expect([sent, userBinds(fake).length]).toEqual([8, 8]);
     await directory.close();
@@ -105,7 +105,7 @@ describe('rule 7: refused is not down', () => {
     'an answer with %d is final: no other server is asked, no circuit moves',
     async (code) => {
       await using first = await startRefusingServer(code);
-      await using second = await startObligingServer();
+      await using second = await startWorkingServer();
       const { directory, values } = directoryAt([first, second], { circuit: { failures: 1, probeInterval: 600_000 } });
       const { value, server } = await directory.bindUser(user, { signal: never });
       expect([value.code, server.url]).toEqual([code, first.server.url]);
@@ -116,7 +116,7 @@ describe('rule 7: refused is not down', () => {
 
   test.each([51, 52])('an answer with %d is an outage: the next server is asked', async (code) => {
     await using first = await startRefusingServer(code);
-    await using second = await startObligingServer();
+    await using second = await startWorkingServer();
     const { directory, values } = directoryAt([first, second], { circuit: { failures: 1, probeInterval: 600_000 } });
     const { value, server } = await directory.bindUser(user, { signal: never });
     expect([value.code, server.url]).toEqual([0, second.server.url]);
@@ -148,13 +148,13 @@ describe('rule 16: logins in flight are bounded, and a wrong password is tried o
     }
   });
 
-  test('no more user binds than maxUserBinds are under way, and the others follow in their order', async () => {
+  test('no more user binds than maxUserBinds are in progress, and the others follow in their order', async () => {
     const held: (() => void)[] = [];
     let most = 0;
     await using server = await startFakeServer({
       onRequest(request, peer) {
         if (!isUserBind(request)) return;
-        held.push(() => oblige(request, peer));
+        held.push(() => answerSuccess(request, peer));
         most = Math.max(most, held.length);
       },
     });
@@ -173,7 +173,7 @@ describe('rule 16: logins in flight are bounded, and a wrong password is tried o
     await directory.close();
   });
 
-  test('who waits too long for a place is told which bound to raise, and it is no outage', async () => {
+  test('a caller that waits too long for a slot learns which limit to raise, and it is no outage', async () => {
     await using server = await startFakeServer();
     const { directory } = directoryAt([server], { maxUserBinds: 1, serverTimeout: 100 });
     const controller = new AbortController();
@@ -185,7 +185,7 @@ describe('rule 16: logins in flight are bounded, and a wrong password is tried o
     expect(await aborted).toBe('caller gone');
     const [one, two] = await Promise.all([first, second]);
     expect(one).toMatch(/^failed: this login got no answer: /);
-    expect(two).toBe('failed: all 1 user binds are under way: raise maxUserBinds');
+    expect(two).toBe('failed: all 1 user binds are in progress: raise maxUserBinds');
     await directory.close();
   });
 });

@@ -15,7 +15,7 @@ function setUp(failures = 3) {
 }
 
 describe('a server circuit', () => {
-  test('opens at the fault that makes it so many in a row, and tells its reason', () => {
+  test('opens after the configured number of consecutive failures, and reports the last reason', () => {
     const { circuit, changes, fail } = setUp();
     fail();
     fail();
@@ -43,7 +43,7 @@ describe('a server circuit', () => {
     expect(circuit.isOpen).toBe(true);
   });
 
-  test('is on trial once a probe has closed it: one fault opens it, one success ends the trial', () => {
+  test('is on trial once a probe has closed it: one failure opens it, one success ends the trial', () => {
     const { circuit, fail } = setUp();
     for (let count = 0; count < 3; count++) fail();
     circuit.close();
@@ -64,7 +64,7 @@ describe('a server circuit', () => {
     expect(circuit.isOpen).toBe(true);
     circuit.close();
     early[1]?.failed('late');
-    expect([circuit.isOpen, circuit.lastFault?.reason]).toEqual([false, 'down']);
+    expect([circuit.isOpen, circuit.lastFailure?.reason]).toEqual([false, 'down']);
   });
 
   test('is closed by the success of a call that began while it was open', () => {
@@ -79,6 +79,6 @@ describe('a server circuit', () => {
     fail();
     tick();
     fail('service', 'still down');
-    expect([circuit.lastFault, circuit.isOpen]).toEqual([{ reason: 'still down', at: 1 }, true]);
+    expect([circuit.lastFailure, circuit.isOpen]).toEqual([{ reason: 'still down', at: 1 }, true]);
   });
 });

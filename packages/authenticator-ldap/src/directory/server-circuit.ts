@@ -7,7 +7,7 @@ interface CircuitCall {
   failed(reason: string): void;
 }
 
-interface LastFault {
+interface LastFailure {
   readonly reason: string;
   /** As `now`. */
   readonly at: number;
@@ -15,16 +15,16 @@ interface LastFault {
 
 export interface ServerCircuit {
   readonly isOpen: boolean;
-  /** Kept when the circuit closes. */
-  readonly lastFault: LastFault | undefined;
-  /** Also while it is open: a success then closes it. Who asks only closed ones looks at `isOpen` before. */
+  /** Still there when the circuit has closed. */
+  readonly lastFailure: LastFailure | undefined;
+  /** Also while it is open: a success then closes it. */
   begin(use: Use): CircuitCall;
-  /** For a probe that went well. On trial from then on: a probe sees less than a login needs, so the next fault opens it. */
+  /** After a successful probe. A probe sees less than a login needs, so the next failure opens the circuit again. */
   close(): void;
 }
 
 export interface CircuitDependencies {
-  /** Faults in a row of one use after which it opens. */
+  /** Consecutive failures of one use after which it opens. */
   readonly failures: number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -33,22 +33,22 @@ export interface CircuitDependencies {
 }
 
 /**
- * Whether a server is asked at all. Faults are counted for each use on its own, else searches on old connections would
+ * Whether a server is asked at all. Failures are counted for each use on its own, else searches on old connections would
  * hide for ever that no new one can be made.
  */
 export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitDependencies): ServerCircuit {
-  const inARow: Record<Use, number> = { service: 0, user: 0 };
+  const consecutive: Record<Use, number> = { service: 0, user: 0 };
   let isOpen = false;
-  let lastFault: LastFault | undefined;
-  // Tells a call that began before the last change from one of the present.
-  let era = 0;
+  let lastFailure: LastFailure | undefined;
+  // Tells a call that began before the last change from a current one.
+  let epoch = 0;
 
   const close = () => {
     if (!isOpen) return;
     isOpen = false;
-    era++;
-    inARow.service = failures - 1;
-    inARow.user = failures - 1;
+    epoch++;
+    consecutive.service = failures - 1;
+    consecutive.user = failures - 1;
     onClose();
   };
   return {
@@ -56,27 +56,70 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
     get isOpen() {
       return isOpen;
     },
-    get lastFault() {
-      return lastFault;
+    get lastFailure() {
+      return lastFailure;
     },
     begin(use) {
-      const begun = era;
+      const begun = epoch;
       return {
         succeeded() {
-          if (begun !== era) return;
+          if (begun !== epoch) return;
           close();
-          inARow[use] = 0;
+          consecutive[use] = 0;
         },
         failed(reason) {
-          if (begun !== era) return;
-          lastFault = { reason, at: now() };
-          inARow[use]++;
-          if (isOpen || inARow[use] < failures) return;
+          if (begun !== epoch) return;
+          lastFailure = { reason, at: now() };
+          consecutive[use]++;
+          if (isOpen || consecutive[use] < failures) return;
           isOpen = true;
-          era++;
+          epoch++;
           onOpen(reason);
         },
       };
+    },
+  };
+}
+
+/** Finds out whether a server has recovered. */
+export interface Probe {
+  /** The first attempt is made an interval later. */
+  start(): void;
+  stop(): void;
+  /** Fulfilled when the current attempt has ended. To be called after `stop`. */
+  untilIdle(): Promise<void>;
+}
+
+/**
+ * One attempt at a time, an interval from the end of one to the start of the next. The timer keeps no process alive.
+ *
+ * @param attempt never throws; when it found that the server has recovered, it has `stop` called
+ */
+export function createProbe(interval: number, attempt: () => Promise<void>): Probe {
+  let isStarted = false;
+  let timer: NodeJS.Timeout | undefined;
+  let current: Promise<void> | undefined;
+
+  const schedule = () => {
+    timer = setTimeout(run, interval).unref();
+  };
+  const run = () => {
+    current = attempt().finally(() => {
+      current = undefined;
+      if (isStarted) schedule();
+    });
+  };
+  return {
+    start() {
+      isStarted = true;
+      if (current === undefined) schedule();
+    },
+    stop() {
+      isStarted = false;
+      clearTimeout(timer);
+    },
+    async untilIdle() {
+      await current;
     },
   };
 }

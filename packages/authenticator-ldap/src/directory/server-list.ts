@@ -1,4 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
+import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
+import { shortageOf } from '../connection/shortage.ts';
 import type { Server } from '../connection/types.ts';
+import { durationText, type Scopes, within } from '../deadlines.ts';
+import type { LdapOptions, SrvOptions } from '../options/types.ts';
+import { drawOrder, type ResolveSrv, type SrvServer, type SrvServers, srvServers } from './srv-records.ts';
 
 /** The servers of a directory, in the order in which a call asks them. */
 export interface ServerList {
@@ -7,7 +13,7 @@ export interface ServerList {
    * @throws AuthenticatorError `unavailable` when no server is known, and the reason of the signal
    */
   inOrder(options: { readonly signal: AbortSignal; readonly prefer?: Server }): Promise<readonly Server[]>;
-  /** Ends lookups that are under way. */
+  /** Waits for a lookup in progress. */
   close(): Promise<void>;
 }
 
@@ -30,7 +36,119 @@ export function createListedServers(
   };
 }
 
-export function preferred(servers: readonly Server[], prefer: Server | undefined): readonly Server[] {
+function preferred(servers: readonly Server[], prefer: Server | undefined): readonly Server[] {
   const first = servers.find(({ url }) => url === prefer?.url);
   return first === undefined ? servers : [first, ...servers.filter((server) => server !== first)];
+}
+
+export interface SrvList {
+  readonly srv: SrvOptions;
+  readonly options: Pick<LdapOptions, 'order' | 'serverTimeout' | 'tls'>;
+  readonly resolve: ResolveSrv;
+  readonly scopes: Scopes;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Called with each new list before any caller gets it. */
+  readonly onChange: (servers: readonly Server[]) => void;
+}
+
+/** Milliseconds. `node:dns` does not say how long an answer is valid. */
+const refreshAfter = 60_000;
+/** Milliseconds. Without this pause each login would repeat a lookup that failed. */
+const retryAfter = 5_000;
+const maxTargets = 16;
+
+/**
+ * The servers that SRV records name, looked up at the first call, and again in the background by calls more than a
+ * minute later. A failed lookup leaves the list as it was.
+ */
+export function createSrvList(list: SrvList): ServerList {
+  const { srv, options, logger, now, random, onChange } = list;
+  let known: readonly SrvServer[] = [];
+  let taken: SrvServers | undefined;
+  let failure: Error | undefined;
+  let nextLookup = Number.NEGATIVE_INFINITY;
+  let lookup: Promise<void> | undefined;
+
+  const take = (found: SrvServers) => {
+    // Drawn anew only when the records have changed: each draw may move logins to other servers, and pools with them.
+    if (isDeepStrictEqual(found, taken)) return;
+    taken = found;
+    known = drawOrder(found.servers, random).slice(0, maxTargets);
+    warnOfOmitted(found, list);
+    onChange(known.map(({ server }) => server));
+  };
+  const start = () => {
+    lookup ??= lookUp(list)
+      .then(take)
+      .then(
+        () => {
+          failure = undefined;
+          nextLookup = now() + refreshAfter;
+        },
+        (error: Error) => {
+          const fields = { srv: srv.name, reason: error.message, servers: known.length };
+          if (failure === undefined) logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
+          failure = error;
+          nextLookup = now() + retryAfter;
+        },
+      )
+      .finally(() => {
+        lookup = undefined;
+      });
+  };
+
+  return {
+    async inOrder({ signal, prefer }) {
+      if (now() >= nextLookup) start();
+      if (known.length === 0 && lookup !== undefined) await within(lookup, { signal });
+      if (known.length === 0) throw failure ?? new AuthenticatorError('unavailable', 'no directory server is known');
+      const order = options.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
+      const servers = order.map(({ server }) => server);
+      return preferred(servers, prefer);
+    },
+    async close() {
+      await lookup;
+    },
+  };
+}
+
+/** @throws AuthenticatorError `unavailable`, or `failed` when this machine could not ask; in plain words, with the fix */
+async function lookUp({ srv, options, resolve, scopes }: SrvList): Promise<SrvServers> {
+  const timeout = 3 * options.serverTimeout;
+  const late = () => new Error(`DNS did not answer within ${durationText(timeout)}`);
+  const scope = scopes.openFor(timeout, late);
+  try {
+    const records = await within(resolve(srv.name, scope.signal), scope);
+    const { servers, foreign } = srvServers(records, srv, options.tls.serverName !== undefined);
+    if (servers.length > 0) return { servers: servers.toSorted(byUrl), foreign: foreign.toSorted() };
+    if (foreign.length === 0) throw new Error('DNS has no such service');
+    const some = foreign.slice(0, 3).join(', ');
+    throw new Error(`its targets (${some}) are outside of its domain: if that is intended, set serverName`);
+  } catch (error) {
+    const reason = scope.signal.aborted ? scope.signal.reason : error;
+    const short = shortageOf(reason);
+    const text = short ?? (reason instanceof Error ? reason.message : String(reason));
+    const code = short === undefined ? 'unavailable' : 'failed';
+    throw new AuthenticatorError(code, `the SRV records ${srv.name} give no directory server: ${text}`);
+  } finally {
+    scope.end();
+  }
+}
+
+function warnOfOmitted(found: SrvServers, { srv, logger }: SrvList): void {
+  if (found.foreign.length > 0) {
+    const fields = { srv: srv.name, targets: found.foreign.slice(0, maxTargets) };
+    logger.warn(fields, 'SRV targets outside of their domain are not used: set serverName to use them');
+  }
+  if (found.servers.length > maxTargets) {
+    const fields = { srv: srv.name, targets: found.servers.length, used: maxTargets };
+    logger.warn(fields, 'too many SRV targets: only the first ones are used');
+  }
+}
+
+/** A fixed order: name servers rotate that of their answers. */
+function byUrl(one: SrvServer, other: SrvServer): number {
+  return one.server.url < other.server.url ? -1 : 1;
 }

@@ -26,12 +26,13 @@ describe('the service account', () => {
     await anonymous.directory.close();
   });
 
-  test('that is refused is named with its server and the mend, and its password nowhere', async () => {
+  test('that is refused is named with its server and the fix, and its password nowhere', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     server(0).binding = 49;
     const outcome = await outcomeOf(directory.withService(searchOnce(), { signal: never }));
     expect(outcome).toBe(`unavailable: no directory server could answer: ${refused}`);
-    expect(lines).toEqual([{ level: 'warn', fields: { server: 'ldaps://a:636', pause: '30 s' }, message: refused }]);
+    const fields = { server: 'ldaps://a:636', reason: refused, pause: '30s' };
+    expect(lines).toEqual([{ level: 'warn', fields, message: 'service account refused' }]);
     await directory.close();
   });
 
@@ -41,7 +42,7 @@ describe('the service account', () => {
     [53, '53 unwillingToPerform'],
     [19, '19 constraintViolation'],
     [4711, '4711 other'],
-  ])('refused with %d is told so', async (code, words) => {
+  ])('refused with %d is reported so', async (code, words) => {
     const { directory, server } = memoryDirectory(1);
     server(0).binding = code;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(words);
@@ -58,9 +59,9 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('that is refused is not tried again for 30 s, then 60 s, up to 10 min, whatever goes on meanwhile', async () => {
+  test('that is refused is not tried again for 30 s, then 60 s, up to 10 min, whatever else happens', async () => {
     const { directory, server, lines } = memoryDirectory(1, {
-      pool: { min: 2, max: 4, idleTimeout: 60_000, maxAge: 600_000, healthCheckInterval: 5000 },
+      pool: { max: 4, idleTimeout: 60_000, maxAge: 600_000 },
     });
     server(0).binding = 49;
     const times: number[] = [];
@@ -80,7 +81,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('goes out once at a time until the server has taken it: many logins do not lock it at the start', async () => {
+  test('is sent once at a time until the server has accepted it: many logins do not lock it at the start', async () => {
     const { directory, server } = memoryDirectory(1);
     server(0).binding = () => pass(1).then(() => 49);
     await Promise.all(
@@ -90,7 +91,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('goes out once at a time after a refusal too, and refusals that came together are one', async () => {
+  test('is sent once at a time after a refusal too, and refusals that came together are one', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     const search = () => directory.withService(searchOnce(), { signal: never }).catch(() => {});
     const storm = async () => {
@@ -105,7 +106,7 @@ describe('the service account', () => {
     const pool = 4;
     expect([server(0).binds.length, lines.map(({ fields }) => fields)]).toEqual([
       1 + pool,
-      [{ server: 'ldaps://a:636', pause: '30 s' }],
+      [{ server: 'ldaps://a:636', reason: refused, pause: '30s' }],
     ]);
     await pass(30_000);
     await storm();
@@ -113,7 +114,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('refused by one server is asked for at the next, and is no fault of the first', async () => {
+  test('refused by one server is used at the next, and is no failure of the first', async () => {
     const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).binding = 49;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
@@ -121,20 +122,20 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('is taken again after the pause, with a clean slate', async () => {
+  test('is tried again after the pause, with a clean slate', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     server(0).binding = 49;
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
     await search();
     server(0).binding = 0;
     await pass(12_000);
-    expect(await search()).toMatch('(12 s ago; not tried again for 18 s)');
+    expect(await search()).toMatch('(12s ago; not tried again for 18s)');
     await pass(18_000);
     expect(await search()).toBe('0 by a');
     for (const connection of server(0).connections) connection.end();
     server(0).binding = 49;
     await search();
-    expect(lines.map(({ fields }) => 'pause' in fields && fields.pause)).toEqual(['30 s', '30 s']);
+    expect(lines.map(({ fields }) => 'pause' in fields && fields.pause)).toEqual(['30s', '30s']);
     await directory.close();
   });
 
@@ -162,7 +163,7 @@ describe('the service account', () => {
     await open();
     await open();
     expect(lines.map(({ message }) => message)).toEqual([
-      "the service account's password must be changed: the server took it, but its password policy objects",
+      "the service account's password must be changed: the server accepted it, but its password policy objects",
     ]);
     server(0).passwordPolicyError = undefined;
     await open();

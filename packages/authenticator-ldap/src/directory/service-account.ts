@@ -1,30 +1,31 @@
 import type { Logger } from '@sallyport/authenticator';
-import { ServerFault } from '../connection/server-fault.ts';
-import type { BindCredentials, BindResult, Connection } from '../connection/types.ts';
+import { ServerError } from '../connection/server-error.ts';
+import type { BindCredentials, BindResult, Connection, Server } from '../connection/types.ts';
+import { ageText, durationText } from '../deadlines.ts';
+import { ServerSkipped } from './errors.ts';
 import { measured, type ServerMetrics } from './metrics.ts';
-import type { OpenConnection } from './open-connection.ts';
-import { PassedOver } from './passed-over.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';
-import { ageInWords, inWords } from './words.ts';
 
 /** The connections of one server on which searches run. */
 export interface ServiceAccount {
   /**
    * Connects and binds, or only connects where searches are anonymous.
    *
-   * @throws PassedOver `refused`, without a word to the server if it refused the account a short while ago
+   * @throws ServerSkipped `refused`; nothing is sent to a server that refused the account recently
    * @throws as `Connection.bind`
    */
   open(signal: AbortSignal): Promise<Connection>;
-  /** True while the account is left alone after a refusal. */
+  /** True while the account is not tried, after a refusal. */
   readonly isRefused: boolean;
 }
 
-export interface ServiceAccountDependencies {
-  readonly url: string;
-  /** Left out: searches are anonymous. */
-  readonly credentials?: BindCredentials | undefined;
-  readonly openConnection: OpenConnection;
+/** What the uses of one server share. */
+export interface ServerAccess {
+  readonly server: Server;
+  /** Connects, with TLS, and binds as no one. @throws as `Connect` */
+  readonly open: (signal: AbortSignal) => Promise<Connection>;
+  /** Milliseconds for one step. */
+  readonly timeout: number;
   readonly metrics: ServerMetrics;
   readonly logger: Logger;
   readonly now: () => number;
@@ -34,36 +35,41 @@ export interface ServiceAccountDependencies {
 const firstPause = 30_000;
 const longestPause = 600_000;
 
+const passwordWarning =
+  "the service account's password must be changed: the server accepted it, but its password policy objects";
+
 interface Refusal {
   readonly message: string;
   readonly at: number;
   readonly pause: number;
 }
 
-export function createServiceAccount(dependencies: ServiceAccountDependencies): ServiceAccount {
-  const { url, credentials, openConnection, logger, now } = dependencies;
+/** @param credentials left out: searches are anonymous */
+export function createServiceAccount(access: ServerAccess, credentials: BindCredentials | undefined): ServiceAccount {
+  const { open, logger, now } = access;
+  const { url } = access.server;
   let refusal: Refusal | undefined;
   let warned = false;
 
   const pauseLeft = () => (refusal === undefined ? 0 : refusal.at + refusal.pause - now());
-  const leftAlone = ({ message, at }: Refusal) => {
-    const left = inWords(Math.ceil(pauseLeft() / 1000) * 1000);
-    return new PassedOver('refused', `${message} (${ageInWords(now() - at)}; not tried again for ${left})`);
+  const stillRefused = ({ message, at }: Refusal) => {
+    const left = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
+    return new ServerSkipped('refused', `${message} (${ageText(now() - at)}; not tried again for ${left})`);
   };
   const refuse = (message: string) => {
-    // Binds that were under way together are one refusal.
+    // Binds that were in progress together are one refusal.
     if (pauseLeft() <= 0) {
       const pause = refusal === undefined ? firstPause : Math.min(refusal.pause * 2, longestPause);
       refusal = { message, at: now(), pause };
-      logger.warn({ server: url, pause: inWords(pause) }, message);
+      logger.warn({ server: url, reason: message, pause: durationText(pause) }, 'service account refused');
     }
-    return new PassedOver('refused', message);
+    return new ServerSkipped('refused', message);
   };
-  const accept = (result: BindResult) => {
+  const accept = ({ passwordPolicyError, passwordMustChange }: BindResult) => {
     refusal = undefined;
-    const warning = passwordWarning(result);
-    if (warning !== undefined && !warned) logger.warn({ server: url }, warning);
-    warned = warning !== undefined;
+    const mustChange = passwordPolicyError !== undefined || passwordMustChange;
+    if (mustChange && !warned) logger.warn({ server: url }, passwordWarning);
+    warned = mustChange;
   };
 
   return {
@@ -71,12 +77,12 @@ export function createServiceAccount(dependencies: ServiceAccountDependencies): 
       return pauseLeft() > 0;
     },
     async open(signal) {
-      if (refusal !== undefined && pauseLeft() > 0) throw leftAlone(refusal);
-      const connection = await openConnection(signal);
+      if (refusal !== undefined && pauseLeft() > 0) throw stillRefused(refusal);
+      const connection = await open(signal);
       if (credentials === undefined) return connection;
       try {
-        const result = await bind(connection, credentials, signal, dependencies);
-        if (result.code !== 0) throw refuse(refusalInWords(result.code, credentials.dn, url));
+        const result = await bind(connection, credentials, signal, access);
+        if (result.code !== 0) throw refuse(refusalText(result.code, credentials.dn, url));
         accept(result);
         return connection;
       } catch (error) {
@@ -91,31 +97,23 @@ async function bind(
   connection: Connection,
   credentials: BindCredentials,
   signal: AbortSignal,
-  { url, metrics, now }: ServiceAccountDependencies,
+  { server, metrics, now }: ServerAccess,
 ): Promise<BindResult> {
-  const result = await measured(
-    () => connection.bind(credentials, signal),
-    now,
-    (name, milliseconds) => metrics.bound('service', name, milliseconds),
-  );
-  if (isServerOutage(result.code)) throw outage(url, result.code);
+  const send = () => connection.bind(credentials, signal);
+  const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
+  if (isServerOutage(result.code)) throw outage(server.url, result.code);
   return result;
 }
 
-/** A bind, of whomever, that was answered with 51 or 52. */
-export function outage(url: string, code: number): ServerFault {
-  return new ServerFault('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
+/** For a bind, of the service account or of a user, that was answered with 51 or 52. */
+export function outage(url: string, code: number): ServerError {
+  return new ServerError('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
 }
 
-function refusalInWords(code: number, dn: string, url: string): string {
+function refusalText(code: number, dn: string, url: string): string {
   const named = namedCode(code);
   if (code === 8 || code === 13) {
     return `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`;
   }
   return `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
-}
-
-function passwordWarning({ passwordPolicyError, passwordMustChange }: BindResult): string | undefined {
-  if (passwordPolicyError === undefined && !passwordMustChange) return undefined;
-  return "the service account's password must be changed: the server took it, but its password policy objects";
 }

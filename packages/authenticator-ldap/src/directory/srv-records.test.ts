@@ -38,7 +38,7 @@ describe('SRV records', () => {
       false,
     );
     expect(found.servers.map(({ server }) => server.host)).toEqual(['a.example.com', 'example.com']);
-    expect(found.strangers).toEqual(['evil.test', 'notexample.com', 'example.com.evil.test', '10.0.0.1']);
+    expect(found.foreign).toEqual(['evil.test', 'notexample.com', 'example.com.evil.test', '10.0.0.1']);
   });
 
   test('may have any target when certificates are checked against a fixed name', () => {

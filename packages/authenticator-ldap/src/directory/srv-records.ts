@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns/promises';
 import type { Server } from '../connection/types.ts';
 import type { SrvOptions } from '../options/types.ts';
 
@@ -18,33 +19,33 @@ export interface SrvServer {
 export interface SrvServers {
   /** Each host and port once. */
   readonly servers: readonly SrvServer[];
-  /** Targets that must not be used. */
-  readonly strangers: readonly string[];
+  /** Targets outside of the domain, which must not be used. */
+  readonly foreign: readonly string[];
 }
 
 /**
- * What the records name. A target must be the domain of the SRV name itself or below it: the certificate is checked
- * against the target, so an answer that an attacker made up would otherwise choose whose certificate is right. With
- * `anyTarget` (a fixed name is checked) this does not matter.
+ * The servers that the records name. A target must be the domain of the SRV name itself or below it: the certificate is
+ * checked against the target, so a forged answer could otherwise choose whose certificate is valid. With `anyTarget` (a
+ * fixed name is checked) this does not matter.
  *
- * A target of `.` says that there is no such service; it gives no server.
+ * The target `.` means that there is no such service; it gives no server.
  */
 export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTarget: boolean): SrvServers {
   const domain = domainOf(srv.name);
   const servers = new Map<string, SrvServer>();
-  const strangers: string[] = [];
+  const foreign: string[] = [];
   for (const { name, port, priority, weight } of records) {
     const host = plainName(name);
     if (host === '' || port === 0) continue;
     if (!anyTarget && host !== domain && !host.endsWith(`.${domain}`)) {
-      strangers.push(host);
+      foreign.push(host);
       continue;
     }
     const url = `${srv.security === 'ldaps' ? 'ldaps' : 'ldap'}://${host}:${port}`;
     const server: Server = { url, host, port, security: srv.security };
     if (!servers.has(url)) servers.set(url, { server, priority, weight });
   }
-  return { servers: [...servers.values()], strangers };
+  return { servers: [...servers.values()], foreign };
 }
 
 /**
@@ -78,7 +79,7 @@ function draw(servers: readonly SrvServer[], random: () => number): number {
   return Math.max(index, 0);
 }
 
-/** So that equal weights, all 0 say, have no order of their own. */
+/** Equal weights, such as all 0, must not keep the order of the answer. */
 function shuffled<T>(things: readonly T[], random: () => number): T[] {
   return things
     .map((thing) => ({ thing, key: random() }))
@@ -86,7 +87,7 @@ function shuffled<T>(things: readonly T[], random: () => number): T[] {
     .map(({ thing }) => thing);
 }
 
-/** What stands behind the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com */
+/** What follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com */
 function domainOf(srvName: string): string {
   const labels = plainName(srvName).split('.');
   const last = labels.findLastIndex((label) => label.startsWith('_'));
@@ -95,4 +96,30 @@ function domainOf(srvName: string): string {
 
 function plainName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
+}
+
+/** Looks up SRV records. @throws Error of `node:dns`, or the signal's reason */
+export type ResolveSrv = (name: string, signal: AbortSignal) => Promise<readonly SrvRecord[]>;
+
+/**
+ * @param nameServers `address` or `address:port`; empty: the system's
+ * @param timeout milliseconds until the next name server is asked
+ */
+export function createSrvResolver(nameServers: readonly string[], timeout: number): ResolveSrv {
+  return async (name, signal) => {
+    signal.throwIfAborted();
+    // Each lookup has one of its own, since `cancel` ends all lookups of a resolver.
+    const resolver = new Resolver({ timeout, tries: 2 });
+    if (nameServers.length > 0) resolver.setServers([...nameServers]);
+    const cancel = () => resolver.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      return await resolver.resolveSrv(name);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+    }
+  };
 }

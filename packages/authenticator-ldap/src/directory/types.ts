@@ -1,12 +1,12 @@
 import type { BindCredentials, BindResult, Connection, Server } from '../connection/types.ts';
 
-/** The servers as one: failover, circuits, the pool of service connections, the bound on user binds. */
+/** All servers as one: failover, circuits, pools of service connections, the limit on user binds. */
 export interface Directory {
   /**
-   * Gives `work` a connection that is bound as the service account, and takes it back afterwards. When `work` or the
-   * way to it ends in a ServerFault, the next server is asked, so `work` may be called again: it must only read.
+   * Calls `work` with a connection that is bound as the service account. When connecting or `work` ends in a
+   * ServerError, the next server is asked, so `work` may be called again: it must only read.
    *
-   * @throws AuthenticatorError `unavailable` when no server could do it, naming each and its reason; `failed` when
+   * @throws AuthenticatorError `unavailable` when no server could answer, naming each and its reason; `failed` when
    *   every connection stayed busy until the deadline
    * @throws what else `work` throws, and the reason of the signal
    */
@@ -14,7 +14,7 @@ export interface Directory {
 
   /**
    * One bind as a user, on a connection made for it and closed after it. Any answer of a server is final, a refusal
-   * too: only a server that did not answer, or that answered that it can't (51 busy, 52 unavailable), is passed over.
+   * too: another server is asked only if one did not answer, or answered that it can't (51 busy, 52 unavailable).
    *
    * @throws as `withService`
    */
@@ -37,15 +37,15 @@ export interface DirectoryCall {
   /** The server that answered the step before: it is asked first, so that one login sees one state of the directory. */
   readonly prefer?: Server;
   /**
-   * Whose login it is, as the directory names them, where the server's work depends on them: a server that was reached
-   * and then is silent is not to blame. A bind's is its DN.
+   * The DN of the user whose login it is, where the server's work depends on that user: a server that was reached and
+   * then is silent is not to blame. For a bind it is the DN of the bind.
    */
   readonly subject?: string;
 }
 
 export interface BindCall extends DirectoryCall {
   /**
-   * Called for each server that did not answer the bind within `serverTimeout`, and still may: it works on it, and
+   * Called for each server that did not answer the bind within `serverTimeout` and still may: it works on the bind, and
    * counts the password in the end. Left out: the connection is closed.
    *
    * @param answer rejects when the connection ends without one
@@ -60,6 +60,6 @@ export interface Answered<T> {
 
 export interface ServerReport {
   readonly server: Server;
-  /** In plain words, with the mend. Undefined: all is well. */
+  /** The problem and how to fix it. Undefined: there is none. */
   readonly problem?: string;
 }

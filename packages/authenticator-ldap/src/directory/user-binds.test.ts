@@ -1,22 +1,23 @@
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { expect, onTestFinished, test } from 'vitest';
-import type { FakePeer, FakeRequest } from '../../fixtures/fake-peer.ts';
-import { startFakeServer } from '../../fixtures/fake-server.ts';
-import { bindResponse } from '../../fixtures/ldap-answers.ts';
 import { connect } from '../connection/connection.ts';
 import type { BindResult } from '../connection/types.ts';
-import { isUserBind, oblige, user, userNumber } from './testing/obliging-server.ts';
+import { answerSuccess } from '../testing/connecting.ts';
+import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
+import { startFakeServer } from '../testing/fake-server.ts';
+import { bindResponse } from '../testing/ldap-answers.ts';
 import { directoryOf, ldapOptions, never, outcomeOf } from './testing/set-up.ts';
+import { isUserBind, user, userNumber } from './testing/working-server.ts';
 
 const serverTimeout = 100;
 
-/** A server that answers binds of users when it is told to. */
+/** A server that answers binds of users when the test says so. */
 async function setUp() {
   const held: { request: FakeRequest; peer: FakePeer }[] = [];
   const fake = await startFakeServer({
     onRequest(request, peer) {
       if (isUserBind(request)) held.push({ request, peer });
-      else oblige(request, peer);
+      else answerSuccess(request, peer);
     },
   });
   onTestFinished(() => fake[Symbol.asyncDispose]());
@@ -27,7 +28,7 @@ async function setUp() {
   return { fake, directory, held, late, onLate };
 }
 
-const noAnswer = /^failed: this login got no answer: .*no answer within 100 ms/;
+const noAnswer = /^failed: this login got no answer: .*no answer within 100ms/;
 
 test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
   const { fake, directory, held, late, onLate } = await setUp();
@@ -53,7 +54,7 @@ test('a server that ends the connection, and a directory that is closed, end the
   await expect(late[1]).rejects.toMatchObject({ kind: 'closed' });
 });
 
-test('only so many are waited for: more are the fault of the server', async () => {
+test('a limited number is waited for: more are a failure of the server', async () => {
   const { fake, directory, late, onLate } = await setUp();
   const binds = Array.from({ length: 70 }, (_, login) =>
     outcomeOf(directory.bindUser(userNumber(login), { signal: never, onLate })),

@@ -164,7 +164,7 @@ describe('isBelow', () => {
     ['cn=x,ou=\\FF', 'ou=\\FE'],
     ['cn=x,ou=\\FF', 'ou=\\EF\\BF\\BD'],
     ['cn=x,2.5.4.11=a', 'ou=a'],
-    // Other entries for 389-DS, which stand beside the base.
+    // Other entries for 389-DS, which are beside the base.
     ['cn=x,ou=Mu\u0308ller', 'ou=M\u00fcller'],
     ['cn=x,ou=\uff47roups', 'ou=groups'],
     ['cn=x,ou=\u212a8s', 'ou=k8s'],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { Filter } from './filter.ts';
 import { parseFilterTemplate } from './filter-template.ts';
-import type { Filter } from './types.ts';
 
 test('any filter comes out as it went in when it is printed and read', () => {
   fc.assert(

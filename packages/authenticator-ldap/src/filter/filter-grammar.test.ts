@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Filter } from './filter.ts';
 import { parseFilterTemplate } from './filter-template.ts';
-import type { Filter } from './types.ts';
 
 const plain = (text: string): Filter | undefined =>
   parseFilterTemplate(text, () => 'no placeholder here').fill(() => []);
@@ -108,7 +108,7 @@ describe('a filter (RFC 4515)', () => {
     expect(() => plain(text)).toThrow(words);
   });
 
-  test('is refused with its place and the mend, or read, whatever the text is', () => {
+  test('is refused with its place and the fix, or read, whatever the text is', () => {
     const pieces = fc.constantFrom(
       '(',
       ')',
@@ -134,7 +134,7 @@ describe('a filter (RFC 4515)', () => {
         try {
           plain(parts.join(''));
         } catch (error) {
-          expect(String(error)).toMatch(/^TemplateFault: column \d+: .+: .+$/s);
+          expect(String(error)).toMatch(/^TemplateError: column \d+: .+: .+$/s);
         }
       }),
     );

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Filter } from './filter.ts';
 import { parseFilterTemplate } from './filter-template.ts';
-import type { Filter } from './types.ts';
 
 const anything = () => undefined;
 const equality = (attribute: string, value: string | Buffer): Filter => ({
@@ -15,7 +15,7 @@ function fill(text: string, values: Record<string, readonly (string | Buffer)[]>
 }
 
 describe('placeholders', () => {
-  test('are told by name, each once', () => {
+  test('are known by name, each once', () => {
     const template = parseFilterTemplate('(|(a={dn})(b=x{username}y*{dn})(c:1.2.3:={attribute:uidNumber}))', anything);
     expect([...template.placeholders].sort()).toEqual(['attribute:uidNumber', 'dn', 'username']);
     expect([...parseFilterTemplate('(a=b)', anything).placeholders]).toEqual([]);
@@ -24,13 +24,13 @@ describe('placeholders', () => {
   test('that are not allowed are refused with their column and what to write', () => {
     const allowed = (name: string) => (name === 'username' ? undefined : 'write {username}');
     expect(() => parseFilterTemplate('(&(uid={username})(cn=a{user}))', allowed)).toThrow(
-      "column 24: {user} can't stand here: write {username}",
+      'column 24: {user} is not allowed here: write {username}',
     );
-    expect(() => parseFilterTemplate('(cn={})', allowed)).toThrow("column 5: {} can't stand here");
-    expect(() => parseFilterTemplate('(cn={ username })', allowed)).toThrow("{ username } can't stand here");
+    expect(() => parseFilterTemplate('(cn={})', allowed)).toThrow('column 5: {} is not allowed here');
+    expect(() => parseFilterTemplate('(cn={ username })', allowed)).toThrow('{ username } is not allowed here');
   });
 
-  test('stand alone, among text, in substrings and extensible matches', () => {
+  test('may be alone, within text, in substrings and extensible matches', () => {
     expect(fill('(uid={username})', { username: ['alice'] })).toEqual(equality('uid', 'alice'));
     expect(fill('(mail=\\c3\\a9-{username}@é)', { username: ['alice'] })).toEqual(equality('mail', 'é-alice@é'));
     expect(fill('(cn=a{username}*x{dn}y*{username})', { username: ['b'], dn: ['c'] })).toEqual({
@@ -68,7 +68,7 @@ describe('placeholders', () => {
 });
 
 describe('several values', () => {
-  test('make an or of the assertion, where it stands', () => {
+  test('make an or of the assertion, where it is', () => {
     expect(fill('(&(objectClass=group)(!(member={dn})))', { dn: ['a', 'b'] })).toEqual({
       kind: 'and',
       filters: [
@@ -89,7 +89,7 @@ describe('several values', () => {
     });
   });
 
-  test('are at most 10,000 assertions in all, and the error tells counts but no value', () => {
+  test('are at most 10,000 assertions in all, and the error shows counts but no value', () => {
     const values = Array.from({ length: 100 }, (_, index) => `value${index}`);
     const within = fill('(x={dn}{username})', { dn: values, username: values });
     expect(within).toMatchObject({ kind: 'or', filters: { length: 10_000 } });

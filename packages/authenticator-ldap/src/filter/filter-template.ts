@@ -1,13 +1,12 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { parseFilter } from './filter-grammar.ts';
-import type { Placeholder, ValueTemplate } from './filter-value.ts';
-import { TemplateFault } from './template-fault.ts';
-import type { Assertion, Filter, FilterOf } from './types.ts';
+import type { Assertion, Filter, FilterOf } from './filter.ts';
+import { type Placeholder, parseFilter, type ValueTemplate } from './filter-grammar.ts';
+import { TemplateError } from './template-error.ts';
 
-/** Assertions of a filter once it is filled in: what a server is asked to do for one login has an end. */
-const mostAssertions = 10_000;
+/** Assertions of a filter once it is filled in: they limit what a server has to do for one login. */
+const maxAssertions = 10_000;
 
-/** A filter of the config, parsed once. Values are put into it as bytes, so none can change what it means. */
+/** A filter of the config, parsed once. Values are put into it as bytes, so none can change its meaning. */
 export interface FilterTemplate {
   /** `username`, `dn`, `attribute:NAME` as written. */
   readonly placeholders: ReadonlySet<string>;
@@ -15,9 +14,9 @@ export interface FilterTemplate {
   /**
    * An assertion whose placeholder has several values becomes one that holds for any of them (with several
    * placeholders: for any combination). Where a placeholder has no value nothing can match: the assertion is dropped
-   * from an `or`, and makes an `and` or `not` around it as unable to match as itself. Empty values count as none.
+   * from an `or`, and an `and` or `not` around it can't match either. Empty values count as none.
    *
-   * @param values called once for each placeholder; strings go out as UTF-8
+   * @param values called once for each placeholder; strings are sent as UTF-8
    * @returns undefined when nothing can match: there is nothing to search for
    * @throws AuthenticatorError `failed` when values make more than 10,000 assertions
    */
@@ -27,8 +26,8 @@ export interface FilterTemplate {
 /**
  * Reads a filter (RFC 4515) with placeholders in its values. `\7b` and `\7d` are literal braces.
  *
- * @param allowed what to write in place of a placeholder, by its name without braces; undefined when it may stand
- * @throws TemplateFault with the column and the mend
+ * @param allowed what to write in place of a placeholder, by its name without braces; undefined when it is allowed
+ * @throws TemplateError with the column and the fix
  */
 export function parseFilterTemplate(
   text: string,
@@ -37,43 +36,40 @@ export function parseFilterTemplate(
   const root = parseFilter(text);
   const found = placeholdersWithin(root);
   for (const { placeholder, index } of found) {
-    const mend = allowed(placeholder);
-    if (mend !== undefined) throw new TemplateFault(text, index, `{${placeholder}} can't stand here`, mend);
+    const fix = allowed(placeholder);
+    if (fix !== undefined) throw new TemplateError(text, index, `{${placeholder}} is not allowed here`, fix);
   }
   const placeholders = new Set(found.map(({ placeholder }) => placeholder));
   return {
     placeholders,
     fill(values) {
       const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
-      return fillFilter(root, new Filling(known));
+      return fillFilter(root, { values: known, assertions: 0 });
     },
   };
 }
 
 type Assignment = ReadonlyMap<string, Buffer>;
 
-class Filling {
-  readonly #values: ReadonlyMap<string, readonly Buffer[]>;
-  #assertions = 0;
+interface Filling {
+  readonly values: ReadonlyMap<string, readonly Buffer[]>;
+  /** Made so far. */
+  assertions: number;
+}
 
-  constructor(values: ReadonlyMap<string, readonly Buffer[]>) {
-    this.#values = values;
+/** Each way to give each of the placeholders one of its values. */
+function assignments(filling: Filling, placeholders: ReadonlySet<string>): Assignment[] {
+  const choices = [...placeholders].map((name) => [name, filling.values.get(name) ?? []] as const);
+  filling.assertions += choices.reduce((product, [, values]) => product * values.length, 1);
+  if (filling.assertions > maxAssertions) {
+    const names = choices.map(([name, values]) => `{${name}}: ${values.length}`).join(', ');
+    const message = `a filter would have more than ${maxAssertions} assertions with these values (${names})`;
+    throw new AuthenticatorError('failed', message);
   }
-
-  /** Each way to give each of the placeholders one of its values. */
-  assignments(placeholders: ReadonlySet<string>): Assignment[] {
-    const choices = [...placeholders].map((name) => [name, this.#values.get(name) ?? []] as const);
-    this.#assertions += choices.reduce((product, [, values]) => product * values.length, 1);
-    if (this.#assertions > mostAssertions) {
-      const names = choices.map(([name, values]) => `{${name}}: ${values.length}`).join(', ');
-      const message = `a filter would have more than ${mostAssertions} assertions with these values (${names})`;
-      throw new AuthenticatorError('failed', message);
-    }
-    return choices.reduce<Assignment[]>(
-      (made, [name, values]) => made.flatMap((one) => values.map((value) => new Map([...one, [name, value]]))),
-      [new Map()],
-    );
-  }
+  return choices.reduce<Assignment[]>(
+    (made, [name, values]) => made.flatMap((one) => values.map((value) => new Map([...one, [name, value]]))),
+    [new Map()],
+  );
 }
 
 function fillFilter(filter: FilterOf<ValueTemplate>, filling: Filling): Filter | undefined {
@@ -87,7 +83,7 @@ function fillFilter(filter: FilterOf<ValueTemplate>, filling: Filling): Filter |
     }
     default: {
       const names = new Set(placeholdersWithin(filter).map(({ placeholder }) => placeholder));
-      const filters = filling.assignments(names).map((assignment) => fillAssertion(filter, assignment));
+      const filters = assignments(filling, names).map((assignment) => fillAssertion(filter, assignment));
       return filters.length > 1 ? { kind: 'or', filters } : filters[0];
     }
   }

@@ -1,24 +1,24 @@
 import { isAttributeDescription } from './attribute-description.ts';
-import { TemplateFault } from './template-fault.ts';
+import { TemplateError } from './template-error.ts';
 
-/** Makes a group's name of its entry. */
+/** Makes a group's name from its entry. */
 export interface NameTemplate {
   /** Each once, as written; `dn` is no attribute but the DN of the entry. */
   readonly attributes: readonly string[];
-  /** Undefined when a value that it needs is undefined or empty: such a group has no name. */
+  /** Undefined when a value that it needs is undefined or empty: then the group has no name. */
   fill(value: (attribute: string) => string | undefined): string | undefined;
 }
 
 /**
- * Reads what a name is made of: an attribute (`cn`), or a text with attributes in braces (`team:{cn}`). Literal braces
- * can't be written: a name with them is more likely a slip, and all groups would then have that one name.
+ * Reads an attribute (`cn`), or a text with attributes in braces (`team:{cn}`). Literal braces can't be written: they
+ * are more likely a mistake, and all groups would then have that one name.
  *
- * @throws TemplateFault with the column and the mend
+ * @throws TemplateError with the column and the fix
  */
 export function parseNameTemplate(text: string): NameTemplate {
   const pieces = /[{}]/.test(text) ? pieceTogether(text) : [attributePiece(text, text, 0)];
   const attributes = [...new Set(pieces.flatMap((piece) => ('attribute' in piece ? [piece.attribute] : [])))];
-  if (attributes.length === 0) throw new TemplateFault(text, 0, 'no attribute', 'write cn, or {cn} within a text');
+  if (attributes.length === 0) throw new TemplateError(text, 0, 'no attribute', 'write cn, or {cn} within a text');
   return {
     attributes,
     fill(value) {
@@ -37,7 +37,7 @@ function pieceTogether(text: string): Piece[] {
   for (let at = 0; at < text.length; at = piece.lastIndex) {
     piece.lastIndex = at;
     const groups = piece.exec(text)?.groups;
-    if (groups === undefined) throw new TemplateFault(text, at, 'a brace without its partner', 'write {cn}');
+    if (groups === undefined) throw new TemplateError(text, at, 'a brace without its partner', 'write {cn}');
     const { attribute, literal = '' } = groups;
     pieces.push(attribute === undefined ? { literal } : attributePiece(text, attribute, at));
   }
@@ -46,8 +46,8 @@ function pieceTogether(text: string): Piece[] {
 
 function attributePiece(text: string, attribute: string, index: number): Piece {
   if (!isAttributeDescription(attribute)) {
-    const mend = 'write cn, or a text with attributes in braces, such as team:{cn}';
-    throw new TemplateFault(text, index, `"${attribute}" is no attribute`, mend);
+    const fix = 'write cn, or a text with attributes in braces, such as team:{cn}';
+    throw new TemplateError(text, index, `"${attribute}" is no attribute`, fix);
   }
   return { attribute: attribute.toLowerCase() === 'dn' ? 'dn' : attribute };
 }

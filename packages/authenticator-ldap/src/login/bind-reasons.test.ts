@@ -108,8 +108,8 @@ describe('what the bind of a user says', () => {
   test.each([
     [8, 'unavailable', 'only over TLS'],
     [13, 'unavailable', 'only over TLS'],
-    [51, 'unavailable', 'can not check passwords now'],
-    [52, 'unavailable', 'can not check passwords now'],
+    [51, 'unavailable', 'cannot check passwords now'],
+    [52, 'unavailable', 'cannot check passwords now'],
   ])('a plain %i is an outage: %s, %s', (code, error, text) => {
     const message = expect.stringContaining(text);
     expect(judgeBind(answer(code))).toMatchObject({ attempt: 'unavailable', error: { code: error, message } });
@@ -121,7 +121,7 @@ describe('what the bind of a user says', () => {
     expect(judgeBind(answer(code))).toMatchObject(verdict);
   });
 
-  test('nothing but a clean success authenticates, whatever comes together, and no text of the server is told', () => {
+  test('only a success without an error authenticates, in any combination, and no text of the server is shown', () => {
     const results = fc.record({
       code: fc.oneof(fc.constantFrom(0, 8, 19, 49, 53), fc.integer({ min: -1, max: 5000 })),
       diagnosticMessage: fc.oneof(fc.string({ minLength: 12 }), fc.constantFrom('52e', '533', '773').map(windows)),

@@ -14,8 +14,8 @@ interface Refusal {
 }
 
 /**
- * Reads the answer to the bind of a user. Only code 0 without any complaint authenticates, and whatever is not known
- * here is unchecked. A refusal whose details are unknown stays a refusal: the directory has counted it as one.
+ * Reads the answer to the bind of a user. Only code 0 without any error beside it authenticates, and an unknown code is
+ * unchecked. A refusal with unknown details stays a refusal: the directory has counted it as one.
  *
  * `attempt` is `accepted` also for a refusal that only a right password gets: who knows the password does not guess.
  */
@@ -28,7 +28,7 @@ export function judgeBind(result: BindResult): BindVerdict {
     case 19:
       return policyRefusal(result) ?? refused('locked');
     case 53:
-      // 389-DS says of an inactive account, with a password policy control beside it, that it is locked.
+      // For an inactive account 389-DS adds a password policy control that says that it is locked.
       return refused('disabled');
     case 8:
     case 13:
@@ -38,7 +38,7 @@ export function judgeBind(result: BindResult): BindVerdict {
       );
     case 51:
     case 52:
-      return unchecked('unavailable', `the server can not check passwords now (result code ${result.code})`);
+      return unchecked('unavailable', `the server cannot check passwords now (result code ${result.code})`);
     default:
       return unchecked(
         'failed',
@@ -48,7 +48,7 @@ export function judgeBind(result: BindResult): BindVerdict {
   }
 }
 
-/** Complaints may come with a success: a password that must be changed first is no login (rule 6 of the tests). */
+/** Errors may come with a success: a password that must be changed first is no login (rule 6 of RULES.md). */
 function judgeSuccess(result: BindResult): BindVerdict {
   const refusal = policyRefusal(result);
   if (refusal !== undefined) return refusal;
@@ -56,17 +56,17 @@ function judgeSuccess(result: BindResult): BindVerdict {
   return unchecked(
     'failed',
     result.passwordPolicyError === 'unreadable'
-      ? 'the directory accepted a bind with a password policy control that can not be read'
+      ? 'the directory accepted a bind with a password policy control that cannot be read'
       : `the directory accepted a bind with password policy error ${result.passwordPolicyError}, which has no meaning there`,
   );
 }
 
 /** draft-behera-ldap-password-policy-11 section 6.2, and 389-DS' control for a password that must be changed. */
 function policyRefusal({ passwordPolicyError, passwordMustChange }: BindResult): Refusal | undefined {
-  // passwordExpired and changeAfterReset are told only once the password was found right; accountLocked is told before.
+  // A server sends passwordExpired and changeAfterReset only after a right password, accountLocked after any.
   if (passwordPolicyError === 0 || passwordPolicyError === 2) return refused('password-expired', 'accepted');
   if (passwordPolicyError === 1) return refused('locked');
-  // Beside a control that is not understood, a code 0 must stay unchecked.
+  // With a control that is not understood, a code 0 must stay unchecked.
   if (passwordMustChange && passwordPolicyError === undefined) return refused('password-expired', 'accepted');
   return undefined;
 }
@@ -75,7 +75,7 @@ function policyRefusal({ passwordPolicyError, passwordMustChange }: BindResult):
  * Active Directory's own codes, as Windows error numbers in hexadecimal:
  * `80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data 52e, v3839`
  *
- * All but 52e, 525 and 775 are told only for a right password.
+ * All but 52e, 525 and 775 are sent only for a right password.
  */
 const dataCodes: ReadonlyMap<string, Refusal> = new Map([
   ['52e', refused('invalid-credentials')],

@@ -1,20 +1,20 @@
 import type { AdmittedAttempt, AttemptOutcome } from '@sallyport/authenticator';
 import type { BindCredentials, BindResult, Server } from '../connection/types.ts';
-import { orAborted } from '../directory/or-aborted.ts';
+import { within } from '../deadlines.ts';
 import type { Directory, DirectoryCall } from '../directory/types.ts';
 import { type BindVerdict, judgeBind } from './bind-reasons.ts';
 
-/** What came of a bind. */
+/** The outcome of a bind. */
 export type Bound = Exclude<BindVerdict, { kind: 'unchecked' }> & { readonly server: Server };
 
 /**
- * Sends one password that the lockout guard has admitted, and goes on with what comes of it. The attempt holds one of
- * the user's few places, so it is settled once the directory has no more work for it, whatever happens.
+ * Sends one password that the lockout guard has admitted, and goes on with the outcome. The attempt takes one of the
+ * user's few slots, so it is settled as soon as the directory has no more work for it, whatever happens.
  *
- * A bind that has begun goes on when the caller leaves: a server counts what it was sent, so the guard must too. Else
- * whoever hangs up soon enough could try passwords until the account is locked.
+ * A bind that has begun goes on when the caller leaves: a server counts every password that it was sent, so the guard
+ * must too. Otherwise a client that hangs up early could try passwords until the account is locked.
  *
- * @param then what the user's login costs the directory besides: the search for groups
+ * @param then the further work of the directory for this login: the search for groups
  * @throws AuthenticatorError as `Directory.bindUser`, and for an answer that is neither; the reason of the signal
  */
 export function bindUser<T>(
@@ -24,9 +24,10 @@ export function bindUser<T>(
   call: DirectoryCall,
   then: (bound: Bound) => T | Promise<T>,
 ): Promise<T> {
-  return orAborted(bindToTheEnd(directory, credentials, attempt, call, then), call.signal);
+  return within(bindToTheEnd(directory, credentials, attempt, call, then), { signal: call.signal });
 }
 
+/** A function of its own, so that the closure that outlives the login, `onLate`, does not hold the credentials. */
 async function bindToTheEnd<T>(
   directory: Directory,
   credentials: BindCredentials,
@@ -40,7 +41,7 @@ async function bindToTheEnd<T>(
     late = [...late, answer];
   };
   try {
-    // The guard may have waited for another try of this user.
+    // The guard may have waited for another attempt of this user.
     call.signal.throwIfAborted();
     const { signal } = new AbortController();
     const { value, server } = await directory.bindUser(credentials, { ...call, signal, onLate });
@@ -56,14 +57,14 @@ async function bindToTheEnd<T>(
 }
 
 /**
- * The servers work on the bind still, on a password hash of very many rounds, say: until they are done the attempt is
- * open, so no user can have them work on more and more of these. One that never ends counts as refused after a while.
+ * The servers still work on the bind, for example on a password hash of very many rounds. Until they are done the attempt
+ * is open, so no user can make them work on more and more of these. One that never ends counts as refused after a while.
  */
 async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindResult>[]): Promise<void> {
   const answers = await Promise.allSettled(late);
   const outcomes = answers.map((answer) =>
     answer.status === 'fulfilled' ? judgeBind(answer.value).attempt : undefined,
   );
-  const said = outcomes.find((outcome) => outcome === 'refused' || outcome === 'accepted');
-  await attempt.settle(said ?? 'unavailable');
+  const outcome = outcomes.find((one) => one === 'refused' || one === 'accepted');
+  await attempt.settle(outcome ?? 'unavailable');
 }

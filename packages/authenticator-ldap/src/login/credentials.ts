@@ -1,23 +1,23 @@
-/** What a token carries. Neither is ever empty. */
+/** The content of a token. Neither part is ever empty. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
 }
 
-/** Bytes of UTF-8. No directory has a longer name, and each is sent to it. */
-const longestUsername = 1024;
+/** Bytes of UTF-8. No directory has longer names. */
+const maxUsernameBytes = 1024;
 
-/** The same. Servers hang up on a bind of 256 KiB or less, which would look like an outage of each of them. */
-const longestPassword = 65_536;
+/** The same. Some servers close the connection at a bind of less than 256 KiB, which would look like an outage. */
+const maxPasswordBytes = 65_536;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Reads `tokenPrefix` + base64 of `user:password`, either alphabet (RFC 4648 sections 4 and 5), with or without padding.
- * The first colon divides; more of them belong to the password. One spelling only stands for each text in each alphabet:
- * what does not come out the same when written again is refused, so that no second token is good that nobody issued.
+ * The first colon divides; more of them belong to the password. In each alphabet only one spelling of a text is valid:
+ * a token that differs when it is encoded again is refused, so that there is no second valid token.
  *
- * @returns undefined for whatever else: such a token is not ours
+ * @returns undefined for any other token: it is not for this plugin
  */
 export function readCredentials(token: string, tokenPrefix: string): Credentials | undefined {
   if (!token.startsWith(tokenPrefix)) return undefined;
@@ -31,7 +31,7 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
   return isUsername(username) && isPassword(password) ? { username, password } : undefined;
 }
 
-/** As directories compare names: without regard to case, to how letters are composed, and to spaces around and between. */
+/** As directories compare names: without regard to case, to how letters are composed, and to extra spaces. */
 export function claimedName(credentials: Credentials | undefined): string | undefined {
   return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined;
 }
@@ -39,7 +39,7 @@ export function claimedName(credentials: Credentials | undefined): string | unde
 function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
   const padded = bytes.toString('base64');
-  // An alphabet of its own each: base64url differs in two characters and has no padding unless one adds it.
+  // base64url differs in two characters, and usually has no padding.
   const spelling = /[-_]/.test(text) ? padded.replaceAll('+', '-').replaceAll('/', '_') : padded;
   return text === spelling || text === spelling.replace(/=+$/, '') ? bytes : undefined;
 }
@@ -52,12 +52,12 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   }
 }
 
-/** U+FFFD is what a client made of text that it could not read: two names could become one. */
+/** A client writes U+FFFD for text that it could not read: two names could become one. */
 function isUsername(text: string): boolean {
-  return text !== '' && Buffer.byteLength(text) <= longestUsername && !/[\p{Cc}\uFFFD]/u.test(text);
+  return text !== '' && Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);
 }
 
 /** An empty password would be no authentication at all (RFC 4513 section 5.1.2), and some servers stop at a NUL. */
 function isPassword(text: string): boolean {
-  return text !== '' && Buffer.byteLength(text) <= longestPassword && !/[\0\uFFFD]/.test(text);
+  return text !== '' && Buffer.byteLength(text) <= maxPasswordBytes && !/[\0\uFFFD]/.test(text);
 }

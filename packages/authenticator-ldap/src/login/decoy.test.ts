@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { userOptions } from '../../fixtures/ldap-options.ts';
-import { memoryDirectory } from '../../fixtures/memory-directory.ts';
+import { userOptions } from '../testing/ldap-options.ts';
+import { memoryDirectory } from '../testing/memory-directory.ts';
 import { createDecoys } from './decoy.ts';
 
 afterEach(() => {

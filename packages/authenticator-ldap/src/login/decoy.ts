@@ -1,29 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import type { BindCredentials } from '../connection/types.ts';
+import { pause } from '../deadlines.ts';
 import type { Directory, DirectoryCall } from '../directory/types.ts';
 import type { LdapOptions, UserOptions } from '../options/types.ts';
 
-/** Binds that nobody can succeed with, in place of the one that a login would have ended with. */
+/** Binds that can't succeed, in place of the bind that a login would have ended with. */
 export interface Decoys {
   /**
-   * A name that is not there, or may not be tried now, then costs the server and the caller what a wrong password
-   * costs, and the time does not tell which names exist: it is at least that of a real refusal of late, since a server
-   * hashes no password for a name that it does not have. What the server answers means nothing.
+   * An unknown name, or one that may not be tried now, then costs the server and the caller what a wrong password costs,
+   * and the time does not show which names exist: it is at least that of a recent real refusal, since a server hashes no
+   * password for a name that it does not have. The server's answer means nothing.
    *
    * @throws AuthenticatorError as `Directory.bindUser`: a login with a wrong password would throw here too
    */
   bind(call: DirectoryCall): Promise<void>;
-  /** How long a wrong password of a user who exists took to be refused. Of each user the last one counts. */
+  /** How long the refusal of a wrong password of an existing user took. The last one of each user counts. */
   noteRefusal(dn: string, milliseconds: number): void;
 }
 
 /**
- * Users whose refusals are remembered: passwords may be hashed in different ways. A user counts once, so that a hash of
- * very many rounds, which a user stored as the own password, does not set the time for all names.
+ * Users whose refusals are remembered: passwords may be hashed in different ways. A user counts once, so that users who
+ * store a hash of very many rounds as their own password do not set the time for all names.
  */
-const kept = 64;
+const maxRefusals = 64;
 
-/** @param options `serverTimeout` is the longest that a name which is not there is held back */
+/** @param options `serverTimeout` is the longest time that the answer for an unknown name is held back */
 export function createDecoys(
   directory: Directory,
   { user: { find }, serverTimeout }: Pick<LdapOptions, 'user' | 'serverTimeout'>,
@@ -41,23 +42,9 @@ export function createDecoys(
       refusals.delete(dn);
       refusals.set(dn, Math.min(milliseconds, serverTimeout));
       const [oldest] = refusals.keys();
-      if (refusals.size > kept && oldest !== undefined) refusals.delete(oldest);
+      if (refusals.size > maxRefusals && oldest !== undefined) refusals.delete(oldest);
     },
   };
-}
-
-/** Ends early, and does not throw, when the signal is aborted. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (milliseconds <= 0 || signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener('abort', end);
-  });
 }
 
 function decoyCredentials(find: UserOptions['find']): BindCredentials {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../../fixtures/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../../fixtures/memory-directory.ts';
-import { ServerFault } from '../connection/server-fault.ts';
+import { ServerError } from '../connection/server-error.ts';
 import type { Entry, SearchRequest } from '../connection/types.ts';
+import type { Filter } from '../filter/filter.ts';
 import { parseNameTemplate } from '../filter/name-template.ts';
-import type { Filter } from '../filter/types.ts';
 import type { GroupOptions } from '../options/types.ts';
+import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../testing/ldap-options.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { findGroups, groupAttributes, userAnswerBytes } from './find-groups.ts';
 
 const signal = new AbortController().signal;
@@ -142,7 +142,7 @@ describe('a search for groups that is not the whole answer fails the login', () 
   });
 
   test.each([1, 2, 8, 10, 32, 50, 51, 52, 53, 80, 4096])('the code %i, and the next server is asked', async (code) => {
-    await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toBeInstanceOf(ServerFault);
+    await expect(failing(() => ({ code, entries: many.slice(1) }))).rejects.toBeInstanceOf(ServerError);
   });
 
   test('an error in a later level or base', async () => {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { peopleBase, template, userOptions } from '../../fixtures/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../../fixtures/memory-directory.ts';
-import { ServerFault } from '../connection/server-fault.ts';
+import { ServerError } from '../connection/server-error.ts';
 import type { Entry } from '../connection/types.ts';
 import { parseDnTemplate } from '../filter/dn-template.ts';
 import type { UserOptions } from '../options/types.ts';
+import { peopleBase, template, userOptions } from '../testing/ldap-options.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { type Finding, findUser } from './find-user.ts';
 
 const signal = new AbortController().signal;
@@ -112,9 +112,9 @@ describe('finding a user by search', () => {
     await expect(finding).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed', message });
   });
 
-  test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])('the code %i is a fault of the server', async (code) => {
+  test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])('the code %i is an error of the server', async (code) => {
     const { finding } = await find('alice', {}, answers(code, [alice]));
-    await expect(finding).rejects.toBeInstanceOf(ServerFault);
+    await expect(finding).rejects.toBeInstanceOf(ServerError);
     await expect(finding).rejects.toMatchObject({ kind: 'answer', step: 'search' });
     await expect(finding).rejects.toThrow(peopleBase);
   });
@@ -123,9 +123,9 @@ describe('finding a user by search', () => {
 test.each([
   ['by search', {}],
   ['by a DN template', { find: byDn }],
-])('what an entry holds is no fault of the server, however much it is: %s', async (_how, options) => {
+])('the content of an entry is no error of the server, however large it is: %s', async (_how, options) => {
   const onSearch = () => {
-    throw new ServerFault('too-large', 'search', 'ldaps://a:636: search: too much');
+    throw new ServerError('too-large', 'search', 'ldaps://a:636: search: too much');
   };
   const { finding } = await find('alice', options, { onSearch });
   await expect(finding).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
@@ -165,7 +165,7 @@ describe('finding a user by a DN template', () => {
   ])('the code %i is none, and no error quotes the typed name', async (code, error) => {
     const typed = randomUUID();
     const failure: unknown = await (await find(typed, { find: byDn }, answers(code))).finding.catch((reason) => reason);
-    expect(failure).toMatchObject(error === undefined ? { name: 'ServerFault' } : { code: error });
+    expect(failure).toMatchObject(error === undefined ? { name: 'ServerError' } : { code: error });
     expect(String(failure)).not.toContain(typed);
   });
 });

@@ -1,31 +1,31 @@
-import { AuthenticatorError } from '@sallyport/authenticator';
+import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
-import { anyEntry } from '../filter/any-entry.ts';
+import { anyEntry } from '../filter/filter.ts';
 import type { UserOptions } from '../options/types.ts';
+import { entryDn, onlyText, textsOf } from './entry-values.ts';
 import { type FoundEntries, searchEntries } from './search-entries.ts';
-import { type DirectoryUser, readUser, userAttributes } from './user-entry.ts';
 
 export type Finding =
   | { readonly kind: 'found'; readonly user: DirectoryUser }
   | { readonly kind: 'none' }
   /** `entries` are the DNs of those that were seen. */
   | { readonly kind: 'ambiguous'; readonly entries: readonly string[] }
-  /** Something is there, but the login can't go on with it. `error` is `failed`. */
+  /** There is an entry, but the login can't use it. `error` is `failed`. */
   | { readonly kind: 'unusable'; readonly error: AuthenticatorError };
 
 export interface UserSearch {
   readonly username: string;
   readonly options: UserOptions;
-  /** Besides those that make the user: what the search for groups needs of the entry. */
+  /** Needed by the search for groups. */
   readonly moreAttributes: readonly string[];
-  /** Of the entry as the server sends it. A name is enough to have an entry read, and reading takes the time of all. */
+  /** The limit for the entry as the server sends it. A name is enough to have it read, and reading blocks all logins. */
   readonly maxBytes: number;
 }
 
 /**
- * Finds the one entry that a typed name stands for. The server does the same for every name: one search for each base,
- * always all of them.
+ * Finds the one entry for a typed name. The server does the same for every name: one search for each base, always all of
+ * them.
  *
  * @throws AuthenticatorError as `Directory.withService`
  */
@@ -59,15 +59,9 @@ async function findEntries(
 ): Promise<FoundEntries> {
   if (find.by === 'dn') {
     const { template } = find;
-    const request = {
-      base: template.fill(username),
-      scope: 'base',
-      filter: anyEntry,
-      attributes,
-      sizeLimit: 2,
-      maxBytes,
-    } as const;
-    const place = { what: 'the look at a user (user.dnTemplate)', base: template.parent } as const;
+    const base = template.fill(username);
+    const request = { base, scope: 'base', filter: anyEntry, attributes, sizeLimit: 2, maxBytes } as const;
+    const place = { what: 'the lookup of a user (user.dnTemplate)', base: template.parent } as const;
     return await searchEntries(connection, request, place, signal);
   }
   const filter = find.filter.fill((placeholder) => (placeholder === 'username' ? [username] : []));
@@ -83,12 +77,64 @@ async function findEntries(
   return { entries, isCut };
 }
 
-/** The same entry found through two bases that overlap is one. Other spellings of its DN would be another server's. */
+/** An entry that two overlapping bases find counts once. One server spells its DN in one way. */
 function distinctEntries(entries: readonly Entry[]): readonly Entry[] {
   return entries.filter(({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index);
 }
 
-/** Names of attributes are the same in any case. */
+/** Names of attributes are compared without regard to case. */
 function distinct(attributes: readonly string[]): readonly string[] {
   return [...new Map(attributes.map((attribute) => [attribute.toLowerCase(), attribute])).values()];
+}
+
+/**
+ * Bytes of all texts of a user, without the groups. Users may often write attributes of their own, and kube-apiserver
+ * sends them on to other servers in headers, which have far less room.
+ */
+const maxUserBytes = 65_536;
+
+/** A user as the directory has it. */
+export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
+  readonly dn: string;
+  /** With what the search for groups needs. */
+  readonly entry: Entry;
+}
+
+/**
+ * Reads a user's entry: the username must have one value, `uid` may be missing, attributes in `extra` may be missing or
+ * have many values. `email` becomes the key of that name in `extra`.
+ *
+ * @throws AuthenticatorError `failed` naming the attribute and the fix
+ */
+function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
+  const dn = entryDn(entry, 'a user');
+  const name = onlyText(entry, username);
+  if (name === undefined) {
+    const fix = 'correct user.attributes.username, or let the service account read it';
+    throw new AuthenticatorError('failed', `the attribute ${username} of ${dn} is missing or empty: ${fix}`);
+  }
+  const id = uid === undefined ? undefined : onlyText(entry, uid);
+  const named = Object.entries({ ...extra, ...(email !== undefined && { email }) });
+  const texts = named.map(([key, attribute]) => [key, textsOf(entry, attribute)] as const);
+  const present = texts.filter(([, values]) => values.length > 0);
+  refuseHuge(dn, [name, id ?? '', ...present.flatMap(([, values]) => values)]);
+  return {
+    dn,
+    entry,
+    username: name,
+    ...(id !== undefined && { uid: id }),
+    ...(present.length > 0 && { extra: Object.fromEntries(present) }),
+  };
+}
+
+function refuseHuge(dn: string, texts: readonly string[]): void {
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes <= maxUserBytes) return;
+  const fix = 'clear them, or name other attributes under user.attributes';
+  throw new AuthenticatorError('failed', `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`);
+}
+
+/** The attributes that `readUser` reads. */
+function userAttributes({ username, uid, email, extra }: UserOptions['attributes']): readonly string[] {
+  return [username, uid, email, ...Object.values(extra)].filter((attribute) => attribute !== undefined);
 }

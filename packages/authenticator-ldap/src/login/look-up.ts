@@ -1,18 +1,18 @@
 import { type AuthenticateContext, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
-import type { Answered, Directory, DirectoryCall } from '../directory/types.ts';
+import { namedCode } from '../directory/result-codes.ts';
+import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
+import { type Filter, filterText } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
-import { type Finding, findUser } from './find-user.ts';
-import { traced } from './traced.ts';
-import type { DirectoryUser } from './user-entry.ts';
+import { type DirectoryUser, type Finding, findUser } from './find-user.ts';
 
-/** Of a login or a look-up that may be shown to an operator. */
+/** A call whose steps may be shown to an operator. */
 export interface TracedCall extends DirectoryCall {
   readonly trace?: AuthenticateContext['trace'];
 }
 
-/** The entry of a typed name, with all that its groups need. @throws AuthenticatorError as `Directory.withService` */
+/** The entry of a typed name, with the attributes that its groups need. @throws AuthenticatorError as `Directory.withService` */
 export function findEntry(
   directory: Directory,
   options: LdapOptions,
@@ -20,12 +20,8 @@ export function findEntry(
   { signal, trace }: TracedCall,
 ): Promise<Answered<Finding>> {
   const { user, groups } = options;
-  const search = {
-    username,
-    options: user,
-    moreAttributes: groupAttributes(groups),
-    maxBytes: userAnswerBytes(groups),
-  };
+  const [moreAttributes, maxBytes] = [groupAttributes(groups), userAnswerBytes(groups)];
+  const search = { username, options: user, moreAttributes, maxBytes };
   return findUser(traced(directory, 'user search', trace), search, { signal });
 }
 
@@ -45,7 +41,7 @@ export async function withGroups(
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 
-/** As a login, without its bind. @throws AuthenticatorError `failed` also when several entries have the name */
+/** A login without its bind. @throws AuthenticatorError `failed` also when several entries have the name */
 export async function lookUpUser(
   directory: Directory,
   options: LdapOptions,
@@ -56,12 +52,12 @@ export async function lookUpUser(
   if (finding.kind === 'none') return undefined;
   if (finding.kind === 'unusable') throw finding.error;
   if (finding.kind === 'ambiguous') {
-    throw new AuthenticatorError('failed', 'several entries have this name: make user.filter find one only');
+    throw new AuthenticatorError('failed', 'several entries have this name: change user.filter so that it finds one');
   }
   return withGroups(directory, options, finding.user, { signal, trace, prefer: server, subject: finding.user.dn });
 }
 
-/** What no search shows: where groups come from that are not searched for. */
+/** Reports where groups come from when no search shows it. */
 function traceGroupsSource(groups: LdapOptions['groups'], user: DirectoryUser, trace: (step: string) => void): void {
   if (groups === undefined) trace('no groups are looked for: options.groups is missing');
   else if (groups.by === 'attribute') {
@@ -70,4 +66,51 @@ function traceGroupsSource(groups: LdapOptions['groups'], user: DirectoryUser, t
   } else if (userFilter(groups, user) === undefined) {
     trace('no groups are looked for: the entry has no value for a placeholder of groups.filter');
   }
+}
+
+/** Characters of a filter that are shown: one for the parents of many groups may be very long. */
+const maxShownFilter = 2_000;
+
+/**
+ * The same directory, which reports each search and how many entries it found. Searches with one filter below several
+ * bases are one level of a search for groups.
+ *
+ * @param what `user search`
+ * @param trace left out: it returns the directory itself
+ */
+function traced(directory: Directory, what: string, trace: ((step: string) => void) | undefined): Directory {
+  if (trace === undefined) return directory;
+  return {
+    ...directory,
+    withService: (work, call) =>
+      directory.withService((connection) => work(tracedSearch(connection, what, trace)), call),
+  };
+}
+
+function tracedSearch(connection: SearchConnection, what: string, trace: (step: string) => void): SearchConnection {
+  const filters: Filter[] = [];
+  return {
+    async search(request, signal) {
+      const { base, scope, filter } = request;
+      if (!filters.includes(filter)) filters.push(filter);
+      const level = filters.length > 1 ? `, level ${filters.length}` : '';
+      const place = `${what}${level} below "${base}" (scope ${scope}), filter ${shownFilter(filter)}`;
+      try {
+        const result = await connection.search(request, signal);
+        const { length } = result.entries;
+        const code = result.code === 0 ? '' : `, ${namedCode(result.code)}`;
+        trace(`${place}: ${length} ${length === 1 ? 'entry' : 'entries'}${code}`);
+        return result;
+      } catch (error) {
+        trace(`${place}: no answer`);
+        throw error;
+      }
+    },
+  };
+}
+
+function shownFilter(filter: Filter): string {
+  const text = filterText(filter);
+  const { length } = text;
+  return length > maxShownFilter ? `${text.slice(0, maxShownFilter)}... (${length} characters)` : text;
 }

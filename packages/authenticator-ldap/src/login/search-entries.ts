@@ -1,31 +1,31 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { ServerFault } from '../connection/server-fault.ts';
+import { ServerError } from '../connection/server-error.ts';
 import type { Entry, SearchRequest, SearchResult } from '../connection/types.ts';
 import { classifySearch, namedCode } from '../directory/result-codes.ts';
 import type { SearchConnection } from '../directory/types.ts';
 
-/** Where a search of a login comes from. */
+/** What a search of a login is for. */
 export interface SearchPlace {
-  readonly what: 'the search for a user' | 'the look at a user (user.dnTemplate)' | 'the search for groups';
-  /** Of the options: no DN that was made of a typed name. */
+  readonly what: 'the search for a user' | 'the lookup of a user (user.dnTemplate)' | 'the search for groups';
+  /** Of the options: no DN that was made from a typed name. */
   readonly base: string;
 }
 
 export interface FoundEntries {
   readonly entries: readonly Entry[];
-  /** There are more than were asked for, or than the server gives. */
+  /** There are more entries than were asked for, or than the server gives. */
   readonly isCut: boolean;
 }
 
 /**
  * The entries that a search finds.
  *
- * A referral is nothing found for a user (the entry would be on a server that is not ours), but a fault of the server
- * for groups: those that it holds back would be missing. A base that is not there is a fault of the server if it comes
- * from the options: a replica that is being filled answers so.
+ * A referral means no user (the entry would be on a server that is not configured). For groups it is an error of the
+ * server: the groups elsewhere would be missing. A base that does not exist is an error of the server if it comes from
+ * the options: a replica that is being filled answers so.
  *
- * @throws ServerFault `answer` when the server can't, or does not hold the base: another one may
- * @throws AuthenticatorError `failed` when it is a matter of this one search
+ * @throws ServerError `answer` when the server can't answer, or lacks the base: another server may have it
+ * @throws AuthenticatorError `failed` when only this search is concerned
  */
 export async function searchEntries(
   connection: SearchConnection,
@@ -36,18 +36,18 @@ export async function searchEntries(
   try {
     return foundEntries(await connection.search(request, signal), place);
   } catch (error) {
-    if (error instanceof ServerFault && error.kind === 'too-large') throw tooLarge(error, place);
+    if (error instanceof ServerError && error.kind === 'too-large') throw tooLarge(error, place);
     throw error;
   }
 }
 
 /**
- * Entries are as large as those make them who may write to them, users often to their own: were the server to blame,
- * anybody with such an entry could have it left alone for everybody.
+ * Users may often write to their own entries and make them large. If the server were to blame, one such user could open
+ * its circuit for all users.
  */
-function tooLarge(fault: ServerFault, { what }: SearchPlace): AuthenticatorError {
-  const mend = 'look for an entry with a huge attribute, or name no such attribute in the options';
-  return new AuthenticatorError('failed', `${what} found too much: ${fault.message}: ${mend}`, { cause: fault });
+function tooLarge(cause: ServerError, { what }: SearchPlace): AuthenticatorError {
+  const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
+  return new AuthenticatorError('failed', `${what} found too much: ${cause.message}: ${fix}`, { cause });
 }
 
 function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
@@ -62,27 +62,27 @@ function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
       if (what !== 'the search for groups') return nothing;
       throw missingBase(place, code);
     case 'no-such-object':
-      if (what === 'the look at a user (user.dnTemplate)') return nothing;
+      if (what === 'the lookup of a user (user.dnTemplate)') return nothing;
       throw missingBase(place, code);
     case 'failed':
-      throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${mendOf(code)}`);
+      throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${fixOf(code)}`);
     case 'server':
-      throw new ServerFault('answer', 'search', `${what} below "${base}" ended in ${namedCode(code)}`);
+      throw new ServerError('answer', 'search', `${what} below "${base}" ended in ${namedCode(code)}`);
   }
 }
 
 const nothing: FoundEntries = { entries: [], isCut: false };
 
-function mendOf(code: number): string {
+function fixOf(code: number): string {
   return code === 3 || code === 11
     ? 'index the attributes of the filter, or raise the limits of the service account'
     : 'a value of this login does not suit the schema of the directory';
 }
 
-function missingBase({ what, base }: SearchPlace, code: number): ServerFault {
+function missingBase({ what, base }: SearchPlace, code: number): ServerError {
   const option = what === 'the search for groups' ? 'groups.base' : 'user.base';
   const message =
-    `${option} "${base}" is not there, or hidden from the service account (${namedCode(code)}): ` +
+    `${option} "${base}" does not exist, or the service account may not see it (${namedCode(code)}): ` +
     `correct ${option}, or let the account read it`;
-  return new ServerFault('answer', 'search', message);
+  return new ServerError('answer', 'search', message);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 
 const base = 'ou=groups,dc=example,dc=com';
 const groupsOf = (keys: unknown) => settled(writtenOptions({ groups: keys })).groups;
@@ -18,10 +18,10 @@ describe('groups', () => {
       by: 'search',
       bases: [base],
       scope: 'sub',
-      nested: false,
       maxDepth: 10,
       maxGroups: 1000,
     });
+    expect(groups).not.toHaveProperty('nested');
     expect(groups?.name.attributes).toEqual(['cn']);
     expect([...(groups?.by === 'search' ? groups.filter.placeholders : [])]).toEqual([
       'dn',
@@ -41,7 +41,7 @@ describe('groups', () => {
     ).toMatchObject({
       bases: [base, 'dc=x'],
       scope: 'one',
-      nested: true,
+      nested: { scope: 'one', filter: { placeholders: new Set(['dn']) } },
       name: { attributes: ['cn', 'o'] },
       maxDepth: 3,
       maxGroups: 5,
@@ -65,13 +65,13 @@ describe('groups', () => {
     });
   });
 
-  const idle = 'does nothing beside attribute, unless nested: true asks for groups of groups: write that, or remove it';
+  const idle = 'has no effect together with attribute, unless nested: true is set: write that, or remove it';
 
   test.each<[unknown, string[]]>([
     [
       {},
       [
-        'groups.base: must be the DN below which groups are: write "ou=groups,dc=example,dc=com", or give attribute: memberOf',
+        'groups.base: must be the DN to search below: write "ou=groups,dc=example,dc=com", or give attribute: memberOf',
         'groups.filter: must say how groups are found: write "(member={dn})", or give attribute: memberOf',
       ],
     ],
@@ -82,22 +82,22 @@ describe('groups', () => {
     [
       { base, filter: '(objectClass=group)' },
       [
-        'groups.filter: must hold {dn}, {username} or {attribute:NAME}, else it finds all groups: write "(&(objectClass=groupOfNames)(member={dn}))"',
+        'groups.filter: must contain {dn}, {username} or {attribute:NAME}, else it finds all groups: write "(&(objectClass=groupOfNames)(member={dn}))"',
       ],
     ],
     [
       { base, filter: '(member={user})' },
       [
-        "groups.filter: column 9: {user} can't stand here: the filter of groups knows {dn}, {username} and {attribute:NAME}",
+        'groups.filter: column 9: {user} is not allowed here: the filter of groups has {dn}, {username} and {attribute:NAME}',
       ],
     ],
     [
       { base, filter: '(memberUid={username})', nested: true },
-      ['groups.filter: must hold {dn} to find groups of groups: write "(member={dn})", or remove nested'],
+      ['groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested'],
     ],
     [
       { base, filter: '(member={dn})', maxDepth: 3 },
-      ['groups.maxDepth: does nothing without nested: true: write that, or remove maxDepth'],
+      ['groups.maxDepth: has no effect without nested: true: write that, or remove maxDepth'],
     ],
     [{ base, filter: '(member={dn})', nested: 'no' }, ['groups.nested: must be true or false, without quotes']],
     [
@@ -126,17 +126,19 @@ describe('groups', () => {
     [
       { attribute: 'memberOf', nested: true },
       [
-        'groups.base: must say where groups of groups are searched for: write "ou=groups,dc=example,dc=com"',
+        'groups.base: must be the DN to search below for groups of groups: write "ou=groups,dc=example,dc=com"',
         'groups.filter: must say how groups of groups are found: write "(member={dn})", or remove nested',
       ],
     ],
     [
       { attribute: 'memberOf', base, nested: true, filter: '(|(member={dn})(memberUid={username}))' },
-      ['groups.filter: {username} has no value here: beside attribute the filter finds groups of groups, by {dn} only'],
+      [
+        'groups.filter: {username} has no value here: together with attribute the filter finds groups of groups, by {dn} only',
+      ],
     ],
     [
       { attribute: 'memberOf', base, nested: true, filter: '(objectClass=group)' },
-      ['groups.filter: must hold {dn} to find groups of groups: write "(member={dn})", or remove nested'],
+      ['groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested'],
     ],
     [
       { attribute: 'memberOf', from: 'x' },

@@ -11,7 +11,7 @@ const deepest = 10;
 
 const shape = {
   base: bases(
-    'The DN below which groups are, or a list of them. With attribute: only groups below it count.',
+    'The DN to search below for groups, or a list of them. With attribute: only groups below it count.',
     baseExample,
   ).optional(),
   scope: choice('sub: at any depth below the base. one: directly below it.', ['sub', 'one'])
@@ -26,14 +26,16 @@ const shape = {
     "In place of a search: the attribute of the user that holds the groups' DNs.",
     'memberOf',
   ).optional(),
-  nested: flag('Groups of groups count too, found level by level with the filter, with {dn} as the DN of a group.'),
+  nested: flag(
+    'Groups of groups count too. They are found level by level with the filter, with {dn} as the DN of a group.',
+  ),
   name: template(
-    'What a group is called: an attribute of it, or a text with attributes in braces such as team:{cn}. dn is its DN.',
+    'The name of a group: an attribute of it, or a text with attributes in braces such as team:{cn}. dn is its DN.',
     'cn',
     parseNameTemplate,
   ).prefault('cn'),
   maxDepth: count(
-    'With nested: levels of groups, the direct ones being the first. A login that would go deeper fails.',
+    'With nested: levels of groups; the direct groups are the first. A login with deeper groups fails.',
     1,
     100,
   )
@@ -44,7 +46,7 @@ const shape = {
 
 function allowedPlaceholder(placeholder: string): string | undefined {
   if (placeholder === 'dn' || placeholder === 'username' || placeholder.startsWith('attribute:')) return undefined;
-  return 'the filter of groups knows {dn}, {username} and {attribute:NAME}';
+  return 'the filter of groups has {dn}, {username} and {attribute:NAME}';
 }
 
 interface GroupKeys {
@@ -55,7 +57,7 @@ interface GroupKeys {
   readonly maxDepth?: number | undefined;
 }
 
-/** How a user's groups are found and called. */
+/** How a user's groups are found and named. */
 export const groupsSchema: z.ZodType<GroupOptions> = section(
   shape,
   `{ base: "${baseExample}", filter: "(member={dn})" }`,
@@ -64,44 +66,46 @@ export const groupsSchema: z.ZodType<GroupOptions> = section(
     const bounds = { name, maxGroups, maxDepth };
     refuseOverlap(keys.base, keys.scope ?? 'sub', complain);
     if (keys.maxDepth !== undefined && keys.nested !== true) {
-      complain(['maxDepth'], 'does nothing without nested: true: write that, or remove maxDepth');
+      complain(['maxDepth'], 'has no effect without nested: true: write that, or remove maxDepth');
     }
     if (keys.attribute !== undefined) return settleAttribute(keys.attribute, keys, bounds, complain);
     return settleSearch(keys, bounds, complain);
   },
 )
   .meta({ anyOf: [{ required: ['base', 'filter'] }, { required: ['attribute'] }] })
-  .describe('How the groups of a user are found. Left out: users have none.');
+  .describe('How the groups of a user are found. Left out: users have no groups.');
 
 type Bounds = Pick<GroupOptions, 'name' | 'maxGroups' | 'maxDepth'>;
 
 function settleSearch(keys: GroupKeys, bounds: Bounds, complain: Complain): GroupOptions | undefined {
   const { base, scope = 'sub', filter, nested = false } = keys;
   if (base === undefined) {
-    complain(['base'], `must be the DN below which groups are: write "${baseExample}", or give attribute: memberOf`);
+    complain(['base'], `must be the DN to search below: write "${baseExample}", or give attribute: memberOf`);
   }
   if (filter === undefined) {
     complain(['filter'], `must say how groups are found: write "(member={dn})", or give attribute: memberOf`);
   } else if (filter.placeholders.size === 0) {
     complain(
       ['filter'],
-      `must hold {dn}, {username} or {attribute:NAME}, else it finds all groups: write "${filterExample}"`,
+      `must contain {dn}, {username} or {attribute:NAME}, else it finds all groups: write "${filterExample}"`,
     );
   } else if (nested) refuseNestedWithoutDn(filter, complain);
-  return base && filter && { by: 'search', bases: base, scope, filter, nested, ...bounds };
+  if (base === undefined || filter === undefined) return undefined;
+  return { by: 'search', bases: base, scope, filter, ...(nested && { nested: { filter, scope } }), ...bounds };
 }
 
 function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain: Complain): GroupOptions {
   const { base = [], scope, filter, nested } = keys;
   const common = { by: 'attribute', attribute: name, bases: base, ...bounds } as const;
   if (nested !== true) {
-    const mend =
-      'does nothing beside attribute, unless nested: true asks for groups of groups: write that, or remove it';
-    if (filter !== undefined) complain(['filter'], mend);
-    if (scope !== undefined) complain(['scope'], mend);
+    const message = 'has no effect together with attribute, unless nested: true is set: write that, or remove it';
+    if (filter !== undefined) complain(['filter'], message);
+    if (scope !== undefined) complain(['scope'], message);
     return common;
   }
-  if (base.length === 0) complain(['base'], `must say where groups of groups are searched for: write "${baseExample}"`);
+  if (base.length === 0) {
+    complain(['base'], `must be the DN to search below for groups of groups: write "${baseExample}"`);
+  }
   if (filter === undefined) {
     complain(['filter'], `must say how groups of groups are found: write "(member={dn})", or remove nested`);
     return common;
@@ -110,7 +114,7 @@ function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain
   if (foreign !== undefined) {
     complain(
       ['filter'],
-      `{${foreign}} has no value here: beside attribute the filter finds groups of groups, by {dn} only`,
+      `{${foreign}} has no value here: together with attribute the filter finds groups of groups, by {dn} only`,
     );
   } else refuseNestedWithoutDn(filter, complain);
   return { ...common, nested: { filter, scope: scope ?? 'sub' } };
@@ -118,5 +122,5 @@ function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain
 
 function refuseNestedWithoutDn(filter: FilterTemplate, complain: Complain): void {
   if (filter.placeholders.has('dn')) return;
-  complain(['filter'], 'must hold {dn} to find groups of groups: write "(member={dn})", or remove nested');
+  complain(['filter'], 'must contain {dn} to find groups of groups: write "(member={dn})", or remove nested');
 }

@@ -2,36 +2,36 @@ import { type Complain, oneOrMore, type Parsed, parseText, value } from '@sallyp
 import type { z } from 'zod';
 import { attributeDescriptionPattern, isAttributeDescription } from '../filter/attribute-description.ts';
 import { isBelow, parseDn } from '../filter/distinguished-name.ts';
-import { TemplateFault } from '../filter/template-fault.ts';
+import { TemplateError } from '../filter/template-error.ts';
 
 /** An attribute's name or OID (RFC 4512 section 2.5). */
 export function attribute(description: string, example: string): z.ZodType<string> {
   return value({ description, pattern: attributeDescriptionPattern }, (input) => parseAttribute(input, example));
 }
 
-/** An attribute's name or OID, or what to write. */
+/** Checks an attribute's name or OID. */
 export function parseAttribute(input: unknown, example: string): Parsed<string> {
   const parsed = parseText(input, example);
   if ('fault' in parsed || isAttributeDescription(parsed.value)) return parsed;
-  const fault = `${JSON.stringify(parsed.value)} is no name of an attribute`;
-  return { fault, mend: `it has letters, digits and dashes; write ${example}` };
+  const problem = `${JSON.stringify(parsed.value)} is no name of an attribute`;
+  return { fault: problem, mend: `it has letters, digits and dashes; write ${example}` };
 }
 
-/** Text that a parser of templates reads. */
+/** A text that `parse` reads. */
 export function template<Template>(
   description: string,
   example: string,
   parse: (text: string) => Template,
 ): z.ZodType<Template> {
   return value({ description, minLength: 1 }, (input) => {
-    // Filters of several lines are good: their parser says what is not.
+    // Filters may have several lines, so their own parser checks the text.
     const parsed = typeof input === 'string' && input !== '' ? { value: input } : parseText(input, example);
     if ('fault' in parsed) return parsed;
     try {
       return { value: parse(parsed.value) };
     } catch (error) {
-      if (!(error instanceof TemplateFault)) throw error;
-      return { fault: error.fault, mend: error.mend };
+      if (!(error instanceof TemplateError)) throw error;
+      return { fault: error.problem, mend: error.fix };
     }
   });
 }
@@ -45,13 +45,13 @@ export function bases(description: string, example: string): z.ZodType<readonly 
   });
 }
 
-/** An entry below two bases would be found twice: a user would be ambiguous, a group paid for twice. */
+/** An entry below two bases would be found twice: a user would be ambiguous, and a group searched for twice. */
 export function refuseOverlap(dns: readonly string[] = [], scope: 'one' | 'sub', complain: Complain): void {
   for (const [index, dn] of dns.entries()) {
     const others = dns.filter((other, place) => place !== index && isBelow(dn, other));
     const [other] = others.filter((upper) => scope === 'sub' || isBelow(upper, dn));
     if (other === undefined) continue;
-    const where = isBelow(other, dn) ? 'is there twice' : `lies below ${JSON.stringify(other)}, which is listed too`;
+    const where = isBelow(other, dn) ? 'is a duplicate' : `lies below ${JSON.stringify(other)}, which is listed too`;
     complain(['base', index], `${JSON.stringify(dn)} ${where}: remove it`);
     return;
   }

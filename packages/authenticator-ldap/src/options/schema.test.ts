@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 import { optionsSchema } from './schema.ts';
 
 describe('options', () => {
@@ -9,7 +9,7 @@ describe('options', () => {
       order: 'listed',
       serverTimeout: 1_000,
       circuit: { failures: 3, probeInterval: 2_000 },
-      pool: { min: 1, max: 10, idleTimeout: 300_000, maxAge: 1_800_000, healthCheckInterval: 30_000 },
+      pool: { max: 10, idleTimeout: 300_000, maxAge: 1_800_000 },
       maxUserBinds: 32,
     });
     expect(settled(writtenOptions())).not.toHaveProperty('bind');
@@ -18,7 +18,7 @@ describe('options', () => {
 
   test('are taken as written', () => {
     const bind = { dn: 'cn=sallyport,dc=x', password: ' p:ä\n\n' };
-    const pool = { min: 2, max: 2, idleTimeout: '1s', maxAge: '7d', healthCheckInterval: '1m30s' };
+    const pool = { max: 2, idleTimeout: '1m30s', maxAge: '7d' };
     const keys = {
       order: 'spread',
       serverTimeout: '50ms',
@@ -31,7 +31,7 @@ describe('options', () => {
       serverTimeout: 50,
       circuit: { failures: 1, probeInterval: 600_000 },
       bind,
-      pool: { min: 2, max: 2, idleTimeout: 1_000, maxAge: 604_800_000, healthCheckInterval: 90_000 },
+      pool: { max: 2, idleTimeout: 90_000, maxAge: 604_800_000 },
       maxUserBinds: 1,
     });
   });
@@ -52,13 +52,15 @@ describe('options', () => {
     [{ serverCircuit: { failures: 0 } }, 'serverCircuit.failures: must be a whole number from 1 to 100'],
     [{ serverCircuit: { probeInterval: '99ms' } }, 'serverCircuit.probeInterval: is too short: write at least 100ms'],
     [{ serverCircuit: 3 }, 'serverCircuit: must be keys and values: write { failures: 3, probeInterval: 2s }'],
-    [{ pool: { min: -1 } }, 'pool.min: must be a whole number from 0 to 1000'],
     [{ pool: { max: 0 } }, 'pool.max: must be a whole number from 1 to 1000'],
     [{ pool: { max: '5' } }, 'pool.max: must be a whole number from 1 to 1000'],
-    [{ pool: { min: 11 } }, 'pool.min: must be at most max, which is 10: write min: 10, or a bigger max'],
+    [{ pool: { min: 1 } }, 'pool: has an unknown key: min; known here: max, idleTimeout, maxAge'],
     [{ pool: { maxAge: '8d' } }, 'pool.maxAge: is too long: write at most 7d'],
     [{ pool: { idleTimeout: '0' } }, 'pool.idleTimeout: is too short: write at least 1s'],
-    [{ pool: { healthCheckInterval: '1' } }, 'pool.healthCheckInterval: "1" has no unit: write 3s, 500ms, 2m or 1h'],
+    [
+      { pool: { healthCheckInterval: '30s' } },
+      'pool: has an unknown key: healthCheckInterval; known here: max, idleTimeout, maxAge',
+    ],
     [{ maxUserBinds: 1001 }, 'maxUserBinds: must be a whole number from 1 to 1000'],
     [{ tokenPrefix: 'ldap ' }, 'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes'],
     [{ tokenPrefix: 7 }, 'tokenPrefix: must be visible ASCII, at most 64 characters: write ldap: in quotes'],
@@ -81,7 +83,7 @@ describe('options', () => {
     [{ bind: { dn: 'a' } }, 'bind.password: must be a secret: write { file: secrets/ldap } or { env: LDAP_PASSWORD }'],
     [
       { bind: { dn: 'a', password: '' } },
-      'bind.password: must not be empty (servers take that for nobody): write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
+      'bind.password: must not be empty (servers would bind as anonymous): write { file: secrets/ldap } or { env: LDAP_PASSWORD }',
     ],
     [
       { bind: { dn: 'a', password: 1234 } },
@@ -108,7 +110,7 @@ describe('options', () => {
     );
   });
 
-  test('tell every fault of single values at once', () => {
+  test('report every problem of single values at once', () => {
     expect(
       complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
         (fault) => fault.split(':')[0],
@@ -142,7 +144,7 @@ describe('the JSON Schema of the options', () => {
         'bind.password',
         'user.attributes.extra',
         'groups.maxDepth',
-        'pool.min',
+        'pool.max',
         'tokenPrefix',
       ]),
     );

@@ -8,7 +8,7 @@ import { userSchema } from './user.ts';
 
 const shape = {
   ...serverShape,
-  order: choice('listed: the first server that works. spread: each login begins at another one.', [
+  order: choice('listed: the first server that works. spread: each login starts at another one.', [
     'listed',
     'spread',
   ]).default('listed'),
@@ -22,18 +22,18 @@ const shape = {
   user: userSchema,
   groups: groupsSchema.optional(),
   pool: poolSchema.prefault({}),
-  maxUserBinds: count('Users that bind at one time, each on a connection of its own; more wait.', 1, 1000).default(32),
+  maxUserBinds: count('Concurrent user binds, each on a connection of its own; more wait.', 1, 1000).default(32),
   tokenPrefix: value(
-    { description: 'What tokens begin with, before the base64 of user:password, such as ldap:.', pattern: '^[!-~]*$' },
+    { description: 'The prefix of tokens, before the base64 of user:password, such as ldap:.', pattern: '^[!-~]*$' },
     (input) => {
-      const good = typeof input === 'string' && input.length <= 64 && /^[!-~]*$/.test(input);
-      if (good) return { value: input };
+      const isValid = typeof input === 'string' && input.length <= 64 && /^[!-~]*$/.test(input);
+      if (isValid) return { value: input };
       return { fault: 'must be visible ASCII, at most 64 characters', mend: 'write ldap: in quotes' };
     },
   ).prefault(''),
 };
 
-/** `options` of an authenticator of this plugin, secrets in place, made what the plugin works with. */
+/** `options` of an authenticator of this plugin, with secrets in place, as the plugin uses them. */
 export const optionsSchema: z.ZodType<LdapOptions> = section(
   shape,
   '{ urls: [ldaps://ldap.example.com], user: { … } }',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
-import { portMixUp } from './server-url.ts';
+import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
+import { portMixUp } from './servers.ts';
 
 const clear = { startTLS: true };
 
@@ -63,15 +63,15 @@ describe('urls', () => {
     ['ldaps://ldap:0', 'has no port from 1 to 65535'],
     ['ldaps://ldap:65536', 'has no port from 1 to 65535'],
   ])('%s is refused, quoted, with an example', (url, words) => {
-    const mend = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
-    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${mend}`]);
+    const fix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${fix}`]);
   });
 
   test('with a user in them are refused without a word of it', () => {
     const [complaint = '', ...others] = complaints(writtenOptions({ urls: ['ldap://admin:hunter2@ldap.example.com'] }));
     expect(others).toEqual([]);
     expect(complaint).toBe(
-      'urls.0: must not name a user: the DN and the password stand under bind; write ldaps://host',
+      'urls.0: must not name a user: the DN and the password belong under bind; write ldaps://host',
     );
   });
 
@@ -99,7 +99,7 @@ describe('srv', () => {
     ['_ldap._tcp.example.com', clear, 'starttls'],
     ['_ldap._tcp.dc._msdcs.example.com', { insecure: true }, 'insecure'],
     ['_ldap._tcp.Default-First-Site-Name._sites.dc._msdcs.example.com', clear, 'starttls'],
-  ])('%s stands in place of urls', (name, keys, security) => {
+  ])('%s can replace urls', (name, keys, security) => {
     const options = settled(writtenOptions({ urls: undefined, srv: { name }, ...keys }));
     expect(options).toMatchObject({ servers: [], srv: { name: name.replace(/\.$/, ''), security, nameServers: [] } });
   });
@@ -140,7 +140,7 @@ describe('srv', () => {
       'urls: must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: _ldaps._tcp.example.com }',
     ]);
     expect(complaints(writtenOptions({ srv: { name: '_ldaps._tcp.example.com' } }))).toEqual([
-      'srv: must not stand beside urls: remove one of the two',
+      'srv: cannot be used together with urls: remove one of the two',
     ]);
     expect(complaints(writtenOptions({ urls: undefined, srv: {} }))).toEqual([
       'srv.name: must be text: write _ldaps._tcp.example.com',
@@ -152,32 +152,32 @@ describe('srv', () => {
 });
 
 describe('clear text', () => {
-  const mend = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
+  const fix = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const srv = { name: '_ldap._tcp.example.com' };
 
   test.each<[Record<string, unknown>, string[]]>([
-    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${mend}`]],
+    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${fix}`]],
     [
       { urls: ['ldap://b'], startTLS: false, insecure: false },
-      [`urls.0: ldap:// is clear text: write ldaps://; or ${mend}`],
+      [`urls.0: ldap:// is clear text: write ldaps://; or ${fix}`],
     ],
-    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${mend}`]],
+    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`]],
     [
       { urls: ['ldap://b'], startTLS: true, insecure: true },
-      ['insecure: must not stand beside startTLS: remove insecure, and everything is encrypted'],
+      ['insecure: cannot be used together with startTLS: remove insecure, and everything is encrypted'],
     ],
-    [{ startTLS: true }, ['startTLS: does nothing: TLS begins with the first byte of ldaps; remove startTLS']],
-    [{ insecure: true }, ['insecure: would make nothing insecure: all servers are ldaps; remove insecure']],
+    [{ startTLS: true }, ['startTLS: has no effect: all servers are ldaps; remove startTLS']],
+    [{ insecure: true }, ['insecure: has no effect: all servers are ldaps; remove insecure']],
     [
       { urls: undefined, srv: { name: '_ldaps._tcp.example.com' }, insecure: true },
-      ['insecure: would make nothing insecure: all servers are ldaps; remove insecure'],
+      ['insecure: has no effect: all servers are ldaps; remove insecure'],
     ],
     [{ startTLS: 'yes' }, ['startTLS: must be true or false, without quotes']],
   ])('%j is refused', (keys, expected) => {
     expect(complaints(writtenOptions(keys))).toEqual(expected);
   });
 
-  test('is spoken with ldap:// servers only, when it was said aloud', () => {
+  test('is used with ldap:// servers only, when it is asked for explicitly', () => {
     const { servers } = settled(writtenOptions({ urls: ['ldaps://a', 'ldap://b'], insecure: true }));
     expect(servers.map(({ security }) => security)).toEqual(['ldaps', 'insecure']);
   });

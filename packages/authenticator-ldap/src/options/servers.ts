@@ -1,20 +1,11 @@
-import { isIP, isIPv6 } from 'node:net';
-import {
-  type Complain,
-  flag,
-  isHostName,
-  list,
-  type Parsed,
-  parseText,
-  section,
-  value,
-} from '@sallyport/plugin-options';
+import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
+import type { Parsed } from '@sallyport/plugin-options';
+import { type Complain, flag, isHostName, list, parseText, section, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import type { Server } from '../connection/types.ts';
-import { formatServerUrl, parseServerUrl, type ServerUrl, serverUrlPattern } from './server-url.ts';
 import type { SrvOptions } from './types.ts';
 
-/** What the keys say of where the servers are and whether TLS is spoken with them. */
+/** The keys that say where the servers are and whether TLS is used. */
 export interface ServerKeys {
   readonly urls?: readonly ServerUrl[] | undefined;
   readonly srv?: SrvKeys | undefined;
@@ -27,6 +18,9 @@ interface SrvKeys {
   readonly nameServers: readonly string[];
 }
 
+const serverUrlPattern = '^[Ll][Dd][Aa][Pp][Ss]?://[^/?#@]+/?$';
+const urlShape = /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[\]]*))(?::(?<port>\d{1,5}))?\/?$/i;
+const urlFix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
 const srvExample = '_ldaps._tcp.example.com';
 
 /** `_ldap._tcp.` or `_ldaps._tcp.` with a domain, whose labels may begin with `_` as Active Directory's do. */
@@ -36,22 +30,19 @@ function parseSrvName(input: unknown): Parsed<string> {
   const name = parsed.value.replace(/\.$/, '');
   const domain = /^_ldaps?\._tcp\.(.+)$/i.exec(name)?.[1];
   if (domain !== undefined && isHostName(domain.replace(/(^|\.)_/g, '$1'))) return { value: name };
-  const mend = `write ${srvExample} (TLS from the start), or _ldap._tcp.example.com with startTLS: true`;
-  return { fault: `${JSON.stringify(parsed.value)} names no LDAP service`, mend };
+  const fix = `write ${srvExample} (TLS from the start), or _ldap._tcp.example.com with startTLS: true`;
+  return { fault: `${JSON.stringify(parsed.value)} names no LDAP service`, mend: fix };
 }
 
 function parseNameServer(input: unknown): Parsed<string> {
-  const mend = 'write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"';
+  const fix = 'write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"';
   const parsed = parseText(input, '192.0.2.53');
   if ('fault' in parsed || isIP(parsed.value) !== 0) return parsed;
-  const {
-    six,
-    four = '',
-    port,
-  } = /^(?:\[(?<six>.*)\]|(?<four>[^:]*))(?::(?<port>\d{1,5}))?$/.exec(parsed.value)?.groups ?? {};
-  const good =
-    (six === undefined ? isIP(four) === 4 : isIPv6(six)) && Number(port ?? 53) >= 1 && Number(port ?? 53) <= 65_535;
-  return good ? parsed : { fault: `${JSON.stringify(parsed.value)} is no address of a DNS server`, mend };
+  const shape = /^(?:\[(?<six>.*)\]|(?<four>[^:]*))(?::(?<port>\d{1,5}))?$/;
+  const { six, four = '', port = 53 } = shape.exec(parsed.value)?.groups ?? {};
+  const isAddress = six === undefined ? isIPv4(four) : isIPv6(six);
+  if (isAddress && Number(port) >= 1 && Number(port) <= 65_535) return parsed;
+  return { fault: `${JSON.stringify(parsed.value)} is no address of a DNS server`, mend: fix };
 }
 
 const srv: z.ZodType<SrvKeys> = section(
@@ -87,13 +78,13 @@ export const serverShape: {
     parseServerUrl,
   ).optional(),
   srv: srv.optional().describe('In place of urls: the servers are looked up in DNS.'),
-  startTLS: flag('Speak TLS with servers of ldap:// before anything else is said.'),
+  startTLS: flag('Start TLS with servers of ldap:// before any other request.'),
   insecure: flag(
-    'Speak with servers of ldap:// in clear text: whoever is on the wire reads and changes all, passwords too.',
+    'Use ldap:// in clear text: anyone on the network path can read and change everything, passwords included.',
   ),
 };
 
-/** The servers with their security, or complaints that leave nobody in the dark about clear text. */
+/** The servers with their security. Clear text has to be asked for explicitly. */
 export function settleServers(
   keys: ServerKeys,
   complain: Complain,
@@ -102,13 +93,14 @@ export function settleServers(
   if (keys.urls === undefined && srv === undefined) {
     complain(['urls'], `must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`);
   }
-  if (keys.urls !== undefined && srv !== undefined)
-    complain(['srv'], 'must not stand beside urls: remove one of the two');
+  if (keys.urls !== undefined && srv !== undefined) {
+    complain(['srv'], 'cannot be used together with urls: remove one of the two');
+  }
   refuseDuplicates(urls, complain);
-  const plain = refuseSilentClearText(keys, complain);
+  const isPlain = refuseImplicitClearText(keys, complain);
   const security = (secure: boolean) => (secure ? 'ldaps' : keys.insecure ? 'insecure' : 'starttls');
-  if (plain) refuseContradiction(keys, complain);
-  else refuseIdleFlags(keys, complain);
+  if (isPlain) refuseContradiction(keys, complain);
+  else refuseUselessFlags(keys, complain);
   return {
     servers: urls.map((url) => ({
       url: formatServerUrl(url),
@@ -132,25 +124,86 @@ function refuseDuplicates(urls: readonly ServerUrl[], complain: Complain): void 
   }
 }
 
-/** @returns whether there is a server that TLS does not begin with */
-function refuseSilentClearText({ urls = [], srv, startTLS, insecure }: ServerKeys, complain: Complain): boolean {
-  const mend = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
+/** @returns whether there is a server with which TLS is not used from the first byte */
+function refuseImplicitClearText({ urls = [], srv, startTLS, insecure }: ServerKeys, complain: Complain): boolean {
+  const fix = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const index = urls.findIndex(({ scheme }) => scheme === 'ldap');
   const plainSrv = srv !== undefined && !isLdaps(srv.name);
   if (startTLS !== true && insecure !== true) {
-    if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${mend}`);
-    if (plainSrv) complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${mend}`);
+    if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${fix}`);
+    if (plainSrv) complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`);
   }
   return index !== -1 || plainSrv;
 }
 
 function refuseContradiction({ startTLS, insecure }: ServerKeys, complain: Complain): void {
   if (startTLS !== true || insecure !== true) return;
-  complain(['insecure'], 'must not stand beside startTLS: remove insecure, and everything is encrypted');
+  complain(['insecure'], 'cannot be used together with startTLS: remove insecure, and everything is encrypted');
 }
 
-function refuseIdleFlags({ startTLS, insecure }: ServerKeys, complain: Complain): void {
-  if (startTLS === true)
-    complain(['startTLS'], 'does nothing: TLS begins with the first byte of ldaps; remove startTLS');
-  if (insecure === true) complain(['insecure'], 'would make nothing insecure: all servers are ldaps; remove insecure');
+function refuseUselessFlags({ startTLS, insecure }: ServerKeys, complain: Complain): void {
+  if (startTLS === true) complain(['startTLS'], 'has no effect: all servers are ldaps; remove startTLS');
+  if (insecure === true) complain(['insecure'], 'has no effect: all servers are ldaps; remove insecure');
+}
+
+/** A parsed URL of the options. */
+interface ServerUrl {
+  readonly scheme: 'ldap' | 'ldaps';
+  /** A name in lower case, or an address; IPv6 without brackets and in its shortest form. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `ldaps://host`, `ldap://host:port`, IPv6 in brackets. The other parts of an LDAP URL (RFC 4516) have keys of their own. */
+function parseServerUrl(input: unknown): Parsed<ServerUrl> {
+  const parsed = parseText(input, 'ldaps://ldap-a.example.com');
+  if ('fault' in parsed) return parsed;
+  // A URL with an @ may hold a password, so it is not quoted.
+  if (parsed.value.includes('@')) {
+    return { fault: 'must not name a user', mend: 'the DN and the password belong under bind; write ldaps://host' };
+  }
+  const quoted = JSON.stringify(parsed.value);
+  const { scheme = '', six, name = '', port } = urlShape.exec(parsed.value)?.groups ?? {};
+  if (scheme === '') return { fault: `${quoted} ${whyNoMatch(parsed.value)}`, mend: urlFix };
+  if (six === undefined ? !isHost(name) : !isIPv6(six)) return { fault: `${quoted} names no host`, mend: urlFix };
+  const secure = scheme.toLowerCase() === 'ldaps';
+  const number = port === undefined ? (secure ? 636 : 389) : Number(port);
+  if (number < 1 || number > 65_535) return { fault: `${quoted} has no port from 1 to 65535`, mend: urlFix };
+  const host = six === undefined ? name.toLowerCase() : shortestIPv6(six);
+  return { value: { scheme: secure ? 'ldaps' : 'ldap', host, port: number } };
+}
+
+/** Ports on which servers expect the other scheme, with those of the global catalog, and what to write instead. */
+const mixedUpPorts: Readonly<Record<string, string>> = {
+  'ldaps:389': 'servers expect ldap:// with startTLS: true on port 389, and ldaps:// on port 636',
+  'ldaps:3268': 'servers expect ldap:// with startTLS: true on port 3268, and ldaps:// on port 3269',
+  'ldap:636': 'servers expect ldaps:// on port 636, and ldap:// on port 389',
+  'ldap:3269': 'servers expect ldaps:// on port 3269, and ldap:// on port 3268',
+};
+
+/** The likely mistake in a server's port; undefined when it may be right. */
+export function portMixUp({ security, port }: Pick<Server, 'security' | 'port'>): string | undefined {
+  return mixedUpPorts[`${security === 'ldaps' ? 'ldaps' : 'ldap'}:${port}`];
+}
+
+/** `scheme://host:port`, the label of a server. */
+function formatServerUrl({ scheme, host, port }: ServerUrl): string {
+  return `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+function isHost(text: string): boolean {
+  return isIPv4(text) || isHostName(text);
+}
+
+/** An address with a zone (`fe80::1%eth0`) keeps it. */
+function shortestIPv6(address: string): string {
+  const [plain = '', ...zone] = address.split('%');
+  return [new SocketAddress({ address: plain, family: 'ipv6' }).address, ...zone].join('%');
+}
+
+function whyNoMatch(text: string): string {
+  if (!/^ldaps?:\/\//i.test(text)) return 'must begin with ldaps:// or ldap://';
+  if (/^ldaps?:\/\/[^/]*\/./i.test(text) || /[?#]/.test(text)) return 'must end after the host and port';
+  if (/:\/\/[\da-f]*:[\da-f:]*:/i.test(text)) return 'has an IPv6 address without brackets';
+  return 'is not a host and a port';
 }

@@ -10,15 +10,15 @@ export const bindSchema: z.ZodType<NonNullable<LdapOptions['bind']>> = section(
   {
     dn: value({ description: `The service account, such as ${dnExample}.`, minLength: 1 }, (input) => {
       const parsed = parseText(input, dnExample);
-      const spoilt = 'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
-      return spoilt ? { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${dnExample}` } : parsed;
+      const isBad = 'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
+      return isBad ? { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${dnExample}` } : parsed;
     }),
     password: value(
       { description: 'Its password, as { file: path } or { env: NAME }.', minLength: 1, writeOnly: true },
       (input) => {
         const mend = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
         if (typeof input !== 'string') return { fault: 'must be a secret', mend };
-        if (input === '') return { fault: 'must not be empty (servers take that for nobody)', mend };
+        if (input === '') return { fault: 'must not be empty (servers would bind as anonymous)', mend };
         if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
         return { value: input };
       },
@@ -28,35 +28,30 @@ export const bindSchema: z.ZodType<NonNullable<LdapOptions['bind']>> = section(
   ({ dn, password }) => ({ dn, password }),
 ).describe('The service account that searches. Left out: searches are anonymous.');
 
-/** When a server that fails is left alone. */
+/** When a server that fails is skipped. */
 export const circuitSchema: z.ZodType<ServerCircuitOptions> = section(
   {
-    failures: count('Faults in a row, then no login waits for that server.', 1, 100).default(3),
-    probeInterval: duration('How often it is tried in the background then.', {
+    failures: count('Consecutive failures after which a server is skipped.', 1, 100).default(3),
+    probeInterval: duration('How often a skipped server is probed in the background.', {
       least: { value: 100, text: '100ms' },
       most: { value: 600_000, text: '10m' },
     }).prefault('2s'),
   },
   '{ failures: 3, probeInterval: 2s }',
   ({ failures, probeInterval }) => ({ failures, probeInterval }),
-).describe('When a server that fails is left alone, and how it comes back.');
+).describe('When a server that fails is skipped, and how soon it is used again.');
 
 const poolTime = { least: { value: 1000, text: '1s' }, most: longestDuration };
 
 /** The connections for searches. */
 export const poolSchema: z.ZodType<PoolOptions> = section(
   {
-    min: count('Kept open to each server in use.', 0, 1000).default(1),
-    max: count('At most so many to each server; searches wait for one to be free.', 1, 1000).default(10),
-    idleTimeout: duration('A connection over min that nobody used for this long is closed.', poolTime).prefault('5m'),
-    maxAge: duration('A connection is closed and made anew after this.', poolTime).prefault('30m'),
-    healthCheckInterval: duration('An idle connection is tried this often.', poolTime).prefault('30s'),
+    max: count('Connections to each server; more searches wait.', 1, 1000).default(10),
+    idleTimeout: duration('A connection that was not used for this long is closed.', poolTime).prefault('5m'),
+    maxAge: duration('A connection is closed after this, and a new one is made when it is needed.', poolTime).prefault(
+      '30m',
+    ),
   },
-  '{ min: 1, max: 10 }',
-  (pool, complain): PoolOptions => {
-    if (pool.min > pool.max) {
-      complain(['min'], `must be at most max, which is ${pool.max}: write min: ${pool.max}, or a bigger max`);
-    }
-    return pool;
-  },
+  '{ max: 10 }',
+  (pool): PoolOptions => pool,
 ).describe('The connections that searches run on. Users bind on others.');

@@ -4,7 +4,7 @@ import type { DnTemplate } from '../filter/dn-template.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { NameTemplate } from '../filter/name-template.ts';
 
-/** `options` of gateway.yaml once validated: durations are milliseconds, templates parsed, URLs taken apart. */
+/** `options` of gateway.yaml once validated: durations are milliseconds; templates and URLs are parsed. */
 export interface LdapOptions {
   /** Empty: tokens are bare base64. */
   readonly tokenPrefix: string;
@@ -23,7 +23,7 @@ export interface LdapOptions {
   /** Left out: users have no groups. */
   readonly groups?: GroupOptions;
   readonly pool: PoolOptions;
-  /** User binds at one time, each on a connection of its own. */
+  /** Concurrent user binds, each on a connection of its own. */
   readonly maxUserBinds: number;
 }
 
@@ -36,9 +36,9 @@ export interface SrvOptions {
 }
 
 export interface ServerCircuitOptions {
-  /** Faults in a row after which a server is left alone. */
+  /** Consecutive failures after which a server is skipped. */
   readonly failures: number;
-  /** Between two background probes of a server that is left alone. */
+  /** Between two background probes of a server that is skipped. */
   readonly probeInterval: number;
 }
 
@@ -59,39 +59,27 @@ export interface UserOptions {
     /** Keys of Kubernetes' `extra`, lower case, each with an attribute. */
     readonly extra: Readonly<Record<string, string>>;
   };
-  /** What a name that is not in the directory is. */
+  /** The decision for a name that is not in the directory. */
   readonly unknown: 'no-opinion' | 'rejected';
 }
 
-export type GroupOptions =
-  | {
-      readonly by: 'search';
-      readonly bases: readonly string[];
-      readonly scope: 'one' | 'sub';
-      readonly filter: FilterTemplate;
-      readonly nested: boolean;
-      readonly name: NameTemplate;
-      readonly maxDepth: number;
-      readonly maxGroups: number;
-    }
-  | {
-      readonly by: 'attribute';
-      /** `memberOf`, or what the directory calls it. */
-      readonly attribute: string;
-      /** Only groups below one of these count; empty: all. */
-      readonly bases: readonly string[];
-      /** Set: groups of groups are searched for below `bases`, with this filter, level by level. */
-      readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };
-      readonly name: NameTemplate;
-      readonly maxDepth: number;
-      readonly maxGroups: number;
-    };
+export type GroupOptions = {
+  /** With `attribute`: only groups below one of these count; empty: all. */
+  readonly bases: readonly string[];
+  /** Left out: groups of groups do not count. They are searched for below `bases`, level by level. */
+  readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };
+  readonly name: NameTemplate;
+  readonly maxDepth: number;
+  readonly maxGroups: number;
+} & (
+  | { readonly by: 'search'; readonly scope: 'one' | 'sub'; readonly filter: FilterTemplate }
+  /** `attribute` is `memberOf`, or what the directory calls it. */
+  | { readonly by: 'attribute'; readonly attribute: string }
+);
 
 export interface PoolOptions {
-  /** Service connections kept open to each server in use. */
-  readonly min: number;
+  /** Service connections to each server. */
   readonly max: number;
   readonly idleTimeout: number;
   readonly maxAge: number;
-  readonly healthCheckInterval: number;
 }

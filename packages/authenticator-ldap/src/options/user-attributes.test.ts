@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
+import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 
 const base = 'ou=people,dc=example,dc=com';
 
@@ -71,7 +71,7 @@ describe('attributes of a user', () => {
     expect(complaints(attributes(keys))).toEqual(expected);
   });
 
-  test('leave the extra key email free when no attribute is told as email', () => {
+  test('leave the extra key email free when no attribute is sent as email', () => {
     expect(complaints(attributes({ extra: { email: 'mail' } }))).toEqual([]);
   });
 });

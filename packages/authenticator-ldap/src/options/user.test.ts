@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../../fixtures/written-options.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
+import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 
 const base = 'ou=people,dc=example,dc=com';
 const user = (keys: Record<string, unknown>) => writtenOptions({ user: keys });
@@ -42,7 +42,7 @@ describe('a user', () => {
     expect(find.by === 'dn' && find.template.fill('a,b')).toBe(`uid=a\\,b,${base}`);
   });
 
-  test('whom the directory does not know is no-opinion, or rejected if the options say so', () => {
+  test('unknown to the directory is no-opinion, or rejected if the options say so', () => {
     expect(settled(writtenOptions()).user.unknown).toBe('no-opinion');
     expect(settled(user({ base, filter: '(uid={username})', unknown: 'rejected' })).user.unknown).toBe('rejected');
   });
@@ -57,19 +57,21 @@ describe('a user', () => {
       'no way to find one',
       {},
       [
-        'user.base: must be the DN below which users are: write "ou=people,dc=example,dc=com", or give dnTemplate',
+        'user.base: must be the DN to search below: write "ou=people,dc=example,dc=com", or give dnTemplate',
         'user.filter: must say how a user is found: write "(uid={username})", or give loginAttributes',
       ],
     ],
     [
-      'a filter that finds everybody',
+      'a filter that finds every user',
       { base, filter: '(objectClass=person)' },
-      ['user.filter: must hold {username}, else it finds everybody: write "(&(objectClass=person)(uid={username}))"'],
+      [
+        'user.filter: must contain {username}, else it finds every user: write "(&(objectClass=person)(uid={username}))"',
+      ],
     ],
     [
       'a filter with another placeholder',
       { base, filter: '(|(uid={username})(cn={dn}))' },
-      ["user.filter: column 23: {dn} can't stand here: the filter of a user knows {username} only"],
+      ['user.filter: column 23: {dn} is not allowed here: the filter of a user has {username} only'],
     ],
     [
       'a filter that is none',
@@ -90,7 +92,7 @@ describe('a user', () => {
       'both ways to find one',
       { base, scope: 'sub', filter: '(uid={username})', loginAttributes: ['uid'], dnTemplate: 'uid={username},dc=x' },
       ['base', 'scope', 'filter', 'loginAttributes'].map(
-        (key) => `user.${key}: must not stand beside dnTemplate: remove one of the two`,
+        (key) => `user.${key}: cannot be used together with dnTemplate: remove one of the two`,
       ),
     ],
     [
@@ -119,7 +121,7 @@ describe('a user', () => {
     [
       'a login attribute twice',
       { base, loginAttributes: ['uid', 'mail', 'UID'] },
-      ['user.loginAttributes.2: is there twice: remove it'],
+      ['user.loginAttributes.2: is a duplicate: remove it'],
     ],
     [
       'an unknown key',
@@ -152,7 +154,7 @@ describe('the bases', () => {
     ],
     [Array.from({ length: 17 }, (_, index) => `dc=x${index}`), 'sub', ['user.base: has 17 entries: write at most 16']],
     [['dc=x', 'ou=a,DC=X'], 'sub', ['user.base.1: "ou=a,DC=X" lies below "dc=x", which is listed too: remove it']],
-    [['ou=a,dc=x', 'OU=A, dc=x'], 'one', ['user.base.0: "ou=a,dc=x" is there twice: remove it']],
+    [['ou=a,dc=x', 'OU=A, dc=x'], 'one', ['user.base.0: "ou=a,dc=x" is a duplicate: remove it']],
   ])('%j with scope %s are refused', (bases, scope, expected) => {
     expect(complaints(user({ base: bases, scope, filter }))).toEqual(expected);
   });

@@ -1,10 +1,9 @@
 import { type Complain, choice, list, section } from '@sallyport/plugin-options';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { parseDnTemplate } from '../filter/dn-template.ts';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
-import { bases, parseAttribute, refuseOverlap, template } from './names.ts';
+import { attribute, bases, parseAttribute, refuseOverlap, template } from './names.ts';
 import type { UserOptions } from './types.ts';
-import { userAttributes } from './user-attributes.ts';
 
 const filterExample = '(&(objectClass=person)(uid={username}))';
 const baseExample = 'ou=people,dc=example,dc=com';
@@ -26,41 +25,84 @@ function parseUserFilter(text: string): WrittenFilter {
 }
 
 function onlyUsername(placeholder: string): string | undefined {
-  return placeholder === 'username' ? undefined : 'the filter of a user knows {username} only';
+  return placeholder === 'username' ? undefined : 'the filter of a user has {username} only';
+}
+
+const extraExample = '{ example.com/department: departmentNumber }';
+
+const attributesShape = {
+  username: attribute("The user's name in Kubernetes. Exactly one value.", 'uid').prefault('uid'),
+  uid: attribute(
+    'Identifies the person even when the name is given to someone else: entryUUID, objectGUID or nsUniqueId.',
+    'entryUUID',
+  ).optional(),
+  email: attribute('Sent to Kubernetes under the extra key email.', 'mail').optional(),
+  extra: z
+    .record(z.string(), attribute('The attribute; all its values are sent.', 'departmentNumber'), {
+      error: `must be keys with attributes: write ${extraExample}`,
+    })
+    .meta({ propertyNames: { pattern: '^[^A-Z]+$' } })
+    .default({})
+    .describe("Kubernetes' extra: lowercase keys, each with an attribute."),
+};
+
+/** The attributes that are sent to Kubernetes. */
+const userAttributes: z.ZodType<UserOptions['attributes']> = section(
+  attributesShape,
+  '{ username: uid, uid: entryUUID }',
+  ({ username, uid, email, extra }, complain): UserOptions['attributes'] => {
+    for (const key of Object.keys(extra)) refuseExtraKey(key, complain);
+    if (email !== undefined && Object.hasOwn(extra, 'email')) {
+      complain(['extra', 'email'], 'is taken by the attribute under email: remove one of the two');
+    }
+    return { username, ...(uid !== undefined && { uid }), ...(email !== undefined && { email }), extra };
+  },
+);
+
+/** The gateway's identity policy would refuse such keys at each login. */
+function refuseExtraKey(key: string, complain: Complain): void {
+  if (key === '') {
+    complain(['extra', key], 'is an empty key: write a lowercase one with a domain, such as example.com/department');
+  }
+  if (key !== key.toLowerCase()) complain(['extra', key], `must be lowercase: write ${key.toLowerCase()}`);
+  const [domain = ''] = key.split('/');
+  if (/(^|\.)(k8s|kubernetes)\.io$/i.test(domain)) {
+    complain(['extra', key], 'is in a domain of Kubernetes: write a key of your own, such as example.com/department');
+  }
 }
 
 const shape = {
-  base: bases('The DN below which users are searched for, or a list of them.', baseExample).optional(),
+  base: bases('The DN to search below for users, or a list of them.', baseExample).optional(),
   scope: choice('sub: at any depth below the base. one: directly below it.', ['sub', 'one'])
     .optional()
     .meta({ default: 'sub' }),
   filter: template(
-    'Finds the user (RFC 4515), with {username} for the name typed.',
+    'Finds the user (RFC 4515), with {username} for the typed name.',
     filterExample,
     parseUserFilter,
   ).optional(),
   loginAttributes: list(
     {
       description:
-        'In place of {username} in the filter: a user is found when one of these attributes is the name typed.',
+        'In place of {username} in the filter: a user is found when one of these attributes has the typed name.',
       example: '[sAMAccountName, userPrincipalName]',
     },
     { least: 1, most: 8 },
     (input) => parseAttribute(input, 'sAMAccountName'),
   ).optional(),
   dnTemplate: template(
-    'In place of base and filter: makes the DN of the name typed, without a search.',
+    'In place of base and filter: makes the DN from the typed name, without a search.',
     'uid={username},ou=people,dc=example,dc=com',
     parseDnTemplate,
   ).optional(),
-  attributes: userAttributes.prefault({}).describe("Which attributes of the user's entry Kubernetes is told."),
+  attributes: userAttributes.prefault({}).describe("The attributes of the user's entry that are sent to Kubernetes."),
   unknown: choice(
-    'What a name that is not in the directory is: no-opinion lets the next authenticator look, rejected ends the chain.',
+    'The decision for a name that is not in the directory: no-opinion asks the next authenticator, rejected ends the chain.',
     ['no-opinion', 'rejected'],
   ).default('no-opinion'),
 };
 
-/** How a user is found, and what is told of him. */
+/** How a user is found, and what is sent to Kubernetes. */
 export const userSchema: z.ZodType<UserOptions> = section(
   shape,
   `{ base: "${baseExample}", filter: "(uid={username})" }`,
@@ -71,31 +113,31 @@ export const userSchema: z.ZodType<UserOptions> = section(
       return find && { find, attributes, unknown };
     }
     for (const key of ['base', 'scope', 'filter', 'loginAttributes'] as const) {
-      if (keys[key] !== undefined) complain([key], 'must not stand beside dnTemplate: remove one of the two');
+      if (keys[key] !== undefined) complain([key], 'cannot be used together with dnTemplate: remove one of the two');
     }
     return { find: { by: 'dn', template: dnTemplate }, attributes, unknown };
   },
 )
   .meta({ anyOf: [{ required: ['base'] }, { required: ['dnTemplate'] }] })
-  .describe('How a user is found, and what Kubernetes is told of the user.');
+  .describe('How a user is found, and what is sent to Kubernetes.');
 
 function settleSearch(keys: FindKeys, complain: Complain): UserOptions['find'] | undefined {
   const { base, scope = 'sub', filter, loginAttributes } = keys;
   if (base === undefined) {
-    complain(['base'], `must be the DN below which users are: write "${baseExample}", or give dnTemplate`);
+    complain(['base'], `must be the DN to search below: write "${baseExample}", or give dnTemplate`);
   }
   refuseOverlap(base, scope, complain);
   refuseDuplicates(loginAttributes, complain);
   if (filter === undefined && loginAttributes === undefined) {
     complain(['filter'], 'must say how a user is found: write "(uid={username})", or give loginAttributes');
   } else if (!filter?.template.placeholders.has('username') && loginAttributes === undefined) {
-    complain(['filter'], `must hold {username}, else it finds everybody: write "${filterExample}"`);
+    complain(['filter'], `must contain {username}, else it finds every user: write "${filterExample}"`);
   }
   const complete = loginAttributes === undefined ? filter?.template : loginFilter(loginAttributes, filter?.text);
   return base && complete && { by: 'search', bases: base, scope, filter: complete };
 }
 
-/** Attributes are validated names and the filter is a whole one, so they can be put together as text. */
+/** Attributes are validated names and the filter is complete, so they can be joined as text. */
 function loginFilter(attributes: readonly string[], filter: string | undefined): FilterTemplate {
   const logins = attributes.map((attribute) => `(${attribute}={username})`).join('');
   const any = attributes.length === 1 ? logins : `(|${logins})`;
@@ -105,6 +147,6 @@ function loginFilter(attributes: readonly string[], filter: string | undefined):
 function refuseDuplicates(attributes: readonly string[] = [], complain: Complain): void {
   const names = attributes.map((attribute) => attribute.toLowerCase());
   for (const [index, name] of names.entries()) {
-    if (names.indexOf(name) !== index) complain(['loginAttributes', index], 'is there twice: remove it');
+    if (names.indexOf(name) !== index) complain(['loginAttributes', index], 'is a duplicate: remove it');
   }
 }

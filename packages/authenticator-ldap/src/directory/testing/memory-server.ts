@@ -1,4 +1,4 @@
-import { type FaultKind, ServerFault, type Step } from '../../connection/server-fault.ts';
+import { ServerError, type ServerErrorKind, type Step } from '../../connection/server-error.ts';
 import type {
   BindCredentials,
   BindResult,
@@ -10,7 +10,7 @@ import type {
 } from '../../connection/types.ts';
 
 /** What a step does: nothing for ever, a fault at once, or an answer with that code. */
-export type Behaviour = 'hang' | FaultKind | number;
+export type Behaviour = 'hang' | ServerErrorKind | number;
 
 /** A server without a network, for rules about state and time. */
 export interface MemoryServer {
@@ -76,12 +76,12 @@ function memoryConnection(memory: MemoryServer, timeout: number): MemoryConnecti
   const close = () => {
     if (!isOpen) return;
     isOpen = false;
-    closed.abort(new ServerFault('closed', 'search', `${memory.server.url}: closed here`));
+    closed.abort(new ServerError('closed', 'search', `${memory.server.url}: closed here`));
     for (const listener of listeners) listener();
   };
   const operate = async (step: Step, behaviour: () => Behaviour | Promise<Behaviour>, signal: AbortSignal) => {
     if (isBusy) throw new Error('This connection is busy.');
-    if (!isOpen) throw new ServerFault('closed', step, `${memory.server.url}: ${step}: closed before`);
+    if (!isOpen) throw new ServerError('closed', step, `${memory.server.url}: ${step}: closed before`);
     isBusy = true;
     try {
       signal.throwIfAborted();
@@ -137,7 +137,7 @@ function behave(
   timeout: number,
 ): Promise<number> {
   if (typeof behaviour === 'number') return Promise.resolve(behaviour);
-  const fault = (kind: FaultKind) => new ServerFault(kind, step, `${server.url}: ${step}: ${kind}`);
+  const fault = (kind: ServerErrorKind) => new ServerError(kind, step, `${server.url}: ${step}: ${kind}`);
   if (behaviour !== 'hang') return Promise.reject(fault(behaviour));
   return new Promise((_resolve, reject) => {
     const end = (reason: unknown) => {

@@ -4,7 +4,7 @@ import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import type { Connect, SearchRequest, Server } from '../../connection/types.ts';
 import type { LdapOptions } from '../../options/types.ts';
 import { createDirectory, type DirectoryDependencies } from '../create-directory.ts';
-import type { Work } from '../service-work.ts';
+import type { Work } from '../service-search.ts';
 import type { Directory } from '../types.ts';
 import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.ts';
 
@@ -23,7 +23,7 @@ export function ldapOptions(servers: readonly Server[], more: Partial<LdapOption
       attributes: { username: 'uid', extra: {} },
       unknown: 'no-opinion',
     },
-    pool: { min: 0, max: 4, idleTimeout: 60_000, maxAge: 3_600_000, healthCheckInterval: 30_000 },
+    pool: { max: 4, idleTimeout: 60_000, maxAge: 3_600_000 },
     maxUserBinds: 10,
     ...more,
   };

@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { attributeText } from './entry-values.ts';
+
+const hex = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
+
+describe('attributeText', () => {
+  test('reads UTF-8, with line breaks and a byte order mark', () => {
+    expect(attributeText('cn', Buffer.from('Zoë 山😀\r\n\tx'))).toBe('Zoë 山😀\r\n\tx');
+    expect(attributeText('cn', Buffer.from('\ufeffa'))).toBe('\ufeffa');
+    expect(attributeText('cn', Buffer.alloc(0))).toBe('');
+  });
+
+  test.each([['ff'], ['61 c3'], ['c0 80'], ['ed a0 80'], ['61 00'], ['1b'], ['c2 85']])(
+    'says that %s is no text, naming the attribute and not the value',
+    (digits) => {
+      expect(() => attributeText('jpegPhoto', hex(digits))).toThrow(
+        `a value of the attribute jpegPhoto is no text (${hex(digits).length} bytes)`,
+      );
+    },
+  );
+
+  test.each(['objectGUID', 'OBJECTGUID', 'objectGUID;binary', 'mS-DS-ConsistencyGuid'])(
+    'writes %s as Microsoft does',
+    (attribute) => {
+      // MS-DTYP section 2.3.4: Data1, Data2 and Data3 are little-endian.
+      expect(attributeText(attribute, hex('04 03 02 01 06 05 08 07 09 0a 0b 0c 0d 0e 0f 10'))).toBe(
+        '01020304-0506-0708-090a-0b0c0d0e0f10',
+      );
+      expect(attributeText(attribute, hex('ff ee dd cc bb aa 99 88 77 66 55 44 33 22 11 00'))).toBe(
+        'ccddeeff-aabb-8899-7766-554433221100',
+      );
+      for (const length of [0, 15, 17, 36]) {
+        expect(() => attributeText(attribute, Buffer.alloc(length, 'a'))).toThrow(
+          `a value of the attribute ${attribute} is no GUID of 16 bytes (${length} bytes)`,
+        );
+      }
+    },
+  );
+
+  test.each([
+    ['01 01 000000000001 00000000', 'S-1-1-0'],
+    ['01 02 000000000005 20000000 20020000', 'S-1-5-32-544'],
+    ['01 05 000000000005 15000000 dcf4dc3b 833d2b46 828ba628 00020000', 'S-1-5-21-1004336348-1177238915-682003330-512'],
+    ['01 01 000000000005 ffffffff', 'S-1-5-4294967295'],
+    ['01 01 0000ffffffff 01000000', 'S-1-4294967295-1'],
+    ['01 01 000100000000 01000000', 'S-1-0x000100000000-1'],
+    ['01 01 abcdef012345 01000000', 'S-1-0xABCDEF012345-1'],
+  ])('writes the SID %s as %s', (digits, text) => {
+    expect(attributeText('objectSid', hex(digits))).toBe(text);
+    expect(attributeText('sIDHistory', hex(digits))).toBe(text);
+  });
+
+  test('writes a SID with 15 sub-authorities, which is the most', () => {
+    const sid = (count: number) => Buffer.concat([Buffer.from([1, count, 0, 0, 0, 0, 0, 5]), Buffer.alloc(4 * count)]);
+    expect(attributeText('objectSid', sid(15))).toBe(`S-1-5${'-0'.repeat(15)}`);
+    expect(() => attributeText('objectSid', sid(16))).toThrow('is no SID (72 bytes)');
+    expect(() => attributeText('objectSid', sid(0))).toThrow('is no SID (8 bytes)');
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['too short', '01 01 00'],
+    ['another revision', '02 01 000000000001 00000000'],
+    ['a byte missing', '01 01 000000000001 000000'],
+    ['a byte too many', '01 01 000000000001 00000000 00'],
+    ['its text form', Buffer.from('S-1-5-32-544').toString('hex')],
+  ])('refuses a SID of %s', (_name, digits) => {
+    expect(() => attributeText('objectSid', hex(digits))).toThrow(/^a value of the attribute objectSid is no SID/);
+  });
+
+  test('different GUIDs and SIDs have different texts', () => {
+    const guid = fc.uint8Array({ minLength: 16, maxLength: 16 });
+    fc.assert(
+      fc.property(guid, guid, (one, other) => {
+        const same = Buffer.compare(one, other) === 0;
+        expect(attributeText('objectGUID', Buffer.from(one)) === attributeText('objectGUID', Buffer.from(other))).toBe(
+          same,
+        );
+      }),
+    );
+  });
+
+  test('takes no attribute for binary that is called like a property of every object', () => {
+    expect(attributeText('constructor', Buffer.from('x'))).toBe('x');
+  });
+});
