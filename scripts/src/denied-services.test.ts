@@ -32,7 +32,7 @@ async function expectOldPolicy(): Promise<void> {
 const answer = () => spawnSync(policy, ['slapd', 'start']).status;
 
 describe('withServicesDenied', () => {
-  test('denies meanwhile, and leaves nothing behind', async () => {
+  test('denies while the work runs, and leaves nothing behind', async () => {
     let meanwhile: number | null = null;
     await withServicesDenied(policy, async () => {
       meanwhile = answer();
@@ -41,7 +41,7 @@ describe('withServicesDenied', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  test('does not trust a policy that is there, and puts it back as it was', async () => {
+  test('replaces an existing policy, and restores it unchanged', async () => {
     await writeOldPolicy();
     let meanwhile: number | null = null;
     await withServicesDenied(policy, async () => {
@@ -51,7 +51,7 @@ describe('withServicesDenied', () => {
     await expectOldPolicy();
   });
 
-  test('puts the old policy back when the work fails, and passes the error on', async () => {
+  test('restores the old policy when the work fails, and passes the error on', async () => {
     await writeOldPolicy();
     const work = () => Promise.reject(new Error('no network'));
     await expect(withServicesDenied(policy, work)).rejects.toThrow('no network');
@@ -98,7 +98,7 @@ describe('withServicesDenied', () => {
     else expect(await readdir(folder)).toEqual([]);
   });
 
-  test('overwrites no policy that was put aside', async () => {
+  test('overwrites no policy that was moved aside', async () => {
     await writeOldPolicy();
     await writeFile(`${policy}.before-test-setup`, 'another');
     await expect(withServicesDenied(policy, async () => {})).rejects.toThrow('is in the way');

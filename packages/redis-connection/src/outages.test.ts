@@ -1,8 +1,7 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { clientsOf } from '@sallyport/test-servers/redis-clients';
-import { commandCalls } from '@sallyport/test-servers/redis-command-calls';
+import { clientsOf, commandCalls } from '@sallyport/test-servers/redis-command-calls';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
 import { content, newKey, type Opened, open, outcomeOf, storeKey } from '../fixtures/opened.ts';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { clientsOf } from '@sallyport/test-servers/redis-clients';
+import { clientsOf } from '@sallyport/test-servers/redis-command-calls';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';

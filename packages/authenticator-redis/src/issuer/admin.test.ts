@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { startRedis } from '@sallyport/test-servers/redis';
-import { clientsOf } from '@sallyport/test-servers/redis-clients';
+import { clientsOf } from '@sallyport/test-servers/redis-command-calls';
 import { expect, test } from 'vitest';
 import { accessLists } from '../../fixtures/access-lists.ts';
 import { collect, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
