@@ -3,10 +3,16 @@ import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisCluster, startCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { outcomeOf } from '../fixtures/outcome.ts';
-import { collect, never, type StartedAuthenticator, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
-import { keyOf } from '../fixtures/records.ts';
-import { digestToken } from './token/digest.ts';
+import {
+  collect,
+  never,
+  outcomeOf,
+  type StartedAuthenticator,
+  startAuthenticator,
+  startIssuer,
+} from '../testing/plugin.ts';
+import { keyOf } from '../testing/records.ts';
+import { digestToken } from './token.ts';
 
 const tokenCount = 60;
 const names = Array.from({ length: tokenCount }, (_, index) => `robot-${index}`);

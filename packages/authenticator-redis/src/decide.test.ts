@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { goodRecord } from '../fixtures/arbitrary-records.ts';
-import { decide, endOf } from './decide.ts';
+import { goodRecord } from '../testing/arbitrary-records.ts';
+import { decide, endOf, endOfKey } from './decide.ts';
 
 const day = 86_400_000;
 const now = Date.UTC(2026, 5, 1);
@@ -40,7 +40,7 @@ describe('a record', () => {
     },
   );
 
-  test('that is bad in more than one way is told by what somebody did, then by its end', () => {
+  test('with several reasons for a rejection is rejected as revoked first, then as expired', () => {
     const over = { username, expiresAt: now - day };
     const ahead = { username, notBefore: now + day };
     expect(decide({ ...over, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
@@ -61,7 +61,7 @@ describe('a record', () => {
     expect(endOf({ username, expiresAt }, keyExpiresAt)).toBe(end);
   });
 
-  test('that Redis has let go of is over', () => {
+  test('that Redis has deleted is expired', () => {
     expect(decide({ username, expiresAt: now + day }, now, now)).toEqual(rejected('expired'));
     expect(decide({ username }, now, now)).toEqual(rejected('expired'));
   });
@@ -84,4 +84,18 @@ test('whatever a record is like, a yes is for its user, in its time, unrevoked, 
     }),
     { numRuns: 500 },
   );
+});
+
+test.each([
+  ['never, when there is none', -1, undefined],
+  ['that much after the command', 1_500, now + 1_500],
+  ['at the command, when it expires in this millisecond', 0, now],
+  ['at the command, when the key does not exist', -2, now],
+  ['at the command, when the answer is one that Redis never sends', -3, now],
+  ['at the command, when it is no number', 'OK', now],
+  ['at the command, when it is nothing', null, now],
+  ['at the command, when it is an error', new Error('NOPERM'), now],
+  ['at the command, when there is no answer', undefined, now],
+])('the end of a key is %s', (_, timeToLive, end) => {
+  expect(endOfKey(timeToLive, now)).toBe(end);
 });

@@ -1,27 +1,21 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { outcomeOf } from '../fixtures/outcome.ts';
-import { startAuthenticator } from '../fixtures/plugin.ts';
-import { keyOf, store, storeToken } from '../fixtures/records.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
-import { digestToken } from './token/digest.ts';
-import { makeToken } from './token/format.ts';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { describe, expect, test } from 'vitest';
+import { outcomeOf, startAuthenticator } from '../testing/plugin.ts';
+import { keyOf, store, storeToken } from '../testing/records.ts';
+import { type LayoutName, layouts } from './layouts.ts';
+import { digestToken, makeToken } from './token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
 const minute = 60_000;
 const midday = Date.UTC(2026, 5, 1, 12);
 const at = (time: number) => new Date(time).toISOString();
 
-const badRecord = (token: string, fault: string) => ({
+const badRecord = (token: string, problem: string) => ({
   name: 'AuthenticatorError',
   code: 'failed',
-  message: `the record of the token with the SHA-256 ${digestToken(token)} is bad: ${fault}`,
+  message: `the record of the token with the SHA-256 ${digestToken(token)} is bad: ${problem}`,
 });
 
 describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) => {
@@ -85,16 +79,16 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     [{ username: 'robot', extra: { Team: ['a'] } }, 'extra must have lowercase keys'],
     [{ username: 'robot', audiences: [] }, 'audiences must not be empty: leave it out for a token without audiences'],
     [{ username: 'robot', expiresAt: 'tomorrow' }, /^expiresAt must be a date and time with its zone \(RFC 3339\)/],
-    [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt must be there when revokedBy or revokedReason is'],
+    [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt is required with revokedBy and revokedReason'],
     [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, 'is too big: at most 65536 characters are read'],
-  ])('that are bad say which and what of it, and are no answer: %#', async (record, fault) => {
+  ])('that are bad say which and what of it, and are no answer: %#', async (record, problem) => {
     const token = await put(record);
     await using started = await start();
     const error = await errorOf(started.ask(token));
     const [, said = ''] = error.message.split(' is bad: ');
     expect(error).toMatchObject(badRecord(token, said));
-    if (typeof fault === 'string') expect(said).toBe(fault);
-    else expect(said).toMatch(fault);
+    if (typeof problem === 'string') expect(said).toBe(problem);
+    else expect(said).toMatch(problem);
     for (const value of [token, 'jane', 'tomorrow', 'Team', 'xxx']) expect(error.message).not.toContain(value);
   });
 
@@ -133,8 +127,8 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     for (const [type, make] of Object.entries(makers).filter(([one]) => one !== layouts[layout].type)) {
       const token = makeToken('sp_');
       await make(keyOf(token));
-      const fault = `is no ${layouts[layout].type}, as layout says`;
-      expect([type, await errorOf(started.ask(token))]).toMatchObject([type, badRecord(token, fault)]);
+      const problem = `is not a ${layouts[layout].type}, as layout says`;
+      expect([type, await errorOf(started.ask(token))]).toMatchObject([type, badRecord(token, problem)]);
     }
   });
 

@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test, vi } from 'vitest';
-import { outcomeOf } from '../fixtures/outcome.ts';
-import { collect, never, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
+import { collect, never, outcomeOf, startAuthenticator, startIssuer } from '../testing/plugin.ts';
 
 const password = () => randomBytes(12).toString('base64url');
 const acl = (secret: string) => [
@@ -111,7 +110,7 @@ test('a user of the sentinels needs no more rights there than the README names',
 test.each([
   ['a name that they do not know', { name: 'other' }, /no sentinel names a master/],
   ['a wrong password', { sentinelPassword: password() }, /the sentinels refuse the login: look at sentinelUsername/],
-])('sentinels and %s are told in plain words', async (_what, changed, complaint) => {
+])('sentinels and %s are reported in plain words', async (_what, changed, complaint) => {
   const sentinelPassword = password();
   await using sentinels = await startSentinels({ sentinelPassword, replicas: 0, sentinels: 1 });
   const right = { sentinels: sentinels.addresses, name: sentinels.name, sentinelPassword };

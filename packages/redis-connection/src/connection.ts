@@ -1,43 +1,47 @@
-import type { Logger, Metrics } from '@sallyport/authenticator';
-import type { TlsSettings } from '@sallyport/authenticator/options';
+import type { Logger, Metrics, PluginContext } from '@sallyport/authenticator';
+import { type TlsSettings, watchTlsFiles } from '@sallyport/authenticator/options';
 import { Cluster } from 'ioredis';
 import type { RedisClient } from './client.ts';
-import { closed, type StateEvents } from './connection-state.ts';
+import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
 import { TimedOut, within } from './deadline.ts';
-import { createLinks, type Link } from './links.ts';
-import { type FaultTerms, faultOf, isReplyError, nodeNotReached, type RedisFault } from './redis-fault.ts';
-import { RedisProblem } from './redis-problem.ts';
-import { certificateName, nameServers } from './server-name.ts';
-import type { ConnectionOptions, Wording } from './types.ts';
+import { createLinks, type Link, type StateEvents } from './links.ts';
+import {
+  closed,
+  isReplyError,
+  noAnswer,
+  nodeUnreachable,
+  type Problem,
+  type ProblemTerms,
+  problemOf,
+  RedisProblem,
+} from './problems.ts';
 
-const noAnswer: RedisFault = { kind: 'timeout', problem: 'no answer in time' };
-
-/** The rest of the cluster goes on: that one node hangs must not open the circuit for everybody. */
-const nodeSilent: RedisFault = { kind: 'node', problem: 'the node that has this key gives no answer in time' };
+/** The other nodes of the cluster work, so one node that hangs must not open the circuit. */
+const nodeSilent: Problem = { kind: 'node', problem: 'the node that has this key gave no answer in time' };
 
 /** A connection to one Redis, to the master that sentinels name, or to all nodes of a cluster. */
 export interface Connection {
-  /** Of the servers, for messages. */
+  /** The servers, for messages. */
   readonly name: string;
   /**
-   * Has one thing done, within the time that a command may take.
+   * Runs commands, within `commandTimeout`.
    *
-   * @param timeout milliseconds, for who can wait no longer; more than a command may take is as much as that. What was
-   *   sent by then goes on, and the connection stays
+   * @param timeout milliseconds, for callers with a shorter deadline than `commandTimeout`. Commands that were sent by
+   *   then go on, and the connection stays
    * @throws RedisProblem
    * @throws the signal's reason when it is aborted
    */
   run<T>(work: (client: RedisClient) => Promise<T>, signal: AbortSignal, timeout?: number): Promise<T>;
-  /** What an error of one server means that `work` met and does not pass on. @param host whose certificate it has */
+  /** Explains an error of one server that `work` caught. @param host the name that its certificate must have */
   problemOf(error: unknown, host: string): string;
-  /** Makes a new connection with the TLS settings of now and lets the old one go once that was tried. */
+  /** Makes a new connection with the current TLS settings and closes the old one after that attempt. */
   renew(): void;
-  /** Ends all connections, also to a server that hangs. A second call does nothing. */
+  /** Closes all connections, also to a server that hangs. A second call does nothing. */
   close(): Promise<void>;
 }
 
 export interface ConnectionDependencies {
-  /** Read at each `renew`; undefined when TLS is not spoken. */
+  /** Called for each new connection; undefined: no TLS. */
   readonly tls: () => TlsSettings | undefined;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -46,7 +50,25 @@ export interface ConnectionDependencies {
   readonly wording: Wording;
 }
 
-/** Waits until the first try to connect has ended, well or not, and no longer than one command may take. */
+/** The parts of a plugin's context that a connection needs. */
+export type ConnectionContext = Pick<PluginContext, 'logger' | 'metrics' | 'signal' | 'watchFile'>;
+
+/** Connects, and reconnects when the TLS files change. @throws Error when one of them can't be used */
+export async function connect(
+  options: ConnectionOptions,
+  wording: Wording,
+  context: ConnectionContext,
+): Promise<Connection> {
+  const { logger, metrics, signal } = context;
+  let connection: Connection | undefined;
+  const tls = await watchTlsFiles(options.tls, context, () => connection?.renew());
+  const { secure } = options.servers;
+  const dependencies = { tls: () => (secure ? tls() : undefined), logger, metrics, random: Math.random, wording };
+  connection = await openConnection(options, dependencies, signal);
+  return connection;
+}
+
+/** Waits until the first attempt to connect has succeeded or failed, at most for `commandTimeout`. */
 export async function openConnection(
   options: ConnectionOptions,
   dependencies: ConnectionDependencies,
@@ -72,8 +94,8 @@ export async function openConnection(
     link = next;
     links.use(next);
     if (next.state.isUp && !old.state.isUp) events.onUp();
-    if (!next.state.isUp && old.state.isUp) events.onDown(next.state.fault ?? closed);
-    // What it was asked before has its answer by then, or none.
+    if (!next.state.isUp && old.state.isUp) events.onDown(next.state.problem ?? closed);
+    // Commands that were sent on it have ended by then.
     setTimeout(links.drop, commandTimeout, old.client).unref();
   }
 
@@ -85,12 +107,12 @@ export async function openConnection(
         return await within(Math.min(timeout, commandTimeout), callSignal, work(used.client));
       } catch (error) {
         if (callSignal.aborted) throw callSignal.reason;
-        const { kind, problem } = explain(error, used, terms);
-        events.onFault({ kind, problem });
-        throw new RedisProblem(kind, `${name}: ${problem}`);
+        const problem = explain(error, used, terms);
+        events.onProblem(problem);
+        throw new RedisProblem(problem.kind, `${name}: ${problem.problem}`);
       }
     },
-    problemOf: (error, host) => faultOf(error, { name: host, wording }).problem,
+    problemOf: (error, host) => problemOf(error, { name: host, wording }).problem,
     renew() {
       if (!links.isClosed) void replace(link);
     },
@@ -100,18 +122,19 @@ export async function openConnection(
   };
 }
 
-/** A command that found no connection: what the connection itself died of says more. */
-function explain(error: unknown, { client, state: { fault } }: Link, terms: FaultTerms): RedisFault {
-  const own = error instanceof TimedOut ? noAnswer : faultOf(error, terms);
-  if (fault?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(fault);
+/** For a command that found no connection, the problem of the connection says more. */
+function explain(error: unknown, { client, state: { problem } }: Link, terms: ProblemTerms): Problem {
+  const own = error instanceof TimedOut ? noAnswer : problemOf(error, terms);
+  if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(problem);
   if (own.kind === 'timeout' && client instanceof Cluster && client.status === 'ready') return nodeSilent;
   if (isReplyError(error) || own.kind !== 'connection') return own;
-  if (client instanceof Cluster && client.status === 'ready') return nodeNotReached;
-  if (fault === undefined) return isMaking(client) ? notConnected(noAnswer) : own;
-  return notConnected(fault);
+  if (client instanceof Cluster && client.status === 'ready') return nodeUnreachable;
+  if (problem !== undefined) return notConnected(problem);
+  const isConnecting = client.status === 'connecting' || client.status === 'connect';
+  return isConnecting ? notConnected(noAnswer) : own;
 }
 
-function notConnected({ kind, problem }: RedisFault): RedisFault {
+function notConnected({ kind, problem }: Problem): Problem {
   return { kind, problem: `not connected: ${problem}` };
 }
 
@@ -119,14 +142,14 @@ async function firstTry(client: RedisClient, milliseconds: number, signal: Abort
   try {
     await within(milliseconds, signal, client.connect());
   } catch {
-    // Tries go on behind it, and whoever asks meanwhile is told why there is no connection.
+    // The client tries again by itself. Until then, callers of `run` get the reason.
   }
 }
 
 function createEvents(name: string, { logger, metrics, wording }: ConnectionDependencies): StateEvents {
-  const faults = metrics.counter({
+  const problems = metrics.counter({
     name: 'faults_total',
-    help: `Connections that could not be made and commands that failed, by kind. A rise means that ${wording.consequence}.`,
+    help: `Failed attempts to connect and failed commands, by kind. A rise means that ${wording.consequence}.`,
     labelNames: ['kind'],
   });
   const up = metrics.gauge({
@@ -135,7 +158,7 @@ function createEvents(name: string, { logger, metrics, wording }: ConnectionDepe
   });
   up.set({}, 0);
   return {
-    onFault: ({ kind }) => faults.inc({ kind }),
+    onProblem: ({ kind }) => problems.inc({ kind }),
     onUp() {
       up.set({}, 1);
       logger.info({ servers: name }, 'connected to Redis');
@@ -145,9 +168,4 @@ function createEvents(name: string, { logger, metrics, wording }: ConnectionDepe
       logger.warn({ servers: name, problem }, 'no connection to Redis; trying again');
     },
   };
-}
-
-/** Its first connection is neither made nor given up as yet. */
-function isMaking({ status }: RedisClient): boolean {
-  return status === 'connecting' || status === 'connect';
 }

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { describe, expect, test } from 'vitest';
-import { never } from '../fixtures/opened.ts';
+import { never } from '../testing/opened.ts';
 import { TimedOut, within } from './deadline.ts';
 
 const endless = new Promise<never>(() => {});
@@ -14,14 +14,14 @@ describe('work within its time', () => {
     expect(await errorOf(within(late, never, Promise.reject(error)))).toBe(error);
   });
 
-  test('that does not end is left, and what it throws then is nobody’s', async () => {
+  test('that does not end is abandoned, and its later error is ignored', async () => {
     const { promise, reject } = Promise.withResolvers<never>();
     expect(await errorOf(within(1, never, promise))).toBeInstanceOf(TimedOut);
     reject(new Error('too late'));
     await new Promise(setImmediate);
   });
 
-  test('is left when nobody waits, for the reason they gave', async () => {
+  test('is abandoned when the caller aborts, with the reason of the abort', async () => {
     const controller = new AbortController();
     const reason = new Error('the caller has gone');
     const work = within(late, controller.signal, endless);

@@ -1,9 +1,17 @@
-export type { Redis, RedisClient } from './client.ts';
-export { type ConnectionContext, connect } from './connect.ts';
-export { type Connection, type ConnectionDependencies, openConnection } from './connection.ts';
-export type { FaultKind } from './fault-kind.ts';
-export { knownMasters } from './masters.ts';
+export { knownMasters, type Redis, type RedisClient } from './client.ts';
+export {
+  type Connection,
+  type ConnectionContext,
+  type ConnectionDependencies,
+  connect,
+  openConnection,
+} from './connection.ts';
+export {
+  type ConnectionOptions,
+  type HostPort,
+  nameServers,
+  type Servers,
+  type Wording,
+} from './connection-options.ts';
+export { type ProblemKind, RedisProblem } from './problems.ts';
 export { hashUpTo, type KeptValue, readValue, stringUpTo, type ValueQuery } from './read-value.ts';
-export { RedisProblem } from './redis-problem.ts';
-export { nameServers } from './server-name.ts';
-export type { ConnectionOptions, HostPort, Servers, Wording } from './types.ts';

@@ -1,26 +1,22 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { collect, never, startIssuer } from '../../fixtures/plugin.ts';
-import { keyOf, keyPrefix, storeToken } from '../../fixtures/records.ts';
-import { type LayoutName, layouts } from '../record/layouts.ts';
-import { digestToken } from '../token/digest.ts';
-import { makeToken } from '../token/format.ts';
+import { startRedis } from '@sallyport/test-servers/redis';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { collect, never, startIssuer } from '../../testing/plugin.ts';
+import { keyOf, keyPrefix, storeToken } from '../../testing/records.ts';
+import { type LayoutName, layouts } from '../layouts.ts';
+import { digestToken, makeToken } from '../token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
+const redis = await redisForFile();
 beforeEach(async () => {
   await redis.client().flushall();
 });
-afterAll(() => redis?.[Symbol.asyncDispose]());
 
 const hour = 3_600_000;
 const midday = Date.UTC(2026, 5, 1, 12);
 const at = (time: number) => new Date(time).toISOString();
 
-describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are kept as %s', (layout) => {
+describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are stored as %s', (layout) => {
   const start = (keys: Record<string, unknown> = {}) => startIssuer({ url: redis.url, layout, ...keys }, () => midday);
   const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
@@ -29,7 +25,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(await collect(started.issuer.list({}, never))).toEqual([]);
   });
 
-  test('are listed with all that is known of them, and as they were told when they were made', async () => {
+  test('are listed with all their data, the same as when they were created', async () => {
     await using started = await start();
     const user = { username: 'ci', uid: '7', groups: ['dev'], extra: { team: ['a'] } };
     const [notBefore, expiresAt] = [new Date(midday), new Date(midday + hour)];
@@ -118,14 +114,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     },
   );
 
-  test('that can not be read are listed with what is wrong, whoever is asked for', async () => {
+  test('that cannot be read are listed with their problem, whatever the filter', async () => {
     await using started = await start();
     const [bad, foreign] = [await put({ username: 'ci', expires: '1' }), makeToken('sp_')];
     await redis.client().rpush(keyOf(foreign), 'x');
     const good = await put({ username: 'ci' });
     const expected = [
       { digest: digestToken(bad), fault: expect.stringMatching(/^has an unknown field expires: /) },
-      { digest: digestToken(foreign), fault: `is no ${layouts[layout].type}, as layout says` },
+      { digest: digestToken(foreign), fault: `is not a ${layouts[layout].type}, as layout says` },
     ];
     for (const username of ['ci', 'jane']) {
       const listed = await collect(started.issuer.list({ username }, never));
@@ -149,7 +145,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect((await errorOf(rest())).message).toMatch(/^redis:\/\/127\.0\.0\.1:\d+: /);
   });
 
-  test('are looked at no longer once nobody waits', async () => {
+  test('are not read any more after an abort', async () => {
     await using started = await start();
     for (let count = 0; count < 600; count += 1) await put({ username: 'ci' });
     const controller = new AbortController();

@@ -65,9 +65,9 @@ describe('cache.redis', () => {
     ['{ url: redis, sealingKeys: [{ env: KEY }] }', 'cache.redis.url: must begin with rediss://, redis:// or unix:/'],
     [
       '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
-      'cache.redis.url: is reached in clear text: write rediss://, or insecure: true if everybody on the wire may hold back revocations',
+      'cache.redis.url: uses clear text: write rediss://, or insecure: true if everybody on the wire may hold back revocations',
     ],
-    [`{ ${good}, username: a }`, 'cache.redis.password: must stand beside username: write { file: secrets/redis }'],
+    [`{ ${good}, username: a }`, 'cache.redis.password: is required with username: write { file: secrets/redis }'],
     [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: is too short: write at least 10ms'],
     [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: is too long: write at most 5s'],
     [
