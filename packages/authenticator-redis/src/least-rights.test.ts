@@ -102,7 +102,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
         const count = await redis.client().dbsize();
         expect([work, (await errorOf(run())).message]).toEqual([
           work,
-          `${redis.url}: the user may not do this (${missing.toUpperCase()}): look at its ACL, and at the least one in the ` +
+          `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL with the least one in the ` +
             'README; options.admin may name another user for this command',
         ]);
         expect(await redis.client().dbsize()).toBe(count);

@@ -31,7 +31,6 @@ function interrupted(happens: (key: string) => Promise<unknown>): Connection {
     name: 'interrupted',
     run: (work) => work(wrapped as unknown as RedisClient),
     problemOf: String,
-    renew() {},
     async close() {},
   };
 }

@@ -109,7 +109,7 @@ test('a user of the sentinels needs no more rights there than the README names',
 
 test.each([
   ['a name that they do not know', { name: 'other' }, /no sentinel names a master/],
-  ['a wrong password', { sentinelPassword: password() }, /the sentinels refuse the login: look at sentinelUsername/],
+  ['a wrong password', { sentinelPassword: password() }, /the sentinels refuse the login: check sentinelUsername/],
 ])('sentinels and %s are reported in plain words', async (_what, changed, complaint) => {
   const sentinelPassword = password();
   await using sentinels = await startSentinels({ sentinelPassword, replicas: 0, sentinels: 1 });

@@ -45,25 +45,18 @@ const handshakeTimeout = 2_000;
 /**
  * Creates a client that is not connected. The caller adds listeners and calls `connect()`. Without a connection commands
  * fail at once instead of waiting in a queue, and no command is sent twice to one server.
- *
- * @param random in [0, 1)
  */
-export function createClient(
-  options: ConnectionOptions,
-  tls: TlsSettings | undefined,
-  random: () => number,
-): RedisClient {
+export function createClient(options: ConnectionOptions, tls: TlsSettings | undefined): RedisClient {
   const { servers } = options;
-  const delay = (attempt: number) => retryDelay(attempt, random());
   const common = commonOptions(options, tls);
-  if (servers.kind === 'cluster') return createCluster(servers, common, delay);
+  if (servers.kind === 'cluster') return createCluster(servers, common);
   const client = new Redis({
     ...common,
     ...(servers.kind === 'socket' && { path: servers.path }),
     ...(servers.kind === 'server' && servers.address),
-    ...(servers.kind === 'sentinel' && sentinelOptions(servers, common, delay)),
+    ...(servers.kind === 'sentinel' && sentinelOptions(servers, common)),
     db: servers.database,
-    retryStrategy: delay,
+    retryStrategy,
     enableAutoPipelining: true,
   });
   limitHandshake(client, Math.min(handshakeTimeout, options.commandTimeout));
@@ -77,10 +70,12 @@ export function createClient(
  * @param attempt from 1
  * @param random in [0, 1)
  */
-export function retryDelay(attempt: number, random: number): number {
+export function retryDelay(attempt: number, random: number = Math.random()): number {
   const most = Math.min(longestPause, shortestPause * 2 ** (attempt - 1));
   return Math.round(most / 2 + (random * most) / 2);
 }
+
+const retryStrategy = (attempt: number): number => retryDelay(attempt);
 
 /** Closes its connections at once, of a cluster those to all nodes. The client connects again by itself. */
 export function abandon(client: RedisClient, error: Error): void {
@@ -152,7 +147,6 @@ function handshake({ ca, certificate, key, serverName, minVersion }: TlsSettings
 function sentinelOptions(
   servers: Extract<Servers, { kind: 'sentinel' }>,
   { tls, commandTimeout }: RedisOptions,
-  delay: (attempt: number) => number,
 ): RedisOptions {
   const { sentinels, name, sentinelUsername, sentinelPassword } = servers;
   return {
@@ -163,18 +157,14 @@ function sentinelOptions(
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     ...(commandTimeout !== undefined && { sentinelCommandTimeout: commandTimeout }),
-    sentinelRetryStrategy: delay,
+    sentinelRetryStrategy: retryStrategy,
     // A former master that still answers would return outdated data, such as a token that was revoked since.
     failoverDetector: true,
-    sentinelReconnectStrategy: delay,
+    sentinelReconnectStrategy: retryStrategy,
   };
 }
 
-function createCluster(
-  { nodes }: Extract<Servers, { kind: 'cluster' }>,
-  redisOptions: RedisOptions,
-  delay: (attempt: number) => number,
-): Cluster {
+function createCluster({ nodes }: Extract<Servers, { kind: 'cluster' }>, redisOptions: RedisOptions): Cluster {
   const cluster = new Cluster(
     nodes.map((node) => ({ ...node })),
     {
@@ -192,7 +182,7 @@ function createCluster(
       retryDelayOnTryAgain: delayOnTrouble,
       slotsRefreshInterval,
       slotsRefreshTimeout: redisOptions.commandTimeout ?? 1_000,
-      clusterRetryStrategy: delay,
+      clusterRetryStrategy: retryStrategy,
       // Host names must stay as they are: certificates are checked against them.
       dnsLookup: (host, callback) => callback(null, host),
     },

@@ -5,7 +5,7 @@ import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { expect, test } from 'vitest';
 import { content, never, newKey, open, storeKey, wording } from '../testing/opened.ts';
 import { settled } from '../testing/written-options.ts';
-import { openConnection } from './index.ts';
+import { connect } from './index.ts';
 
 const redis = await redisForFile();
 
@@ -45,8 +45,7 @@ test('a value of another type is reported with the wording of the caller', async
 
 test('the help of the metrics says what a rise means to the owner of the connection', async () => {
   const { context, metrics } = recordingContext({ pluginName: 'redis', baseDirectory: '/' });
-  const dependencies = { ...context, tls: () => undefined, random: Math.random, wording };
-  const connection = await openConnection(settled({ url: redis.url }), dependencies, never);
+  const connection = await connect(settled({ url: redis.url }), wording, context);
   await connection.close();
   const help = metrics.find(({ name }) => name.endsWith('_faults_total'))?.help;
   expect(help).toMatch(new RegExp(` A rise means that ${wording.consequence}\\.$`));

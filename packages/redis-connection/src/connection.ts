@@ -1,12 +1,11 @@
-import type { Logger, Metrics, PluginContext } from '@sallyport/authenticator';
-import { type TlsSettings, watchTlsFiles } from '@sallyport/authenticator/options';
+import type { PluginContext } from '@sallyport/authenticator';
+import { watchTlsFiles } from '@sallyport/authenticator/options';
 import { Cluster } from 'ioredis';
 import type { RedisClient } from './client.ts';
 import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
 import { TimedOut, within } from './deadline.ts';
-import { createLinks, type Link, type StateEvents } from './links.ts';
+import { type Link, type Links, openLinks, type StateEvents } from './links.ts';
 import {
-  closed,
   isReplyError,
   noAnswer,
   nodeUnreachable,
@@ -34,91 +33,48 @@ export interface Connection {
   run<T>(work: (client: RedisClient) => Promise<T>, signal: AbortSignal, timeout?: number): Promise<T>;
   /** Explains an error of one server that `work` caught. @param host the name that its certificate must have */
   problemOf(error: unknown, host: string): string;
-  /** Makes a new connection with the current TLS settings and closes the old one after that attempt. */
-  renew(): void;
   /** Closes all connections, also to a server that hangs. A second call does nothing. */
   close(): Promise<void>;
-}
-
-export interface ConnectionDependencies {
-  /** Called for each new connection; undefined: no TLS. */
-  readonly tls: () => TlsSettings | undefined;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly wording: Wording;
 }
 
 /** The parts of a plugin's context that a connection needs. */
 export type ConnectionContext = Pick<PluginContext, 'logger' | 'metrics' | 'signal' | 'watchFile'>;
 
-/** Connects, and reconnects when the TLS files change. @throws Error when one of them can't be used */
+/**
+ * Connects, and makes a new connection when the TLS files change. It does not fail because Redis is down: the client tries
+ * again, and `run` throws the reason.
+ *
+ * @throws Error when a TLS file can't be used
+ */
 export async function connect(
   options: ConnectionOptions,
   wording: Wording,
   context: ConnectionContext,
 ): Promise<Connection> {
-  const { logger, metrics, signal } = context;
-  let connection: Connection | undefined;
-  const tls = await watchTlsFiles(options.tls, context, () => connection?.renew());
-  const { secure } = options.servers;
-  const dependencies = { tls: () => (secure ? tls() : undefined), logger, metrics, random: Math.random, wording };
-  connection = await openConnection(options, dependencies, signal);
-  return connection;
-}
-
-/** Waits until the first attempt to connect has succeeded or failed, at most for `commandTimeout`. */
-export async function openConnection(
-  options: ConnectionOptions,
-  dependencies: ConnectionDependencies,
-  signal: AbortSignal,
-): Promise<Connection> {
   const { commandTimeout, servers } = options;
-  const { wording } = dependencies;
-  const terms = { name: certificateName(options), wording };
   const name = nameServers(servers);
-  const events = createEvents(name, dependencies);
-  const links = createLinks(options, dependencies, events);
-  let link = links.create();
-  links.use(link);
-  await firstTry(link.client, commandTimeout, signal);
-
-  let renewals = 0;
-  async function replace(old: Link): Promise<void> {
-    renewals += 1;
-    const own = renewals;
-    const next = links.create();
-    await firstTry(next.client, commandTimeout, signal);
-    if (links.isClosed || own !== renewals) return links.drop(next.client);
-    link = next;
-    links.use(next);
-    if (next.state.isUp && !old.state.isUp) events.onUp();
-    if (!next.state.isUp && old.state.isUp) events.onDown(next.state.problem ?? closed);
-    // Commands that were sent on it have ended by then.
-    setTimeout(links.drop, commandTimeout, old.client).unref();
-  }
-
+  const terms = { name: certificateName(options), wording };
+  let links: Links | undefined;
+  const readTls = await watchTlsFiles(options.tls, context, () => void links?.renew());
+  const tls = () => (servers.secure ? readTls() : undefined);
+  const events = createEvents(name, wording, context);
+  const opened = await openLinks(options, tls, terms, events, context.signal);
+  links = opened;
   return {
     name,
-    async run(work, callSignal, timeout = commandTimeout) {
-      const used = link;
+    async run(work, signal, timeout = commandTimeout) {
+      const link = opened.current;
       try {
-        return await within(Math.min(timeout, commandTimeout), callSignal, work(used.client));
+        return await within(Math.min(timeout, commandTimeout), signal, work(link.client));
       } catch (error) {
-        if (callSignal.aborted) throw callSignal.reason;
-        const problem = explain(error, used, terms);
+        if (signal.aborted) throw signal.reason;
+        const problem = explain(error, link, terms);
         events.onProblem(problem);
         throw new RedisProblem(problem.kind, `${name}: ${problem.problem}`);
       }
     },
     problemOf: (error, host) => problemOf(error, { name: host, wording }).problem,
-    renew() {
-      if (!links.isClosed) void replace(link);
-    },
-    async close() {
-      links.close();
-    },
+    close: async () => opened.close(),
   };
 }
 
@@ -138,15 +94,7 @@ function notConnected({ kind, problem }: Problem): Problem {
   return { kind, problem: `not connected: ${problem}` };
 }
 
-async function firstTry(client: RedisClient, milliseconds: number, signal: AbortSignal): Promise<void> {
-  try {
-    await within(milliseconds, signal, client.connect());
-  } catch {
-    // The client tries again by itself. Until then, callers of `run` get the reason.
-  }
-}
-
-function createEvents(name: string, { logger, metrics, wording }: ConnectionDependencies): StateEvents {
+function createEvents(name: string, wording: Wording, { logger, metrics }: ConnectionContext): StateEvents {
   const problems = metrics.counter({
     name: 'faults_total',
     help: `Failed attempts to connect and failed commands, by kind. A rise means that ${wording.consequence}.`,

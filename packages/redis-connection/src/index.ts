@@ -1,11 +1,5 @@
 export { knownMasters, type Redis, type RedisClient } from './client.ts';
-export {
-  type Connection,
-  type ConnectionContext,
-  type ConnectionDependencies,
-  connect,
-  openConnection,
-} from './connection.ts';
+export { type Connection, type ConnectionContext, connect } from './connection.ts';
 export {
   type ConnectionOptions,
   type HostPort,

@@ -1,19 +1,17 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { expect, test } from 'vitest';
-import { wording } from '../testing/opened.ts';
+import { never, wording } from '../testing/opened.ts';
 import { settled } from '../testing/written-options.ts';
-import { createLinks } from './links.ts';
+import { openLinks } from './links.ts';
 
 test('a client that ended by itself connects again, until it is dropped', async () => {
   await using redis = await startRedis();
   const options = settled({ url: redis.url });
   const events: string[] = [];
   const listeners = { onProblem: () => {}, onUp: () => events.push('up'), onDown: () => events.push('down') };
-  const links = createLinks(options, { tls: () => undefined, random: Math.random, wording }, listeners);
-  const link = links.create();
-  links.use(link);
-  await link.client.connect();
+  const links = await openLinks(options, () => undefined, { name: 'redis', wording }, listeners, never);
+  const link = links.current;
   for (let round = 0; round < 3; round += 1) {
     // ioredis does this when it hears of a failover during an attempt to connect. It never tries again by itself.
     link.client.disconnect();

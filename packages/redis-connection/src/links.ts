@@ -1,7 +1,8 @@
 import type { TlsSettings } from '@sallyport/authenticator/options';
 import { Cluster, type Redis } from 'ioredis';
 import { createClient, type RedisClient, retryDelay } from './client.ts';
-import { type ConnectionOptions, certificateName, type Wording } from './connection-options.ts';
+import type { ConnectionOptions } from './connection-options.ts';
+import { within } from './deadline.ts';
 import { closed, isReplyError, type Problem, type ProblemTerms, problemOf } from './problems.ts';
 
 /** A client with the state of its connection. */
@@ -25,76 +26,90 @@ export interface StateEvents {
   onDown(problem: Problem): void;
 }
 
-/** The clients of one connection: the one in use, one that is tried as its replacement, and replaced ones. */
+/** The clients of one connection: the current one, one that is tried as its replacement, and replaced ones. */
 export interface Links {
-  /** Creates a client with the current TLS settings. */
-  create(): Link;
-  /** From now on `onUp` and `onDown` report this link only. */
-  use(link: Link): void;
-  drop(client: RedisClient): void;
-  /** Drops all clients. */
+  /** The link for new commands. `onUp` and `onDown` report this one only. */
+  readonly current: Link;
+  /** Replaces the current link by one with the current TLS settings, after its first attempt to connect. */
+  renew(): Promise<void>;
+  /** Closes all connections. */
   close(): void;
-  readonly isClosed: boolean;
 }
 
-export interface LinkDependencies {
-  readonly tls: () => TlsSettings | undefined;
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly wording: Wording;
-}
-
-export function createLinks(
+/**
+ * Waits until the first attempt to connect has succeeded or failed, at most for `commandTimeout`.
+ *
+ * @param tls called for each new client; undefined: no TLS
+ */
+export async function openLinks(
   options: ConnectionOptions,
-  { tls, random, wording }: LinkDependencies,
+  tls: () => TlsSettings | undefined,
+  terms: ProblemTerms,
   events: StateEvents,
-): Links {
-  const terms = { name: certificateName(options), wording };
-  const open = new Set<RedisClient>();
-  let inUse: RedisClient | undefined;
+  signal: AbortSignal,
+): Promise<Links> {
+  const clients = new Set<RedisClient>();
   let isClosed = false;
+  let renewals = 0;
 
+  function create(): Link {
+    const client = createClient(options, tls());
+    clients.add(client);
+    // ioredis ends a client forever when it hears of a failover during an attempt to connect.
+    client.on('end', () => reconnectLater(client, clients));
+    const state = watchState(client, terms, {
+      onProblem: events.onProblem,
+      onUp: () => client === current.client && events.onUp(),
+      onDown: (problem) => client === current.client && !isClosed && events.onDown(problem),
+    });
+    return { client, state };
+  }
   function drop(client: RedisClient): void {
-    open.delete(client);
+    clients.delete(client);
     client.disconnect();
   }
-
-  /** ioredis ends a client forever when it hears of a failover during an attempt to connect. This one tries again. */
-  function reconnect(client: RedisClient): void {
-    const again = () => {
-      if (open.has(client)) client.connect().catch(() => {});
-    };
-    setTimeout(again, retryDelay(1, random())).unref();
+  async function renew(): Promise<void> {
+    if (isClosed) return;
+    renewals += 1;
+    const number = renewals;
+    const [old, next] = [current, create()];
+    await attempt(next.client, options.commandTimeout, signal);
+    if (isClosed || number !== renewals) return drop(next.client);
+    current = next;
+    if (next.state.isUp && !old.state.isUp) events.onUp();
+    if (!next.state.isUp && old.state.isUp) events.onDown(next.state.problem ?? closed);
+    // The commands of the old client have ended by then.
+    setTimeout(drop, options.commandTimeout, old.client).unref();
+  }
+  function close(): void {
+    isClosed = true;
+    for (const client of clients) drop(client);
   }
 
+  let current = create();
+  await attempt(current.client, options.commandTimeout, signal);
   return {
-    create() {
-      const client = createClient(options, tls(), random);
-      open.add(client);
-      client.on('end', () => reconnect(client));
-      const state = watchState(client, terms, {
-        onProblem: events.onProblem,
-        onUp: () => {
-          if (client === inUse) events.onUp();
-        },
-        onDown: (problem) => {
-          if (client === inUse && !isClosed) events.onDown(problem);
-        },
-      });
-      return { client, state };
+    get current() {
+      return current;
     },
-    use(link) {
-      inUse = link.client;
-    },
-    drop,
-    close() {
-      isClosed = true;
-      for (const client of open) drop(client);
-    },
-    get isClosed() {
-      return isClosed;
-    },
+    renew,
+    close,
   };
+}
+
+async function attempt(client: RedisClient, milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await within(milliseconds, signal, client.connect());
+  } catch {
+    // The client tries again by itself. Until then, commands fail with the reason.
+  }
+}
+
+function reconnectLater(client: RedisClient, clients: ReadonlySet<RedisClient>): void {
+  const reconnect = () => {
+    if (clients.has(client)) client.connect().catch(() => {});
+  };
+  setTimeout(reconnect, retryDelay(1)).unref();
 }
 
 /** Listens to a client from the beginning: ioredis prints an error event without a listener to stderr. */
