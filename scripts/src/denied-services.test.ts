@@ -33,21 +33,21 @@ const answer = () => spawnSync(policy, ['slapd', 'start']).status;
 
 describe('withServicesDenied', () => {
   test('denies while the work runs, and leaves nothing behind', async () => {
-    let meanwhile: number | null = null;
+    let during: number | null = null;
     await withServicesDenied(policy, async () => {
-      meanwhile = answer();
+      during = answer();
     });
-    expect(meanwhile).toBe(101);
+    expect(during).toBe(101);
     expect(await readdir(folder)).toEqual([]);
   });
 
   test('replaces an existing policy, and restores it unchanged', async () => {
     await writeOldPolicy();
-    let meanwhile: number | null = null;
+    let during: number | null = null;
     await withServicesDenied(policy, async () => {
-      meanwhile = answer();
+      during = answer();
     });
-    expect(meanwhile).toBe(101);
+    expect(during).toBe(101);
     await expectOldPolicy();
   });
 
@@ -59,7 +59,7 @@ describe('withServicesDenied', () => {
   });
 
   test.each(['SIGHUP', 'SIGINT', 'SIGTERM'] as const)(
-    'lets the work end after %s, then puts the old policy back',
+    'lets the work end after %s, then restores the old policy',
     async (signal) => {
       await writeOldPolicy();
       const program = `
@@ -69,7 +69,7 @@ describe('withServicesDenied', () => {
         const inputEnded = once(process.stdin.resume(), 'end');
         console.log('at work');
         await once(signal, 'abort');
-        console.log('told');
+        console.log('aborted');
         await inputEnded;
       });`;
       const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
@@ -85,7 +85,7 @@ describe('withServicesDenied', () => {
     },
   );
 
-  test.each([true, false])('mends what a killed run left (old policy: %s)', async (old) => {
+  test.each([true, false])('restores what a killed run left (old policy: %s)', async (old) => {
     if (old) await writeOldPolicy();
     let ours = '';
     await withServicesDenied(policy, async () => {

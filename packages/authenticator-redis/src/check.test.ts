@@ -6,10 +6,10 @@ import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { lookUpCommands, lookUpRights } from '../testing/access-lists.ts';
-import { startAuthenticator } from '../testing/plugin.ts';
-import { storeToken } from '../testing/records.ts';
 import { type LayoutName, layouts } from './layouts.ts';
+import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
+import { startAuthenticator } from './testing/plugin.ts';
+import { storeToken } from './testing/records.ts';
 
 const password = randomBytes(18).toString('base64url');
 

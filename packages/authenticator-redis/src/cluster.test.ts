@@ -10,8 +10,8 @@ import {
   type StartedAuthenticator,
   startAuthenticator,
   startIssuer,
-} from '../testing/plugin.ts';
-import { keyOf } from '../testing/records.ts';
+} from './testing/plugin.ts';
+import { keyOf } from './testing/records.ts';
 import { digestToken } from './token.ts';
 
 const tokenCount = 60;

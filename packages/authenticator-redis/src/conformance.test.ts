@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { conformanceCases, type ValidToken } from '@sallyport/authenticator/conformance';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { lookUpRights } from '../testing/access-lists.ts';
-import { store } from '../testing/records.ts';
 import plugin from './index.ts';
 import { type LayoutName, layouts } from './layouts.ts';
+import { lookUpRights } from './testing/access-lists.ts';
+import { store } from './testing/records.ts';
 import { makeToken } from './token.ts';
 
 const password = randomBytes(18).toString('base64url');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { goodRecord } from '../testing/arbitrary-records.ts';
 import { decide, endOf, endOfKey } from './decide.ts';
+import { goodRecord } from './testing/arbitrary-records.ts';
 
 const day = 86_400_000;
 const now = Date.UTC(2026, 5, 1);

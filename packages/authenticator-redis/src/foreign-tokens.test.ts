@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
-import { lookUpCommands } from '../testing/access-lists.ts';
-import { newIdToken, newServiceAccountToken } from '../testing/jwt.ts';
-import { startAuthenticator } from '../testing/plugin.ts';
+import { lookUpCommands } from './testing/access-lists.ts';
+import { newIdToken, newServiceAccountToken } from './testing/jwt.ts';
+import { startAuthenticator } from './testing/plugin.ts';
 import { makeToken } from './token.ts';
 
 const redis = await redisForFile();

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { goodRecord } from '../testing/arbitrary-records.ts';
 import { decide } from './decide.ts';
 import { changeJson, type LayoutName, layouts, writeHash, writeJson } from './layouts.ts';
 import type { ReadRecord, TokenRecord } from './record.ts';
 import { fieldNames } from './record.ts';
+import { goodRecord } from './testing/arbitrary-records.ts';
 
 /** As Redis gives back what was written. */
 const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = {

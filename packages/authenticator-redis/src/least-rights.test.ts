@@ -3,10 +3,10 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { accessLists, rightsFor } from '../testing/access-lists.ts';
-import { collect, never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
-import { keyOf, storeToken } from '../testing/records.ts';
 import { type LayoutName, layouts } from './layouts.ts';
+import { accessLists, rightsFor } from './testing/access-lists.ts';
+import { collect, never, startAuthenticator, startIssuer } from './testing/plugin.ts';
+import { keyOf, storeToken } from './testing/records.ts';
 import { makeToken } from './token.ts';
 
 const password = randomBytes(18).toString('base64url');

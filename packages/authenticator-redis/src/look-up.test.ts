@@ -1,9 +1,9 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
-import { outcomeOf, startAuthenticator } from '../testing/plugin.ts';
-import { keyOf, store, storeToken } from '../testing/records.ts';
 import { type LayoutName, layouts } from './layouts.ts';
+import { outcomeOf, startAuthenticator } from './testing/plugin.ts';
+import { keyOf, store, storeToken } from './testing/records.ts';
 import { digestToken, makeToken } from './token.ts';
 
 const redis = await redisForFile();

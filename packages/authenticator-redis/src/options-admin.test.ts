@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled } from '../testing/written-options.ts';
+import { complaints, settled } from './testing/written-options.ts';
 
 const secret = 'not-a-real-one';
 const gateway = { username: 'gateway', password: 'of the gateway' };
 const adminOf = (written: Record<string, unknown>) => settled(written).admin;
 
 describe('admin', () => {
-  test('is never quoted in a complaint: a password may stand in it', () => {
+  test('is never quoted in a complaint, since it may contain a password', () => {
     const quoted = '§§';
     for (const url of [`redis://admin:${quoted}@`, `http://${quoted}`, `rediss://a:%${quoted}@b`, `unix:${quoted}`]) {
       for (const admin of [{ url }, url, [url], { url: [url] }, { [url]: url }, { url, password: [url] }]) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const tokenOf = (keys: Record<string, unknown>) => settled(writtenOptions(keys)).token;
 const visible = 'tokenPrefix: must be visible ASCII, 1 to 64 characters: write robot_';

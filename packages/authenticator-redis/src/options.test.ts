@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 import { optionsSchema } from './options.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const login = { username: 'gateway', password: 'of the gateway' };
 const passwordMend = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { optionsOfReadme, optionsOfSchema } from '@sallyport/scripts/readme-options';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { accessLists } from '../testing/access-lists.ts';
-import { complaints } from '../testing/written-options.ts';
 import { optionsSchema } from './options.ts';
 import { fieldNames } from './record.ts';
+import { accessLists } from './testing/access-lists.ts';
+import { complaints } from './testing/written-options.ts';
 import { formatPattern } from './token.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
@@ -14,13 +14,13 @@ const blocks = (language: string) =>
 
 test('the README has every option with its default, and no other', () => {
   const schema = optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-  // What a flag that is left out means is in words where the schema has no value for it.
+  // The schema has no default for a flag.
   const shown = (key: string, value: unknown) => (key === 'insecure' ? 'false' : value?.toString());
   const expected = optionsOfSchema(schema).map(([key, value]) => [key, shown(key, value)]);
   expect(optionsOfReadme(readme).sort()).toEqual(expected.sort());
 });
 
-test('options in the README hold, but for the secrets that the gateway puts in', () => {
+test('the options in the README are valid once their secrets are replaced', () => {
   const documents = blocks('yaml').map((block) => parse(block));
   const all = documents.flatMap(
     ({ authenticators, options }) => options ?? authenticators.map(({ options: one }: { options: unknown }) => one),
@@ -29,7 +29,7 @@ test('options in the README hold, but for the secrets that the gateway puts in',
   for (const options of all) expect(complaints(withSecrets(options))).toEqual([]);
 });
 
-/** What `{ env }` and `{ file }` stand for. */
+/** Replaces `{ env }` and `{ file }` by values. */
 function withSecrets(value: unknown, key = ''): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test, vi } from 'vitest';
-import { collect, never, outcomeOf, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { collect, never, outcomeOf, startAuthenticator, startIssuer } from './testing/plugin.ts';
 
 const password = () => randomBytes(12).toString('base64url');
 const acl = (secret: string) => [

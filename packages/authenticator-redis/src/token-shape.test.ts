@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js';
 import { describe, expect, test } from 'vitest';
-import { newIdToken, newServiceAccountToken } from '../testing/jwt.ts';
-import { settled, writtenOptions } from '../testing/written-options.ts';
+import { newIdToken, newServiceAccountToken } from './testing/jwt.ts';
+import { settled, writtenOptions } from './testing/written-options.ts';
 import { makeToken, type TokenOptions, tokenShape } from './token.ts';
 
 const shapeOf = (keys: Record<string, unknown>) => tokenShape(settled(writtenOptions(keys)).token);

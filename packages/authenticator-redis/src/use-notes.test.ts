@@ -5,12 +5,12 @@ import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { lookUpCommands, lookUpRights } from '../testing/access-lists.ts';
-import { collect, never, startAuthenticator, startIssuer, tracedContext } from '../testing/plugin.ts';
-import { keyOf, keyPrefix, store, storeToken } from '../testing/records.ts';
-import { settled } from '../testing/written-options.ts';
 import { type LayoutName, layouts } from './layouts.ts';
 import { keysOf, wording } from './store.ts';
+import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
+import { collect, never, startAuthenticator, startIssuer, tracedContext } from './testing/plugin.ts';
+import { keyOf, keyPrefix, store, storeToken } from './testing/records.ts';
+import { settled } from './testing/written-options.ts';
 import { digestToken, makeToken } from './token.ts';
 import { createUseNotes } from './use-notes.ts';
 

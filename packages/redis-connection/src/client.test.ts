@@ -4,8 +4,8 @@ import { waitUntil } from '@sallyport/test-servers/wait-until';
 import fc from 'fast-check';
 import { SentinelConnector } from 'ioredis';
 import { expect, test } from 'vitest';
-import { open } from '../testing/opened.ts';
 import { retryDelay } from './client.ts';
+import { open } from './testing/opened.ts';
 
 /** The range of Math.random(). */
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { settled } from '../testing/written-options.ts';
 import { nameServers } from './connection-options.ts';
+import { settled } from './testing/written-options.ts';
 
 test.each([
   [{ url: 'rediss://gateway:not-told@redis.example.com/3' }, 'rediss://redis.example.com:6379'],

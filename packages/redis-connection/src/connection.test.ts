@@ -3,9 +3,9 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { expect, test } from 'vitest';
-import { content, never, newKey, open, storeKey, wording } from '../testing/opened.ts';
-import { settled } from '../testing/written-options.ts';
 import { connect } from './index.ts';
+import { content, never, newKey, open, storeKey, wording } from './testing/opened.ts';
+import { settled } from './testing/written-options.ts';
 
 const redis = await redisForFile();
 

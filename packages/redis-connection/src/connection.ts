@@ -79,7 +79,7 @@ export async function connect(
 }
 
 /** For a command that found no connection, the problem of the connection says more. */
-function explain(error: unknown, { client, state: { problem } }: Link, terms: ProblemTerms): Problem {
+function explain(error: unknown, { client, problem }: Link, terms: ProblemTerms): Problem {
   const own = error instanceof TimedOut ? noAnswer : problemOf(error, terms);
   if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(problem);
   if (own.kind === 'timeout' && client instanceof Cluster && client.status === 'ready') return nodeSilent;
@@ -102,7 +102,7 @@ function createEvents(name: string, wording: Wording, { logger, metrics }: Conne
   });
   const up = metrics.gauge({
     name: 'connected',
-    help: '1 while there is a connection to Redis (to at least one node of a cluster), else 0.',
+    help: '1 while there is a connection to Redis (to at least one node of a cluster), otherwise 0.',
   });
   up.set({}, 0);
   return {

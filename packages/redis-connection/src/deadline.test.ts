@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { describe, expect, test } from 'vitest';
-import { never } from '../testing/opened.ts';
 import { TimedOut, within } from './deadline.ts';
+import { never } from './testing/opened.ts';
 
 const endless = new Promise<never>(() => {});
 const late = 1 << 30;

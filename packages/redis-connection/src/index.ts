@@ -8,4 +8,4 @@ export {
   type Wording,
 } from './connection-options.ts';
 export { type ProblemKind, RedisProblem } from './problems.ts';
-export { hashUpTo, type KeptValue, readValue, stringUpTo, type ValueQuery } from './read-value.ts';
+export { hashUpTo, readValue, type StoredValue, stringUpTo, type ValueQuery } from './read-value.ts';

@@ -1,9 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { expect, test } from 'vitest';
-import { never, wording } from '../testing/opened.ts';
-import { settled } from '../testing/written-options.ts';
 import { openLinks } from './links.ts';
+import { never, wording } from './testing/opened.ts';
+import { settled } from './testing/written-options.ts';
 
 test('a client that ended by itself connects again, until it is dropped', async () => {
   await using redis = await startRedis();

@@ -8,14 +8,10 @@ import { closed, isReplyError, type Problem, type ProblemTerms, problemOf } from
 /** A client with the state of its connection. */
 export interface Link {
   readonly client: RedisClient;
-  readonly state: ConnectionState;
-}
-
-interface ConnectionState {
   /** Undefined before the first attempt has ended. */
-  readonly isUp: boolean | undefined;
+  isUp: boolean | undefined;
   /** The problem of the last attempt to connect; undefined while the connection works. */
-  readonly problem: Problem | undefined;
+  problem: Problem | undefined;
 }
 
 export interface StateEvents {
@@ -57,12 +53,13 @@ export async function openLinks(
     clients.add(client);
     // ioredis ends a client forever when it hears of a failover during an attempt to connect.
     client.on('end', () => reconnectLater(client, clients));
-    const state = watchState(client, terms, {
+    const link: Link = { client, isUp: undefined, problem: undefined };
+    watch(link, terms, {
       onProblem: events.onProblem,
-      onUp: () => client === current.client && events.onUp(),
-      onDown: (problem) => client === current.client && !isClosed && events.onDown(problem),
+      onUp: () => link === current && events.onUp(),
+      onDown: (problem) => link === current && !isClosed && events.onDown(problem),
     });
-    return { client, state };
+    return link;
   }
   function drop(client: RedisClient): void {
     clients.delete(client);
@@ -76,8 +73,8 @@ export async function openLinks(
     await attempt(next.client, options.commandTimeout, signal);
     if (isClosed || number !== renewals) return drop(next.client);
     current = next;
-    if (next.state.isUp && !old.state.isUp) events.onUp();
-    if (!next.state.isUp && old.state.isUp) events.onDown(next.state.problem ?? closed);
+    if (next.isUp && !old.isUp) events.onUp();
+    if (!next.isUp && old.isUp) events.onDown(next.problem ?? closed);
     // The commands of the old client have ended by then.
     setTimeout(drop, options.commandTimeout, old.client).unref();
   }
@@ -113,24 +110,21 @@ function reconnectLater(client: RedisClient, clients: ReadonlySet<RedisClient>):
 }
 
 /** Listens to a client from the beginning: ioredis prints an error event without a listener to stderr. */
-function watchState(client: RedisClient, terms: ProblemTerms, events: StateEvents): ConnectionState {
-  let problem: Problem | undefined;
-  let isUp: boolean | undefined;
-
+function watch(link: Link, terms: ProblemTerms, events: StateEvents): void {
+  const { client } = link;
   function noteProblem(error: unknown): void {
-    problem = problemOf(error, terms);
-    events.onProblem(problem);
+    link.problem = problemOf(error, terms);
+    events.onProblem(link.problem);
   }
   function noteDown(): void {
-    if (isUp === false) return;
-    isUp = false;
-    events.onDown(problem ?? closed);
+    if (link.isUp === false) return;
+    link.isUp = false;
+    events.onDown(link.problem ?? closed);
   }
-
   client.on('error', noteProblem);
   client.on('ready', () => {
-    problem = undefined;
-    isUp = true;
+    link.problem = undefined;
+    link.isUp = true;
     events.onUp();
   });
   client.on('close', noteDown);
@@ -142,14 +136,6 @@ function watchState(client: RedisClient, terms: ProblemTerms, events: StateEvent
     client.on('error', noteDown);
     disconnectOnRefusal(client);
   }
-  return {
-    get isUp() {
-      return isUp;
-    },
-    get problem() {
-      return problem;
-    },
-  };
 }
 
 /** When Redis refuses the database, ioredis goes on in database 0, which may belong to others. This ends the connection. */

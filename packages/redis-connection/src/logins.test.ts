@@ -4,7 +4,7 @@ import { listenForNoise } from '@sallyport/test-servers/noise';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { content, open, outcomeOf, revealed, storeKey, wording } from '../testing/opened.ts';
+import { content, open, outcomeOf, revealed, storeKey, wording } from './testing/opened.ts';
 
 const newPassword = () => randomBytes(18).toString('base64url');
 const passwords = { default: newPassword(), gateway: newPassword(), odd: `${newPassword()}:@/%?#ö ` };

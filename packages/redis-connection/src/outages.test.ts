@@ -4,7 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { clientsOf, commandCalls } from '@sallyport/test-servers/redis-command-calls';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } from '../testing/opened.ts';
+import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } from './testing/opened.ts';
 
 /** The real one, before `listenForNoise` replaces it. */
 const { info: print } = console;

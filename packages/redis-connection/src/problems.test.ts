@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { revealed, wording } from '../testing/opened.ts';
 import { isReplyError, problemOf, RedisProblem } from './problems.ts';
+import { revealed, wording } from './testing/opened.ts';
 
 const secret = randomBytes(18).toString('base64url');
 

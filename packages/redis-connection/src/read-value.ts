@@ -3,7 +3,7 @@ import { abandon, type RedisClient } from './client.ts';
 import { WireError } from './problems.ts';
 
 /** A value with its time to live. */
-export interface KeptValue {
+export interface StoredValue {
   readonly reply: unknown;
   /** Milliseconds; -1: it never expires; -2: it does not exist (https://redis.io/docs/latest/commands/pttl/). */
   readonly timeToLive: unknown;
@@ -51,7 +51,7 @@ export function hashUpTo(bytes: number): ValueQuery {
  *
  * @throws WireError for the answer to another command; the connection is closed by then
  */
-export async function readValue(client: RedisClient, query: ValueQuery, key: string): Promise<KeptValue> {
+export async function readValue(client: RedisClient, query: ValueQuery, key: string): Promise<StoredValue> {
   return settle(client, key, await ask(client, query, key));
 }
 
@@ -82,7 +82,7 @@ async function askAlone(client: RedisClient, query: ValueQuery, key: string): Pr
   return [reply, timeToLive, key];
 }
 
-function settle(client: RedisClient, key: string, [reply, timeToLive, echoed]: Answers): KeptValue {
+function settle(client: RedisClient, key: string, [reply, timeToLive, echoed]: Answers): StoredValue {
   // Without ECHO, as after `askAlone`, the types still reveal a surplus answer in most cases.
   if (echoed !== key || typeof timeToLive !== 'number' || reply === null) {
     const error = new WireError('an answer to another command');

@@ -7,7 +7,7 @@ import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { content, type Opened, open, outcomeOf, storeKey } from '../testing/opened.ts';
+import { content, type Opened, open, outcomeOf, storeKey } from './testing/opened.ts';
 
 const redis = await redisForFile({ requiresClientCertificate: true });
 const key = await storeKey(redis);

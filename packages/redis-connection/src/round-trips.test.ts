@@ -2,8 +2,8 @@ import { type CountingProxy, startCountingProxy } from '@sallyport/test-servers/
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
-import { never, newKey, open } from '../testing/opened.ts';
 import { hashUpTo, readValue, stringUpTo } from './read-value.ts';
+import { never, newKey, open } from './testing/opened.ts';
 
 const lookups = 50;
 

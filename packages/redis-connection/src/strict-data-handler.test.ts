@@ -7,9 +7,9 @@ import { startRedis } from '@sallyport/test-servers/redis';
 import type { TcpServer } from '@sallyport/test-servers/tcp-server';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { startHostileServer } from '../testing/hostile-server.ts';
-import { newKey, type Opened, open, outcomeOf } from '../testing/opened.ts';
 import { requireSlots } from './strict-data-handler.ts';
+import { startHostileServer } from './testing/hostile-server.ts';
+import { newKey, type Opened, open, outcomeOf } from './testing/opened.ts';
 
 const manifest = new URL('../package.json', import.meta.url);
 const require = createRequire(manifest);

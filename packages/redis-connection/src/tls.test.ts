@@ -3,7 +3,7 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { content, open, storeKey } from '../testing/opened.ts';
+import { content, open, storeKey } from './testing/opened.ts';
 
 const resources = new AsyncDisposableStack();
 afterAll(() => resources.disposeAsync());

@@ -6,7 +6,7 @@ import type { RedisServer } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { content, newKey, open, outcomeOf, storeKey } from '../testing/opened.ts';
+import { content, newKey, open, outcomeOf, storeKey } from './testing/opened.ts';
 
 const redis = await redisForFile();
 const key = await storeKey(redis);

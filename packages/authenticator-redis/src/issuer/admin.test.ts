@@ -3,9 +3,9 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { clientsOf } from '@sallyport/test-servers/redis-command-calls';
 import { expect, test } from 'vitest';
-import { accessLists } from '../../testing/access-lists.ts';
-import { collect, never, startAuthenticator, startIssuer } from '../../testing/plugin.ts';
-import { storeToken } from '../../testing/records.ts';
+import { accessLists } from '../testing/access-lists.ts';
+import { collect, never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { storeToken } from '../testing/records.ts';
 
 const password = randomBytes(18).toString('base64url');
 const { gateway, issuer } = accessLists.json;

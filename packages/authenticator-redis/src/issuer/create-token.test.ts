@@ -2,9 +2,9 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
-import { never, startAuthenticator, startIssuer } from '../../testing/plugin.ts';
-import { keyOf } from '../../testing/records.ts';
 import { type LayoutName, layouts } from '../layouts.ts';
+import { never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { keyOf } from '../testing/records.ts';
 import { digestToken, isOwnToken } from '../token.ts';
 
 const redis = await redisForFile();

@@ -2,9 +2,9 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { collect, never, startIssuer } from '../../testing/plugin.ts';
-import { keyOf, keyPrefix, storeToken } from '../../testing/records.ts';
 import { type LayoutName, layouts } from '../layouts.ts';
+import { collect, never, startIssuer } from '../testing/plugin.ts';
+import { keyOf, keyPrefix, storeToken } from '../testing/records.ts';
 import { digestToken, makeToken } from '../token.ts';
 
 const redis = await redisForFile();

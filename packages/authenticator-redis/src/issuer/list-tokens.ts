@@ -1,5 +1,5 @@
 import type { IssuedToken, TokenFilter, UnreadableToken } from '@sallyport/authenticator';
-import { type KeptValue, knownMasters, type Redis } from '@sallyport/redis-connection';
+import { knownMasters, type Redis, type StoredValue } from '@sallyport/redis-connection';
 import { endOfKey } from '../decide.ts';
 import type { Store } from '../store.ts';
 import { issuedToken } from './issued-token.ts';
@@ -68,7 +68,7 @@ async function readPage(
   });
 }
 
-const noValue: KeptValue = { reply: null, timeToLive: -2 };
+const noValue: StoredValue = { reply: null, timeToLive: -2 };
 
 /** In the order of the digests. The reply is an Error where the value has another type. */
 async function readValues(
@@ -76,7 +76,7 @@ async function readValues(
   digests: readonly string[],
   { connection, keys, layout }: Store,
   signal: AbortSignal,
-): Promise<readonly KeptValue[]> {
+): Promise<readonly StoredValue[]> {
   const pipeline = node.pipeline();
   for (const digest of digests) {
     pipeline.call(...layout.query(keys.record(digest)));

@@ -1,10 +1,10 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { describe, expect, test } from 'vitest';
-import { lookUpCommands } from '../../testing/access-lists.ts';
-import { collect, never, startIssuer } from '../../testing/plugin.ts';
-import { store } from '../../testing/records.ts';
 import { type LayoutName, layouts } from '../layouts.ts';
+import { lookUpCommands } from '../testing/access-lists.ts';
+import { collect, never, startIssuer } from '../testing/plugin.ts';
+import { store } from '../testing/records.ts';
 import { digestToken, makeToken } from '../token.ts';
 
 const userCount = 100;

@@ -2,10 +2,10 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { interruptedStore } from '../../testing/interrupted-store.ts';
-import { collect, never, startIssuer } from '../../testing/plugin.ts';
-import { keyOf, storeToken, type WrittenRecord } from '../../testing/records.ts';
 import { type LayoutName, layouts } from '../layouts.ts';
+import { interruptedStore } from '../testing/interrupted-store.ts';
+import { collect, never, startIssuer } from '../testing/plugin.ts';
+import { keyOf, storeToken, type WrittenRecord } from '../testing/records.ts';
 import { digestToken } from '../token.ts';
 import { revokeTokens } from './revoke-tokens.ts';
 

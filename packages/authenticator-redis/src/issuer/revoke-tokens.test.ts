@@ -2,9 +2,9 @@ import type { TokenSelection } from '@sallyport/authenticator';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { collect, never, startAuthenticator, startIssuer } from '../../testing/plugin.ts';
-import { keyOf, store, storeToken } from '../../testing/records.ts';
 import { type LayoutName, layouts } from '../layouts.ts';
+import { collect, never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { keyOf, store, storeToken } from '../testing/records.ts';
 import { digestToken, makeToken } from '../token.ts';
 
 const redis = await redisForFile();

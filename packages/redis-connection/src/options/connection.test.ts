@@ -1,6 +1,6 @@
 import { section } from '@sallyport/authenticator/options';
 import { describe, expect, test } from 'vitest';
-import { complaints, settled } from '../../testing/written-options.ts';
+import { complaints, settled } from '../testing/written-options.ts';
 import { connectionShape, type ServerUrl, settleConnection } from './index.ts';
 
 const login = { username: 'gateway', password: 'of the gateway' };

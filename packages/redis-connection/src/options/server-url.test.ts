@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { complaints, settled } from '../../testing/written-options.ts';
+import { complaints, settled } from '../testing/written-options.ts';
 import { placePattern, urlPattern } from './server-url.ts';
 
 const fix = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';

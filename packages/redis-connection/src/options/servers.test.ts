@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled } from '../../testing/written-options.ts';
+import { complaints, settled } from '../testing/written-options.ts';
 
 const secureFix = 'write rediss://, or insecure: true if anyone on the network may say who is who';
 const clear = `uses clear text: ${secureFix}`;

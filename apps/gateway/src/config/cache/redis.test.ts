@@ -59,7 +59,7 @@ describe('cache.redis', () => {
 
   test.each([
     ['[]', '8:17: cache.redis: must be keys and values: write { url: rediss://redis.example.com:6379, sealingKeys: '],
-    ['{ sealingKeys: [{ env: KEY }] }', '8:17: cache.redis.url: must say where Redis is: write url: rediss://'],
+    ['{ sealingKeys: [{ env: KEY }] }', '8:17: cache.redis.url: is missing: write url: rediss://'],
     [`{ ${good}, paswoord: x }`, '8:69: cache.redis.paswoord: unknown key: did you mean password?'],
     [`{ ${good}, commandTimeout: 1s }`, 'cache.redis.commandTimeout: unknown key: known here: url, '],
     ['{ url: redis, sealingKeys: [{ env: KEY }] }', 'cache.redis.url: must begin with rediss://, redis:// or unix:/'],

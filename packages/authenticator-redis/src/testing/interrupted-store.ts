@@ -1,8 +1,8 @@
 import { type Connection, connect } from '@sallyport/redis-connection';
 import type { RedisServer } from '@sallyport/test-servers/redis';
-import { type LayoutName, layouts } from '../src/layouts.ts';
-import type { Store } from '../src/store.ts';
-import { keysOf, wording } from '../src/store.ts';
+import { type LayoutName, layouts } from '../layouts.ts';
+import type { Store } from '../store.ts';
+import { keysOf, wording } from '../store.ts';
 import { tracedContext } from './plugin.ts';
 import { keyPrefix } from './records.ts';
 import { settled } from './written-options.ts';

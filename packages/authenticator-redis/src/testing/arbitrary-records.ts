@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { TokenRecord } from '../src/record.ts';
+import type { TokenRecord } from '../record.ts';
 
 /** Any text that a record may contain. */
 const goodText: fc.Arbitrary<string> = fc

@@ -1,8 +1,8 @@
 import { duration, section } from '@sallyport/authenticator/options';
 import { complaintsAbout, settleOptions } from '@sallyport/test-servers/written-options';
 import type { z } from 'zod';
-import type { ConnectionOptions } from '../src/connection-options.ts';
-import { connectionShape, settleConnection } from '../src/options/index.ts';
+import type { ConnectionOptions } from '../connection-options.ts';
+import { connectionShape, settleConnection } from '../options/index.ts';
 
 const terms = { risk: 'anyone on the network can read along', consent: 'anyone on the network may say who is who' };
 

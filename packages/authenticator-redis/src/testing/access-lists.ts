@@ -1,4 +1,4 @@
-import type { LayoutName } from '../src/layouts.ts';
+import type { LayoutName } from '../layouts.ts';
 
 /** The least rights of users of Redis, as ACL files have them after the password. The README has the same. */
 export interface AccessLists {

@@ -1,5 +1,5 @@
 import { complaintsAbout, settleOptions } from '@sallyport/test-servers/written-options';
-import { optionsSchema, type RedisOptions } from '../src/options.ts';
+import { optionsSchema, type RedisOptions } from '../options.ts';
 
 /** The shortest options of a config file, with `changed` ones. */
 export function writtenOptions(changed: Record<string, unknown> = {}): Record<string, unknown> {

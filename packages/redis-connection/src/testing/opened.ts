@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { type RecordedLine, type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import type { RedisServer } from '@sallyport/test-servers/redis';
-import { type Connection, connect, RedisProblem, readValue, stringUpTo, type Wording } from '../src/index.ts';
+import { type Connection, connect, RedisProblem, readValue, stringUpTo, type Wording } from '../index.ts';
 import { settled } from './written-options.ts';
 
 /** A signal that is never aborted. */

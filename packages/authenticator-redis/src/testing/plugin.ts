@@ -1,8 +1,8 @@
 import type { Authenticator, Decision, PluginContext, TokenIssuer } from '@sallyport/authenticator';
 import { type RecordedLine, type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
-import { createRedisAuthenticator } from '../src/authenticator.ts';
-import { createRedisTokenIssuer } from '../src/issuer/token-issuer.ts';
+import { createRedisAuthenticator } from '../authenticator.ts';
+import { createRedisTokenIssuer } from '../issuer/token-issuer.ts';
 import { settled } from './written-options.ts';
 
 /** A signal that is never aborted. */

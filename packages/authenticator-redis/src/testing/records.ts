@@ -1,6 +1,6 @@
 import type { Redis } from '@sallyport/redis-connection';
-import { type LayoutName, layouts } from '../src/layouts.ts';
-import { digestToken, makeToken } from '../src/token.ts';
+import { type LayoutName, layouts } from '../layouts.ts';
+import { digestToken, makeToken } from '../token.ts';
 
 export const keyPrefix = 'sallyport:token:';
 
