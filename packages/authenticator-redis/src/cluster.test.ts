@@ -43,7 +43,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (pr
     return decisions.map((decision) => (decision.kind === 'authenticated' ? decision.user.username : decision.kind));
   }
 
-  test('answers for the tokens of all its nodes, with the rights that the README names', async () => {
+  test('is asked for tokens on all nodes, with the rights in the README', async () => {
     await Promise.all(cluster.nodes.map((node) => node.client().call('ACL', 'LOG', 'RESET')));
     await using started = await startAuthenticator(options);
     expect(await askAll(started)).toEqual(names);
@@ -69,7 +69,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (pr
     await Promise.all(made.map(async ({ token }) => await removeKey(keyOf(token))));
   });
 
-  test('is asked by all lookups of one turn in one write to each node', async () => {
+  test('gets all lookups of one turn in one write to each node', async () => {
     await using started = await startAuthenticator(options);
     await askAll(started);
     const masters = await cluster.masters();
@@ -80,7 +80,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (pr
     for (const [index, count] of after.entries()) expect(count - (before[index] ?? 0)).toBeLessThanOrEqual(4);
   });
 
-  test('may move its slots under lookups of many of them: none fails, and none is wrong', async () => {
+  test('may move its slots during lookups: none fails, and none has a wrong answer', async () => {
     await using started = await startAuthenticator(options);
     expect(await askAll(started)).toEqual(names);
     const masters = await cluster.masters();

@@ -9,7 +9,7 @@ const username = 'robot';
 const rejected = (reason: string) => ({ kind: 'rejected', reason, subject: username });
 
 describe('a record', () => {
-  test('authenticates the user it names, with what else it says of them', () => {
+  test('authenticates its user with all attributes', () => {
     const user = { username, uid: '7', groups: ['dev'], extra: { team: ['a'] } };
     expect(decide({ username }, undefined, now)).toEqual({ kind: 'authenticated', user: { username } });
     expect(decide({ ...user, audiences: ['api'], issuedAt: now, issuedBy: 'a', reason: 'b' }, undefined, now)).toEqual({
@@ -19,7 +19,7 @@ describe('a record', () => {
     });
   });
 
-  test('is good until the moment of its end, and not at it', () => {
+  test('is valid until its end, and not at its end', () => {
     const record = { username, expiresAt: now };
     expect(decide(record, undefined, now - 1)).toMatchObject({ kind: 'authenticated', expiresAt: new Date(now) });
     for (const later of [now, now + 1, now + 99 * day]) {
@@ -27,7 +27,7 @@ describe('a record', () => {
     }
   });
 
-  test('is good from the moment of its beginning on, and at it', () => {
+  test('is valid from its start on, and at its start', () => {
     const record = { username, notBefore: now };
     for (const later of [now, now + 1]) expect(decide(record, undefined, later).kind).toBe('authenticated');
     for (const earlier of [now - 1, 0]) expect(decide(record, undefined, earlier)).toEqual(rejected('not-yet-valid'));
@@ -67,7 +67,7 @@ describe('a record', () => {
   });
 });
 
-test('whatever a record is like, a yes is for its user, in its time, unrevoked, and no longer than either end', () => {
+test('any record authenticates only its own user, only in its time, only unrevoked, and until its earlier end', () => {
   const moment = fc.integer({ min: 0, max: Date.UTC(9999, 0) });
   fc.assert(
     fc.property(goodRecord, fc.option(moment, { nil: undefined }), moment, (record, keyExpiresAt, time) => {

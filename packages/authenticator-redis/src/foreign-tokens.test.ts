@@ -39,7 +39,7 @@ describe.each(['json', 'hash'] as const)('records as %s', (layout) => {
     },
   );
 
-  test('a token of ours that Redis does not know is for others, or refused, as unknown says', async () => {
+  test('a token of ours without a record is no opinion, or rejected, as the option unknown says', async () => {
     await using open = await startAuthenticator({ url: redis.url, layout });
     expect(open.authenticator.recognizes?.(own)).toBe(true);
     expect(open.authenticator.tokenPrefix).toBe('sp_');

@@ -82,11 +82,11 @@ describe('a record as a hash', () => {
     ],
     ['username', '', 'username must not be empty'],
     ['reason', 'a\uFFFD', 'reason must be UTF-8'],
-  ])('with a bad %s says what is wrong with it', (name, value, problem) => {
+  ])('with a bad %s reports its problem', (name, value, problem) => {
     expect(withField(name, value)).toEqual({ problem });
   });
 
-  test('knows no other fields, those that every object has neither', () => {
+  test('has no other fields, nor those that every object inherits', () => {
     for (const name of ['expires', 'constructor', 'toString']) {
       expect(withField(name, 'x')).toEqual({ problem: expect.stringContaining(`has an unknown field ${name}:`) });
     }
@@ -95,12 +95,12 @@ describe('a record as a hash', () => {
     expect(read(reply)).toEqual({ problem: expect.stringContaining('has an unknown field:') });
   });
 
-  test('leaves fields of other systems alone, in whatever bytes', () => {
+  test('ignores fields of other systems, with any bytes', () => {
     expect(withField('x-state', '\uFFFD\uFFFD')).toEqual({ record: { username: 'robot' } });
     expect(withField('x-groups', '[')).toEqual({ record: { username: 'robot' } });
   });
 
-  test('of which only fields of other systems are there is a bad one, not none', () => {
+  test('with only fields of other systems is invalid, and not missing', () => {
     expect(read({ 'x-state': '1' })).toEqual({ problem: 'username is missing' });
   });
 
@@ -113,7 +113,7 @@ describe('a record as a hash', () => {
   });
 });
 
-test('a record is written as fields and values in turn, lists as JSON', () => {
+test('a record is written as alternating fields and values, with lists as JSON', () => {
   const record = {
     extra: { a: ['b'] },
     username: 'a,b',

@@ -27,7 +27,7 @@ describe('a record as JSON', () => {
     '\uFEFF{"username":"robot"}',
     '{"username":"ro\nbot"}',
     '{username:"robot"}',
-  ])('is not %j, and what is said of it quotes nothing', (text) => {
+  ])('is not %j, and the problem quotes nothing', (text) => {
     expect(read(text)).toEqual({ problem: 'is not JSON' });
   });
 
@@ -35,22 +35,22 @@ describe('a record as JSON', () => {
     expect(read(text)).toEqual({ problem: 'must be an object with username' });
   });
 
-  test('may have space around it, and characters as escapes', () => {
+  test('may have spaces around it, and escaped characters', () => {
     expect(read(' \n{ "username" : "r\\u00f6bot \\ud83e\\udd16" }\t')).toEqual({ record: { username: 'röbot 🤖' } });
   });
 
-  test('that has a key twice has the later value, as everywhere in Kubernetes', () => {
+  test('with a duplicate key has the later value, as everywhere in Kubernetes', () => {
     expect(read('{"username":"a","uid":"1","username":"b"}')).toEqual({ record: { username: 'b', uid: '1' } });
     expect(read('{"username":"a","username":7}')).toEqual({ problem: 'username must be text' });
     const twice = '{"username":"a","expiresAt":"2020-01-01T00:00:00Z","expiresAt":"2021-01-01T00:00:00Z"}';
     expect(read(twice)).toEqual({ record: { username: 'a', expiresAt: Date.UTC(2021) } });
   });
 
-  test('has half of a character nowhere', () => {
+  test('has no half of a surrogate pair', () => {
     expect(read('{"username":"a\\ud800"}')).toEqual({ problem: 'username must be UTF-8' });
   });
 
-  test('is UTF-8 as a whole, fields of other systems too, since a change writes all of it anew', () => {
+  test('is UTF-8, also in fields of other systems, since a change rewrites all of it', () => {
     expect(read('{"username":"a","x-note":"\uFFFD"}')).toEqual({ problem: 'is not UTF-8' });
   });
 
@@ -63,7 +63,7 @@ describe('a record as JSON', () => {
 });
 
 describe('a record that is written as JSON', () => {
-  test('has its fields in one order, and moments in UTC', () => {
+  test('has its fields in a fixed order, and times in UTC', () => {
     const expiresAt = Date.UTC(2031, 4, 1, 0, 0, 0, 7);
     expect(writeJson({ expiresAt, groups: ['b', 'a'], username: 'robot', uid: undefined, extra: {} })).toBe(
       '{"username":"robot","groups":["b","a"],"extra":{},"expiresAt":"2031-05-01T00:00:00.007Z"}',

@@ -65,7 +65,7 @@ function verify(read: ReadRecord | undefined, names: readonly string[]): void {
 describe.each(names)('records as %s', (name) => {
   const { read } = layouts[name];
 
-  test('are the same when they are read as they were when they were written', () => {
+  test('are the same after they were written and read', () => {
     fc.assert(
       fc.property(goodRecord, (record) => {
         expect(read(stored[name](record))).toEqual({ record });
@@ -73,7 +73,7 @@ describe.each(names)('records as %s', (name) => {
     );
   });
 
-  test('of any other content never throw, and are a record only by the rules', () => {
+  test('with any other content never throw, and are valid only by the rules', () => {
     fc.assert(
       fc.property(anyRecord, (record) => {
         verify(read(name === 'json' ? JSON.stringify(record) : hashOf(record)), Object.keys(record));
@@ -96,7 +96,7 @@ describe.each(names)('records as %s', (name) => {
   });
 });
 
-test('any text, and what is nearly JSON, is read without a throw', () => {
+test('any text, and broken JSON, is read without a throw', () => {
   const damaged = fc
     .tuple(anyRecord, fc.nat(), fc.string({ unit: 'binary', maxLength: 3 }))
     .map(([record, place, text]) => {
@@ -125,7 +125,7 @@ test('any fields of a hash are read without a throw', () => {
   );
 });
 
-test('a change of JSON changes nothing but what it is to change', () => {
+test('a change of JSON changes only the fields of the change', () => {
   const withoutRevocation = goodRecord.filter(({ revokedAt }) => revokedAt === undefined);
   const foreign = fc.dictionary(
     fc.string().map((name) => `x-${name}`),

@@ -35,7 +35,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
     const written = (changed: object = {}) => ({ url: redis.url, username: 'least', password, layout, ...changed });
     const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
-    test('the gateway needs no more than its list, and tries nothing else', async () => {
+    test('the gateway needs only the rights of its list, and tries no other command', async () => {
       await grant(lists.gateway);
       await using started = await startAuthenticator(written());
       await started.check();
@@ -110,7 +110,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
       }
     });
 
-    test('another database takes SELECT besides', async () => {
+    test('another database also needs SELECT', async () => {
       await grant(`${lists.gateway} +select`);
       await using started = await startAuthenticator(written({ database: 1 }));
       await started.check();

@@ -30,7 +30,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     expect(await redis.client().exists(token, `sallyport:token:${token}`)).toBe(0);
   });
 
-  test('end with their own end, or when Redis lets go of them, whichever comes first', async () => {
+  test('end at their own end or at that of the key, whichever comes first', async () => {
     await using started = await start(() => midday);
     const end = async (record: object, timeToLive?: number) => {
       const token = makeToken('sp_');
@@ -49,7 +49,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     expect(await end({ expiresAt: at(midday) })).toEqual({ kind: 'rejected', reason: 'expired', subject: 'robot' });
   });
 
-  test('that end on the way here are over, by their own end and by that of Redis', async () => {
+  test('that end during the lookup are expired, by their own end and by that of the key', async () => {
     const times = [midday, midday + 10 * minute];
     for (const [record, timeToLive] of [[{ expiresAt: at(midday + 10 * minute) }], [{}, 10 * minute]] as const) {
       const token = makeToken('sp_');
@@ -81,7 +81,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     [{ username: 'robot', expiresAt: 'tomorrow' }, /^expiresAt must be a date and time with its zone \(RFC 3339\)/],
     [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt is required with revokedBy and revokedReason'],
     [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, 'is too big: at most 65536 characters are read'],
-  ])('that are bad say which and what of it, and are no answer: %#', async (record, problem) => {
+  ])('that are invalid fail with the digest and the field: %#', async (record, problem) => {
     const token = await put(record);
     await using started = await start();
     const error = await errorOf(started.ask(token));
@@ -92,7 +92,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     for (const value of [token, 'jane', 'tomorrow', 'Team', 'xxx']) expect(error.message).not.toContain(value);
   });
 
-  test('with a field __proto__ are bad', async () => {
+  test('with a field __proto__ are invalid', async () => {
     const token = makeToken('sp_');
     if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', 'robot', '__proto__', 'admin');
     else await redis.client().set(keyOf(token), '{"username":"robot","__proto__":{"uid":"0"}}');
@@ -102,7 +102,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     expect(error.message).toContain('is bad: has an unknown field: a record has username,');
   });
 
-  test('whose bytes are no UTF-8 are bad: two names would be one', async () => {
+  test('with bytes that are not UTF-8 are invalid, since two names could become the same', async () => {
     const token = makeToken('sp_');
     const name = Buffer.from([0x72, 0xff, 0x6f]);
     if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', name);
@@ -113,7 +113,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     );
   });
 
-  test('of another type are bad, and not an outage', async () => {
+  test('of another type are invalid, and not an outage', async () => {
     const client = redis.client();
     const makers: Record<string, (key: string) => Promise<unknown>> = {
       string: (key) => client.set(key, '{"username":"robot"}'),
@@ -132,7 +132,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     }
   });
 
-  test('that are bad in great number, asked with good ones in one turn, keep none of those from its answer', async () => {
+  test('that are invalid do not disturb valid ones of the same turn, however many there are', async () => {
     await using started = await start();
     const good = await put({ username: 'robot' });
     const bad = await Promise.all(

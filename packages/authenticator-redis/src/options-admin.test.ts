@@ -17,7 +17,7 @@ describe('admin', () => {
     }
   });
 
-  test('left out is the gateway itself', () => {
+  test("left out is the gateway's own connection", () => {
     const { admin, connection } = settled({
       url: 'rediss://redis/3',
       ...gateway,
@@ -51,7 +51,7 @@ describe('admin', () => {
     expect(adminOf({ url: 'rediss://redis', ...gateway, admin: { password: secret } })).not.toHaveProperty('username');
   });
 
-  test('with a URL has the login of that, and the database of that or of the options', () => {
+  test('with a URL has its login, and the database of the URL or of the options', () => {
     const url = `rediss://admin:${secret}@redis-b:7000`;
     const admin = (one: object, changed: object = {}) =>
       adminOf({ url: 'rediss://redis-a', ...gateway, ...changed, admin: one });
@@ -68,7 +68,7 @@ describe('admin', () => {
     expect(admin({ url: 'rediss://b', username: 'admin', password: secret })).toMatchObject({ username: 'admin' });
   });
 
-  test('may be the only one that speaks TLS', () => {
+  test('may be the only connection with TLS', () => {
     const written = { url: 'unix:/redis.sock', caFile: 'ca.crt', admin: { url: 'rediss://redis' } };
     expect(adminOf(written)).toMatchObject({ tls: { caFile: 'ca.crt' } });
     expect(complaints({ url: 'unix:/redis.sock', caFile: 'ca.crt', admin: { url: 'redis://localhost' } })).toEqual([

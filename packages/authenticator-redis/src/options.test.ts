@@ -6,7 +6,7 @@ const login = { username: 'gateway', password: 'of the gateway' };
 const passwordMend = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
 
 describe('options', () => {
-  test('have defaults for all but the servers', () => {
+  test('have defaults for everything but the servers', () => {
     const connection = {
       servers: { kind: 'server', secure: true, database: 0, address: { host: 'redis.example.com', port: 6379 } },
       tls: { minVersion: 'TLSv1.2' },
@@ -110,7 +110,7 @@ describe('options', () => {
     );
   });
 
-  test('that are no keys and values, or have an unknown key, are refused with what to write', () => {
+  test('that are no mapping, or have an unknown key, are refused with the fix', () => {
     for (const written of [null, 'redis://:not-a-real-one@redis', [], 7]) {
       expect(complaints(written)).toEqual([
         ': must be keys and values: write { url: rediss://redis.example.com:6379 }',

@@ -49,7 +49,7 @@ test('the rights in the README are those that the tests run with', () => {
   }
 });
 
-test('the README has every field of a record, and what finds a leaked token', () => {
+test('the README has every field of a record, and the pattern for leaked tokens', () => {
   const [, table = ''] = /^\| Field \| \| \|\n((?:\|.*\n)+)/m.exec(readme) ?? [];
   const rows = table.trim().split('\n').slice(1);
   const named = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([^`]*)`/g)].map(([, name]) => name));

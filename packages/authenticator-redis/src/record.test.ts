@@ -14,7 +14,7 @@ const problemOf = (record: unknown) => {
 const changed = (field: string, value: unknown) => ({ username: 'robot', [field]: value });
 
 describe('a record', () => {
-  test('is read with all its fields, moments as milliseconds', () => {
+  test('is read with all its fields, with times in milliseconds', () => {
     const record = {
       username: 'robot',
       uid: '7',
@@ -42,7 +42,7 @@ describe('a record', () => {
     expect(Object.keys(record)).toEqual(fieldNames);
   });
 
-  test('needs a username and no more', () => {
+  test('needs only a username', () => {
     expect(readRecord({ username: 'robot' })).toEqual({ record: { username: 'robot' } });
     expect(readRecord(changed('groups', []))).toEqual({ record: { username: 'robot', groups: [] } });
     expect(readRecord(changed('extra', {}))).toEqual({ record: { username: 'robot', extra: {} } });
@@ -61,7 +61,7 @@ describe('a record', () => {
     for (const value of ['a\uFFFDb', 'a\uD800']) expect(problem(value)).toBe(`${field} must be UTF-8`);
   });
 
-  test('without a username says so', () => {
+  test('without a username has that problem', () => {
     expect(problemOf({ uid: '7' })).toBe('username is missing');
     expect(problemOf({})).toBe('username is missing');
   });
@@ -75,7 +75,7 @@ describe('a record', () => {
     expect(problem(['a\uFFFD'])).toBe(`${field} must be UTF-8`);
   });
 
-  test('is bound to some audience, or says nothing of audiences', () => {
+  test('has at least one audience, or no list of audiences', () => {
     const message = 'audiences must not be empty: leave it out for a token without audiences';
     expect(problemOf(changed('audiences', []))).toBe(message);
   });
@@ -133,7 +133,7 @@ describe('a record', () => {
       expect([value, problem(value)]).toEqual([value, `${field} ${zoned}`]);
   });
 
-  test('begins before it ends', () => {
+  test('must begin before it ends', () => {
     const problem = (notBefore: string, expiresAt: string) => problemOf({ username: 'a', notBefore, expiresAt });
     expect(problem('2026-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z')).toBe('none');
     for (const notBefore of ['2026-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z']) {
@@ -146,7 +146,7 @@ describe('a record', () => {
   });
 });
 
-describe('fields that are not known', () => {
+describe('unknown fields', () => {
   test.each([
     'expires',
     'ExpiresAt',
@@ -177,14 +177,14 @@ describe('fields that are not known', () => {
     expect(problemOf({ username: 'a', 'to ken': 'x', expires: 'x' })).toContain('unknown field expires:');
   });
 
-  test('are a problem whatever their value, objects in place of their prototype too', () => {
+  test('are a problem with any value, also as a replacement of the prototype', () => {
     for (const text of ['{"username":"a","__proto__":{"uid":"7"}}', '{"username":"a","__proto__":null}']) {
       expect(problemOf(JSON.parse(text))).toContain('has an unknown field:');
     }
     expect(problemOf(JSON.parse('{"__proto__":{"username":"admin"}}'))).not.toBe('none');
   });
 
-  test('are passed over when they begin with x-', () => {
+  test('are ignored when they begin with x-', () => {
     const foreign = { 'x-': 1, 'x-team': null, 'x-__proto__': {}, 'x-\uFFFD': '\uFFFD', 'x-expiresAt': 'never' };
     expect(readRecord({ username: 'robot', ...foreign })).toEqual({ record: { username: 'robot' } });
   });

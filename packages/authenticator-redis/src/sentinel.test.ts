@@ -54,7 +54,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s'
     expect(await outcomeOf(started.ask(token))).toBe('rejected: revoked');
   });
 
-  test('a master that hangs is left as soon as another is promoted, long before any of its deadlines', async () => {
+  test('a master that hangs is abandoned as soon as another is promoted, long before all deadlines', async () => {
     await using sentinels = await startSentinels({ program });
     const options = { sentinels: sentinels.addresses, name: sentinels.name, commandTimeout: '30s' };
     const token = await makeToken(options, 'jane');
@@ -76,7 +76,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s'
   });
 });
 
-test('sentinels that are down are no noise on stderr, and none of them is needed but one', async () => {
+test('sentinels that are down print nothing on stderr, and one sentinel is enough', async () => {
   const spies = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')];
   await using sentinels = await startSentinels();
   const options = { sentinels: ['127.0.0.1:1', ...sentinels.addresses], name: sentinels.name };
@@ -91,7 +91,7 @@ test('sentinels that are down are no noise on stderr, and none of them is needed
   for (const spy of spies) expect(spy).not.toHaveBeenCalled();
 });
 
-test('a user of the sentinels needs no more rights there than the README names', async () => {
+test('a user of the sentinels needs only the rights in the README', async () => {
   await using sentinels = await startSentinels();
   const [sentinelUsername, sentinelPassword] = ['gateway', password()];
   const rights = ['resetchannels', '&+switch-master', '-@all', '+sentinel|get-master-addr-by-name'];

@@ -34,11 +34,11 @@ describe('keys', () => {
     `other:token:${digest}`,
     `SALLYPORT:TOKEN:${digest}`,
     `x:sallyport:token:${digest}`,
-  ])('of other things are no keys of tokens: %j', (key) => {
+  ])('of other data are not keys of tokens: %j', (key) => {
     expect(keys.digestOf(key)).toBeUndefined();
   });
 
-  test('give the digest back, whatever the prefix', () => {
+  test('contain the digest, with any prefix', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1 }), (prefix) => {
         expect(keysOf(prefix).digestOf(keysOf(prefix).record(digest))).toBe(digest);

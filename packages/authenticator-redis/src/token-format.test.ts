@@ -20,7 +20,7 @@ function verifyUnknown(changed: string, token: string): void {
 }
 
 describe('a token of ours', () => {
-  test('is sp_, 32 random bytes and their checksum, 52 characters that need no quotes anywhere', () => {
+  test('is sp_, 32 random bytes and their checksum: 52 characters that never need quotes', () => {
     fc.assert(
       fc.property(tokens, (token) => {
         expect(token).toMatch(/^sp_[A-Za-z0-9_-]{49}$/);
@@ -31,7 +31,7 @@ describe('a token of ours', () => {
     );
   });
 
-  test('ends with the CRC-32 of all before it, big end first, in base64url', () => {
+  test('ends with the big-endian CRC-32 of all before it, in base64url', () => {
     expect(crc32('123456789')).toBe(0xcbf4_3926);
     fc.assert(
       fc.property(tokens, (token) => {
@@ -42,7 +42,7 @@ describe('a token of ours', () => {
     );
   });
 
-  test('is another one each time', () => {
+  test('differs each time', () => {
     const made = Array.from({ length: 10_000 }, () => makeToken('sp_'));
     expect(new Set(made).size).toBe(made.length);
     // Each place of the random part takes every character, but for the last, which holds four bits.
@@ -50,7 +50,7 @@ describe('a token of ours', () => {
     expect(new Set(made.map((token) => token[45])).size).toBe(16);
   });
 
-  test('has the prefix that is asked for, which its checksum covers', () => {
+  test('has the given prefix, which its checksum covers', () => {
     const token = makeToken('robot_');
     expect(token).toMatch(/^robot_[A-Za-z0-9_-]{49}$/);
     expect(Buffer.from(token.slice(-6), 'base64url').readUInt32BE()).toBe(crc32(token.slice(0, -6)));
@@ -59,8 +59,8 @@ describe('a token of ours', () => {
   });
 });
 
-describe('what is nearly a token of ours is none', () => {
-  test('with one character changed, whichever', () => {
+describe('a damaged token of ours is not recognized', () => {
+  test('with any one character changed', () => {
     const token = makeToken('sp_');
     for (let place = 0; place < token.length; place += 1) {
       for (const character of `${alphabet} .=\n\0é`) {
@@ -74,7 +74,7 @@ describe('what is nearly a token of ours is none', () => {
     );
   });
 
-  test('with two neighbours in the wrong order', () => {
+  test('with two neighbours swapped', () => {
     fc.assert(
       fc.property(tokens, (token) => {
         for (let place = 0; place < token.length - 1; place += 1) {
@@ -85,7 +85,7 @@ describe('what is nearly a token of ours is none', () => {
     );
   });
 
-  test('with its end cut off, its beginning, or a piece of its middle', () => {
+  test('without its end, its beginning, or a part of its middle', () => {
     const token = makeToken('sp_');
     for (let length = 0; length < token.length; length += 1) {
       expect(isOwnToken(token.slice(0, length))).toBe(false);
@@ -94,7 +94,7 @@ describe('what is nearly a token of ours is none', () => {
     }
   });
 
-  test('with more before it, in it or behind it', () => {
+  test('with more text before it, in it or after it', () => {
     fc.assert(
       fc.property(tokens, fc.nat(52), fc.string({ minLength: 1, maxLength: 60 }), (token, place, text) => {
         expect(isOwnToken(token.slice(0, place) + text + token.slice(place))).toBe(false);
@@ -105,7 +105,7 @@ describe('what is nearly a token of ours is none', () => {
     expect(isOwnToken(token + token)).toBe(false);
   });
 
-  test('in other letters', () => {
+  test('in upper or lower case', () => {
     const token = makeToken('sp_');
     verifyUnknown(token.toUpperCase(), token);
     verifyUnknown(token.toLowerCase(), token);

@@ -10,7 +10,7 @@ const matches = (options: TokenOptions, token: string) => tokenShape(options).ma
 describe('without options', () => {
   const shape = shapeOf({});
 
-  test('tokens of ours are recognised, and begin with sp_', () => {
+  test('tokens of ours are recognized, and begin with sp_', () => {
     expect(shape.prefix).toBe('sp_');
     expect(shape.matches(makeToken('sp_'))).toBe(true);
   });
@@ -31,18 +31,18 @@ describe('without options', () => {
 describe('with tokenPrefix', () => {
   const shape = shapeOf({ tokenPrefix: 'robot.*_' });
 
-  test('tokens that begin so are recognised, whatever follows', () => {
+  test('tokens with the prefix are recognized, with any rest', () => {
     expect(shape.prefix).toBe('robot.*_');
     for (const rest of ['', 'a', 'é🤖\n\0', 'a'.repeat(16_384)]) expect(shape.matches(`robot.*_${rest}`)).toBe(true);
   });
 
-  test('others are not, nor is the prefix a pattern', () => {
+  test('other tokens are not, and the prefix is no pattern', () => {
     for (const token of ['robotxx_a', 'Robot.*_a', ' robot.*_a', 'robot.*', makeToken('sp_')]) {
       expect(shape.matches(token)).toBe(false);
     }
   });
 
-  test('tokens with half a character are not: as UTF-8 several of them would be one', () => {
+  test('tokens with half of a surrogate pair are not, since in UTF-8 several of them would be the same', () => {
     expect(shape.matches('robot.*_\uD800')).toBe(false);
     expect(shape.matches('robot.*_\uDC00\uD800')).toBe(false);
     expect(shape.matches('robot.*_\uFFFD')).toBe(true);
@@ -52,7 +52,7 @@ describe('with tokenPrefix', () => {
 describe('with tokenPattern', () => {
   const shape = shapeOf({ tokenPattern: '[a-z]{4}|[0-9]{2}' });
 
-  test('tokens that match from end to end are recognised', () => {
+  test('tokens that match as a whole are recognized', () => {
     expect(shape.prefix).toBeUndefined();
     for (const token of ['abcd', '42']) expect(shape.matches(token)).toBe(true);
     for (const token of ['abcde', ' abcd', 'abcd\n', '421', '42abcd', 'ABCD', '']) {
@@ -60,7 +60,7 @@ describe('with tokenPattern', () => {
     }
   });
 
-  test('and with tokenPrefix both must hold, the pattern for the whole of the token', () => {
+  test('and with tokenPrefix both must match, the pattern with the whole token', () => {
     const both = shapeOf({ tokenPrefix: 'robot_', tokenPattern: '[a-z_]+[0-9]{2}' });
     expect(both.prefix).toBe('robot_');
     expect(both.matches('robot_a42')).toBe(true);

@@ -57,7 +57,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
     expect((await commandCalls(redis)).of('set')).toBe(2);
   });
 
-  test('nothing but a login is noted', async () => {
+  test('only logins are noted', async () => {
     await using started = await start();
     const asked = [
       await put({ username: 'a', revokedAt: '2020-01-01T00:00:00Z' }),

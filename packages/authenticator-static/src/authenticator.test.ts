@@ -35,7 +35,7 @@ const yaml = { tokensFile: 'tokens.yaml' };
 const both = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
 
 describe('a static authenticator', () => {
-  test('knows the tokens of both files, and has no opinion of any other', async () => {
+  test('knows the tokens of both files, and has no opinion on others', async () => {
     const [one, two] = [randomToken(), randomToken()];
     const { decide, lines } = await gateway(
       { 'tokens.yaml': `tokens:\n${entry(one)}`, 'tokens.csv': `${two},bob,1,"dev,ops"\n` },
@@ -52,7 +52,7 @@ describe('a static authenticator', () => {
     expect(lines).toEqual([expect.objectContaining({ level: 'info', fields: { file: 'tokens.csv', tokens: 2 } })]);
   });
 
-  test('lists all users that have a token, of both files', async () => {
+  test('lists all users with a token, of both files', async () => {
     const [one, two] = [randomToken(), randomToken()];
     const { authenticator } = await gateway(
       { 'tokens.yaml': `tokens:\n${entry(one, ', groups: ["system:masters"]')}`, 'tokens.csv': `${two},bob,1\n` },
@@ -91,7 +91,7 @@ describe('a static authenticator', () => {
     ]);
   });
 
-  test('passes on audiences, those of a token bound to none included', async () => {
+  test('passes audiences on, also an empty list', async () => {
     const [bound, unbindable] = [randomToken(), randomToken()];
     const text = `tokens:\n${entry(bound, ', audiences: [vault]')}${entry(unbindable, ', audiences: []')}`;
     const { decide } = await gateway({ 'tokens.yaml': text }, yaml);
@@ -149,7 +149,7 @@ describe('a static authenticator', () => {
     ]);
   });
 
-  test('keeps the last good set when an edit is bad', async () => {
+  test('keeps the last valid tokens when an edit is invalid', async () => {
     const [token, other] = [randomToken(), randomToken()];
     const { decide, write, touch } = await gateway({ 'tokens.yaml': `tokens:\n${entry(token)}` }, yaml);
     await write('tokens.yaml', `tokens:\n${entry(other)}  - nonsense\n`);

@@ -38,7 +38,7 @@ export interface Connection {
 }
 
 /** The parts of a plugin's context that a connection needs. */
-export type ConnectionContext = Pick<PluginContext, 'logger' | 'metrics' | 'signal' | 'watchFile'>;
+type ConnectionContext = Pick<PluginContext, 'logger' | 'metrics' | 'signal' | 'watchFile'>;
 
 /**
  * Connects, and makes a new connection when the TLS files change. It does not fail because Redis is down: the client tries

@@ -7,8 +7,8 @@ import { never } from './testing/opened.ts';
 const endless = new Promise<never>(() => {});
 const late = 1 << 30;
 
-describe('work within its time', () => {
-  test('ends as it ends', async () => {
+describe('work with a deadline', () => {
+  test('has its own outcome', async () => {
     expect(await within(late, never, Promise.resolve('done'))).toBe('done');
     const error = new Error('no');
     expect(await errorOf(within(late, never, Promise.reject(error)))).toBe(error);
@@ -30,7 +30,7 @@ describe('work within its time', () => {
     expect(await errorOf(within(late, controller.signal, Promise.resolve('done')))).toBe(reason);
   });
 
-  test('leaves no listener behind on a signal that many calls share', async () => {
+  test('leaves no listener on a signal that many calls share', async () => {
     const { signal } = new AbortController();
     for (let count = 0; count < 100; count += 1) await within(late, signal, Promise.resolve());
     await errorOf(within(late, signal, Promise.reject(new Error('no'))));

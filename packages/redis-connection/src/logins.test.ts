@@ -33,11 +33,11 @@ describe('a user of Redis', () => {
     ['of the URL', () => ({ url: withLogin('gateway', passwords.gateway) })],
     ['named beside a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
     [
-      'with a password beside its name in the URL',
+      'with a password beside the name in the URL',
       () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
     ],
     ['with characters that URLs do not have', () => ({ url: withLogin('odd:user@x', passwords.odd) })],
-    ['of no name, the default one', () => ({ url: redis.url, password: passwords.default })],
+    ['without a name, the default one', () => ({ url: redis.url, password: passwords.default })],
     ['of no name in the URL', () => ({ url: withLogin('', passwords.default) })],
     ['who needs no password and gives one', () => ({ url: redis.url, username: 'open', password: newPassword() })],
     ['over the socket', () => ({ url: `unix:${redis.socket}`, username: 'gateway', password: passwords.gateway })],
@@ -95,7 +95,7 @@ describe('a user of Redis', () => {
     expect(await started.read(key)).toBe(content);
   });
 
-  test('whose password is changed is let in again once the new one is set', async () => {
+  test('whose password changes is accepted again with the right one', async () => {
     const own = newPassword();
     const set = (password: string) =>
       redis

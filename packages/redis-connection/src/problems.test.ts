@@ -19,7 +19,7 @@ const terms = { name: 'redis.example.com', wording };
 const acl = `compare its ACL with ${wording.leastAcl}`;
 const refused = 'it refuses the username or the password, or the user is disabled';
 
-describe('what Redis answers', () => {
+describe('an error of Redis', () => {
   test.each([
     ['WRONGPASS invalid username-password pair or user is disabled.', 'authentication', refused],
     ['NOAUTH Authentication required.', 'authentication', /^it requires a password: /],
@@ -99,7 +99,7 @@ describe('what Redis answers', () => {
     (word: string) => `ERR ACL failure in script: ${word}`,
     (word: string) => `-${word}`,
     (word: string) => word,
-  ])('never comes out with a password that Redis quotes, nor what ioredis hangs on it: %#', (message) => {
+  ])('is never reported with a password that Redis quotes, nor with the data of ioredis: %#', (message) => {
     for (const word of [secret, `${secret}'`, `x ${secret}`, `'get' ${secret}`]) {
       const found = revealed(problemOf(replyError(message(word)), terms));
       expect(found.toLowerCase()).not.toContain(secret.toLowerCase());
@@ -119,7 +119,7 @@ describe('what Redis answers', () => {
   });
 });
 
-describe('what happens on the way', () => {
+describe('an error of the connection', () => {
   test.each([
     ['ECONNREFUSED', 'connection', 'the connection was refused: is it running, and is this its port?'],
     ['ECONNRESET', 'connection', 'the connection was reset'],
@@ -173,17 +173,17 @@ describe('what happens on the way', () => {
   test.each([
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: connect EMFILE 192.0.2.1:26379 - Local (undefined)',
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: getaddrinfo EBUSY sentinel.example.com',
-  ])('is a local shortage, too, when no sentinel could be asked because of it: %s', (message) => {
+  ])('is a local shortage when it kept all sentinels from being asked: %s', (message) => {
     expect(problemOf(new Error(message), terms).kind).toBe('local');
   });
 
-  test('is a local shortage, too, when no node of a cluster could be asked because of it', () => {
+  test('is a local shortage when it kept all nodes of a cluster from being asked', () => {
     const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError: systemError('EMFILE') });
     expect(problemOf(error, terms).kind).toBe('local');
     expect(problemOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind).toBe('cluster');
   });
 
-  test('names the certificate that was expected, and the one that came', () => {
+  test('names the expected and the actual certificate', () => {
     const cert = { subjectaltname: 'DNS:other.example.com' };
     const error = Object.assign(systemError('ERR_TLS_CERT_ALTNAME_INVALID'), { cert });
     expect(problemOf(error, terms)).toEqual({
@@ -204,7 +204,7 @@ describe('what happens on the way', () => {
   );
 });
 
-test('only what Redis itself said is an answer of Redis', () => {
+test('only an answer of Redis itself is a reply error', () => {
   expect(isReplyError(replyError('ERR'))).toBe(true);
   for (const other of [new Error('ERR'), systemError('ECONNRESET'), { name: 'ReplyError' }, undefined]) {
     expect(isReplyError(other)).toBe(false);

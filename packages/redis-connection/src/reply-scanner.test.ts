@@ -39,7 +39,7 @@ const value: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
 
 const cuts = fc.array(fc.nat({ max: 100_000 }), { maxLength: 20 });
 
-test('what Redis sends passes, however it is cut', () => {
+test('the answers of Redis are accepted, however they are cut', () => {
   const answers = fc.array(
     fc.oneof(
       value,
@@ -56,7 +56,7 @@ test('what Redis sends passes, however it is cut', () => {
   );
 });
 
-test('what is wrong does not hang on the cuts', () => {
+test('the problem does not depend on the cuts', () => {
   const change = fc.record({ place: fc.nat(), byte: fc.nat({ max: 255 }), kind: fc.constantFrom('set', 'add', 'cut') });
   fc.assert(
     fc.property(
@@ -75,7 +75,7 @@ test('what is wrong does not hang on the cuts', () => {
   );
 });
 
-describe('what Redis does not send', () => {
+describe('bytes that Redis never sends', () => {
   test.each([
     'hello\r\n',
     '\r\n',
@@ -111,7 +111,7 @@ describe('what Redis does not send', () => {
     '+a\nb\r\n',
     '+a\r+b\r\n',
     '\u0015\u0003\u0001\u0000\u0002\u0001\r\n',
-  ])('is noticed: %j', (bytes) => {
+  ])('are noticed: %j', (bytes) => {
     expect(problemOf(bytes)).toBe(notRedis);
     expect(problemOf(`+OK\r\n*2\r\n+a\r\n${bytes}`)).toBe(notRedis);
   });
@@ -137,13 +137,13 @@ describe('an answer that is too big', () => {
     '*10\r\n*10\r\n*10\r\n',
     '*1\r\n'.repeat(17),
     `*2\r\n$600\r\n${'a'.repeat(600)}\r\n$600\r\n`,
-  ])('is noticed by its length, before it comes: %#', (bytes) => {
+  ])('is noticed by its length, before it arrives: %#', (bytes) => {
     expect(problemOf(bytes)).toBe(tooBig);
     // The line feed behind the number is not waited for: the decoder does not wait for it either.
     if (bytes.endsWith('\r\n')) expect(problemOf(bytes.slice(0, -1))).toBe(tooBig);
   });
 
-  test('is one answer, not many', () => {
+  test('is measured alone, not with others', () => {
     expect(problemOf(`$900\r\n${'a'.repeat(900)}\r\n`.repeat(20))).toBeUndefined();
     expect(problemOf(`*20\r\n${':1\r\n'.repeat(20)}`.repeat(20))).toBeUndefined();
   });

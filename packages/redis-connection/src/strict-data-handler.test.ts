@@ -73,7 +73,7 @@ describe('a server', () => {
     ['an array of 256 MiB', '*33554431\r\n', tooBig],
     ['arrays in arrays', '*1\r\n'.repeat(10_000), tooBig],
     ['a line without an end', `+${'a'.repeat(200_000)}`, tooBig],
-  ])('that sends %s behind its answers has that connection ended', async (_name, bytes, sent) => {
+  ])('that sends %s after its answers loses that connection', async (_name, bytes, sent) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request) => good(request) + bytes);
     await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
@@ -104,7 +104,7 @@ describe('a server', () => {
   test.each([
     ['a text', `${bulk('text')}+text\r\n`],
     ['a nil', '$-1\r\n:-2\r\n'],
-  ])('that answers GETRANGE or PTTL with %s is not believed', async (_name, answers) => {
+  ])('that answers GETRANGE or PTTL with %s is not trusted', async (_name, answers) => {
     await using server = await startHostileServer((request) => {
       const keys = [...request.matchAll(/echo\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
       return keys.map((key) => answers + bulk(key)).join('');
@@ -113,7 +113,7 @@ describe('a server', () => {
     expect(await outcomeOf(started.read(newKey()))).toBe('problem');
   });
 
-  test('that answers HELLO with anything has that connection ended, and none is stuck', async () => {
+  test('that answers HELLO with any bytes loses that connection, and none hangs', async () => {
     const noise = listenForNoise();
     for (const bytes of [
       '$-1\r\n$-1\r\n',
@@ -132,7 +132,7 @@ describe('a server', () => {
   });
 });
 
-test('bad bytes amid TLS end that connection, and nothing else', { timeout: 60_000 }, async () => {
+test('bad bytes within TLS end that connection, and nothing else', { timeout: 60_000 }, async () => {
   await using redis = await startRedis();
   let isOn = false;
   const mangled = {
@@ -175,7 +175,7 @@ describe('a cluster', () => {
     ['a port that is none', () => '*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:70000\r\n'],
     ['an error', () => '-ERR no\r\n'],
     ['a redirection', () => '-MOVED 1 nowhere\r\n'],
-  ])('whose slots are %s is tried anew', async (_name, slots) => {
+  ])('whose slots are %s is tried again', async (_name, slots) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) =>
       /cluster/i.test(request) ? slots(port) : '$-1\r\n',
@@ -201,7 +201,7 @@ describe('a cluster', () => {
     'ASK 1 127.0.0.1:99999',
     'TRYAGAIN',
     'CLUSTERDOWN',
-  ])('that redirects by %j costs that lookup', async (redirection) => {
+  ])('that redirects with %j makes only that lookup fail', async (redirection) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) =>
       /cluster/i.test(request)
@@ -235,7 +235,7 @@ describe('sentinels', () => {
     expect(noise).toEqual([]);
   });
 
-  test('that send what no command asked for while they are listened to lose that connection', async () => {
+  test('that send an unrequested answer to a subscriber lose that connection', async () => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) => {
       const master = `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`;

@@ -77,7 +77,7 @@ describe('a server with TLS', () => {
     expect(await login(servers.expired, {})).toMatch(/^the server's certificate, or one above it, has expired: /);
   });
 
-  test('that speaks an older TLS than is allowed is refused', async () => {
+  test('with an older TLS than allowed is refused', async () => {
     await using old = await startRedis({ settings: { 'tls-protocols': 'TLSv1.2' } });
     expect(await login(old, { minVersion: 'TLSv1.3' })).toMatch(/no version or cipher of TLS in common/);
     expect(await login(old, {})).toBe(content);

@@ -18,7 +18,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is sto
   const written = () => ({ url: redis.url, layout });
   const start = () => startIssuer(written(), () => now);
 
-  test('authenticates who it was made for, at once', async () => {
+  test('authenticates its user at once', async () => {
     await using started = await start();
     const expiresAt = new Date(now + day);
     const request = {
@@ -36,7 +36,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is sto
     expect(await gateway.ask(token)).toEqual({ kind: 'authenticated', user, audiences: ['https://api'], expiresAt });
   });
 
-  test('is nowhere in Redis itself', async () => {
+  test('is not in Redis itself', async () => {
     await using started = await start();
     const { token } = await started.issuer.create({ user: { username: 'ci' }, issuedBy }, never);
     const keys = await redis.client().keys('*');
@@ -62,7 +62,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is sto
     expect(await timeToLive()).toBe(-1);
   });
 
-  test('has its record as other systems would write it', async () => {
+  test('has the record that other systems would write', async () => {
     await using started = await start();
     const { token } = await started.issuer.create({ user, expiresAt: new Date(now + day), issuedBy }, never);
     const fields = {

@@ -20,7 +20,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
   const start = (keys: Record<string, unknown> = {}) => startIssuer({ url: redis.url, layout, ...keys }, () => midday);
   const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
-  test('are none where there are none', async () => {
+  test('are an empty list without tokens', async () => {
     await using started = await start();
     expect(await collect(started.issuer.list({}, never))).toEqual([]);
   });
@@ -35,7 +35,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(issued).not.toHaveProperty('lastUsedAt');
   });
 
-  test('are listed when they are over, to come or revoked, too', async () => {
+  test('are listed also when they are expired, not yet valid or revoked', async () => {
     await using started = await start();
     const over = await put({ username: 'a', expiresAt: at(midday - hour) });
     const ahead = await put({ username: 'b', notBefore: at(midday + hour) });
@@ -52,7 +52,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(of(gone)).toMatchObject({ revoked: { at: new Date(midday), by: 'jane', reason: 'leaked' } });
   });
 
-  test('end when Redis lets go of them, if that comes first', async () => {
+  test('end when their key expires, if that comes first', async () => {
     await using started = await start();
     const token = await put({ username: 'a', expiresAt: at(midday + 9 * hour) });
     await redis.client().pexpire(keyOf(token), hour);
@@ -62,7 +62,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(end).toBeGreaterThan(midday + hour / 2);
   });
 
-  test('are picked by the whole name of the user, and by how the digest begins', async () => {
+  test('are selected by the whole name of the user, and by the start of the digest', async () => {
     await using started = await start();
     const tokens = await Promise.all(['ci', 'ci', 'CI', 'ci2', 'c', 'jane'].map((username) => put({ username })));
     const digests = async (filter: object) =>
@@ -77,7 +77,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(await digests({ digest: '' })).toHaveLength(6);
   });
 
-  test('are only those of the prefix, and nothing else that lies below it', async () => {
+  test('are only those of the prefix, without other keys below it', async () => {
     await using started = await start();
     const token = await put({ username: 'ci' });
     const digest = digestToken(token);
@@ -132,7 +132,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(one).toEqual({ digest: digestToken(good), user: { username: 'ci' } });
   });
 
-  test('of which not all could be looked at are no list', async () => {
+  test('end with an error when the server ends in the middle of the list', async () => {
     await using own = await startRedis();
     await using started = await startIssuer({ url: own.url, layout });
     for (let count = 0; count < 600; count += 1) await storeToken(own.client(), layout, { username: 'ci' });

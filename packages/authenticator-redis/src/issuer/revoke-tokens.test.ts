@@ -53,14 +53,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     for (const token of others) expect(await ask(token)).toMatchObject({ kind: 'authenticated' });
   });
 
-  test('that are not there are nothing, and are not made by it', async () => {
+  test('that do not exist are not reported, and not created', async () => {
     for (const selection of [{ token: makeToken('sp_') }, { digest: 'ab'.repeat(32) }, { username: 'ci' }]) {
       expect(await revoke(selection)).toEqual([]);
     }
     expect(await redis.client().dbsize()).toBe(0);
   });
 
-  test('that were revoked keep their first revocation', async () => {
+  test('that were revoked before keep their first revocation', async () => {
     const token = await put({ username: 'ci' });
     await revoke({ token });
     const later = { at: new Date(midday + hour), by: 'jane', reason: 'again' };
@@ -99,7 +99,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(await redis.client().pttl(keyOf(endless))).toBe(-1);
   });
 
-  test('are revoked when they are over, or to come, too', async () => {
+  test('are revoked also when they are expired or not yet valid', async () => {
     const over = await put({ username: 'a', expiresAt: '2020-01-01T00:00:00Z' });
     const ahead = await put({ username: 'b', notBefore: '2099-01-01T00:00:00Z' });
     for (const token of [over, ahead]) {

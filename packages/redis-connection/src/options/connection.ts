@@ -20,10 +20,10 @@ import {
 } from './servers.ts';
 
 /** The keys for the address of Redis and the login, each valid by itself. */
-export type ConnectionKeys = ServerKeys & LoginKeys & TlsKeys;
+type ConnectionKeys = ServerKeys & LoginKeys & TlsKeys;
 
 /** The same keys as a part of a `section`'s shape. */
-export type ConnectionShape = ServerShape &
+type ConnectionShape = ServerShape &
   TlsShape & {
     readonly username: z.ZodType<string | undefined>;
     readonly password: z.ZodType<string | undefined>;
@@ -40,7 +40,7 @@ export function connectionShape(terms: ClearTextTerms): ConnectionShape {
   };
 }
 
-export interface ConnectionUse {
+interface ConnectionUse {
   /** Milliseconds. */
   readonly commandTimeout: number;
   /** As for `connectionShape`. */
@@ -65,7 +65,7 @@ export function settleConnection(
   return servers && { servers, ...login, tls, commandTimeout };
 }
 
-export interface LoginKeys {
+interface LoginKeys {
   readonly url?: { readonly username?: string; readonly password?: string } | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;

@@ -1,11 +1,3 @@
-export {
-  type ConnectionKeys,
-  type ConnectionShape,
-  type ConnectionUse,
-  connectionShape,
-  type LoginKeys,
-  settleConnection,
-  settleLogin,
-} from './connection.ts';
+export { connectionShape, settleConnection, settleLogin } from './connection.ts';
 export { isClearText, type ServerUrl, type SocketUrl } from './server-url.ts';
 export { type ClearTextTerms, secret, serverUrl, settleUrl, word } from './servers.ts';
