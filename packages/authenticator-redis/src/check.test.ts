@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
@@ -11,7 +11,7 @@ import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
 import { startAuthenticator } from './testing/plugin.ts';
 import { storeToken } from './testing/records.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 
 const redis = await redisForFile();
 beforeEach(async () => {

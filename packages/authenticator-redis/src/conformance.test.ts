@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { conformanceCases, type ValidToken } from '@sallyport/authenticator/conformance';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import plugin from './index.ts';
@@ -8,7 +9,7 @@ import { lookUpRights } from './testing/access-lists.ts';
 import { store } from './testing/records.ts';
 import { makeToken } from './token.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 const reader = `user gateway on >${password} ~sallyport:token:* ${[...lookUpRights('json'), ...lookUpRights('hash')].join(' ')}`;
 
 const users = Array.from({ length: 150 }, (_, index): ValidToken => {

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { collect, never, startAuthenticator, startIssuer } from './testing/plugi
 import { keyOf, storeToken } from './testing/records.ts';
 import { makeToken } from './token.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 const names = Object.keys(layouts) as LayoutName[];
 const user = { username: 'ci', groups: ['deployers'] };
 

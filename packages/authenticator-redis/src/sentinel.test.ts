@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test, vi } from 'vitest';
 import { collect, never, outcomeOf, startAuthenticator, startIssuer } from './testing/plugin.ts';
 
-const password = () => randomBytes(12).toString('base64url');
 const acl = (secret: string) => [
   `user gateway on >${secret} resetkeys ~sallyport:token:* -@all +getrange +pttl +echo`,
   `user gateway-admin on >${secret} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval`,
@@ -37,7 +36,7 @@ async function revoke(options: Record<string, unknown>, token: string): Promise<
 
 describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s', (program) => {
   test('is reached over TLS with passwords of its own, also after a failover', async () => {
-    const [secret, sentinelPassword] = [password(), password()];
+    const [secret, sentinelPassword] = [newPassword(), newPassword()];
     await using sentinels = await startSentinels({ program, tls: true, users: acl(secret), sentinelPassword });
     const login = { username: 'gateway', password: secret, admin: { username: 'gateway-admin', password: secret } };
     const options = { ...secure(sentinels), sentinelPassword, ...login };
@@ -93,7 +92,7 @@ test('sentinels that are down print nothing on stderr, and one sentinel is enoug
 
 test('a user of the sentinels needs only the rights in the README', async () => {
   await using sentinels = await startSentinels();
-  const [sentinelUsername, sentinelPassword] = ['gateway', password()];
+  const [sentinelUsername, sentinelPassword] = ['gateway', newPassword()];
   const rights = ['resetchannels', '&+switch-master', '-@all', '+sentinel|get-master-addr-by-name'];
   for (const sentinel of sentinels.sentinels) {
     const user = [sentinelUsername, 'on', `>${sentinelPassword}`, ...rights, '+sentinel|sentinels', '+subscribe'];
@@ -109,9 +108,9 @@ test('a user of the sentinels needs only the rights in the README', async () => 
 
 test.each([
   ['a name that they do not know', { name: 'other' }, /no sentinel names a master/],
-  ['a wrong password', { sentinelPassword: password() }, /the sentinels refuse the login: check sentinelUsername/],
+  ['a wrong password', { sentinelPassword: newPassword() }, /the sentinels refuse the login: check sentinelUsername/],
 ])('sentinels and %s are reported in plain words', async (_what, changed, complaint) => {
-  const sentinelPassword = password();
+  const sentinelPassword = newPassword();
   await using sentinels = await startSentinels({ sentinelPassword, replicas: 0, sentinels: 1 });
   const right = { sentinels: sentinels.addresses, name: sentinels.name, sentinelPassword };
   await using started = await startAuthenticator({ ...right, ...changed });

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { connect } from '@sallyport/redis-connection';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
@@ -99,7 +99,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
   });
 
   test('a note that may not be written is reported once, and delays no login', async () => {
-    const password = randomBytes(18).toString('base64url');
+    const password = newPassword();
     const grant = (...rights: string[]) =>
       redis
         .client()

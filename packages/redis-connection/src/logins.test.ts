@@ -1,12 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
 import { content, open, outcomeOf, revealed, storeKey, wording } from './testing/opened.ts';
 
-const newPassword = () => randomBytes(18).toString('base64url');
 const passwords = { default: newPassword(), gateway: newPassword(), odd: `${newPassword()}:@/%?#ö ` };
 const acl = `compare its ACL with ${wording.leastAcl}`;
 const refused = 'not connected: it refuses the username or the password, or the user is disabled';

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isReplyError, problemOf, RedisProblem } from './problems.ts';
 import { revealed, wording } from './testing/opened.ts';
 
-const secret = randomBytes(18).toString('base64url');
+const secret = newPassword();
 
 /** As ioredis gives what Redis answered: with the command and what was sent with it. */
 function replyError(message: string): Error {

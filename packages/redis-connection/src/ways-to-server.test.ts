@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
@@ -81,7 +81,7 @@ describe('a database', () => {
   });
 
   test('that the user may not select is not replaced by another one, and is read once they may', async () => {
-    const password = randomBytes(18).toString('base64url');
+    const password = newPassword();
     const own = newKey();
     await redis.client().copy(key, own, 'DB', 3);
     const grant = (...rights: string[]) =>

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { clientsOf } from '@sallyport/test-servers/redis-command-calls';
 import { expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { accessLists } from '../testing/access-lists.ts';
 import { collect, never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
 import { storeToken } from '../testing/records.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 const { gateway, issuer } = accessLists.json;
 const request = { user: { username: 'ci' }, issuedBy: 'jane' };
 const usersOf = (clients: readonly string[]) => clients.map((line) => / user=(\S+) /.exec(line)?.[1]);
