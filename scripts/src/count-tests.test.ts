@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { countReport, sumCounts } from './count-tests.ts';
+import { countReport, problemsOf, sumCounts } from './count-tests.ts';
 
 const clean = {
   success: true,
@@ -43,11 +43,11 @@ describe('countReport', () => {
     expect(await count({ ...clean, success: false })).toMatchObject({ passed: 3, failed: 1 });
   });
 
-  test('takes a torn report for no tests', async () => {
+  test('counts no tests in a truncated report', async () => {
     expect(await count('{"success": true, "numPass')).toEqual({ passed: 0, failed: 0, skipped: 0 });
   });
 
-  test('takes a missing report for no tests', () => {
+  test('counts no tests in a missing report', () => {
     expect(countReport(join(folder, 'nothing.json'))).toEqual({ passed: 0, failed: 0, skipped: 0 });
   });
 });
@@ -58,4 +58,51 @@ test('sumCounts adds up every kind', () => {
     { passed: 10, failed: 20, skipped: 30 },
   ]);
   expect(sum).toEqual({ passed: 11, failed: 22, skipped: 33 });
+});
+
+const whole = { folder: 'packages/whole', passed: 3, failed: 0, skipped: 0 };
+const skipping = { folder: 'packages/skipping', passed: 3, failed: 0, skipped: 1 };
+const good = { ci: true, status: 0 };
+
+describe('problemsOf', () => {
+  test('finds none in a good run', () => {
+    expect(problemsOf([whole], good)).toEqual([]);
+  });
+
+  test('names each package without a test', () => {
+    const empty = { ...whole, passed: 0 };
+    expect(problemsOf([{ ...empty, folder: 'a' }, whole, { ...empty, folder: 'b' }], good)).toEqual([
+      'a ran no test',
+      'b ran no test',
+    ]);
+  });
+
+  test('reports a package that only skips as one without a test', () => {
+    expect(problemsOf([{ ...skipping, passed: 0 }], { ci: false, status: 0 })).toEqual([
+      'packages/skipping ran no test',
+    ]);
+  });
+
+  test('does not report failed tests: their package did run', () => {
+    expect(problemsOf([{ ...whole, passed: 0, failed: 1 }], good)).toEqual([]);
+  });
+
+  test('names each package that skips in CI', () => {
+    expect(problemsOf([whole, skipping], good)).toEqual(['packages/skipping skipped a test']);
+  });
+
+  test('lets packages skip outside of CI', () => {
+    expect(problemsOf([skipping], { ci: false, status: 0 })).toEqual([]);
+  });
+
+  test.each([
+    [1, 'turbo ended with status 1'],
+    [null, 'turbo did not run to its end'],
+  ])('reports a runner that ended with %s, although every count is good', (status, problem) => {
+    expect(problemsOf([whole], { ci: false, status })).toEqual([problem]);
+  });
+
+  test('reports that there is no package', () => {
+    expect(problemsOf([], good)).toEqual(['no package was found']);
+  });
 });

@@ -32,26 +32,26 @@ async function expectOldPolicy(): Promise<void> {
 const answer = () => spawnSync(policy, ['slapd', 'start']).status;
 
 describe('withServicesDenied', () => {
-  test('denies meanwhile, and leaves nothing behind', async () => {
-    let meanwhile: number | null = null;
+  test('denies while the work runs, and leaves nothing behind', async () => {
+    let during: number | null = null;
     await withServicesDenied(policy, async () => {
-      meanwhile = answer();
+      during = answer();
     });
-    expect(meanwhile).toBe(101);
+    expect(during).toBe(101);
     expect(await readdir(folder)).toEqual([]);
   });
 
-  test('does not trust a policy that is there, and puts it back as it was', async () => {
+  test('replaces an existing policy, and restores it unchanged', async () => {
     await writeOldPolicy();
-    let meanwhile: number | null = null;
+    let during: number | null = null;
     await withServicesDenied(policy, async () => {
-      meanwhile = answer();
+      during = answer();
     });
-    expect(meanwhile).toBe(101);
+    expect(during).toBe(101);
     await expectOldPolicy();
   });
 
-  test('puts the old policy back when the work fails, and passes the error on', async () => {
+  test('restores the old policy when the work fails, and passes the error on', async () => {
     await writeOldPolicy();
     const work = () => Promise.reject(new Error('no network'));
     await expect(withServicesDenied(policy, work)).rejects.toThrow('no network');
@@ -59,7 +59,7 @@ describe('withServicesDenied', () => {
   });
 
   test.each(['SIGHUP', 'SIGINT', 'SIGTERM'] as const)(
-    'lets the work end after %s, then puts the old policy back',
+    'lets the work end after %s, then restores the old policy',
     async (signal) => {
       await writeOldPolicy();
       const program = `
@@ -69,7 +69,7 @@ describe('withServicesDenied', () => {
         const inputEnded = once(process.stdin.resume(), 'end');
         console.log('at work');
         await once(signal, 'abort');
-        console.log('told');
+        console.log('aborted');
         await inputEnded;
       });`;
       const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
@@ -85,7 +85,7 @@ describe('withServicesDenied', () => {
     },
   );
 
-  test.each([true, false])('mends what a killed run left (old policy: %s)', async (old) => {
+  test.each([true, false])('restores what a killed run left (old policy: %s)', async (old) => {
     if (old) await writeOldPolicy();
     let ours = '';
     await withServicesDenied(policy, async () => {
@@ -98,7 +98,7 @@ describe('withServicesDenied', () => {
     else expect(await readdir(folder)).toEqual([]);
   });
 
-  test('overwrites no policy that was put aside', async () => {
+  test('overwrites no policy that was moved aside', async () => {
     await writeOldPolicy();
     await writeFile(`${policy}.before-test-setup`, 'another');
     await expect(withServicesDenied(policy, async () => {})).rejects.toThrow('is in the way');

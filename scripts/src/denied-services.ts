@@ -1,18 +1,18 @@
 import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
-/** invoke-rc.d asks it before it starts a service, and takes 101 for a no (Debian's /usr/sbin/invoke-rc.d). */
-const denial = '#!/bin/sh\n# Stands here only while the test setup of Sallyport installs packages.\nexit 101\n';
+/** invoke-rc.d runs this before it starts a service; status 101 forbids the start (Debian's /usr/sbin/invoke-rc.d). */
+const denial = '#!/bin/sh\n# This file exists only while the test setup of Sallyport installs packages.\nexit 101\n';
 
 const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 
 /**
- * Denies the start of services while `work` runs, so that no daemon comes up on a public port. A policy that is there
- * already may allow anything: ours stands in its place, and the old one is put back at the end, also when `work` fails
- * or a signal comes. A signal does not cut `work` short, since packages would be half installed, and their services
- * started once the denial is gone: `work` is told, and the caller finds it aborted.
+ * Denies the start of services while `work` runs, so that no daemon listens on a public port. An existing policy may
+ * allow anything: ours replaces it, and the old one is restored at the end, also when `work` fails or a signal comes. A
+ * signal does not end `work` at once, since packages would be half installed, and their services started once the denial
+ * is gone: it aborts the signal of `work`, and this function throws its reason.
  *
- * @param policy where policy-rc.d stands
- * @throws Error when both an old policy that was put aside and another one are there
+ * @param policy path of policy-rc.d
+ * @throws Error when a policy that was moved aside and another one both exist
  */
 export async function withServicesDenied(policy: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const aside = `${policy}.before-test-setup`;
@@ -20,7 +20,7 @@ export async function withServicesDenied(policy: string, work: (signal: AbortSig
     rmSync(policy, { force: true });
     if (exists(aside)) renameSync(aside, policy);
   };
-  // Left behind by a run that was killed.
+  // A run that was killed left it behind.
   if (exists(policy) && isOurs(policy)) restore();
   if (exists(aside)) throw new Error(`${aside} is in the way: move it to ${policy}, or remove it`);
 
@@ -38,7 +38,7 @@ export async function withServicesDenied(policy: string, work: (signal: AbortSig
   }
 }
 
-/** Also of a link that leads nowhere. */
+/** True also for a link to a file that does not exist. */
 function exists(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,17 +1,17 @@
-/** A JSON Schema, as far as its keys and defaults go. */
+/** The keys and defaults of a JSON Schema. */
 interface Described {
   readonly default?: unknown;
   readonly properties?: Readonly<Record<string, Described>>;
 }
 
-/** Every option that has none below it, dotted where it is nested, with its default. */
+/** Every option without options below it, with dots where it is nested, and its default. */
 export function optionsOfSchema({ properties = {} }: Described, path = ''): [option: string, fallback: unknown][] {
   return Object.entries(properties).flatMap(([key, inner]): [string, unknown][] =>
     inner.properties === undefined ? [[path + key, inner.default]] : optionsOfSchema(inner, `${path}${key}.`),
   );
 }
 
-/** The same from tables whose head is "Key, Default": a row may have several keys, and as many defaults. */
+/** The same from tables with the head "Key, Default". A row may have several keys, and as many defaults. */
 export function optionsOfReadme(readme: string): [option: string, fallback: string | undefined][] {
   const tables = readme.match(/^\| Key \| Default \| \|\n(?:\|.*\n)+/gm) ?? [];
   const rows = tables.flatMap((table) => table.trim().split('\n').slice(2));

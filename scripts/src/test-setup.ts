@@ -1,6 +1,6 @@
 /**
- * Installs what the tests need from the system: Debian packages, when run as root on Debian. Elsewhere it says exactly
- * what is missing. What is there already is left alone.
+ * Installs the Debian packages that the tests need, when run as root on Debian. Elsewhere it prints the missing ones.
+ * What is already installed stays as it is.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { withServicesDenied } from './denied-services.ts';
 import { planSetup, testTools } from './test-tools.ts';
 
 const plan = planSetup(testTools, {
-  has: isThere,
+  has: exists,
   canInstall: process.getuid?.() === 0 && existsSync('/etc/debian_version'),
 });
 if (plan.kind === 'impossible') {
@@ -21,9 +21,9 @@ if (plan.kind === 'impossible') {
   if (plan.kind === 'install') await install(plan.packages);
 }
 
-function isThere(command: string): boolean {
+function exists(command: string): boolean {
   if (isAbsolute(command)) return existsSync(command);
-  // Servers of Debian's packages live in sbin, which not every user has on the PATH.
+  // Debian installs servers in sbin, which not every user has on the PATH.
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => {
     try {

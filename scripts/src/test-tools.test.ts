@@ -11,10 +11,10 @@ const machine = (commands: readonly string[], canInstall: boolean) => ({
 });
 
 describe('planSetup', () => {
-  test.each([true, false])('has nothing to do where all is there (may install: %s)', (canInstall) => {
+  test.each([true, false])('has nothing to do where all tools are installed (may install: %s)', (canInstall) => {
     expect(planSetup(tools, machine(['curl', 'slapd'], canInstall))).toEqual({
       kind: 'nothing',
-      message: 'Everything that the tests need is here: curl, slapd-package.',
+      message: 'Everything that the tests need is installed: curl, slapd-package.',
     });
   });
 
@@ -34,7 +34,7 @@ describe('planSetup', () => {
     expect(planSetup(tools, machine([], false))).toEqual({
       kind: 'impossible',
       message: [
-        'The tests need these, and they are missing:',
+        'The tests need these tools, which are missing:',
         '  curl (Debian package curl): fetches',
         '  slapd (Debian package slapd-package): answers',
         'On Debian or Ubuntu: sudo apt-get install curl slapd-package',

@@ -1,8 +1,8 @@
-/** What the tests need from the system. */
+/** A program of the system that the tests need. */
 export interface TestTool {
   /** The Debian package. */
   readonly name: string;
-  /** The command of it that the tests run; of a package that has none, the absolute path of a file that they need. */
+  /** The command that the tests run; for a package without a command, the absolute path of a file that they need. */
   readonly command: string;
   /** What the tests do with it. */
   readonly use: string;
@@ -21,42 +21,41 @@ export const testTools: readonly TestTool[] = [
     use: 'has the schema that a new domain begins with',
   },
   { name: '389-ds-base', command: 'ns-slapd', use: 'is the 389 Directory Server of the LDAP tests' },
-  { name: 'libnss3-tools', command: 'certutil', use: 'gives the 389 Directory Server its certificate' },
+  { name: 'libnss3-tools', command: 'certutil', use: 'installs the certificate of the 389 Directory Server' },
   { name: 'dnsmasq-base', command: 'dnsmasq', use: 'serves the SRV records of the LDAP tests' },
   { name: 'redis-server', command: 'redis-server', use: 'is the Redis server of the Redis tests' },
   { name: 'redis-sentinel', command: 'redis-sentinel', use: 'names the master in the Redis tests, and replaces it' },
   { name: 'valkey-server', command: 'valkey-server', use: 'is the Valkey server of the Redis tests' },
-  { name: 'prometheus', command: 'promtool', use: 'judges the metrics and the alert rules' },
+  { name: 'prometheus', command: 'promtool', use: 'checks the metrics and the alert rules' },
   {
     name: 'golang-go',
     command: 'go',
-    use: "compiles a client with Go's net/http, which kube-apiserver's client is made of",
+    use: "compiles a client with Go's net/http, as kube-apiserver's client is",
   },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 
-/** What to do about tools, and what to tell. */
+/** The next step, with the message for the user. */
 export type SetupPlan =
   | { readonly kind: 'nothing'; readonly message: string }
   | { readonly kind: 'install'; readonly message: string; readonly packages: readonly string[] }
   | { readonly kind: 'impossible'; readonly message: string };
 
-/** The machine, as far as the plan depends on it. */
+/** The facts about the machine that the plan depends on. */
 export interface Machine {
-  /** Whether a command, or the file of an absolute path, is there already. */
+  /** Whether a command, or the file of an absolute path, exists already. */
   has(command: string): boolean;
-  /** Root on Debian, or what is made from it. */
+  /** True for root on Debian or a derivative. */
   readonly canInstall: boolean;
 }
 
-/** What is there already is left alone. */
 export function planSetup(tools: readonly TestTool[], machine: Machine): SetupPlan {
   const missing = tools.filter(({ command }) => !machine.has(command));
   const packages = missing.map(({ name }) => name);
   if (missing.length === 0) {
     return {
       kind: 'nothing',
-      message: `Everything that the tests need is here: ${tools.map(({ name }) => name).join(', ')}.`,
+      message: `Everything that the tests need is installed: ${tools.map(({ name }) => name).join(', ')}.`,
     };
   }
   if (machine.canInstall) {
@@ -68,6 +67,6 @@ export function planSetup(tools: readonly TestTool[], machine: Machine): SetupPl
     };
   }
   const lines = missing.map(({ name, command, use }) => `  ${command} (Debian package ${name}): ${use}`);
-  const mend = `On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}`;
-  return { kind: 'impossible', message: ['The tests need these, and they are missing:', ...lines, mend].join('\n') };
+  const fix = `On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}`;
+  return { kind: 'impossible', message: ['The tests need these tools, which are missing:', ...lines, fix].join('\n') };
 }

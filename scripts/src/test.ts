@@ -1,22 +1,21 @@
 /**
- * Runs every package's tests and prints `N passed, N failed`, counted from the test runner's own reports, alone on
- * the last line. Fails when a test failed, when a package has none, and in CI when one was skipped.
+ * Runs the tests of all packages and prints `N passed, N failed`, counted from the test runner's own reports, alone on
+ * the last line. Fails when a test failed, when a package has no test, and in CI when a test was skipped.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { countReport, sumCounts } from './count-tests.ts';
-import { faultsOf } from './faults.ts';
+import { countReport, problemsOf, sumCounts } from './count-tests.ts';
 
 const reportOf = (folder: string) => `${folder}/test-results/vitest.json`;
 
-// All members of the workspace: one that is added can't be forgotten here. (Its first lines are as simple as that.)
+// Reading the members of the workspace keeps this script from missing a new one.
 const [, listed = ''] = /^packages:\n((?: {2}- .+\n)+)/m.exec(readFileSync('pnpm-workspace.yaml', 'utf8')) ?? [];
 const members = [...listed.matchAll(/- (.+)/g)].map(([, member]) => member);
 const folders = globSync(members.map((member) => `${member}/package.json`))
   .map(dirname)
   .sort();
-// A report of an earlier run must not stand for this one.
+// A report of an earlier run must not count for this one.
 for (const folder of folders) rmSync(reportOf(folder), { force: true });
 
 const turbo = spawnSync('turbo', ['run', 'test', '--continue', '--concurrency=1', '--output-logs=full'], {
@@ -28,11 +27,11 @@ const counts = folders.map((folder) => ({ folder, ...countReport(reportOf(folder
 for (const { folder, passed, failed, skipped } of counts) {
   console.log(`${folder}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
 }
-const faults = faultsOf(counts, { ci: Boolean(process.env.CI), status: turbo.status });
-for (const fault of faults) console.error(`error: ${fault}`);
+const problems = problemsOf(counts, { ci: Boolean(process.env.CI), status: turbo.status });
+for (const problem of problems) console.error(`error: ${problem}`);
 const { passed, failed } = sumCounts(counts);
 const summary = `${passed} passed, ${failed} failed`;
 mkdirSync('test-results', { recursive: true });
 writeFileSync('test-results/summary.txt', `${summary}\n`);
 console.log(summary);
-process.exitCode = failed > 0 || faults.length > 0 ? 1 : 0;
+process.exitCode = failed > 0 || problems.length > 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 import type { ViteUserConfig } from 'vitest/config';
 
-/** What every package's tests share: no retries, any order, and a report that `pnpm test` counts. */
+/** Settings that the tests of all packages share: no retries, any order, and a report that `pnpm test` counts. */
 export const base: ViteUserConfig = {
   test: {
     include: ['src/**/*.test.ts'],

@@ -6,7 +6,7 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 const run = promisify(execFile);
 
-/** A certificate with its key: PEM texts, and the files that hold them. */
+/** A certificate with its key: PEM texts, and the files with them. */
 export interface KeyPair {
   readonly certificate: string;
   readonly key: string;
@@ -16,29 +16,29 @@ export interface KeyPair {
 
 interface ServerCertificateOptions {
   readonly commonName?: string;
-  /** As openssl writes them: `IP:127.0.0.1`, `DNS:localhost`. Default: every way to this machine over loopback. */
+  /** In the syntax of openssl: `IP:127.0.0.1`, `DNS:localhost`. Default: all names and addresses of loopback. */
   readonly names?: readonly string[];
-  /** Its last day was years ago. Needs OpenSSL 3.4. */
+  /** True: it expired years ago. Needs OpenSSL 3.4. */
   readonly expired?: boolean;
-  /** How long it lives. Default 1. */
+  /** How long it is valid. Default 1. */
   readonly days?: number;
-  /** Its key is of RSA. */
+  /** True: an RSA key. Default: an elliptic one. */
   readonly rsa?: boolean;
 }
 
-/** A certificate authority of its own; its folder goes when it is let go. */
+/** A certificate authority. Disposing it deletes its folder. */
 export interface Authority extends AsyncDisposable {
   /** PEM. */
   readonly certificate: string;
   readonly certificateFile: string;
   issueServer(options?: ServerCertificateOptions): Promise<KeyPair>;
-  /** @param names as of a server's certificate; left out: none */
+  /** @param names as in a server's certificate. Default: none */
   issueClient(commonName: string, names?: readonly string[]): Promise<KeyPair>;
 }
 
 const localhostNames: readonly string[] = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'];
 
-/** Elliptic keys: made in a millisecond, where RSA takes a hundred. */
+/** An elliptic key takes a millisecond to make, an RSA key a hundred. */
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
 const newRsaKey = ['-newkey', 'rsa:2048', '-nodes'];
@@ -47,7 +47,7 @@ const oneDay = ['-days', '1'];
 
 const longAgo = ['-not_before', '20200101000000Z', '-not_after', '20200102000000Z'];
 
-/** Makes an authority with openssl. Two of one name are strangers to each other: their keys differ. */
+/** Creates an authority with openssl. Two with the same name do not trust each other: their keys differ. */
 export async function createAuthority(commonName = 'Sallyport test authority'): Promise<Authority> {
   const folder = await temporaryFolder('authority');
   const certificateFile = join(folder.path, 'ca.crt');

@@ -1,7 +1,7 @@
 type Labels = Readonly<Partial<Record<string, string | number>>>;
 type Change = (labels?: Labels, by?: number) => void;
 
-/** The metrics that a plugin is given; the contract's own types are not known here. */
+/** The metrics that a plugin receives. This package can't import the contract's own types. */
 interface Metrics {
   counter(options: { readonly name: string }): { inc: Change };
   gauge(options: { readonly name: string }): {
@@ -14,7 +14,7 @@ interface Metrics {
 
 export interface CountingMetrics {
   readonly metrics: Metrics;
-  /** By name and labels: `faults_total{kind=timeout}`. */
+  /** Keys are names with labels: `faults_total{kind=timeout}`. */
   readonly values: ReadonlyMap<string, number>;
 }
 

@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { accepts, freePort, withFreePorts } from './ports.ts';
-import { createServerProcess } from './server-process.ts';
+import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** What the DNS server knows, all below `test.` */
+/** The records of the DNS server, all below `test.` */
 export interface DnsRecords {
   /** SRV records (RFC 2782). A target without addresses here has none. */
   readonly services?: readonly {
@@ -18,16 +18,12 @@ export interface DnsRecords {
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A DNS server of its own on loopback, over UDP and TCP, stopped and deleted when it is let go. */
-export interface Dnsmasq extends AsyncDisposable {
+/** A DNS server on a free port of 127.0.0.1, over UDP and TCP. */
+export interface Dnsmasq extends ServerProcess {
   /** `127.0.0.1:PORT` */
   readonly nameServer: string;
-  /** Starts again with these records in the place of all others. */
+  /** Restarts it with these records instead of all others. */
   publish(records: DnsRecords): Promise<void>;
-  stop(): Promise<void>;
-  /** After `stop` or `hang`, on the same port. */
-  start(): Promise<void>;
-  hang(): Promise<void>;
 }
 
 /** Starts dnsmasq, which is in Debian's dnsmasq-base. */
@@ -49,18 +45,14 @@ export function startDnsmasq(records: DnsRecords): Promise<Dnsmasq> {
     await writeFile(configuration, configurationOf(port, folder, records));
     await server.start();
     const owned = resources.move();
-    return {
+    return withControls(server, owned, {
       nameServer: `127.0.0.1:${port}`,
-      async publish(changed) {
+      async publish(changed: DnsRecords) {
         await server.stop();
         await writeFile(configuration, configurationOf(port, folder, changed));
         await server.start();
       },
-      stop: server.stop,
-      start: server.start,
-      hang: server.hang,
-      [Symbol.asyncDispose]: () => owned.disposeAsync(),
-    };
+    });
   });
 }
 
@@ -71,10 +63,10 @@ function configurationOf(port: number, folder: string, { services = [], addresse
     'bind-interfaces',
     'no-resolv',
     'no-hosts',
-    // Nothing is asked of others: a name below test does not exist unless it is here, and others are refused.
+    // It asks no other server: names below test exist only here, and all other names are refused.
     'local=/test/',
     `pid-file=${join(folder, 'pid')}`,
-    // Whoever starts it stays whoever it is: a container may not let it become another.
+    // It must not change its user: a container may forbid that.
     `user=${process.getuid?.() === 0 ? 'root' : ''}`,
     'log-facility=-',
     ...services.map(({ name, target, port: at, priority = 0, weight = 0 }) =>

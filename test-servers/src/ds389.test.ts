@@ -24,8 +24,8 @@ function bind(dn: string, typed = password): Promise<{ code: number; text: strin
   return tryBind({ url: server.ldapsUrl, caFile: server.caFile, dn, password: typed });
 }
 
-describe('what it says of a user', () => {
-  test('the right password is the user, a wrong one is not', async () => {
+describe('a bind', () => {
+  test('with the right password succeeds, with a wrong one not', async () => {
     const dn = await addUser('plain');
     expect(await bind(dn)).toMatchObject({ code: 0 });
     expect(await bind(dn, 'wrong')).toMatchObject({ code: 49 });
@@ -34,25 +34,25 @@ describe('what it says of a user', () => {
   test.each([
     ['inactive', 53, { nsAccountLock: 'true' }, 'inactivated'],
     ['expired', 49, { passwordExpirationTime: '20200101000000Z' }, 'expired'],
-  ])('%s is code %i', async (name, code, attributes, text) => {
+  ])('of %s ends with code %i', async (name, code, attributes, text) => {
     const dn = await addUser(name, attributes);
     expect(await bind(dn)).toEqual({ code, text: expect.stringContaining(text) });
   });
 
-  test('a password that the manager has set must be changed, which a control tells', async () => {
+  test('with a password that the manager has set succeeds, and a control says that it must be changed', async () => {
     const dn = await addUser('reset');
     const mustChange = (value: string) =>
       toReplacements([{ dn: 'cn=config', attributes: { passwordMustChange: value } }]);
     await server.modify(mustChange('on'));
     await server.modify(toReplacements([{ dn, attributes: { userPassword: password } }]));
-    // The bind is a success, and 53 is for what the client asks next.
+    // The bind succeeds, and the next request of the client ends with 53.
     expect((await bind(dn)).text).toMatch(
       /^control: 2\.16\.840\.1\.113730\.3\.4\.4 [\s\S]*unwilling to perform \(53\)/,
     );
     await server.modify(mustChange('off'));
   });
 
-  test('three wrong passwords are code 19 from then on', async () => {
+  test('ends with code 19 after three wrong passwords', async () => {
     const dn = await addUser('unlucky');
     for (let attempt = 0; attempt < 3; attempt += 1) {
       await bind(dn, 'wrong');

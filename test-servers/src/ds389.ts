@@ -1,21 +1,22 @@
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { createAuthority } from './certificates.ts';
-import { createNssDatabase } from './ds389-certificates.ts';
-import type { Account, LdapServer } from './ldap-server.ts';
+import { promisify } from 'node:util';
+import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { toLdif } from './ldif.ts';
 import { newPassword } from './passwords.ts';
 import { accepts, freePort, withFreePorts } from './ports.ts';
-import { createServerProcess, type ServerProcess } from './server-process.ts';
+import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 /** A 389 Directory Server on free ports of 127.0.0.1. */
 export interface Ds389 extends LdapServer {
-  /** Reads all but passwords. */
+  /** It reads everything but passwords. */
   readonly service: Account;
 }
 
@@ -25,7 +26,7 @@ const serviceDn = `uid=gateway,ou=services,${suffix}`;
 
 /**
  * Starts Debian's 389-ds-base with TLS and memberOf, and with ou=people, ou=groups and the service account in it. Three
- * wrong passwords lock an account. Debian's own dscreate would put it all over the system, as root; this does not.
+ * wrong passwords lock an account. Debian's own dscreate is not used: it installs as root, all over the system.
  */
 export function startDs389(): Promise<Ds389> {
   return withFreePorts(startOnce);
@@ -44,20 +45,16 @@ async function startOnce(): Promise<Ds389> {
   const service = { dn: serviceDn, password: newPassword() };
   await addEntries(manager, firstEntries(service.password));
   const owned = resources.move();
-  return {
+  return withControls(server, owned, {
     url: manager.url,
     ldapsUrl: `ldaps://127.0.0.1:${ldapsPort}`,
     authority,
     caFile: authority.certificateFile,
     suffix,
     service,
-    add: (ldif) => addEntries(manager, ldif),
-    modify: (ldif) => modifyEntries(manager, ldif),
-    stop: server.stop,
-    start: server.start,
-    hang: server.hang,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+    add: (ldif: string) => addEntries(manager, ldif),
+    modify: (ldif: string) => modifyEntries(manager, ldif),
+  });
 }
 
 function ds389Process(folder: string, port: number, ldapsPort: number): ServerProcess {
@@ -66,7 +63,7 @@ function ds389Process(folder: string, port: number, ldapsPort: number): ServerPr
     name: '389-DS',
     command: 'ns-slapd',
     arguments: ['-D', folder, '-i', pidFile, '-d', '0'],
-    // It writes to its own log, not to its output.
+    // It writes to its own log, and nothing to stdout.
     logFile: join(folder, 'log', 'errors'),
     prepare: () => rm(pidFile, { force: true }),
     isReady: async () => existsSync(pidFile) && (await accepts(port)) && (await accepts(ldapsPort)),
@@ -105,14 +102,14 @@ async function writeInstance(folder: string, settings: InstanceSettings): Promis
     ldapi_enabled: 'off',
     ldapi_autobind: 'off',
   };
-  // What is not named above is a folder that may be any.
+  // All other variables are folders, and any folder will do.
   const filled = (await readFile(template, 'utf8')).replace(/%(\w+)%/g, (_, name: string) => values[name] ?? folder);
   const first = /^nsslapd-port: .*$/m;
   const memberOf = /(dn: cn=MemberOf Plugin,[\s\S]*?nsslapd-pluginenabled: )off/;
   const dse = filled.replace(first, (line) => [line, ...configuration(settings)].join('\n')).replace(memberOf, '$1on');
   await writeFile(join(folder, 'dse.ldif'), dse, { mode: 0o600 });
   await writeFile(join(folder, 'slapd-collations.conf'), '');
-  // Without a file of this name it takes the last of the system's for the one that it may write.
+  // Without a file of this name, it writes to the last of the system's schema files.
   await writeFile(join(folder, 'schema', '99user.ldif'), 'dn: cn=schema\nobjectClass: top\nobjectClass: subschema\n');
 }
 
@@ -127,7 +124,7 @@ function configuration({ ldapsPort }: InstanceSettings): string[] {
     'passwordMaxFailure: 3',
     'passwordUnlock: off',
     'passwordExp: on',
-    // As it comes, a hash takes as long as it should where passwords are worth something.
+    // The default hash is slow, as it should be for real passwords.
     'passwordStorageScheme: SSHA512',
   ];
 }
@@ -168,4 +165,18 @@ function salted(password: string): string {
   const salt = randomBytes(8);
   const digest = createHash('sha512').update(password).update(salt).digest();
   return `{SSHA512}${Buffer.concat([digest, salt]).toString('base64')}`;
+}
+
+const run = promisify(execFile);
+
+/** Puts an authority and a server's certificate into an NSS database. The key is as secret as the folder. */
+async function createNssDatabase(folder: string, authority: Authority, pair: KeyPair): Promise<void> {
+  const database = ['-d', `sql:${folder}`];
+  const bundle = join(folder, 'server.p12');
+  const inFiles = ['-in', pair.certificateFile, '-inkey', pair.keyFile];
+  await run('certutil', [...database, '-N', '--empty-password']);
+  await run('certutil', [...database, '-A', '-n', 'CA', '-t', 'CT,,', '-i', authority.certificateFile]);
+  await run('openssl', ['pkcs12', '-export', ...inFiles, '-name', 'Server-Cert', '-passout', 'pass:', '-out', bundle]);
+  await run('pk12util', [...database, '-i', bundle, '-W', '', '-K', '']);
+  await rm(bundle);
 }

@@ -1,7 +1,7 @@
-/** What the work ends with. @throws Error when it ends well */
+/** The error that the work fails with. @throws Error when it succeeds */
 export async function errorOf(work: Promise<unknown>): Promise<Error> {
   const end = await work.then(
-    () => 'it ended well',
+    () => 'it succeeded',
     (error: unknown) => error,
   );
   if (end instanceof Error) return end;

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type FaultPlan, randomPlans } from './fault-plan.ts';
-import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { type FaultPlan, type FaultProxy, randomPlans, startFaultProxy } from './fault-proxy.ts';
 
 /** Answers `0123456789` to every byte, in two writes. */
 async function startTenfold(): Promise<number> {
@@ -34,7 +33,7 @@ async function proxied(plan: FaultPlan): Promise<{ proxy: FaultProxy; socket: So
   return { proxy, socket, chunks };
 }
 
-/** All that comes until the connection ends, and how it ends. */
+/** All bytes until the connection ends, and how it ends. */
 async function untilEnd(plan: FaultPlan, request = 'x'): Promise<{ text: string; end: string }> {
   const { socket, chunks, proxy } = await proxied(plan);
   socket.on('error', () => {});
@@ -87,13 +86,13 @@ describe('a connection through the proxy', () => {
     expect((await untilBytes({ ...garbage, direction: 'to-client', after: 4, instead: true }, 5)).join('')).toBe(
       '0123#',
     );
-    // The server takes it for one more request.
+    // To the server it is one more request.
     const answers = await untilBytes({ ...garbage, direction: 'to-server', after: 0, instead: false }, 20);
     expect([...answers.join('')].sort().join('')).toBe('00112233445566778899');
   });
 });
 
-test('plans follow from the seed, and are of every kind', () => {
+test('plans depend on the seed alone, and all kinds occur', () => {
   const many = (seed: number) => {
     const next = randomPlans({ seed, passing: 0.3, bytes: 100, time: 10 });
     return Array.from({ length: 500 }, next);

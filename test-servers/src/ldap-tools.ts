@@ -2,25 +2,48 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Authority } from './certificates.ts';
+import type { ServerProcess } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** Where and as whom OpenLDAP's own client works: what it sees is not seen through our code. */
+/** What the real directory servers have in common: each test has its own, on loopback, deleted when it is disposed. */
+export interface LdapServer extends ServerProcess {
+  /** `ldap://ADDRESS:PORT`, with StartTLS. */
+  readonly url: string;
+  readonly ldapsUrl: string;
+  readonly authority: Authority;
+  readonly caFile: string;
+  /** The DN of the directory's root. */
+  readonly suffix: string;
+  /** Adds LDIF content records. @throws Error with the message of ldapadd */
+  add(ldif: string): Promise<void>;
+  /** Applies LDIF change records. @throws Error with the message of ldapmodify */
+  modify(ldif: string): Promise<void>;
+}
+
+/** An account with its password. */
+export interface Account {
+  readonly dn: string;
+  readonly password: string;
+}
+
+/** How OpenLDAP's own client logs in. Tests use it where they must not depend on our code. */
 export interface Login {
   readonly url: string;
-  /** Needed for `ldaps:` and StartTLS. */
+  /** Required for `ldaps:` and StartTLS. */
   readonly caFile?: string;
   readonly dn: string;
   readonly password: string;
 }
 
 export interface ToolResult {
-  /** LDAP's result code where the server gave one. 254 and 255: the server was not reached. */
+  /** The LDAP result code of the server; 254 and 255: the server was not reached. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs ldapadd, ldapmodify, ldapsearch or ldapwhoami (Debian's ldap-utils); the password is in a file of its own. */
+/** Runs ldapadd, ldapmodify, ldapsearch or ldapwhoami (Debian's ldap-utils) with the password in a file. */
 export async function runLdapTool(
   tool: string,
   login: Login,
@@ -32,7 +55,7 @@ export async function runLdapTool(
   await writeFile(passwordFile, login.password, { mode: 0o600 });
   const bind = ['-x', '-H', login.url, '-D', login.dn, '-y', passwordFile];
   const child = spawn(tool, [...bind, ...toolArguments], {
-    // LDAPNOINIT would forbid the CA too; a home without .ldaprc does what it is for.
+    // LDAPNOINIT would also disable the CA. A home without .ldaprc has the same effect otherwise.
     env: { PATH: process.env.PATH ?? '', HOME: folder.path, LDAPTLS_CACERT: login.caFile ?? '' },
   });
   const output = { stdout: '', stderr: '' };
@@ -43,25 +66,25 @@ export async function runLdapTool(
   return { code: code ?? 255, ...output };
 }
 
-/** Binds as the user with the password policy control, and asks who that is. `text` is what the server said of it. */
+/** Binds as the user with the password policy control, and asks who that is. `text` is the server's answer. */
 export async function tryBind(login: Login): Promise<{ readonly code: number; readonly text: string }> {
   const { code, stdout, stderr } = await runLdapTool('ldapwhoami', login, ['-e', 'ppolicy']);
   return { code, text: `${stdout}${stderr}`.trim() };
 }
 
-/** Adds the entries of LDIF content records. @throws Error with the client's own words */
+/** Adds the entries of LDIF content records. @throws Error with the client's own message */
 export function addEntries(login: Login, ldif: string): Promise<void> {
   return change('ldapadd', login, ldif);
 }
 
-/** Applies LDIF change records. @throws Error with the client's own words */
+/** Applies LDIF change records. @throws Error with the client's own message */
 export function modifyEntries(login: Login, ldif: string): Promise<void> {
   return change('ldapmodify', login, ldif);
 }
 
 async function change(tool: string, login: Login, ldif: string): Promise<void> {
-  // ManageDsaIT: a referral's entry is changed, not followed. Relax: times of password policies can be set. Neither is
-  // critical, as other servers know only the first.
+  // ManageDsaIT changes a referral's entry instead of following it. Relax allows to set the times of password policies.
+  // Neither is critical, since other servers know only the first.
   const { code, stdout, stderr } = await runLdapTool(tool, login, ['-M', '-e', 'relax'], ldif);
   if (code !== 0) {
     const entry = stdout.trim().split('\n').at(-1);

@@ -1,29 +1,24 @@
-/** An attribute's values: text as it is, bytes as they are. */
+/** The values of an attribute, as text or bytes. */
 type Values = string | Buffer | readonly (string | Buffer)[];
 
 export interface LdifEntry {
-  /** As RFC 4514 writes it. */
+  /** In the syntax of RFC 4514. */
   readonly dn: string;
   readonly attributes: Readonly<Record<string, Values>>;
 }
 
-/** LDIF content records (RFC 2849), every value in base64, so that none needs thought. */
+/** LDIF content records (RFC 2849), with every value in base64, so that none needs escapes. */
 export function toLdif(entries: readonly LdifEntry[]): string {
   return entries.map(({ dn, attributes }) => [line('dn', dn), ...lines(attributes)].join('\n')).join('\n\n');
 }
 
-/** LDIF change records that put `attributes` in the place of those of the same names. */
+/** LDIF change records that replace attributes of the same names by `attributes`. */
 export function toReplacements(entries: readonly LdifEntry[]): string {
-  return entries.map(replacement).join('\n\n');
-}
-
-function replacement({ dn, attributes }: LdifEntry): string {
-  const changes = Object.entries(attributes).flatMap(([name, values]) => [
-    `replace: ${name}`,
-    ...lines({ [name]: values }),
-    '-',
-  ]);
-  return [line('dn', dn), 'changetype: modify', ...changes].join('\n');
+  const replacements = (attributes: LdifEntry['attributes']) =>
+    Object.entries(attributes).flatMap(([name, values]) => [`replace: ${name}`, ...lines({ [name]: values }), '-']);
+  return entries
+    .map(({ dn, attributes }) => [line('dn', dn), 'changetype: modify', ...replacements(attributes)].join('\n'))
+    .join('\n\n');
 }
 
 function lines(attributes: LdifEntry['attributes']): string[] {

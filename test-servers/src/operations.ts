@@ -1,12 +1,12 @@
 import { open } from 'node:fs/promises';
 
-/** What a server was asked since it was made, without what the fixture itself asked it. */
+/** The operations of clients since the server was created, without those of `add` and `modify`. */
 export interface Operations {
   readonly binds: number;
   readonly searches: number;
-  /** Keys are DNs as the server writes them: in its own escapes, but letters as the client sent them. */
+  /** Keys are DNs as the server writes them: with its own escapes, but with the client's upper and lower case. */
   readonly bindsByDn: ReadonlyMap<string, number>;
-  /** Keys are as whom the connection was bound; the empty string is nobody. */
+  /** Keys are the DNs that connections were bound as; the empty string: anonymous. */
   readonly searchesByDn: ReadonlyMap<string, number>;
 }
 
@@ -17,19 +17,15 @@ interface Counts {
   readonly searchesByDn: Map<string, number>;
 }
 
-/** What slapd's log (`-d stats`) tells of a connection. */
-interface Peer {
-  boundAs: string;
-}
-
 /**
- * Counts from slapd's stats log, which holds the line of an operation before its answer goes out.
+ * Counts in slapd's log (`-d stats`), which has the line of an operation before its answer is sent.
  *
- * @param ownDn operations of connections bound as this one are left out
+ * @param ownDn operations of connections that are bound as this DN do not count
  */
 export function createOperationCounter(logFile: string, ownDn: string): () => Promise<Operations> {
   const counts: Counts = { binds: 0, searches: 0, bindsByDn: new Map(), searchesByDn: new Map() };
-  const peers = new Map<string, Peer>();
+  /** The DN that each connection is bound as. */
+  const boundAs = new Map<string, string>();
   let offset = 0;
   let rest = '';
 
@@ -38,9 +34,7 @@ export function createOperationCounter(logFile: string, ownDn: string): () => Pr
     offset = end;
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) {
-      count(line, peers, counts, ownDn);
-    }
+    for (const line of lines) count(line, boundAs, counts, ownDn);
     return {
       ...counts,
       bindsByDn: new Map(counts.bindsByDn),
@@ -55,7 +49,7 @@ async function readFrom(file: string, offset: number): Promise<{ text: string; e
     const { size } = await handle.stat();
     const buffer = Buffer.alloc(size - offset);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
-    // The log is ASCII but for DNs, and a line's end never lies in a character.
+    // The log is ASCII except for DNs, and a line never ends within a character.
     return { text: buffer.toString('latin1', 0, bytesRead), end: offset + bytesRead };
   } finally {
     await handle.close();
@@ -65,36 +59,29 @@ async function readFrom(file: string, offset: number): Promise<{ text: string; e
 const operation =
   /conn=(\d+) (?:op|fd)=\d+ (ACCEPT|closed|BIND dn="(.*)" method=128|SRCH base=|RESULT tag=97 err=(\d+))/;
 
-function count(line: string, peers: Map<string, Peer>, counts: Counts, ownDn: string): void {
-  // Numbers of connections begin anew then.
-  if (line.includes('slapd starting')) peers.clear();
+function count(line: string, boundAs: Map<string, string>, counts: Counts, ownDn: string): void {
+  // A server that starts numbers its connections from the beginning.
+  if (line.includes('slapd starting')) boundAs.clear();
   const [, connection, what, dn, code] = operation.exec(line) ?? [];
-  if (connection === undefined || what === undefined) {
+  if (connection === undefined) return;
+  if (what === 'closed') {
+    boundAs.delete(connection);
     return;
   }
-  const peer = peers.get(connection);
-  if (what === 'closed') {
-    peers.delete(connection);
-  } else if (peer === undefined) {
-    peers.set(connection, { boundAs: '' });
-    if (what !== 'ACCEPT') {
-      count(line, peers, counts, ownDn);
-    }
-  } else if (what === 'ACCEPT') {
-    // Another thread writes this line, and on a busy machine after that of the first bind: it says nothing of that.
-  } else if (dn !== undefined) {
-    const name = Buffer.from(dn, 'latin1').toString('utf8');
-    // The line of a bind's result may come after the next request's: slapd writes it once the answer is out.
-    peer.boundAs = name;
-    if (name !== ownDn) {
-      counts.binds += 1;
-      increase(counts.bindsByDn, name);
-    }
+  // slapd's other threads may write ACCEPT after the line of the first bind, and the line of a bind's result after that
+  // of the next request. So ACCEPT means nothing, and a bind counts from its request on.
+  const name = boundAs.get(connection) ?? '';
+  if (dn !== undefined) {
+    const newName = Buffer.from(dn, 'latin1').toString('utf8');
+    boundAs.set(connection, newName);
+    if (newName === ownDn) return;
+    counts.binds += 1;
+    increase(counts.bindsByDn, newName);
   } else if (code !== undefined) {
-    if (code !== '0') peer.boundAs = '';
-  } else if (peer.boundAs !== ownDn) {
+    if (code !== '0') boundAs.set(connection, '');
+  } else if (what !== 'ACCEPT' && name !== ownDn) {
     counts.searches += 1;
-    increase(counts.searchesByDn, peer.boundAs);
+    increase(counts.searchesByDn, name);
   }
 }
 

@@ -3,25 +3,23 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-/** A port was taken by somebody else between the look for a free one and the start of the server. */
+/** Another process took the port after it was found free and before the server started. */
 export class PortTaken extends Error {}
 
-/** Docker's networks, for one, often have no IPv6. */
+/** Containers often have no IPv6. */
 export const hasIPv6: boolean = Object.values(networkInterfaces()).some((addresses) =>
   addresses?.some(({ address }) => address === '::1'),
 );
 
-/** Below those that Linux gives to outgoing connections, so that no client takes the port of a stopped server. */
+/** Linux takes ports above these for outgoing connections, so no client takes the port of a stopped server. */
 const lowest = 15_000;
 const highest = 32_000;
 
-/** A port that is free on all loopback addresses, for servers that can't be told to bind port 0. */
+/** A port that is free on all loopback addresses, for servers that can't bind port 0. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(lowest, highest);
-    if ((await canBind(port, '127.0.0.1')) && (!hasIPv6 || (await canBind(port, '::1')))) {
-      return port;
-    }
+    if ((await canBind(port, '127.0.0.1')) && (!hasIPv6 || (await canBind(port, '::1')))) return port;
   }
 }
 
@@ -49,15 +47,13 @@ export async function accepts(port: number, host = '127.0.0.1'): Promise<boolean
   }
 }
 
-/** Starts again, with ports of its own, when another took a port first. */
+/** Tries again, with other ports, when another process took a port first. */
 export async function withFreePorts<Started>(start: () => Promise<Started>): Promise<Started> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await start();
     } catch (error) {
-      if (!(error instanceof PortTaken) || attempt === 5) {
-        throw error;
-      }
+      if (!(error instanceof PortTaken) || attempt === 5) throw error;
     }
   }
 }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { accepts, freePort } from './ports.ts';
 import { waitUntil } from './wait-until.ts';
 
-/** Starts a server, tells where its folder is, and never lets go. */
+/** Starts a server, prints its folder, and never disposes it. */
 const program = (port: number): string => `
   const { createServerProcess } = await import(${JSON.stringify(import.meta.resolve('./server-process.ts'))});
   const { temporaryFolder } = await import(${JSON.stringify(import.meta.resolve('./temporary-folder.ts'))});

@@ -1,22 +1,20 @@
 import { constants } from 'node:os';
 
 /**
- * A signal ends a process before its `exit` listeners, unless somebody listens to it. Vitest ends its workers by SIGTERM,
- * also while a test that took too long still holds its servers.
+ * Without a listener, a signal ends a process without its `exit` listeners. Vitest ends its workers with SIGTERM, also
+ * while a test that took too long still has its servers.
  */
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(128 + constants.signals[signal]));
 }
 
-/** Servers go before the folders that they write to. */
-const acts: Readonly<Record<'servers' | 'folders', (() => void)[]>> = { servers: [], folders: [] };
+/** Servers end before the folders that they write to are deleted. */
+const cleanups: Readonly<Record<'servers' | 'folders', (() => void)[]>> = { servers: [], folders: [] };
 process.once('exit', () => {
-  for (const act of [...acts.servers, ...acts.folders]) {
-    act();
-  }
+  for (const cleanup of [...cleanups.servers, ...cleanups.folders]) cleanup();
 });
 
-/** Lets go, at the end of the test process, what a test could not let go before. It is not waited for. */
-export function atProcessEnd(what: keyof typeof acts, letGo: () => void): void {
-  acts[what].push(letGo);
+/** Cleans up, at the end of the test process, after tests that could not. It must be synchronous. */
+export function atProcessEnd(what: keyof typeof cleanups, cleanup: () => void): void {
+  cleanups[what].push(cleanup);
 }

@@ -18,7 +18,7 @@ const rules = JSON.stringify({
   ],
 });
 
-/** Something to scrape, which says what it is told to. */
+/** A target with the metrics of the test. */
 async function startTarget() {
   let answer = 42;
   const server = createServer((_request, response) => {
@@ -69,7 +69,7 @@ test('scrapes its targets, evaluates its rules, and keeps both over a restart', 
   ]);
 });
 
-test('says what is wrong with a query, and with rules', async () => {
+test('reports the problem of a query, and of rules', async () => {
   await using prometheus = await startPrometheus({ jobs: {} });
   await expect(prometheus.query('sum(')).rejects.toThrow('unclosed left parenthesis');
   await expect(startPrometheus({ jobs: {}, rules: ['groups: [{ nonsense: 1 }]'] })).rejects.toThrow('nonsense');

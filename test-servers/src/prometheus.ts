@@ -1,37 +1,37 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, withFreePorts } from './ports.ts';
-import { createServerProcess, type ServerProcess } from './server-process.ts';
+import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 export interface PrometheusOptions {
-  /** What it scrapes: `HOST:PORT` of each target, by job. */
+  /** The targets that it scrapes, as `HOST:PORT`, by job. */
   readonly jobs: Readonly<Record<string, readonly string[]>>;
-  /** Texts of files of rules. */
+  /** The content of rule files. */
   readonly rules?: readonly string[];
-  /** How often it scrapes, and evaluates rules, as it writes durations. A scrape may take as long. Default `500ms`. */
+  /** How often it scrapes and evaluates rules, and the timeout of a scrape, in its own syntax. Default `500ms`. */
   readonly interval?: string;
 }
 
-/** A series of an instant query, with its one value. */
+/** One series of an instant query, with its value. */
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-/** An alert that is about to fire, or does. */
+/** An alert that is pending or firing. */
 export interface Alert {
   readonly state: 'pending' | 'firing';
   readonly labels: Readonly<Record<string, string>>;
-  /** Their templates filled in. */
+  /** With their templates expanded. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** A Prometheus on a free port of 127.0.0.1, with data of its own, which it keeps over `stop` and `kill`. */
+/** A Prometheus on a free port of 127.0.0.1, with its own data, which survives `stop` and `kill`. */
 export interface Prometheus extends ServerProcess {
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
-  /** Of now. @throws Error with what is wrong with the query */
+  /** An instant query at the current time. @throws Error with the problem of the query */
   query(expression: string): Promise<readonly Sample[]>;
   alerts(): Promise<readonly Alert[]>;
 }
@@ -66,22 +66,14 @@ async function startOnce(options: PrometheusOptions): Promise<Prometheus> {
   );
   await server.start();
   const owned = resources.move();
-  return {
+  return withControls(server, owned, {
     url,
-    async query(expression) {
+    async query(expression: string) {
       const { result } = await ask<{ result: Vector }>(url, 'query', { query: expression });
       return result.map(({ metric, value: [, value] }) => ({ labels: metric, value: Number(value) }));
     },
     alerts: async () => (await ask<{ alerts: readonly Alert[] }>(url, 'alerts')).alerts,
-    start: server.start,
-    stop: server.stop,
-    kill: server.kill,
-    hang: server.hang,
-    get isRunning() {
-      return server.isRunning;
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  });
 }
 
 type Vector = readonly {

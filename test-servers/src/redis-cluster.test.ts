@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { newPassword } from './passwords.ts';
 import { accepts } from './ports.ts';
 import type { RedisServer } from './redis.ts';
-import { type RedisCluster, startCluster } from './redis-cluster.ts';
-import { slotRangesOf } from './redis-cluster-nodes.ts';
+import { type RedisCluster, slotRangesOf, startCluster } from './redis-cluster.ts';
 import { waitUntil } from './wait-until.ts';
 
 const password = newPassword();
@@ -14,7 +13,7 @@ interface Client extends AsyncDisposable {
   readonly redis: Cluster;
 }
 
-/** The limited user, who is sent on to the right node. */
+/** A client of the limited user, which follows redirections. */
 function connect({ nodes, authority }: RedisCluster, { tls = false } = {}): Client {
   const redis = new Cluster(
     nodes.map(({ port, tlsPort }) => ({ host: '127.0.0.1', port: tls ? tlsPort : port })),
@@ -36,7 +35,7 @@ async function keysOf(cluster: RedisCluster, masters: readonly RedisServer[]): P
   return masters.map((master) => keys[owners.indexOf(master)] ?? '');
 }
 
-/** Each node knows of each master with its replica. */
+/** Every node knows every master with its replica. */
 async function expectReplicas({ nodes }: RedisCluster): Promise<void> {
   for (const node of nodes) {
     expect((await slotRangesOf(node)).map(({ ports }) => ports.length)).toEqual([2, 2, 2]);
@@ -78,7 +77,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(await cluster.masterOf(key)).toBe(replica);
   });
 
-  test('clients may come by TLS, nodes have a password, and a hanging master is replaced', async () => {
+  test('clients may use TLS, nodes have a password, and a hanging master is replaced', async () => {
     await using cluster = await startCluster({ program, users, password: true });
     const [first, , , replica] = cluster.nodes;
     if (first === undefined) throw new Error('no node was started');
@@ -96,20 +95,23 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
   test.each([
     ['no', 'OK'],
     ['yes', 'CLUSTERDOWN'],
-  ])('when slots are lost, the rest is served unless told otherwise (full coverage: %s)', async (covers, answer) => {
-    const settings = covers === 'yes' ? { 'cluster-require-full-coverage': covers } : {};
-    await using cluster = await startCluster({ program, settings, replicasPerMaster: 0 });
-    const [lost, second, third] = cluster.nodes;
-    if (second === undefined || third === undefined) throw new Error('no node was started');
-    const [key = ''] = await keysOf(cluster, [second]);
-    await lost?.stop();
-    await waitUntil(
-      async () => String(await second.client().cluster('NODES')).includes('master,fail '),
-      'a master to be called down',
-    );
-    const set = second.client().set(key, 'value');
-    expect(await set.catch((error: Error) => error.message)).toContain(answer);
-  });
+  ])(
+    'when slots are lost, the rest is served unless full coverage is required (full coverage: %s)',
+    async (covers, answer) => {
+      const settings = covers === 'yes' ? { 'cluster-require-full-coverage': covers } : {};
+      await using cluster = await startCluster({ program, settings, replicasPerMaster: 0 });
+      const [lost, second, third] = cluster.nodes;
+      if (second === undefined || third === undefined) throw new Error('no node was started');
+      const [key = ''] = await keysOf(cluster, [second]);
+      await lost?.stop();
+      await waitUntil(
+        async () => String(await second.client().cluster('NODES')).includes('master,fail '),
+        'a master to be marked as down',
+      );
+      const set = second.client().set(key, 'value');
+      expect(await set.catch((error: Error) => error.message)).toContain(answer);
+    },
+  );
 
   test('all end with the test, hanging or not', async () => {
     const cluster = await startCluster({ program });

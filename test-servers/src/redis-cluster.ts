@@ -1,30 +1,20 @@
 import { type Authority, createAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
-import { type RedisOptions, type RedisServer, startRedis } from './redis.ts';
-import {
-  isServing,
-  joinNodes,
-  type Shard,
-  type SlotRange,
-  slotOf,
-  slotRangesOf,
-  toShards,
-} from './redis-cluster-nodes.ts';
-import { untilInSync } from './redis-replication.ts';
-import { startAll } from './start-all.ts';
-import { waitFor } from './wait-until.ts';
+import { type RedisOptions, type RedisServer, startRedis, untilInSync } from './redis.ts';
+import { startAll } from './server-process.ts';
+import { waitFor, waitUntil } from './wait-until.ts';
 
-/** What is asked for of a Redis holds for all nodes. */
+/** The options of a Redis hold for all nodes. */
 export interface ClusterOptions extends Omit<RedisOptions, 'cluster'> {
-  /** Default 3. Of fewer, none is ever replaced: most of them have to find that one is down. */
+  /** Default 3. Fewer can't replace one that fails: a majority must see that it is down. */
   readonly masters?: number;
   /** Default 1. */
   readonly replicasPerMaster?: number;
 }
 
-/** A cluster: when a master goes, one of its replicas takes its place, and its slots, two or three seconds later. */
+/** A cluster. Two or three seconds after a master fails, one of its replicas takes its place and its slots. */
 export interface RedisCluster extends AsyncDisposable {
-  /** Those that begin as masters come first, in the order of their slots, of which each has as many. */
+  /** Those that start as masters come first, in the order of their slots, of which each has as many. */
   readonly nodes: readonly RedisServer[];
   /** `redis://127.0.0.1:PORT` of each node. */
   readonly urls: readonly string[];
@@ -32,26 +22,26 @@ export interface RedisCluster extends AsyncDisposable {
   readonly caFile: string;
   /** Of the default user, on all nodes, if it has one. */
   readonly password: string | undefined;
-  /** Whose slot the key is in, as the first node that runs sees it. */
+  /** The master of the key's slot, as the first node that runs sees it. */
   masterOf(key: string): Promise<RedisServer>;
-  /** Those that have slots, in the order of these, as the first node that runs sees it. */
+  /** The nodes that have slots, in the order of the slots, as the first node that runs sees it. */
   masters(): Promise<readonly RedisServer[]>;
-  /** Waits until, for each other node that runs, another than `old` has its slots, and the cluster serves. */
+  /** Waits until all other nodes that run see the slots of `old` at another node, and the cluster serves. */
   untilPromoted(old: RedisServer): Promise<RedisServer>;
-  /** Once all run again: waits until each finds that all slots are served, with replicas that are in sync. */
+  /** Once all run again: waits until every node sees all slots served, with replicas that are in sync. */
   untilSettled(): Promise<void>;
 }
 
 const clusterSettings = {
   'cluster-announce-ip': '127.0.0.1',
-  // Of an answer, in ms: what takes longer is down.
+  // In ms: a node that takes longer to answer is down.
   'cluster-node-timeout': '1000',
-  // When slots are lost, the others serve on: that is how large clusters are run, and the more awkward for clients.
+  // When slots are lost, the others still serve: large clusters are run so, and it is harder for clients.
   'cluster-require-full-coverage': 'no',
-  // A replica takes its master's place, however long it has not heard from it, and never moves to another master.
+  // A replica takes its master's place however old its last news of it, and never moves to another master.
   'cluster-replica-validity-factor': '0',
   'cluster-allow-replica-migration': 'no',
-  // Only a replica that was sent something counts as one; else that comes after 10 s.
+  // A replica counts only once it was sent something, which by default takes 10 s.
   'repl-ping-replica-period': '1',
 };
 
@@ -84,7 +74,7 @@ async function untilSettled(nodes: readonly RedisServer[], shards: readonly Shar
   const masters = await waitFor(async () => {
     const views = await Promise.all(nodes.map(slotRangesOf));
     const seen = new Set(views.flat().map(({ ports: [master] }) => master));
-    // As many masters in all views as there are in each: they agree.
+    // All views together have as many masters as each one: they agree.
     const isAgreed = seen.size === shards.length;
     const isWhole = views.every((view) => shards.every((shard) => isComplete(shard, view)));
     return isAgreed && isWhole && (await Promise.all(nodes.map(isServing))).every(Boolean) ? seen : undefined;
@@ -113,7 +103,7 @@ function ownership(
     if (view === undefined) throw new Error('no node of the cluster runs');
     const slot = await slotAt(view);
     const master = await ownerOf(slot, view);
-    if (master === undefined) throw new Error(`slot ${slot} is nobody's`);
+    if (master === undefined) throw new Error(`no node has slot ${slot}`);
     return master;
   }
 
@@ -131,4 +121,87 @@ function ownership(
       }, 'a replica to take over in the cluster');
     },
   };
+}
+
+/** https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
+const slotCount = 16_384;
+
+/** A master and its replicas, with the slots that they serve. Any of them may be master by now. */
+interface Shard {
+  readonly master: RedisServer;
+  readonly replicas: readonly RedisServer[];
+  readonly firstSlot: number;
+  readonly lastSlot: number;
+}
+
+/** Consecutive slots with one master, as a node sees them. */
+interface SlotRange {
+  readonly first: number;
+  readonly last: number;
+  /** The port of the master, even when it is down, then those of its replicas that are in sync. */
+  readonly ports: readonly number[];
+}
+
+/** The first nodes become masters, each with as many slots; the rest become their replicas in turn. */
+function toShards(nodes: readonly RedisServer[], masters: number): Shard[] {
+  const firstSlot = (index: number): number => Math.round((index * slotCount) / masters);
+  const replicas = nodes.slice(masters);
+  return nodes.slice(0, masters).map((master, index) => ({
+    master,
+    replicas: replicas.filter((_, number) => number % masters === index),
+    firstSlot: firstSlot(index),
+    lastSlot: firstSlot(index + 1) - 1,
+  }));
+}
+
+/** Makes one cluster of separate nodes. It serves two seconds after they started, not earlier. */
+async function joinNodes(nodes: readonly RedisServer[], shards: readonly Shard[]): Promise<void> {
+  await Promise.all(shards.map(({ master, firstSlot, lastSlot }) => ask(master, 'ADDSLOTSRANGE', firstSlot, lastSlot)));
+  // By default they start with the same epoch, and must agree on others first.
+  await Promise.all(nodes.map((node, index) => ask(node, 'SET-CONFIG-EPOCH', index + 1)));
+  const buses = await Promise.all(nodes.map(busPortOf));
+  // Each meets each. They would also hear of each other by gossip, but later.
+  await Promise.all(
+    nodes.flatMap((node, index) =>
+      nodes.slice(0, index).map(({ port }, other) => ask(node, 'MEET', '127.0.0.1', port, buses[other] ?? 0)),
+    ),
+  );
+  await waitUntil(
+    async () => (await Promise.all(nodes.map((node) => hasMet(node, nodes.length)))).every(Boolean),
+    'the nodes of a cluster to meet',
+  );
+  await Promise.all(
+    shards.map(async ({ master, replicas }) => {
+      const id = await ask(master, 'MYID');
+      await Promise.all(replicas.map((replica) => ask(replica, 'REPLICATE', String(id))));
+    }),
+  );
+}
+
+/** Whether it serves its slots. */
+async function isServing(node: RedisServer): Promise<boolean> {
+  return String(await ask(node, 'INFO')).includes('cluster_state:ok');
+}
+
+async function slotOf(node: RedisServer, key: string): Promise<number> {
+  return Number(await ask(node, 'KEYSLOT', key));
+}
+
+export async function slotRangesOf(node: RedisServer): Promise<SlotRange[]> {
+  const ranges = (await ask(node, 'SLOTS')) as [number, number, ...[string, number, string][]][];
+  return ranges.map(([first, last, ...nodes]) => ({ first, last, ports: nodes.map(([, port]) => port) }));
+}
+
+async function busPortOf(node: RedisServer): Promise<string> {
+  const [, port] = (await node.client().config('GET', 'cluster-port')) as [string, string];
+  return port;
+}
+
+async function hasMet(node: RedisServer, count: number): Promise<boolean> {
+  const known = String(await ask(node, 'NODES'));
+  return known.trimEnd().split('\n').length === count && !known.includes('handshake');
+}
+
+function ask(node: RedisServer, ...command: readonly (string | number)[]): Promise<unknown> {
+  return node.client().call('CLUSTER', ...command);
 }

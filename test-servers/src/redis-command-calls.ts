@@ -1,15 +1,15 @@
 import type { RedisServer } from './redis.ts';
 
-/** How often a command was called since the last `forgetCalls`, by whomever, in scripts too. */
+/** How often commands were called since the last `forgetCalls`, by all clients and scripts. */
 export interface CommandCalls {
   of(command: string): number;
-  /** Microseconds for which Redis did nothing else, of one call on average. */
+  /** Microseconds of Redis' own time for one call, on average. */
   meanTime(command: string): number;
-  /** Those that were called, but for the two that look at the calls. */
+  /** The commands that were called, without the two that this module sends. */
   readonly names: readonly string[];
 }
 
-/** https://redis.io/docs/latest/commands/info/: what was turned away before it was run does not count. */
+/** Commands that were rejected before they ran do not count: https://redis.io/docs/latest/commands/info/. */
 export async function commandCalls(redis: RedisServer): Promise<CommandCalls> {
   const info = await redis.client().info('commandstats');
   const line = /^cmdstat_([^:]+):calls=(\d+),usec=\d+,usec_per_call=([\d.]+)/gm;
@@ -29,4 +29,14 @@ export async function commandCalls(redis: RedisServer): Promise<CommandCalls> {
 
 export async function forgetCalls(redis: RedisServer): Promise<void> {
   await redis.client().config('RESETSTAT');
+}
+
+/** The connections that the server has now, except that of `redis.client()`. */
+export async function clientsOf(redis: RedisServer): Promise<readonly string[]> {
+  const own = await redis.client().client('ID');
+  const list = String(await redis.client().client('LIST'));
+  return list
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !line.startsWith(`id=${own} `));
 }

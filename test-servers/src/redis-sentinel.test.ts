@@ -12,7 +12,7 @@ interface Client extends AsyncDisposable {
   readonly redis: Redis;
 }
 
-/** The limited user, at whatever node the sentinels name. */
+/** A client of the limited user, at the node that the sentinels name. */
 function connect(sentinels: RedisSentinels, secure?: { certificate: KeyPair; sentinelPassword: string }): Client {
   const tls = secure && {
     ca: sentinels.authority.certificate,
@@ -78,7 +78,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(await sentinels.master()).toBe(second);
   });
 
-  test('without most of the sentinels there is no master to be named', async () => {
+  test('without a majority of the sentinels no master is named', async () => {
     await using all = await startSentinels({ program });
     const [one, two] = all.sentinels;
     await one?.stop();

@@ -10,19 +10,19 @@ import { type RedisServer, startRedis } from './redis.ts';
 const password = newPassword();
 const hosts = ['127.0.0.1', 'localhost', ...(hasIPv6 ? ['::1'] : [])];
 
-/** A key takes 100 µs to load. After each 1024, the server tells those who ask that it is loading. */
+/** A key takes 100 µs to load. After each 1,024 keys, the server answers clients that it is loading. */
 const slowToLoad = { 'key-load-delay': '100' };
 
-/** One question on a connection of its own. @throws what went wrong first */
+/** Sends one command on a connection of its own. @throws the first error of the connection */
 async function ask(options: Omit<ClientOptions, 'replyMapping'>, ...command: [string, ...string[]]): Promise<unknown> {
   const client = new Redis({ ...options, lazyConnect: true, retryStrategy: null });
-  const faults: Error[] = [];
-  client.on('error', (error) => faults.push(error));
+  const errors: Error[] = [];
+  client.on('error', (error) => errors.push(error));
   try {
     await client.connect();
     return await client.call(...command);
   } catch (error) {
-    throw faults[0] ?? error;
+    throw errors[0] ?? error;
   } finally {
     client.disconnect();
   }
@@ -35,7 +35,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
   });
   afterAll(() => redis?.[Symbol.asyncDispose]());
 
-  test('is the program that was asked for, and answers everywhere', async () => {
+  test('is the program of the options, and answers at all addresses', async () => {
     expect(await redis.client().info('server')).toContain(program === 'redis-server' ? 'redis_version:8' : 'valkey');
     for (const host of hosts) {
       expect(await ask({ host, port: redis.port }, 'PING'), host).toBe('PONG');
@@ -45,30 +45,30 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(redis.tlsUrl).toBe(`rediss://127.0.0.1:${redis.tlsPort}`);
   });
 
-  test('talks TLS on its other port, with a certificate of its authority', async () => {
-    await using stranger = await createAuthority();
+  test('speaks TLS on its other port, with a certificate of its authority', async () => {
+    await using foreign = await createAuthority();
     for (const host of hosts) {
       const address = { host, port: redis.tlsPort };
       expect(await ask({ ...address, tls: { ca: redis.authority.certificate } }, 'PING'), host).toBe('PONG');
-      const wrong = ask({ ...address, tls: { ca: stranger.certificate } }, 'PING');
+      const wrong = ask({ ...address, tls: { ca: foreign.certificate } }, 'PING');
       await expect(wrong, host).rejects.toMatchObject({ code: expect.stringMatching(/SELF_SIGNED|UNABLE_TO/) });
     }
   });
 
   test('may require a certificate of the client, on the TLS port', async () => {
     const { authority } = redis;
-    await using stranger = await createAuthority();
+    await using foreign = await createAuthority();
     await using mutual = await startRedis({ program, authority, requiresClientCertificate: true });
     const { certificate: ca, issueClient } = authority;
     const tls = async ({ certificate: cert, key } = { certificate: '', key: '' }) =>
       ask({ host: '127.0.0.1', port: mutual.tlsPort, tls: { ca, cert, key } }, 'PING');
     expect(await tls(await issueClient('a client'))).toBe('PONG');
-    await expect(tls(await stranger.issueClient('a stranger'))).rejects.toThrow();
+    await expect(tls(await foreign.issueClient('a foreign client'))).rejects.toThrow();
     await expect(tls()).rejects.toThrow();
     expect(await ask({ port: mutual.port }, 'PING')).toBe('PONG');
   });
 
-  test('a user may do what its line says, and no more', async () => {
+  test('a user may do what its ACL says, and nothing else', async () => {
     const limited = { port: redis.port, username: 'limited', password };
     expect(await ask(limited, 'SET', 'own:key', 'value')).toBe('OK');
     expect(await redis.client().get('own:key')).toBe('value');
@@ -84,7 +84,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(await ask({ port: own.port, password: own.password ?? '' }, 'PING')).toBe('PONG');
   });
 
-  test('more settings outdo its own, and one that it does not know is told', async () => {
+  test('more settings override its own, and an unknown one is reported', async () => {
     const { authority } = redis;
     const settings = { maxmemory: '10mb', appendfsync: 'no' };
     await using own = await startRedis({ program, authority, settings });
@@ -93,13 +93,13 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     await expect(startRedis({ program, authority, settings: { nonsense: '1' } })).rejects.toThrow('nonsense 1');
   });
 
-  test('finds that a port was taken by another', async () => {
+  test('notices that another process has its port', async () => {
     const settings = { port: String(redis.port) };
     await expect(startRedis({ program, authority: redis.authority, settings })).rejects.toThrow(PortTaken);
   });
 
-  describe('life', () => {
-    test.each(['stop', 'kill'] as const)('%s: nobody answers, and a start brings all back', async (end) => {
+  describe('lifecycle', () => {
+    test.each(['stop', 'kill'] as const)('%s: nothing answers, and a start brings all data back', async (end) => {
       await using own = await startRedis({ program, authority: redis.authority, settings: slowToLoad });
       const client = own.client();
       const writes = Array.from({ length: 3_000 }, (_, index) => client.set(`key:${index}`, index));
@@ -115,7 +115,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
       expect(await ask({ port: own.port }, 'GET', 'key:0')).toBe('0');
     });
 
-    test('a hanging one takes connections and says nothing until it is thawed', async () => {
+    test('a hanging one accepts connections and answers nothing until it is resumed', async () => {
       await using own = await startRedis({ program, authority: redis.authority });
       await own.hang();
       const late = ask({ port: own.port }, 'PING');
@@ -135,7 +135,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
       expect(await own.client().get('key')).toBe('value');
     });
 
-    test('a hanging one ends with the test, and its folder goes', async () => {
+    test('a hanging one ends with the test, and its folder is deleted', async () => {
       const own = await startRedis({ program, authority: redis.authority });
       const client = own.client();
       await own.hang();

@@ -1,30 +1,34 @@
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { type Authority, createAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
-import { freePort, withFreePorts } from './ports.ts';
-import { redisConfiguration, socketIn } from './redis-configuration.ts';
-import { type RedisProcess, startRedisProcess } from './redis-process.ts';
+import { freePort, hasIPv6, withFreePorts } from './ports.ts';
+import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
+import { waitUntil } from './wait-until.ts';
 
 export interface RedisOptions {
   /** Default `redis-server`. */
   readonly program?: 'redis-server' | 'valkey-server';
-  /** Whose certificate it shows. Default: an authority of its own, which goes with it. */
+  /** The authority that issues its certificate. Default: one of its own, disposed with the server. */
   readonly authority?: Authority;
-  /** Clients show a certificate of the authority on the TLS port. Default false. */
+  /** Clients must present a certificate of the authority on the TLS port. Default false. */
   readonly requiresClientCertificate?: boolean;
-  /** Users besides the default one, as ACL files have them: `user NAME on >PASSWORD ~PATTERN +COMMAND`. */
+  /** Users besides the default one, in the syntax of ACL files: `user NAME on >PASSWORD ~PATTERN +COMMAND`. */
   readonly users?: readonly string[];
-  /** The default user's; true: a random one. Default: none, and whoever comes may do all. */
+  /** The default user's; true: a random one. Default: none, so every client may do everything. */
   readonly password?: string | boolean;
-  /** More lines of redis.conf, which outdo the fixture's own: `{ maxmemory: '10mb' }`. An empty value is `""`. */
+  /** More lines of redis.conf, which override ours: `{ maxmemory: '10mb' }`. An empty value is `""`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** A node of a cluster, alone and without slots as yet (see `startCluster`). Default false. */
+  /** It is a node of a cluster, alone and without slots (see `startCluster`). Default false. */
   readonly cluster?: boolean;
 }
 
 /**
- * A Redis on free ports of 127.0.0.1, which answer on `localhost` too, and on [::1] if there is IPv6. It keeps what it
- * acknowledged over `stop` and `kill`.
+ * A Redis on free ports of 127.0.0.1, which also answer on `localhost`, and on [::1] where IPv6 exists. Data that it
+ * acknowledged survives `stop` and `kill`.
  */
 export interface RedisServer extends RedisProcess {
   readonly port: number;
@@ -66,7 +70,7 @@ async function startOnce(options: RedisOptions): Promise<RedisServer> {
   const command = options.program ?? 'redis-server';
   const server = resources.use(await startRedisProcess({ command, folder, configuration, password }));
   const owned = resources.move();
-  return {
+  return withControls(server, owned, {
     port,
     tlsPort,
     socket: socketIn(folder),
@@ -75,14 +79,187 @@ async function startOnce(options: RedisOptions): Promise<RedisServer> {
     authority,
     caFile: authority.certificateFile,
     password,
-    client: server.client,
-    stop: server.stop,
-    start: server.start,
-    hang: server.hang,
-    kill: server.kill,
-    get isRunning() {
-      return server.isRunning;
+  });
+}
+
+export interface RedisProcessOptions {
+  readonly command: string;
+  /** Arguments after the name of the configuration file. */
+  readonly arguments?: readonly string[];
+  /** Its working folder, with its configuration, which it may rewrite, its log and its socket. */
+  readonly folder: string;
+  readonly configuration: string;
+  /** The default user's. */
+  readonly password: string | undefined;
+}
+
+/** A Redis or a Sentinel. */
+export interface RedisProcess extends ServerProcess {
+  /**
+   * The tests' own client: the default user, over the Unix socket. All calls return the same one, closed with the server.
+   * Commands that are sent while the server is stopped wait for its start.
+   */
+  client(): Redis;
+}
+
+/** Starts the program and waits until it answers, with all its data. */
+export async function startRedisProcess(options: RedisProcessOptions): Promise<RedisProcess> {
+  await using resources = new AsyncDisposableStack();
+  const { command, folder, password } = options;
+  const file = join(folder, 'redis.conf');
+  const socket = socketIn(folder);
+  await writeFile(file, options.configuration, { mode: 0o600 });
+  const server = createServerProcess({
+    name: command,
+    command,
+    arguments: [file, ...(options.arguments ?? [])],
+    logFile: join(folder, 'log'),
+    prepare: () => rm(socket, { force: true }),
+    // The socket is in a folder of its own: unlike on a port, no other server can answer there.
+    isReady: async () => existsSync(socket) && (await answers(socket, password)),
+  });
+  // Nothing reads its data any more, and a kill is a tenth of a second faster than a stop.
+  resources.defer(() => server.kill());
+  await server.start();
+  let client: Redis | undefined;
+  resources.defer(() => client?.disconnect());
+  const owned = resources.move();
+  return withControls(server, owned, {
+    client() {
+      client ??= connect(socket, password);
+      return client;
     },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  });
+}
+
+function connect(socket: string, password: string | undefined): Redis {
+  const client = new Redis({
+    ...optionsFor(socket, password),
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+  });
+  // Tests stop the server on purpose. Without a listener, ioredis would print each failed attempt.
+  client.on('error', () => {});
+  return client;
+}
+
+async function answers(socket: string, password: string | undefined): Promise<boolean> {
+  const client = new Redis({ ...optionsFor(socket, password), retryStrategy: null, lazyConnect: true });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    client.disconnect();
+  }
+}
+
+function optionsFor(path: string, password: string | undefined) {
+  return {
+    path,
+    ...(password === undefined ? {} : { password }),
+    // In ms: how often a client asks whether the server has read its data. The default is a second.
+    maxLoadingRetryTime: 20,
   };
+}
+
+/** Settings that Redis and Sentinel share. */
+export interface ListenerSettings {
+  readonly folder: string;
+  /** 0: no listener. */
+  readonly port: number;
+  /** 0: no listener. */
+  readonly tlsPort: number;
+  readonly authority: Authority;
+  readonly requiresClientCertificate: boolean;
+  /** The default user's. */
+  readonly password: string | undefined;
+}
+
+export interface RedisSettings extends ListenerSettings {
+  /** The port on which nodes of a cluster talk to each other; undefined: it is in no cluster. */
+  readonly busPort: number | undefined;
+  readonly users: readonly string[];
+  readonly more: Readonly<Record<string, string>>;
+}
+
+/** The socket of the tests' own client: no other server can answer there. */
+export function socketIn(folder: string): string {
+  return join(folder, 'socket');
+}
+
+/** The lines that redis.conf and sentinel.conf share. */
+export async function listenerLines(settings: ListenerSettings): Promise<string[]> {
+  const { folder, authority, requiresClientCertificate } = settings;
+  const certificate = await authority.issueServer();
+  return [
+    `bind 127.0.0.1${hasIPv6 ? ' ::1' : ''}`,
+    `port ${settings.port}`,
+    `tls-port ${settings.tlsPort}`,
+    `unixsocket ${socketIn(folder)}`,
+    // By default, Redis without a password refuses clients that do not come over loopback. Here all do.
+    'protected-mode no',
+    'daemonize no',
+    `dir ${folder}`,
+    `tls-cert-file ${certificate.certificateFile}`,
+    `tls-key-file ${certificate.keyFile}`,
+    `tls-ca-cert-file ${authority.certificateFile}`,
+    `tls-auth-clients ${requiresClientCertificate ? 'yes' : 'no'}`,
+    ...(requiresClientCertificate ? await clientCertificateLines(authority) : []),
+    ...(settings.password === undefined ? [] : [`requirepass ${settings.password}`]),
+  ];
+}
+
+/** A replica and a Sentinel are clients of the master, and a server's certificate is for servers only. */
+async function clientCertificateLines(authority: Authority): Promise<string[]> {
+  const { certificateFile, keyFile } = await authority.issueClient('redis');
+  return [`tls-client-cert-file ${certificateFile}`, `tls-client-key-file ${keyFile}`];
+}
+
+/** redis.conf. The lines of `more` come last, so they override the others. */
+export async function redisConfiguration(settings: RedisSettings): Promise<string> {
+  const { busPort, users, password, more } = settings;
+  return [
+    ...(await listenerLines(settings)),
+    ...(password === undefined ? [] : [`masterauth ${password}`]),
+    // Each write is in the file before its answer is sent, so acknowledged data survives a kill.
+    'appendonly yes',
+    'appendfsync always',
+    'save ""',
+    // A replica that hangs must not delay the end of its master for long.
+    'shutdown-timeout 1',
+    // Only one replica connects, so waiting 5 s for others is useless.
+    'repl-diskless-sync-delay 0',
+    ...(busPort === undefined ? [] : ['cluster-enabled yes', `cluster-port ${busPort}`]),
+    ...users,
+    ...Object.entries(more).map(([name, value]) => `${name} ${value}`),
+    '',
+  ].join('\n');
+}
+
+export type PortOf = (node: RedisServer) => number;
+
+/** Starts a replica of `master`, which is not in sync yet. */
+export function startReplica(master: RedisServer, options: RedisOptions, portOf: PortOf): Promise<RedisServer> {
+  return startRedis({ ...options, settings: { ...options.settings, replicaof: `127.0.0.1 ${portOf(master)}` } });
+}
+
+/** Waits until it has all of its master's data, also in its file, which it rewrites after a full copy. */
+export async function untilInSync(replica: RedisServer): Promise<void> {
+  await waitUntil(async () => {
+    const info = await infoOf(replica);
+    const isWriting = info.get('aof_rewrite_in_progress') !== '0' || info.get('aof_rewrite_scheduled') !== '0';
+    return info.get('master_link_status') === 'up' && !isWriting;
+  }, 'a replica to be in sync');
+}
+
+export async function isMaster(node: RedisServer): Promise<boolean> {
+  return node.isRunning && (await infoOf(node)).get('role') === 'master';
+}
+
+async function infoOf(node: RedisServer): Promise<Map<string, string>> {
+  const text = await node.client().info('replication', 'persistence');
+  return new Map(Array.from(text.matchAll(/^(\w+):(.*)\r$/gm), ([, name = '', value = '']) => [name, value]));
 }

@@ -14,8 +14,8 @@ function bind(dn: string, typed = password): Promise<{ code: number; text: strin
   return tryBind({ url: samba.ldapsUrl, caFile: samba.caFile, dn, password: typed });
 }
 
-describe('what a domain says of a user', () => {
-  /** A century ago, in Windows' time. */
+describe('the answer of a domain to a login has', () => {
+  /** A century ago, as a Windows timestamp. */
   const longAgo = '1';
   const noHour = Buffer.alloc(21);
 
@@ -45,7 +45,7 @@ describe('what a domain says of a user', () => {
   });
 });
 
-test('takes hard names, in groups of groups, and passwords in UTF-8', async () => {
+test('accepts awkward names, in nested groups, and passwords in UTF-8', async () => {
   const utf8 = `${password} pässwörd 😀`;
   const user = adUser({ rdn: 'CN=R\\5C\\+D (x)', accountName: 'r-and-d', password: utf8 });
   const group = (name: string, member: string) => ({
@@ -61,7 +61,7 @@ test('takes hard names, in groups of groups, and passwords in UTF-8', async () =
   expect(found.stdout.match(/^cn: .*/gm)?.sort()).toEqual(['cn: inner', 'cn: outer']);
 });
 
-test('offers StartTLS, wants it for passwords, and comes back after a stop and a hang', async () => {
+test('offers StartTLS, requires it for passwords, and comes back after a stop and a hang', async () => {
   const clear = { url: samba.url, caFile: samba.caFile, ...samba.administrator };
   expect(await runLdapTool('ldapwhoami', clear, ['-ZZ'])).toMatchObject({ code: 0 });
   expect(await tryBind(clear)).toMatchObject({ code: 8 });

@@ -3,16 +3,16 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
-import type { Account, LdapServer } from './ldap-server.ts';
+import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import type { LdifEntry } from './ldif.ts';
 import { accepts } from './ports.ts';
-import { createServerProcess, type ServerProcess } from './server-process.ts';
+import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** An Active Directory domain, served by Samba. As it comes, it takes passwords at `url` after StartTLS only. */
+/** An Active Directory domain, served by Samba. By default it accepts passwords at `url` only after StartTLS. */
 export interface Samba extends LdapServer {
-  /** The domain's DNS name, which is what follows the @ of a userPrincipalName. */
+  /** The domain's DNS name: the part of a userPrincipalName after the @. */
   readonly realm: string;
   readonly administrator: Account;
 }
@@ -21,14 +21,14 @@ const realm = 'sallyport.test';
 const suffix = 'DC=sallyport,DC=test';
 
 /**
- * Provisions a domain and starts Debian's samba-ad-dc for it, about 5 s in all. It can't be told its ports, so it gets a
- * loopback address of its own. Passwords need not be complex, and one that is wrong three times locks the account.
+ * Provisions a domain and starts Debian's samba-ad-dc for it, in about 5 s. Its ports can't be configured, so it has a
+ * loopback address of its own. Passwords need not be complex, and three wrong ones lock the account.
  *
  * @throws Error unless it runs as root: the files of a domain belong to root, and the port is 389
  */
 export async function startSamba(): Promise<Samba> {
   if (process.getuid?.() !== 0) {
-    throw new Error('Samba provisions a domain as root only: run these tests as root, as in a container');
+    throw new Error('only root can provision a Samba domain: run these tests as root, for example in a container');
   }
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('samba')).path;
@@ -43,7 +43,7 @@ export async function startSamba(): Promise<Samba> {
   const login: Login = { url: `ldaps://${address}`, caFile: authority.certificateFile, ...administrator };
   await modifyEntries(login, passwordSettings);
   const owned = resources.move();
-  return {
+  return withControls(server, owned, {
     url: `ldap://${address}:389`,
     ldapsUrl: `ldaps://${address}:636`,
     authority,
@@ -51,16 +51,12 @@ export async function startSamba(): Promise<Samba> {
     suffix,
     realm,
     administrator,
-    add: (ldif) => addEntries(login, ldif),
-    modify: (ldif) => modifyEntries(login, ldif),
-    stop: server.stop,
-    start: server.start,
-    hang: server.hang,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+    add: (ldif: string) => addEntries(login, ldif),
+    modify: (ldif: string) => modifyEntries(login, ldif),
+  });
 }
 
-/** One that the domain takes before `passwordSettings`, too. */
+/** A random password that the domain accepts, also before `passwordSettings` apply. */
 export function newAdPassword(): string {
   return `${randomBytes(15).toString('base64url')}.Aa1`;
 }
@@ -69,11 +65,11 @@ export function newAdPassword(): string {
 export const accountControl = {
   normal: 0x200,
   disabled: 0x202,
-  /** A normal one whose password stays good. */
+  /** A normal account whose password never expires. */
   lasting: 0x10200,
 } as const;
 
-/** Passwords of a microsecond's life: all have expired, but those of users who are told that theirs never does. */
+/** Passwords live for a microsecond: all have expired, except those of accounts whose password never expires. */
 const passwordSettings = [
   `dn: CN=Administrator,CN=Users,${suffix}`,
   'changetype: modify',
@@ -98,12 +94,12 @@ const passwordSettings = [
 async function provision(folder: string, address: string, password: string): Promise<void> {
   const what = ['domain', 'provision', `--realm=${realm.toUpperCase()}`, '--domain=SALLYPORT', '--server-role=dc'];
   const where = [`--targetdir=${folder}`, '--host-name=dc1', `--host-ip=${address}`];
-  // No DNS is served. Attributes of files in a database: in a container even root may not set them on files.
+  // DNS is not needed. File attributes go into a database: in a container even root may not set them on files.
   const how = ['--use-rfc2307', '--dns-backend=NONE', `--option=posix:eadb=${join(folder, 'eadb.tdb')}`];
   const run = promisify(execFile)('samba-tool', [...what, ...where, ...how, `--adminpass=${password}`]);
   await run.catch((error: { readonly stderr: string }) => {
-    // The error's own message has the command line, and so the password.
-    throw new Error(`samba-tool could not provision a domain:\n${error.stderr || 'it is not there'}`);
+    // The error's own message contains the command line, and so the password.
+    throw new Error(`samba-tool could not provision a domain:\n${error.stderr || 'samba-tool was not found'}`);
   });
 }
 
@@ -131,7 +127,7 @@ function sambaProcess(folder: string, address: string, certificate: KeyPair, aut
 }
 
 export interface AdUser {
-  /** The RDN as RFC 4514 writes it, such as `CN=R\+D`. */
+  /** The RDN in the syntax of RFC 4514, such as `CN=R\+D`. */
   readonly rdn: string;
   readonly accountName: string;
   readonly password: string;
@@ -140,7 +136,7 @@ export interface AdUser {
   readonly more?: LdifEntry['attributes'];
 }
 
-/** A user below CN=Users, ready to log in unless its attributes say otherwise. */
+/** A user below CN=Users, who can log in unless the attributes prevent it. */
 export function adUser({ rdn, accountName, password, control = accountControl.lasting, more = {} }: AdUser): LdifEntry {
   return {
     dn: `${rdn},CN=Users,${suffix}`,
@@ -148,7 +144,7 @@ export function adUser({ rdn, accountName, password, control = accountControl.la
       objectClass: 'user',
       sAMAccountName: accountName,
       userPrincipalName: `${accountName}@${realm}`,
-      // In quotes and UTF-16 (MS-ADTS section 3.1.1.3.1.5.1).
+      // The password is quoted and in UTF-16 (MS-ADTS section 3.1.1.3.1.5.1).
       unicodePwd: Buffer.from(`"${password}"`, 'utf16le'),
       userAccountControl: String(control),
       ...more,

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { createServerProcess, type ServerProcess } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** Says so when it is asked to end. */
+/** Prints a line when it receives SIGTERM. */
 const program = `
   process.on('SIGTERM', () => { console.log('was asked'); process.exit(); });
   setInterval(() => {}, 1_000);
@@ -35,7 +35,7 @@ async function startServer(): Promise<Started> {
   return { server, log, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-test('a stop asks for the end, a kill does not, and after both it starts again', async () => {
+test('a stop sends SIGTERM, a kill does not, and after both it starts again', async () => {
   await using started = await startServer();
   const { server } = started;
   await server.stop();
@@ -61,7 +61,7 @@ test('it runs unless it was stopped, killed or frozen', async () => {
   expect(server.isRunning).toBe(false);
 });
 
-test('one that ends at once is told of, however busy the machine is', async () => {
+test('a server that ends at once is reported, however busy the machine is', async () => {
   await using folder = await temporaryFolder('process');
   const starts = Array.from({ length: 50 }, async (_, index) => {
     const logFile = join(folder.path, `log${index}`);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { open, readdir, readFile } from 'node:fs/promises';
 import { PortTaken } from './ports.ts';
 import { atProcessEnd } from './process-end.ts';
+import { extend } from './tcp-server.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface ServerProcessOptions {
@@ -11,9 +12,9 @@ export interface ServerProcessOptions {
   readonly command: string;
   readonly arguments: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Gets stdout and stderr of every start, one behind the other. */
+  /** Receives stdout and stderr of every start, one after the other. */
   readonly logFile: string;
-  /** Before each start: what a former one left behind is cleared. */
+  /** Runs before each start and removes what the last one left behind. */
   prepare?(): Promise<void>;
   /** Whether it answers. */
   isReady(): Promise<boolean>;
@@ -21,40 +22,49 @@ export interface ServerProcessOptions {
 
 /** A server in the foreground, which can be stopped, frozen and started again. */
 export interface ServerProcess extends AsyncDisposable {
-  /** Starts it, or thaws it, and waits until it answers. Does nothing if it runs. */
+  /** Starts it, or resumes it when it is frozen, and waits until it answers. Does nothing if it runs. */
   start(): Promise<void>;
   /** Ends it, frozen or not, and waits for its end. Does nothing if it does not run. */
   stop(): Promise<void>;
-  /** As a crash does: it is not asked, so nothing is written or told any more. Waits for its end. */
+  /** Kills it, as a crash does: it can write and send nothing more. Waits for its end. */
   kill(): Promise<void>;
-  /** Freezes it, to the last thread: the system still accepts connections for it, but nobody answers. */
+  /** Freezes all its threads: the system still accepts connections for it, but nothing answers. */
   hang(): Promise<void>;
-  /** Neither ended, by whomever, nor frozen. */
+  /** True unless it has ended or is frozen. */
   readonly isRunning: boolean;
 }
 
-/** Killed with the test process, however that ends. */
+/**
+ * A server made of a process: the controls of `server` and what `more` adds or replaces. Disposing it disposes `owned`.
+ */
+export function withControls<Server extends ServerProcess, More extends object>(
+  server: Server,
+  owned: AsyncDisposableStack,
+  more: More,
+): Server & More {
+  return extend(server, { ...more, [Symbol.asyncDispose]: () => owned.disposeAsync() });
+}
+
+/** Processes that run now. They are killed when the test process ends, however it ends. */
 const running = new Set<ChildProcess>();
 atProcessEnd('servers', () => {
-  for (const child of running) {
-    child.kill('SIGKILL');
-  }
+  for (const child of running) child.kill('SIGKILL');
 });
 
-/** Debian's servers live in sbin, which not every user has on the PATH. */
+/** Debian installs servers in sbin, which not every user has on the PATH. */
 const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
 
-/** Servers make tables as long as the limit of open files, which in a container may be a thousand million. */
+/** Servers allocate tables as long as the limit of open files, which in a container may be a thousand million. */
 const withFewFiles = 'ulimit -n 8192 2>/dev/null; exec "$0" "$@"';
 
-/** How long a server has to end by itself. */
-const grace = 5_000;
+/** Milliseconds that a server has to end after SIGTERM. */
+const gracePeriod = 5_000;
 
 export function createServerProcess(options: ServerProcessOptions): ServerProcess {
   let child: ChildProcess | undefined;
   let frozen = false;
 
-  /** Not told by an event: it may have ended before anybody could listen. */
+  /** Reads the state of the process, since it may have ended before anything could listen to an event. */
   function living(): ChildProcess | undefined {
     return child?.exitCode === null && child.signalCode === null ? child : undefined;
   }
@@ -65,16 +75,12 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
       living()?.kill('SIGCONT');
       return;
     }
-    if (living() !== undefined) {
-      return;
-    }
+    if (living() !== undefined) return;
     await options.prepare?.();
     child = await launch(options);
     try {
       await waitUntil(async () => {
-        if (living() === undefined) {
-          throw await startFault(options);
-        }
+        if (living() === undefined) throw await startError(options);
         return options.isReady();
       }, `${options.name} to answer`);
     } catch (error) {
@@ -85,13 +91,11 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
 
   async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const ending = living();
-    if (ending === undefined) {
-      return;
-    }
+    if (ending === undefined) return;
     const ended = once(ending, 'exit');
     ending.kill(signal);
     frozen = false;
-    const timer = setTimeout(() => ending.kill('SIGKILL'), grace);
+    const timer = setTimeout(() => ending.kill('SIGKILL'), gracePeriod);
     await ended;
     clearTimeout(timer);
   }
@@ -130,7 +134,7 @@ async function launch(options: ServerProcessOptions): Promise<ChildProcess> {
   }
 }
 
-async function startFault({ name, command, logFile }: ServerProcessOptions): Promise<Error> {
+async function startError({ name, command, logFile }: ServerProcessOptions): Promise<Error> {
   const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-20).join('\n');
   if (/address already in use|errno=98|error 98|in use/i.test(lines)) {
     return new PortTaken(`${name}: a port was taken:\n${lines}`);
@@ -138,9 +142,24 @@ async function startFault({ name, command, logFile }: ServerProcessOptions): Pro
   return new Error(`${name} (${command}) ended before it answered. Is its Debian package installed?\n${lines}`);
 }
 
-/** A signal takes a moment to reach threads that run on another core. proc_pid_stat(5): the state follows the name. */
+/** A signal takes a moment to reach threads that run on another core. The state follows the name: proc_pid_stat(5). */
 async function isFrozen(pid: number): Promise<boolean> {
   const tasks = `/proc/${pid}/task`;
   const stats = await Promise.all((await readdir(tasks)).map((task) => readFile(`${tasks}/${task}/stat`, 'utf8')));
   return stats.every((stat) => /^T/i.test(stat.slice(stat.lastIndexOf(')') + 2)));
+}
+
+/**
+ * Starts `count` servers at once. Those that started are disposed with `resources`, also when another one fails to start.
+ *
+ * @param start receives 0, 1, 2 …
+ */
+export async function startAll<Started extends AsyncDisposable>(
+  resources: AsyncDisposableStack,
+  count: number,
+  start: (index: number) => Promise<Started>,
+): Promise<Started[]> {
+  const starts = Array.from({ length: count }, async (_, index) => resources.use(await start(index)));
+  await Promise.allSettled(starts);
+  return Promise.all(starts);
 }

@@ -4,20 +4,20 @@ import { type LdifEntry, toLdif } from './ldif.ts';
 
 export const suffix = 'dc=example,dc=com';
 
-/** May do all; only the fixture uses it. */
+/** The account that may do everything. Only `add` and `modify` use it. */
 export const managerDn: string = `cn=manager,${suffix}`;
 
 export const serviceDn: string = `cn=gateway,ou=services,${suffix}`;
 
-/** Password policies, for `pwdPolicySubentry` of a user. Without one, nothing expires and nobody is locked out. */
+/** Password policies, for `pwdPolicySubentry` of a user. Without one, nothing expires and no account is locked. */
 export const policies: Readonly<Record<'lockout' | 'expiry' | 'grace' | 'warning' | 'mustChange', string>> = {
-  /** Three wrong passwords, for good. */
+  /** Three wrong passwords lock the account forever. */
   lockout: `cn=lockout,ou=policies,${suffix}`,
-  /** A day after `pwdChangedTime`. */
+  /** The password expires a day after `pwdChangedTime`. */
   expiry: `cn=expiry,ou=policies,${suffix}`,
-  /** As `expiry`, with a thousand logins more. */
+  /** As `expiry`, with a thousand grace logins. */
   grace: `cn=grace,ou=policies,${suffix}`,
-  /** A year after `pwdChangedTime`, told from a second after it on. */
+  /** The password expires a year after `pwdChangedTime`; the warning comes from one second after it. */
   warning: `cn=warning,ou=policies,${suffix}`,
   /** The password must be changed, if the user has `pwdReset`. */
   mustChange: `cn=must-change,ou=policies,${suffix}`,
@@ -35,17 +35,17 @@ export interface SlapdSettings {
   readonly clientCertificates: 'never' | 'demand';
 }
 
-/** slapd.conf(5). Tools that read only cn=config are not used here, and this can be read. */
+/** slapd.conf(5), which is easier to read than cn=config. */
 export function slapdConfiguration(settings: SlapdSettings): string {
   return [
     ...['core', 'cosine', 'inetorgperson', 'nis'].map((schema) => `include /etc/ldap/schema/${schema}.schema`),
     'modulepath /usr/lib/ldap',
     ...['back_mdb', 'memberof', 'ppolicy'].map((module) => `moduleload ${module}`),
     `pidfile ${settings.pidFile}`,
-    // As Active Directory: a DN with an empty password is a success, and a password with an empty DN too.
+    // As in Active Directory, a bind succeeds with a DN and an empty password, and with a password and an empty DN.
     'allow bind_anon_dn bind_anon_cred',
     `sizelimit ${settings.sizeLimit}`,
-    // The fixture's own way in, a socket of the file system, counts as encrypted.
+    // The tests' own connection, over a Unix socket, counts as encrypted.
     'localSSF 256',
     ...(settings.requiresTls ? ['security simple_bind=128'] : []),
     `TLSCertificateFile ${settings.certificate.certificateFile}`,
@@ -56,23 +56,23 @@ export function slapdConfiguration(settings: SlapdSettings): string {
     `suffix ${suffix}`,
     `directory ${join(settings.folder, 'data')}`,
     'maxsize 268435456',
-    // Lost with the machine, but that is lost anyway.
+    // The data need not survive a crash of the machine.
     'dbnosync',
     `rootdn ${managerDn}`,
     `rootpw ${settings.managerPassword}`,
     'index objectClass,uid,cn,member,memberUid eq',
     'overlay memberof',
     'overlay ppolicy',
-    // Else a locked user is told only that the password is wrong.
+    // By default, a locked user hears only that the password is wrong.
     'ppolicy_use_lockout',
     'access to attrs=userPassword by anonymous auth by * none',
-    // Users read nothing: a search on the wrong connection finds nobody.
+    // Users read nothing: a search on the wrong connection finds no one.
     `access to * by dn.exact="${serviceDn}" read by anonymous ${settings.anonymousRead ? 'read' : 'none'} by * none`,
     '',
   ].join('\n');
 }
 
-/** What is there before a test adds anything. */
+/** The entries that exist before a test adds any. */
 export function firstEntries(servicePassword: string): string {
   return toLdif([
     { dn: suffix, attributes: { objectClass: ['domain'], dc: 'example' } },

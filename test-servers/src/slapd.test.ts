@@ -48,7 +48,7 @@ async function answerOf(port: number, request: Buffer): Promise<Buffer> {
 }
 
 describe('binds', () => {
-  test('the right password is the user, a wrong one is not, and an empty one passes as in Active Directory', async () => {
+  test('succeed with the right password, and with an empty one as in Active Directory, and fail with a wrong one', async () => {
     const dn = await addUser('binds');
     expect(await bind(dn, rightPassword)).toEqual({ code: 0, text: `dn:${dn}` });
     expect(await bind(dn, 'wrong')).toMatchObject({ code: 49 });
@@ -62,7 +62,7 @@ describe('binds', () => {
     ['grace', { pwdPolicySubentry: policies.grace, pwdChangedTime: longAgo }, 0, '999 grace logins remain'],
     ['warned', { pwdPolicySubentry: policies.warning, pwdChangedTime: yesterday }, 0, 'expires in'],
     ['reset', { pwdPolicySubentry: policies.mustChange, pwdReset: 'TRUE' }, 0, 'must be changed'],
-  ])('the password policy control tells %s', async (name, attributes, code, text) => {
+  ])('the password policy control reports %s', async (name, attributes, code, text) => {
     const dn = await addUser(name, attributes);
     expect(await bind(dn, rightPassword)).toEqual({ code, text: expect.stringContaining(text) });
   });
@@ -77,14 +77,14 @@ describe('binds', () => {
 });
 
 describe('TLS', () => {
-  test('holds for both loopback addresses, with the right authority, over LDAPS and StartTLS', async () => {
+  test('works at both loopback addresses, with the right authority, over LDAPS and StartTLS', async () => {
     const { dn, password } = slapd.service;
-    await using stranger = await createAuthority();
+    await using foreign = await createAuthority();
     const hosts = ['127.0.0.1', ...(hasIPv6 ? ['[::1]'] : [])];
     for (const host of hosts) {
       const login = { url: `ldaps://${host}:${slapd.ldapsPort}`, dn, password };
       expect(await tryBind({ ...login, caFile: slapd.caFile }), host).toEqual({ code: 0, text: `dn:${dn}` });
-      expect(await tryBind({ ...login, caFile: stranger.certificateFile }), host).toMatchObject({ code: 255 });
+      expect(await tryBind({ ...login, caFile: foreign.certificateFile }), host).toMatchObject({ code: 255 });
     }
     const clear = { url: slapd.url, caFile: slapd.caFile, dn, password };
     expect(await runLdapTool('ldapwhoami', clear, ['-ZZ'])).toMatchObject({ code: 0, stdout: `dn:${dn}\n` });
@@ -124,8 +124,8 @@ describe('searches', () => {
   });
 });
 
-describe('life', () => {
-  test('stops, hangs and comes back with its data, on the same ports, and counts what it was asked', async () => {
+describe('lifecycle', () => {
+  test('stops, hangs and comes back with its data, on the same ports, and counts operations', async () => {
     await using own = await startSlapd({ authority: slapd.authority });
     const service = { url: own.url, ...own.service };
     expect(await own.operations()).toMatchObject({ binds: 0, searches: 0 });

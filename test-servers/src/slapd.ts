@@ -2,45 +2,45 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
-import type { Account, LdapServer } from './ldap-server.ts';
+import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { createOperationCounter, type Operations } from './operations.ts';
 import { newPassword } from './passwords.ts';
 import { accepts, freePort, hasIPv6, withFreePorts } from './ports.ts';
-import { createServerProcess, type ServerProcess } from './server-process.ts';
+import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { firstEntries, managerDn, serviceDn, slapdConfiguration, suffix } from './slapd-configuration.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 export interface SlapdOptions {
-  /** Whose certificate it shows. Default: an authority of its own, which goes with it. */
+  /** The authority that issues its certificate. Default: one of its own, disposed with the server. */
   readonly authority?: Authority;
   /** Default: one of the authority for localhost, 127.0.0.1 and ::1. */
   readonly certificate?: KeyPair;
-  /** Entries that a search gives at most, before it ends with code 4. Default 500, as Debian has it. */
+  /** The most entries of a search, before it ends with code 4. Default 500, as in Debian. */
   readonly sizeLimit?: number;
   /** Default false: only the service account reads. */
   readonly anonymousRead?: boolean;
-  /** A simple bind in clear text ends with code 13. Default false. */
+  /** True: a simple bind in clear text ends with code 13. Default false. */
   readonly requiresTls?: boolean;
-  /** Clients show a certificate of the authority. Default false. */
+  /** True: clients must present a certificate of the authority. Default false. */
   readonly requiresClientCertificate?: boolean;
   /** False: no log, which is faster, and `operations` throws. Default true. */
   readonly countsOperations?: boolean;
 }
 
-/** An OpenLDAP server on free ports of 127.0.0.1, which answer on `localhost` too, and on [::1] if there is IPv6. */
+/** An OpenLDAP server on free ports of 127.0.0.1, which also answer on `localhost`, and on [::1] where IPv6 exists. */
 export interface Slapd extends LdapServer {
   readonly port: number;
   readonly ldapsPort: number;
-  /** Reads all but passwords. */
+  /** It reads everything but passwords. */
   readonly service: Account;
-  /** All that began before the call, also before a `stop`. */
+  /** All operations that began before the call, also before a `stop`. */
   operations(): Promise<Operations>;
 }
 
 /**
  * Starts Debian's slapd with TLS, memberOf and password policies (see `policies`), and with ou=people, ou=groups and
- * the service account in it. An empty password passes for every DN, as it does in Active Directory.
+ * the service account in it. An empty password is accepted for every DN, as in Active Directory.
  */
 export function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   return withFreePorts(() => startOnce(options));
@@ -62,7 +62,7 @@ async function startOnce(options: SlapdOptions): Promise<Slapd> {
   await addEntries(manager, firstEntries(service.password));
   const count = createOperationCounter(settings.logFile, managerDn);
   const owned = resources.move();
-  return {
+  return withControls(server, owned, {
     port,
     ldapsPort,
     url: `ldap://127.0.0.1:${port}`,
@@ -71,19 +71,15 @@ async function startOnce(options: SlapdOptions): Promise<Slapd> {
     caFile: authority.certificateFile,
     suffix,
     service,
-    add: (ldif) => addEntries(manager, ldif),
-    modify: (ldif) => modifyEntries(manager, ldif),
-    stop: server.stop,
-    start: server.start,
-    hang: server.hang,
+    add: (ldif: string) => addEntries(manager, ldif),
+    modify: (ldif: string) => modifyEntries(manager, ldif),
     operations() {
       if (options.countsOperations === false) {
         throw new Error('this slapd was started with countsOperations: false');
       }
       return count();
     },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  });
 }
 
 interface Files {
@@ -126,7 +122,7 @@ function slapdProcess(
     arguments: ['-d', level, '-f', join(folder, 'slapd.conf'), '-h', urls.join(' ')],
     logFile,
     prepare: () => rm(pidFile, { force: true }),
-    // Only a slapd that has all its ports writes its pid: until then another's server may be what accepts.
+    // slapd writes its pid once it has all its ports. Until then, another server may be the one that accepts.
     isReady: async () => existsSync(pidFile) && (await accepts(port)),
   });
 }

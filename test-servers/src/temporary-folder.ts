@@ -10,15 +10,13 @@ export interface TemporaryFolder extends AsyncDisposable {
 
 const recursive = { recursive: true, force: true } as const;
 
-/** Deleted with the test process, when that ends before a test could let them go. */
+/** Folders that exist now. They are deleted when the test process ends before their test. */
 const folders = new Set<string>();
 atProcessEnd('folders', () => {
-  for (const path of folders) {
-    rmSync(path, recursive);
-  }
+  for (const path of folders) rmSync(path, recursive);
 });
 
-/** A new folder, deleted with all that is in it when it is let go. Its path is short: sockets stand in it. */
+/** A new folder. Disposing it deletes it with its content. Its path is short enough for sockets. */
 export async function temporaryFolder(purpose: string): Promise<TemporaryFolder> {
   const path = await realpath(await mkdtemp(join(tmpdir(), `sallyport-${purpose}-`)));
   folders.add(path);

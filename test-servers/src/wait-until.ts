@@ -1,25 +1,23 @@
-/** The longest that a test waits for something that takes a second or two on an idle machine. */
-const patience = 30_000;
+/** Milliseconds: the longest wait of a test for what takes a second or two on an idle machine. */
+const limit = 30_000;
 
 /**
- * Waits until `condition` holds, looking every 5 ms.
+ * Waits until `condition` holds. It looks every 5 ms.
  *
- * @param what the end of "waited 30000 ms for …"
+ * @param what the end of the message "waited 30000 ms for …"
  * @throws Error after 30 s, or what `condition` throws
  */
 export async function waitUntil(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   await waitFor(async () => (await condition()) || undefined, what);
 }
 
-/** As `waitUntil`, and gives what `look` finds once that is not undefined. */
+/** As `waitUntil`. @returns the first result of `look` that is not undefined */
 export async function waitFor<Found>(look: () => Promise<Found | undefined>, what: string): Promise<Found> {
-  const end = performance.now() + patience;
+  const end = performance.now() + limit;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
-    if (performance.now() > end) {
-      throw new Error(`waited ${patience} ms for ${what}`);
-    }
+    if (performance.now() > end) throw new Error(`waited ${limit} ms for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

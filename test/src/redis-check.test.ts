@@ -15,7 +15,7 @@ const impatient = { commandTimeout: '300ms' };
 /** Each with what the mend is to be guessed from. */
 const faults: readonly Fault[] = [
   ['a wrong password', ({ url }) => ({ url, password: { file: 'wrong' } }), /refuses the username or the password/],
-  ['a missing password', ({ url }) => ({ url }), /asks for a password/],
+  ['a missing password', ({ url }) => ({ url }), /requires a password/],
   [
     'a user that is not there',
     ({ url }) => ({ url, username: 'gate', password }),
@@ -24,7 +24,7 @@ const faults: readonly Fault[] = [
   ['a refused connection', () => ({ url: 'redis://127.0.0.1:1' }), /redis:\/\/127\.0\.0\.1:1: .*was refused/],
   ['TLS on a port without', ({ port }) => ({ url: `rediss://127.0.0.1:${port}`, ...impatient }), /no answer in time/],
   ['a certificate of a stranger', ({ tlsUrl }) => ({ url: tlsUrl, password }), /caFile/],
-  ['a socket that is not there', () => ({ url: 'unix:/nowhere/redis.sock' }), /no such socket/],
+  ['a socket that is not there', () => ({ url: 'unix:/nowhere/redis.sock' }), /the socket does not exist/],
   ['a cluster that is none', ({ port }) => ({ cluster: [`127.0.0.1:${port}`], password }), /cluster/],
   ['sentinels that are none', ({ port }) => ({ sentinels: [`127.0.0.1:${port}`], name: 'mymaster' }), /sentinel/],
 ];

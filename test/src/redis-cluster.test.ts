@@ -118,7 +118,7 @@ describe('a gateway in front of a cluster', { timeout: 180_000 }, () => {
       const { code, stdout, stderr } = await operator.run(words);
       expect([words, code]).toEqual([words, 1]);
       expect(stdout).not.toMatch(/ci-|"digest"/);
-      expect(stderr).toMatch(/^sallyport: .*(is not reached|no node serves)/m);
+      expect(stderr).toMatch(/^sallyport: .*(is unreachable|no node serves)/m);
       expect(stderr).not.toMatch(/ioredis|\n\s+at /);
     }
     expect(await operator.run(['check'])).toMatchObject({ code: 1 });

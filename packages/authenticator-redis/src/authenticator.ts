@@ -1,15 +1,11 @@
 import type { Authenticator, PluginContext } from '@sallyport/authenticator';
-import { connect } from '@sallyport/redis-connection';
 import { checkServers } from './check.ts';
 import { decide } from './decide.ts';
-import { keysOf } from './keys.ts';
-import { lookUp, type Source } from './look-up.ts';
-import type { RedisOptions } from './options/types.ts';
-import { layouts } from './record/layouts.ts';
-import { digestToken } from './token/digest.ts';
-import { tokenShape } from './token/shape.ts';
+import { lookUp } from './look-up.ts';
+import type { RedisOptions } from './options.ts';
+import { openStore } from './store.ts';
+import { digestToken, tokenShape } from './token.ts';
 import { createUseNotes } from './use-notes.ts';
-import { wording } from './wording.ts';
 
 /**
  * Looks tokens up by their digest.
@@ -23,13 +19,9 @@ export async function createRedisAuthenticator(
   now: () => number = Date.now,
 ): Promise<Authenticator> {
   const shape = tokenShape(options.token);
-  const connection = await connect(options.connection, wording, context);
+  const store = await openStore(options, options.connection, context, now);
   const { unknown, trackLastUse } = options;
-  const keys = keysOf(options.keyPrefix);
-  const source: Source = { connection, layout: layouts[options.layout], keys, now };
-  const { logger } = context;
-  const noteUse =
-    trackLastUse === undefined ? undefined : createUseNotes(trackLastUse, { connection, keys, logger, now });
+  const noteUse = trackLastUse === undefined ? undefined : createUseNotes(trackLastUse, store, context.logger);
   return {
     ...(shape.prefix !== undefined && { tokenPrefix: shape.prefix }),
     recognizes: shape.matches,
@@ -37,7 +29,7 @@ export async function createRedisAuthenticator(
       signal.throwIfAborted();
       if (!shape.matches(token)) return { kind: 'no-opinion' };
       const digest = digestToken(token);
-      const found = await lookUp(digest, source, signal);
+      const found = await lookUp(digest, store, signal);
       if (found === undefined) {
         return unknown === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
       }
@@ -45,7 +37,7 @@ export async function createRedisAuthenticator(
       if (decision.kind === 'authenticated') noteUse?.(digest, decision.expiresAt?.getTime());
       return decision;
     },
-    check: (signal) => checkServers(source, noteUse !== undefined, signal),
-    close: () => connection.close(),
+    check: (signal) => checkServers(store, noteUse !== undefined, signal),
+    close: () => store.connection.close(),
   };
 }

@@ -1,29 +1,26 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { newPassword } from '@sallyport/test-servers/passwords';
+import { startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { lookUpCommands, lookUpRights } from '../fixtures/access-lists.ts';
-import { startAuthenticator } from '../fixtures/plugin.ts';
-import { storeToken } from '../fixtures/records.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type LayoutName, layouts } from './layouts.ts';
+import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
+import { startAuthenticator } from './testing/plugin.ts';
+import { storeToken } from './testing/records.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
+const redis = await redisForFile();
 beforeEach(async () => {
   await redis.client().flushall();
 });
-afterAll(() => redis?.[Symbol.asyncDispose]());
 
 const grant = (...rights: readonly string[]) =>
   redis.client().call('ACL', 'SETUSER', 'gateway', 'reset', 'on', `>${password}`, ...rights);
-const acl = 'look at its ACL, and at the least one in the README';
+const acl = 'compare its ACL with the least one in the README';
 
 describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s', (layout) => {
   const commands = lookUpCommands(layout);
@@ -37,7 +34,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
     return message;
   }
 
-  test('is content with a server that can be asked, and asks it as a login does', async () => {
+  test('accepts a server that answers, and sends it the commands of a login', async () => {
     await grant('~sallyport:token:*', ...lookUpRights(layout));
     await using started = await startAuthenticator(written());
     const token = await storeToken(redis.client(), layout, { username: 'ci' });
@@ -55,12 +52,12 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
     expect(await problem()).toBe(`${redis.url}: the user may not do this (${missing.toUpperCase()}): ${acl}`);
   });
 
-  test('finds that keys may not be read', async () => {
+  test('finds that the user may not read keys', async () => {
     await grant('~sallyport:other:*', ...lookUpRights(layout));
     expect(await problem()).toBe(`${redis.url}: the user may not do this: ${acl}`);
   });
 
-  test('with trackLastUse finds that the use may not be noted, and leaves nothing behind where it may', async () => {
+  test('with trackLastUse finds that notes may not be written, and leaves nothing behind otherwise', async () => {
     await grant('~sallyport:token:*', ...lookUpRights(layout));
     expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this (SET): ${acl}`);
     await grant('%R~sallyport:token:*', ...lookUpRights(layout), '+set');
@@ -71,14 +68,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
     await waitUntil(async () => (await redis.client().dbsize()) === 0, 'the note to go');
   });
 
-  test('tells a refused login', async () => {
+  test('reports a refused login', async () => {
     await grant('~*', '+@all');
     expect(await problem({ password: 'wrong' })).toBe(
-      `${redis.url}: not connected: it refuses the username or the password, or the user is off`,
+      `${redis.url}: not connected: it refuses the username or the password, or the user is disabled`,
     );
   });
 
-  test('tells a server that is not there, and one that hangs', async () => {
+  test('reports a server that is down, and one that hangs', async () => {
     await using own = await startRedis();
     await using started = await startAuthenticator({ url: own.url, layout, commandTimeout: '100ms' });
     await started.check();
@@ -88,11 +85,11 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
     const refused = `${own.url}: not connected: the connection was refused: is it running, and is this its port?`;
     await waitUntil(async () => (await errorOf(started.check())).message === refused, 'a refused connection');
     await own.start();
-    await waitUntil(async () => (await started.check().then(() => 'well', String)) === 'well', 'a connection');
+    await waitUntil(async () => (await started.check().then(() => 'ok', String)) === 'ok', 'a connection');
   });
 });
 
-test('check() ends at once when nobody waits for it', async () => {
+test('check() ends at once when it is aborted', async () => {
   const reason = new Error('the caller has gone');
   await using started = await startAuthenticator({ url: redis.url });
   expect(await errorOf(started.authenticator.check?.(AbortSignal.abort(reason)) ?? Promise.resolve())).toBe(reason);

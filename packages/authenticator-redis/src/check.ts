@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { type Connection, knownMasters, type Redis } from '@sallyport/redis-connection';
-import type { Source } from './look-up.ts';
+import type { Store } from './store.ts';
 
 /**
- * Asks every server that may be asked at a login for a token that nobody has: so a right that is missing is found, too.
+ * Looks up a token that does not exist at every server that a login may use. So it also finds missing rights.
  *
- * @throws Error in plain words
+ * @throws Error with the problems of all servers
  */
 export async function checkServers(
-  { connection, layout, keys }: Source,
+  { connection, layout, keys }: Store,
   tracksLastUse: boolean,
   signal: AbortSignal,
 ): Promise<void> {
@@ -16,13 +16,13 @@ export async function checkServers(
   const key = keys.record(digest);
 
   async function ask(node: Redis): Promise<void> {
-    const questions: readonly Promise<unknown>[] = [
+    const answers: readonly Promise<unknown>[] = [
       node.call(...layout.query(key)),
       node.pttl(key),
       node.echo(key),
       ...(tracksLastUse ? [node.set(keys.lastUse(digest), '', 'PX', 1)] : []),
     ];
-    await Promise.all(questions.map((question) => question.catch(passMoved)));
+    await Promise.all(answers.map((answer) => answer.catch(ignoreMoved)));
   }
 
   const problems = await connection.run(async (client) => {
@@ -35,8 +35,8 @@ export async function checkServers(
   if (problems.length > 0) throw new Error(`${connection.name}: ${problems.join('; ')}`);
 }
 
-/** Another node of the cluster has the key's slot: this one answers, and the user may ask. */
-function passMoved(error: unknown): void {
+/** Another node of the cluster has the key's slot. So this one answers, and the user may read. */
+function ignoreMoved(error: unknown): void {
   if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
 }
 

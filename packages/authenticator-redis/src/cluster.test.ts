@@ -3,10 +3,16 @@ import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisCluster, startCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { outcomeOf } from '../fixtures/outcome.ts';
-import { collect, never, type StartedAuthenticator, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
-import { keyOf } from '../fixtures/records.ts';
-import { digestToken } from './token/digest.ts';
+import {
+  collect,
+  never,
+  outcomeOf,
+  type StartedAuthenticator,
+  startAuthenticator,
+  startIssuer,
+} from './testing/plugin.ts';
+import { keyOf } from './testing/records.ts';
+import { digestToken } from './token.ts';
 
 const tokenCount = 60;
 const names = Array.from({ length: tokenCount }, (_, index) => `robot-${index}`);
@@ -37,7 +43,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (pr
     return decisions.map((decision) => (decision.kind === 'authenticated' ? decision.user.username : decision.kind));
   }
 
-  test('answers for the tokens of all its nodes, with the rights that the README names', async () => {
+  test('is asked for tokens on all nodes, with the rights in the README', async () => {
     await Promise.all(cluster.nodes.map((node) => node.client().call('ACL', 'LOG', 'RESET')));
     await using started = await startAuthenticator(options);
     expect(await askAll(started)).toEqual(names);
@@ -63,7 +69,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (pr
     await Promise.all(made.map(async ({ token }) => await removeKey(keyOf(token))));
   });
 
-  test('is asked by all lookups of one turn in one write to each node', async () => {
+  test('gets all lookups of one turn in one write to each node', async () => {
     await using started = await startAuthenticator(options);
     await askAll(started);
     const masters = await cluster.masters();
@@ -74,7 +80,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (pr
     for (const [index, count] of after.entries()) expect(count - (before[index] ?? 0)).toBeLessThanOrEqual(4);
   });
 
-  test('may move its slots under lookups of many of them: none fails, and none is wrong', async () => {
+  test('may move its slots during lookups: none fails, and none has a wrong answer', async () => {
     await using started = await startAuthenticator(options);
     expect(await askAll(started)).toEqual(names);
     const masters = await cluster.masters();

@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { conformanceCases, type ValidToken } from '@sallyport/authenticator/conformance';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { lookUpRights } from '../fixtures/access-lists.ts';
-import { store } from '../fixtures/records.ts';
 import plugin from './index.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
-import { makeToken } from './token/format.ts';
+import { type LayoutName, layouts } from './layouts.ts';
+import { lookUpRights } from './testing/access-lists.ts';
+import { store } from './testing/records.ts';
+import { makeToken } from './token.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 const reader = `user gateway on >${password} ~sallyport:token:* ${[...lookUpRights('json'), ...lookUpRights('hash')].join(' ')}`;
 
 const users = Array.from({ length: 150 }, (_, index): ValidToken => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { goodRecord } from '../fixtures/arbitrary-records.ts';
-import { decide, endOf } from './decide.ts';
+import { decide, endOf, endOfKey } from './decide.ts';
+import { goodRecord } from './testing/arbitrary-records.ts';
 
 const day = 86_400_000;
 const now = Date.UTC(2026, 5, 1);
@@ -9,7 +9,7 @@ const username = 'robot';
 const rejected = (reason: string) => ({ kind: 'rejected', reason, subject: username });
 
 describe('a record', () => {
-  test('authenticates the user it names, with what else it says of them', () => {
+  test('authenticates its user with all attributes', () => {
     const user = { username, uid: '7', groups: ['dev'], extra: { team: ['a'] } };
     expect(decide({ username }, undefined, now)).toEqual({ kind: 'authenticated', user: { username } });
     expect(decide({ ...user, audiences: ['api'], issuedAt: now, issuedBy: 'a', reason: 'b' }, undefined, now)).toEqual({
@@ -19,7 +19,7 @@ describe('a record', () => {
     });
   });
 
-  test('is good until the moment of its end, and not at it', () => {
+  test('is valid until its end, and not at its end', () => {
     const record = { username, expiresAt: now };
     expect(decide(record, undefined, now - 1)).toMatchObject({ kind: 'authenticated', expiresAt: new Date(now) });
     for (const later of [now, now + 1, now + 99 * day]) {
@@ -27,7 +27,7 @@ describe('a record', () => {
     }
   });
 
-  test('is good from the moment of its beginning on, and at it', () => {
+  test('is valid from its start on, and at its start', () => {
     const record = { username, notBefore: now };
     for (const later of [now, now + 1]) expect(decide(record, undefined, later).kind).toBe('authenticated');
     for (const earlier of [now - 1, 0]) expect(decide(record, undefined, earlier)).toEqual(rejected('not-yet-valid'));
@@ -40,7 +40,7 @@ describe('a record', () => {
     },
   );
 
-  test('that is bad in more than one way is told by what somebody did, then by its end', () => {
+  test('with several reasons for a rejection is rejected as revoked first, then as expired', () => {
     const over = { username, expiresAt: now - day };
     const ahead = { username, notBefore: now + day };
     expect(decide({ ...over, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
@@ -61,13 +61,13 @@ describe('a record', () => {
     expect(endOf({ username, expiresAt }, keyExpiresAt)).toBe(end);
   });
 
-  test('that Redis has let go of is over', () => {
+  test('that Redis has deleted is expired', () => {
     expect(decide({ username, expiresAt: now + day }, now, now)).toEqual(rejected('expired'));
     expect(decide({ username }, now, now)).toEqual(rejected('expired'));
   });
 });
 
-test('whatever a record is like, a yes is for its user, in its time, unrevoked, and no longer than either end', () => {
+test('any record authenticates only its own user, only in its time, only unrevoked, and until its earlier end', () => {
   const moment = fc.integer({ min: 0, max: Date.UTC(9999, 0) });
   fc.assert(
     fc.property(goodRecord, fc.option(moment, { nil: undefined }), moment, (record, keyExpiresAt, time) => {
@@ -84,4 +84,18 @@ test('whatever a record is like, a yes is for its user, in its time, unrevoked, 
     }),
     { numRuns: 500 },
   );
+});
+
+test.each([
+  ['never, when there is none', -1, undefined],
+  ['that much after the command', 1_500, now + 1_500],
+  ['at the command, when it expires in this millisecond', 0, now],
+  ['at the command, when the key does not exist', -2, now],
+  ['at the command, when the answer is one that Redis never sends', -3, now],
+  ['at the command, when it is no number', 'OK', now],
+  ['at the command, when it is nothing', null, now],
+  ['at the command, when it is an error', new Error('NOPERM'), now],
+  ['at the command, when there is no answer', undefined, now],
+])('the end of a key is %s', (_, timeToLive, end) => {
+  expect(endOfKey(timeToLive, now)).toBe(end);
 });

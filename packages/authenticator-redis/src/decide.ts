@@ -1,27 +1,44 @@
-import type { Decision } from '@sallyport/authenticator';
-import type { TokenRecord } from './record/types.ts';
+import type { Decision, UserInfo } from '@sallyport/authenticator';
+import type { TokenRecord } from './record.ts';
 
-/** When a token ends, as far as Redis and its record know. Milliseconds since 1970; undefined: never. */
+/**
+ * When Redis deletes a key.
+ *
+ * @param timeToLive the answer to PTTL: milliseconds, -1 for no end, -2 for no key
+ * @param asked a time before that answer, milliseconds since 1970
+ * @returns milliseconds since 1970; undefined: never. For a key that does not exist: a time in the past
+ */
+export function endOfKey(timeToLive: unknown, asked: number): number | undefined {
+  // An unknown answer must not let a token live longer.
+  if (typeof timeToLive !== 'number') return asked;
+  if (timeToLive === -1) return undefined;
+  return timeToLive < 0 ? asked : asked + timeToLive;
+}
+
+/** The earlier end of the record and its key. Milliseconds since 1970; undefined: never. */
 export function endOf({ expiresAt }: TokenRecord, keyExpiresAt: number | undefined): number | undefined {
   if (expiresAt === undefined || keyExpiresAt === undefined) return expiresAt ?? keyExpiresAt;
   return Math.min(expiresAt, keyExpiresAt);
 }
 
+export function userOf({ username, uid, groups, extra }: TokenRecord): UserInfo {
+  return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
+}
+
 /**
- * @param keyExpiresAt when Redis itself lets go of the record, milliseconds since 1970; undefined: never
+ * @param keyExpiresAt when Redis deletes the record, milliseconds since 1970; undefined: never
  * @param now milliseconds since 1970
  */
 export function decide(record: TokenRecord, keyExpiresAt: number | undefined, now: number): Decision {
-  const { username, uid, groups, extra, audiences, notBefore, revokedAt } = record;
+  const { username: subject, audiences, notBefore, revokedAt } = record;
   const end = endOf(record, keyExpiresAt);
-  // Also one whose revocation is dated ahead: somebody wants it gone.
-  if (revokedAt !== undefined) return { kind: 'rejected', reason: 'revoked', subject: username };
-  if (end !== undefined && now >= end) return { kind: 'rejected', reason: 'expired', subject: username };
-  if (notBefore !== undefined && now < notBefore)
-    return { kind: 'rejected', reason: 'not-yet-valid', subject: username };
+  // A revocation with a date in the future counts too.
+  if (revokedAt !== undefined) return { kind: 'rejected', reason: 'revoked', subject };
+  if (end !== undefined && now >= end) return { kind: 'rejected', reason: 'expired', subject };
+  if (notBefore !== undefined && now < notBefore) return { kind: 'rejected', reason: 'not-yet-valid', subject };
   return {
     kind: 'authenticated',
-    user: { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
+    user: userOf(record),
     ...(audiences && { audiences }),
     ...(end !== undefined && { expiresAt: new Date(end) }),
   };

@@ -1,17 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lookUpCommands } from '../fixtures/access-lists.ts';
-import { newIdToken, newServiceAccountToken } from '../fixtures/jwt.ts';
-import { startAuthenticator } from '../fixtures/plugin.ts';
-import { makeToken } from './token/format.ts';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { describe, expect, test } from 'vitest';
+import { lookUpCommands } from './testing/access-lists.ts';
+import { newIdToken, newServiceAccountToken } from './testing/jwt.ts';
+import { startAuthenticator } from './testing/plugin.ts';
+import { makeToken } from './token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
 const own = makeToken('sp_');
 const foreign = [
@@ -43,7 +39,7 @@ describe.each(['json', 'hash'] as const)('records as %s', (layout) => {
     },
   );
 
-  test('a token of ours that Redis does not know is for others, or refused, as unknown says', async () => {
+  test('a token of ours without a record is no opinion, or rejected, as the option unknown says', async () => {
     await using open = await startAuthenticator({ url: redis.url, layout });
     expect(open.authenticator.recognizes?.(own)).toBe(true);
     expect(open.authenticator.tokenPrefix).toBe('sp_');
@@ -53,7 +49,7 @@ describe.each(['json', 'hash'] as const)('records as %s', (layout) => {
   });
 });
 
-test('only what all tokens begin with is told to `sallyport check`', async () => {
+test('only a prefix of all tokens is reported to `sallyport check`', async () => {
   await using prefixed = await startAuthenticator({ url: redis.url, tokenPrefix: 'robot_', tokenPattern: '[a-z_]+' });
   expect(prefixed.authenticator.tokenPrefix).toBe('robot_');
   await using patterned = await startAuthenticator({ url: redis.url, tokenPattern: '[a-z_]+' });

@@ -1,15 +1,14 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { createRedisAuthenticator } from './authenticator.ts';
 import { createRedisTokenIssuer } from './issuer/token-issuer.ts';
-import { optionsSchema } from './options/schema.ts';
-import type { RedisOptions } from './options/types.ts';
+import { optionsSchema, type RedisOptions } from './options.ts';
 
 /** Opaque tokens, looked up in Redis by their digest. See the README of this package. */
 const plugin: AuthenticatorPlugin<RedisOptions> = {
   specificationVersion: 1,
   name: 'redis',
   optionsSchema,
-  // A lookup costs one round trip, and what is revoked must be so at once.
+  // A lookup costs one round trip, and a revocation must act at once.
   caching: 'memory',
   create: (options, context) => createRedisAuthenticator(options, context),
   createTokenIssuer: (options, context) => createRedisTokenIssuer(options, context),

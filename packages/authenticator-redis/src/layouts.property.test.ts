@@ -1,12 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { goodRecord } from '../fixtures/arbitrary-records.ts';
 import { decide } from './decide.ts';
-import { writeHash } from './record/hash-layout.ts';
-import { changeJson, writeJson } from './record/json-layout.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
-import { fieldNames } from './record/schema.ts';
-import type { ReadRecord, TokenRecord } from './record/types.ts';
+import { changeJson, type LayoutName, layouts, writeHash, writeJson } from './layouts.ts';
+import type { ReadRecord, TokenRecord } from './record.ts';
+import { fieldNames } from './record.ts';
+import { goodRecord } from './testing/arbitrary-records.ts';
 
 /** As Redis gives back what was written. */
 const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = {
@@ -42,12 +40,12 @@ const anyRecord = fc.array(fc.tuple(field, value), { maxLength: 6 }).map((fields
 const hashOf = (record: object) =>
   Object.entries(record).flatMap(([name, one]) => [name, typeof one === 'string' ? one : (JSON.stringify(one) ?? '')]);
 
-/** What must hold of whatever is read, told without the schema. */
+/** What must hold for every record that is read, checked without the schema. */
 function verify(read: ReadRecord | undefined, names: readonly string[]): void {
   if (read === undefined) return;
-  if ('fault' in read) {
-    expect(read.fault).not.toContain(mark);
-    expect(read.fault.length).toBeLessThan(260);
+  if ('problem' in read) {
+    expect(read.problem).not.toContain(mark);
+    expect(read.problem.length).toBeLessThan(260);
     return;
   }
   const { record } = read;
@@ -67,7 +65,7 @@ function verify(read: ReadRecord | undefined, names: readonly string[]): void {
 describe.each(names)('records as %s', (name) => {
   const { read } = layouts[name];
 
-  test('are the same when they are read as they were when they were written', () => {
+  test('are the same after they were written and read', () => {
     fc.assert(
       fc.property(goodRecord, (record) => {
         expect(read(stored[name](record))).toEqual({ record });
@@ -75,7 +73,7 @@ describe.each(names)('records as %s', (name) => {
     );
   });
 
-  test('of any other content never throw, and are a record only by the rules', () => {
+  test('with any other content never throw, and are valid only by the rules', () => {
     fc.assert(
       fc.property(anyRecord, (record) => {
         verify(read(name === 'json' ? JSON.stringify(record) : hashOf(record)), Object.keys(record));
@@ -88,7 +86,7 @@ describe.each(names)('records as %s', (name) => {
     fc.assert(
       fc.property(anyRecord, fc.date({ noInvalidDate: true }), (record, now) => {
         const found = read(name === 'json' ? JSON.stringify(record) : hashOf(record));
-        if (found === undefined || 'fault' in found) return;
+        if (found === undefined || 'problem' in found) return;
         const decision = decide(found.record, undefined, now.getTime());
         if (Object.hasOwn(record, 'revokedAt')) expect(decision).toMatchObject({ reason: 'revoked' });
         if (decision.kind === 'authenticated') expect(decision.user.username).toBe(found.record.username);
@@ -98,7 +96,7 @@ describe.each(names)('records as %s', (name) => {
   });
 });
 
-test('any text, and what is nearly JSON, is read without a throw', () => {
+test('any text, and broken JSON, is read without a throw', () => {
   const damaged = fc
     .tuple(anyRecord, fc.nat(), fc.string({ unit: 'binary', maxLength: 3 }))
     .map(([record, place, text]) => {
@@ -110,7 +108,7 @@ test('any text, and what is nearly JSON, is read without a throw', () => {
     fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json(), damaged), (text) => {
       const found = layouts.json.read(text);
       expect(found).toBeDefined();
-      if (found === undefined || 'fault' in found) return;
+      if (found === undefined || 'problem' in found) return;
       verify(found, Object.keys(JSON.parse(text)));
     }),
     { numRuns: 2_000 },
@@ -127,7 +125,7 @@ test('any fields of a hash are read without a throw', () => {
   );
 });
 
-test('a change of JSON changes nothing but what it is to change', () => {
+test('a change of JSON changes only the fields of the change', () => {
   const withoutRevocation = goodRecord.filter(({ revokedAt }) => revokedAt === undefined);
   const foreign = fc.dictionary(
     fc.string().map((name) => `x-${name}`),

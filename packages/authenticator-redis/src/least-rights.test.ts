@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { accessLists, rightsFor } from '../fixtures/access-lists.ts';
-import { collect, never, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
-import { keyOf, storeToken } from '../fixtures/records.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
-import { makeToken } from './token/format.ts';
+import { type LayoutName, layouts } from './layouts.ts';
+import { accessLists, rightsFor } from './testing/access-lists.ts';
+import { collect, never, startAuthenticator, startIssuer } from './testing/plugin.ts';
+import { keyOf, storeToken } from './testing/records.ts';
+import { makeToken } from './token.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 const names = Object.keys(layouts) as LayoutName[];
 const user = { username: 'ci', groups: ['deployers'] };
 
@@ -35,7 +35,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
     const written = (changed: object = {}) => ({ url: redis.url, username: 'least', password, layout, ...changed });
     const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
-    test('the gateway needs no more than its list, and tries nothing else', async () => {
+    test('the gateway needs only the rights of its list, and tries no other command', async () => {
       await grant(lists.gateway);
       await using started = await startAuthenticator(written());
       await started.check();
@@ -102,7 +102,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
         const count = await redis.client().dbsize();
         expect([work, (await errorOf(run())).message]).toEqual([
           work,
-          `${redis.url}: the user may not do this (${missing.toUpperCase()}): look at its ACL, and at the least one in the ` +
+          `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL with the least one in the ` +
             'README; options.admin may name another user for this command',
         ]);
         expect(await redis.client().dbsize()).toBe(count);
@@ -110,7 +110,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
       }
     });
 
-    test('another database takes SELECT besides', async () => {
+    test('another database also needs SELECT', async () => {
       await grant(`${lists.gateway} +select`);
       await using started = await startAuthenticator(written({ database: 1 }));
       await started.check();

@@ -1,21 +1,17 @@
-import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { never } from '../fixtures/plugin.ts';
-import { keyPrefix, storeToken } from '../fixtures/records.ts';
+import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { expect, test } from 'vitest';
 import { decide } from './decide.ts';
-import { keysOf } from './keys.ts';
+import { type LayoutName, layouts } from './layouts.ts';
 import { lookUp } from './look-up.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
-import { digestToken } from './token/digest.ts';
+import { keysOf } from './store.ts';
+import { never } from './testing/plugin.ts';
+import { keyPrefix, storeToken } from './testing/records.ts';
+import { digestToken } from './token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
-/** One by which something happens between the value and its time to live. */
+/** A connection that calls `happens` between the value and its time to live. */
 function interrupted(happens: (key: string) => Promise<unknown>): Connection {
   const client = redis.client();
   let read: Promise<unknown> | undefined;
@@ -35,13 +31,12 @@ function interrupted(happens: (key: string) => Promise<unknown>): Connection {
     name: 'interrupted',
     run: (work) => work(wrapped as unknown as RedisClient),
     problemOf: String,
-    renew() {},
     async close() {},
   };
 }
 
 test.each(Object.keys(layouts) as LayoutName[])(
-  'a record as %s that Redis lets go of after it was read is no yes',
+  'a record as %s that Redis deletes after it was read authenticates no one',
   async (name) => {
     const time = Date.UTC(2026, 5, 1);
     const now = () => time;
@@ -63,19 +58,19 @@ test.each(Object.keys(layouts) as LayoutName[])(
   },
 );
 
-test.each<[FaultKind, string]>([
+test.each<[ProblemKind, string]>([
   ['connection', 'unavailable'],
   ['timeout', 'unavailable'],
   ['server', 'unavailable'],
   ['cluster', 'unavailable'],
   ['node', 'failed'],
-  // This machine has no file descriptor left, say: a circuit that opens would keep all users out for longer than that.
+  // For example, this machine has no file descriptor left. An open circuit would lock all users out for longer.
   ['local', 'failed'],
-])('a fault of the kind %s is reported as %s', async (kind, code) => {
+])('a problem of the kind %s is reported as %s', async (kind, code) => {
   const connection: Connection = {
     ...interrupted(async () => {}),
-    run: () => Promise.reject(new RedisProblem(kind, 'what is wrong')),
+    run: () => Promise.reject(new RedisProblem(kind, 'the problem')),
   };
   const source = { connection, layout: layouts.json, keys: keysOf(keyPrefix), now: Date.now };
-  await expect(lookUp('0'.repeat(64), source, never)).rejects.toMatchObject({ code, message: 'what is wrong' });
+  await expect(lookUp('0'.repeat(64), source, never)).rejects.toMatchObject({ code, message: 'the problem' });
 });

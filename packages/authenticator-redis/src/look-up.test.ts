@@ -1,27 +1,21 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { outcomeOf } from '../fixtures/outcome.ts';
-import { startAuthenticator } from '../fixtures/plugin.ts';
-import { keyOf, store, storeToken } from '../fixtures/records.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
-import { digestToken } from './token/digest.ts';
-import { makeToken } from './token/format.ts';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { describe, expect, test } from 'vitest';
+import { type LayoutName, layouts } from './layouts.ts';
+import { outcomeOf, startAuthenticator } from './testing/plugin.ts';
+import { keyOf, store, storeToken } from './testing/records.ts';
+import { digestToken, makeToken } from './token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
 const minute = 60_000;
 const midday = Date.UTC(2026, 5, 1, 12);
 const at = (time: number) => new Date(time).toISOString();
 
-const badRecord = (token: string, fault: string) => ({
+const badRecord = (token: string, problem: string) => ({
   name: 'AuthenticatorError',
   code: 'failed',
-  message: `the record of the token with the SHA-256 ${digestToken(token)} is bad: ${fault}`,
+  message: `the record of the token with the SHA-256 ${digestToken(token)} is bad: ${problem}`,
 });
 
 describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) => {
@@ -36,7 +30,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     expect(await redis.client().exists(token, `sallyport:token:${token}`)).toBe(0);
   });
 
-  test('end with their own end, or when Redis lets go of them, whichever comes first', async () => {
+  test('end at their own end or at that of the key, whichever comes first', async () => {
     await using started = await start(() => midday);
     const end = async (record: object, timeToLive?: number) => {
       const token = makeToken('sp_');
@@ -55,7 +49,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     expect(await end({ expiresAt: at(midday) })).toEqual({ kind: 'rejected', reason: 'expired', subject: 'robot' });
   });
 
-  test('that end on the way here are over, by their own end and by that of Redis', async () => {
+  test('that end during the lookup are expired, by their own end and by that of the key', async () => {
     const times = [midday, midday + 10 * minute];
     for (const [record, timeToLive] of [[{ expiresAt: at(midday + 10 * minute) }], [{}, 10 * minute]] as const) {
       const token = makeToken('sp_');
@@ -85,20 +79,20 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     [{ username: 'robot', extra: { Team: ['a'] } }, 'extra must have lowercase keys'],
     [{ username: 'robot', audiences: [] }, 'audiences must not be empty: leave it out for a token without audiences'],
     [{ username: 'robot', expiresAt: 'tomorrow' }, /^expiresAt must be a date and time with its zone \(RFC 3339\)/],
-    [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt must be there when revokedBy or revokedReason is'],
+    [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt is required with revokedBy and revokedReason'],
     [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, 'is too big: at most 65536 characters are read'],
-  ])('that are bad say which and what of it, and are no answer: %#', async (record, fault) => {
+  ])('that are invalid fail with the digest and the field: %#', async (record, problem) => {
     const token = await put(record);
     await using started = await start();
     const error = await errorOf(started.ask(token));
     const [, said = ''] = error.message.split(' is bad: ');
     expect(error).toMatchObject(badRecord(token, said));
-    if (typeof fault === 'string') expect(said).toBe(fault);
-    else expect(said).toMatch(fault);
+    if (typeof problem === 'string') expect(said).toBe(problem);
+    else expect(said).toMatch(problem);
     for (const value of [token, 'jane', 'tomorrow', 'Team', 'xxx']) expect(error.message).not.toContain(value);
   });
 
-  test('with a field __proto__ are bad', async () => {
+  test('with a field __proto__ are invalid', async () => {
     const token = makeToken('sp_');
     if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', 'robot', '__proto__', 'admin');
     else await redis.client().set(keyOf(token), '{"username":"robot","__proto__":{"uid":"0"}}');
@@ -108,7 +102,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     expect(error.message).toContain('is bad: has an unknown field: a record has username,');
   });
 
-  test('whose bytes are no UTF-8 are bad: two names would be one', async () => {
+  test('with bytes that are not UTF-8 are invalid, since two names could become the same', async () => {
     const token = makeToken('sp_');
     const name = Buffer.from([0x72, 0xff, 0x6f]);
     if (layout === 'hash') await redis.client().hset(keyOf(token), 'username', name);
@@ -119,7 +113,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     );
   });
 
-  test('of another type are bad, and not an outage', async () => {
+  test('of another type are invalid, and not an outage', async () => {
     const client = redis.client();
     const makers: Record<string, (key: string) => Promise<unknown>> = {
       string: (key) => client.set(key, '{"username":"robot"}'),
@@ -133,12 +127,12 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     for (const [type, make] of Object.entries(makers).filter(([one]) => one !== layouts[layout].type)) {
       const token = makeToken('sp_');
       await make(keyOf(token));
-      const fault = `is no ${layouts[layout].type}, as layout says`;
-      expect([type, await errorOf(started.ask(token))]).toMatchObject([type, badRecord(token, fault)]);
+      const problem = `is not a ${layouts[layout].type}, as layout says`;
+      expect([type, await errorOf(started.ask(token))]).toMatchObject([type, badRecord(token, problem)]);
     }
   });
 
-  test('that are bad in great number, asked with good ones in one turn, keep none of those from its answer', async () => {
+  test('that are invalid do not disturb valid ones of the same turn, however many there are', async () => {
     await using started = await start();
     const good = await put({ username: 'robot' });
     const bad = await Promise.all(

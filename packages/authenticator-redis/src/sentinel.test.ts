@@ -1,11 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test, vi } from 'vitest';
-import { outcomeOf } from '../fixtures/outcome.ts';
-import { collect, never, startAuthenticator, startIssuer } from '../fixtures/plugin.ts';
+import { collect, never, outcomeOf, startAuthenticator, startIssuer } from './testing/plugin.ts';
 
-const password = () => randomBytes(12).toString('base64url');
 const acl = (secret: string) => [
   `user gateway on >${secret} resetkeys ~sallyport:token:* -@all +getrange +pttl +echo`,
   `user gateway-admin on >${secret} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval`,
@@ -38,7 +36,7 @@ async function revoke(options: Record<string, unknown>, token: string): Promise<
 
 describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s', (program) => {
   test('is reached over TLS with passwords of its own, also after a failover', async () => {
-    const [secret, sentinelPassword] = [password(), password()];
+    const [secret, sentinelPassword] = [newPassword(), newPassword()];
     await using sentinels = await startSentinels({ program, tls: true, users: acl(secret), sentinelPassword });
     const login = { username: 'gateway', password: secret, admin: { username: 'gateway-admin', password: secret } };
     const options = { ...secure(sentinels), sentinelPassword, ...login };
@@ -55,7 +53,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s'
     expect(await outcomeOf(started.ask(token))).toBe('rejected: revoked');
   });
 
-  test('a master that hangs is left as soon as another is promoted, long before any of its deadlines', async () => {
+  test('a master that hangs is abandoned as soon as another is promoted, long before all deadlines', async () => {
     await using sentinels = await startSentinels({ program });
     const options = { sentinels: sentinels.addresses, name: sentinels.name, commandTimeout: '30s' };
     const token = await makeToken(options, 'jane');
@@ -77,7 +75,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s'
   });
 });
 
-test('sentinels that are down are no noise on stderr, and none of them is needed but one', async () => {
+test('sentinels that are down print nothing on stderr, and one sentinel is enough', async () => {
   const spies = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')];
   await using sentinels = await startSentinels();
   const options = { sentinels: ['127.0.0.1:1', ...sentinels.addresses], name: sentinels.name };
@@ -92,9 +90,9 @@ test('sentinels that are down are no noise on stderr, and none of them is needed
   for (const spy of spies) expect(spy).not.toHaveBeenCalled();
 });
 
-test('a user of the sentinels needs no more rights there than the README names', async () => {
+test('a user of the sentinels needs only the rights in the README', async () => {
   await using sentinels = await startSentinels();
-  const [sentinelUsername, sentinelPassword] = ['gateway', password()];
+  const [sentinelUsername, sentinelPassword] = ['gateway', newPassword()];
   const rights = ['resetchannels', '&+switch-master', '-@all', '+sentinel|get-master-addr-by-name'];
   for (const sentinel of sentinels.sentinels) {
     const user = [sentinelUsername, 'on', `>${sentinelPassword}`, ...rights, '+sentinel|sentinels', '+subscribe'];
@@ -110,9 +108,9 @@ test('a user of the sentinels needs no more rights there than the README names',
 
 test.each([
   ['a name that they do not know', { name: 'other' }, /no sentinel names a master/],
-  ['a wrong password', { sentinelPassword: password() }, /the sentinels refuse the login: look at sentinelUsername/],
-])('sentinels and %s are told in plain words', async (_what, changed, complaint) => {
-  const sentinelPassword = password();
+  ['a wrong password', { sentinelPassword: newPassword() }, /the sentinels refuse the login: check sentinelUsername/],
+])('sentinels and %s are reported in plain words', async (_what, changed, complaint) => {
+  const sentinelPassword = newPassword();
   await using sentinels = await startSentinels({ sentinelPassword, replicas: 0, sentinels: 1 });
   const right = { sentinels: sentinels.addresses, name: sentinels.name, sentinelPassword };
   await using started = await startAuthenticator({ ...right, ...changed });

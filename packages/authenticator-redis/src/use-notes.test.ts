@@ -1,28 +1,23 @@
-import { randomBytes } from 'node:crypto';
 import { connect } from '@sallyport/redis-connection';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { newPassword } from '@sallyport/test-servers/passwords';
+import { startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { lookUpCommands, lookUpRights } from '../fixtures/access-lists.ts';
-import { collect, never, startAuthenticator, startIssuer, tracedContext } from '../fixtures/plugin.ts';
-import { keyOf, keyPrefix, store, storeToken } from '../fixtures/records.ts';
-import { settled } from '../fixtures/written-options.ts';
-import { keysOf } from './keys.ts';
-import { type LayoutName, layouts } from './record/layouts.ts';
-import { digestToken } from './token/digest.ts';
-import { makeToken } from './token/format.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type LayoutName, layouts } from './layouts.ts';
+import { keysOf, wording } from './store.ts';
+import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
+import { collect, never, startAuthenticator, startIssuer, tracedContext } from './testing/plugin.ts';
+import { keyOf, keyPrefix, store, storeToken } from './testing/records.ts';
+import { settled } from './testing/written-options.ts';
+import { digestToken, makeToken } from './token.ts';
 import { createUseNotes } from './use-notes.ts';
-import { wording } from './wording.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
+const redis = await redisForFile();
 beforeEach(async () => {
   await redis.client().flushall();
 });
-afterAll(() => redis?.[Symbol.asyncDispose]());
 
 const day = 86_400_000;
 const midday = Date.UTC(2026, 5, 1, 12);
@@ -35,7 +30,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
   const start = (changed?: object) => startAuthenticator(written(changed), () => midday);
   const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
-  test('a login is noted with its moment, and the note ends with the token', async () => {
+  test('a login is noted with its time, and the note expires with the token', async () => {
     await using started = await start();
     const [short, endless] = [makeToken('sp_'), await put({ username: 'ci' })];
     const expiresAt = new Date(midday + day).toISOString();
@@ -45,14 +40,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
       await untilNoted(token);
       expect(await note(token)).toBe('2026-06-01T12:00:00.000Z');
     }
-    for (const [token, kept] of [[short, day] as const, [endless, 400 * day] as const]) {
+    for (const [token, lifetime] of [[short, day] as const, [endless, 400 * day] as const]) {
       const timeToLive = await redis.client().pttl(noteOf(token));
-      expect(timeToLive).toBeLessThanOrEqual(kept);
-      expect(timeToLive).toBeGreaterThan(kept - 60_000);
+      expect(timeToLive).toBeLessThanOrEqual(lifetime);
+      expect(timeToLive).toBeGreaterThan(lifetime - 60_000);
     }
   });
 
-  test('many logins with one token in a short time are noted once, those with others by themselves', async () => {
+  test('many logins with one token in a short time are noted once, each token by itself', async () => {
     await using started = await start();
     const tokens = [await put({ username: 'ci' }), await put({ username: 'ci' })];
     await forgetCalls(redis);
@@ -62,7 +57,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
     expect((await commandCalls(redis)).of('set')).toBe(2);
   });
 
-  test('nothing but a login is noted', async () => {
+  test('only logins are noted', async () => {
     await using started = await start();
     const asked = [
       await put({ username: 'a', revokedAt: '2020-01-01T00:00:00Z' }),
@@ -74,23 +69,23 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
     ];
     await forgetCalls(redis);
     for (const token of asked) await started.ask(token).catch(() => {});
-    // Answered after whatever was sent before it.
+    // Its answer comes after those to all earlier commands.
     const good = await put({ username: 'ci' });
     await started.ask(good);
     await untilNoted(good);
     expect(await redis.client().keys('*:last-use')).toEqual([noteOf(good)]);
   });
 
-  test('the last use is listed: null when there was none, or what stands there is no moment', async () => {
+  test('the last use is listed: null when there was none, or the note is no time', async () => {
     await using started = await start();
-    const [used, unused, strange] = [
+    const [used, unused, invalid] = [
       await put({ username: 'a' }),
       await put({ username: 'b' }),
       await put({ username: 'c' }),
     ];
     await started.ask(used);
     await untilNoted(used);
-    await redis.client().set(noteOf(strange), 'yesterday');
+    await redis.client().set(noteOf(invalid), 'yesterday');
     await using issuer = await startIssuer(written());
     const listed = await collect(issuer.issuer.list({}, never));
     expect(listed).toHaveLength(3);
@@ -98,13 +93,13 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
       expect.arrayContaining([
         { digest: digestToken(used), user: { username: 'a' }, lastUsedAt: new Date(midday) },
         { digest: digestToken(unused), user: { username: 'b' }, lastUsedAt: null },
-        { digest: digestToken(strange), user: { username: 'c' }, lastUsedAt: null },
+        { digest: digestToken(invalid), user: { username: 'c' }, lastUsedAt: null },
       ]),
     );
   });
 
-  test('a note that may not be written is told once, and costs no login anything', async () => {
-    const password = randomBytes(18).toString('base64url');
+  test('a note that may not be written is reported once, and delays no login', async () => {
+    const password = newPassword();
     const grant = (...rights: string[]) =>
       redis
         .client()
@@ -133,10 +128,10 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
       {
         level: 'warn',
         fields: { problem: expect.stringContaining('the user may not do this (SET)') },
-        message: 'the last use of tokens can not be noted (trackLastUse)',
+        message: 'cannot note the last use of tokens (trackLastUse)',
       },
     ]);
-    // What was not noted is noted at the next use, and a new trouble is told anew.
+    // A failed note is written at the next use, and a new problem is reported again.
     await grant('+set');
     await ask();
     for (const token of tokens) await untilNoted(token);
@@ -164,11 +159,11 @@ describe('notes', () => {
   async function noting(interval: number, now: () => number) {
     const { context, traces } = tracedContext();
     const connection = await connect(settled({ url: redis.url }).connection, wording, context);
-    const dependencies = { connection, keys: keysOf(keyPrefix), logger: context.logger, now };
-    return { ...traces, connection, noteUse: createUseNotes(interval, dependencies) };
+    const noteUse = createUseNotes(interval, { connection, keys: keysOf(keyPrefix), now }, context.logger);
+    return { ...traces, connection, noteUse };
   }
 
-  test('are written anew once their interval is over', async () => {
+  test('are written again after their interval', async () => {
     let time = midday;
     const { noteUse, connection } = await noting(20, () => time++);
     const token = makeToken('sp_');
@@ -179,19 +174,19 @@ describe('notes', () => {
     await connection.close();
   });
 
-  test('keep nobody waiting, and leave no error to nobody', async () => {
+  test('delay no caller, and leave no unhandled error', async () => {
     await using own = await startRedis();
     const { context, traces } = tracedContext();
     const connection = await connect(settled({ url: own.url, commandTimeout: '50ms' }).connection, wording, context);
-    const dependencies = { connection, keys: keysOf(keyPrefix), logger: context.logger, now: () => midday };
-    const noteUse = createUseNotes(10_000, dependencies);
+    const store = { connection, keys: keysOf(keyPrefix), now: () => midday };
+    const noteUse = createUseNotes(10_000, store, context.logger);
     await own.hang();
     for (let count = 0; count < 3; count += 1) expect(noteUse(`${count}`, midday - 1)).toBeUndefined();
     await waitUntil(() => traces.lines.some(({ message }) => message.includes('trackLastUse')), 'a warning');
     await connection.close();
   });
 
-  test('of a token that ended meanwhile are gone in a moment', async () => {
+  test('of a token that ended meanwhile expire at once', async () => {
     const { noteUse, connection, lines } = await noting(10_000, () => midday);
     const token = makeToken('sp_');
     await forgetCalls(redis);

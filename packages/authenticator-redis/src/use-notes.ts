@@ -1,32 +1,24 @@
-import type { PluginContext } from '@sallyport/authenticator';
-import type { Connection } from '@sallyport/redis-connection';
+import type { Logger } from '@sallyport/authenticator';
 import { LRUCache } from 'lru-cache';
-import type { Keys } from './keys.ts';
+import type { Store } from './store.ts';
 
-/** Tokens of which it is remembered that their use was noted. Beyond, some are noted more often than need be. */
+/** The number of tokens whose last note is remembered. Beyond it, some are noted more often than necessary. */
 const mostRemembered = 50_000;
 
-/** Milliseconds for which the note on a token without an end is kept: longer than anybody looks back. */
-const longestKept = 400 * 86_400_000;
-
-export interface UseNoteDependencies {
-  readonly connection: Connection;
-  readonly keys: Keys;
-  readonly logger: PluginContext['logger'];
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-}
+/** Milliseconds for which the note on a token without an end is stored: longer than anyone looks back. */
+const longestStored = 400 * 86_400_000;
 
 /**
- * Notes in Redis when a token was used, and never keeps anybody waiting for it. What can't be written is not tried
- * again before the next use.
+ * Notes in Redis when a token was used, without delaying the login. A note that can't be written is tried again at the
+ * next use.
  *
- * @param interval milliseconds: one token is noted so often at most
- * @returns what to call at each use, with the end of the token if it has one, milliseconds since 1970
+ * @param interval milliseconds: the shortest time between two notes on a token
+ * @returns a function to call at each use, with the end of the token in milliseconds since 1970
  */
 export function createUseNotes(
   interval: number,
-  { connection, keys, logger, now }: UseNoteDependencies,
+  { connection, keys, now }: Pick<Store, 'connection' | 'keys' | 'now'>,
+  logger: Logger,
 ): (digest: string, end: number | undefined) => void {
   const noted = new LRUCache<string, true>({ max: mostRemembered, ttl: interval });
   const never = new AbortController().signal;
@@ -34,16 +26,16 @@ export function createUseNotes(
 
   async function write(digest: string, end: number | undefined): Promise<void> {
     const time = now();
-    const kept = end === undefined ? longestKept : Math.max(1, end - time);
+    const lifetime = end === undefined ? longestStored : Math.max(1, end - time);
     try {
       await connection.run(
-        (client) => client.set(keys.lastUse(digest), new Date(time).toISOString(), 'PX', kept),
+        (client) => client.set(keys.lastUse(digest), new Date(time).toISOString(), 'PX', lifetime),
         never,
       );
       isFailing = false;
     } catch (error) {
       noted.delete(digest);
-      if (!isFailing) logger.warn({ problem: String(error) }, 'the last use of tokens can not be noted (trackLastUse)');
+      if (!isFailing) logger.warn({ problem: String(error) }, 'cannot note the last use of tokens (trackLastUse)');
       isFailing = true;
     }
   }

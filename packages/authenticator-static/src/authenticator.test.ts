@@ -35,7 +35,7 @@ const yaml = { tokensFile: 'tokens.yaml' };
 const both = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
 
 describe('a static authenticator', () => {
-  test('knows the tokens of both files, and has no opinion of any other', async () => {
+  test('knows the tokens of both files, and has no opinion on others', async () => {
     const [one, two] = [randomToken(), randomToken()];
     const { decide, lines } = await gateway(
       { 'tokens.yaml': `tokens:\n${entry(one)}`, 'tokens.csv': `${two},bob,1,"dev,ops"\n` },
@@ -52,7 +52,7 @@ describe('a static authenticator', () => {
     expect(lines).toEqual([expect.objectContaining({ level: 'info', fields: { file: 'tokens.csv', tokens: 2 } })]);
   });
 
-  test('lists all users that have a token, of both files', async () => {
+  test('lists all users with a token, of both files', async () => {
     const [one, two] = [randomToken(), randomToken()];
     const { authenticator } = await gateway(
       { 'tokens.yaml': `tokens:\n${entry(one, ', groups: ["system:masters"]')}`, 'tokens.csv': `${two},bob,1\n` },
@@ -78,7 +78,7 @@ describe('a static authenticator', () => {
     expect(await authenticator.lookUp?.('ali', { signal })).toBeUndefined();
   });
 
-  test('says that a CSV file holds secrets, since its tokens are in clear', async () => {
+  test('marks a CSV file as secret, since its tokens are in clear text', async () => {
     const { context } = recordingContext({ pluginName: 'static', baseDirectory: '/' });
     const watched: unknown[] = [];
     const watchFile: typeof context.watchFile = async (file, _load, options) => {
@@ -91,7 +91,7 @@ describe('a static authenticator', () => {
     ]);
   });
 
-  test('passes on audiences, those of a token bound to none included', async () => {
+  test('passes audiences on, also an empty list', async () => {
     const [bound, unbindable] = [randomToken(), randomToken()];
     const text = `tokens:\n${entry(bound, ', audiences: [vault]')}${entry(unbindable, ', audiences: []')}`;
     const { decide } = await gateway({ 'tokens.yaml': text }, yaml);
@@ -118,12 +118,12 @@ describe('a static authenticator', () => {
     expect(await decide(token)).toEqual({ kind: 'rejected', reason: 'expired', subject: 'alice' });
   });
 
-  test('takes a text that is not well-formed for no token of its own', async () => {
+  test('has no opinion of a text that is not well-formed', async () => {
     const { decide } = await gateway({ 'tokens.yaml': `tokens:\n${entry('\uFFFD')}` }, yaml);
     expect(await decide('\uD800')).toEqual({ kind: 'no-opinion' });
   });
 
-  test('gives decisions that nobody can change for the next caller', async () => {
+  test('gives decisions that a caller cannot change for the next one', async () => {
     const token = randomToken();
     const text = `tokens:\n${entry(token, ', groups: [a], extra: { k: [v] }, audiences: [x], expiresAt: 2999-01-01T00:00:00Z')}`;
     const { decide } = await gateway({ 'tokens.yaml': text }, yaml);
@@ -136,7 +136,7 @@ describe('a static authenticator', () => {
     expect(await decide(token)).toMatchObject({ expiresAt: new Date('2999-01-01T00:00:00Z') });
   });
 
-  test('refuses at once a token that is taken out of its file, and knows the one put there', async () => {
+  test('refuses at once a token that is removed from its file, and accepts a new one', async () => {
     const [old, fresh] = [randomToken(), randomToken()];
     const { decide, write, touch, lines } = await gateway({ 'tokens.yaml': `tokens:\n${entry(old)}` }, yaml);
     await write('tokens.yaml', `tokens:\n${entry(fresh)}${entry(randomToken())}`);
@@ -149,7 +149,7 @@ describe('a static authenticator', () => {
     ]);
   });
 
-  test('keeps the last good set when an edit is bad', async () => {
+  test('keeps the last valid tokens when an edit is invalid', async () => {
     const [token, other] = [randomToken(), randomToken()];
     const { decide, write, touch } = await gateway({ 'tokens.yaml': `tokens:\n${entry(token)}` }, yaml);
     await write('tokens.yaml', `tokens:\n${entry(other)}  - nonsense\n`);
@@ -160,7 +160,7 @@ describe('a static authenticator', () => {
     expect(await decide(other)).toEqual({ kind: 'no-opinion' });
   });
 
-  test('is not made when a file is bad, or holds a token of the other one', async () => {
+  test('is not created when a file is bad, or has a token of the other one', async () => {
     const token = randomToken();
     await expect(gateway({ 'tokens.yaml': 'tokens: 1' }, yaml)).rejects.toThrow(
       'tokens.yaml, line 1, column 9: tokens',
@@ -168,11 +168,11 @@ describe('a static authenticator', () => {
     await expect(gateway({}, yaml)).rejects.toThrow('ENOENT');
     const files = { 'tokens.yaml': `tokens:\n${entry(token)}`, 'tokens.csv': `x,bob,1\n${token},bob,1\n` };
     await expect(gateway(files, both)).rejects.toThrow(
-      'tokens.csv, line 2: the same token as in tokens.yaml, line 2: take it out of one of the two',
+      'tokens.csv, line 2: the same token as in tokens.yaml, line 2: remove it from one of the files',
     );
   });
 
-  test('swaps both files in at once when a token has moved from one to the other', async () => {
+  test('loads both files at once when a token has moved from one to the other', async () => {
     const [stays, moves] = [randomToken(), randomToken()];
     const { decide, write, touch } = await gateway(
       { 'tokens.yaml': `tokens:\n${entry(stays)}`, 'tokens.csv': `${moves},bob,1\n` },

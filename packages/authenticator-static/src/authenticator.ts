@@ -1,20 +1,20 @@
 import type { Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
-import { type Fault, mostFaults, TokenFileError } from './faults.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
+import { mostProblems, type Problem, TokenFileError } from './token-file.ts';
 import { blind, digestToken, type TokenRecord, type TokenSet } from './token-set.ts';
 import { readTokensFile } from './tokens-file.ts';
 
 interface Source {
   readonly file: string;
-  /** Whether it holds tokens in clear. */
+  /** Whether it has tokens in clear text. */
   readonly secret: boolean;
   read(file: string, content: Buffer): Promise<TokenSet>;
 }
 
 /**
- * `recognizes` is left out: a static token may look like anything. So is `check`: there is no backend to reach, and a
- * file that can't be read already fails `create`, or is logged when it changes.
+ * It has no `recognizes`, since a static token may be any text. It has no `check`, since there is no backend: a file that
+ * can't be read makes `create` fail, or is logged when it changes.
  *
  * @param now wall clock, milliseconds since 1970
  * @throws TokenFileError
@@ -26,17 +26,17 @@ export async function createStaticAuthenticator(
 ): Promise<Authenticator> {
   const sources = sourcesOf(options);
   const latest = new Map<Source, TokenSet>();
-  let inForce: readonly TokenSet[] = [];
+  let active: readonly TokenSet[] = [];
 
   for (const source of sources) {
     const load = async (content: Buffer) => {
-      // Kept even if the other file still holds one of its tokens: once that one is taken out there, both take effect.
+      // It is stored even if the other file still has one of its tokens: once that is removed, both take effect.
       latest.set(source, await source.read(source.file, content));
       if (latest.size < sources.length) return;
       refuseShared(latest);
-      inForce = [...latest.values()];
-      const tokens = inForce.reduce((sum, { size }) => sum + size, 0);
-      context.logger.info({ file: source.file, tokens }, 'static tokens loaded; so many are in force');
+      active = [...latest.values()];
+      const tokens = active.reduce((sum, { size }) => sum + size, 0);
+      context.logger.info({ file: source.file, tokens }, 'static tokens loaded');
     };
     await context.watchFile(source.file, load, { secret: source.secret });
   }
@@ -44,20 +44,20 @@ export async function createStaticAuthenticator(
   return {
     async authenticate(token, { signal }) {
       signal.throwIfAborted();
-      // Unpaired surrogates would all become U+FFFD in UTF-8, and different tokens one.
+      // In UTF-8, all unpaired surrogates become U+FFFD, so different tokens would be the same.
       if (!token.isWellFormed()) return { kind: 'no-opinion' };
       const key = blind(digestToken(token));
-      const record = inForce.map((set) => set.get(key)).find((found) => found !== undefined);
+      const record = active.map((set) => set.get(key)).find((found) => found !== undefined);
       return record === undefined ? { kind: 'no-opinion' } : decide(record, now());
     },
     *knownUsers() {
-      for (const set of inForce) for (const { user } of set.values()) yield user;
+      for (const set of active) for (const { user } of set.values()) yield user;
     },
     async lookUp(username) {
-      const users = inForce.flatMap((set) => [...set.values()]).filter(({ user }) => user.username === username);
+      const users = active.flatMap((set) => [...set.values()]).filter(({ user }) => user.username === username);
       const [first] = users;
       if (first === undefined) return undefined;
-      // Each token has groups of its own.
+      // The tokens of a user may have different groups.
       const groups = [...new Set(users.flatMap(({ user }) => user.groups ?? []))].sort();
       return { ...first.user, groups };
     },
@@ -72,21 +72,21 @@ function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Sourc
   return sources;
 }
 
-/** Which of two entries holds must not depend on the order of the files. */
+/** Without this, the order of the files would decide which of two entries counts. */
 function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
   const [one, other] = [...latest];
   if (one === undefined || other === undefined) return;
-  const faults: Fault[] = [];
+  const problems: Problem[] = [];
   for (const [key, { line }] of other[1]) {
     const twin = one[1].get(key);
     if (twin === undefined) continue;
-    faults.push({
+    problems.push({
       line,
-      message: `the same token as in ${one[0].file}, line ${twin.line}: take it out of one of the two`,
+      message: `the same token as in ${one[0].file}, line ${twin.line}: remove it from one of the files`,
     });
-    if (faults.length >= mostFaults) break;
+    if (problems.length >= mostProblems) break;
   }
-  if (faults.length > 0) throw new TokenFileError(other[0].file, faults);
+  if (problems.length > 0) throw new TokenFileError(other[0].file, problems);
 }
 
 function decide({ user, audiences, notBefore, expiresAt }: TokenRecord, now: number): Decision {

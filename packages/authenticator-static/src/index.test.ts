@@ -13,17 +13,17 @@ test.each([{ tokensFile: 'a' }, { tokenAuthFile: 'b' }, { tokensFile: 'a', token
 );
 
 test.each([
-  [{}, 'no file of tokens is named: give tokensFile, tokenAuthFile or both'],
-  [{ tokensFile: '' }, 'must name a file, such as tokens.yaml'],
+  [{}, 'no file of tokens is set: set tokensFile, tokenAuthFile or both'],
+  [{ tokensFile: '' }, 'must be a path, such as tokens.yaml'],
   [{ tokensFile: 7 }, 'must be a path, such as tokens.yaml'],
   [{ tokenAuthFile: ['a'] }, 'must be a path, such as tokens.csv'],
   [{ tokensFile: 'a', tokenFile: 'b' }, 'tokenFile'],
-])('the options %j are refused, and the mend is told', async (options, message) => {
+])('the options %j are refused with the fix', async (options, message) => {
   const { issues } = await plugin.optionsSchema['~standard'].validate(options);
   expect(issues?.map((issue) => issue.message).join()).toContain(message);
 });
 
-test('the JSON Schema describes each option and wants at least one of the files', () => {
+test('the JSON Schema describes each option and requires at least one of the files', () => {
   const schema = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
   expect(schema).toMatchObject({
     properties: {

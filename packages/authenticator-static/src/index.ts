@@ -7,7 +7,7 @@ const plugin: AuthenticatorPlugin<StaticOptions> = {
   specificationVersion: 1,
   name: 'static',
   optionsSchema,
-  // Looking a token up costs less than a cache would, and a token taken out of its file is refused at once.
+  // A lookup costs less than a cache would, and a token that is removed from its file is refused at once.
   caching: 'none',
   create: (options, context) => createStaticAuthenticator(options, context),
 };

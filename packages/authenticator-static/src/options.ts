@@ -6,7 +6,7 @@ export interface StaticOptions {
 }
 
 const file = (example: string) =>
-  z.string({ error: `must be a path, such as ${example}` }).min(1, `must name a file, such as ${example}`);
+  z.string({ error: `must be a path, such as ${example}` }).min(1, `must be a path, such as ${example}`);
 
 export const optionsSchema: z.ZodType<StaticOptions> = z
   .strictObject({
@@ -23,7 +23,7 @@ export const optionsSchema: z.ZodType<StaticOptions> = z
       .optional(),
   })
   .refine(({ tokensFile, tokenAuthFile }) => tokensFile !== undefined || tokenAuthFile !== undefined, {
-    error: 'no file of tokens is named: give tokensFile, tokenAuthFile or both',
+    error: 'no file of tokens is set: set tokensFile, tokenAuthFile or both',
   })
   .meta({ anyOf: [{ required: ['tokensFile'] }, { required: ['tokenAuthFile'] }] })
   .describe('Static tokens. At least one of the two files must be given.');

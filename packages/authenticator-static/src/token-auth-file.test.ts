@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { TokenFileError } from './faults.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
+import { TokenFileError } from './token-file.ts';
 import { blind, digestToken, type TokenSet } from './token-set.ts';
 
 function read(text: string | Buffer): Promise<TokenSet> {
@@ -13,7 +13,7 @@ async function usersOf(text: string): Promise<unknown[]> {
   return [...(await read(text)).values()].map(({ user }) => user);
 }
 
-async function faultsOf(text: string | Buffer): Promise<string> {
+async function problemsOf(text: string | Buffer): Promise<string> {
   const outcome = await read(text).catch((error: unknown) => error);
   expect(outcome).toBeInstanceOf(TokenFileError);
   return (outcome as TokenFileError).message;
@@ -45,7 +45,7 @@ describe("Kubernetes' token file", () => {
     expect(await usersOf(text)).toEqual(names.map((username) => expect.objectContaining({ username })));
   });
 
-  test('keeps the spaces of groups, as Kubernetes does, and leaves empty ones out', async () => {
+  test('keeps the spaces of groups, as Kubernetes does, and drops empty ones', async () => {
     expect(await usersOf('a,b,,"c, d,,"\ne,f,,\n')).toEqual([
       { username: 'b', groups: ['c', ' d'] },
       { username: 'f', groups: [] },
@@ -53,42 +53,42 @@ describe("Kubernetes' token file", () => {
   });
 
   test.each([
-    ['two columns', '\na,b\n', 'line 2: columns found: 2, needed: token,user,uid'],
-    ['a comment', 'a,b,c\n# note\n', 'line 2: columns found: 1, needed: token,user,uid'],
+    ['two columns', '\na,b\n', 'line 2: expected the columns token,user,uid'],
+    ['a comment', 'a,b,c\n# note\n', 'line 2: expected the columns token,user,uid'],
     ['an empty token', 'a,b,c\n,d,e\n', 'line 2: the token, the first column, is empty'],
     ['an empty user name', 'a,b,c\n"d\ne","",e\n', 'line 2: the user name, the second column, is empty'],
-    ['a token twice', 'a,b,c\n\nd,e,f\na,g,h\n', 'line 4: the same token as in line 1: take one of the two out'],
-    ['a token with U+FFFD', 'a\uFFFD,b,c\n', 'line 1: the token holds U+FFFD'],
+    ['a token twice', 'a,b,c\n\nd,e,f\na,g,h\n', 'line 4: the same token as in line 1: remove one of them'],
+    ['a token with U+FFFD', 'a\uFFFD,b,c\n', 'line 1: the token contains U+FFFD'],
     ['a byte order mark', '\uFEFFa,b,c\n', 'line 1: the file begins with a byte order mark'],
-    ['a quote within a column', 'a,b,c\nd,e"f,g\n', 'line 2: a quote stands within a column'],
-    ['text after a quote', 'a,b,c\n"d"e,f,g\n', 'line 2: a quote stands within a column'],
+    ['a quote within a column', 'a,b,c\nd,e"f,g\n', 'line 2: a quote within a column'],
+    ['text after a quote', 'a,b,c\n"d"e,f,g\n', 'line 2: a quote within a column'],
     [
       'a quote that is not closed',
       'a,b,c\nd,"e,f\ng,h,i\n',
       'line 2: a quote that opens in this row, or in one below,',
     ],
   ])('is refused for %s', async (_, text, message) => {
-    expect(await faultsOf(text)).toContain(`tokens.csv, ${message}`);
+    expect(await problemsOf(text)).toContain(`tokens.csv, ${message}`);
   });
 
   test('that is not UTF-8 is refused with the line', async () => {
-    expect(await faultsOf(Buffer.from('a,b,c\nd,J\xf6rg,e\n', 'latin1'))).toBe(
+    expect(await problemsOf(Buffer.from('a,b,c\nd,J\xf6rg,e\n', 'latin1'))).toBe(
       'tokens.csv, line 2: not UTF-8: save the file as UTF-8',
     );
   });
 
-  test('has up to ten faults told at once, and none of them tells a token', async () => {
+  test('has up to ten problems reported at once, and none of them quotes a token', async () => {
     const token = randomBytes(24).toString('base64url');
     const rows = [`${token}`, `${token},,`, `${token},a,b`, `${token},c,d`, `"${token}"x,e,f`];
-    const message = await faultsOf(rows.join('\n'));
+    const message = await problemsOf(rows.join('\n'));
     expect(message.split('\n').map((line) => line.slice(0, 18))).toEqual(
       [1, 2, 4, 5].map((line) => `tokens.csv, line ${line}`),
     );
     expect(message).not.toContain(token);
-    expect((await faultsOf(`${token}\n`.repeat(12))).split('\n')).toHaveLength(11);
+    expect((await problemsOf(`${token}\n`.repeat(12))).split('\n')).toHaveLength(11);
   });
 
-  test('that is large is read in slices to the same effect, with the right lines', async () => {
+  test('that is large is read in slices with the same result and the right lines', async () => {
     const row = (index: number) => `token-${index},user-${index},"${index}\n""","dev,team-${index}"\n`;
     const rows = Array.from({ length: 5000 }, (_, index) => row(index));
     const tokens = await read(rows.join(''));
@@ -98,11 +98,11 @@ describe("Kubernetes' token file", () => {
         line: 1 + 2 * index,
       })),
     );
-    expect(await faultsOf([...rows, row(4000), 'x\n'].join(''))).toMatch(
-      /^tokens.csv, line 10001: the same token as in line 8001: .*\ntokens.csv, line 10003: columns found: 1, .*$/,
+    expect(await problemsOf([...rows, row(4000), 'x\n'].join(''))).toMatch(
+      /^tokens.csv, line 10001: the same token as in line 8001: .*\ntokens.csv, line 10003: expected the columns .*, found 1$/,
     );
-    expect(await faultsOf([...rows, 'x,y"z"\n'].join(''))).toContain('line 10001: a quote stands within a column');
-    expect(await faultsOf([...rows, 'x,"y\n'].join(''))).toContain('line 10001: a quote that opens in this row');
+    expect(await problemsOf([...rows, 'x,y"z"\n'].join(''))).toContain('line 10001: a quote within a column');
+    expect(await problemsOf([...rows, 'x,"y\n'].join(''))).toContain('line 10001: a quote that opens in this row');
   });
 });
 
@@ -121,7 +121,7 @@ describe('for any', () => {
     );
   });
 
-  test('bytes, the reader takes them or throws its own error', async () => {
+  test('bytes, the reader accepts them or throws its own error', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array(), async (bytes) => {
         const outcome = await read(Buffer.from(bytes)).catch((error: unknown) => error);

@@ -1,42 +1,41 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CsvError, parse } from 'csv-parse/sync';
-import { type Fault, mostFaults, TokenFileError } from './faults.ts';
-import { decode, type Slice, sliceLength } from './text.ts';
+import { decode, mostProblems, type Problem, type Slice, sliceLength, TokenFileError } from './token-file.ts';
 import { blind, digestToken, freezeRecord, type TokenRecord, type TokenSet } from './token-set.ts';
 
 /**
  * Reads Kubernetes' static token file, `token,user,uid,"group1,group2"`, as kube-apiserver does
- * (kubernetes/apiserver pkg/authentication/token/tokenfile/tokenfile.go, on Go's encoding/csv): blank lines are
- * skipped, `#` begins no comment, spaces belong to their column, columns after the fourth mean nothing. It is stricter
- * in what can only be a mistake: an empty token, an empty user name, a token given twice (there: skipped, let through,
- * the last one wins). And an empty group, which no rule of Kubernetes can name, is left out.
+ * (kubernetes/apiserver pkg/authentication/token/tokenfile/tokenfile.go, on Go's encoding/csv): it skips blank lines, has
+ * no comments, keeps spaces, and ignores columns after the fourth. It is stricter with obvious mistakes: an empty token, an
+ * empty user name, a duplicate token (there: skipped, accepted, the last one wins). It drops empty groups, which no rule of
+ * Kubernetes can name.
  *
- * A token is turned into its digest as soon as its row is read.
+ * It replaces each token by its digest as soon as it has read the row.
  *
  * @throws TokenFileError
  */
 export async function readTokenAuthFile(file: string, content: Buffer): Promise<TokenSet> {
   const tokens = new Map<string, TokenRecord>();
-  const faults: Fault[] = [];
+  const problems: Problem[] = [];
   const text = decode(file, content);
-  if (text.startsWith('\uFEFF')) faults.push({ line: 1, message: byteOrderMark });
+  if (text.startsWith('\uFEFF')) problems.push({ line: 1, message: byteOrderMark });
   for (const slice of slices(normalize(text))) {
-    if (!readSlice(slice, tokens, faults)) break;
+    if (!readSlice(slice, tokens, problems)) break;
     await nextTurn();
   }
-  if (faults.length > 0) throw new TokenFileError(file, faults);
+  if (problems.length > 0) throw new TokenFileError(file, problems);
   return tokens;
 }
 
 const byteOrderMark =
-  'the file begins with a byte order mark, which kube-apiserver takes for a part of the first token: save it without';
+  'the file begins with a byte order mark, which kube-apiserver reads as a part of the first token: save it without';
 
-/** Line ends as Go's encoding/csv sees them, within quotes too: CR LF is LF, and a CR that ends the file is nothing. */
+/** Normalizes line ends as Go's encoding/csv does, also within quotes: CR LF becomes LF, a CR at the end is dropped. */
 function normalize(text: string): string {
   return text.replaceAll('\r\n', '\n').replace(/\r$/, '');
 }
 
-/** Cuts at line ends outside of quotes. Those are where, in a well-formed file, an even number of quotes went before. */
+/** Cuts at line ends outside of quotes: in a well-formed file, an even number of quotes precedes them. */
 function* slices(text: string): Generator<Slice> {
   let line = 1;
   for (let start = 0; start < text.length; ) {
@@ -52,15 +51,15 @@ function* slices(text: string): Generator<Slice> {
   }
 }
 
-/** False when there is no use in reading on. */
-function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, faults: Fault[]): boolean {
+/** @returns false when reading on is useless */
+function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Problem[]): boolean {
   let rowEnd = slice.line - 1;
   function addRow(row: readonly string[], { lines }: { readonly lines: number }): undefined {
     rowEnd = slice.line - 1 + lines;
-    // A quoted column may hold line ends: the row began so many lines above.
+    // A quoted column may have line ends, so the row may begin some lines above.
     const line = rowEnd - row.join('').split('\n').length + 1;
-    const message = faults.length < mostFaults ? add(tokens, row, line) : undefined;
-    if (message !== undefined) faults.push({ line, message });
+    const message = problems.length < mostProblems ? add(tokens, row, line) : undefined;
+    if (message !== undefined) problems.push({ line, message });
   }
   try {
     parse(slice.text, {
@@ -71,38 +70,38 @@ function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, faults: Fault
     });
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    faults.push(quoteFault(error, slice, rowEnd));
+    problems.push(quoteProblem(error, slice, rowEnd));
     return false;
   }
-  return faults.length < mostFaults;
+  return problems.length < mostProblems;
 }
 
-/** In words of our own, for those of csv-parse quote the column, which may be the token. */
-function quoteFault(error: CsvError, slice: Slice, rowEnd: number): Fault {
+/** Replaces the message of csv-parse, which quotes the column, since that may be the token. */
+function quoteProblem(error: CsvError, slice: Slice, rowEnd: number): Problem {
   if (error.code === 'CSV_QUOTE_NOT_CLOSED') {
-    return { line: rowEnd + 1, message: 'a quote that opens in this row, or in one below, is never closed' };
+    return { line: rowEnd + 1, message: 'a quote that opens in this row, or in one below, is never closed: close it' };
   }
   const line = slice.line - 1 + Number(error.lines);
   return {
     line,
-    message: 'a quote stands within a column: put the whole column in quotes, and write each " of it twice',
+    message: 'a quote within a column: put the whole column in quotes, and write each " in it twice',
   };
 }
 
-/** What is wrong with the row, if anything. */
+/** Adds the token of a row. @returns the problem of the row, if any */
 function add(tokens: Map<string, TokenRecord>, row: readonly string[], line: number): string | undefined {
   const [token, username, uid, groups] = row;
   if (token === undefined || username === undefined || uid === undefined) {
-    return `columns found: ${row.length}, needed: token,user,uid and maybe "group1,group2" (and no comments)`;
+    return `expected the columns token,user,uid and optionally "group1,group2" (and no comments), found ${row.length}`;
   }
-  if (token === '') return 'the token, the first column, is empty: give one, or take the row out';
+  if (token === '') return 'the token, the first column, is empty: write one, or remove the row';
   if (token.includes('\uFFFD')) {
-    return 'the token holds U+FFFD, the mark of text that was decoded wrongly: write the token anew';
+    return 'the token contains U+FFFD, the sign of wrongly decoded text: write the token again';
   }
-  if (username === '') return 'the user name, the second column, is empty: give one, or take the row out';
+  if (username === '') return 'the user name, the second column, is empty: write one, or remove the row';
   const key = blind(digestToken(token));
   const earlier = tokens.get(key);
-  if (earlier !== undefined) return `the same token as in line ${earlier.line}: take one of the two out`;
+  if (earlier !== undefined) return `the same token as in line ${earlier.line}: remove one of them`;
   const groupNames = groups?.split(',').filter((group) => group !== '');
   tokens.set(
     key,

@@ -17,7 +17,7 @@ const sha256 = z
   .transform((digest) => digest.toLowerCase())
   .refine((digest) => digest !== emptyDigest, `is the digest of an empty text, not of a token: ${makesEntry}`);
 
-const moment = z.iso
+const time = z.iso
   .datetime({
     offset: true,
     error:
@@ -25,7 +25,7 @@ const moment = z.iso
   })
   .transform((value) => Date.parse(value));
 
-/** Kubernetes wants the keys lowercase: others do not survive impersonation and aggregation. */
+/** Kubernetes requires lowercase keys: others do not survive impersonation and aggregation. */
 const extra = z.record(
   z.string(),
   z.array(text, { error: 'must be a list: write example.com/team: [storage]' }),
@@ -56,28 +56,28 @@ const entry = z.strictObject(
     username: text,
     uid: text.optional(),
     groups: z.array(text, { error: 'must be a list: write [developers]' }).optional(),
-    extra: extra.refine(hasLowercaseKeys, 'must have lowercase keys, as Kubernetes wants them').optional(),
+    extra: extra.refine(hasLowercaseKeys, 'must have lowercase keys, as Kubernetes requires').optional(),
     audiences: z.array(text, { error: 'must be a list: write [https://kubernetes.default.svc]' }).optional(),
-    notBefore: moment.optional(),
-    expiresAt: moment.optional(),
+    notBefore: time.optional(),
+    expiresAt: time.optional(),
     description: text.optional(),
   },
   { error: 'must be a mapping with sha256 and username' },
 );
 
-/** An entry of a tokens file; its messages say what is wrong and how to mend it, and quote no value. */
+/** An entry of a tokens file. Its messages name the problem and the fix, and quote no value. */
 export const tokenEntrySchema: z.ZodType<TokenEntry> = entry.refine(
   ({ notBefore, expiresAt }) => notBefore === undefined || expiresAt === undefined || notBefore < expiresAt,
   {
     path: ['notBefore'],
-    error: 'must be before expiresAt: else the token is never good',
+    error: 'must be before expiresAt: otherwise the token is never valid',
   },
 );
 
-/** What to say of a key that no entry has. It is not quoted: somebody may have written the token there. */
+/** The message for an unknown key. It does not quote the key, which may be a token in the wrong place. */
 export function unknownKeyMessage(key: string): string {
   return /token|secret|password|bearer/i.test(key)
-    ? `a token in clear has no place here, only its digest under sha256: ${makesEntry}`
+    ? `this file must not contain tokens, only their digests under sha256: ${makesEntry}`
     : `unknown key: an entry has ${knownKeys.slice(0, -1).join(', ')} and ${knownKeys.at(-1)}`;
 }
 

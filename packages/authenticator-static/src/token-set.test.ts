@@ -43,7 +43,7 @@ test.each(sets)('each key of the look-up map of %s is the blinded digest', async
   for (const token of tokens) expect(set.has(blind(digestToken(token)))).toBe(true);
 });
 
-test('digests that agree in all but their last bit have keys that agree in nothing to speak of', () => {
+test('digests that differ only in their last bit have unrelated keys', () => {
   const digest = digestToken(tokens[0] ?? '');
   const other = Buffer.from(digest);
   other[31] = (other[31] ?? 0) ^ 1;

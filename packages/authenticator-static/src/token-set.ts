@@ -1,16 +1,16 @@
 import { createHmac, hash, randomBytes } from 'node:crypto';
 import type { UserInfo } from '@sallyport/authenticator';
 
-/** What is known of one token. */
+/** A token of a file. */
 export interface TokenRecord {
   readonly user: UserInfo;
-  /** Empty: bound to none, so the token never passes. Left out: it knows nothing of audiences. */
+  /** Empty: the token is valid for no audience, so it never passes. Left out: it is not bound to audiences. */
   readonly audiences?: readonly string[];
-  /** Milliseconds since 1970: the token is good from this moment on. */
+  /** Milliseconds since 1970: the token is valid from this time on. */
   readonly notBefore?: number;
-  /** Milliseconds since 1970: from this moment on the token is good no more. */
+  /** Milliseconds since 1970: the token is invalid from this time on. */
   readonly expiresAt?: number;
-  /** Where it stands in its file, for messages. */
+  /** Its line in the file, for messages. */
   readonly line: number;
 }
 
@@ -25,18 +25,18 @@ export function digestToken(token: string): Buffer {
 }
 
 /**
- * The key of a token in a {@link TokenSet}: an HMAC of its digest, under a key that this process drew and never tells.
+ * The key of a token in a {@link TokenSet}: an HMAC of its digest, under a random secret key of this process.
  *
- * How long a Map looks depends on the keys it holds: it compares what falls into one bucket, character by character.
- * Were the digests themselves the keys, a caller could send tokens with digests of his choice, and learn from the time
- * how far one agrees with a digest in the file. Blinded, they are random to him: what he sends neither chooses which
- * keys are compared nor how far they agree, so the time tells nothing that he could use.
+ * The time of a lookup in a Map depends on its keys: the Map compares the keys of one bucket character by character. If
+ * the digests were the keys, a caller could send tokens with chosen digests, and learn from the time how many characters
+ * agree with a digest in the file. Blinded digests are random to callers: they cannot choose which keys are compared, nor
+ * how far they agree, so the time reveals nothing useful.
  */
 export function blind(digest: Buffer): string {
   return createHmac('sha256', blindingKey).update(digest).digest('base64');
 }
 
-/** All decisions about a token share its record: nobody may change it. */
+/** All decisions about a token share its record, so no caller may change it. */
 export function freezeRecord(record: TokenRecord): TokenRecord {
   const { groups, extra } = record.user;
   for (const part of [groups, extra, ...Object.values(extra ?? {}), record.user, record.audiences]) Object.freeze(part);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Slice } from './text.ts';
-import { sliceTokens } from './tokens-file-slices.ts';
+import type { Slice } from './token-file.ts';
+import { sliceTokens } from './tokens-file.ts';
 import { nodeAt, parseYaml } from './yaml-document.ts';
 
 describe('a tokens file', () => {
@@ -19,7 +19,7 @@ describe('a tokens file', () => {
     ['millions of empty lines come first', `${'\n'.repeat(5e6)}tokens:\n- a\n`, 20],
     ['another key comes first', 'other: 1\ntokens:\n- aaaa\n- bbbb\n', 3],
     ['another key follows', 'tokens:\n- aaaa\n- bbbb\nother: 1\n', 3],
-    ['a line stands left of the items', 'tokens:\n  - aaaa\n  - bbbb\n - c\n', 3],
+    ['a line is left of the items', 'tokens:\n  - aaaa\n  - bbbb\n - c\n', 3],
     ['the list is in flow style', 'tokens: [\n- aaaa,\n- bbbb]\n', 3],
     ['it is a second document', '---\ntokens:\n- aaaa\n---\n- bbbb\n', 3],
     ['it has line ends that are only CR', 'tokens:\n- aaaa\r- bbbb\n', 3],
@@ -28,7 +28,7 @@ describe('a tokens file', () => {
     expect(sliceTokens(text, length)).toBeUndefined();
   });
 
-  test('means the same in slices as in one, wherever all slices can be read', () => {
+  test('has the same meaning in slices as in one, if all slices can be read', () => {
     const line = fc
       .tuple(
         fc.constantFrom('', '  ', '   ', '    ', '      '),

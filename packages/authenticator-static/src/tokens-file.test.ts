@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { dump } from 'js-yaml';
 import { describe, expect, test } from 'vitest';
-import { TokenFileError } from './faults.ts';
+import { TokenFileError } from './token-file.ts';
 import { blind, digestToken, type TokenSet } from './token-set.ts';
 import { readTokensFile } from './tokens-file.ts';
 
@@ -12,7 +12,7 @@ function read(text: string | Buffer): Promise<TokenSet> {
   return readTokensFile('tokens.yaml', Buffer.from(text));
 }
 
-async function faultsOf(text: string | Buffer): Promise<string> {
+async function problemsOf(text: string | Buffer): Promise<string> {
   const outcome = await read(text).catch((error: unknown) => error);
   expect(outcome).toBeInstanceOf(TokenFileError);
   return (outcome as TokenFileError).message;
@@ -52,7 +52,7 @@ tokens:
     ]);
   });
 
-  test('may hold digests in upper case, line ends of Windows, a byte order mark, flow style and aliases', async () => {
+  test('may have digests in upper case, line ends of Windows, a byte order mark, flow style and aliases', async () => {
     const [one, two] = [digest(), digest()];
     const text = `\uFEFFtokens:\r\n- {sha256: ${one.toUpperCase()}, username: a, groups: &all [g]}\r\n- {sha256: ${two}, username: b, groups: *all}\r\n`;
     const tokens = await read(text);
@@ -60,7 +60,7 @@ tokens:
     expect([...tokens.values()].map(({ user }) => user.groups)).toEqual([['g'], ['g']]);
   });
 
-  test('may hold no token at all, if it says so', async () => {
+  test('may have no token, if it says so', async () => {
     expect((await read('tokens: []\n')).size).toBe(0);
     expect((await read('# none\ntokens: []')).size).toBe(0);
   });
@@ -68,19 +68,19 @@ tokens:
   test.each([
     ['nothing', '', 'line 1: not valid YAML: the file is empty'],
     ['comments only', '# tokens\n', 'line 1: not valid YAML: the file is empty'],
-    ['several documents', 'tokens: []\n---\ntokens: []\n', 'line 1: not valid YAML: the file holds several documents'],
+    ['several documents', 'tokens: []\n---\ntokens: []\n', 'line 1: not valid YAML: the file has several documents'],
     [
       'a key without a value',
       '\ntokens:\n',
-      'line 2, column 1: tokens must be a list of entries; for none at all write',
+      'line 2, column 1: tokens must be a list of entries; for no entries write',
     ],
-    ['a list at the top', '- a\n', 'line 1, column 1: must hold the key tokens with a list of entries'],
+    ['a list at the top', '- a\n', 'line 1, column 1: must have the key tokens with a list of entries'],
     ['broken YAML', 'tokens:\n  - a: [\n', 'line 3, column 1: not valid YAML: deficient indentation'],
     ['a key twice', 'tokens: []\ntokens: []\n', 'line 2, column 1: not valid YAML: duplicated mapping key'],
-    ['another key', 'tokens: []\nextra: 1\n', 'line 2, column 1: unknown key: the file holds one key, tokens'],
+    ['another key', 'tokens: []\nextra: 1\n', 'line 2, column 1: unknown key: the file has one key, tokens'],
     ['an alias of nothing', 'tokens: [*x]\n', 'line 1, column 11: not valid YAML: unidentified alias'],
-  ])('is refused when it holds %s', async (_, text, message) => {
-    expect(await faultsOf(text)).toContain(`tokens.yaml, ${message}`);
+  ])('is refused when it has %s', async (_, text, message) => {
+    expect(await problemsOf(text)).toContain(`tokens.yaml, ${message}`);
   });
 
   test.each([
@@ -139,66 +139,68 @@ tokens:
       'line 2, column 13: sha256 is the digest of an empty text',
     ],
   ])('is refused for an entry %s', async (_, entry, message) => {
-    expect(await faultsOf(`tokens:\n${entry}`)).toContain(message);
+    expect(await problemsOf(`tokens:\n${entry}`)).toContain(message);
   });
 
-  test('that holds a token in clear is refused with the mend, and the token is not told', async () => {
+  test('that has a token in clear text is refused with the fix, and the token is not quoted', async () => {
     const token = randomBytes(24).toString('base64url');
-    const message = await faultsOf(`tokens:\n  - token: ${token}\n    username: a\n  - ${token}: b\n  - *${token}x\n`);
+    const message = await problemsOf(
+      `tokens:\n  - token: ${token}\n    username: a\n  - ${token}: b\n  - *${token}x\n`,
+    );
     expect(message).not.toContain(token);
-    const twice = await faultsOf(
+    const twice = await problemsOf(
       `tokens:\n  - token: ${token}\n    username: a\n  - ${token}: b\n  - sha256: ${token}\n`,
     );
     expect(twice).toContain(
-      'line 2, column 5: a token in clear has no place here, only its digest under sha256: the command `token hash`',
+      'line 2, column 5: this file must not contain tokens, only their digests under sha256: the command `token hash`',
     );
     expect(twice).toContain('line 4, column 5: unknown key');
     expect(twice).toContain('line 5, column 13: sha256 must be a SHA-256 digest');
     expect(twice).not.toContain(token);
   });
 
-  test('that holds a token twice is refused with both lines, and eight digits of the digest', async () => {
+  test('that has a token twice is refused with both lines, and eight digits of the digest', async () => {
     const twice = digest();
-    const message = await faultsOf(
+    const message = await problemsOf(
       `tokens:\n  - sha256: ${twice}\n    username: a\n\n  - username: b\n    sha256: ${twice.toUpperCase()}\n`,
     );
     expect(message).toBe(
-      `tokens.yaml, line 6, column 13: the same token as in line 2 (sha256 ${twice.slice(0, 8)}...): take one of the two out`,
+      `tokens.yaml, line 6, column 13: the same token as in line 2 (sha256 ${twice.slice(0, 8)}...): remove one of them`,
     );
   });
 
-  test('that is not UTF-8 is refused with each line at fault', async () => {
+  test('that is not UTF-8 is refused with each bad line', async () => {
     const text = Buffer.from(`tokens:\n  - sha256: ${digest()}\n    username: J?rg\n  - x\n# ?`);
     for (let at = text.indexOf('?'); at !== -1; at = text.indexOf('?', at)) text[at] = 0xf6;
-    expect(await faultsOf(text)).toBe(
+    expect(await problemsOf(text)).toBe(
       'tokens.yaml, line 3: not UTF-8: save the file as UTF-8\ntokens.yaml, line 5: not UTF-8: save the file as UTF-8',
     );
   });
 
-  test('with more than ten faults has ten of them told', async () => {
-    const lines = (await faultsOf(`tokens:\n  - username: a\n${'  - {}\n'.repeat(8)}`)).split('\n');
+  test('with more than ten problems has ten of them reported', async () => {
+    const lines = (await problemsOf(`tokens:\n  - username: a\n${'  - {}\n'.repeat(8)}`)).split('\n');
     expect(lines).toHaveLength(11);
     expect(lines[9]).toContain('line 7, column 5');
     expect(lines[10]).toContain('only the first 10');
   });
 
-  test('that is large is read in slices to the same effect, and its faults have the right places', async () => {
+  test('that is large is read in slices with the same result, and its problems have the right places', async () => {
     const digests = Array.from({ length: 3000 }, digest);
     const entries = digests.map((hex, index) => `  - sha256: ${hex}\n    username: user-${index}\n`);
     const tokens = await read(`# Many.\n\ntokens:\n${entries.join('')}`);
     expect([...tokens.values()].map(({ user, line }) => [user.username, line])).toEqual(
       digests.map((_, index) => [`user-${index}`, 4 + 2 * index]),
     );
-    const faulty = entries.with(2998, `  - sha256: ${digests[0]}\n    username: again\n`).with(2999, '  - sha256: x\n');
-    expect(await faultsOf(`tokens:\n${faulty.join('')}`)).toBe(
+    const bad = entries.with(2998, `  - sha256: ${digests[0]}\n    username: again\n`).with(2999, '  - sha256: x\n');
+    expect(await problemsOf(`tokens:\n${bad.join('')}`)).toBe(
       [
-        `tokens.yaml, line 5998, column 13: the same token as in line 2 (sha256 ${digests[0]?.slice(0, 8)}...): take one of the two out`,
+        `tokens.yaml, line 5998, column 13: the same token as in line 2 (sha256 ${digests[0]?.slice(0, 8)}...): remove one of them`,
         'tokens.yaml, line 6000, column 13: sha256 must be a SHA-256 digest, 64 hexadecimal digits: the command `token hash` makes an entry',
         'tokens.yaml, line 6000, column 5: username is missing',
       ].join('\n'),
     );
     const broken = entries.with(2999, `  - sha256: "${digests[2999]}\n`);
-    expect(await faultsOf(`tokens:\n${broken.join('')}`)).toMatch(
+    expect(await problemsOf(`tokens:\n${broken.join('')}`)).toMatch(
       /^tokens.yaml, line 600[01], column \d+: not valid YAML/,
     );
   });
@@ -244,7 +246,7 @@ describe('for any', () => {
     );
   });
 
-  test('text, the reader takes it or throws its own error', async () => {
+  test('text, the reader accepts it or throws its own error', async () => {
     const fragments = fc.constantFrom(
       ...[
         'tokens:',
@@ -297,7 +299,7 @@ describe('for any', () => {
     );
   });
 
-  test('bytes, the reader takes them or throws its own error', async () => {
+  test('bytes, the reader accepts them or throws its own error', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array(), async (bytes) => {
         const outcome = await read(Buffer.from(bytes)).catch((error: unknown) => error);

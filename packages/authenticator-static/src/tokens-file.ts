@@ -1,12 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { YAMLException } from 'js-yaml';
 import { z } from 'zod';
-import { type Fault, mostFaults, TokenFileError } from './faults.ts';
-import { decode, type Slice } from './text.ts';
 import { type TokenEntry, tokenEntrySchema, unknownKeyMessage } from './token-entry.ts';
+import { decode, mostProblems, type Problem, type Slice, sliceLength, TokenFileError } from './token-file.ts';
 import { blind, freezeRecord, type TokenRecord, type TokenSet } from './token-set.ts';
-import { sliceTokens } from './tokens-file-slices.ts';
-import { keyOf, nodeAt, parseYaml, syntaxFault, type YamlNode } from './yaml-document.ts';
+import { keyOf, nodeAt, parseYaml, syntaxProblem, type YamlNode } from './yaml-document.ts';
 
 /**
  * Reads a YAML file that lists digests of tokens under `tokens`.
@@ -21,53 +19,53 @@ export async function readTokensFile(file: string, content: Buffer): Promise<Tok
   try {
     if (slices !== undefined) return await readSlices(file, slices);
   } catch (error) {
-    // An alias that goes from one slice to another, or a fault: the whole tells which, and where.
+    // An alias to another slice, or a syntax error. Reading the whole file finds out which, and where.
     if (!(error instanceof YAMLException)) throw error;
   }
   try {
     return await readSlices(file, [{ text, line: 1 }]);
   } catch (error) {
-    throw error instanceof YAMLException ? new TokenFileError(file, [syntaxFault(error)]) : error;
+    throw error instanceof YAMLException ? new TokenFileError(file, [syntaxProblem(error)]) : error;
   }
 }
 
 /** @throws YAMLException */
 async function readSlices(file: string, slices: Iterable<Slice>): Promise<TokenSet> {
   const tokens = new Map<string, TokenRecord>();
-  const faults: Fault[] = [];
+  const problems: Problem[] = [];
   for (const slice of slices) {
-    if (faults.length < mostFaults) readSlice(slice, tokens, faults);
+    if (problems.length < mostProblems) readSlice(slice, tokens, problems);
     await nextTurn();
   }
-  if (faults.length > 0) throw new TokenFileError(file, faults);
+  if (problems.length > 0) throw new TokenFileError(file, problems);
   return tokens;
 }
 
-function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, faults: Fault[]): void {
+function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Problem[]): void {
   const { value, root } = parseYaml(slice);
   const shape = fileSchema.safeParse(value);
   if (!shape.success) {
-    for (const issue of shape.error.issues) faults.push(...issueFaults(issue, root, () => unknownTopLevelKey));
+    for (const issue of shape.error.issues) problems.push(...issueProblems(issue, root, () => unknownTopLevelKey));
     return;
   }
   const list = nodeAt(root, ['tokens']);
   for (const [index, item] of shape.data.tokens.entries()) {
-    if (faults.length >= mostFaults) return;
-    addEntry(item, list.children[index] ?? list, tokens, faults);
+    if (problems.length >= mostProblems) return;
+    addEntry(item, list.children[index] ?? list, tokens, problems);
   }
 }
 
-const unknownTopLevelKey = 'unknown key: the file holds one key, tokens, and under it the list of entries';
+const unknownTopLevelKey = 'unknown key: the file has one key, tokens, with the list of entries';
 
 const fileSchema = z.strictObject(
-  { tokens: z.array(z.unknown(), { error: 'must be a list of entries; for none at all write tokens: []' }) },
-  { error: 'must hold the key tokens with a list of entries; for none at all write tokens: []' },
+  { tokens: z.array(z.unknown(), { error: 'must be a list of entries; for no entries write tokens: []' }) },
+  { error: 'must have the key tokens with a list of entries; for no entries write tokens: []' },
 );
 
-function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord>, faults: Fault[]): void {
+function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord>, problems: Problem[]): void {
   const { data, error } = tokenEntrySchema.safeParse(item);
   if (error !== undefined) {
-    for (const issue of error.issues) faults.push(...issueFaults(issue, node, unknownKeyMessage));
+    for (const issue of error.issues) problems.push(...issueProblems(issue, node, unknownKeyMessage));
     return;
   }
   const key = blind(Buffer.from(data.sha256, 'hex'));
@@ -76,15 +74,15 @@ function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord
     tokens.set(key, toRecord(data, node.place.line));
     return;
   }
-  const message = `the same token as in line ${earlier.line} (sha256 ${data.sha256.slice(0, 8)}...): take one of the two out`;
-  faults.push({ ...nodeAt(node, ['sha256']).place, message });
+  const message = `the same token as in line ${earlier.line} (sha256 ${data.sha256.slice(0, 8)}...): remove one of them`;
+  problems.push({ ...nodeAt(node, ['sha256']).place, message });
 }
 
-function issueFaults(issue: z.core.$ZodIssue, node: YamlNode, unknownKey: (key: string) => string): Fault[] {
+function issueProblems(issue: z.core.$ZodIssue, node: YamlNode, unknownKey: (key: string) => string): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ ...(keyOf(node, key)?.key ?? node).place, message: unknownKey(key) }));
   }
-  // Of the path only the entry's own key is told: further down are names that somebody chose.
+  // The message names only the entry's own key: deeper keys are free text.
   const [key] = issue.path;
   const subject = key === undefined ? '' : `${issue.path.length > 1 ? 'a value in ' : ''}${String(key)} `;
   return [{ ...nodeAt(node, issue.path).place, message: subject + issue.message }];
@@ -99,4 +97,51 @@ function toRecord(entry: TokenEntry, line: number): TokenRecord {
     ...(expiresAt !== undefined && { expiresAt }),
     line,
   });
+}
+
+/**
+ * `tokens:` after nothing but comments, up to its first item, whose indentation it captures. The number of comments is
+ * limited, since a pattern over millions of lines overflows the stack.
+ */
+const beginning = /^(?: *(?:#.*)?\n){0,1000}tokens: *(?:#.*)?\n(?: *(?:#.*)?\n){0,1000}(?=( *)- )/;
+
+/**
+ * Cuts a large tokens file between entries into slices that are valid files, so that reading 100,000 entries does not
+ * block the event loop for a second. Undefined when the file is small, or is not written in the plain form that can be cut
+ * safely: `tokens:` alone on its line, then lines that begin an item, belong to one by deeper indentation, or have only a
+ * comment.
+ *
+ * In such a file a line with the items' indentation and a dash always begins an item, since YAML requires deeper
+ * indentation for all lines of a text or flow collection within an item. Slices depend on each other only by anchors: an
+ * alias to an anchor of another slice fails to parse, and the caller then reads the whole file.
+ *
+ * @param length the shortest slice, in characters
+ */
+export function sliceTokens(text: string, length: number = sliceLength): Iterable<Slice> | undefined {
+  // A lone CR is a line end in YAML, but not in these patterns.
+  if (text.length < 2 * length || text.includes('\r')) return undefined;
+  const [head, indentation] = beginning.exec(text) ?? [];
+  if (head === undefined || indentation === undefined) return undefined;
+  const width = indentation.length;
+  const strayLine = new RegExp(`\\n(?! {${width}}-[ \\n]) {0,${width}}[^ #\\n]`);
+  if (strayLine.test(text.slice(head.length))) return undefined;
+
+  return cut(text, head.length, `\n${indentation}- `, length);
+}
+
+function* cut(text: string, begin: number, beforeItem: string, length: number): Generator<Slice> {
+  let line = lineEnds(text.slice(0, begin)) + 1;
+  for (let start = begin; start < text.length; ) {
+    const found = text.indexOf(beforeItem, start + length);
+    const end = found === -1 ? text.length : found + 1;
+    const items = text.slice(start, end);
+    // The line before the items is not in the file.
+    yield { text: `tokens:\n${items}`, line: line - 1 };
+    line += lineEnds(items);
+    start = end;
+  }
+}
+
+function lineEnds(text: string): number {
+  return text.split('\n').length - 1;
 }

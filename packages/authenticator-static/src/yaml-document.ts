@@ -1,17 +1,16 @@
 import { constructFromEvents, EVENT_ID, type Event, getScalarValue, parseEvents, YAMLException } from 'js-yaml';
-import type { Fault } from './faults.ts';
-import type { Slice } from './text.ts';
+import type { Problem, Slice } from './token-file.ts';
 
-/** A place in a file, each number from 1. */
+/** A place in a file. Both numbers are from 1. */
 interface Place {
   readonly line: number;
   readonly column: number;
 }
 
-/** A value of a YAML document, and where it stands. */
+/** A value of a YAML document, with its place. */
 export interface YamlNode {
   readonly place: Place;
-  /** Of a mapping: key, value, key, value. Of a list: its items. */
+  /** For a mapping: key, value, key, value. For a list: its items. */
   readonly children: readonly YamlNode[];
   /** A scalar's text; undefined for mappings, lists and aliases. */
   readonly text?: string;
@@ -23,17 +22,17 @@ export interface YamlDocument {
   readonly root: YamlNode;
 }
 
-/** @throws YAMLException when the text is no YAML, or not exactly one document */
+/** @throws YAMLException when the text is not valid YAML, or not exactly one document */
 export function parseYaml({ text, line }: Slice): YamlDocument {
   const events = parseEvents(text, {});
   const values = constructFromEvents(events, { source: text });
   const root = nodes(events, text, line)[0]?.children[0];
   if (root === undefined) throw new YAMLException('the file is empty');
-  if (values.length > 1) throw new YAMLException('the file holds several documents');
+  if (values.length > 1) throw new YAMLException('the file has several documents');
   return { value: values[0], root };
 }
 
-/** The parser's flat events as a tree; one for each document. */
+/** Builds a tree of the parser's flat events for each document. */
 function nodes(events: readonly Event[], text: string, firstLine: number): readonly YamlNode[] {
   const placeAt = placeFinder(text, firstLine);
   const documents: YamlNode[] = [];
@@ -45,7 +44,7 @@ function nodes(events: readonly Event[], text: string, firstLine: number): reado
       continue;
     }
     const start = startOf(event);
-    // A value that is left out has no place: that of its key serves.
+    // An empty value has no place, so it gets that of its key.
     if (start !== -1) offset = start;
     const children: YamlNode[] = [];
     const scalar = event.type === EVENT_ID.SCALAR ? { text: getScalarValue(text, event) } : {};
@@ -61,7 +60,7 @@ function startOf(event: Exclude<Event, { type: typeof EVENT_ID.POP }>): number {
   return 'anchorStart' in event ? event.anchorStart : -1;
 }
 
-/** Places of offsets that are asked for in ascending order. */
+/** Finds the places of offsets, which must come in ascending order. */
 function placeFinder(text: string, firstLine: number): (offset: number) => Place {
   let [line, lineStart] = [firstLine, 0];
   let nextLine = text.indexOf('\n') + 1;
@@ -74,7 +73,7 @@ function placeFinder(text: string, firstLine: number): (offset: number) => Place
   };
 }
 
-/** The node that a path of keys and indexes leads to, or the last one on the way that exists. */
+/** The node at a path of keys and indexes, or the last node on the path that exists. */
 export function nodeAt(root: YamlNode, path: readonly PropertyKey[]): YamlNode {
   let node = root;
   for (const step of path) {
@@ -85,15 +84,15 @@ export function nodeAt(root: YamlNode, path: readonly PropertyKey[]): YamlNode {
   return node;
 }
 
-/** The key of a mapping and its value. */
+/** A key of a mapping with its value. */
 export function keyOf(mapping: YamlNode, name: PropertyKey): { key: YamlNode; value?: YamlNode } | undefined {
   const index = mapping.children.findIndex(({ text }, at) => at % 2 === 0 && text === name);
   const [key, value] = index === -1 ? [] : mapping.children.slice(index, index + 2);
   return key && { key, ...(value && { value }) };
 }
 
-/** What is wrong with a text that is no YAML. Quotes nothing of it, as the parser's own message does. */
-export function syntaxFault({ reason, mark }: YAMLException): Fault {
+/** The problem of a text that is not valid YAML. Unlike the parser's own message, it quotes nothing. */
+export function syntaxProblem({ reason, mark }: YAMLException): Problem {
   const message = `not valid YAML: ${reason.replace(/(?:"|: |!<).*/s, '').trim()}`;
   return mark ? { line: mark.line + 1, column: mark.column + 1, message } : { line: 1, message };
 }

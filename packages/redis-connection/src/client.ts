@@ -1,57 +1,113 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls';
 import type { TlsSettings } from '@sallyport/plugin-options';
-import { type RedisOptions as AllRedisOptions, Cluster, Redis } from 'ioredis';
+import {
+  type RedisOptions as AllRedisOptions,
+  Cluster,
+  Redis,
+  type SentinelConnectionOptions,
+  SentinelConnector,
+} from 'ioredis';
+import type { ConnectionOptions, Servers } from './connection-options.ts';
+import { RedisProblem } from './problems.ts';
 import './strict-data-handler.ts';
-import { QuietSentinelConnector } from './quiet-sentinel-connector.ts';
-import { retryDelay } from './retry-delay.ts';
-import type { ConnectionOptions, Servers } from './types.ts';
 
 export type { Redis };
 export type RedisClient = Redis | Cluster;
 
-/** Replies keep the shapes that they have always had: that option is a type, too, and needs none. */
+/** `replyMapping` also changes the types of replies. It is not used here. */
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
 
 /**
- * A command that a cluster sends elsewhere, or whose node has gone, is sent so often at most. A move is followed by then;
- * a node that is down is told as such, before the commands that wait for it take the places of those for other nodes.
+ * How often a command is sent that a cluster redirects, or whose node is gone. It is enough to follow a moved slot, and
+ * few enough that commands for a node that is down fail before they take the slots of commands for other nodes.
  */
 const maxRedirections = 6;
-/** Milliseconds before it is sent again. For a moment in a failover both nodes may name the other one. */
+/** Milliseconds before it is sent again. During a failover, two nodes may name each other for a moment. */
 const delayOnMoved = 20;
 const delayOnTrouble = 50;
 
-/** Milliseconds that a server may take to say goodbye, before it is left: one that hangs never does. */
+/** Milliseconds to wait for a server to close its connection. One that hangs never does. */
 const disconnectTimeout = 200;
-/** Milliseconds. Nothing tells a client of Cluster that a slot moved, but the next command for it. */
+/** Milliseconds. A client of a cluster learns that a slot moved only from the next command for it. */
 const slotsRefreshInterval = 30_000;
 
+/** Milliseconds of the pauses between attempts to connect. A failover of Sentinel or Cluster takes a second or more. */
+const shortestPause = 50;
+const longestPause = 1_000;
+
 /**
- * A client that does nothing yet: `connect()` is for the caller, and so are its listeners. Nothing is queued while
- * there is no connection, and nothing is ever sent twice on one server: whoever asks learns at once.
- *
- * @param random in [0, 1)
+ * Milliseconds for the handshake before the first command. The system accepts connections for a server that hangs, and
+ * behind sentinels it may be a former master: only the next attempt asks the sentinels for its successor.
  */
-export function createClient(
-  options: ConnectionOptions,
-  tls: TlsSettings | undefined,
-  random: () => number,
-): RedisClient {
+const handshakeTimeout = 2_000;
+
+/**
+ * Creates a client that is not connected. The caller adds listeners and calls `connect()`. Without a connection commands
+ * fail at once instead of waiting in a queue, and no command is sent twice to one server.
+ */
+export function createClient(options: ConnectionOptions, tls: TlsSettings | undefined): RedisClient {
   const { servers } = options;
-  const delay = (attempt: number) => retryDelay(attempt, random());
   const common = commonOptions(options, tls);
-  if (servers.kind === 'cluster') return createCluster(servers, common, delay);
-  const one = { ...common, retryStrategy: delay, enableAutoPipelining: true };
-  if (servers.kind === 'socket') return new Redis({ ...one, path: servers.path, db: servers.database });
-  if (servers.kind === 'server') return new Redis({ ...one, ...servers.address, db: servers.database });
-  return new Redis({ ...one, ...sentinelOptions(servers, one, delay), db: servers.database });
+  if (servers.kind === 'cluster') return createCluster(servers, common);
+  const client = new Redis({
+    ...common,
+    ...(servers.kind === 'socket' && { path: servers.path }),
+    ...(servers.kind === 'server' && servers.address),
+    ...(servers.kind === 'sentinel' && sentinelOptions(servers, common)),
+    db: servers.database,
+    retryStrategy,
+    enableAutoPipelining: true,
+  });
+  limitHandshake(client, Math.min(handshakeTimeout, options.commandTimeout));
+  return client;
 }
 
-/** Ends its connections at once, of a cluster those to all nodes. New ones are made, as after any other end. */
+/**
+ * Milliseconds before the next attempt to connect: twice as long after each one, up to a second. Half of it is random,
+ * so that a hundred gateways do not come back to a restarted server at the same moment.
+ *
+ * @param attempt from 1
+ * @param random in [0, 1)
+ */
+export function retryDelay(attempt: number, random: number = Math.random()): number {
+  const most = Math.min(longestPause, shortestPause * 2 ** (attempt - 1));
+  return Math.round(most / 2 + (random * most) / 2);
+}
+
+const retryStrategy = (attempt: number): number => retryDelay(attempt);
+
+/** Closes its connections at once, of a cluster those to all nodes. The client connects again by itself. */
 export function abandon(client: RedisClient, error: Error): void {
   const nodes = client instanceof Cluster ? client.nodes() : [client];
   for (const { stream } of nodes as readonly { readonly stream?: Socket }[]) stream?.destroy(error);
+}
+
+/** https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
+const slotCount = 16_384;
+
+/**
+ * The servers that hold keys: the one server itself, or the current masters of the cluster.
+ *
+ * @throws RedisProblem unless all of them are known and connected, since a part of the keys is not enough
+ */
+export async function knownMasters(client: RedisClient): Promise<readonly Redis[]> {
+  if (!(client instanceof Cluster)) return [client];
+  await new Promise<void>((resolve, reject) => {
+    client.refreshSlotsCache((error) => (error ? reject(error) : resolve()));
+  });
+  return mastersOf(client);
+}
+
+function mastersOf(client: Cluster): readonly Redis[] {
+  const owners = new Set(Array.from({ length: slotCount }, (_, slot) => client.slots[slot]?.[0]));
+  const nodes = new Map(client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]));
+  return [...owners].map((owner) => {
+    const node = owner === undefined ? undefined : nodes.get(owner);
+    if (node !== undefined) return node;
+    const problem = owner === undefined ? 'no node serves some of its slots' : `its node ${owner} is unreachable`;
+    throw new RedisProblem('cluster', problem);
+  });
 }
 
 function commonOptions(
@@ -68,10 +124,10 @@ function commonOptions(
     autoResendUnfulfilledCommands: false,
     connectTimeout: commandTimeout,
     commandTimeout,
-    // A command that timed out leaves its connection as it is, for good: this one makes a new one.
+    // A command that timed out does not close its connection. This does.
     socketTimeout: commandTimeout,
     disconnectTimeout,
-    // INFO and CLIENT are more than reading a value needs: an ACL may leave them out.
+    // INFO and CLIENT are not needed to read a value, so an ACL may not allow them.
     enableReadyCheck: false,
     disableClientInfo: true,
   };
@@ -91,7 +147,6 @@ function handshake({ ca, certificate, key, serverName, minVersion }: TlsSettings
 function sentinelOptions(
   servers: Extract<Servers, { kind: 'sentinel' }>,
   { tls, commandTimeout }: RedisOptions,
-  delay: (attempt: number) => number,
 ): RedisOptions {
   const { sentinels, name, sentinelUsername, sentinelPassword } = servers;
   return {
@@ -102,18 +157,14 @@ function sentinelOptions(
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     ...(commandTimeout !== undefined && { sentinelCommandTimeout: commandTimeout }),
-    sentinelRetryStrategy: delay,
-    // A deposed master that is still reached would give what was taken back or changed since: a revoked token, say.
+    sentinelRetryStrategy: retryStrategy,
+    // A former master that still answers would return outdated data, such as a token that was revoked since.
     failoverDetector: true,
-    sentinelReconnectStrategy: delay,
+    sentinelReconnectStrategy: retryStrategy,
   };
 }
 
-function createCluster(
-  { nodes }: Extract<Servers, { kind: 'cluster' }>,
-  redisOptions: RedisOptions,
-  delay: (attempt: number) => number,
-): Cluster {
+function createCluster({ nodes }: Extract<Servers, { kind: 'cluster' }>, redisOptions: RedisOptions): Cluster {
   const cluster = new Cluster(
     nodes.map((node) => ({ ...node })),
     {
@@ -122,7 +173,7 @@ function createCluster(
       enableAutoPipelining: true,
       enableOfflineQueue: false,
       enableReadyCheck: false,
-      // A replica may not know yet what was taken back.
+      // A replica may not know yet what was revoked.
       scaleReads: 'master',
       maxRedirections,
       retryDelayOnMoved: delayOnMoved,
@@ -131,14 +182,51 @@ function createCluster(
       retryDelayOnTryAgain: delayOnTrouble,
       slotsRefreshInterval,
       slotsRefreshTimeout: redisOptions.commandTimeout ?? 1_000,
-      clusterRetryStrategy: delay,
-      // Names stay names: a certificate is checked against what it is for.
+      clusterRetryStrategy: retryStrategy,
+      // Host names must stay as they are: certificates are checked against them.
       dnsLookup: (host, callback) => callback(null, host),
     },
   );
-  // Left to the first command, each node's first commands would find a connection that is not made yet.
+  // Otherwise the first commands for each node would fail, since only they would make its connection.
   cluster.on('+node', (node: Redis) => {
     if (node.status === 'wait') node.connect().catch(() => {});
   });
   return cluster;
+}
+
+/** Starts another attempt when a server accepts a connection and then does not answer. */
+function limitHandshake(client: Redis, milliseconds: number): void {
+  let timer: NodeJS.Timeout | undefined;
+  client.on('connect', () => {
+    timer = setTimeout(() => {
+      if (client.status === 'connect') client.disconnect(true);
+    }, milliseconds).unref();
+  });
+  for (const end of ['ready', 'close']) client.on(end, () => clearTimeout(timer));
+}
+
+/** This method is private in ioredis 6.0.0. The version is pinned, and a test checks that it exists. */
+interface SentinelConnections {
+  connectToSentinel(endpoint: unknown, options?: object): Redis;
+}
+
+/**
+ * Asks sentinels for the master. ioredis adds no error listener to the connections on which it hears of failovers, so it
+ * prints a stack to stderr each time that a sentinel is down. It also does not pass `disableClientInfo` on.
+ */
+class QuietSentinelConnector extends SentinelConnector {
+  constructor(options: unknown) {
+    super(options as SentinelConnectionOptions);
+  }
+
+  static {
+    const own = QuietSentinelConnector.prototype as unknown as SentinelConnections;
+    const inherited = SentinelConnector.prototype as unknown as SentinelConnections;
+    own.connectToSentinel = function (endpoint, options) {
+      const sentinel = inherited.connectToSentinel.call(this, endpoint, { ...options, disableClientInfo: true });
+      // The attempt to find the master reports the error. For connections that only listen, the others are enough.
+      sentinel.on('error', () => {});
+      return sentinel;
+    };
+  }
 }

@@ -1,85 +1,149 @@
 import type { TlsSettings } from '@sallyport/plugin-options';
-import { createClient, type RedisClient } from './client.ts';
-import { type ConnectionState, type StateEvents, watchState } from './connection-state.ts';
-import { limitHandshake } from './handshake-limit.ts';
-import { retryDelay } from './retry-delay.ts';
-import { certificateName } from './server-name.ts';
-import type { ConnectionOptions, Wording } from './types.ts';
+import { Cluster, type Redis } from 'ioredis';
+import { createClient, type RedisClient, retryDelay } from './client.ts';
+import type { ConnectionOptions } from './connection-options.ts';
+import { within } from './deadline.ts';
+import { closed, isReplyError, type Problem, type ProblemTerms, problemOf } from './problems.ts';
 
-/** A client, and what is known of its connection. */
+/** A client with the state of its connection. */
 export interface Link {
   readonly client: RedisClient;
-  readonly state: ConnectionState;
+  /** Undefined before the first attempt has ended. */
+  isUp: boolean | undefined;
+  /** The problem of the last attempt to connect; undefined while the connection works. */
+  problem: Problem | undefined;
 }
 
-/** The clients of one connection: the one in use, one that is tried to take its place, one that has been replaced. */
+export interface StateEvents {
+  /** Called for each problem of a connection, once for each attempt. */
+  onProblem(problem: Problem): void;
+  onUp(): void;
+  /** Called once when a working connection ends, or the first attempt fails. */
+  onDown(problem: Problem): void;
+}
+
+/** The clients of one connection: the current one, one that is tried as its replacement, and replaced ones. */
 export interface Links {
-  /** With the TLS settings of now. */
-  create(): Link;
-  /** From now on `onUp` and `onDown` tell of this one: what becomes of the others is no news. */
-  use(link: Link): void;
-  drop(client: RedisClient): void;
-  /** Drops all. */
+  /** The link for new commands. `onUp` and `onDown` report this one only. */
+  readonly current: Link;
+  /** Replaces the current link by one with the current TLS settings, after its first attempt to connect. */
+  renew(): Promise<void>;
+  /** Closes all connections. */
   close(): void;
-  readonly isClosed: boolean;
 }
 
-export interface LinkDependencies {
-  readonly tls: () => TlsSettings | undefined;
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly wording: Wording;
-}
-
-export function createLinks(
+/**
+ * Waits until the first attempt to connect has succeeded or failed, at most for `commandTimeout`.
+ *
+ * @param tls called for each new client; undefined: no TLS
+ */
+export async function openLinks(
   options: ConnectionOptions,
-  { tls, random, wording }: LinkDependencies,
+  tls: () => TlsSettings | undefined,
+  terms: ProblemTerms,
   events: StateEvents,
-): Links {
-  const open = new Set<RedisClient>();
-  let inUse: RedisClient | undefined;
+  signal: AbortSignal,
+): Promise<Links> {
+  const clients = new Set<RedisClient>();
   let isClosed = false;
+  let renewals = 0;
 
+  function create(): Link {
+    const client = createClient(options, tls());
+    clients.add(client);
+    // ioredis ends a client forever when it hears of a failover during an attempt to connect.
+    client.on('end', () => reconnectLater(client, clients));
+    const link: Link = { client, isUp: undefined, problem: undefined };
+    watch(link, terms, {
+      onProblem: events.onProblem,
+      onUp: () => link === current && events.onUp(),
+      onDown: (problem) => link === current && !isClosed && events.onDown(problem),
+    });
+    return link;
+  }
   function drop(client: RedisClient): void {
-    open.delete(client);
+    clients.delete(client);
     client.disconnect();
   }
-
-  /** News of a failover that come amid a try to connect have ioredis end, for good, what nobody wants to end. */
-  function goOn(client: RedisClient): void {
-    const again = () => {
-      if (open.has(client)) client.connect().catch(() => {});
-    };
-    setTimeout(again, retryDelay(1, random())).unref();
+  async function renew(): Promise<void> {
+    if (isClosed) return;
+    renewals += 1;
+    const number = renewals;
+    const [old, next] = [current, create()];
+    await attempt(next.client, options.commandTimeout, signal);
+    if (isClosed || number !== renewals) return drop(next.client);
+    current = next;
+    if (next.isUp && !old.isUp) events.onUp();
+    if (!next.isUp && old.isUp) events.onDown(next.problem ?? closed);
+    // The commands of the old client have ended by then.
+    setTimeout(drop, options.commandTimeout, old.client).unref();
+  }
+  function close(): void {
+    isClosed = true;
+    for (const client of clients) drop(client);
   }
 
+  let current = create();
+  await attempt(current.client, options.commandTimeout, signal);
   return {
-    create() {
-      const client = createClient(options, tls(), random);
-      open.add(client);
-      client.on('end', () => goOn(client));
-      limitHandshake(client, options.commandTimeout);
-      const told: StateEvents = {
-        onFault: events.onFault,
-        onUp: () => {
-          if (client === inUse) events.onUp();
-        },
-        onDown: (fault) => {
-          if (client === inUse && !isClosed) events.onDown(fault);
-        },
-      };
-      return { client, state: watchState(client, { name: certificateName(options), wording }, told) };
+    get current() {
+      return current;
     },
-    use(link) {
-      inUse = link.client;
-    },
-    drop,
-    close() {
-      isClosed = true;
-      for (const client of open) drop(client);
-    },
-    get isClosed() {
-      return isClosed;
-    },
+    renew,
+    close,
   };
+}
+
+async function attempt(client: RedisClient, milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await within(milliseconds, signal, client.connect());
+  } catch {
+    // The client tries again by itself. Until then, commands fail with the reason.
+  }
+}
+
+function reconnectLater(client: RedisClient, clients: ReadonlySet<RedisClient>): void {
+  const reconnect = () => {
+    if (clients.has(client)) client.connect().catch(() => {});
+  };
+  setTimeout(reconnect, retryDelay(1)).unref();
+}
+
+/** Listens to a client from the beginning: ioredis prints an error event without a listener to stderr. */
+function watch(link: Link, terms: ProblemTerms, events: StateEvents): void {
+  const { client } = link;
+  function noteProblem(error: unknown): void {
+    link.problem = problemOf(error, terms);
+    events.onProblem(link.problem);
+  }
+  function noteDown(): void {
+    if (link.isUp === false) return;
+    link.isUp = false;
+    events.onDown(link.problem ?? closed);
+  }
+  client.on('error', noteProblem);
+  client.on('ready', () => {
+    link.problem = undefined;
+    link.isUp = true;
+    events.onUp();
+  });
+  client.on('close', noteDown);
+  if (client instanceof Cluster) {
+    // The other nodes still work, so the connection is not down.
+    client.on('node error', noteProblem);
+  } else {
+    // While no sentinel answers, there is no connection that could close.
+    client.on('error', noteDown);
+    disconnectOnRefusal(client);
+  }
+}
+
+/** When Redis refuses the database, ioredis goes on in database 0, which may belong to others. This ends the connection. */
+function disconnectOnRefusal(client: Redis): void {
+  client.on('error', (error) => {
+    if (client.status !== 'connect' || !isReplyError(error)) return;
+    client.disconnect(true);
+    // Otherwise ioredis would soon be ready, and would not lengthen the pause before the next attempt.
+    client.status = 'close';
+  });
 }

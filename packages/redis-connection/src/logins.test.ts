@@ -1,34 +1,27 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { newPassword } from '@sallyport/test-servers/passwords';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { content, open, outcomeOf, storeKey, wording } from '../fixtures/opened.ts';
-import { told } from '../fixtures/told.ts';
+import { describe, expect, test } from 'vitest';
+import { content, open, outcomeOf, revealed, storeKey, wording } from './testing/opened.ts';
 
-const newPassword = () => randomBytes(18).toString('base64url');
 const passwords = { default: newPassword(), gateway: newPassword(), odd: `${newPassword()}:@/%?#ö ` };
-const acl = `look at its ACL, and at ${wording.leastAcl}`;
-const refused = 'not connected: it refuses the username or the password, or the user is off';
+const acl = `compare its ACL with ${wording.leastAcl}`;
+const refused = 'not connected: it refuses the username or the password, or the user is disabled';
 
-let redis: RedisServer;
-let key: string;
-beforeAll(async () => {
-  redis = await startRedis({
-    password: passwords.default,
-    users: [
-      `user gateway on >${passwords.gateway} ~key:* -@all +getrange +pttl +echo`,
-      `user off off >${passwords.gateway} ~* +@all`,
-      'user open on nopass ~key:* -@all +getrange +pttl +echo',
-    ],
-  });
-  await redis
-    .client()
-    .call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+getrange', '+pttl', '+echo');
-  key = await storeKey(redis);
+const redis = await redisForFile({
+  password: passwords.default,
+  users: [
+    `user gateway on >${passwords.gateway} ~key:* -@all +getrange +pttl +echo`,
+    `user off off >${passwords.gateway} ~* +@all`,
+    'user open on nopass ~key:* -@all +getrange +pttl +echo',
+  ],
 });
-afterAll(() => redis?.[Symbol.asyncDispose]());
+await redis
+  .client()
+  .call('ACL', 'SETUSER', 'odd:user@x', 'on', `>${passwords.odd}`, '~*', '+getrange', '+pttl', '+echo');
+const key = await storeKey(redis);
 
 const withLogin = (username: string, password: string) =>
   redis.url.replace('://', `://${encodeURIComponent(username)}:${encodeURIComponent(password)}@`);
@@ -39,11 +32,11 @@ describe('a user of Redis', () => {
     ['of the URL', () => ({ url: withLogin('gateway', passwords.gateway) })],
     ['named beside a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
     [
-      'with a password beside its name in the URL',
+      'with a password beside the name in the URL',
       () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
     ],
     ['with characters that URLs do not have', () => ({ url: withLogin('odd:user@x', passwords.odd) })],
-    ['of no name, the default one', () => ({ url: redis.url, password: passwords.default })],
+    ['without a name, the default one', () => ({ url: redis.url, password: passwords.default })],
     ['of no name in the URL', () => ({ url: withLogin('', passwords.default) })],
     ['who needs no password and gives one', () => ({ url: redis.url, username: 'open', password: newPassword() })],
     ['over the socket', () => ({ url: `unix:${redis.socket}`, username: 'gateway', password: passwords.gateway })],
@@ -58,28 +51,28 @@ describe('a user of Redis', () => {
   test.each<[string, () => object, string]>([
     ['with a wrong password', () => ({ username: 'gateway', password: wrong }), refused],
     ['with the password of another', () => ({ username: 'gateway', password: passwords.default }), refused],
-    ['who is not there', () => ({ username: 'nobody', password: wrong }), refused],
-    ['who is off', () => ({ username: 'off', password: passwords.gateway }), refused],
+    ['who does not exist', () => ({ username: 'nobody', password: wrong }), refused],
+    ['who is disabled', () => ({ username: 'off', password: passwords.gateway }), refused],
     ['of no name with a wrong password', () => ({ password: wrong }), refused],
     [
       'without a password',
       () => ({}),
-      'not connected: it asks for a password: give username and password, or put them into the url',
+      'not connected: it requires a password: set username and password, or put them into the url',
     ],
-  ])('%s may not, and what is said of it is the mend, and no password', async (_, login, problem) => {
+  ])('%s may not, and the error says how to fix it, and no password', async (_, login, problem) => {
     const noise = listenForNoise();
     await using started = await open({ url: redis.url, ...login() });
     const errors = [await errorOf(started.read(key)), await errorOf(started.read(key))];
     expect(errors[0]).toMatchObject({ name: 'RedisProblem' });
     for (const error of errors) {
       expect(error.message).toBe(`${redis.url}: ${problem}`);
-      // Those of ioredis carry what was sent: the password, with HELLO.
+      // The errors of ioredis carry the command and its arguments: the password, with HELLO.
       for (const name of ['cause', 'command', 'args', 'previousErrors', 'lastNodeError']) {
         expect(error).not.toHaveProperty(name);
       }
     }
     for (const secret of [wrong, ...Object.values(passwords)]) {
-      expect(told([errors, started.lines, started.values, noise])).not.toContain(secret);
+      expect(revealed([errors, started.lines, started.values, noise])).not.toContain(secret);
     }
     expect(noise).toEqual([]);
     expect(started.values.get('faults_total{kind=authentication}')).toBeGreaterThan(0);
@@ -87,7 +80,7 @@ describe('a user of Redis', () => {
     expect(started.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  test('without a right to read is told so, in plain words, while others go on', async () => {
+  test('without a right to read gets an error in plain words, while others go on', async () => {
     const own = newPassword();
     await redis.client().call('ACL', 'SETUSER', 'half', 'on', `>${own}`, '~key:*', '+getrange', '+echo');
     await using started = await open({ url: redis.url, username: 'half', password: own });
@@ -101,7 +94,7 @@ describe('a user of Redis', () => {
     expect(await started.read(key)).toBe(content);
   });
 
-  test('whose password is changed is let in again once the new one is set', async () => {
+  test('whose password changes is accepted again with the right one', async () => {
     const own = newPassword();
     const set = (password: string) =>
       redis

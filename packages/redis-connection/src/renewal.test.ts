@@ -2,22 +2,17 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
 import { listenForNoise } from '@sallyport/test-servers/noise';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { clientsOf } from '@sallyport/test-servers/redis-clients';
+import { clientsOf } from '@sallyport/test-servers/redis-command-calls';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { content, type Opened, open, outcomeOf, storeKey } from '../fixtures/opened.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { content, type Opened, open, outcomeOf, storeKey } from './testing/opened.ts';
 
-let redis: RedisServer;
-let key: string;
-beforeAll(async () => {
-  redis = await startRedis({ requiresClientCertificate: true });
-  key = await storeKey(redis);
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile({ requiresClientCertificate: true });
+const key = await storeKey(redis);
 
-/** A connection with files that can be written anew. */
+/** A connection with files that the test can rewrite. */
 async function startWithFiles(commandTimeout = '1s') {
   const folder = await temporaryFolder('renewal');
   const file = (name: string) => path.join(folder.path, name);
@@ -37,7 +32,7 @@ async function startWithFiles(commandTimeout = '1s') {
   return { ...started, writeCa, writePair };
 }
 
-/** Reads over and over, many at a time, until it is told to stop. @returns what came of it, each kind once */
+/** Reads again and again, many at a time. @returns stops it, and returns the distinct outcomes */
 function keepAsking({ read }: Opened): () => Promise<ReadonlySet<string>> {
   const outcomes = new Set<string>();
   let isOver = false;
@@ -59,7 +54,7 @@ const untilOthers = (old: readonly unknown[], count = 1) =>
   }, 'a new connection alone');
 
 describe('renewed TLS files', () => {
-  test('make a new connection, and no read is lost on the way from the old one', async () => {
+  test('make a new connection, and no read is lost during the change', async () => {
     await using other = await createAuthority();
     const noise = listenForNoise();
     const started = await startWithFiles();
@@ -78,23 +73,23 @@ describe('renewed TLS files', () => {
     expect(noise).toEqual([]);
   });
 
-  test('of an authority that does not sign the server are an outage that says so, until they are mended', async () => {
+  test('of a wrong authority are an outage with that reason, until they are fixed', async () => {
     await using other = await createAuthority();
     const started = await startWithFiles('3s');
     await started.writeCa(other.certificate);
     await started.touch();
-    await waitUntil(async () => (await outcomeOf(started.read(key))) === 'problem', 'the new authority to hold');
+    await waitUntil(async () => (await outcomeOf(started.read(key))) === 'problem', 'the new authority to be used');
     await expect(started.read(key)).rejects.toThrow(/not connected: .* put the authority's certificate into caFile/);
-    await waitUntil(() => started.values.get('connected') === 0, 'the metric to tell');
+    await waitUntil(() => started.values.get('connected') === 0, 'the metric to change');
     await started.writeCa(other.certificate, redis.authority.certificate);
     await started.touch();
     await waitUntil(async () => (await outcomeOf(started.read(key))) === content, 'a value');
-    await waitUntil(() => started.values.get('connected') === 1, 'the metric to tell');
-    const told = started.lines.filter(({ message }) => /Redis/.test(message)).map(({ level }) => level);
-    expect(told).toEqual(['info', 'warn', 'info']);
+    await waitUntil(() => started.values.get('connected') === 1, 'the metric to change');
+    const levels = started.lines.filter(({ message }) => /Redis/.test(message)).map(({ level }) => level);
+    expect(levels).toEqual(['info', 'warn', 'info']);
   });
 
-  test('of the client make a new connection once both are there', async () => {
+  test('of the client make a new connection once both exist', async () => {
     const started = await startWithFiles();
     const before = await idsOf();
     const stop = keepAsking(started);
@@ -104,7 +99,7 @@ describe('renewed TLS files', () => {
     expect(await stop()).toEqual(new Set([content]));
   });
 
-  test('that can not be used change nothing', async () => {
+  test('that are invalid change nothing', async () => {
     const started = await startWithFiles('3s');
     const before = await idsOf();
     const stop = keepAsking(started);
@@ -114,7 +109,7 @@ describe('renewed TLS files', () => {
     expect(await idsOf()).toEqual(before);
   });
 
-  test('that change many times in a moment leave one connection', async () => {
+  test('that change many times at once leave one connection', async () => {
     const started = await startWithFiles('3s');
     const before = await idsOf();
     const stop = keepAsking(started);
@@ -124,7 +119,7 @@ describe('renewed TLS files', () => {
     expect(started.values.get('connected')).toBe(1);
   });
 
-  test('leave no connection when the connection is closed amid it', async () => {
+  test('leave no connection when it is closed meanwhile', async () => {
     const started = await startWithFiles();
     await started.touch();
     await started.connection.close();

@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ReplyScanner } from './reply-scanner.ts';
+import { createReplyScanner } from './reply-scanner.ts';
 
 const limits = { bytes: 1_000, elements: 20 };
 
-/** What is wrong with these bytes, in whatever pieces they come; undefined: nothing. */
-function offenceOf(bytes: string | Buffer, cuts: readonly number[] = []): unknown {
+/** The problem of these bytes, cut into any pieces; undefined: none. */
+function problemOf(bytes: string | Buffer, cuts: readonly number[] = []): unknown {
   const whole = Buffer.from(bytes as string, 'latin1');
-  const scanner = new ReplyScanner(limits);
+  const scanner = createReplyScanner(limits);
   const ends = [...new Set(cuts.map((cut) => cut % (whole.length + 1)))].sort((one, other) => one - other);
   try {
     for (const [index, end] of [...ends, whole.length].entries())
       scanner.read(whole.subarray(ends[index - 1] ?? 0, end));
     return undefined;
   } catch (error) {
-    return (error as { offence?: unknown }).offence ?? error;
+    return (error as { problem?: unknown }).problem ?? error;
   }
 }
 
@@ -39,7 +39,7 @@ const value: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
 
 const cuts = fc.array(fc.nat({ max: 100_000 }), { maxLength: 20 });
 
-test('what Redis sends passes, however it is cut', () => {
+test('the answers of Redis are accepted, however they are cut', () => {
   const answers = fc.array(
     fc.oneof(
       value,
@@ -50,13 +50,13 @@ test('what Redis sends passes, however it is cut', () => {
   fc.assert(
     fc.property(answers, cuts, (parts, places) => {
       // Three levels of two values each are well below the limits.
-      expect(offenceOf(parts.join(''), places)).toBeUndefined();
+      expect(problemOf(parts.join(''), places)).toBeUndefined();
     }),
     { numRuns: 2_000 },
   );
 });
 
-test('what is wrong does not hang on the cuts', () => {
+test('the problem does not depend on the cuts', () => {
   const change = fc.record({ place: fc.nat(), byte: fc.nat({ max: 255 }), kind: fc.constantFrom('set', 'add', 'cut') });
   fc.assert(
     fc.property(
@@ -68,14 +68,14 @@ test('what is wrong does not hang on the cuts', () => {
         const at = place % good.length;
         const between = kind === 'cut' ? [] : [Buffer.of(byte)];
         const bytes = Buffer.concat([good.subarray(0, at), ...between, good.subarray(kind === 'add' ? at : at + 1)]);
-        expect(offenceOf(bytes, places)).toEqual(offenceOf(bytes));
+        expect(problemOf(bytes, places)).toEqual(problemOf(bytes));
       },
     ),
     { numRuns: 2_000 },
   );
 });
 
-describe('what Redis does not send', () => {
+describe('bytes that Redis never sends', () => {
   test.each([
     'hello\r\n',
     '\r\n',
@@ -111,9 +111,9 @@ describe('what Redis does not send', () => {
     '+a\nb\r\n',
     '+a\r+b\r\n',
     '\u0015\u0003\u0001\u0000\u0002\u0001\r\n',
-  ])('is noticed: %j', (bytes) => {
-    expect(offenceOf(bytes)).toBe(notRedis);
-    expect(offenceOf(`+OK\r\n*2\r\n+a\r\n${bytes}`)).toBe(notRedis);
+  ])('are noticed: %j', (bytes) => {
+    expect(problemOf(bytes)).toBe(notRedis);
+    expect(problemOf(`+OK\r\n*2\r\n+a\r\n${bytes}`)).toBe(notRedis);
   });
 });
 
@@ -137,14 +137,14 @@ describe('an answer that is too big', () => {
     '*10\r\n*10\r\n*10\r\n',
     '*1\r\n'.repeat(17),
     `*2\r\n$600\r\n${'a'.repeat(600)}\r\n$600\r\n`,
-  ])('is noticed by its length, before it comes: %#', (bytes) => {
-    expect(offenceOf(bytes)).toBe(tooBig);
+  ])('is noticed by its length, before it arrives: %#', (bytes) => {
+    expect(problemOf(bytes)).toBe(tooBig);
     // The line feed behind the number is not waited for: the decoder does not wait for it either.
-    if (bytes.endsWith('\r\n')) expect(offenceOf(bytes.slice(0, -1))).toBe(tooBig);
+    if (bytes.endsWith('\r\n')) expect(problemOf(bytes.slice(0, -1))).toBe(tooBig);
   });
 
-  test('is one answer, not many', () => {
-    expect(offenceOf(`$900\r\n${'a'.repeat(900)}\r\n`.repeat(20))).toBeUndefined();
-    expect(offenceOf(`*20\r\n${':1\r\n'.repeat(20)}`.repeat(20))).toBeUndefined();
+  test('is measured alone, not with others', () => {
+    expect(problemOf(`$900\r\n${'a'.repeat(900)}\r\n`.repeat(20))).toBeUndefined();
+    expect(problemOf(`*20\r\n${':1\r\n'.repeat(20)}`.repeat(20))).toBeUndefined();
   });
 });

@@ -1,19 +1,19 @@
-import { WireError } from './wire-error.ts';
+import { WireError } from './problems.ts';
 
-/** Bytes of a line: a simple string, an error, a number or a length. Redis has no longer ones. */
+/** Bytes of a line: a simple string, an error, a number or a length. Redis never sends longer ones. */
 const longestLine = 64 * 1024;
 
-/** Arrays in arrays. CLUSTER SLOTS nests four. */
+/** Depth of nested arrays. CLUSTER SLOTS has four. */
 const deepest = 16;
 
 export interface ReplyLimits {
-  /** Of one answer, with the part of its length that has not come yet. */
+  /** The bytes of one answer, including those of its lengths that have not come yet. */
   readonly bytes: number;
-  /** Values in the arrays of one answer. The decoder reserves memory for all of them when it reads their number. */
+  /** The values in arrays of one answer. The decoder reserves memory for all of them when it reads their number. */
   readonly elements: number;
 }
 
-/** Values of one line, and what may stand behind their type. */
+/** Values of one line: the pattern of the text after their type. */
 const lines: Readonly<Record<string, RegExp>> = {
   '+': /^[^\n]*$/,
   '-': /^[^\n]*$/,
@@ -24,122 +24,126 @@ const lines: Readonly<Record<string, RegExp>> = {
   _: /^$/,
 };
 
-/** Values with a length, and the least one: a verbatim string begins with four bytes that name its format. */
+/** Values with a length: their least length. A verbatim string begins with four bytes that name its format. */
 const blobs: Readonly<Record<string, number>> = { $: 0, '!': 0, '=': 4 };
 
-/** Values that hold others, and how many for each that is counted. */
+/** Values that contain others: how many for each counted one. */
 const arrays: Readonly<Record<string, number>> = { '*': 1, '~': 1, '%': 2, '>': 1 };
 
 const carriageReturn = 13;
 const lineFeed = 10;
 
-/**
- * Follows the protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/) and stores no value. The decoder
- * of ioredis trusts what it reads: a length that is no number sends it back to bytes that it has read already, and
- * an array whose length is 33,554,431 makes it reserve 256 MiB before a value comes.
- */
-export class ReplyScanner {
-  readonly #limits: ReplyLimits;
-  /** Values that are still missing in each open array, the innermost last. */
-  readonly #open: number[] = [];
-  #line = '';
-  #awaitsLineFeed = false;
-  /** Bytes of a blob that are to come. */
-  #blob = 0;
-  #endsBlob = false;
-  #bytes = 0;
-  #elements = 0;
-
-  constructor(limits: ReplyLimits) {
-    this.#limits = limits;
-  }
-
+/** Reads bytes without storing values. */
+export interface ReplyScanner {
   /**
-   * Looks at bytes before they are decoded, in whatever pieces they come.
+   * Checks bytes before they are decoded, in any pieces.
    *
-   * @throws WireError for bytes that are not strict RESP2 or RESP3, and as soon as the lengths in an answer pass the
+   * @throws WireError for bytes that are not strict RESP2 or RESP3, and as soon as the lengths in an answer exceed the
    *   limits. The scanner must not be used afterwards
    */
-  read(piece: Buffer): void {
-    let at = 0;
-    while (at < piece.length) {
-      // The line with its length comes to its end first.
-      const skipped = this.#awaitsLineFeed ? 0 : Math.min(this.#blob, piece.length - at);
-      this.#blob -= skipped;
-      at += skipped;
-      if (at < piece.length) at = this.#readLine(piece, at);
-    }
-  }
+  read(piece: Buffer): void;
+}
 
-  /** As the decoder does, it takes a line for ended at its carriage return. @returns where the next byte is */
-  #readLine(piece: Buffer, start: number): number {
-    if (this.#awaitsLineFeed) {
-      if (piece[start] !== lineFeed) throw notRedis();
-      this.#awaitsLineFeed = false;
-      return start + 1;
-    }
-    const end = piece.indexOf(carriageReturn, start);
-    const stop = end < 0 ? piece.length : end;
-    if (this.#endsBlob && stop > start) throw notRedis();
-    this.#count(stop - start);
-    this.#line += piece.toString('latin1', start, Math.min(stop, start + longestLine + 1));
-    if (this.#line.length > longestLine) throw new WireError('an answer that is too big');
-    if (end < 0) return stop;
-    this.#endLine();
-    return end + 1;
-  }
+/**
+ * Follows the protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/). The decoder of ioredis trusts what
+ * it reads: a length that is no number sends it back to bytes that it has read already, and an array whose length is
+ * 33,554,431 makes it reserve 256 MiB before a value comes.
+ */
+export function createReplyScanner(limits: ReplyLimits): ReplyScanner {
+  const state = { limits, open: [], line: '', awaitsLineFeed: false, blob: 0, endsBlob: false, bytes: 0, elements: 0 };
+  return { read: (piece) => read(state, piece) };
+}
 
-  #endLine(): void {
-    this.#awaitsLineFeed = true;
-    if (this.#endsBlob) {
-      this.#endsBlob = false;
-      this.#endValue();
+interface State {
+  readonly limits: ReplyLimits;
+  /** The number of missing values of each open array, the innermost last. */
+  readonly open: number[];
+  line: string;
+  awaitsLineFeed: boolean;
+  /** The number of missing bytes of a blob. */
+  blob: number;
+  endsBlob: boolean;
+  bytes: number;
+  elements: number;
+}
+
+function read(state: State, piece: Buffer): void {
+  let at = 0;
+  while (at < piece.length) {
+    // The line with the length of the blob ends first.
+    const skipped = state.awaitsLineFeed ? 0 : Math.min(state.blob, piece.length - at);
+    state.blob -= skipped;
+    at += skipped;
+    if (at < piece.length) at = readLine(state, piece, at);
+  }
+}
+
+/** As the decoder does, it takes a line as ended at its carriage return. @returns the index of the next byte */
+function readLine(state: State, piece: Buffer, start: number): number {
+  if (state.awaitsLineFeed) {
+    if (piece[start] !== lineFeed) throw notRedis();
+    state.awaitsLineFeed = false;
+    return start + 1;
+  }
+  const end = piece.indexOf(carriageReturn, start);
+  const stop = end < 0 ? piece.length : end;
+  if (state.endsBlob && stop > start) throw notRedis();
+  count(state, stop - start);
+  state.line += piece.toString('latin1', start, Math.min(stop, start + longestLine + 1));
+  if (state.line.length > longestLine) throw tooBig();
+  if (end < 0) return stop;
+  endLine(state);
+  return end + 1;
+}
+
+function endLine(state: State): void {
+  state.awaitsLineFeed = true;
+  if (state.endsBlob) {
+    state.endsBlob = false;
+    endValue(state);
+    return;
+  }
+  const { line } = state;
+  state.line = '';
+  begin(state, line.charAt(0), line.slice(1));
+}
+
+function begin(state: State, type: string, text: string): void {
+  const leastLength = blobs[type];
+  const perCount = arrays[type];
+  const isNull = text === '-1' && (type === '$' || type === '*');
+  if (isNull || lines[type]?.test(text)) endValue(state);
+  else if (leastLength !== undefined) {
+    state.blob = lengthOf(text, leastLength);
+    count(state, state.blob);
+    state.endsBlob = true;
+  } else if (perCount !== undefined && (type !== '>' || state.open.length === 0)) {
+    beginArray(state, lengthOf(text, 0) * perCount);
+  } else throw notRedis();
+}
+
+function beginArray(state: State, length: number): void {
+  state.elements += length;
+  if (state.elements > state.limits.elements || state.open.length >= deepest) throw tooBig();
+  if (length === 0) endValue(state);
+  else state.open.push(length);
+}
+
+function endValue(state: State): void {
+  while (state.open.length > 0) {
+    const left = (state.open.pop() ?? 0) - 1;
+    if (left > 0) {
+      state.open.push(left);
       return;
     }
-    const line = this.#line;
-    this.#line = '';
-    this.#begin(line.charAt(0), line.slice(1));
   }
+  state.bytes = 0;
+  state.elements = 0;
+}
 
-  #begin(type: string, text: string): void {
-    const leastLength = blobs[type];
-    const perCount = arrays[type];
-    const isNull = text === '-1' && (type === '$' || type === '*');
-    if (isNull || lines[type]?.test(text)) this.#endValue();
-    else if (leastLength !== undefined) {
-      this.#blob = lengthOf(text, leastLength);
-      this.#count(this.#blob);
-      this.#endsBlob = true;
-    } else if (perCount !== undefined && (type !== '>' || this.#open.length === 0)) {
-      this.#beginArray(lengthOf(text, 0) * perCount);
-    } else throw notRedis();
-  }
-
-  #beginArray(length: number): void {
-    this.#elements += length;
-    if (this.#elements > this.#limits.elements || this.#open.length >= deepest) {
-      throw new WireError('an answer that is too big');
-    }
-    if (length === 0) this.#endValue();
-    else this.#open.push(length);
-  }
-
-  #endValue(): void {
-    while (this.#open.length > 0) {
-      const left = (this.#open.pop() ?? 0) - 1;
-      if (left > 0) {
-        this.#open.push(left);
-        return;
-      }
-    }
-    this.#bytes = 0;
-    this.#elements = 0;
-  }
-
-  #count(more: number): void {
-    this.#bytes += more;
-    if (this.#bytes > this.#limits.bytes) throw new WireError('an answer that is too big');
-  }
+function count(state: State, more: number): void {
+  state.bytes += more;
+  if (state.bytes > state.limits.bytes) throw tooBig();
 }
 
 function lengthOf(text: string, least: number): number {
@@ -150,4 +154,8 @@ function lengthOf(text: string, least: number): number {
 
 function notRedis(): WireError {
   return new WireError('bytes that are not the Redis protocol');
+}
+
+function tooBig(): WireError {
+  return new WireError('an answer that is too big');
 }

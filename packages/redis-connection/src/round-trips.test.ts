@@ -1,17 +1,13 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { type CountingProxy, startCountingProxy } from '@sallyport/test-servers/counting-proxy';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CountingProxy, startCountingProxy } from '../fixtures/counting-proxy.ts';
-import { never, newKey, open } from '../fixtures/opened.ts';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { describe, expect, test } from 'vitest';
 import { hashUpTo, readValue, stringUpTo } from './read-value.ts';
+import { never, newKey, open } from './testing/opened.ts';
 
 const lookups = 50;
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
 type Read = (key: string) => Promise<unknown>;
 
@@ -23,7 +19,7 @@ describe.each([
 ])('values of the type $type', ({ type, query, command, inScripts }) => {
   async function counted(
     ask: (read: Read, keys: readonly string[]) => Promise<readonly unknown[]>,
-  ): Promise<CountingProxy['questions']> {
+  ): Promise<CountingProxy['requests']> {
     const keys = Array.from({ length: lookups }, newKey);
     for (const key of keys) {
       if (type === 'string') await redis.client().set(key, key);
@@ -31,7 +27,7 @@ describe.each([
     }
     await using proxy = await startCountingProxy(redis.port);
     await using started = await open({ url: `redis://127.0.0.1:${proxy.port}`, commandTimeout: '30s' });
-    const before = proxy.questions;
+    const before = proxy.requests;
     await forgetCalls(redis);
     const read: Read = (key) => started.connection.run((client) => readValue(client, query, key), never);
     const replies = keys.map((key) => (type === 'string' ? key : ['key', key]));
@@ -40,24 +36,24 @@ describe.each([
     expect(calls.names).toEqual([command, 'echo', 'pttl', ...inScripts].sort());
     expect([calls.of(command), calls.of('pttl'), calls.of('echo')]).toEqual([lookups, lookups, lookups]);
     expect(proxy.connections).toBe(1);
-    return proxy.questions - before;
+    return proxy.requests - before;
   }
 
-  test('that are asked in one turn go out in one write', async () => {
+  test('that are read in one turn are sent in one write', async () => {
     expect(await counted((read, keys) => Promise.all(keys.map(read)))).toBe(1);
   });
 
-  test('that are asked one after the other are one round trip each', async () => {
-    const questions = await counted(async (read, keys) => {
+  test('that are read one after the other take one round trip each', async () => {
+    const requests = await counted(async (read, keys) => {
       const replies: unknown[] = [];
       for (const key of keys) replies.push(await read(key));
       return replies;
     });
-    expect(questions).toBe(lookups);
+    expect(requests).toBe(lookups);
   });
 
-  test('that are asked while others are under way go out together once those are answered', async () => {
-    const questions = await counted(async (read, keys) => {
+  test('that are read while others are pending are sent together after their answers', async () => {
+    const requests = await counted(async (read, keys) => {
       await redis.hang();
       const replies: Promise<unknown>[] = [];
       for (const key of keys) {
@@ -67,11 +63,11 @@ describe.each([
       await redis.start();
       return await Promise.all(replies);
     });
-    expect(questions).toBe(2);
+    expect(requests).toBe(2);
   });
 });
 
-test('a connection is made in one round trip: with its login, its database and nothing else', async () => {
+test('a connection takes one round trip, with its login, its database and nothing else', async () => {
   await redis
     .client()
     .call('ACL', 'SETUSER', 'least', 'on', 'nopass', '~*', '-@all', '+getrange', '+pttl', '+echo', '+select');
@@ -80,9 +76,9 @@ test('a connection is made in one round trip: with its login, its database and n
   await forgetCalls(redis);
   const login = { username: 'least', password: 'any', database: 1 };
   await using started = await open({ url: `redis://127.0.0.1:${proxy.port}`, ...login });
-  expect(proxy.questions).toBe(1);
+  expect(proxy.requests).toBe(1);
   expect(await started.read(newKey())).toBeNull();
-  expect(proxy.questions).toBe(2);
+  expect(proxy.requests).toBe(2);
   expect((await commandCalls(redis)).names.filter((name) => !name.startsWith('acl|'))).toEqual([
     'echo',
     'getrange',

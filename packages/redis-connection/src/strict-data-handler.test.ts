@@ -4,17 +4,19 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { startRedis } from '@sallyport/test-servers/redis';
+import type { TcpServer } from '@sallyport/test-servers/tcp-server';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { type HostileServer, startHostileServer } from '../fixtures/hostile-server.ts';
-import { newKey, type Opened, open, outcomeOf } from '../fixtures/opened.ts';
+import { requireSlots } from './strict-data-handler.ts';
+import { startHostileServer } from './testing/hostile-server.ts';
+import { newKey, type Opened, open, outcomeOf } from './testing/opened.ts';
 
 const manifest = new URL('../package.json', import.meta.url);
 const require = createRequire(manifest);
 
-test('what is put right is there in the version that is pinned', () => {
+test('the private parts that are replaced exist in the pinned version', () => {
   const { version } = require('ioredis/package.json') as { version: string };
-  // Another version may do it otherwise: look into its source, then write that version here.
+  // Another version may differ: read its source, then write that version here.
   expect(version).toBe('6.0.0');
   expect(readFileSync(manifest, 'utf8')).toContain('"ioredis": "catalog:"');
   const { default: handler } = require('ioredis/built/DataHandler.js') as { default: { prototype: object } };
@@ -30,11 +32,11 @@ const asked = 'an answer that no command asked for';
 const notRedis = 'bytes that are not the Redis protocol';
 const tooBig = 'an answer that is too big';
 
-const problem = (offence: string) =>
-  `it sent ${offence}, and the connection was ended: is this the port of a Redis, and what is between?`;
+const problem = (sent: string) =>
+  `it sent ${sent}, and the connection was ended: is this the port of a Redis, and what is between?`;
 
-/** Reads once, whatever comes of it, then waits for the end of that connection and for the next one. */
-async function provoke(server: HostileServer, started: Opened): Promise<void> {
+/** Reads once, whatever the outcome, then waits for the next connection. */
+async function provoke(server: TcpServer, started: Opened): Promise<void> {
   expect(await outcomeOf(started.read(newKey()))).not.toBe('undefined');
   await waitUntil(() => server.connections > 1, 'another connection');
 }
@@ -42,7 +44,7 @@ async function provoke(server: HostileServer, started: Opened): Promise<void> {
 const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
 const answer = (text: string, key: string) => `${bulk(text)}:-1\r\n${bulk(key)}`;
 
-/** For each key that is asked for, a value. */
+/** A value for each requested key. */
 function good(request: string): string {
   const keys = [...request.matchAll(/getrange\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
   return keys.map((key) => answer(`value of ${key}`, key)).join('');
@@ -71,13 +73,13 @@ describe('a server', () => {
     ['an array of 256 MiB', '*33554431\r\n', tooBig],
     ['arrays in arrays', '*1\r\n'.repeat(10_000), tooBig],
     ['a line without an end', `+${'a'.repeat(200_000)}`, tooBig],
-  ])('that sends %s behind its answers has that connection ended', async (_name, bytes, offence) => {
+  ])('that sends %s after its answers loses that connection', async (_name, bytes, sent) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request) => good(request) + bytes);
     await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
     await provoke(server, started);
     const warnings = started.lines.filter(({ level }) => level === 'warn');
-    expect(warnings[0]?.fields).toMatchObject({ problem: problem(offence) });
+    expect(warnings[0]?.fields).toMatchObject({ problem: problem(sent) });
     expect(noise).toEqual([]);
   });
 
@@ -86,7 +88,7 @@ describe('a server', () => {
     ['two numbers', ':1\r\n:2\r\n', ''],
     ['what could be a whole answer', answer('text', 'key'), ''],
     ['a subscription', '>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n', asked],
-  ])('that sends %s before its answers gives no caller the value of another key', async (_name, bytes, offence) => {
+  ])('that sends %s before its answers gives no caller the value of another key', async (_name, bytes, sent) => {
     await using server = await startHostileServer((request) => bytes + good(request));
     await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
     const outcomes = await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))));
@@ -96,13 +98,13 @@ describe('a server', () => {
     expect(reported[0]).toMatch(
       /^it sent an answer (that no command asked for|to another command), and the connection/,
     );
-    if (offence) expect(reported[0]).toBe(problem(offence));
+    if (sent) expect(reported[0]).toBe(problem(sent));
   });
 
   test.each([
     ['a text', `${bulk('text')}+text\r\n`],
     ['a nil', '$-1\r\n:-2\r\n'],
-  ])('that answers GETRANGE or PTTL with %s is not believed', async (_name, answers) => {
+  ])('that answers GETRANGE or PTTL with %s is not trusted', async (_name, answers) => {
     await using server = await startHostileServer((request) => {
       const keys = [...request.matchAll(/echo\r\n\$\d+\r\n(?<key>\S+)\r\n/g)].map(({ groups }) => groups?.key ?? '');
       return keys.map((key) => answers + bulk(key)).join('');
@@ -111,7 +113,7 @@ describe('a server', () => {
     expect(await outcomeOf(started.read(newKey()))).toBe('problem');
   });
 
-  test('that answers HELLO with anything has that connection ended, and none is stuck', async () => {
+  test('that answers HELLO with any bytes loses that connection, and none hangs', async () => {
     const noise = listenForNoise();
     for (const bytes of [
       '$-1\r\n$-1\r\n',
@@ -130,7 +132,7 @@ describe('a server', () => {
   });
 });
 
-test('bad bytes amid TLS end that connection, and nothing else', { timeout: 60_000 }, async () => {
+test('bad bytes within TLS end that connection, and nothing else', { timeout: 60_000 }, async () => {
   await using redis = await startRedis();
   let isOn = false;
   const mangled = {
@@ -156,7 +158,7 @@ test('bad bytes amid TLS end that connection, and nothing else', { timeout: 60_0
 });
 
 describe('a cluster', () => {
-  const openCluster = (server: HostileServer) =>
+  const openCluster = (server: TcpServer) =>
     open({ cluster: [`redis://127.0.0.1:${server.port}`], commandTimeout: '300ms' });
   const address = (port: number) => `*2\r\n$9\r\n127.0.0.1\r\n:${port}\r\n`;
 
@@ -173,7 +175,7 @@ describe('a cluster', () => {
     ['a port that is none', () => '*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:70000\r\n'],
     ['an error', () => '-ERR no\r\n'],
     ['a redirection', () => '-MOVED 1 nowhere\r\n'],
-  ])('whose slots are %s is tried anew', async (_name, slots) => {
+  ])('whose slots are %s is tried again', async (_name, slots) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) =>
       /cluster/i.test(request) ? slots(port) : '$-1\r\n',
@@ -199,7 +201,7 @@ describe('a cluster', () => {
     'ASK 1 127.0.0.1:99999',
     'TRYAGAIN',
     'CLUSTERDOWN',
-  ])('that redirects by %j costs that lookup', async (redirection) => {
+  ])('that redirects with %j makes only that lookup fail', async (redirection) => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) =>
       /cluster/i.test(request)
@@ -233,7 +235,7 @@ describe('sentinels', () => {
     expect(noise).toEqual([]);
   });
 
-  test('that send what no command asked for while they are listened to lose that connection', async () => {
+  test('that send an unrequested answer to a subscriber lose that connection', async () => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) => {
       const master = `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`;
@@ -250,4 +252,18 @@ describe('sentinels', () => {
     expect(await outcomeOf(started.read(newKey()))).toMatch(/^value of key:/);
     expect(noise).toEqual([]);
   });
+});
+
+const clusterNode = (index: number) => [Buffer.from(`10.0.0.${index}`), 6379, Buffer.from('id'), []];
+const nodes = (count: number) => Array.from({ length: count }, (_, index) => clusterNode(index));
+
+test('slots have at most 256 nodes, each as often as it has ranges', () => {
+  const ranges = nodes(256).flatMap((one, index) => [
+    [2 * index, 2 * index, one],
+    [2 * index + 1, 2 * index + 1, one],
+  ]);
+  expect(() => requireSlots(ranges)).not.toThrow();
+  expect(() => requireSlots([[0, 16_383, ...nodes(256)]])).not.toThrow();
+  expect(() => requireSlots([[0, 16_383, ...nodes(257)]])).toThrow('slots that no cluster has');
+  expect(() => requireSlots([...ranges, [16_383, 16_383, clusterNode(256)]])).toThrow('slots that no cluster has');
 });

@@ -1,15 +1,14 @@
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
-import { requireRedirection, requireSlots } from './cluster-answers.ts';
-import { ReplyScanner } from './reply-scanner.ts';
-import { WireError } from './wire-error.ts';
+import { WireError } from './problems.ts';
+import { createReplyScanner } from './reply-scanner.ts';
 
-// This fixes what is private in ioredis 6.0.0. The version is pinned, and a test checks that these parts exist.
+// This replaces private parts of ioredis 6.0.0. The version is pinned, and a test checks that they exist.
 
-/** The biggest answer: a revocation list of 10,000 entries under two sealing keys has some 10 MiB in 40,000 values. */
+/** The largest answer is a revocation list of 10,000 entries under two sealing keys: 10 MiB in 40,000 values. */
 const limits = { bytes: 64 * 1024 * 1024, elements: 500_000 };
 
-/** Bytes that came since all commands had their answers: those of one pipeline stay in memory until its last one comes. */
+/** Bytes since all commands had their answers. The answers of a pipeline stay in memory until its last one comes. */
 const mostUnread = 128 * 1024 * 1024;
 
 interface Item {
@@ -22,7 +21,7 @@ interface Client {
   readonly commandQueue: { readonly length: number; peekFront(): Item | undefined };
 }
 
-/** What it is made of, all of it private. */
+/** The private parts of ioredis' class. */
 interface DataHandler {
   readonly redis: Client;
   dispatch(work: () => void): void;
@@ -35,25 +34,25 @@ interface DataHandler {
 
 type DataHandlerClass = new (redis: Client, options: unknown) => DataHandler;
 
-/** Its own module, in which ioredis looks for the class each time that it has made a connection to whatever server. */
+/** ioredis takes the class from this module for each new connection. */
 const ioredis = createRequire(import.meta.url)('ioredis/built/DataHandler.js') as { default: DataHandlerClass };
 
 /**
- * Reads the answers on one connection. Whatever a server sends ends that connection at most: ioredis rethrows some of
- * what goes wrong where no caller can catch it (five bytes, a nil that no command asked for, ended the process), and goes
- * on after an answer too many, when each command gets the answer of the one before.
+ * Reads the answers on one connection. Bad answers of a server only end that connection. ioredis throws some errors where
+ * no caller can catch them (five bytes, a nil that no command asked for, ended the process), and goes on after a surplus
+ * answer, when each command gets the answer of the one before.
  */
 class StrictDataHandler extends ioredis.default {
   readonly #stream: Socket;
-  readonly #scanner = new ReplyScanner(limits);
+  readonly #scanner = createReplyScanner(limits);
   #unread = 0;
 
   constructor(redis: Client, options: unknown) {
     super(redis, options);
     this.#stream = redis.stream;
-    // Theirs hear of the first error alone. A TLS socket that gets bad bytes amid a write has a second one (EPROTO).
+    // ioredis listens for one error only. A TLS socket that receives bad bytes during a write has a second (EPROTO).
     this.#stream.on('error', () => {});
-    // Theirs is the first one, and has to be: it empties the queue that the others look at.
+    // The decoder is ioredis' first listener and must stay first: it empties the queue that the others read.
     const [decode] = this.#stream.listeners('data') as [(piece: Buffer) => void];
     this.#stream.prependListener('data', (piece: Buffer) => this.#read(piece, decode));
     this.#stream.off('data', decode);
@@ -71,7 +70,7 @@ class StrictDataHandler extends ioredis.default {
     decode(piece);
   }
 
-  /** What is thrown here leaves the decoder, which gives it to `returnFatalError` and reads nothing more. */
+  /** The decoder passes an error that is thrown here to `returnFatalError`, and reads nothing more. */
   override dispatch(work: () => void): void {
     work();
     if (this.redis.commandQueue.length === 0) this.#unread = 0;
@@ -92,7 +91,7 @@ class StrictDataHandler extends ioredis.default {
     super.returnError(error);
   }
 
-  /** Redis pushes to those that subscribe, which only what listens to sentinels does. */
+  /** Redis pushes to subscribers only, and only connections to sentinels subscribe. */
   override returnPush(reply: unknown): void {
     const { command } = this.redis.commandQueue.peekFront() ?? {};
     const isWanted = Boolean(this.redis.condition?.subscriber) || command?.name === 'subscribe';
@@ -107,3 +106,46 @@ class StrictDataHandler extends ioredis.default {
 }
 
 ioredis.default = StrictDataHandler;
+
+// ioredis 6.0.0 uses these answers of a cluster unchecked, in timers and callbacks, where an error ends the process.
+
+/** https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
+const lastSlot = 16_383;
+
+/**
+ * The most nodes of one answer. ioredis connects to all of them at once: 2,000 took 2,000 file descriptors and blocked the
+ * process for seconds.
+ */
+const mostNodes = 256;
+
+/** @param message of an error of Redis. @throws WireError for a redirection that can't be followed */
+function requireRedirection(message: string): void {
+  if (/^(MOVED|ASK)( |$)/.test(message) && !/^(MOVED|ASK) \d{1,5} \S*:\d{1,5}$/.test(message)) {
+    throw new WireError('a redirection that names no node');
+  }
+}
+
+/** @param reply to CLUSTER SLOTS. @throws WireError for a reply that no cluster sends */
+export function requireSlots(reply: unknown): void {
+  if (!Array.isArray(reply) || !reply.every(isRange)) throw new WireError('slots that no cluster has');
+  const nodes = new Set(reply.flatMap(([, , ...owners]) => owners.map(([host, port]: unknown[]) => `${host}:${port}`)));
+  if (nodes.size > mostNodes) throw new WireError('slots that no cluster has');
+}
+
+/** The first and the last slot of a range, then its nodes. */
+function isRange(range: unknown): boolean {
+  if (!Array.isArray(range)) return false;
+  const [first, last, ...nodes] = range;
+  return isUpTo(first, lastSlot) && isUpTo(last, lastSlot) && first <= last && nodes.every(isNode);
+}
+
+/** A host, null where the cluster does not know it, and a port; then values that ioredis does not read. */
+function isNode(node: unknown): boolean {
+  if (!Array.isArray(node)) return false;
+  const [host, port] = node;
+  return (host === null || Buffer.isBuffer(host)) && isUpTo(port, 65_535);
+}
+
+function isUpTo(value: unknown, most: number): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
+}

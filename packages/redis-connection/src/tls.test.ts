@@ -3,17 +3,17 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { content, open, storeKey } from '../fixtures/opened.ts';
+import { content, open, storeKey } from './testing/opened.ts';
 
 const resources = new AsyncDisposableStack();
 afterAll(() => resources.disposeAsync());
 
 interface Servers {
   readonly plain: RedisServer;
-  /** Its certificate has only the name of somewhere else. */
+  /** Its certificate has only another name. */
   readonly named: RedisServer;
   readonly expired: RedisServer;
-  /** Asks clients for their certificate. */
+  /** Requires a certificate of clients. */
   readonly strict: RedisServer;
 }
 let servers: Servers;
@@ -56,7 +56,7 @@ describe('a server with TLS', () => {
     expect(await login(servers.named, { serverName: 'redis.example.com' })).toBe(content);
   });
 
-  test('of an authority that nobody named is refused', async () => {
+  test('of an unknown authority is refused', async () => {
     const unknown =
       "the server's certificate is from an authority that is not trusted here: put the authority's certificate into caFile";
     expect(await login(servers.plain, { caFile: servers.named.caFile })).toBe(unknown);
@@ -64,26 +64,26 @@ describe('a server with TLS', () => {
   });
 
   test('of another name is refused', async () => {
-    const mend = 'use a name that it has in the URL, or set serverName';
+    const fix = 'use a name that it has in the URL, or set serverName';
     expect(await login(servers.named, {})).toBe(
-      `the server's certificate is not for 127.0.0.1 but for DNS:redis.example.com: ${mend}`,
+      `the server's certificate is not for 127.0.0.1 but for DNS:redis.example.com: ${fix}`,
     );
     expect(await login(servers.named, { serverName: 'example.com' })).toBe(
-      `the server's certificate is not for example.com but for DNS:redis.example.com: ${mend}`,
+      `the server's certificate is not for example.com but for DNS:redis.example.com: ${fix}`,
     );
   });
 
-  test('whose certificate is over is refused', async () => {
+  test('with an expired certificate is refused', async () => {
     expect(await login(servers.expired, {})).toMatch(/^the server's certificate, or one above it, has expired: /);
   });
 
-  test('that speaks an older TLS than is allowed is refused', async () => {
+  test('with an older TLS than allowed is refused', async () => {
     await using old = await startRedis({ settings: { 'tls-protocols': 'TLSv1.2' } });
     expect(await login(old, { minVersion: 'TLSv1.3' })).toMatch(/no version or cipher of TLS in common/);
     expect(await login(old, {})).toBe(content);
   });
 
-  test('that asks for a certificate is shown one', async () => {
+  test('that asks for a certificate gets one', async () => {
     const { authority } = servers.strict;
     const own = await authority.issueClient('sallyport');
     const files = { certFile: own.certificateFile, keyFile: own.keyFile };
@@ -95,7 +95,7 @@ describe('a server with TLS', () => {
     expect(await login(servers.strict, others)).toMatch(refused);
   });
 
-  test('is not taken for one without, nor the other way round', async () => {
+  test('is not mistaken for one without TLS, nor the other way round', async () => {
     const { plain } = servers;
     const key = await storeKey(plain);
     await using clear = await open({
@@ -103,15 +103,15 @@ describe('a server with TLS', () => {
       caFile: plain.caFile,
       commandTimeout: '200ms',
     });
-    // Chance has it whether a handshake's random bytes have an end of line, to which alone Redis answers.
+    // Redis answers only if the random bytes of the handshake happen to contain an end of line.
     expect((await errorOf(clear.read(key))).message).toMatch(
-      /: (not connected: )?(no answer in time|the connection was (cut|closed)|the server answers, but not in TLS: is this its)/,
+      /: (not connected: )?(no answer in time|the connection was (reset|closed)|the server answers, but not in TLS: is this its)/,
     );
     await using secure = await open({ url: `redis://127.0.0.1:${plain.tlsPort}` });
     await expect(secure.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });
   });
 
-  test('whose files can not be read keeps the connection from being made', async () => {
+  test('with files that cannot be read makes no connection', async () => {
     const { message } = await errorOf(open({ url: servers.plain.tlsUrl, caFile: 'missing/ca.crt' }));
     expect(message).toContain('missing/ca.crt');
   });

@@ -1,19 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import type { RedisServer } from '@sallyport/test-servers/redis';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { content, newKey, open, outcomeOf, storeKey } from '../fixtures/opened.ts';
+import { describe, expect, test } from 'vitest';
+import { content, newKey, open, outcomeOf, storeKey } from './testing/opened.ts';
 
-let redis: RedisServer;
-let key: string;
-beforeAll(async () => {
-  redis = await startRedis();
-  key = await storeKey(redis);
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile();
+const key = await storeKey(redis);
 
 const hosts = ['127.0.0.1', 'localhost', 'LOCALHOST', ...(hasIPv6 ? ['[::1]'] : [])];
 
@@ -36,9 +32,9 @@ describe('a Redis', () => {
 
   test.each([
     ['redis://127.0.0.1:1', 'not connected: the connection was refused: is it running, and is this its port?'],
-    ['unix:/nowhere/redis.sock', 'not connected: there is no such socket'],
-    ['redis://nowhere.invalid', /^not connected: (the name is not known to DNS|DNS does not answer)$/],
-  ])('that is not there is told: %s', async (url, problem) => {
+    ['unix:/nowhere/redis.sock', 'not connected: the socket does not exist'],
+    ['redis://nowhere.invalid', /^not connected: (DNS does not know the name|DNS does not answer)$/],
+  ])('that does not exist is reported: %s', async (url, problem) => {
     const noise = listenForNoise();
     await using started = await open({ url, insecure: url.includes('invalid') || undefined });
     const error = await errorOf(started.read(key));
@@ -56,26 +52,27 @@ describe('a database', () => {
     ['of its own key', ({ url }) => ({ url, database: 3 })],
     ['of a socket', ({ socket }) => ({ url: `unix:${socket}?db=3` })],
     ['beside a socket', ({ socket }) => ({ url: `unix:${socket}`, database: 3 })],
-  ])('%s is the one that is looked in', async (_, written) => {
+  ])('%s is the one that is read', async (_, written) => {
     const own = newKey();
-    // Databases are switched for all who use the fixture's client: a copy of what it wrote goes there instead.
+    // All tests share the client of the server, so this copies the value instead of switching the client's database.
     await redis.client().copy(key, own, 'DB', 3);
     await using started = await open({ ...written(redis) });
     expect(await started.read(own)).toBe(content);
     expect(await started.read(key)).toBeNull();
   });
 
-  test('that Redis does not have is no other one: nothing is read in database 0', async () => {
+  test('that Redis does not have is not replaced by database 0', async () => {
     const noise = listenForNoise();
     await using started = await open({ url: redis.url, database: 9_999 });
-    const problem = 'not connected: it has no database of this number: look at database, and at its databases';
+    const problem =
+      'not connected: it has no database with this number: check database here, and databases in redis.conf';
     for (let count = 0; count < 5; count += 1) {
       const error = await errorOf(started.read(key));
       expect(error).toMatchObject({ name: 'RedisProblem', message: `${redis.url}: ${problem}` });
     }
     expect(started.values.get('connected')).toBe(0);
     expect(started.lines.map(({ level }) => level)).toEqual(['warn']);
-    // Each pause is longer than the one before: four that are not would be over in 200 ms.
+    // Each pause is longer than the one before: four equal ones would end within 200 ms.
     const tries = () => started.values.get('faults_total{kind=server}') ?? 0;
     const [before, start] = [tries(), performance.now()];
     await waitUntil(() => tries() >= before + 4, 'more tries');
@@ -83,8 +80,8 @@ describe('a database', () => {
     expect(noise).toEqual([]);
   });
 
-  test('that the user may not choose is no other one, and is looked in once they may', async () => {
-    const password = randomBytes(18).toString('base64url');
+  test('that the user may not select is not replaced by another one, and is read once they may', async () => {
+    const password = newPassword();
     const own = newKey();
     await redis.client().copy(key, own, 'DB', 3);
     const grant = (...rights: string[]) =>

@@ -1,5 +1,5 @@
 import { recordingContext } from '@sallyport/authenticator/conformance';
-import { type Connection, openConnection } from '@sallyport/redis-connection';
+import { type Connection, connect } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -12,21 +12,14 @@ let connection: Connection;
 beforeAll(async () => {
   redis = await startRedis();
   const { context } = recordingContext({ pluginName: 'model', baseDirectory: '/' });
-  const { logger, metrics, signal } = context;
-  connection = await openConnection(
+  connection = await connect(
     {
       servers: { kind: 'socket', secure: false, database: 0, path: redis.socket },
       tls: { minVersion: 'TLSv1.2' },
       commandTimeout: 20_000,
     },
-    {
-      tls: () => undefined,
-      logger,
-      metrics,
-      random: Math.random,
-      wording: { leastAcl: '', wrongType: '', consequence: '' },
-    },
-    signal,
+    { leastAcl: '', wrongType: '', consequence: '' },
+    context,
   );
 });
 afterAll(async () => {

@@ -1,4 +1,4 @@
-import type { FaultPlan } from '@sallyport/test-servers/fault-plan';
+import type { FaultPlan } from '@sallyport/test-servers/fault-proxy';
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FaultKind, RedisProblem } from '@sallyport/redis-connection';
+import { type ProblemKind, RedisProblem } from '@sallyport/redis-connection';
 import { expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
@@ -27,7 +27,7 @@ function create(redis: SharedRedis, dependencies: Pick<SharedTryDependencies, 'n
 }
 
 /** A try whose answers are the test's: `wait`, or what is thrown. Time passes in its pauses, and nowhere else. */
-function asking(random: number, answers: readonly ('wait' | FaultKind)[] = []) {
+function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = []) {
   const state = { now: 0, isDown: false };
   const calls: (number | undefined)[] = [];
   const pauses: number[] = [];
@@ -83,7 +83,7 @@ test('a wait for others ends after 1 s, and does not use up what Redis may cost 
   expect(state.now).toBeLessThan(1250);
 });
 
-test.each<FaultKind>(['timeout', 'node'])('a late Redis is asked once more, for 1 s: %s', async (kind) => {
+test.each<ProblemKind>(['timeout', 'node'])('a late Redis is asked once more, for 1 s: %s', async (kind) => {
   const { tried, calls } = asking(0, [kind, 'wait']);
   expect(await tried.ask(1, undefined)).toBe('wait');
   expect(calls).toEqual([undefined, 1000]);
@@ -105,7 +105,7 @@ test.each([
   expect(calls.length).toBeGreaterThanOrEqual(3);
 });
 
-test.each<[string, FaultKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]>([
+test.each<[string, ProblemKind[], Partial<{ slots: number; rightAt: number; isDown: boolean }>, number]>([
   ['does what it likes', ['server'], {}, 1],
   ['can not be reached', ['connection'], {}, 1],
   ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AttemptOutcome, AuthenticatorError } from '@sallyport/authenticator';
-import { type FaultKind, RedisProblem } from '@sallyport/redis-connection';
+import { type ProblemKind, RedisProblem } from '@sallyport/redis-connection';
 import type { SharedRedis } from '../shared-redis/types.ts';
 import { judge, type Verdict } from './judge.ts';
 import type { Pause } from './pause.ts';
@@ -42,7 +42,7 @@ const [firstPause, longestPause] = [50, 250];
 const maxCalls = 3;
 
 /** Redis may be healthy and busy. A node of a cluster that is down has the same kind as a late one. */
-const lateKinds: ReadonlySet<FaultKind> = new Set(['timeout', 'node']);
+const lateKinds: ReadonlySet<ProblemKind> = new Set(['timeout', 'node']);
 
 export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies): SharedTry {
   const { now, random } = dependencies;

@@ -1,4 +1,4 @@
-import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { describe, expect, test } from 'vitest';
 import { currentBudget, withReviewBudget } from './review-budget.ts';
 import { createSharedRedis } from './shared-redis.ts';
@@ -34,7 +34,7 @@ function setUp() {
   };
 }
 const work = async (_: RedisClient) => 'done';
-const problem = (kind: FaultKind) => new RedisProblem(kind, `redis: ${kind}`);
+const problem = (kind: ProblemKind) => new RedisProblem(kind, `redis: ${kind}`);
 const settled = () => new Promise(setImmediate);
 
 describe('what a review asks', () => {
@@ -69,7 +69,7 @@ describe('what a review asks', () => {
     });
   });
 
-  test.each<[FaultKind, boolean]>([
+  test.each<[ProblemKind, boolean]>([
     ['timeout', true],
     ['connection', true],
     ['tls', true],

@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 import { inSpan } from '../tracing/in-span.ts';
 import { createBreaker } from './breaker.ts';
@@ -39,7 +39,14 @@ export interface ProbedRedis extends SharedRedis {
 const maxTold = 1_000;
 
 /** The server, or the way to it: what another call would meet, too. Errors that it answers come at once. */
-const outages: ReadonlySet<FaultKind> = new Set(['timeout', 'connection', 'tls', 'authentication', 'cluster', 'node']);
+const outages: ReadonlySet<ProblemKind> = new Set([
+  'timeout',
+  'connection',
+  'tls',
+  'authentication',
+  'cluster',
+  'node',
+]);
 
 export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
   const { connection, now, logger } = dependencies;

@@ -1,18 +1,18 @@
-import { randomBytes } from 'node:crypto';
 import { errorOf } from '@sallyport/test-servers/error-of';
+import { newPassword } from '@sallyport/test-servers/passwords';
 import { startRedis } from '@sallyport/test-servers/redis';
-import { clientsOf } from '@sallyport/test-servers/redis-clients';
+import { clientsOf } from '@sallyport/test-servers/redis-command-calls';
 import { expect, test } from 'vitest';
-import { accessLists } from '../../fixtures/access-lists.ts';
-import { collect, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
-import { storeToken } from '../../fixtures/records.ts';
+import { accessLists } from '../testing/access-lists.ts';
+import { collect, never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { storeToken } from '../testing/records.ts';
 
-const password = randomBytes(18).toString('base64url');
+const password = newPassword();
 const { gateway, issuer } = accessLists.json;
 const request = { user: { username: 'ci' }, issuedBy: 'jane' };
 const usersOf = (clients: readonly string[]) => clients.map((line) => / user=(\S+) /.exec(line)?.[1]);
 
-test('the commands come as the user of admin, and the gateway never does', async () => {
+test('the commands log in as the user of admin, and the gateway never does', async () => {
   const users = [`user gateway on >${password} ${gateway}`, `user gateway-admin on >${password} ${issuer}`];
   await using redis = await startRedis({ users });
   const login = { url: redis.url, username: 'gateway', password };
@@ -32,7 +32,7 @@ test('the commands come as the user of admin, and the gateway never does', async
   expect((await errorOf(reader.issuer.create(request, never))).message).toContain('the user may not do this (SET)');
 });
 
-test('the commands go to the server of admin.url', async () => {
+test('the commands connect to the server of admin.url', async () => {
   await using replica = await startRedis();
   await using master = await startRedis();
   await using commands = await startIssuer({ url: replica.url, admin: { url: master.tlsUrl }, caFile: master.caFile });
@@ -43,7 +43,7 @@ test('the commands go to the server of admin.url', async () => {
   expect(await clientsOf(replica)).toEqual([]);
 });
 
-test('an issuer that is closed leaves no connection, twice over', async () => {
+test('a closed issuer leaves no connection, and may be closed twice', async () => {
   await using redis = await startRedis();
   const commands = await startIssuer({ url: redis.url });
   expect(await clientsOf(redis)).toHaveLength(1);

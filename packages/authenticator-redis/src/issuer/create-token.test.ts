@@ -1,28 +1,24 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
-import { keyOf } from '../../fixtures/records.ts';
-import { type LayoutName, layouts } from '../record/layouts.ts';
-import { digestToken } from '../token/digest.ts';
-import { isOwnToken } from '../token/format.ts';
+import { startRedis } from '@sallyport/test-servers/redis';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { describe, expect, test } from 'vitest';
+import { type LayoutName, layouts } from '../layouts.ts';
+import { never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { keyOf } from '../testing/records.ts';
+import { digestToken, isOwnToken } from '../token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const redis = await redisForFile();
 
 const day = 86_400_000;
 const now = Date.UTC(2026, 5, 1);
 const issuedBy = 'jane';
 const user = { username: 'ci', uid: '7', groups: ['deployers', 'a,b'], extra: { team: ['a', 'b'] } };
 
-describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kept as %s', (layout) => {
+describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is stored as %s', (layout) => {
   const written = () => ({ url: redis.url, layout });
   const start = () => startIssuer(written(), () => now);
 
-  test('authenticates who it was made for, at once', async () => {
+  test('authenticates its user at once', async () => {
     await using started = await start();
     const expiresAt = new Date(now + day);
     const request = {
@@ -40,7 +36,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kep
     expect(await gateway.ask(token)).toEqual({ kind: 'authenticated', user, audiences: ['https://api'], expiresAt });
   });
 
-  test('is nowhere in Redis itself', async () => {
+  test('is not in Redis itself', async () => {
     await using started = await start();
     const { token } = await started.issuer.create({ user: { username: 'ci' }, issuedBy }, never);
     const keys = await redis.client().keys('*');
@@ -51,7 +47,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kep
     }
   });
 
-  test('is kept by Redis a day longer than it is good, and without an end if it has none', async () => {
+  test('stays in Redis a day longer than it is valid, and forever if it has no end', async () => {
     await using started = await start();
     const timeToLive = async (expiresAt?: Date) => {
       const request = { user: { username: 'ci' }, issuedBy, ...(expiresAt && { expiresAt }) };
@@ -59,14 +55,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kep
       return await redis.client().pttl(keyOf(token));
     };
     for (const lifetime of [1, day, 365 * day]) {
-      const kept = await timeToLive(new Date(now + lifetime));
-      expect(kept).toBeLessThanOrEqual(lifetime + day);
-      expect(kept).toBeGreaterThan(lifetime + day - 60_000);
+      const left = await timeToLive(new Date(now + lifetime));
+      expect(left).toBeLessThanOrEqual(lifetime + day);
+      expect(left).toBeGreaterThan(lifetime + day - 60_000);
     }
     expect(await timeToLive()).toBe(-1);
   });
 
-  test('has its record as other systems would write it', async () => {
+  test('has the record that other systems would write', async () => {
     await using started = await start();
     const { token } = await started.issuer.create({ user, expiresAt: new Date(now + day), issuedBy }, never);
     const fields = {
@@ -93,20 +89,20 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kep
     [{ user: { username: 'a' }, audiences: [] }, /^audiences must not be empty/],
     [{ user: { username: 'a' }, notBefore: new Date(now + day), expiresAt: new Date(now + day) }, /^notBefore must be/],
     [{ user: { username: 'a' }, expiresAt: new Date(Date.UTC(10_000, 0)) }, /^expiresAt must be a date and time/],
-    [{ user: { username: 'a' }, expiresAt: new Date(now) }, 'expiresAt is past'],
-    [{ user: { username: 'a' }, expiresAt: new Date(now - 9 * day) }, 'expiresAt is past'],
+    [{ user: { username: 'a' }, expiresAt: new Date(now) }, 'expiresAt is in the past'],
+    [{ user: { username: 'a' }, expiresAt: new Date(now - 9 * day) }, 'expiresAt is in the past'],
     [{ user: { username: 'a' }, reason: 'x'.repeat(65_536) }, 'is too big: at most 65536 characters are read'],
-  ])('that would be refused at each use is not made: %#', async (request, fault) => {
+  ])('that would be refused at each use is not created: %#', async (request, problem) => {
     await using started = await start();
     const before = await redis.client().dbsize();
     const { message } = await errorOf(started.issuer.create({ issuedBy, ...request }, never));
-    const [, said = ''] = message.split('no such token can be made: ');
-    if (typeof fault === 'string') expect(said).toBe(fault);
-    else expect(said).toMatch(fault);
+    const [, said = ''] = message.split('this token cannot be created: ');
+    if (typeof problem === 'string') expect(said).toBe(problem);
+    else expect(said).toMatch(problem);
     expect(await redis.client().dbsize()).toBe(before);
   });
 
-  test('has the prefix of the options, and is refused where their pattern would not take it', async () => {
+  test('has the prefix of the options, and is refused where their pattern does not match it', async () => {
     const request = { user: { username: 'ci' }, issuedBy };
     const made = async (keys: Record<string, unknown>) => {
       await using started = await startIssuer({ ...written(), ...keys });
@@ -125,21 +121,21 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is kep
       [{ tokenPrefix: 'robot_', tokenPattern: '[\\w-]{49}' }, 'robot_'],
     ] as const) {
       expect((await errorOf(made(keys))).message).toBe(
-        'tokens of this authenticator are issued elsewhere: its tokenPattern does not match those that are made here, ' +
+        'tokens of this authenticator are issued elsewhere: its tokenPattern does not match the tokens of this command, ' +
           `${prefix} and 49 characters of A-Z, a-z, 0-9, - and _`,
       );
     }
     expect(await redis.client().dbsize()).toBe(before);
   });
 
-  test('of which the answer was lost may be stored, and the error says so', async () => {
+  test('whose answer was lost may be stored, and the error says so', async () => {
     await using own = await startRedis();
     await using started = await startIssuer({ url: own.url, layout, commandTimeout: '100ms' });
     await own.hang();
     const { message } = await errorOf(started.issuer.create({ user: { username: 'ci' }, issuedBy }, never));
     expect(message).toBe(
-      `${own.url}: no answer in time; should the record be stored all the same, then nobody has its token, and the list ` +
-        'of tokens shows it',
+      `${own.url}: no answer in time; the record may be stored all the same: then no one has its token, and ` +
+        '`token list` shows it',
     );
   });
 });

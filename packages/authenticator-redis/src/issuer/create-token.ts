@@ -1,56 +1,65 @@
 import type { IssuedToken, TokenRequest } from '@sallyport/authenticator';
 import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
-import { writeHash } from '../record/hash-layout.ts';
-import { jsonLayout, writeJson } from '../record/json-layout.ts';
-import type { TokenRecord } from '../record/types.ts';
-import { digestToken } from '../token/digest.ts';
-import { defaultPrefix, makeToken } from '../token/format.ts';
-import { tokenShape } from '../token/shape.ts';
+import { jsonLayout, writeHash, writeJson } from '../layouts.ts';
+import type { TokenRecord } from '../record.ts';
+import type { Store } from '../store.ts';
+import { defaultPrefix, digestToken, makeToken, type TokenOptions, tokenShape } from '../token.ts';
 import { issuedToken, recordOf } from './issued-token.ts';
-import { createHash } from './scripts.ts';
-import type { Store } from './store.ts';
 
-/** Milliseconds for which Redis keeps a record behind its end: so long it is told as expired, and not as unknown. */
-const grace = 86_400_000;
+/** Milliseconds for which Redis keeps a record after its end, so that the token is expired and not unknown. */
+const gracePeriod = 86_400_000;
 
-/** @throws Error when tokens made here would not be taken, or what is asked for makes no good record */
+/**
+ * Creates a hash with its time to live, unless the key exists. ARGV: milliseconds or '', then fields and values. The first
+ * PEXPIRE changes nothing: without the right to use it, the script ends there and leaves nothing behind.
+ */
+const createHash = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return 1`;
+
+/** @throws Error when the authenticator would not accept the token, or the record would be invalid */
 export async function createToken(
   request: TokenRequest,
   store: Store,
+  tokenOptions: TokenOptions,
   signal: AbortSignal,
 ): Promise<{ token: string; issued: IssuedToken }> {
   const now = store.now();
   const record = recordOf(request, now);
-  // What this authenticator would refuse at each use is not written.
+  // A record that this authenticator would refuse at each use must not be written.
   const read = jsonLayout.read(writeJson(record)) ?? {};
-  if ('fault' in read) throw new Error(`no such token can be made: ${read.fault}`);
+  if ('problem' in read) throw new Error(`this token cannot be created: ${read.problem}`);
   if (record.expiresAt !== undefined && record.expiresAt <= now) {
-    throw new Error('no such token can be made: expiresAt is past');
+    throw new Error('this token cannot be created: expiresAt is in the past');
   }
-  const token = newToken(store);
+  const token = newToken(tokenOptions);
   const digest = digestToken(token);
   const key = store.keys.record(digest);
-  const lifetime = record.expiresAt === undefined ? undefined : record.expiresAt - now + grace;
+  const lifetime = record.expiresAt === undefined ? undefined : record.expiresAt - now + gracePeriod;
   const isNew = await store.connection
     .run((client) => write(client, key, record, lifetime, store), signal)
-    .catch(throwWithDoubt);
-  if (!isNew) throw new Error('Redis holds a record under the digest of this new token: try again');
+    .catch(throwWithAdvice);
+  if (!isNew) throw new Error('Redis already has a record with the digest of this new token: try again');
   return { token, issued: issuedToken(record, { digest }) };
 }
 
-/** What was sent may have been done, whatever became of the answer. */
-function throwWithDoubt(error: unknown): never {
+/** Without an answer, Redis may or may not have stored the record. */
+function throwWithAdvice(error: unknown): never {
   if (!(error instanceof RedisProblem) || !['timeout', 'connection'].includes(error.kind)) throw error;
-  const doubt = 'should the record be stored all the same, then nobody has its token, and the list of tokens shows it';
-  throw new RedisProblem(error.kind, `${error.message}; ${doubt}`);
+  const advice = 'the record may be stored all the same: then no one has its token, and `token list` shows it';
+  throw new RedisProblem(error.kind, `${error.message}; ${advice}`);
 }
 
-function newToken({ token }: Store): string {
-  const made = makeToken(token.prefix ?? defaultPrefix);
-  if (tokenShape(token).matches(made)) return made;
+function newToken(options: TokenOptions): string {
+  const prefix = options.prefix ?? defaultPrefix;
+  const token = makeToken(prefix);
+  if (tokenShape(options).matches(token)) return token;
   throw new Error(
-    'tokens of this authenticator are issued elsewhere: its tokenPattern does not match those that are made here, ' +
-      `${token.prefix ?? defaultPrefix} and 49 characters of A-Z, a-z, 0-9, - and _`,
+    'tokens of this authenticator are issued elsewhere: its tokenPattern does not match the tokens of this command, ' +
+      `${prefix} and 49 characters of A-Z, a-z, 0-9, - and _`,
   );
 }
 

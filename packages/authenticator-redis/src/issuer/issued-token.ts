@@ -1,24 +1,24 @@
 import type { IssuedToken, Revocation, TokenRequest } from '@sallyport/authenticator';
-import { endOf } from '../decide.ts';
-import type { TokenRecord } from '../record/types.ts';
+import { endOf, userOf } from '../decide.ts';
+import type { TokenRecord } from '../record.ts';
 
-/** What is known of a token besides its record. */
-export interface Circumstances {
+/** What belongs to a token besides its record. */
+export interface TokenDetails {
   readonly digest: string;
-  /** When Redis itself lets go of the record, milliseconds since 1970. */
+  /** When Redis deletes the record, milliseconds since 1970. */
   readonly keyExpiresAt?: number | undefined;
   /** Milliseconds since 1970; null: never used; undefined: not tracked. */
   readonly lastUsedAt?: number | null | undefined;
 }
 
-/** A record as those who look at tokens see it. */
-export function issuedToken(record: TokenRecord, { digest, keyExpiresAt, lastUsedAt }: Circumstances): IssuedToken {
-  const { username, uid, groups, extra, audiences, notBefore, issuedAt, issuedBy, reason } = record;
+/** The contract's form of a record. */
+export function issuedToken(record: TokenRecord, { digest, keyExpiresAt, lastUsedAt }: TokenDetails): IssuedToken {
+  const { audiences, notBefore, issuedAt, issuedBy, reason } = record;
   const end = endOf(record, keyExpiresAt);
   const revoked = revocationOf(record);
   return {
     digest,
-    user: { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
+    user: userOf(record),
     ...(audiences && { audiences }),
     ...(notBefore !== undefined && { notBefore: new Date(notBefore) }),
     ...(end !== undefined && { expiresAt: new Date(end) }),
@@ -39,7 +39,7 @@ export function revocationOf({ revokedAt, revokedBy, revokedReason }: TokenRecor
   };
 }
 
-/** The fields that a revocation puts into a record. */
+/** The fields of a record for a revocation. */
 export function revokedFields({ at, by, reason }: Revocation): Partial<TokenRecord> & { readonly revokedAt: number } {
   return { revokedAt: at.getTime(), revokedBy: by, revokedReason: reason };
 }

@@ -1,35 +1,31 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { collect, never, startIssuer } from '../../fixtures/plugin.ts';
-import { keyOf, keyPrefix, storeToken } from '../../fixtures/records.ts';
-import { type LayoutName, layouts } from '../record/layouts.ts';
-import { digestToken } from '../token/digest.ts';
-import { makeToken } from '../token/format.ts';
+import { startRedis } from '@sallyport/test-servers/redis';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type LayoutName, layouts } from '../layouts.ts';
+import { collect, never, startIssuer } from '../testing/plugin.ts';
+import { keyOf, keyPrefix, storeToken } from '../testing/records.ts';
+import { digestToken, makeToken } from '../token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
+const redis = await redisForFile();
 beforeEach(async () => {
   await redis.client().flushall();
 });
-afterAll(() => redis?.[Symbol.asyncDispose]());
 
 const hour = 3_600_000;
 const midday = Date.UTC(2026, 5, 1, 12);
 const at = (time: number) => new Date(time).toISOString();
 
-describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are kept as %s', (layout) => {
+describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are stored as %s', (layout) => {
   const start = (keys: Record<string, unknown> = {}) => startIssuer({ url: redis.url, layout, ...keys }, () => midday);
   const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
-  test('are none where there are none', async () => {
+  test('are an empty list without tokens', async () => {
     await using started = await start();
     expect(await collect(started.issuer.list({}, never))).toEqual([]);
   });
 
-  test('are listed with all that is known of them, and as they were told when they were made', async () => {
+  test('are listed with all their data, the same as when they were created', async () => {
     await using started = await start();
     const user = { username: 'ci', uid: '7', groups: ['dev'], extra: { team: ['a'] } };
     const [notBefore, expiresAt] = [new Date(midday), new Date(midday + hour)];
@@ -39,7 +35,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(issued).not.toHaveProperty('lastUsedAt');
   });
 
-  test('are listed when they are over, to come or revoked, too', async () => {
+  test('are listed also when they are expired, not yet valid or revoked', async () => {
     await using started = await start();
     const over = await put({ username: 'a', expiresAt: at(midday - hour) });
     const ahead = await put({ username: 'b', notBefore: at(midday + hour) });
@@ -56,7 +52,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(of(gone)).toMatchObject({ revoked: { at: new Date(midday), by: 'jane', reason: 'leaked' } });
   });
 
-  test('end when Redis lets go of them, if that comes first', async () => {
+  test('end when their key expires, if that comes first', async () => {
     await using started = await start();
     const token = await put({ username: 'a', expiresAt: at(midday + 9 * hour) });
     await redis.client().pexpire(keyOf(token), hour);
@@ -66,7 +62,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(end).toBeGreaterThan(midday + hour / 2);
   });
 
-  test('are picked by the whole name of the user, and by how the digest begins', async () => {
+  test('are selected by the whole name of the user, and by the start of the digest', async () => {
     await using started = await start();
     const tokens = await Promise.all(['ci', 'ci', 'CI', 'ci2', 'c', 'jane'].map((username) => put({ username })));
     const digests = async (filter: object) =>
@@ -81,7 +77,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(await digests({ digest: '' })).toHaveLength(6);
   });
 
-  test('are only those of the prefix, and nothing else that lies below it', async () => {
+  test('are only those of the prefix, without other keys below it', async () => {
     await using started = await start();
     const token = await put({ username: 'ci' });
     const digest = digestToken(token);
@@ -118,14 +114,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     },
   );
 
-  test('that can not be read are listed with what is wrong, whoever is asked for', async () => {
+  test('that cannot be read are listed with their problem, whatever the filter', async () => {
     await using started = await start();
     const [bad, foreign] = [await put({ username: 'ci', expires: '1' }), makeToken('sp_')];
     await redis.client().rpush(keyOf(foreign), 'x');
     const good = await put({ username: 'ci' });
     const expected = [
       { digest: digestToken(bad), fault: expect.stringMatching(/^has an unknown field expires: /) },
-      { digest: digestToken(foreign), fault: `is no ${layouts[layout].type}, as layout says` },
+      { digest: digestToken(foreign), fault: `is not a ${layouts[layout].type}, as layout says` },
     ];
     for (const username of ['ci', 'jane']) {
       const listed = await collect(started.issuer.list({ username }, never));
@@ -136,7 +132,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(one).toEqual({ digest: digestToken(good), user: { username: 'ci' } });
   });
 
-  test('of which not all could be looked at are no list', async () => {
+  test('end with an error when the server ends in the middle of the list', async () => {
     await using own = await startRedis();
     await using started = await startIssuer({ url: own.url, layout });
     for (let count = 0; count < 600; count += 1) await storeToken(own.client(), layout, { username: 'ci' });
@@ -149,7 +145,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect((await errorOf(rest())).message).toMatch(/^redis:\/\/127\.0\.0\.1:\d+: /);
   });
 
-  test('are looked at no longer once nobody waits', async () => {
+  test('are not read any more after an abort', async () => {
     await using started = await start();
     for (let count = 0; count < 600; count += 1) await put({ username: 'ci' });
     const controller = new AbortController();

@@ -1,28 +1,28 @@
 import type { IssuedToken, TokenFilter, UnreadableToken } from '@sallyport/authenticator';
-import { type KeptValue, knownMasters, type Redis } from '@sallyport/redis-connection';
-import { endOfKey } from '../end-of-key.ts';
+import { knownMasters, type Redis, type StoredValue } from '@sallyport/redis-connection';
+import { endOfKey } from '../decide.ts';
+import type { Store } from '../store.ts';
 import { issuedToken } from './issued-token.ts';
-import { readLastUse } from './last-use.ts';
-import type { Store } from './store.ts';
 
-/** Keys that one SCAN looks at: a fraction of a millisecond of Redis' time, and of everybody who waits for it. */
+/** The number of keys that one SCAN visits. It takes a fraction of a millisecond, for which other commands wait. */
 const pageSize = 250;
 
-/** Every token that matches, each once. Read page by page: nobody waits for it. */
+/** All tokens that match, each once. They are read page by page, so other commands do not wait. */
 export async function* listTokens(
   { username, digest = '' }: TokenFilter,
   store: Store,
+  tracksLastUse: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<IssuedToken | UnreadableToken> {
   const { connection } = store;
   const nodes = await connection.run(knownMasters, signal);
-  // SCAN gives a key more than once when the table of keys is being resized, and a cluster when a slot moves.
+  // SCAN may return a key twice while Redis resizes its table of keys, and a cluster while a slot moves.
   const seen = new Set<string>();
   for (const node of nodes) {
     for await (const keys of scan(node, store.keys.pattern(digest), store, signal)) {
       const digests = keys.flatMap((key) => store.keys.digestOf(key) ?? []).filter((one) => !seen.has(one));
       for (const one of digests) seen.add(one);
-      for (const token of await readPage(node, [...new Set(digests)], store, signal)) {
+      for (const token of await readPage(node, [...new Set(digests)], store, tracksLastUse, signal)) {
         if (username === undefined || 'fault' in token || token.user.username === username) yield token;
       }
     }
@@ -48,34 +48,35 @@ async function readPage(
   node: Redis,
   digests: readonly string[],
   store: Store,
+  tracksLastUse: boolean,
   signal: AbortSignal,
 ): Promise<(IssuedToken | UnreadableToken)[]> {
   if (digests.length === 0) return [];
   const { layout, now } = store;
   const asked = now();
   const values = await readValues(node, digests, store, signal);
-  const lastUses = await readLastUse(digests, store, signal);
+  const lastUses = tracksLastUse ? await readLastUse(digests, store, signal) : undefined;
   return digests.flatMap((digest, index): readonly (IssuedToken | UnreadableToken)[] => {
     const { reply, timeToLive } = values[index] ?? noValue;
-    if (reply instanceof Error) return [{ digest, fault: `is no ${layout.type}, as layout says` }];
+    if (reply instanceof Error) return [{ digest, fault: `is not a ${layout.type}, as layout says` }];
     const read = layout.read(reply);
-    // It ended meanwhile.
+    // The key expired meanwhile.
     if (read === undefined || timeToLive === -2) return [];
-    if ('fault' in read) return [{ digest, fault: read.fault }];
+    if ('problem' in read) return [{ digest, fault: read.problem }];
     const lastUsedAt = lastUses?.[index];
     return [issuedToken(read.record, { digest, keyExpiresAt: endOfKey(timeToLive, asked), lastUsedAt })];
   });
 }
 
-const noValue: KeptValue = { reply: null, timeToLive: -2 };
+const noValue: StoredValue = { reply: null, timeToLive: -2 };
 
-/** In the order of the digests; the reply is an Error where the value is of another type. */
+/** In the order of the digests. The reply is an Error where the value has another type. */
 async function readValues(
   node: Redis,
   digests: readonly string[],
   { connection, keys, layout }: Store,
   signal: AbortSignal,
-): Promise<readonly KeptValue[]> {
+): Promise<readonly StoredValue[]> {
   const pipeline = node.pipeline();
   for (const digest of digests) {
     pipeline.call(...layout.query(keys.record(digest)));
@@ -88,4 +89,28 @@ async function readValues(
     });
     return digests.map((_, index) => ({ reply: results[2 * index], timeToLive: results[2 * index + 1] }));
   }, signal);
+}
+
+/** More characters than a note has. */
+const longest = 64;
+
+/**
+ * When tokens were used last, by the notes of the gateway.
+ *
+ * @returns milliseconds since 1970 or null for never, in the order of the digests
+ */
+async function readLastUse(
+  digests: readonly string[],
+  { connection, keys }: Store,
+  signal: AbortSignal,
+): Promise<readonly (number | null)[]> {
+  const values = await connection.run(
+    // In a cluster the notes are on several nodes, so MGET would not do.
+    (client) => Promise.all(digests.map((digest) => client.getrange(keys.lastUse(digest), 0, longest))),
+    signal,
+  );
+  return values.map((value) => {
+    const time = Date.parse(value);
+    return Number.isNaN(time) ? null : time;
+  });
 }

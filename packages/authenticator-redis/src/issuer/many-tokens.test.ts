@@ -1,12 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { describe, expect, test } from 'vitest';
-import { lookUpCommands } from '../../fixtures/access-lists.ts';
-import { collect, never, startIssuer } from '../../fixtures/plugin.ts';
-import { store } from '../../fixtures/records.ts';
-import { type LayoutName, layouts } from '../record/layouts.ts';
-import { digestToken } from '../token/digest.ts';
-import { makeToken } from '../token/format.ts';
+import { type LayoutName, layouts } from '../layouts.ts';
+import { lookUpCommands } from '../testing/access-lists.ts';
+import { collect, never, startIssuer } from '../testing/plugin.ts';
+import { store } from '../testing/records.ts';
+import { digestToken, makeToken } from '../token.ts';
 
 const userCount = 100;
 const tokensOfUser = 100;
@@ -23,8 +22,8 @@ async function fill(redis: RedisServer, layout: LayoutName): Promise<Map<string,
   return users;
 }
 
-describe.each(Object.keys(layouts) as LayoutName[])('among 10,000 tokens whose records are kept as %s', (layout) => {
-  test("one user's are listed and revoked, and nobody else waits for it", async () => {
+describe.each(Object.keys(layouts) as LayoutName[])('among 10,000 tokens whose records are stored as %s', (layout) => {
+  test("one user's are listed and revoked without blocking other clients", async () => {
     await using redis = await startRedis({ settings: { 'slowlog-log-slower-than': '5000' } });
     const users = await fill(redis, layout);
     await using started = await startIssuer({ url: redis.url, layout });

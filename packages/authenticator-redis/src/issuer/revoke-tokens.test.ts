@@ -1,28 +1,23 @@
 import type { TokenSelection } from '@sallyport/authenticator';
 import { errorOf } from '@sallyport/test-servers/error-of';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { collect, never, startAuthenticator, startIssuer } from '../../fixtures/plugin.ts';
-import { keyOf, store, storeToken } from '../../fixtures/records.ts';
-import { type LayoutName, layouts } from '../record/layouts.ts';
-import { digestToken } from '../token/digest.ts';
-import { makeToken } from '../token/format.ts';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type LayoutName, layouts } from '../layouts.ts';
+import { collect, never, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { keyOf, store, storeToken } from '../testing/records.ts';
+import { digestToken, makeToken } from '../token.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
+const redis = await redisForFile();
 beforeEach(async () => {
   await redis.client().flushall();
 });
-afterAll(() => redis?.[Symbol.asyncDispose]());
 
 const hour = 3_600_000;
 const midday = Date.UTC(2026, 5, 1, 12);
 const revocation = { at: new Date(midday), by: 'security "team"', reason: 'leaked' };
 const rejected = { kind: 'rejected', reason: 'revoked' };
 
-describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are kept as %s', (layout) => {
+describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are stored as %s', (layout) => {
   const written = () => ({ url: redis.url, layout });
   const start = () => startIssuer(written(), () => midday);
   const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
@@ -49,7 +44,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(await collect(started.issuer.list({ digest }, never))).toEqual([known]);
   });
 
-  test('are revoked by username: all of that user, and of nobody else', async () => {
+  test('are revoked by username: all of that user, and no others', async () => {
     const own = [await put({ username: 'ci' }), await put({ username: 'ci', uid: '7' })];
     const others = await Promise.all(['CI', 'ci2', 'c'].map((username) => put({ username })));
     const revoked = await revoke({ username: 'ci' });
@@ -58,14 +53,14 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     for (const token of others) expect(await ask(token)).toMatchObject({ kind: 'authenticated' });
   });
 
-  test('that are not there are nothing, and are not made by it', async () => {
+  test('that do not exist are not reported, and not created', async () => {
     for (const selection of [{ token: makeToken('sp_') }, { digest: 'ab'.repeat(32) }, { username: 'ci' }]) {
       expect(await revoke(selection)).toEqual([]);
     }
     expect(await redis.client().dbsize()).toBe(0);
   });
 
-  test('that were revoked keep their first revocation', async () => {
+  test('that were revoked before keep their first revocation', async () => {
     const token = await put({ username: 'ci' });
     await revoke({ token });
     const later = { at: new Date(midday + hour), by: 'jane', reason: 'again' };
@@ -79,7 +74,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(await revoke({ token: bare })).not.toMatchObject([{ token: { revoked: { by: expect.anything() } } }]);
   });
 
-  test('keep all else that stands in their record, and the end of their key', async () => {
+  test('keep all other fields of their record, and the end of their key', async () => {
     const token = makeToken('sp_');
     const foreign = { 'x-id': '12345678901234567890', 'x-note': 'ö "a"' };
     await store(redis.client(), layout, token, { ...foreign, username: 'ci', groups: ['b', 'a'] }, hour);
@@ -104,7 +99,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     expect(await redis.client().pttl(keyOf(endless))).toBe(-1);
   });
 
-  test('are revoked when they are over, or to come, too', async () => {
+  test('are revoked also when they are expired or not yet valid', async () => {
     const over = await put({ username: 'a', expiresAt: '2020-01-01T00:00:00Z' });
     const ahead = await put({ username: 'b', notBefore: '2099-01-01T00:00:00Z' });
     for (const token of [over, ahead]) {
@@ -113,22 +108,24 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     }
   });
 
-  test('that can not be read are given out as they are, and left so', async () => {
+  test('that cannot be read are reported, and not changed', async () => {
     const [bad, foreign] = [await put({ username: 'ci', expires: '1' }), makeToken('sp_')];
     await redis.client().rpush(keyOf(foreign), 'x');
     const good = await put({ username: 'ci' });
     const dump = () => Promise.all([bad, foreign].map((token) => redis.client().dumpBuffer(keyOf(token))));
     const before = await dump();
-    const told = [
+    const unreadable = [
       { digest: digestToken(bad), fault: expect.stringMatching(/^has an unknown field expires: /) },
-      { digest: digestToken(foreign), fault: `is no ${layouts[layout].type}, as layout says` },
+      { digest: digestToken(foreign), fault: `is not a ${layouts[layout].type}, as layout says` },
     ];
-    expect([...(await revoke({ token: bad })), ...(await revoke({ digest: digestToken(foreign) }))]).toEqual(told);
+    expect([...(await revoke({ token: bad })), ...(await revoke({ digest: digestToken(foreign) }))]).toEqual(
+      unreadable,
+    );
     const all = await revoke({ username: 'ci' });
     expect(all).toHaveLength(3);
     expect(all).toEqual(
       expect.arrayContaining([
-        ...told,
+        ...unreadable,
         { already: false, token: { digest: digestToken(good), user: { username: 'ci' }, revoked: revocation } },
       ]),
     );
@@ -141,13 +138,13 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are ke
     [{ reason: 'a\uFFFD' }, 'is not UTF-8'],
     [{ at: new Date(Date.UTC(10_000, 0)) }, /^revokedAt must be a date and time/],
     [{ reason: 'x'.repeat(65_536) }, /^is too big/],
-  ])('are not revoked so that their record would be bad: %#', async (how, fault) => {
+  ])('are not revoked when their record would be invalid: %#', async (how, problem) => {
     const token = await put({ username: 'ci' });
     for (const selection of [{ token }, { username: 'ci' }]) {
       const { message } = await errorOf(revoke(selection, how));
-      const [, said = ''] = message.split('no token can be revoked so: ');
-      if (typeof fault === 'string') expect(said).toBe(fault);
-      else expect(said).toMatch(fault);
+      const [, said = ''] = message.split('tokens cannot be revoked with this text: ');
+      if (typeof problem === 'string') expect(said).toBe(problem);
+      else expect(said).toMatch(problem);
     }
     expect(await ask(token)).toMatchObject({ kind: 'authenticated' });
   });

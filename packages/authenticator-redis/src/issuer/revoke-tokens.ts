@@ -1,19 +1,32 @@
 import type { Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { RedisProblem, readValue } from '@sallyport/redis-connection';
-import { endOfKey } from '../end-of-key.ts';
-import { writeHash } from '../record/hash-layout.ts';
-import { changeJson, jsonLayout, writeJson } from '../record/json-layout.ts';
-import type { TokenRecord } from '../record/types.ts';
-import { digestToken } from '../token/digest.ts';
+import { endOfKey } from '../decide.ts';
+import { changeJson, jsonLayout, writeHash, writeJson } from '../layouts.ts';
+import type { TokenRecord } from '../record.ts';
+import type { Store } from '../store.ts';
+import { digestToken } from '../token.ts';
 import { issuedToken, revocationOf, revokedFields } from './issued-token.ts';
 import { listTokens } from './list-tokens.ts';
-import { replaceString, revokeHash } from './scripts.ts';
-import type { Store } from './store.ts';
 
-/** Somebody else changes the record at the same moment: then it is read anew, so often. */
+/** How often a record is read again because another client changed it. */
 const mostTries = 5;
 
-/** Those that are revoked already are given out, too: nobody needs to guess what became of them. */
+/**
+ * Replaces the string that was read, unless it has changed, and keeps its end. It reads one byte more than that string
+ * has, to notice a longer one.
+ */
+const replaceString = `
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1`;
+
+/** Adds fields to a hash, unless it is gone or revoked by then. */
+const revokeHash = `
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'revokedAt') == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1`;
+
+/** Also yields tokens that were revoked before, so that the caller knows about each one. */
 export async function* revokeTokens(
   selection: TokenSelection,
   revocation: Revocation,
@@ -27,19 +40,19 @@ export async function* revokeTokens(
     if (revoked !== undefined) yield revoked;
     return;
   }
-  for await (const found of listTokens({ username: selection.username }, store, signal)) {
+  for await (const found of listTokens({ username: selection.username }, store, false, signal)) {
     const revoked = 'fault' in found ? found : await revokeOne(found.digest, revocation, store, signal);
     if (revoked !== undefined) yield revoked;
   }
 }
 
-/** What makes a record bad would keep the token from being refused as revoked. */
+/** A revocation that makes the record invalid would leave the token without a clear answer. */
 function requireReadable(revocation: Revocation): void {
-  const read = jsonLayout.read(writeJson({ username: 'anybody', ...revokedFields(revocation) })) ?? {};
-  if ('fault' in read) throw new Error(`no token can be revoked so: ${read.fault}`);
+  const read = jsonLayout.read(writeJson({ username: 'any', ...revokedFields(revocation) })) ?? {};
+  if ('problem' in read) throw new Error(`tokens cannot be revoked with this text: ${read.problem}`);
 }
 
-/** @returns undefined when it is not there */
+/** @returns undefined when the record does not exist */
 async function revokeOne(
   digest: string,
   revocation: Revocation,
@@ -50,7 +63,7 @@ async function revokeOne(
     return await revokeRecord(digest, revocation, store, signal);
   } catch (error) {
     if (!(error instanceof RedisProblem) || error.kind !== 'type') throw error;
-    return { digest, fault: `is no ${store.layout.type}, as layout says` };
+    return { digest, fault: `is not a ${store.layout.type}, as layout says` };
   }
 }
 
@@ -67,7 +80,7 @@ async function revokeRecord(
     const { reply, timeToLive } = await connection.run((client) => readValue(client, layout.query, key), signal);
     const read = layout.read(reply);
     if (read === undefined) return undefined;
-    if ('fault' in read) return { digest, fault: read.fault };
+    if ('problem' in read) return { digest, fault: read.problem };
     const already = revocationOf(read.record) !== undefined;
     const changes = revokedFields(revocation);
     if (already || (await replace(key, reply, changes, store, signal))) {
@@ -76,10 +89,12 @@ async function revokeRecord(
       return { token: { ...token, revoked: revocationOf(record) ?? revocation }, already };
     }
   }
-  throw new Error(`the record of ${digest} is changed by somebody else all the time: it is not revoked, try again`);
+  throw new Error(
+    `the record of ${digest} kept changing while we tried to revoke it; it is not revoked. Run the command again`,
+  );
 }
 
-/** @returns false when the record is another one by now, or gone */
+/** @returns false when the record has changed or is gone */
 async function replace(
   key: string,
   reply: unknown,

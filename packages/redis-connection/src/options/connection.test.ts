@@ -1,10 +1,10 @@
 import { section } from '@sallyport/plugin-options';
 import { describe, expect, test } from 'vitest';
-import { complaints, settled } from '../../fixtures/written-options.ts';
+import { complaints, settled } from '../testing/written-options.ts';
 import { connectionShape, type ServerUrl, settleConnection } from './index.ts';
 
 const login = { username: 'gateway', password: 'of the gateway' };
-const passwordMend = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
+const passwordFix = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
 const url = 'rediss://redis.example.com';
 
 describe('a connection', () => {
@@ -21,10 +21,10 @@ describe('a connection', () => {
   });
 
   test.each<[Record<string, unknown>, string]>([
-    [{ username: 'gateway' }, `password: must stand beside username: ${passwordMend}`],
-    [{ url: 'rediss://gateway@redis' }, `password: must stand beside username: ${passwordMend}`],
-    [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: stands in the url too: keep one'],
-    [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: stands in the url too: keep one'],
+    [{ username: 'gateway' }, `password: is required with username: ${passwordFix}`],
+    [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
+    [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: is in the url too: keep one'],
+    [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: is in the url too: keep one'],
     [{ database: 10_000 }, 'database: must be a whole number from 0 to 9999'],
     [{ certFile: 'a.crt' }, 'keyFile: must name the key of certFile: write keyFile: tls/redis-client.key'],
     [
@@ -36,8 +36,8 @@ describe('a connection', () => {
   });
 });
 
-describe('those who use a connection', () => {
-  const terms = { risk: 'whoever listens learns of everything', consent: 'nobody minds' };
+describe('users of a connection', () => {
+  const terms = { risk: 'anyone can read it', consent: 'that is acceptable' };
   const another: ServerUrl = { secure: true, address: { host: 'another', port: 6379 } };
   const schemaFor = (other?: ServerUrl) =>
     section(connectionShape(terms), '{ url: … }', (keys, complain) =>
@@ -46,22 +46,24 @@ describe('those who use a connection', () => {
   const messages = (written: object, other?: ServerUrl) =>
     (schemaFor(other).safeParse(written).error?.issues ?? []).map(({ message }) => message);
 
-  test('say themselves what clear text costs', () => {
+  test('describe the risk of clear text themselves', () => {
     expect(messages({ url: 'redis://redis' })).toEqual([
-      'is reached in clear text: write rediss://, or insecure: true if nobody minds',
+      'uses clear text: write rediss://, or insecure: true if that is acceptable',
     ]);
     const { properties } = schemaFor()['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
     expect(properties).toMatchObject({
-      insecure: { description: 'Speak clear text with servers elsewhere: whoever listens learns of everything.' },
+      insecure: {
+        description: 'Allow clear text with servers on other machines: anyone can read it.',
+      },
     });
   });
 
-  test('may reach another server by the same keys, which do something for it', () => {
+  test('may reach another server with the same keys, which then have an effect', () => {
     const written = { url: 'unix:/redis.sock', caFile: 'ca.crt' };
     expect(messages(written, another)).toEqual([]);
     expect(messages(written)).toHaveLength(1);
     const clear = { url: 'unix:/redis.sock', insecure: true };
     expect(messages(clear, { ...another, secure: false })).toEqual([]);
-    expect(messages(clear, another)).toEqual(['would make nothing insecure: remove it']);
+    expect(messages(clear, another)).toEqual(['has no effect, since no server uses clear text: remove it']);
   });
 });

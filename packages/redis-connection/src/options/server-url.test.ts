@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { complaints, settled } from '../../fixtures/written-options.ts';
+import { complaints, settled } from '../testing/written-options.ts';
 import { placePattern, urlPattern } from './server-url.ts';
 
-const mend = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
-const encode = 'percent-encode what is special in the user and the password, or give them as username and password';
+const fix = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
+const encode = 'percent-encode special characters in the user and the password, or use the keys username and password';
 
 describe('a URL', () => {
   test.each([
@@ -18,7 +18,7 @@ describe('a URL', () => {
     ['rediss://[2001:DB8:0::1]:7000', { secure: true, database: 0, address: { host: '2001:db8::1', port: 7000 } }],
     ['redis://localhost', { secure: false, database: 0, address: { host: 'localhost', port: 6379 } }],
     ['redis://127.9.9.9:1/9999', { secure: false, database: 9999, address: { host: '127.9.9.9', port: 1 } }],
-  ])('%s is taken apart', (url, server) => {
+  ])('%s is parsed', (url, server) => {
     expect(settled({ url })).toMatchObject({ servers: { kind: 'server', ...server } });
     expect(url).toMatch(new RegExp(urlPattern));
   });
@@ -50,44 +50,44 @@ describe('a URL', () => {
     [7, 'must be text: write rediss://redis.example.com:6379'],
     [['rediss://redis'], 'must be text: write rediss://redis.example.com:6379'],
     ['rediss://redis\n', 'must be one line of text: write rediss://redis.example.com:6379'],
-    ['redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
-    ['redis:redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
-    ['http://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
-    [' rediss://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
-    ['unix:redis.sock', 'is no path of a socket: write unix:/run/redis/redis.sock'],
-    ['unix:/redis.sock?db=x', 'is no path of a socket: write unix:/run/redis/redis.sock'],
-    ['unix:/redis.sock?other=1', 'is no path of a socket: write unix:/run/redis/redis.sock'],
-    ['unix:/redis.sock#x', 'is no path of a socket: write unix:/run/redis/redis.sock'],
-    ['rediss://', `names no host: ${mend}; ${encode}`],
-    ['rediss:///0', `names no host: ${mend}; ${encode}`],
-    ['rediss://127.1', `names no host: ${mend}; ${encode}`],
-    ['rediss://-a.example.com', `names no host: ${mend}; ${encode}`],
-    ['rediss://a_b', `names no host: ${mend}; ${encode}`],
-    ['rediss://redis.', `names no host: ${mend}; ${encode}`],
-    ['rediss://[192.0.2.1]', `is no URL: ${mend}; ${encode}`],
-    ['rediss://2001:db8::1', `is no URL: ${mend}; ${encode}`],
-    ['rediss://redis:port', `is no URL: ${mend}; ${encode}`],
-    ['rediss://redis:65536', `is no URL: ${mend}; ${encode}`],
-    ['rediss://redis:0', `has no port from 1 to 65535: ${mend}`],
-    ['rediss://redis/db1', `must name its database by a number: ${mend}`],
-    ['rediss://redis/-1', `must name its database by a number: ${mend}`],
-    ['rediss://redis/1/', `must name its database by a number: ${mend}`],
-    ['rediss://redis/10000', `must name its database by a number: ${mend}`],
-    ['rediss://redis/0?tls=no', `must end after the database: ${mend}; ${encode}`],
-    ['rediss://redis#0', `must end after the database: ${mend}; ${encode}`],
-    ['rediss://gateway:100%@redis', `has a user or a password that can not be read: ${encode}`],
-    ['rediss://gateway:%ff@redis', `has a user or a password that can not be read: ${encode}`],
+    ['redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
+    ['redis:redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
+    ['http://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
+    [' rediss://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
+    ['unix:redis.sock', 'is not the path of a socket: write unix:/run/redis/redis.sock'],
+    ['unix:/redis.sock?db=x', 'is not the path of a socket: write unix:/run/redis/redis.sock'],
+    ['unix:/redis.sock?other=1', 'is not the path of a socket: write unix:/run/redis/redis.sock'],
+    ['unix:/redis.sock#x', 'is not the path of a socket: write unix:/run/redis/redis.sock'],
+    ['rediss://', `has no host: ${fix}; ${encode}`],
+    ['rediss:///0', `has no host: ${fix}; ${encode}`],
+    ['rediss://127.1', `has no host: ${fix}; ${encode}`],
+    ['rediss://-a.example.com', `has no host: ${fix}; ${encode}`],
+    ['rediss://a_b', `has no host: ${fix}; ${encode}`],
+    ['rediss://redis.', `has no host: ${fix}; ${encode}`],
+    ['rediss://[192.0.2.1]', `is not a URL: ${fix}; ${encode}`],
+    ['rediss://2001:db8::1', `is not a URL: ${fix}; ${encode}`],
+    ['rediss://redis:port', `is not a URL: ${fix}; ${encode}`],
+    ['rediss://redis:65536', `is not a URL: ${fix}; ${encode}`],
+    ['rediss://redis:0', `must have a port from 1 to 65535: ${fix}`],
+    ['rediss://redis/db1', `must have a number as its database: ${fix}`],
+    ['rediss://redis/-1', `must have a number as its database: ${fix}`],
+    ['rediss://redis/1/', `must have a number as its database: ${fix}`],
+    ['rediss://redis/10000', `must have a number as its database: ${fix}`],
+    ['rediss://redis/0?tls=no', `must end after the database: ${fix}; ${encode}`],
+    ['rediss://redis#0', `must end after the database: ${fix}; ${encode}`],
+    ['rediss://gateway:100%@redis', `has a user or a password that cannot be decoded: ${encode}`],
+    ['rediss://gateway:%ff@redis', `has a user or a password that cannot be decoded: ${encode}`],
   ])('%j is refused', (url, complaint) => {
     expect(complaints({ url })).toEqual([`url: ${complaint}`]);
   });
 });
 
-describe('one of several places', () => {
+describe('one of several servers', () => {
   const places = (cluster: readonly unknown[]) => {
     const { servers } = settled({ cluster });
     return servers.kind === 'cluster' ? servers : undefined;
   };
-  const nodeMend = 'write rediss://redis-a.example.com:6379 or 192.0.2.1:6379';
+  const nodeFix = 'write rediss://redis-a.example.com:6379 or 192.0.2.1:6379';
 
   test.each([
     ['rediss://redis-a', true, { host: 'redis-a', port: 6379 }],
@@ -97,7 +97,7 @@ describe('one of several places', () => {
     ['[::1]:7000', false, { host: '::1', port: 7000 }],
     ['[::1]', false, { host: '::1', port: 6379 }],
     ['redis://localhost:6379', false, { host: 'localhost', port: 6379 }],
-  ])('%s is taken apart', (place, secure, node) => {
+  ])('%s is parsed', (place, secure, node) => {
     expect(places([place])).toEqual({ kind: 'cluster', secure, nodes: [node] });
     expect(place).toMatch(new RegExp(placePattern));
   });
@@ -117,21 +117,24 @@ describe('one of several places', () => {
     ['', 'must not be empty: write rediss://redis-a.example.com:6379'],
     [7, 'must be text: write rediss://redis-a.example.com:6379'],
     [{ host: 'a' }, 'must be text: write rediss://redis-a.example.com:6379'],
-    ['rediss://gateway:secret@redis-a', 'must not name a user: give username and password, once for all servers'],
-    ['gateway@redis-a', 'must not name a user: give username and password, once for all servers'],
-    ['rediss://redis-a/0', `must end after the host and port: ${nodeMend}`],
-    ['redis-a:port', `is not a host and a port: ${nodeMend}`],
-    ['2001:db8::1', `is not a host and a port: ${nodeMend}`],
-    ['http://redis-a', `is not a host and a port: ${nodeMend}`],
-    ['redis-a?x', `is not a host and a port: ${nodeMend}`],
-    ['unix:/redis.sock', `is not a host and a port: ${nodeMend}`],
-    ['a b', `is not a host and a port: ${nodeMend}`],
+    [
+      'rediss://gateway:secret@redis-a',
+      'must not contain a user: use the keys username and password, once for all servers',
+    ],
+    ['gateway@redis-a', 'must not contain a user: use the keys username and password, once for all servers'],
+    ['rediss://redis-a/0', `must end after the host and port: ${nodeFix}`],
+    ['redis-a:port', `is not a host and a port: ${nodeFix}`],
+    ['2001:db8::1', `is not a host and a port: ${nodeFix}`],
+    ['http://redis-a', `is not a host and a port: ${nodeFix}`],
+    ['redis-a?x', `is not a host and a port: ${nodeFix}`],
+    ['unix:/redis.sock', `is not a host and a port: ${nodeFix}`],
+    ['a b', `is not a host and a port: ${nodeFix}`],
   ])('%j is refused', (place, complaint) => {
     expect(complaints({ cluster: ['rediss://good', place] })).toEqual([`cluster.1: ${complaint}`]);
   });
 });
 
-test('no complaint quotes anything of a URL, wherever it stands', () => {
+test('no complaint quotes a part of a URL, whichever key has it', () => {
   const secret = '§§';
   const odd = fc.string({ unit: fc.constantFrom(...'@:/?#%[]. a1') });
   const login = fc.tuple(odd, odd).map(([one, other]) => `${one}${secret}${other}`);

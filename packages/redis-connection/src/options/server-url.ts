@@ -1,12 +1,13 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { isHostName, type Parsed, parseText } from '@sallyport/plugin-options';
-import type { HostPort } from '../types.ts';
+import type { Parsed } from '@sallyport/plugin-options';
+import { isHostName, parseText } from '@sallyport/plugin-options';
+import type { HostPort } from '../connection-options.ts';
 
-/** A URL of the options, taken apart. Nothing of it is ever quoted: a password may stand in it. */
+/** A parsed URL of the options. Messages never quote a URL, since it may contain a password. */
 export interface ServerUrl {
   readonly secure: boolean;
   readonly address: HostPort;
-  /** Undefined when the URL names none. */
+  /** Undefined: the URL has none. */
   readonly database?: number;
   readonly username?: string;
   readonly password?: string;
@@ -24,8 +25,8 @@ export interface SocketUrl {
 export const urlPattern = '^([Rr][Ee][Dd][Ii][Ss][Ss]?://[^/?#]+(/\\d*)?|[Uu][Nn][Ii][Xx]:/.+)$';
 export const placePattern = '^([Rr][Ee][Dd][Ii][Ss][Ss]?://)?[^/?#@]+/?$';
 
-const urlMend = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
-const encode = 'percent-encode what is special in the user and the password, or give them as username and password';
+const urlFix = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
+const encode = 'percent-encode special characters in the user and the password, or use the keys username and password';
 
 /** `redis[s]://[user:password@]host[:port][/database]` or `unix:/path[?db=database]`. */
 export function parseUrl(input: unknown): Parsed<ServerUrl | SocketUrl> {
@@ -33,30 +34,30 @@ export function parseUrl(input: unknown): Parsed<ServerUrl | SocketUrl> {
   if ('fault' in parsed) return parsed;
   if (/^unix:/i.test(parsed.value)) return parseSocketUrl(parsed.value);
   if (!/^rediss?:\/\//i.test(parsed.value))
-    return { fault: 'must begin with rediss://, redis:// or unix:/', mend: urlMend };
+    return { fault: 'must begin with rediss://, redis:// or unix:/', mend: urlFix };
   return parseServerUrl(parsed.value);
 }
 
 function parseSocketUrl(text: string): Parsed<SocketUrl> {
   const { path, database } =
     /^unix:(?:\/\/)?(?<path>\/[^?#]+)(?:\?db=(?<database>\d{1,4}))?$/i.exec(text)?.groups ?? {};
-  if (path === undefined) return { fault: 'is no path of a socket', mend: 'write unix:/run/redis/redis.sock' };
+  if (path === undefined) return { fault: 'is not the path of a socket', mend: 'write unix:/run/redis/redis.sock' };
   return { value: { secure: false, path, ...(database !== undefined && { database: Number(database) }) } };
 }
 
 function parseServerUrl(text: string): Parsed<ServerUrl> {
   const url = URL.parse(text);
-  if (url === null) return { fault: 'is no URL', mend: `${urlMend}; ${encode}` };
+  if (url === null) return { fault: 'is not a URL', mend: `${urlFix}; ${encode}` };
   const { protocol, pathname, search, hash, port } = url;
-  if (search !== '' || hash !== '') return { fault: 'must end after the database', mend: `${urlMend}; ${encode}` };
+  if (search !== '' || hash !== '') return { fault: 'must end after the database', mend: `${urlFix}; ${encode}` };
   const host = hostOf(url);
-  if (host === undefined) return { fault: 'names no host', mend: `${urlMend}; ${encode}` };
+  if (host === undefined) return { fault: 'has no host', mend: `${urlFix}; ${encode}` };
   const database = /^\/(?<number>\d{1,4})$/.exec(pathname)?.groups?.number;
   if (database === undefined && !/^\/?$/.test(pathname))
-    return { fault: 'must name its database by a number', mend: urlMend };
-  if (port === '0') return { fault: 'has no port from 1 to 65535', mend: urlMend };
+    return { fault: 'must have a number as its database', mend: urlFix };
+  if (port === '0') return { fault: 'must have a port from 1 to 65535', mend: urlFix };
   const login = loginOf(url);
-  if (login === undefined) return { fault: 'has a user or a password that can not be read', mend: encode };
+  if (login === undefined) return { fault: 'has a user or a password that cannot be decoded', mend: encode };
   return {
     value: {
       secure: protocol === 'rediss:',
@@ -67,13 +68,13 @@ function parseServerUrl(text: string): Parsed<ServerUrl> {
   };
 }
 
-/** One server of several: a URL without user and database, or `host[:port]`. */
+/** One of several servers: a URL without user and database, or `host[:port]`. */
 export function parsePlace(input: unknown, defaultPort: number): Parsed<Pick<ServerUrl, 'secure' | 'address'>> {
   const mend = `write rediss://redis-a.example.com:${defaultPort} or 192.0.2.1:${defaultPort}`;
   const parsed = parseText(input, `rediss://redis-a.example.com:${defaultPort}`);
   if ('fault' in parsed) return parsed;
   if (parsed.value.includes('@')) {
-    return { fault: 'must not name a user', mend: 'give username and password, once for all servers' };
+    return { fault: 'must not contain a user', mend: 'use the keys username and password, once for all servers' };
   }
   const text = /^rediss?:\/\//i.test(parsed.value) ? parsed.value : `redis://${parsed.value}`;
   const url = parseServerUrl(text);
@@ -101,12 +102,12 @@ function loginOf({ username, password }: URL): Pick<ServerUrl, 'username' | 'pas
   }
 }
 
-/** Whether others on the way can read along, and answer in its place. */
+/** Whether others on the network can read the traffic, and answer instead of the server. */
 export function isClearText(server: Pick<ServerUrl, 'secure' | 'address'> | SocketUrl): boolean {
   return 'address' in server && !server.secure && !isLoopback(server.address);
 }
 
-/** Nobody else is on that wire. */
+/** Traffic that never leaves this machine. */
 function isLoopback({ host }: HostPort): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

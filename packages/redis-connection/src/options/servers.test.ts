@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled } from '../../fixtures/written-options.ts';
+import { complaints, settled } from '../testing/written-options.ts';
 
-const secureMend = 'write rediss://, or insecure: true if everybody on the wire may say who is who';
-const clear = `is reached in clear text: ${secureMend}`;
-const idle = 'does nothing without sentinels: remove it';
+const secureFix = 'write rediss://, or insecure: true if anyone on the network may say who is who';
+const clear = `uses clear text: ${secureFix}`;
+const idle = 'has no effect without sentinels: remove it';
 const secret = 'not-a-real-one';
 
 describe('servers', () => {
-  test('are one, or a master that sentinels name, or a cluster', () => {
+  test('are one server, or a master that sentinels name, or a cluster', () => {
     expect(settled({ url: 'rediss://redis' }).servers.kind).toBe('server');
     expect(settled({ cluster: ['rediss://redis'] }).servers).toEqual({
       kind: 'cluster',
@@ -35,17 +35,23 @@ describe('servers', () => {
   });
 
   test.each<[Record<string, unknown>, string[]]>([
-    [{}, ['url: must say where Redis is: write url: rediss://redis.example.com:6379, or give sentinels or cluster']],
-    [{ url: 'rediss://a', cluster: ['rediss://a'] }, ['url: must stand alone: keep one of url, sentinels and cluster']],
+    [{}, ['url: is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster']],
+    [
+      { url: 'rediss://a', cluster: ['rediss://a'] },
+      ['url: cannot be combined: keep one of url, sentinels and cluster'],
+    ],
     [
       { url: 'rediss://a', sentinels: ['rediss://a'], name: 'm' },
-      ['url: must stand alone: keep one of url, sentinels and cluster'],
+      ['url: cannot be combined: keep one of url, sentinels and cluster'],
     ],
     [
       { cluster: ['rediss://a'], sentinels: ['rediss://a'], name: 'm' },
-      ['cluster: must stand alone: keep one of url, sentinels and cluster'],
+      ['cluster: cannot be combined: keep one of url, sentinels and cluster'],
     ],
-    [{ sentinels: ['rediss://a'] }, ['name: must say what the sentinels call the master: write name: mymaster']],
+    [
+      { sentinels: ['rediss://a'] },
+      ['name: is required with sentinels: write name: mymaster, or as the sentinels call the master'],
+    ],
     [{ sentinels: ['rediss://a'], name: '' }, ['name: must not be empty: write mymaster']],
     [
       { sentinels: [], name: 'm' },
@@ -68,11 +74,14 @@ describe('servers', () => {
     [{ cluster: ['rediss://a'], name: 'm' }, [`name: ${idle}`]],
     [
       { sentinels: ['rediss://a'], name: 'm', sentinelUsername: 'u' },
-      ['sentinelPassword: must stand beside sentinelUsername: write { file: secrets/sentinel }'],
+      ['sentinelPassword: is required with sentinelUsername: write { file: secrets/sentinel }'],
     ],
-    [{ url: 'rediss://a/1', database: 1 }, ['database: stands in the url too: keep one']],
-    [{ url: 'unix:/a?db=0', database: 0 }, ['database: stands in the url too: keep one']],
-    [{ cluster: ['rediss://a'], database: 1 }, ['database: must be 0 in a cluster, which has no other: remove it']],
+    [{ url: 'rediss://a/1', database: 1 }, ['database: is in the url too: keep one']],
+    [{ url: 'unix:/a?db=0', database: 0 }, ['database: is in the url too: keep one']],
+    [
+      { cluster: ['rediss://a'], database: 1 },
+      ['database: must be 0 in a cluster, which has no other database: remove it'],
+    ],
     [
       { sentinels: ['rediss://a', 'b'], name: 'm' },
       ['sentinels.1: must begin like the first: all with rediss://, or none', `sentinels.1: ${clear}`],
@@ -82,7 +91,7 @@ describe('servers', () => {
     expect(complaints(written)).toEqual(expected);
   });
 
-  test('a database of 0 is no fault in a cluster', () => {
+  test('a database of 0 is accepted in a cluster', () => {
     expect(complaints({ cluster: ['rediss://a'], database: 0 })).toEqual([]);
   });
 });
@@ -96,9 +105,11 @@ describe('clear text', () => {
     { url: 'unix:/run/redis.sock' },
     { cluster: ['localhost', '127.0.0.1:7000', '[::1]'] },
     { sentinels: ['127.0.0.1'], name: 'm' },
-  ])('is allowed within this machine, and then nothing is insecure: %j', (written) => {
+  ])('is allowed within this machine, where insecure has no effect: %j', (written) => {
     expect(complaints(written)).toEqual([]);
-    expect(complaints({ ...written, insecure: true })).toEqual(['insecure: would make nothing insecure: remove it']);
+    expect(complaints({ ...written, insecure: true })).toEqual([
+      'insecure: has no effect, since no server uses clear text: remove it',
+    ]);
     expect(complaints({ ...written, insecure: false })).toEqual([]);
   });
 
@@ -113,7 +124,7 @@ describe('clear text', () => {
     [{ cluster: ['localhost', 'redis-a'] }, 'cluster.1'],
     [{ cluster: ['192.0.2.1', '192.0.2.2'] }, 'cluster.0'],
     [{ sentinels: ['127.0.0.1', 'localhost', 'sentinel-c'], name: 'm' }, 'sentinels.2'],
-  ])('to another machine is refused unless it is said aloud: %j', (written, place) => {
+  ])('to another machine is refused unless it is allowed explicitly: %j', (written, place) => {
     expect(complaints(written)).toEqual([`${place}: ${clear}`]);
     expect(complaints({ ...written, insecure: false })).toEqual([`${place}: ${clear}`]);
     expect(complaints({ ...written, insecure: true })).toEqual([]);
@@ -122,7 +133,7 @@ describe('clear text', () => {
 
   test('is not what TLS is', () => {
     expect(complaints({ url: 'rediss://redis.example.com', insecure: true })).toEqual([
-      'insecure: would make nothing insecure: remove it',
+      'insecure: has no effect, since no server uses clear text: remove it',
     ]);
   });
 });

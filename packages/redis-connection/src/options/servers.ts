@@ -1,6 +1,6 @@
 import { type Complain, flag, list, parseText, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
-import type { HostPort, Servers } from '../types.ts';
+import type { HostPort, Servers } from '../connection-options.ts';
 import {
   isClearText,
   parsePlace,
@@ -51,11 +51,11 @@ export const serverUrl = (description: string): z.ZodType<ServerUrl | SocketUrl>
 /** A type, since zod takes no interface for a shape. */
 export type ServerShape = { readonly [Key in Exclude<keyof ServerKeys, 'database'>]-?: z.ZodType<ServerKeys[Key]> };
 
-/** What clear text would cost here. */
+/** The risk of clear text here. */
 export interface ClearTextTerms {
-  /** What others on the wire can do: `whoever is on the wire learns …`. */
+  /** What others on the network can do: `anyone on the network can read …`. */
   readonly risk: string;
-  /** When that is all right: `everybody on the wire may …`. */
+  /** The condition under which that is acceptable: `anyone on the network may …`. */
   readonly consent: string;
 }
 
@@ -65,22 +65,22 @@ export const serverShape = ({ risk }: ClearTextTerms): ServerShape => ({
       'and password in it: { env: NAME } or { file: path }.',
   ).optional(),
   sentinels: places(
-    'In place of url: the sentinels that know the master, as host:port or rediss://host:port (port 26379).',
+    'Instead of url: the sentinels that know the master, as host:port or rediss://host:port (port 26379).',
     26379,
     '[sentinel-a.example.com, sentinel-b.example.com, sentinel-c.example.com]',
   ).optional(),
-  name: word('With sentinels: what they call the master.', 'mymaster').optional(),
+  name: word('With sentinels: their name of the master.', 'mymaster').optional(),
   sentinelUsername: word('The ACL user for the sentinels themselves.', 'sallyport').optional(),
   sentinelPassword: secret('The password for the sentinels themselves', 'SENTINEL_PASSWORD').optional(),
   cluster: places(
-    'In place of url: some nodes of a cluster, as host:port or rediss://host:port; the others are found.',
+    'Instead of url: some nodes of a cluster, as host:port or rediss://host:port; the others are found.',
     6379,
     '[redis-a.example.com, redis-b.example.com, redis-c.example.com]',
   ).optional(),
-  insecure: flag(`Speak clear text with servers elsewhere: ${risk}.`),
+  insecure: flag(`Allow clear text with servers on other machines: ${risk}.`),
 });
 
-/** @param another that `insecure` is for, too @returns undefined after a complaint */
+/** @param another a server that `insecure` is for, too @returns undefined after a complaint */
 export function settleServers(
   keys: ServerKeys,
   terms: ClearTextTerms,
@@ -93,17 +93,17 @@ export function settleServers(
     complain(
       given.length === 0 ? ['url'] : [url === undefined ? 'cluster' : 'url'],
       given.length === 0
-        ? 'must say where Redis is: write url: rediss://redis.example.com:6379, or give sentinels or cluster'
-        : 'must stand alone: keep one of url, sentinels and cluster',
+        ? 'is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster'
+        : 'cannot be combined: keep one of url, sentinels and cluster',
     );
     return undefined;
   }
-  refuseIdleKeys(keys, complain);
+  refuseUselessKeys(keys, complain);
   if (sentinels !== undefined && name === undefined) {
-    complain(['name'], 'must say what the sentinels call the master: write name: mymaster');
+    complain(['name'], 'is required with sentinels: write name: mymaster, or as the sentinels call the master');
     return undefined;
   }
-  refuseSilentClearText(keys, terms, another, complain);
+  refuseClearText(keys, terms, another, complain);
   const secure = (list: readonly Place[]) => list[0]?.secure === true;
   if (cluster !== undefined) return { kind: 'cluster', secure: secure(cluster), nodes: cluster.map(addressOf) };
   if (sentinels !== undefined && name !== undefined) {
@@ -130,21 +130,21 @@ function addressOf({ address }: Place): HostPort {
   return address;
 }
 
-function refuseIdleKeys({ url, sentinels, cluster, database, ...keys }: ServerKeys, complain: Complain): void {
+function refuseUselessKeys({ url, sentinels, cluster, database, ...keys }: ServerKeys, complain: Complain): void {
   for (const key of ['name', 'sentinelUsername', 'sentinelPassword'] as const) {
     if (keys[key] !== undefined && sentinels === undefined)
-      complain([key], 'does nothing without sentinels: remove it');
+      complain([key], 'has no effect without sentinels: remove it');
   }
   if (keys.sentinelUsername !== undefined && keys.sentinelPassword === undefined) {
-    complain(['sentinelPassword'], 'must stand beside sentinelUsername: write { file: secrets/sentinel }');
+    complain(['sentinelPassword'], 'is required with sentinelUsername: write { file: secrets/sentinel }');
   }
-  if (database !== undefined && url?.database !== undefined) complain(['database'], 'stands in the url too: keep one');
+  if (database !== undefined && url?.database !== undefined) complain(['database'], 'is in the url too: keep one');
   if (database !== undefined && database !== 0 && cluster !== undefined) {
-    complain(['database'], 'must be 0 in a cluster, which has no other: remove it');
+    complain(['database'], 'must be 0 in a cluster, which has no other database: remove it');
   }
 }
 
-function refuseSilentClearText(
+function refuseClearText(
   { url, sentinels, cluster, insecure }: ServerKeys,
   { consent }: ClearTextTerms,
   another: ServerUrl | SocketUrl | undefined,
@@ -156,9 +156,10 @@ function refuseSilentClearText(
   if (mixed !== -1) complain([key, mixed], 'must begin like the first: all with rediss://, or none');
   const clear = url === undefined ? listed.findIndex(isClearText) : [url].findIndex(isClearText);
   if (clear !== -1 && insecure !== true) {
-    const mend = `write rediss://, or insecure: true if ${consent}`;
-    complain(url === undefined ? [key, clear] : ['url'], `is reached in clear text: ${mend}`);
+    const fix = `write rediss://, or insecure: true if ${consent}`;
+    complain(url === undefined ? [key, clear] : ['url'], `uses clear text: ${fix}`);
   }
-  const isIdle = clear === -1 && (another === undefined || !isClearText(another));
-  if (isIdle && insecure === true) complain(['insecure'], 'would make nothing insecure: remove it');
+  const isUseless = clear === -1 && (another === undefined || !isClearText(another));
+  if (isUseless && insecure === true)
+    complain(['insecure'], 'has no effect, since no server uses clear text: remove it');
 }

@@ -59,15 +59,15 @@ describe('cache.redis', () => {
 
   test.each([
     ['[]', '8:17: cache.redis: must be keys and values: write { url: rediss://redis.example.com:6379, sealingKeys: '],
-    ['{ sealingKeys: [{ env: KEY }] }', '8:17: cache.redis.url: must say where Redis is: write url: rediss://'],
+    ['{ sealingKeys: [{ env: KEY }] }', '8:17: cache.redis.url: is missing: write url: rediss://'],
     [`{ ${good}, paswoord: x }`, '8:69: cache.redis.paswoord: unknown key: did you mean password?'],
     [`{ ${good}, commandTimeout: 1s }`, 'cache.redis.commandTimeout: unknown key: known here: url, '],
     ['{ url: redis, sealingKeys: [{ env: KEY }] }', 'cache.redis.url: must begin with rediss://, redis:// or unix:/'],
     [
       '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
-      'cache.redis.url: is reached in clear text: write rediss://, or insecure: true if everybody on the wire may hold back revocations',
+      'cache.redis.url: uses clear text: write rediss://, or insecure: true if everybody on the wire may hold back revocations',
     ],
-    [`{ ${good}, username: a }`, 'cache.redis.password: must stand beside username: write { file: secrets/redis }'],
+    [`{ ${good}, username: a }`, 'cache.redis.password: is required with username: write { file: secrets/redis }'],
     [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: is too short: write at least 10ms'],
     [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: is too long: write at most 5s'],
     [

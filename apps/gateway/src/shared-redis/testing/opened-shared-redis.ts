@@ -1,5 +1,5 @@
 import { recordingContext } from '@sallyport/authenticator/conformance';
-import { type Connection, openConnection, type Servers } from '@sallyport/redis-connection';
+import { type Connection, connect, type Servers } from '@sallyport/redis-connection';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { createSharedRedis, type ProbedRedis } from '../shared-redis.ts';
 import type { RedisUse } from '../types.ts';
@@ -36,11 +36,10 @@ export const keyPrefix = 'sallyport:';
 export async function openShared(redis: RedisServer, options: OpenedSharedOptions = {}): Promise<OpenedShared> {
   const { servers = socketOf(redis), keys = 'A', timeout = 10_000, commandTimeout = 20_000, ...login } = options;
   const { context } = recordingContext({ pluginName: 'cache', baseDirectory: '/' });
-  const { logger, metrics, signal } = context;
-  const connection = await openConnection(
+  const connection = await connect(
     { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout, ...login },
-    { tls: () => undefined, logger, metrics, random: Math.random, wording },
-    signal,
+    wording,
+    context,
   );
   const counted = countCalls(connection);
   const errors: RedisUse[] = [];

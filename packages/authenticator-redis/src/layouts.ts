@@ -1,0 +1,112 @@
+import { hashUpTo, stringUpTo, type ValueQuery } from '@sallyport/redis-connection';
+import {
+  mostBytes,
+  type ReadRecord,
+  readRecord,
+  sizeProblem,
+  type TokenRecord,
+  tooBig,
+  writtenFields,
+} from './record.ts';
+
+/** The format of records in Redis. */
+export interface Layout {
+  /** The command that reads a whole record, unless it is too big. */
+  readonly query: ValueQuery;
+  /** The answer of Redis to TYPE. */
+  readonly type: 'string' | 'hash';
+  /** @param reply the answer to `query`. @returns undefined when there is no record */
+  read(reply: unknown): ReadRecord | undefined;
+}
+
+/** A string with one JSON object (RFC 8259). */
+export const jsonLayout: Layout = {
+  query: stringUpTo(mostBytes),
+  type: 'string',
+  read(reply) {
+    if (reply === null) return undefined;
+    if (typeof reply !== 'string') return { problem: 'is not a string' };
+    return sizeProblem(reply.length) ?? parseRecord(reply);
+  },
+};
+
+function parseRecord(text: string): ReadRecord {
+  // JSON is UTF-8 (RFC 8259 section 8.1). Other bytes could not be written back unchanged.
+  if (text.includes('\uFFFD')) return { problem: 'is not UTF-8' };
+  // The message of JSON.parse is not used: it quotes the text.
+  const value = parseJson(text);
+  return value === undefined ? { problem: 'is not JSON' } : readRecord(value);
+}
+
+/** @returns undefined for a text that is not JSON */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeJson(record: TokenRecord): string {
+  return JSON.stringify(Object.fromEntries(writtenFields(record)));
+}
+
+/**
+ * Adds fields to a record. Fields of other systems stay unchanged to the byte: their numbers may have more digits than
+ * ours.
+ *
+ * @param text a valid record that has none of these fields
+ */
+export function changeJson(text: string, changes: Partial<TokenRecord>): string {
+  const added = JSON.stringify(Object.fromEntries(writtenFields(changes)));
+  return `${text.slice(0, text.lastIndexOf('}'))},${added.slice(1)}`;
+}
+
+/** A hash with a field for each value. Lists are JSON, or as people write them: `dev,ops`. `extra` is a JSON object. */
+export const hashLayout: Layout = {
+  query: hashUpTo(mostBytes),
+  type: 'hash',
+  read(reply) {
+    if (typeof reply === 'number') return tooBig;
+    if (!Array.isArray(reply) || reply.length % 2 === 1) return { problem: 'is not a hash' };
+    // Fields and values alternate.
+    const entries = Array.from(
+      { length: reply.length / 2 },
+      (_, index): Field => [String(reply[2 * index]), reply[2 * index + 1]],
+    );
+    // Redis does not distinguish a hash without fields from no hash.
+    if (entries.length === 0) return undefined;
+    const characters = entries.reduce((sum, [name, value]) => sum + name.length + String(value).length, 0);
+    return sizeProblem(characters) ?? readFields(entries);
+  },
+};
+
+type Field = readonly [name: string, value: unknown];
+
+const lists: ReadonlySet<string> = new Set(['groups', 'audiences']);
+
+function readFields(entries: readonly Field[]): ReadRecord {
+  const fields = entries.map(([name, value]): Field => [name, parseValue(name, value)]);
+  const broken = fields.find(([, value]) => value === undefined);
+  if (broken !== undefined) return { problem: `${broken[0]} is not JSON` };
+  return readRecord(Object.fromEntries(fields));
+}
+
+/** @returns undefined when it must be JSON and is not */
+function parseValue(name: string, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (name === 'extra' || (lists.has(name) && value.startsWith('['))) return parseJson(value);
+  return lists.has(name) ? value.split(',').map((item) => item.trim()) : value;
+}
+
+/** Alternating fields and values, as HSET takes them. */
+export function writeHash(record: Partial<TokenRecord>): string[] {
+  return writtenFields(record).flatMap(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+}
+
+export type LayoutName = 'json' | 'hash';
+
+export const layouts: Readonly<Record<LayoutName, Layout>> = { json: jsonLayout, hash: hashLayout };

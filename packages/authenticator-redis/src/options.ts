@@ -1,0 +1,192 @@
+import type { Parsed } from '@sallyport/plugin-options';
+import {
+  type Complain,
+  choice,
+  duration,
+  longestDuration,
+  oneLine,
+  parseText,
+  section,
+  value,
+} from '@sallyport/plugin-options';
+import type { ConnectionOptions } from '@sallyport/redis-connection';
+import {
+  connectionShape,
+  isClearText,
+  type ServerUrl,
+  type SocketUrl,
+  secret,
+  serverUrl,
+  settleConnection,
+  settleLogin,
+  settleUrl,
+  word,
+} from '@sallyport/redis-connection/options';
+import { RE2JS } from 're2js';
+import type { z } from 'zod';
+import type { LayoutName } from './layouts.ts';
+import type { TokenOptions } from './token.ts';
+
+/** The options after all checks. */
+export interface RedisOptions {
+  readonly connection: ConnectionOptions;
+  /** The connection of the commands that create, list and revoke tokens. Default: `connection`. */
+  readonly admin: ConnectionOptions;
+  /** The text before the digest in each key. */
+  readonly keyPrefix: string;
+  readonly layout: LayoutName;
+  readonly token: TokenOptions;
+  /** The decision on a token without a record in Redis. */
+  readonly unknown: 'no-opinion' | 'rejected';
+  /** Milliseconds: the shortest time between two notes in Redis on the use of a token. Undefined: no notes. */
+  readonly trackLastUse?: number;
+}
+
+interface TokenKeys {
+  readonly tokenPrefix?: string | undefined;
+  readonly tokenPattern?: RE2JS | undefined;
+}
+
+type TokenShapeKeys = { readonly [Key in keyof TokenKeys]-?: z.ZodType<TokenKeys[Key]> };
+
+const tokenShapeKeys: TokenShapeKeys = {
+  tokenPrefix: value(
+    {
+      description:
+        "The prefix of tokens issued elsewhere, such as robot_. Without it and tokenPattern: Sallyport's own tokens, sp_ with a checksum.",
+      pattern: '^[!-~]{1,64}$',
+    },
+    (input) => {
+      if (typeof input === 'string' && /^[!-~]{1,64}$/.test(input)) return { value: input };
+      return { fault: 'must be visible ASCII, 1 to 64 characters', mend: 'write robot_' };
+    },
+  ).optional(),
+  tokenPattern: value(
+    {
+      description:
+        'A regular expression (RE2) that whole tokens issued elsewhere match, such as [A-Za-z0-9]{40}. With tokenPrefix, both must match.',
+      minLength: 1,
+    },
+    parsePattern,
+  ).optional(),
+};
+
+/** RE2, as in Go: its time is linear in the length of the token, so no token can block the process. */
+function parsePattern(input: unknown): Parsed<RE2JS> {
+  const parsed = parseText(input, '[A-Za-z0-9]{40}');
+  if ('fault' in parsed) return parsed;
+  try {
+    return { value: RE2JS.compile(parsed.value) };
+  } catch (error) {
+    const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';
+    const mend = 'write one such as [A-Za-z0-9]{40}; look-around and back-references are not supported';
+    return { fault: `is not a regular expression of RE2${why}`, mend };
+  }
+}
+
+function settleToken({ tokenPrefix, tokenPattern }: TokenKeys, complain: Complain): TokenOptions {
+  if (tokenPattern?.matches('')) {
+    complain(['tokenPattern'], 'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}');
+  }
+  return {
+    ...(tokenPrefix !== undefined && { prefix: tokenPrefix }),
+    ...(tokenPattern !== undefined && { pattern: tokenPattern }),
+  };
+}
+
+interface AdminKeys {
+  readonly url?: ServerUrl | SocketUrl | undefined;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+const adminSchema: z.ZodType<AdminKeys> = section(
+  {
+    url: serverUrl(
+      'The server with a user who may write, as { env: NAME } or { file: path }. Default: as above.',
+    ).optional(),
+    username: word('The ACL user who may write.', 'sallyport-admin').optional(),
+    password: secret("That user's password", 'REDIS_ADMIN_PASSWORD').optional(),
+  },
+  '{ url: { env: REDIS_ADMIN_URL } }',
+  (keys, complain): AdminKeys => {
+    if (keys.url === undefined && keys.username === undefined && keys.password === undefined) {
+      complain(['url'], 'is missing, and so are username and password: write { env: REDIS_ADMIN_URL }');
+    }
+    return keys;
+  },
+).describe(
+  'How `sallyport token create`, `token list` and `revoke` connect to Redis, when the user of the gateway may only read. The gateway itself never uses it.',
+);
+
+/** The connection of the commands: that of the gateway, with the changes of `admin`. */
+function settleAdmin(
+  admin: AdminKeys | undefined,
+  connection: ConnectionOptions,
+  { database, insecure }: { readonly database?: number | undefined; readonly insecure?: boolean | undefined },
+  complain: Complain,
+): ConnectionOptions {
+  if (admin === undefined) return connection;
+  const { url } = admin;
+  if (url !== undefined && isClearText(url) && insecure !== true) {
+    complain(['admin', 'url'], 'uses clear text: write rediss://, or insecure: true beside admin');
+  }
+  const login = settleLogin(admin, 'write { env: REDIS_ADMIN_PASSWORD }', (path, message) =>
+    complain(['admin', ...path], message),
+  );
+  const { servers, tls, commandTimeout } = connection;
+  return { servers: url === undefined ? servers : settleUrl(url, database), tls, commandTimeout, ...login };
+}
+
+const terms = {
+  risk: 'anyone on the network can see who has tokens, and can answer that a token is valid',
+  consent: 'anyone on the network may decide who gets in',
+};
+
+const shape = {
+  ...connectionShape(terms),
+  commandTimeout: duration('For each command, and for making a connection.', {
+    least: { value: 50, text: '50ms' },
+    most: { value: 30_000, text: '30s' },
+  }).prefault('1s'),
+  keyPrefix: value(
+    { description: 'The text before the SHA-256 in the key of each token.', minLength: 1, maxLength: 128 },
+    (input) => {
+      const parsed = parseText(input, 'sallyport:token:');
+      if ('fault' in parsed || parsed.value.length <= 128) return parsed;
+      return { fault: 'is too long', mend: 'write at most 128 characters, such as sallyport:token:' };
+    },
+  ).prefault('sallyport:token:'),
+  layout: choice('The format of records in Redis: a JSON string, or a hash.', ['json', 'hash']).default('json'),
+  ...tokenShapeKeys,
+  unknown: choice('The decision on a token without a record in Redis. no-opinion: the next authenticator is asked.', [
+    'no-opinion',
+    'rejected',
+  ]).default('no-opinion'),
+  trackLastUse: duration(
+    'Note in Redis when a token was used, at most once in this time, for `token list`. Without it the gateway writes nothing.',
+    { least: { value: 10_000, text: '10s' }, most: longestDuration },
+  ).optional(),
+  admin: adminSchema.optional(),
+};
+
+/** Checks the `options` of an authenticator, in which secrets are already replaced by their values. */
+export const optionsSchema: z.ZodType<RedisOptions> = section(
+  shape,
+  '{ url: rediss://redis.example.com:6379 }',
+  (keys, complain): RedisOptions | undefined => {
+    const { commandTimeout, keyPrefix, layout, unknown, trackLastUse, admin } = keys;
+    const connection = settleConnection(keys, { commandTimeout, terms, another: admin?.url }, complain);
+    const token = settleToken(keys, complain);
+    if (connection === undefined) return undefined;
+    return {
+      connection,
+      admin: settleAdmin(admin, connection, keys, complain),
+      keyPrefix,
+      layout,
+      token,
+      unknown,
+      ...(trackLastUse !== undefined && { trackLastUse }),
+    };
+  },
+);

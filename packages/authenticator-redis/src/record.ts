@@ -1,0 +1,133 @@
+import { z } from 'zod';
+
+/** The record of one token in Redis. Times are milliseconds since 1970. */
+export interface TokenRecord {
+  readonly username: string;
+  readonly uid?: string | undefined;
+  readonly groups?: readonly string[] | undefined;
+  readonly extra?: Readonly<Record<string, readonly string[]>> | undefined;
+  readonly audiences?: readonly string[] | undefined;
+  readonly notBefore?: number | undefined;
+  readonly expiresAt?: number | undefined;
+  readonly issuedAt?: number | undefined;
+  readonly issuedBy?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly revokedAt?: number | undefined;
+  readonly revokedBy?: string | undefined;
+  readonly revokedReason?: string | undefined;
+}
+
+/** A valid record, or its problem, which names the field and the fix and quotes no value. */
+export type ReadRecord = { readonly record: TokenRecord } | { readonly problem: string };
+
+/** Characters. No good record is nearly as long, and all reviews would wait while a longer one is parsed. */
+const most = 65_536;
+
+/** The most bytes that are read of a value. In UTF-8 a UTF-16 code unit has at most three, so a longer value is too big. */
+export const mostBytes: number = 3 * most;
+
+export const tooBig: ReadRecord = { problem: `is too big: at most ${most} characters are read` };
+
+/** The problem of a value with that many characters, if any. */
+export function sizeProblem(characters: number): ReadRecord | undefined {
+  return characters <= most ? undefined : tooBig;
+}
+
+/** U+FFFD replaces bytes that are not UTF-8, so names with different bytes could become the same. */
+const text = z
+  .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be text') })
+  .min(1, 'must not be empty')
+  .refine((value) => value.isWellFormed() && !value.includes('\uFFFD'), 'must be UTF-8');
+
+const texts = z.array(text, { error: 'must be a list' });
+
+const time = z.iso
+  .datetime({ offset: true, error: 'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z' })
+  .transform((value) => Date.parse(value));
+
+/** Other keys do not survive impersonation and aggregation: kubernetes/apiserver pkg/authentication/user/user.go. */
+const extraKey = text.refine((key) => key === key.toLowerCase(), 'must have lowercase keys');
+
+const extra = z
+  .unknown()
+  // zod drops such a key silently.
+  .refine((value) => !Object.hasOwn(Object(value), '__proto__'), 'must not have the key __proto__')
+  .pipe(z.record(extraKey, texts, { error: 'must map lowercase keys to lists' }));
+
+const fields = z.strictObject(
+  {
+    username: text,
+    uid: text.optional(),
+    groups: texts.optional(),
+    extra: extra.optional(),
+    audiences: texts.min(1, 'must not be empty: leave it out for a token without audiences').optional(),
+    notBefore: time.optional(),
+    expiresAt: time.optional(),
+    issuedAt: time.optional(),
+    issuedBy: text.optional(),
+    reason: text.optional(),
+    revokedAt: time.optional(),
+    revokedBy: text.optional(),
+    revokedReason: text.optional(),
+  },
+  { error: 'must be an object with username' },
+);
+
+const record: z.ZodType<TokenRecord> = fields
+  .refine(({ notBefore, expiresAt }) => notBefore === undefined || expiresAt === undefined || notBefore < expiresAt, {
+    path: ['notBefore'],
+    error: 'must be before expiresAt',
+  })
+  .refine(
+    ({ revokedAt, revokedBy, revokedReason }) => revokedAt !== undefined || (revokedBy ?? revokedReason) === undefined,
+    {
+      path: ['revokedAt'],
+      error: 'is required with revokedBy and revokedReason',
+    },
+  );
+
+/** In the order in which they are written. */
+export const fieldNames: readonly string[] = Object.keys(fields.shape);
+
+/**
+ * Reads a parsed record. It is strict, since with a misspelt `expiresAt` a token would never expire. Fields that begin
+ * with `x-` belong to other systems and are ignored.
+ */
+export function readRecord(value: unknown): ReadRecord {
+  const result = record.safeParse(withoutForeignFields(value));
+  if (result.success) return { record: result.data };
+  const [issue] = result.error.issues;
+  return { problem: issue === undefined ? 'is bad' : describe(issue) };
+}
+
+function withoutForeignFields(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !name.startsWith('x-')));
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return unknownField(issue.keys);
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  // Below `extra`, the path has keys of the record. Only our own field is named.
+  const [field] = issue.path;
+  return field === undefined ? message : `${String(field)} ${message}`;
+}
+
+/** Quotes a name only if it looks like one. Anything else may be a token in the wrong place. */
+function unknownField(names: readonly string[]): string {
+  const quotable = names.find((name) => /^[A-Za-z][A-Za-z0-9_.-]{0,23}$/.test(name));
+  const which = quotable === undefined ? '' : ` ${quotable}`;
+  return `has an unknown field${which}: a record has ${fieldNames.join(', ')}; fields of other systems begin with x-`;
+}
+
+const timeFields: ReadonlySet<string> = new Set(['notBefore', 'expiresAt', 'issuedAt', 'revokedAt']);
+
+/** The fields of a record in the order in which they are written, with times as RFC 3339 in UTC. */
+export function writtenFields(record: Partial<TokenRecord>): readonly (readonly [name: string, value: unknown])[] {
+  const values = new Map(Object.entries(record));
+  return fieldNames.flatMap((name) => {
+    const value: unknown = values.get(name);
+    if (value === undefined) return [];
+    return [[name, timeFields.has(name) ? new Date(Number(value)).toISOString() : value] as const];
+  });
+}

@@ -1,0 +1,63 @@
+import type { LayoutName } from '../layouts.ts';
+
+/** The least rights of users of Redis, as ACL files have them after the password. The README has the same. */
+export interface AccessLists {
+  /** For logins, and for `sallyport check`. */
+  readonly gateway: string;
+  /** The same with `trackLastUse`: it may write those notes, and no token. The part in parentheses needs Redis 7. */
+  readonly trackingGateway: string;
+  /** For `sallyport token create`, `token list` and `revoke`. */
+  readonly issuer: string;
+}
+
+const keys = '~sallyport:token:*';
+
+/** The commands of a lookup besides PTTL and ECHO. */
+const readCommands: Readonly<Record<LayoutName, readonly string[]>> = {
+  json: ['getrange'],
+  hash: ['eval_ro', 'hlen', 'hkeys', 'hstrlen', 'hgetall'],
+};
+
+/** The commands of a lookup, also those in scripts, in alphabetical order. */
+export function lookUpCommands(layout: LayoutName): string[] {
+  return [...readCommands[layout], 'pttl', 'echo'].sort();
+}
+
+/** The rights that a lookup needs, as ACL files have them. */
+export function lookUpRights(layout: LayoutName): string[] {
+  return lookUpCommands(layout).map((command) => `+${command}`);
+}
+
+const readHash = readCommands.hash.map((command) => `+${command}`).join(' ');
+const notes = '(~sallyport:token:*:last-use +set)';
+
+export const accessLists: Readonly<Record<LayoutName, AccessLists>> = {
+  json: {
+    gateway: `${keys} +getrange +pttl +echo`,
+    trackingGateway: `${keys} +getrange +pttl +echo ${notes}`,
+    issuer: `${keys} +getrange +pttl +echo +scan +set +eval`,
+  },
+  hash: {
+    gateway: `${keys} ${readHash} +pttl +echo`,
+    trackingGateway: `${keys} ${readHash} +pttl +echo ${notes}`,
+    issuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire`,
+  },
+};
+
+type Task = 'create' | 'list' | 'listLastUse' | 'revoke';
+
+/** The rights of the issuer that each task needs, also in scripts: Redis checks the rights of the user who runs them. */
+export const rightsFor: Readonly<Record<LayoutName, Readonly<Record<Task, readonly string[]>>>> = {
+  json: {
+    create: ['set'],
+    list: ['scan', 'getrange', 'pttl'],
+    listLastUse: ['scan', 'getrange', 'pttl'],
+    revoke: ['getrange', 'pttl', 'echo', 'eval', 'set'],
+  },
+  hash: {
+    create: ['eval', 'exists', 'pexpire', 'hset'],
+    list: ['scan', ...readCommands.hash, 'pttl'],
+    listLastUse: ['scan', ...readCommands.hash, 'pttl', 'getrange'],
+    revoke: [...readCommands.hash, 'pttl', 'echo', 'eval', 'exists', 'hexists', 'hset'],
+  },
+};

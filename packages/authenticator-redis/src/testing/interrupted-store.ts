@@ -1,0 +1,49 @@
+import { type Connection, connect } from '@sallyport/redis-connection';
+import type { RedisServer } from '@sallyport/test-servers/redis';
+import { type LayoutName, layouts } from '../layouts.ts';
+import type { Store } from '../store.ts';
+import { keysOf, wording } from '../store.ts';
+import { tracedContext } from './plugin.ts';
+import { keyPrefix } from './records.ts';
+import { settled } from './written-options.ts';
+
+export interface InterruptedStore extends AsyncDisposable {
+  readonly store: Store;
+  /** Round trips so far. */
+  readonly trips: number;
+}
+
+/**
+ * A store on a real Redis that runs `happens` between round trips.
+ *
+ * @param happens called before each round trip, counted from 1
+ */
+export async function interruptedStore(
+  redis: RedisServer,
+  layout: LayoutName,
+  happens: (trip: number) => Promise<void>,
+): Promise<InterruptedStore> {
+  const options = settled({ url: redis.url, layout });
+  const inner = await connect(options.connection, wording, tracedContext().context);
+  let trips = 0;
+  const connection: Connection = {
+    ...inner,
+    async run(work, signal, timeout) {
+      trips += 1;
+      await happens(trips);
+      return await inner.run(work, signal, timeout);
+    },
+  };
+  return {
+    store: {
+      connection,
+      keys: keysOf(keyPrefix),
+      layout: layouts[layout],
+      now: Date.now,
+    },
+    get trips() {
+      return trips;
+    },
+    [Symbol.asyncDispose]: () => inner.close(),
+  };
+}

@@ -1,0 +1,95 @@
+import { RE2JS } from 're2js';
+import { describe, expect, test } from 'vitest';
+import { newIdToken, newServiceAccountToken } from './testing/jwt.ts';
+import { settled, writtenOptions } from './testing/written-options.ts';
+import { makeToken, type TokenOptions, tokenShape } from './token.ts';
+
+const shapeOf = (keys: Record<string, unknown>) => tokenShape(settled(writtenOptions(keys)).token);
+const matches = (options: TokenOptions, token: string) => tokenShape(options).matches(token);
+
+describe('without options', () => {
+  const shape = shapeOf({});
+
+  test('tokens of ours are recognized, and begin with sp_', () => {
+    expect(shape.prefix).toBe('sp_');
+    expect(shape.matches(makeToken('sp_'))).toBe(true);
+  });
+
+  test.each([
+    ['a service account token', newServiceAccountToken()],
+    ['an ID token', newIdToken()],
+    ['a name and a password', 'sp_jane:correct horse'],
+    ['a bootstrap token', 'abcdef.0123456789abcdef'],
+    ['a token of another system', makeToken('ghp_')],
+    ['nothing', ''],
+    ['the prefix alone', 'sp_'],
+  ])('%s is not', (_, token) => {
+    expect(shape.matches(token)).toBe(false);
+  });
+});
+
+describe('with tokenPrefix', () => {
+  const shape = shapeOf({ tokenPrefix: 'robot.*_' });
+
+  test('tokens with the prefix are recognized, with any rest', () => {
+    expect(shape.prefix).toBe('robot.*_');
+    for (const rest of ['', 'a', 'é🤖\n\0', 'a'.repeat(16_384)]) expect(shape.matches(`robot.*_${rest}`)).toBe(true);
+  });
+
+  test('other tokens are not, and the prefix is no pattern', () => {
+    for (const token of ['robotxx_a', 'Robot.*_a', ' robot.*_a', 'robot.*', makeToken('sp_')]) {
+      expect(shape.matches(token)).toBe(false);
+    }
+  });
+
+  test('tokens with half of a surrogate pair are not, since in UTF-8 several of them would be the same', () => {
+    expect(shape.matches('robot.*_\uD800')).toBe(false);
+    expect(shape.matches('robot.*_\uDC00\uD800')).toBe(false);
+    expect(shape.matches('robot.*_\uFFFD')).toBe(true);
+  });
+});
+
+describe('with tokenPattern', () => {
+  const shape = shapeOf({ tokenPattern: '[a-z]{4}|[0-9]{2}' });
+
+  test('tokens that match as a whole are recognized', () => {
+    expect(shape.prefix).toBeUndefined();
+    for (const token of ['abcd', '42']) expect(shape.matches(token)).toBe(true);
+    for (const token of ['abcde', ' abcd', 'abcd\n', '421', '42abcd', 'ABCD', '']) {
+      expect(shape.matches(token)).toBe(false);
+    }
+  });
+
+  test('and with tokenPrefix both must match, the pattern with the whole token', () => {
+    const both = shapeOf({ tokenPrefix: 'robot_', tokenPattern: '[a-z_]+[0-9]{2}' });
+    expect(both.prefix).toBe('robot_');
+    expect(both.matches('robot_a42')).toBe(true);
+    for (const token of ['robot_a4', 'other_a42', 'a42', 'robot_A42']) expect(both.matches(token)).toBe(false);
+    expect(shapeOf({ tokenPrefix: 'robot_', tokenPattern: '[0-9]{2}' }).matches('robot_42')).toBe(false);
+  });
+
+  test('one that matches any text does not match one that is not well-formed', () => {
+    expect(matches({ pattern: RE2JS.compile('(?s).+') }, 'a\n🤖')).toBe(true);
+    expect(matches({ pattern: RE2JS.compile('(?s).+') }, 'a\uD800')).toBe(false);
+  });
+
+  test.each(['(a+)+b', '(a|aa)+$', '(a*)*b', '(.*a){12}', '([a-z]+)*\\d'])(
+    'a text that others choose costs %s no more than in proportion to its length',
+    (text) => {
+      const pattern = RE2JS.compile(text);
+      const time = (length: number) => {
+        const token = `${'a'.repeat(length - 1)}!`;
+        const start = performance.now();
+        expect(matches({ pattern }, token)).toBe(false);
+        return performance.now() - start;
+      };
+      // The least of several: what else the machine does only adds.
+      const least = (length: number) => Math.min(...Array.from({ length: 15 }, () => time(length)));
+      least(1_024);
+      const [short, long] = [least(4_096), least(16_384)];
+      console.log(`${text}: 4 KiB in ${short.toFixed(2)} ms, 16 KiB in ${long.toFixed(2)} ms`);
+      // Four times the length: a square would be 16 times, and backtracking would not end at all.
+      expect(long / short).toBeLessThan(4 * 2.5);
+    },
+  );
+});

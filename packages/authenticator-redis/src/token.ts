@@ -1,0 +1,71 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { RE2JS } from 're2js';
+
+/** SHA-256 of the token's UTF-8, 64 lowercase hexadecimal digits. Redis never sees more of a token. */
+export function digestToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/**
+ * Sallyport's own tokens: this prefix, 32 random bytes, and a checksum of both, all of it URL-safe. A scanner of source
+ * code and logs finds a leaked one without asking a server, and a mistyped one is not a token. The checksum is for
+ * mistakes, not for attackers: the 256 random bits are.
+ */
+export const defaultPrefix = 'sp_' as const;
+
+/** 32 bytes in base64url without padding (RFC 4648 section 5). */
+const secretLength = 43;
+/** 4 bytes. */
+const checksumLength = 6;
+
+/** The README gives this pattern to secret scanners. */
+export const formatPattern: string = `${defaultPrefix}[A-Za-z0-9_-]{${secretLength + checksumLength}}`;
+
+const format = new RegExp(`^${formatPattern}$`);
+
+/** @param prefix visible ASCII */
+export function makeToken(prefix: string): string {
+  const body = prefix + randomBytes(32).toString('base64url');
+  return body + checksum(body);
+}
+
+/** Whether it is a token of {@link defaultPrefix} without a mistake. No I/O, and no secret is compared. */
+export function isOwnToken(token: string): boolean {
+  return format.test(token) && checksum(token.slice(0, -checksumLength)) === token.slice(-checksumLength);
+}
+
+/** CRC-32 (that of gzip, RFC 1952 section 8). It finds each single mistyped character and each swap of two. */
+function checksum(body: string): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc32(body));
+  return bytes.toString('base64url');
+}
+
+export interface TokenOptions {
+  /** The prefix of tokens that are issued elsewhere. */
+  readonly prefix?: string;
+  /** A pattern for whole tokens that are issued elsewhere. Its time is linear in the length of the token. */
+  readonly pattern?: RE2JS;
+}
+
+/** The shape of the tokens of one authenticator. */
+export interface TokenShape {
+  /** The prefix of all of them; left out: only tokenPattern describes them. */
+  readonly prefix?: string;
+  /** Decides by the shape alone, in microseconds. */
+  matches(token: string): boolean;
+}
+
+/** Without options: Sallyport's own tokens, with a correct checksum. */
+export function tokenShape({ prefix, pattern }: TokenOptions): TokenShape {
+  if (prefix === undefined && pattern === undefined) return { prefix: defaultPrefix, matches: isOwnToken };
+  return {
+    ...(prefix !== undefined && { prefix }),
+    matches: (token) =>
+      (prefix === undefined || token.startsWith(prefix)) &&
+      // In UTF-8, all unpaired surrogates become U+FFFD, so different tokens would be the same.
+      token.isWellFormed() &&
+      (pattern === undefined || pattern.matches(token)),
+  };
+}

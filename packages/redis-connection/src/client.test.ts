@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import fc from 'fast-check';
+import { SentinelConnector } from 'ioredis';
+import { expect, test } from 'vitest';
+import { retryDelay } from './client.ts';
+import { open } from './testing/opened.ts';
+
+/** The range of Math.random(). */
+const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+test('the first pause is 25 to 50 ms, each next one twice as long, up to a second', () => {
+  expect([1, 2, 3, 4, 5, 6, 7, 1_000].map((attempt) => retryDelay(attempt, 0))).toEqual([
+    25, 50, 100, 200, 400, 500, 500, 500,
+  ]);
+  const last = 1 - Number.EPSILON;
+  expect([1, 2, 3, 4, 5, 6, 7, 1_000].map((attempt) => retryDelay(attempt, last))).toEqual([
+    50, 100, 200, 400, 800, 1_000, 1_000, 1_000,
+  ]);
+});
+
+test('each pause is a whole number of milliseconds within its bounds', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1e9 }), random, (attempt, chance) => {
+      const delay = retryDelay(attempt, chance);
+      expect(Number.isInteger(delay)).toBe(true);
+      expect(delay).toBeGreaterThanOrEqual(25);
+      expect(delay).toBeLessThanOrEqual(1_000);
+      expect(retryDelay(attempt + 1, chance)).toBeGreaterThanOrEqual(delay);
+    }),
+  );
+});
+
+test('half of it is random, so that many gateways do not come back at the same moment', () => {
+  const delays = Array.from({ length: 500 }, (_, index) => retryDelay(9, index / 500));
+  expect(new Set(delays).size).toBe(500);
+  expect([Math.min(...delays), Math.max(...delays)]).toEqual([500, 999]);
+});
+
+test('a server that accepts a connection and never answers is abandoned within seconds, whatever commandTimeout is', async () => {
+  const sockets: Socket[] = [];
+  // The system accepts connections like this for a Redis that hangs.
+  const silent = createServer((socket) => sockets.push(socket.on('error', () => {})));
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  try {
+    const { port } = silent.address() as AddressInfo;
+    const starting = open({ url: `redis://127.0.0.1:${port}`, commandTimeout: '30s' });
+    const began = performance.now();
+    await waitUntil(() => sockets.length > 1, 'a second attempt');
+    console.info(`abandoned after ${Math.round(performance.now() - began)} ms`);
+    expect(performance.now() - began).toBeLessThan(5 * 2_000);
+    await (await starting)[Symbol.asyncDispose]();
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  }
+});
+
+test('the private method that is overridden exists in the pinned version', () => {
+  expect(SentinelConnector.prototype).toHaveProperty('connectToSentinel');
+});

@@ -1,0 +1,194 @@
+import { explainTls } from '@sallyport/plugin-options';
+import type { Wording } from './connection-options.ts';
+
+/** A label of metrics, so a closed set. */
+export type ProblemKind =
+  | 'timeout'
+  | 'connection'
+  | 'tls'
+  | 'authentication'
+  | 'permission'
+  | 'type'
+  /** The cluster as a whole. */
+  | 'cluster'
+  /** One node of a cluster, with its keys. The other nodes work. */
+  | 'node'
+  | 'server'
+  /** This machine or process ran out of a resource. It is no outage of Redis. */
+  | 'local';
+
+/** Redis, or the connection to it, failed. The message names the servers, and no password. */
+export class RedisProblem extends Error {
+  override readonly name = 'RedisProblem';
+  readonly kind: ProblemKind;
+
+  constructor(kind: ProblemKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** What a server sent that Redis never sends. It is a closed set, since messages show it. */
+export type WireProblem =
+  | 'an answer that no command asked for'
+  | 'an answer to another command'
+  | 'an answer that is too big'
+  | 'bytes that are not the Redis protocol'
+  | 'a redirection that names no node'
+  | 'slots that no cluster has';
+
+/** After this, answers on the connection can't be matched to their commands, so the connection ends. */
+export class WireError extends Error {
+  override readonly name = 'WireError';
+  readonly problem: WireProblem;
+
+  constructor(problem: WireProblem) {
+    super(`the server sent ${problem}`);
+    this.problem = problem;
+  }
+}
+
+/**
+ * A problem in our own words. No error of ioredis is passed on, not even as a cause: it has the command with all its
+ * arguments, and those of HELLO and AUTH are passwords. Redis, too, quotes them when it does not know a command.
+ */
+export interface Problem {
+  readonly kind: ProblemKind;
+  readonly problem: string;
+}
+
+/** When nothing else is known. */
+export const closed: Problem = { kind: 'connection', problem: 'the connection was closed' };
+
+export const noAnswer: Problem = { kind: 'timeout', problem: 'no answer in time' };
+
+/** The other nodes of the cluster work. */
+export const nodeUnreachable: Problem = { kind: 'node', problem: 'the node that has this key is unreachable' };
+
+const byReply: Readonly<Record<string, Problem>> = {
+  NOAUTH: {
+    kind: 'authentication',
+    problem: 'it requires a password: set username and password, or put them into the url',
+  },
+  WRONGPASS: { kind: 'authentication', problem: 'it refuses the username or the password, or the user is disabled' },
+  LOADING: { kind: 'server', problem: 'it is still loading its data' },
+  BUSY: { kind: 'server', problem: 'it is busy with a script' },
+  MASTERDOWN: { kind: 'server', problem: 'it is a replica that has lost its master' },
+  READONLY: { kind: 'server', problem: 'it is a replica, which accepts no writes' },
+  OOM: { kind: 'server', problem: 'its memory is full (maxmemory)' },
+  MISCONF: { kind: 'server', problem: 'it accepts no writes because it cannot save them: see its log' },
+  NOREPLICAS: { kind: 'server', problem: 'it accepts no writes because it has too few replicas' },
+  CLUSTERDOWN: { kind: 'node', problem: 'no node of the cluster serves this key now' },
+  MOVED: nodeUnreachable,
+  ASK: { kind: 'node', problem: 'the cluster is moving this key' },
+  TRYAGAIN: { kind: 'node', problem: 'the cluster is moving this key' },
+};
+
+const byCode: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused: is it running, and is this its port?',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was reset',
+  ENOTFOUND: 'DNS does not know the name',
+  EAI_AGAIN: 'DNS does not answer',
+  ENOENT: 'the socket does not exist',
+  EACCES: 'access to the socket is denied: check its owner and mode (unixsocketperm)',
+  EHOSTUNREACH: 'there is no route to the host',
+  ENETUNREACH: 'there is no route to its network',
+};
+
+const descriptors = 'raise its limit of open files (ulimit -n, LimitNOFILE), or give it fewer connections';
+
+/** The resource that this machine ran out of. Redis may be healthy, and the next attempt may succeed. */
+const byShortage: Readonly<Record<string, string>> = {
+  EMFILE: `this process has no file descriptor left (EMFILE): ${descriptors}`,
+  ENFILE:
+    'this machine has no file descriptor left (ENFILE): raise fs.file-max, or stop processes with many open files',
+  ENOBUFS: 'this machine has no memory left for connections (ENOBUFS): give it more, or fewer connections',
+  ENOMEM: 'this machine has no memory left (ENOMEM): give it more, or raise its limit',
+  EADDRNOTAVAIL:
+    'this machine has no local address or port left for a connection (EADDRNOTAVAIL): check its addresses and net.ipv4.ip_local_port_range',
+  // getaddrinfo returns this when it can't open a socket or /etc/resolv.conf.
+  EBUSY: `this process could not ask DNS (EBUSY), most likely because it has no file descriptor left: ${descriptors}`,
+  EAI_MEMORY: 'this machine has no memory left to ask DNS (EAI_MEMORY): give it more, or raise its limit',
+};
+
+const noTls = 'is this its tls-port, or should the URL begin with redis://?';
+
+/** What messages need besides the error. */
+export interface ProblemTerms {
+  /** The name or address that a certificate must have. */
+  readonly name: string;
+  readonly wording: Wording;
+}
+
+export function problemOf(error: unknown, { name, wording }: ProblemTerms): Problem {
+  if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
+  if (error instanceof RedisProblem) return { kind: error.kind, problem: error.message };
+  if (error instanceof WireError) {
+    const problem = `it sent ${error.problem}, and the connection was ended: is this the port of a Redis, and what is between?`;
+    return { kind: 'connection', problem };
+  }
+  const { message } = error;
+  const { code } = error as NodeJS.ErrnoException;
+  const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
+  if (isReplyError(error)) return replyProblem(reply, message, wording);
+  if (/^(Command timed out|Socket timeout)/.test(message) || code === 'ETIMEDOUT') return noAnswer;
+  const shortage = shortageOf(error);
+  if (shortage !== undefined) return { kind: 'local', problem: shortage };
+  if (/sentinels are unreachable/.test(message)) return sentinelProblem(message);
+  if (/^Too many Cluster redirections/.test(message)) return nodeUnreachable;
+  if (code !== undefined && Object.hasOwn(byCode, code)) return { kind: 'connection', problem: byCode[code] ?? code };
+  if (code !== undefined && /^(ERR_SSL|ERR_TLS|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(code)) {
+    return { kind: 'tls', problem: explainTls(error, { name, noTls }).problem };
+  }
+  if (/all slots|startup nodes|slots cache/i.test(message)) {
+    return { kind: 'cluster', problem: 'no node of the cluster answers' };
+  }
+  return code === undefined ? closed : { kind: 'connection', problem: `the connection failed (${code})` };
+}
+
+/** ioredis quotes the error of a sentinel in its own message, and has that of a cluster's node in a property. */
+function shortageOf(error: Error): string | undefined {
+  const { code, lastNodeError } = error as NodeJS.ErrnoException & { readonly lastNodeError?: unknown };
+  if (lastNodeError instanceof Error) return shortageOf(lastNodeError);
+  const quoted = / Last error: (?:connect|getaddrinfo) (?<code>[A-Z_]+)\b/.exec(error.message)?.groups?.code;
+  const known = code ?? quoted ?? '';
+  return Object.hasOwn(byShortage, known) ? byShortage[known] : undefined;
+}
+
+/** @param message may quote passwords: only the name of a command is used */
+function replyProblem(word: string, message: string, { leastAcl, wrongType }: Wording): Problem {
+  // Redis has another message for commands in scripts.
+  if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
+    const command = / run the '(?<command>[a-z|_-]{1,32})' command/.exec(message)?.groups?.command;
+    const what = command === undefined ? '' : ` (${command.toUpperCase()})`;
+    return { kind: 'permission', problem: `the user may not do this${what}: compare its ACL with ${leastAcl}` };
+  }
+  if (word === 'WRONGTYPE') return { kind: 'type', problem: `the value is of another type ${wrongType}` };
+  if (/^ERR DB index is out of range/.test(message)) {
+    return {
+      kind: 'server',
+      problem: 'it has no database with this number: check database here, and databases in redis.conf',
+    };
+  }
+  return byReply[word] ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
+}
+
+/** @param message quotes the error of the last sentinel */
+function sentinelProblem(message: string): Problem {
+  if (/NOAUTH|WRONGPASS/.test(message)) {
+    return {
+      kind: 'authentication',
+      problem: 'the sentinels refuse the login: check sentinelUsername and sentinelPassword',
+    };
+  }
+  return {
+    kind: 'connection',
+    problem: 'no sentinel names a master: are they running, and do they know it by this name?',
+  };
+}
+
+/** Whether Redis itself answered with this error. All others come from the connection. */
+export function isReplyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
