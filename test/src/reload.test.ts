@@ -69,7 +69,7 @@ describe.concurrent('gateway.yaml', () => {
     using client = http1Client(gateway.url);
     const text = configText(config);
     const bad: readonly [string, object][] = [
-      [text.replace('    use:', '    usee:'), { line: 3, column: 5, mend: expect.stringContaining('use') }],
+      [text.replace('    use:', '    usee:'), { line: 3, column: 5, fix: expect.stringContaining('use') }],
       [text.replace('name: corp', 'name: [corp'), { line: expect.any(Number), column: expect.any(Number) }],
       [text.replace('level: trace', 'level: loud'), { path: 'log.level', column: 10 }],
       [text.replace('scripted-plugin', 'missing-plugin'), { line: 3, column: 10, path: 'authenticators[0].use' }],

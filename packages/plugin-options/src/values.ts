@@ -18,13 +18,13 @@ export function value<Value>(described: object, parse: (input: unknown) => Parse
     .transform((input, context): Value => {
       const parsed = parse(input);
       if ('value' in parsed) return parsed.value;
-      context.issues.push({ code: 'custom', message: `${parsed.fault}: ${parsed.mend}`, input });
+      context.issues.push({ code: 'custom', message: `${parsed.problem}: ${parsed.fix}`, input });
       return z.NEVER;
     })
     .meta({ type: 'string', ...described });
 }
 
-/** One text or a list of them, each read by `parse`; a fault of one names its place in the list. */
+/** One text or a list of them, each read by `parse`; a problem of one names its place in the list. */
 export function oneOrMore<Value>(
   described: { readonly description: string; readonly items?: object },
   most: number,
@@ -43,7 +43,7 @@ export function oneOrMore<Value>(
       return list.flatMap((entry, index) => {
         const parsed = parse(entry);
         if ('value' in parsed) return [parsed.value];
-        complain(`${parsed.fault}: ${parsed.mend}`, Array.isArray(input) ? [index] : []);
+        complain(`${parsed.problem}: ${parsed.fix}`, Array.isArray(input) ? [index] : []);
         return [];
       });
     })
@@ -71,18 +71,18 @@ export function path(description: string, example: string): z.ZodType<string> {
   return value({ description, minLength: 1 }, (input) => {
     // The gateway has put a file's content in the place of `{ file: … }`. It may be a key, so nothing of it is told.
     const content = typeof input === 'string' && /[\r\n\0]/.test(input);
-    if (content) return { fault: 'must be a path, not the content of a file', mend: `write ${example}` };
+    if (content) return { problem: 'must be a path, not the content of a file', fix: `write ${example}` };
     return parseText(input, example);
   });
 }
 
-/** @returns a fault that quotes nothing of what was written: it may be a secret in a wrong place */
+/** @returns a problem that quotes nothing of what was written: it may be a secret in a wrong place */
 export function parseText(input: unknown, example: string): Parsed<string> {
-  const mend = `write ${example}`;
-  if (input === null) return { fault: 'is empty', mend };
-  if (typeof input !== 'string') return { fault: 'must be text', mend };
-  if (input === '') return { fault: 'must not be empty', mend };
-  if (!input.isWellFormed() || /\p{Cc}/u.test(input)) return { fault: 'must be one line of text', mend };
+  const fix = `write ${example}`;
+  if (input === null) return { problem: 'is empty', fix };
+  if (typeof input !== 'string') return { problem: 'must be text', fix };
+  if (input === '') return { problem: 'must not be empty', fix };
+  if (!input.isWellFormed() || /\p{Cc}/u.test(input)) return { problem: 'must be one line of text', fix };
   return { value: input };
 }
 
@@ -91,9 +91,9 @@ export function duration(description: string, bounds: DurationBounds): z.ZodType
   const { least, most } = bounds;
   return value({ description: `${description} ${least.text} to ${most.text}.`, pattern: durationPattern }, (input) => {
     const parsed = parseDuration(input);
-    if ('fault' in parsed) return parsed;
-    if (parsed.value < least.value) return { fault: 'is too short', mend: `write at least ${least.text}` };
-    if (parsed.value > most.value) return { fault: 'is too long', mend: `write at most ${most.text}` };
+    if ('problem' in parsed) return parsed;
+    if (parsed.value < least.value) return { problem: 'is too short', fix: `write at least ${least.text}` };
+    if (parsed.value > most.value) return { problem: 'is too long', fix: `write at most ${most.text}` };
     return parsed;
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { folderWithProbe, pluginSource, yaml } from './testing/config-folder.ts';
 
-describe('faults of the gateway’s own settings, with place and mend', () => {
+describe('problems of the gateway’s own settings, with place and fix', () => {
   test.each([
     [
       'a duration without a unit',

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { mended } from './cache/redis.ts';
+import { withGoodParts } from './cache/redis.ts';
 import type { FileConfig } from './file-config.ts';
-import { issueFaults } from './issues.ts';
+import { issueProblems } from './issues.ts';
 import { wordIssue } from './messages.ts';
-import { type Fault, overlaps, type Path } from './problems.ts';
+import { overlaps, type Path, type Problem } from './problems.ts';
 import { checkRules } from './rules.ts';
 import { fileSchema } from './schema.ts';
 import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
@@ -14,7 +14,7 @@ export interface ParsedFile {
   readonly config?: FileConfig;
   /** Without `config`: the file with each wrong value left out, where enough of it is left. */
   readonly rest?: FileConfig;
-  readonly faults: readonly Fault[];
+  readonly problems: readonly Problem[];
 }
 
 /** The file's own schema as editors and the search for unknown keys see it; options are free in it. */
@@ -26,11 +26,11 @@ export function fileJsonSchema(): JsonSchema {
 export function parseFile(value: Readonly<Record<string, unknown>>): ParsedFile {
   const unknown = unknownKeys(fileJsonSchema(), value, []);
   const result = fileSchema.safeParse(value, { error: wordIssue });
-  if (result.success) return { config: result.data, faults: checkRules(result.data, value) };
-  const issues = issueFaults(result.error.issues, [], unknown);
-  const faults = [...unknown, ...issues];
-  const rest = restOf(value, faults);
-  return rest === undefined ? { faults } : { rest: rest.config, faults: [...faults, ...rulesOf(rest, faults)] };
+  if (result.success) return { config: result.data, problems: checkRules(result.data, value) };
+  const issues = issueProblems(result.error.issues, [], unknown);
+  const problems = [...unknown, ...issues];
+  const rest = restOf(value, problems);
+  return rest === undefined ? { problems } : { rest: rest.config, problems: [...problems, ...rulesOf(rest, problems)] };
 }
 
 interface Rest {
@@ -38,10 +38,10 @@ interface Rest {
   readonly config: FileConfig;
 }
 
-function restOf(value: Readonly<Record<string, unknown>>, faults: readonly Fault[]): Rest | undefined {
+function restOf(value: Readonly<Record<string, unknown>>, problems: readonly Problem[]): Rest | undefined {
   const rest = structuredClone(value);
-  for (const { path } of faults) erase(rest, path);
-  if (faults.some(({ path }) => overlaps(path, cacheRedis))) change(rest, cacheRedis, mended);
+  for (const { path } of problems) erase(rest, path);
+  if (problems.some(({ path }) => overlaps(path, cacheRedis))) change(rest, cacheRedis, withGoodParts);
   // What has no default is text: one of these fits each pattern, and no rule that looks at it is heard.
   for (const text of ['x', 'system:x']) {
     for (const { path } of fileSchema.safeParse(rest).error?.issues ?? []) change(rest, path, () => text);
@@ -51,9 +51,9 @@ function restOf(value: Readonly<Record<string, unknown>>, faults: readonly Fault
 }
 
 /** The rules that broken values have no part in, so that mending those brings no new surprise. */
-function rulesOf({ value, config }: Rest, faults: readonly Fault[]): Fault[] {
-  const touched = (path: Path) => faults.some((fault) => overlaps(fault.path, path));
-  return checkRules(config, value).filter((fault) => ![fault.path, ...fault.because].some(touched));
+function rulesOf({ value, config }: Rest, problems: readonly Problem[]): Problem[] {
+  const touched = (path: Path) => problems.some((problem) => overlaps(problem.path, path));
+  return checkRules(config, value).filter((problem) => ![problem.path, ...problem.because].some(touched));
 }
 
 /** The one section that has no least form: its keys depend on each other. */

@@ -1,38 +1,38 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { Fault, Path } from './problems.ts';
+import type { Path, Problem } from './problems.ts';
 
 /** What zod adds to an issue; of other libraries nothing of it is there. */
 interface ZodExtras {
   readonly code?: unknown;
   readonly keys?: readonly PropertyKey[];
   readonly errors?: readonly (readonly Issue[])[];
-  readonly params?: { readonly mend?: string };
+  readonly params?: { readonly fix?: string };
 }
 type Issue = StandardSchemaV1.Issue & ZodExtras;
 
 /**
- * A validator's issues as faults, without those that say again what is known.
+ * A validator's issues as problems, without those that say again what is known.
  *
  * @param path where the validated value stands in the config
- * @param reported faults found before: unknown keys, secrets that are missing
+ * @param reported problems found before: unknown keys, secrets that are missing
  */
-export function issueFaults(
+export function issueProblems(
   issues: readonly StandardSchemaV1.Issue[],
   path: Path,
-  reported: readonly Fault[],
-): Fault[] {
+  reported: readonly Problem[],
+): Problem[] {
   return issues.flatMap((issue: Issue) => {
     const at = [...path, ...steps(issue)];
     if (isReported(issue, at, reported)) return [];
-    const mend = issue.params?.mend;
-    return [{ path: at, message: issueMessage(issue), ...(mend === undefined ? {} : { mend }) }];
+    const fix = issue.params?.fix;
+    return [{ path: at, message: issueMessage(issue), ...(fix === undefined ? {} : { fix }) }];
   });
 }
 
-function isReported(issue: Issue, path: Path, reported: readonly Fault[]): boolean {
+function isReported(issue: Issue, path: Path, reported: readonly Problem[]): boolean {
   const known = (wanted: Path) =>
     reported.some(
-      (fault) => fault.path.length === wanted.length && fault.path.every((step, index) => step === wanted[index]),
+      (problem) => problem.path.length === wanted.length && problem.path.every((step, index) => step === wanted[index]),
     );
   if (issue.code === 'unrecognized_keys' && issue.keys) return issue.keys.every((key) => known([...path, key]));
   return known(path);

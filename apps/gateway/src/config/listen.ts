@@ -2,7 +2,7 @@ import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import type { Parsed } from '@sallyport/plugin-options';
 import type { ListenAddress } from './types.ts';
 
-const mend = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
+const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
@@ -13,14 +13,14 @@ loopback.addAddress('::1', 'ipv6');
  * A host name is not looked up here.
  */
 export function parseListen(input: unknown): Parsed<ListenAddress> {
-  if (typeof input !== 'string') return { fault: 'must be an address and a port', mend };
+  if (typeof input !== 'string') return { problem: 'must be an address and a port', fix };
   const quoted = JSON.stringify(input);
   const match = /^(?:\[(?<six>[^[\]]*)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/.exec(input);
-  if (!match?.groups) return { fault: `${quoted} ${whyNoMatch(input)}`, mend };
+  if (!match?.groups) return { problem: `${quoted} ${whyNoMatch(input)}`, fix };
   const { six, host = '', port = '' } = match.groups;
-  if (six !== undefined && !isIPv6(six)) return { fault: `${quoted} has no IPv6 address in its brackets`, mend };
-  if (Number(port) > 65_535) return { fault: `${quoted} has a port over 65535`, mend };
-  if (six === undefined && host !== '' && !isHost(host)) return { fault: `${quoted} names no host`, mend };
+  if (six !== undefined && !isIPv6(six)) return { problem: `${quoted} has no IPv6 address in its brackets`, fix };
+  if (Number(port) > 65_535) return { problem: `${quoted} has a port over 65535`, fix };
+  if (six === undefined && host !== '' && !isHost(host)) return { problem: `${quoted} names no host`, fix };
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
@@ -31,7 +31,7 @@ export function parseListen(input: unknown): Parsed<ListenAddress> {
  */
 export function parseListenAddress(input: string): ListenAddress {
   const parsed = parseListen(input);
-  if ('fault' in parsed) throw new Error(`${parsed.fault}: ${parsed.mend}`);
+  if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
   return parsed.value;
 }
 

@@ -183,7 +183,7 @@ describe('the file itself', () => {
       expect.stringContaining('is bigger than 1 MiB'),
     ]);
   });
-  test('with every YAML fault', async () => {
+  test('with every YAML problem', async () => {
     await using folder = await configFolder();
     expect(await folder.problems('a: 1\na: 2\nb: 1\nb: 2')).toEqual([
       'gateway.yaml:2:1: the key stands twice in this map: keep one of them',
@@ -195,7 +195,7 @@ describe('the file itself', () => {
     const error: unknown = await folder.load('authenticators: [{ name: a, use: ./none.ts }]').catch((reason) => reason);
     expect(error).toMatchObject({ files: [folder.file, join(folder.path, 'none.ts')] });
   });
-  test('files that a failed load has read are told, to be watched for the mend', async () => {
+  test('files that a failed load has read are told, to be watched for the fix', async () => {
     await using folder = await folderWithProbe();
     const text = 'authenticators: [{ name: a, use: ./probe.js, options: { a: { file: none } } }]';
     const error: unknown = await folder.load(text).catch((reason) => reason);
@@ -220,7 +220,7 @@ describe('a secret that is written in the file', () => {
         column: 26,
         path: 'authenticators[0].options.password',
         message: expect.stringMatching(/^authenticator probe \(.+\): is a secret that is written in this file/),
-        mend: 'write { file: PATH } or { env: NAME } in its place',
+        fix: 'write { file: PATH } or { env: NAME } in its place',
       },
     ]);
     expect(JSON.stringify(warnings)).not.toContain('hunter2222');

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { completeCache } from './cache/complete.ts';
-import { fillCache, withFilledFaults } from './cache/written-secrets.ts';
+import { fillCache, withFilledProblems } from './cache/written-secrets.ts';
 import type { AuthenticatorSettings, FileConfig, TlsSettings } from './file-config.ts';
 import { parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -37,15 +37,15 @@ export async function loadConfig(
   const secretFiles = [...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files])];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
   const parsed = parseFile(filled.value);
-  const faults = [...withFilledFaults(parsed.faults, filled), ...prepared.flatMap((one) => one.faults)];
+  const problems = [...withFilledProblems(parsed.problems, filled), ...prepared.flatMap((one) => one.problems)];
   const settings = parsed.config ?? parsed.rest;
   const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
-  const isFaulty = (...path: Path) => faults.some((fault) => overlaps(fault.path, path));
+  const isFaulty = (...path: Path) => problems.some((problem) => overlaps(problem.path, path));
   const usable = prepared.flatMap((one, index) => (isFaulty('authenticators', index) ? [] : [{ ...one, index }]));
   const config = settings && complete(settings, usable, files, source);
-  if (faults.length === 0 && config !== undefined) return config;
+  if (problems.length === 0 && config !== undefined) return config;
   throw new ConfigError(
-    faults.map(source.locate).sort(byPlace),
+    problems.map(source.locate).sort(byPlace),
     [configFile, ...secretFiles, ...pluginFiles],
     config && withoutFaulty(config, isFaulty),
   );

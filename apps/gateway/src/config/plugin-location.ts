@@ -3,14 +3,14 @@ import { registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-/** A plugin that can't be used: what is wrong with it, and how to mend that. */
+/** A plugin that can't be used: what is wrong with it, and how to fix that. */
 export class PluginError extends Error {
   override readonly name = 'PluginError';
-  readonly mend: string;
+  readonly fix: string;
 
-  constructor(message: string, mend: string) {
+  constructor(message: string, fix: string) {
     super(message);
-    this.mend = mend;
+    this.fix = fix;
   }
 }
 

@@ -10,7 +10,7 @@ const good = pluginSource('z.object({ a: z.string().optional() })');
 async function failure(use: string, configFile: string): Promise<string> {
   return resolvePlugin(use, configFile).then(
     () => 'resolved',
-    (error: PluginError) => `${error.message} | ${error.mend}`,
+    (error: PluginError) => `${error.message} | ${error.fix}`,
   );
 }
 
@@ -124,7 +124,7 @@ describe('a plugin that is not there', () => {
 describe('a plugin that can’t be imported keeps the cause', () => {
   test.each([
     ['a syntax error', 'export default {', /SyntaxError/],
-    ['a throw', 'throw new Error("no such table")', /Error: no such table \| mend it, and restart/],
+    ['a throw', 'throw new Error("no such table")', /Error: no such table \| fix it, and restart/],
     ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
     ['a throw of no Error', 'throw null', /something that is no Error was thrown/],
   ])('%s', async (_name, source, expected) => {

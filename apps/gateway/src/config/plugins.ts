@@ -33,7 +33,7 @@ const manifest = new URL('../../package.json', import.meta.url);
  *
  * @param use a bare word, a package name or a path, as in gateway.yaml
  * @param configFile absolute
- * @throws PluginError with what is wrong and how to mend it
+ * @throws PluginError with what is wrong and how to fix it
  */
 export async function resolvePlugin(use: string, configFile: string): Promise<ResolvedPlugin> {
   const location = await locateOrSuggest(use, configFile);
@@ -62,7 +62,7 @@ async function locateOrSuggest(use: string, configFile: string): Promise<PluginL
     const words = await installedWords(configFile);
     const near = nearest(use, words) ?? nearest(use, words.map(packageOf));
     if (near === undefined || near === use) throw error;
-    throw new PluginError(error.message, `did you mean ${near}? Else ${error.mend}`);
+    throw new PluginError(error.message, `did you mean ${near}? Else ${error.fix}`);
   }
 }
 
@@ -74,12 +74,12 @@ async function importDefault({ package: name, url }: PluginLocation): Promise<un
     const { name: kind = '', code = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
     throw new PluginError(
       `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`,
-      importMends[code] ?? 'mend it, and restart the gateway',
+      importFixes[code] ?? 'fix it, and restart the gateway',
     );
   }
 }
 
-const importMends: Readonly<Record<string, string>> = {
+const importFixes: Readonly<Record<string, string>> = {
   ERR_MODULE_NOT_FOUND: 'install its dependencies, and restart the gateway',
   ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING: 'a package must ship JavaScript: build it before it is installed',
   ERR_UNKNOWN_FILE_EXTENSION: 'name a .js or .ts file',

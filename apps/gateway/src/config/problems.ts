@@ -4,11 +4,11 @@ import type { GatewayConfig } from './types.ts';
 export type Path = readonly PropertyKey[];
 
 /** What is wrong with one value, before it is known where in the file that is. */
-export interface Fault {
+export interface Problem {
   readonly path: Path;
   readonly message: string;
   /** What to write or run instead. */
-  readonly mend?: string;
+  readonly fix?: string;
   /** `key`: the place is that of the key, not of the value. */
   readonly at?: 'key';
 }
@@ -17,14 +17,14 @@ export interface Fault {
 export interface ConfigProblem {
   /** As it was given to `loadConfig`. */
   readonly file: string;
-  /** From 1. Left out when the fault has no place in the file. */
+  /** From 1. Left out when the problem has no place in the file. */
   readonly line?: number;
   /** From 1. */
   readonly column?: number;
-  /** Such as `authenticators[1].timeout`; empty when the fault is the file's as a whole. */
+  /** Such as `authenticators[1].timeout`; empty when the problem is the file's as a whole. */
   readonly path: string;
   readonly message: string;
-  readonly mend?: string;
+  readonly fix?: string;
 }
 
 /** Everything that is wrong with a config file, one problem a line. */
@@ -53,7 +53,7 @@ export class ConfigError extends Error {
 /** `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit: write 3s`. Further lines of a message are indented. */
 export function formatProblem(problem: ConfigProblem): string {
   const place = [problem.file, problem.line, problem.column].filter((part) => part !== undefined).join(':');
-  const text = [place, problem.path, problem.message, problem.mend].filter((part) => part !== undefined && part !== '');
+  const text = [place, problem.path, problem.message, problem.fix].filter((part) => part !== undefined && part !== '');
   return text.join(': ').replaceAll('\n', '\n    ');
 }
 

@@ -2,10 +2,10 @@ import { asWritten } from './as-written.ts';
 import type { AuthenticatorSettings, FileConfig, ServerSettings } from './file-config.ts';
 import { collide, isLoopback } from './listen.ts';
 import { lookupPlaces } from './lookup-places.ts';
-import type { Fault, Path } from './problems.ts';
+import type { Path, Problem } from './problems.ts';
 
-/** A fault between values: it stands at the first one's place, and is no fault if another of them is wrong by itself. */
-export interface RuleFault extends Fault {
+/** A problem between values: it stands at the first one's place, and is no problem if another of them is wrong by itself. */
+export interface RuleProblem extends Problem {
   readonly because: readonly Path[];
 }
 
@@ -14,7 +14,7 @@ export interface RuleFault extends Fault {
  *
  * @param written the same file as it is written: messages repeat its own units
  */
-export function checkRules({ server, admin, authenticators, cache }: FileConfig, written: unknown): RuleFault[] {
+export function checkRules({ server, admin, authenticators, cache }: FileConfig, written: unknown): RuleProblem[] {
   return [
     ...checkListen(server),
     ...checkClients(server),
@@ -25,7 +25,7 @@ export function checkRules({ server, admin, authenticators, cache }: FileConfig,
             path: ['admin', 'listen'],
             because: [['server', 'listen']],
             message: 'is the address of server.listen too',
-            mend: 'give it another port',
+            fix: 'give it another port',
           },
         ]
       : []),
@@ -36,54 +36,54 @@ export function checkRules({ server, admin, authenticators, cache }: FileConfig,
   ];
 }
 
-function checkListen({ listen, tls }: ServerSettings): RuleFault[] {
+function checkListen({ listen, tls }: ServerSettings): RuleProblem[] {
   if (tls !== undefined || isLoopback(listen.host)) return [];
   return [
     {
       path: ['server', 'listen'],
       because: [['server', 'tls']],
       message: 'tokens would cross the network in clear: plain HTTP is for loopback only',
-      mend: 'add server.tls, or listen on 127.0.0.1 or [::1]',
+      fix: 'add server.tls, or listen on 127.0.0.1 or [::1]',
     },
   ];
 }
 
-function checkClients({ tls }: ServerSettings): RuleFault[] {
+function checkClients({ tls }: ServerSettings): RuleProblem[] {
   if (tls === undefined) return [];
   const path = ['server', 'tls'];
   const key = (name: string) => [...path, name];
-  const fault = (name: string | undefined, message: string, mend: string): RuleFault[] => [
+  const problem = (name: string | undefined, message: string, fix: string): RuleProblem[] => [
     {
       path: name === undefined ? path : key(name),
       because: [key('clientCAFile'), key('clientNames'), key('clientAuth')],
       message,
-      mend,
+      fix,
       at: 'key',
     },
   ];
   if (tls.clientAuth === 'none') {
     if (tls.clientCAFile === undefined && tls.clientNames === undefined) return [];
-    return fault('clientAuth', '"none" contradicts clientCAFile and clientNames', 'keep the one or the others');
+    return problem('clientAuth', '"none" contradicts clientCAFile and clientNames', 'keep the one or the others');
   }
   if (tls.clientCAFile !== undefined && tls.clientNames !== undefined) return [];
   if (tls.clientCAFile !== undefined) {
-    return fault(
+    return problem(
       'clientCAFile',
       'alone lets in every certificate of that CA, each kubelet too',
       'add clientNames: [kube-apiserver]',
     );
   }
   if (tls.clientNames !== undefined) {
-    return fault('clientNames', 'can be trusted of a known CA only', 'add clientCAFile');
+    return problem('clientNames', 'can be trusted of a known CA only', 'add clientCAFile');
   }
-  return fault(
+  return problem(
     undefined,
     'does not say which clients may ask',
     'add clientCAFile and clientNames, or say clientAuth: none aloud',
   );
 }
 
-function checkSizes({ maxTokenSize, maxBodySize }: ServerSettings, written: unknown): RuleFault[] {
+function checkSizes({ maxTokenSize, maxBodySize }: ServerSettings, written: unknown): RuleProblem[] {
   if (maxTokenSize < maxBodySize) return [];
   const token = asWritten(written, ['server', 'maxTokenSize'], maxTokenSize, 'size');
   const body = asWritten(written, ['server', 'maxBodySize'], maxBodySize, 'size');
@@ -92,12 +92,12 @@ function checkSizes({ maxTokenSize, maxBodySize }: ServerSettings, written: unkn
       path: ['server', 'maxTokenSize'],
       because: [['server', 'maxBodySize']],
       message: `a token of ${token} does not fit into a body of server.maxBodySize (${body})`,
-      mend: 'lower it, or raise server.maxBodySize',
+      fix: 'lower it, or raise server.maxBodySize',
     },
   ];
 }
 
-function checkNames(authenticators: readonly AuthenticatorSettings[]): RuleFault[] {
+function checkNames(authenticators: readonly AuthenticatorSettings[]): RuleProblem[] {
   return authenticators.flatMap(({ name }, index) => {
     const first = authenticators.findIndex((other) => other.name === name);
     if (first === index) return [];
@@ -106,7 +106,7 @@ function checkNames(authenticators: readonly AuthenticatorSettings[]): RuleFault
         path: ['authenticators', index, 'name'],
         because: [['authenticators', first, 'name']],
         message: `"${name}" is the name of authenticators[${first}] too`,
-        mend: 'names tell authenticators apart in metrics and logs: give it another',
+        fix: 'names tell authenticators apart in metrics and logs: give it another',
       },
     ];
   });
@@ -117,7 +117,7 @@ function checkTimeout(
   index: number,
   { reviewTimeout }: ServerSettings,
   written: unknown,
-): RuleFault[] {
+): RuleProblem[] {
   if (timeout < reviewTimeout) return [];
   const path: Path = ['authenticators', index, 'timeout'];
   return [
@@ -125,7 +125,7 @@ function checkTimeout(
       path,
       because: [['server', 'reviewTimeout']],
       message: `${notLess(path, timeout, reviewTimeout, written)}: it would leave the next ones no time`,
-      mend: 'lower it, or raise server.reviewTimeout',
+      fix: 'lower it, or raise server.reviewTimeout',
     },
   ];
 }
@@ -134,7 +134,7 @@ function checkCacheTimeout(
   { redis }: FileConfig['cache'],
   { reviewTimeout }: ServerSettings,
   written: unknown,
-): RuleFault[] {
+): RuleProblem[] {
   if (redis === undefined || redis.timeout < reviewTimeout) return [];
   const path: Path = ['cache', 'redis', 'timeout'];
   return [
@@ -142,7 +142,7 @@ function checkCacheTimeout(
       path,
       because: [['server', 'reviewTimeout']],
       message: `${notLess(path, redis.timeout, reviewTimeout, written)}: it would leave authenticators no time`,
-      mend: 'lower it, or raise server.reviewTimeout',
+      fix: 'lower it, or raise server.reviewTimeout',
     },
   ];
 }
@@ -153,22 +153,22 @@ function notLess(path: Path, timeout: number, reviewTimeout: number, written: un
 }
 
 /** Authenticators that hang must never take every place, or those that are well could answer nobody. */
-function checkPlaces(authenticators: readonly AuthenticatorSettings[], maxInFlight: number): RuleFault[] {
-  const tooMany = authenticators.flatMap(({ maxConcurrent }, index): RuleFault[] => {
+function checkPlaces(authenticators: readonly AuthenticatorSettings[], maxInFlight: number): RuleProblem[] {
+  const tooMany = authenticators.flatMap(({ maxConcurrent }, index): RuleProblem[] => {
     if (maxConcurrent === undefined || maxConcurrent < maxInFlight) return [];
     return [
       {
         path: ['authenticators', index, 'maxConcurrent'],
         because: [['server', 'maxInFlight']],
         message: `${maxConcurrent} is not less than server.maxInFlight, ${maxInFlight}: hung, this authenticator alone could take every place and keep the others from answering`,
-        mend: 'lower it, or raise server.maxInFlight',
+        fix: 'lower it, or raise server.maxInFlight',
       },
     ];
   });
   return tooMany.length > 0 ? tooMany : checkPlacesTogether(authenticators, maxInFlight);
 }
 
-function checkPlacesTogether(authenticators: readonly AuthenticatorSettings[], maxInFlight: number): RuleFault[] {
+function checkPlacesTogether(authenticators: readonly AuthenticatorSettings[], maxInFlight: number): RuleProblem[] {
   const places = lookupPlaces(authenticators, maxInFlight);
   const sum = places.reduce((total, count) => total + count, 0);
   if (sum < maxInFlight) return [];
@@ -180,7 +180,7 @@ function checkPlacesTogether(authenticators: readonly AuthenticatorSettings[], m
       path: all[first] ?? bound,
       because: [bound, ...all],
       message: `the authenticators may have ${places.join(' + ')} = ${sum} lookups under way (maxConcurrent), which is not less than server.maxInFlight, ${maxInFlight}: hung together they would take every place`,
-      mend: `${first < 0 ? 'raise it' : 'lower maxConcurrent of one, or raise server.maxInFlight'} to more than ${sum}`,
+      fix: `${first < 0 ? 'raise it' : 'lower maxConcurrent of one, or raise server.maxInFlight'} to more than ${sum}`,
     },
   ];
 }

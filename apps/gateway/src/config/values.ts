@@ -10,8 +10,8 @@ interface DurationBounds {
   /** Whether 0 has a meaning. Left out: it has none. */
   readonly zero?: true;
   /** What to write in place of a 0 that has no meaning. */
-  readonly mendOfZero?: string;
-  /** Why there is an upper bound stands in the mend. */
+  readonly fixOfZero?: string;
+  /** Why there is an upper bound stands in the fix. */
   readonly atMost?: { readonly value: number; readonly text: string; readonly why: string };
 }
 
@@ -22,13 +22,13 @@ export function duration(description: string, bounds: DurationBounds = {}): z.Zo
   const type = bounds.zero ? { type: ['string', 'integer'], minimum: 0, maximum: 0 } : {};
   return text({ description, pattern: durationPattern, ...type }, (input) => {
     const parsed = parseDuration(input);
-    if ('fault' in parsed) return parsed;
+    if ('problem' in parsed) return parsed;
     if (parsed.value === 0 && !bounds.zero) {
-      return { fault: 'must be longer than 0', mend: bounds.mendOfZero ?? 'write 500ms or more' };
+      return { problem: 'must be longer than 0', fix: bounds.fixOfZero ?? 'write 500ms or more' };
     }
     if (parsed.value <= most.value) return parsed;
     const why = 'why' in most ? ` (${most.why})` : '';
-    return { fault: `"${input}" is too long`, mend: `write at most ${most.text}${why}` };
+    return { problem: `"${input}" is too long`, fix: `write at most ${most.text}${why}` };
   });
 }
 
@@ -36,10 +36,10 @@ export function duration(description: string, bounds: DurationBounds = {}): z.Zo
 export function size(description: string, most: { value: number; text: string; why: string }): z.ZodType<number> {
   return text({ description, pattern: sizePattern }, (input) => {
     const parsed = parseSize(input);
-    if ('fault' in parsed) return parsed;
-    if (parsed.value === 0) return { fault: 'must be more than 0', mend: 'write 16KiB or more' };
+    if ('problem' in parsed) return parsed;
+    if (parsed.value === 0) return { problem: 'must be more than 0', fix: 'write 16KiB or more' };
     if (parsed.value <= most.value) return parsed;
-    return { fault: `"${input}" is too big`, mend: `write at most ${most.text} (${most.why})` };
+    return { problem: `"${input}" is too big`, fix: `write at most ${most.text} (${most.why})` };
   });
 }
 
@@ -55,7 +55,7 @@ function text<Value>(described: object, parse: (input: unknown) => Parsed<Value>
     .transform((input, context): Value => {
       const parsed = parse(input);
       if ('value' in parsed) return parsed.value;
-      context.issues.push({ code: 'custom', message: parsed.fault, params: { mend: parsed.mend }, input });
+      context.issues.push({ code: 'custom', message: parsed.problem, params: { fix: parsed.fix }, input });
       return z.NEVER;
     })
     .meta({ type: 'string', ...described });

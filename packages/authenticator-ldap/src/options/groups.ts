@@ -95,10 +95,10 @@ function settleAttribute(name: string, keys: GroupKeys, bounds: Bounds, complain
   const { base = [], scope, filter, nested } = keys;
   const common = { by: 'attribute', attribute: name, bases: base, ...bounds } as const;
   if (nested !== true) {
-    const mend =
+    const fix =
       'does nothing beside attribute, unless nested: true asks for groups of groups: write that, or remove it';
-    if (filter !== undefined) complain(['filter'], mend);
-    if (scope !== undefined) complain(['scope'], mend);
+    if (filter !== undefined) complain(['filter'], fix);
+    if (scope !== undefined) complain(['scope'], fix);
     return common;
   }
   if (base.length === 0) complain(['base'], `must say where groups of groups are searched for: write "${baseExample}"`);

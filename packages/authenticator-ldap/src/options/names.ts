@@ -12,9 +12,9 @@ export function attribute(description: string, example: string): z.ZodType<strin
 /** An attribute's name or OID, or what to write. */
 export function parseAttribute(input: unknown, example: string): Parsed<string> {
   const parsed = parseText(input, example);
-  if ('fault' in parsed || isAttributeDescription(parsed.value)) return parsed;
-  const fault = `${JSON.stringify(parsed.value)} is no name of an attribute`;
-  return { fault, mend: `it has letters, digits and dashes; write ${example}` };
+  if ('problem' in parsed || isAttributeDescription(parsed.value)) return parsed;
+  const problem = `${JSON.stringify(parsed.value)} is no name of an attribute`;
+  return { problem, fix: `it has letters, digits and dashes; write ${example}` };
 }
 
 /** Text that a parser of templates reads. */
@@ -26,12 +26,12 @@ export function template<Template>(
   return value({ description, minLength: 1 }, (input) => {
     // Filters of several lines are good: their parser says what is not.
     const parsed = typeof input === 'string' && input !== '' ? { value: input } : parseText(input, example);
-    if ('fault' in parsed) return parsed;
+    if ('problem' in parsed) return parsed;
     try {
       return { value: parse(parsed.value) };
     } catch (error) {
       if (!(error instanceof TemplateFault)) throw error;
-      return { fault: error.fault, mend: error.mend };
+      return { problem: error.fault, fix: error.mend };
     }
   });
 }
@@ -40,8 +40,8 @@ export function template<Template>(
 export function bases(description: string, example: string): z.ZodType<readonly string[]> {
   return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) => {
     const parsed = parseText(input, example);
-    if ('fault' in parsed || parseDn(parsed.value)?.length) return parsed;
-    return { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${example}` };
+    if ('problem' in parsed || parseDn(parsed.value)?.length) return parsed;
+    return { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${example}` };
   });
 }
 

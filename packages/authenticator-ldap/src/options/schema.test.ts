@@ -108,10 +108,10 @@ describe('options', () => {
     );
   });
 
-  test('tell every fault of single values at once', () => {
+  test('tell every problem of single values at once', () => {
     expect(
       complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
-        (fault) => fault.split(':')[0],
+        (problem) => problem.split(':')[0],
       ),
     ).toEqual(['urls.0', 'order', 'user.base', 'pool.max']);
   });

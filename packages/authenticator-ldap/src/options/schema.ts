@@ -28,7 +28,7 @@ const shape = {
     (input) => {
       const good = typeof input === 'string' && input.length <= 64 && /^[!-~]*$/.test(input);
       if (good) return { value: input };
-      return { fault: 'must be visible ASCII, at most 64 characters', mend: 'write ldap: in quotes' };
+      return { problem: 'must be visible ASCII, at most 64 characters', fix: 'write ldap: in quotes' };
     },
   ).prefault(''),
 };
@@ -49,7 +49,7 @@ export const optionsSchema: z.ZodType<LdapOptions> = section(
       order,
       serverTimeout,
       circuit: serverCircuit,
-      tls: settleTls(keys, { word: 'ldap', spoken, mend: 'use ldaps:// or startTLS: true' }, complain),
+      tls: settleTls(keys, { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' }, complain),
       ...(bind && { bind }),
       user,
       ...(groups && { groups }),

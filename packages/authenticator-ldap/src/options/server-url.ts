@@ -12,23 +12,23 @@ export interface ServerUrl {
 
 export const serverUrlPattern = '^[Ll][Dd][Aa][Pp][Ss]?://[^/?#@]+/?$';
 const shape = /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[\]]*))(?::(?<port>\d{1,5}))?\/?$/i;
-const mend = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+const fix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
 
 /** `ldaps://host`, `ldap://host:port`, IPv6 in brackets. What else an LDAP URL (RFC 4516) can say has keys of its own. */
 export function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   const parsed = parseText(input, 'ldaps://ldap-a.example.com');
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   // What is quoted holds no password: a URL with an @ is not.
   if (parsed.value.includes('@')) {
-    return { fault: 'must not name a user', mend: 'the DN and the password stand under bind; write ldaps://host' };
+    return { problem: 'must not name a user', fix: 'the DN and the password stand under bind; write ldaps://host' };
   }
   const quoted = JSON.stringify(parsed.value);
   const { scheme = '', six, name = '', port } = shape.exec(parsed.value)?.groups ?? {};
-  if (scheme === '') return { fault: `${quoted} ${whyNoMatch(parsed.value)}`, mend };
-  if (six === undefined ? !isHost(name) : !isIPv6(six)) return { fault: `${quoted} names no host`, mend };
+  if (scheme === '') return { problem: `${quoted} ${whyNoMatch(parsed.value)}`, fix };
+  if (six === undefined ? !isHost(name) : !isIPv6(six)) return { problem: `${quoted} names no host`, fix };
   const secure = scheme.toLowerCase() === 'ldaps';
   const number = port === undefined ? (secure ? 636 : 389) : Number(port);
-  if (number < 1 || number > 65_535) return { fault: `${quoted} has no port from 1 to 65535`, mend };
+  if (number < 1 || number > 65_535) return { problem: `${quoted} has no port from 1 to 65535`, fix };
   const host = six === undefined ? name.toLowerCase() : shortestIPv6(six);
   return { value: { scheme: secure ? 'ldaps' : 'ldap', host, port: number } };
 }

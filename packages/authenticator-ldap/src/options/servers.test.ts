@@ -63,8 +63,8 @@ describe('urls', () => {
     ['ldaps://ldap:0', 'has no port from 1 to 65535'],
     ['ldaps://ldap:65536', 'has no port from 1 to 65535'],
   ])('%s is refused, quoted, with an example', (url, words) => {
-    const mend = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
-    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${mend}`]);
+    const fix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
+    expect(complaints(writtenOptions({ urls: ['ldaps://good', url] }))).toEqual([`urls.1: "${url}" ${words}: ${fix}`]);
   });
 
   test('with a user in them are refused without a word of it', () => {
@@ -152,16 +152,16 @@ describe('srv', () => {
 });
 
 describe('clear text', () => {
-  const mend = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
+  const fix = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
   const srv = { name: '_ldap._tcp.example.com' };
 
   test.each<[Record<string, unknown>, string[]]>([
-    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${mend}`]],
+    [{ urls: ['ldaps://a', 'ldap://b'] }, [`urls.1: ldap:// is clear text: write ldaps://; or ${fix}`]],
     [
       { urls: ['ldap://b'], startTLS: false, insecure: false },
-      [`urls.0: ldap:// is clear text: write ldaps://; or ${mend}`],
+      [`urls.0: ldap:// is clear text: write ldaps://; or ${fix}`],
     ],
-    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${mend}`]],
+    [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`]],
     [
       { urls: ['ldap://b'], startTLS: true, insecure: true },
       ['insecure: must not stand beside startTLS: remove insecure, and everything is encrypted'],

@@ -32,18 +32,18 @@ const srvExample = '_ldaps._tcp.example.com';
 /** `_ldap._tcp.` or `_ldaps._tcp.` with a domain, whose labels may begin with `_` as Active Directory's do. */
 function parseSrvName(input: unknown): Parsed<string> {
   const parsed = parseText(input, srvExample);
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   const name = parsed.value.replace(/\.$/, '');
   const domain = /^_ldaps?\._tcp\.(.+)$/i.exec(name)?.[1];
   if (domain !== undefined && isHostName(domain.replace(/(^|\.)_/g, '$1'))) return { value: name };
-  const mend = `write ${srvExample} (TLS from the start), or _ldap._tcp.example.com with startTLS: true`;
-  return { fault: `${JSON.stringify(parsed.value)} names no LDAP service`, mend };
+  const fix = `write ${srvExample} (TLS from the start), or _ldap._tcp.example.com with startTLS: true`;
+  return { problem: `${JSON.stringify(parsed.value)} names no LDAP service`, fix };
 }
 
 function parseNameServer(input: unknown): Parsed<string> {
-  const mend = 'write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"';
+  const fix = 'write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"';
   const parsed = parseText(input, '192.0.2.53');
-  if ('fault' in parsed || isIP(parsed.value) !== 0) return parsed;
+  if ('problem' in parsed || isIP(parsed.value) !== 0) return parsed;
   const {
     six,
     four = '',
@@ -51,7 +51,7 @@ function parseNameServer(input: unknown): Parsed<string> {
   } = /^(?:\[(?<six>.*)\]|(?<four>[^:]*))(?::(?<port>\d{1,5}))?$/.exec(parsed.value)?.groups ?? {};
   const good =
     (six === undefined ? isIP(four) === 4 : isIPv6(six)) && Number(port ?? 53) >= 1 && Number(port ?? 53) <= 65_535;
-  return good ? parsed : { fault: `${JSON.stringify(parsed.value)} is no address of a DNS server`, mend };
+  return good ? parsed : { problem: `${JSON.stringify(parsed.value)} is no address of a DNS server`, fix };
 }
 
 const srv: z.ZodType<SrvKeys> = section(
@@ -134,12 +134,12 @@ function refuseDuplicates(urls: readonly ServerUrl[], complain: Complain): void 
 
 /** @returns whether there is a server that TLS does not begin with */
 function refuseSilentClearText({ urls = [], srv, startTLS, insecure }: ServerKeys, complain: Complain): boolean {
-  const mend = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
+  const fix = 'write startTLS: true, or insecure: true if everybody on the wire may read passwords';
   const index = urls.findIndex(({ scheme }) => scheme === 'ldap');
   const plainSrv = srv !== undefined && !isLdaps(srv.name);
   if (startTLS !== true && insecure !== true) {
-    if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${mend}`);
-    if (plainSrv) complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${mend}`);
+    if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${fix}`);
+    if (plainSrv) complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`);
   }
   return index !== -1 || plainSrv;
 }

@@ -11,15 +11,15 @@ export const bindSchema: z.ZodType<NonNullable<LdapOptions['bind']>> = section(
     dn: value({ description: `The service account, such as ${dnExample}.`, minLength: 1 }, (input) => {
       const parsed = parseText(input, dnExample);
       const spoilt = 'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
-      return spoilt ? { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${dnExample}` } : parsed;
+      return spoilt ? { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${dnExample}` } : parsed;
     }),
     password: value(
       { description: 'Its password, as { file: path } or { env: NAME }.', minLength: 1, writeOnly: true },
       (input) => {
-        const mend = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
-        if (typeof input !== 'string') return { fault: 'must be a secret', mend };
-        if (input === '') return { fault: 'must not be empty (servers take that for nobody)', mend };
-        if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
+        const fix = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
+        if (typeof input !== 'string') return { problem: 'must be a secret', fix };
+        if (input === '') return { problem: 'must not be empty (servers take that for nobody)', fix };
+        if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
         return { value: input };
       },
     ),

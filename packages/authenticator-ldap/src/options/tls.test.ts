@@ -32,13 +32,13 @@ test.each<[Record<string, unknown>, string]>([
 
 test.each(['caFile', 'certFile', 'keyFile', 'serverName', 'minVersion'])('%s without any TLS is refused', (key) => {
   const setting = key === 'minVersion' ? 'TLSv1.2' : 'a';
-  const mend = 'does nothing: no server is reached with TLS; remove it, or use ldaps:// or startTLS: true';
+  const fix = 'does nothing: no server is reached with TLS; remove it, or use ldaps:// or startTLS: true';
   expect(complaints(writtenOptions({ urls: ['ldap://a'], insecure: true, [key]: setting }))).toContain(
-    `${key}: ${mend}`,
+    `${key}: ${fix}`,
   );
   const srv = { name: '_ldap._tcp.example.com' };
   expect(complaints(writtenOptions({ urls: undefined, srv, insecure: true, [key]: setting }))).toContain(
-    `${key}: ${mend}`,
+    `${key}: ${fix}`,
   );
 });
 

@@ -10,9 +10,9 @@ describe('admin', () => {
     const quoted = '§§';
     for (const url of [`redis://admin:${quoted}@`, `http://${quoted}`, `rediss://a:%${quoted}@b`, `unix:${quoted}`]) {
       for (const admin of [{ url }, url, [url], { url: [url] }, { [url]: url }, { url, password: [url] }]) {
-        const faults = complaints({ url: 'unix:/redis.sock', admin });
-        expect(faults).not.toEqual([]);
-        if (!Object.hasOwn(Object(admin), url)) expect(faults.join()).not.toContain(quoted);
+        const problems = complaints({ url: 'unix:/redis.sock', admin });
+        expect(problems).not.toEqual([]);
+        if (!Object.hasOwn(Object(admin), url)) expect(problems.join()).not.toContain(quoted);
       }
     }
   });
@@ -78,9 +78,9 @@ describe('admin', () => {
 
   test('in clear text must be said aloud, whatever the gateway speaks', () => {
     const admin = { url: `redis://admin:${secret}@redis.example.com` };
-    const fault = 'admin.url: is reached in clear text: write rediss://, or insecure: true beside admin';
+    const problem = 'admin.url: is reached in clear text: write rediss://, or insecure: true beside admin';
     for (const url of ['unix:/redis.sock', 'redis://localhost', 'rediss://redis']) {
-      expect(complaints({ url, admin })).toEqual([fault]);
+      expect(complaints({ url, admin })).toEqual([problem]);
       expect(complaints({ url, admin, insecure: true })).toEqual([]);
       expect(complaints({ url, admin: { url: 'redis://localhost' } })).toEqual([]);
     }

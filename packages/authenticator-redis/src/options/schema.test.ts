@@ -3,7 +3,7 @@ import { complaints, settled, writtenOptions } from '../../fixtures/written-opti
 import { optionsSchema } from './schema.ts';
 
 const login = { username: 'gateway', password: 'of the gateway' };
-const passwordMend = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
+const passwordFix = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
 
 describe('options', () => {
   test('have defaults for all but the servers', () => {
@@ -90,13 +90,13 @@ describe('options', () => {
     [{ database: 10_000 }, 'database: must be a whole number from 0 to 9999'],
     [{ username: '' }, 'username: must not be empty: write sallyport'],
     [{ username: 'a\nb' }, 'username: must be one line of text: write sallyport'],
-    [{ username: 'gateway' }, `password: must stand beside username: ${passwordMend}`],
-    [{ password: '' }, `password: must not be empty: ${passwordMend}`],
-    [{ password: 1234 }, `password: must be a secret: ${passwordMend}`],
-    [{ password: { env: 'A' } }, `password: must be a secret: ${passwordMend}`],
-    [{ password: 'a\0' }, `password: must be text: ${passwordMend}`],
-    [{ password: 'a\uD800' }, `password: must be text: ${passwordMend}`],
-    [{ url: 'rediss://gateway@redis' }, `password: must stand beside username: ${passwordMend}`],
+    [{ username: 'gateway' }, `password: must stand beside username: ${passwordFix}`],
+    [{ password: '' }, `password: must not be empty: ${passwordFix}`],
+    [{ password: 1234 }, `password: must be a secret: ${passwordFix}`],
+    [{ password: { env: 'A' } }, `password: must be a secret: ${passwordFix}`],
+    [{ password: 'a\0' }, `password: must be text: ${passwordFix}`],
+    [{ password: 'a\uD800' }, `password: must be text: ${passwordFix}`],
+    [{ url: 'rediss://gateway@redis' }, `password: must stand beside username: ${passwordFix}`],
     [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: stands in the url too: keep one'],
     [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: stands in the url too: keep one'],
   ])('%j are refused', (keys, complaint) => {
@@ -121,9 +121,9 @@ describe('options', () => {
     );
   });
 
-  test('tell every fault of single values at once', () => {
-    const faults = complaints({ url: 'redis', layout: 'x', keyPrefix: '', commandTimeout: '1', tokenPattern: '(' });
-    expect(faults.map((fault) => fault.split(':')[0])).toEqual([
+  test('tell every problem of single values at once', () => {
+    const problems = complaints({ url: 'redis', layout: 'x', keyPrefix: '', commandTimeout: '1', tokenPattern: '(' });
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual([
       'url',
       'commandTimeout',
       'keyPrefix',

@@ -20,8 +20,8 @@ const shape = {
     { description: 'What stands before the SHA-256 in the key of each token.', minLength: 1, maxLength: 128 },
     (input) => {
       const parsed = parseText(input, 'sallyport:token:');
-      if ('fault' in parsed || parsed.value.length <= 128) return parsed;
-      return { fault: 'is too long', mend: 'write at most 128 characters, such as sallyport:token:' };
+      if ('problem' in parsed || parsed.value.length <= 128) return parsed;
+      return { problem: 'is too long', fix: 'write at most 128 characters, such as sallyport:token:' };
     },
   ).prefault('sallyport:token:'),
   layout: choice('How a record stands in Redis: one JSON string, or a hash of fields.', ['json', 'hash']).default(

@@ -19,7 +19,7 @@ export const tokenShapeKeys: TokenShapeKeys = {
     },
     (input) => {
       if (typeof input === 'string' && /^[!-~]{1,64}$/.test(input)) return { value: input };
-      return { fault: 'must be visible ASCII, 1 to 64 characters', mend: 'write robot_' };
+      return { problem: 'must be visible ASCII, 1 to 64 characters', fix: 'write robot_' };
     },
   ).optional(),
   tokenPattern: value(
@@ -35,13 +35,13 @@ export const tokenShapeKeys: TokenShapeKeys = {
 /** RE2, as in Go: it takes no longer than the token is long, whatever whoever sends it has thought of. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[A-Za-z0-9]{40}');
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   try {
     return { value: RE2JS.compile(parsed.value) };
   } catch (error) {
     const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';
-    const mend = 'write one such as [A-Za-z0-9]{40}; look-around and back-references are not known';
-    return { fault: `is no regular expression of RE2${why}`, mend };
+    const fix = 'write one such as [A-Za-z0-9]{40}; look-around and back-references are not known';
+    return { problem: `is no regular expression of RE2${why}`, fix };
   }
 }
 

@@ -4,7 +4,7 @@ import { complaints, settled } from '../../fixtures/written-options.ts';
 import { connectionShape, type ServerUrl, settleConnection } from './index.ts';
 
 const login = { username: 'gateway', password: 'of the gateway' };
-const passwordMend = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
+const passwordFix = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
 const url = 'rediss://redis.example.com';
 
 describe('a connection', () => {
@@ -21,8 +21,8 @@ describe('a connection', () => {
   });
 
   test.each<[Record<string, unknown>, string]>([
-    [{ username: 'gateway' }, `password: must stand beside username: ${passwordMend}`],
-    [{ url: 'rediss://gateway@redis' }, `password: must stand beside username: ${passwordMend}`],
+    [{ username: 'gateway' }, `password: must stand beside username: ${passwordFix}`],
+    [{ url: 'rediss://gateway@redis' }, `password: must stand beside username: ${passwordFix}`],
     [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: stands in the url too: keep one'],
     [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: stands in the url too: keep one'],
     [{ database: 10_000 }, 'database: must be a whole number from 0 to 9999'],

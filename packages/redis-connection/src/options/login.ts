@@ -7,10 +7,10 @@ export interface LoginKeys {
   readonly password?: string | undefined;
 }
 
-/** Who logs in: of the keys or of the url, each once. @param mend what to write where the password is missing */
+/** Who logs in: of the keys or of the url, each once. @param fix what to write where the password is missing */
 export function settleLogin(
   keys: LoginKeys,
-  mend: string,
+  fix: string,
   complain: Complain,
 ): Pick<ConnectionOptions, 'username' | 'password'> {
   const inUrl = keys.url ?? {};
@@ -20,7 +20,7 @@ export function settleLogin(
   const username = keys.username ?? inUrl.username;
   const password = keys.password ?? inUrl.password;
   if (username !== undefined && password === undefined) {
-    complain(['password'], `must stand beside username: ${mend}`);
+    complain(['password'], `must stand beside username: ${fix}`);
   }
   return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { complaints, settled } from '../../fixtures/written-options.ts';
 import { placePattern, urlPattern } from './server-url.ts';
 
-const mend = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
+const fix = 'write rediss://redis.example.com:6379/0 or unix:/run/redis/redis.sock';
 const encode = 'percent-encode what is special in the user and the password, or give them as username and password';
 
 describe('a URL', () => {
@@ -50,31 +50,31 @@ describe('a URL', () => {
     [7, 'must be text: write rediss://redis.example.com:6379'],
     [['rediss://redis'], 'must be text: write rediss://redis.example.com:6379'],
     ['rediss://redis\n', 'must be one line of text: write rediss://redis.example.com:6379'],
-    ['redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
-    ['redis:redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
-    ['http://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
-    [' rediss://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${mend}`],
+    ['redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
+    ['redis:redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
+    ['http://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
+    [' rediss://redis.example.com', `must begin with rediss://, redis:// or unix:/: ${fix}`],
     ['unix:redis.sock', 'is no path of a socket: write unix:/run/redis/redis.sock'],
     ['unix:/redis.sock?db=x', 'is no path of a socket: write unix:/run/redis/redis.sock'],
     ['unix:/redis.sock?other=1', 'is no path of a socket: write unix:/run/redis/redis.sock'],
     ['unix:/redis.sock#x', 'is no path of a socket: write unix:/run/redis/redis.sock'],
-    ['rediss://', `names no host: ${mend}; ${encode}`],
-    ['rediss:///0', `names no host: ${mend}; ${encode}`],
-    ['rediss://127.1', `names no host: ${mend}; ${encode}`],
-    ['rediss://-a.example.com', `names no host: ${mend}; ${encode}`],
-    ['rediss://a_b', `names no host: ${mend}; ${encode}`],
-    ['rediss://redis.', `names no host: ${mend}; ${encode}`],
-    ['rediss://[192.0.2.1]', `is no URL: ${mend}; ${encode}`],
-    ['rediss://2001:db8::1', `is no URL: ${mend}; ${encode}`],
-    ['rediss://redis:port', `is no URL: ${mend}; ${encode}`],
-    ['rediss://redis:65536', `is no URL: ${mend}; ${encode}`],
-    ['rediss://redis:0', `has no port from 1 to 65535: ${mend}`],
-    ['rediss://redis/db1', `must name its database by a number: ${mend}`],
-    ['rediss://redis/-1', `must name its database by a number: ${mend}`],
-    ['rediss://redis/1/', `must name its database by a number: ${mend}`],
-    ['rediss://redis/10000', `must name its database by a number: ${mend}`],
-    ['rediss://redis/0?tls=no', `must end after the database: ${mend}; ${encode}`],
-    ['rediss://redis#0', `must end after the database: ${mend}; ${encode}`],
+    ['rediss://', `names no host: ${fix}; ${encode}`],
+    ['rediss:///0', `names no host: ${fix}; ${encode}`],
+    ['rediss://127.1', `names no host: ${fix}; ${encode}`],
+    ['rediss://-a.example.com', `names no host: ${fix}; ${encode}`],
+    ['rediss://a_b', `names no host: ${fix}; ${encode}`],
+    ['rediss://redis.', `names no host: ${fix}; ${encode}`],
+    ['rediss://[192.0.2.1]', `is no URL: ${fix}; ${encode}`],
+    ['rediss://2001:db8::1', `is no URL: ${fix}; ${encode}`],
+    ['rediss://redis:port', `is no URL: ${fix}; ${encode}`],
+    ['rediss://redis:65536', `is no URL: ${fix}; ${encode}`],
+    ['rediss://redis:0', `has no port from 1 to 65535: ${fix}`],
+    ['rediss://redis/db1', `must name its database by a number: ${fix}`],
+    ['rediss://redis/-1', `must name its database by a number: ${fix}`],
+    ['rediss://redis/1/', `must name its database by a number: ${fix}`],
+    ['rediss://redis/10000', `must name its database by a number: ${fix}`],
+    ['rediss://redis/0?tls=no', `must end after the database: ${fix}; ${encode}`],
+    ['rediss://redis#0', `must end after the database: ${fix}; ${encode}`],
     ['rediss://gateway:100%@redis', `has a user or a password that can not be read: ${encode}`],
     ['rediss://gateway:%ff@redis', `has a user or a password that can not be read: ${encode}`],
   ])('%j is refused', (url, complaint) => {
@@ -87,7 +87,7 @@ describe('one of several places', () => {
     const { servers } = settled({ cluster });
     return servers.kind === 'cluster' ? servers : undefined;
   };
-  const nodeMend = 'write rediss://redis-a.example.com:6379 or 192.0.2.1:6379';
+  const nodeFix = 'write rediss://redis-a.example.com:6379 or 192.0.2.1:6379';
 
   test.each([
     ['rediss://redis-a', true, { host: 'redis-a', port: 6379 }],
@@ -119,13 +119,13 @@ describe('one of several places', () => {
     [{ host: 'a' }, 'must be text: write rediss://redis-a.example.com:6379'],
     ['rediss://gateway:secret@redis-a', 'must not name a user: give username and password, once for all servers'],
     ['gateway@redis-a', 'must not name a user: give username and password, once for all servers'],
-    ['rediss://redis-a/0', `must end after the host and port: ${nodeMend}`],
-    ['redis-a:port', `is not a host and a port: ${nodeMend}`],
-    ['2001:db8::1', `is not a host and a port: ${nodeMend}`],
-    ['http://redis-a', `is not a host and a port: ${nodeMend}`],
-    ['redis-a?x', `is not a host and a port: ${nodeMend}`],
-    ['unix:/redis.sock', `is not a host and a port: ${nodeMend}`],
-    ['a b', `is not a host and a port: ${nodeMend}`],
+    ['rediss://redis-a/0', `must end after the host and port: ${nodeFix}`],
+    ['redis-a:port', `is not a host and a port: ${nodeFix}`],
+    ['2001:db8::1', `is not a host and a port: ${nodeFix}`],
+    ['http://redis-a', `is not a host and a port: ${nodeFix}`],
+    ['redis-a?x', `is not a host and a port: ${nodeFix}`],
+    ['unix:/redis.sock', `is not a host and a port: ${nodeFix}`],
+    ['a b', `is not a host and a port: ${nodeFix}`],
   ])('%j is refused', (place, complaint) => {
     expect(complaints({ cluster: ['rediss://good', place] })).toEqual([`cluster.1: ${complaint}`]);
   });

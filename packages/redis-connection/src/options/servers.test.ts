@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { complaints, settled } from '../../fixtures/written-options.ts';
 
-const secureMend = 'write rediss://, or insecure: true if everybody on the wire may say who is who';
-const clear = `is reached in clear text: ${secureMend}`;
+const secureFix = 'write rediss://, or insecure: true if everybody on the wire may say who is who';
+const clear = `is reached in clear text: ${secureFix}`;
 const idle = 'does nothing without sentinels: remove it';
 const secret = 'not-a-real-one';
 
@@ -82,7 +82,7 @@ describe('servers', () => {
     expect(complaints(written)).toEqual(expected);
   });
 
-  test('a database of 0 is no fault in a cluster', () => {
+  test('a database of 0 is no problem in a cluster', () => {
     expect(complaints({ cluster: ['rediss://a'], database: 0 })).toEqual([]);
   });
 });

@@ -28,10 +28,10 @@ export const secret = (description: string, word: string): z.ZodType<string> =>
   value(
     { description: `${description}, as { file: path } or { env: NAME }.`, minLength: 1, writeOnly: true },
     (input) => {
-      const mend = `write { file: secrets/redis } or { env: ${word} }`;
-      if (typeof input !== 'string') return { fault: 'must be a secret', mend };
-      if (input === '') return { fault: 'must not be empty', mend };
-      if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
+      const fix = `write { file: secrets/redis } or { env: ${word} }`;
+      if (typeof input !== 'string') return { problem: 'must be a secret', fix };
+      if (input === '') return { problem: 'must not be empty', fix };
+      if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
       return { value: input };
     },
   );
@@ -156,8 +156,8 @@ function refuseSilentClearText(
   if (mixed !== -1) complain([key, mixed], 'must begin like the first: all with rediss://, or none');
   const clear = url === undefined ? listed.findIndex(isClearText) : [url].findIndex(isClearText);
   if (clear !== -1 && insecure !== true) {
-    const mend = `write rediss://, or insecure: true if ${consent}`;
-    complain(url === undefined ? [key, clear] : ['url'], `is reached in clear text: ${mend}`);
+    const fix = `write rediss://, or insecure: true if ${consent}`;
+    complain(url === undefined ? [key, clear] : ['url'], `is reached in clear text: ${fix}`);
   }
   const isIdle = clear === -1 && (another === undefined || !isClearText(another));
   if (isIdle && insecure === true) complain(['insecure'], 'would make nothing insecure: remove it');

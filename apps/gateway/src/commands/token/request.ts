@@ -59,7 +59,7 @@ export function readRequest(options: RequestOptions, now: number): TokenRequest 
 export function readEnd(ttl: string, now: number): Date | undefined {
   if (ttl === 'never') return undefined;
   const parsed = parseDuration(ttl);
-  if ('fault' in parsed) throw new UsageError(`--ttl: ${parsed.fault}: write --ttl 8h, 30d or never`);
+  if ('problem' in parsed) throw new UsageError(`--ttl: ${parsed.problem}: write --ttl 8h, 30d or never`);
   if (parsed.value === 0) throw new UsageError('--ttl must be longer than 0: write --ttl 8h, 30d or never');
   const end = now + parsed.value;
   if (end > lastMoment)

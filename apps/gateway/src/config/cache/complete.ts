@@ -1,5 +1,5 @@
 import type { Caching } from '@sallyport/authenticator';
-import type { Fault } from '../problems.ts';
+import type { Problem } from '../problems.ts';
 import type { AuthenticatorCacheConfig, CacheLifetimes } from '../types.ts';
 import { isObject } from '../unknown-keys.ts';
 import { type CacheSettings, fileLifetimes } from './lifetimes.ts';
@@ -38,12 +38,12 @@ export function completeCache(
  * @param cache as written
  * @param caching of the authenticator's plugin
  */
-export function idleCache(cache: unknown, caching: Caching): Omit<Fault, 'path'> | undefined {
+export function idleCache(cache: unknown, caching: Caching): Omit<Problem, 'path'> | undefined {
   if (caching !== 'none' || !isObject(cache)) return undefined;
   // A key of another name is `store`, or mistyped, which is told already.
   if (!Object.keys(cache).every((key) => Object.hasOwn(fileLifetimes, key))) return undefined;
   return {
     message: 'the answers of its plugin are not cached unless store says where',
-    mend: 'add store: memory, or remove cache',
+    fix: 'add store: memory, or remove cache',
   };
 }

@@ -21,17 +21,17 @@ const hour = {
   text: '1h',
   why: 'whoever is let in again, or has a token that was tried before it was issued, waits that long',
 };
-const mendOfZero = 'write 500ms or more, or cache: off at the authenticators whose answers are not to be kept';
+const fixOfZero = 'write 500ms or more, or cache: off at the authenticators whose answers are not to be kept';
 
 const lifetimes: LifetimeShape = {
   authenticatedTtl: duration('How long the answer that a token is good is kept; never beyond its own end.', {
     atMost: day,
-    mendOfZero,
+    fixOfZero,
   }),
-  rejectedTtl: duration('How long a refusal is kept.', { atMost: hour, mendOfZero }),
+  rejectedTtl: duration('How long a refusal is kept.', { atMost: hour, fixOfZero }),
   unknownTtl: duration('How long it is kept that the authenticator does not know a token.', {
     atMost: hour,
-    mendOfZero,
+    fixOfZero,
   }),
   staleTtl: duration(
     'How long beyond authenticatedTtl a good token passes while the authenticator can not check. 0: not at all.',
@@ -58,13 +58,13 @@ const keys: z.ZodType<CacheSettings> = z.strictObject({
   staleTtl: lifetimes.staleTtl.optional(),
 });
 
-/** `off` or keys and values. No union of zod: that tells the faults of keys at the place of the whole. */
+/** `off` or keys and values. No union of zod: that tells the problems of keys at the place of the whole. */
 export const authenticatorCache: z.ZodType<CacheSettings | 'off'> = z
   .unknown()
   .transform((input, context): CacheSettings | 'off' => {
     if (input === 'off') return 'off';
     if (input !== null && !isObject(input)) {
-      const params = { mend: 'write off, or { authenticatedTtl: 1m }' };
+      const params = { fix: 'write off, or { authenticatedTtl: 1m }' };
       context.issues.push({ code: 'custom', message: 'must be off, or keys and values', params, input });
       return z.NEVER;
     }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { folderWithProbe, yaml } from '../testing/config-folder.ts';
 
 const newKey = () => randomBytes(32).toString('base64');
-const keyMend =
+const keyFix =
   'write { env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }, and make a key with: openssl rand -base64 32';
 const good = 'url: rediss://redis, sealingKeys: [{ env: KEY }]';
 
@@ -113,14 +113,14 @@ describe('cache.redis', () => {
     expect((await folder.problems(slow(), environment)).filter((told) => told.includes(': cache.'))).toEqual([
       expect.stringContaining(rule),
     ]);
-    // Also beside another fault of the section.
+    // Also beside another problem of the section.
     expect((await folder.problems(slow(', insecure: true'), environment)).join('\n')).toContain(rule);
     const quick = withRedis(`${good}, timeout: 3999ms`, '  reviewTimeout: 4s');
     expect((await folder.load(quick, environment)).cache.redis?.timeout).toBe(3_999);
   });
 });
 
-describe('faults of cache.redis', () => {
+describe('problems of cache.redis', () => {
   test('are told together with all others, each in its place, rules between values among them', async () => {
     await using folder = await folderWithProbe();
     const problems = await folder.problems(`server:
@@ -150,7 +150,7 @@ authenticators:
     ]);
   });
 
-  test('name files of secrets that are missing, to be watched for the mend', async () => {
+  test('name files of secrets that are missing, to be watched for the fix', async () => {
     await using folder = await folderWithProbe();
     const text = withRedis('url: rediss://redis, sealingKeys: [{ file: none }]');
     const error: unknown = await folder.load(text).catch((reason) => reason);
@@ -164,10 +164,10 @@ authenticators:
       'name: a, sentinelPassword: SECRET',
       'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
     ],
-    ['sealingKeys[1]', 'sealingKeys: [{ env: KEY }, SECRET]', keyMend],
-    ['sealingKeys', 'sealingKeys: SECRET', keyMend],
+    ['sealingKeys[1]', 'sealingKeys: [{ env: KEY }, SECRET]', keyFix],
+    ['sealingKeys', 'sealingKeys: SECRET', keyFix],
     ['url', 'url: "rediss://a:SECRET@redis"', 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take'],
-  ])('tell a secret that is written out: %s', async (place, written, mend) => {
+  ])('tell a secret that is written out: %s', async (place, written, fix) => {
     await using folder = await folderWithProbe();
     const secret = randomBytes(32).toString('base64url');
     const keys = [
@@ -179,7 +179,7 @@ authenticators:
     ];
     const problems = await folder.problems(withRedis(keys.join(', ')), { KEY: newKey() });
     expect(problems).toEqual([
-      expect.stringContaining(`cache.redis.${place}: is a secret, which must not stand in this file: ${mend}`),
+      expect.stringContaining(`cache.redis.${place}: is a secret, which must not stand in this file: ${fix}`),
     ]);
     expect(problems.join()).not.toContain(secret);
   });

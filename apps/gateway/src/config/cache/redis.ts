@@ -25,8 +25,8 @@ const shape = {
   }).prefault('100ms'),
   keyPrefix: value({ description: 'What stands before every key.', pattern: prefixPattern }, (input) => {
     if (typeof input === 'string' && new RegExp(prefixPattern).test(input)) return { value: input };
-    const fault = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
-    return { fault, mend: 'write sallyport:' };
+    const problem = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
+    return { problem, fix: 'write sallyport:' };
   }).prefault('sallyport:'),
 };
 
@@ -41,8 +41,8 @@ export const cacheRedis: z.ZodType<CacheRedisConfig> = section(
   },
 ).describe('The Redis that all replicas share. Left out: each replica remembers for itself.');
 
-/** A `cache.redis` with faults, made good for rules that look at what was good of it: its `timeout`. */
-export function mended(redis: unknown): unknown {
+/** A `cache.redis` with problems, made good for rules that look at what was good of it: its `timeout`. */
+export function withGoodParts(redis: unknown): unknown {
   const { timeout } = isObject(redis) ? redis : {};
   const key = Buffer.alloc(32).toString('base64');
   return { url: 'unix:/redis.sock', sealingKeys: [key], ...(timeout !== undefined && { timeout }) };

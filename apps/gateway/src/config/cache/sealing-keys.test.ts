@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { wordIssue } from '../messages.ts';
-import { keyMend, sealingKeys } from './sealing-keys.ts';
+import { keyFix, sealingKeys } from './sealing-keys.ts';
 
 function complaints(keys: unknown): string[] {
   const { error } = sealingKeys.safeParse(keys, { error: wordIssue });
@@ -12,7 +12,7 @@ const key = (bytes = 32) => randomBytes(bytes).toString('base64');
 
 describe('a sealing key', () => {
   test('is named with the command that makes one', () => {
-    expect(keyMend).toBe(
+    expect(keyFix).toBe(
       'write { env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }, and make a key with: openssl rand -base64 32',
     );
   });
@@ -39,8 +39,8 @@ describe('a sealing key', () => {
     ['too much padding', `${key()}=`, 'holds no base64'],
     ['a number', 7, 'must be a secret'],
     ['a map', { env: 'A', file: 'B' }, 'must be a secret'],
-  ])('is refused with %s, and not quoted', (_name, written, fault) => {
-    expect(complaints([key(), written])).toEqual([`1: ${fault}: ${keyMend}`]);
+  ])('is refused with %s, and not quoted', (_name, written, problem) => {
+    expect(complaints([key(), written])).toEqual([`1: ${problem}: ${keyFix}`]);
   });
 
   test('stands there once, in whatever spelling', () => {

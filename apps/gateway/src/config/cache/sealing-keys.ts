@@ -7,9 +7,9 @@ const most = 8;
 
 const write = '{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }';
 /** What to do for a new key, wherever one is missing or unfit. */
-export const keyMend: string = `write ${write}, and make a key with: openssl rand -base64 32`;
+export const keyFix: string = `write ${write}, and make a key with: openssl rand -base64 32`;
 
-/** `sealingKeys`, secrets in place. No fault quotes anything of a key. */
+/** `sealingKeys`, secrets in place. No problem quotes anything of a key. */
 export const sealingKeys: z.ZodType<readonly Uint8Array[]> = list(
   {
     description:
@@ -29,12 +29,12 @@ export const sealingKeys: z.ZodType<readonly Uint8Array[]> = list(
 });
 
 function parseKey(input: unknown): Parsed<Uint8Array> {
-  if (typeof input !== 'string') return { fault: 'must be a secret', mend: keyMend };
+  if (typeof input !== 'string') return { problem: 'must be a secret', fix: keyFix };
   // openssl breaks the line of a key of more than 48 bytes.
   const text = input.replaceAll(/\r?\n/g, '');
   const bytes = Buffer.from(text, 'base64');
-  if (!spellings(bytes).includes(text)) return { fault: 'holds no base64', mend: keyMend };
-  if (bytes.length < leastBytes) return { fault: `holds ${bytes.length} bytes: too short a key`, mend: keyMend };
+  if (!spellings(bytes).includes(text)) return { problem: 'holds no base64', fix: keyFix };
+  if (bytes.length < leastBytes) return { problem: `holds ${bytes.length} bytes: too short a key`, fix: keyFix };
   return { value: new Uint8Array(bytes) };
 }
 

@@ -1,7 +1,7 @@
-import { type Fault, overlaps, type Path } from '../problems.ts';
+import { overlaps, type Path, type Problem } from '../problems.ts';
 import { fillSecrets, type SecretSources, withholdSecrets } from '../secrets.ts';
 import { isObject } from '../unknown-keys.ts';
-import { keyMend } from './sealing-keys.ts';
+import { keyFix } from './sealing-keys.ts';
 
 const place: Path = ['cache', 'redis'];
 const passwords = ['password', 'sentinelPassword'];
@@ -10,7 +10,7 @@ const passwords = ['password', 'sentinelPassword'];
 export interface FilledCache {
   readonly value: Readonly<Record<string, unknown>>;
   /** Secrets that are missing, and those that are written out. */
-  readonly faults: readonly Fault[];
+  readonly problems: readonly Problem[];
   /** Absolute, read or not: a change in one is a change of the config. */
   readonly files: readonly string[];
   readonly secrets: readonly string[];
@@ -22,38 +22,38 @@ export async function fillCache(
   sources: SecretSources,
 ): Promise<FilledCache> {
   const { cache } = value;
-  if (!isObject(cache) || !isObject(cache.redis)) return { value, faults: [], files: [], secrets: [] };
+  if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], files: [], secrets: [] };
   const filled = await fillSecrets(cache.redis, place, sources);
   const literals = literalSecrets(cache.redis);
   return {
     value: { ...value, cache: { ...cache, redis: filled.options } },
-    faults: [...filled.faults.map(withKeyMend), ...literals.map(({ fault }) => fault)],
+    problems: [...filled.problems.map(withKeyFix), ...literals.map(({ problem }) => problem)],
     files: filled.files,
     secrets: [...filled.secrets, ...literals.map(({ secret }) => secret)],
   };
 }
 
 /** Whose key is not there most likely has none yet. */
-function withKeyMend(fault: Fault): Fault {
-  if (fault.path[place.length] !== 'sealingKeys') return fault;
-  return { ...fault, mend: `${fault.mend === undefined ? '' : `${fault.mend}; `}${keyMend}` };
+function withKeyFix(problem: Problem): Problem {
+  if (problem.path[place.length] !== 'sealingKeys') return problem;
+  return { ...problem, fix: `${problem.fix === undefined ? '' : `${problem.fix}; `}${keyFix}` };
 }
 
-/** The faults of the filled file: those that follow from a missing secret left out, and none that quotes a secret. */
-export function withFilledFaults(faults: readonly Fault[], filled: FilledCache): Fault[] {
-  const told = faults.flatMap((fault) => {
-    if (!place.every((step, index) => fault.path[index] === step)) return [fault];
-    if (filled.faults.some((other) => overlaps(other.path, fault.path))) return [];
-    const words = [fault.message, fault.mend ?? ''].join(': ');
-    if (withholdSecrets(words, filled.secrets) === words) return [fault];
-    return [{ path: fault.path, message: 'is refused; what is wrong with it quotes a secret and is withheld' }];
+/** The problems of the filled file: those that follow from a missing secret left out, and none that quotes a secret. */
+export function withFilledProblems(problems: readonly Problem[], filled: FilledCache): Problem[] {
+  const told = problems.flatMap((problem) => {
+    if (!place.every((step, index) => problem.path[index] === step)) return [problem];
+    if (filled.problems.some((other) => overlaps(other.path, problem.path))) return [];
+    const words = [problem.message, problem.fix ?? ''].join(': ');
+    if (withholdSecrets(words, filled.secrets) === words) return [problem];
+    return [{ path: problem.path, message: 'is refused; what is wrong with it quotes a secret and is withheld' }];
   });
-  return [...told, ...filled.faults];
+  return [...told, ...filled.problems];
 }
 
 interface Literal {
   readonly secret: string;
-  readonly fault: Fault;
+  readonly problem: Problem;
 }
 
 /** Once filled in, a secret can't be told from one that stands in the file for everybody who may read that. */
@@ -68,15 +68,15 @@ function literalSecrets(redis: Readonly<Record<string, unknown>>): Literal[] {
       ['url'],
       'write { file: secrets/redis-url } or { env: REDIS_URL }, or take the password out of it',
     ),
-    ...literal(redis.sealingKeys, ['sealingKeys'], keyMend),
-    ...keys.flatMap((key, index) => literal(key, ['sealingKeys', index], keyMend)),
+    ...literal(redis.sealingKeys, ['sealingKeys'], keyFix),
+    ...keys.flatMap((key, index) => literal(key, ['sealingKeys', index], keyFix)),
   ];
 }
 
-function literal(secret: unknown, path: Path, mend: string): Literal[] {
+function literal(secret: unknown, path: Path, fix: string): Literal[] {
   if (typeof secret !== 'string' || secret === '') return [];
   const message = 'is a secret, which must not stand in this file';
-  return [{ secret, fault: { path: [...place, ...path], message, mend } }];
+  return [{ secret, problem: { path: [...place, ...path], message, fix } }];
 }
 
 function hasPassword(url: unknown): boolean {
