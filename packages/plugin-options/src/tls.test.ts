@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { z } from 'zod';
-import { section } from './section.ts';
 import { settleTls, type TlsOptions, tlsShape } from './tls.ts';
+import { section } from './values.ts';
 
 /** The options of a backend of that name, which have TLS only. */
 function schemaOf(word: string, spoken = true): z.ZodType<TlsOptions> {

@@ -1,7 +1,6 @@
 import type { z } from 'zod';
-import { isHostName } from './host-name.ts';
-import type { Complain } from './section.ts';
-import { choice, parseText, path, value } from './values.ts';
+import { isHostName, parseText } from './text.ts';
+import { type Complain, choice, path, value } from './values.ts';
 
 /** Files are as written in the config; `context.watchFile` resolves and follows them. */
 export interface TlsOptions {

@@ -1,4 +1,4 @@
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, usableParts } from '../config/load.ts';
 import { ConfigError, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { checkAddresses } from './check-addresses.ts';
@@ -38,7 +38,8 @@ async function inspect(file: string): Promise<readonly Finding[]> {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const problems = error.problems.map((problem) => problemFound('config', problem));
-    return [...problems, ...(error.usable === undefined ? [] : await inspectParts(error.usable, false))];
+    const usable = usableParts(error);
+    return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false))];
   }
 }
 

@@ -1,14 +1,16 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { idleCache } from './cache/complete.ts';
+import { idleCache } from './cache/lifetimes.ts';
 import { issueProblems } from './issues.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
-import { causeOf, overlaps, type Path, type Problem } from './problems.ts';
+import { causeOf, overlaps, type Path, type Problem, valueAt } from './problems.ts';
 import { type FilledOptions, fillSecrets, withholdSecrets } from './secrets.ts';
 import { isObject, type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
 
 /** One entry of `authenticators` with its plugin, as far as it came. */
 export interface PreparedAuthenticator {
+  /** Its index in the file. */
+  readonly index: number;
   /** Undefined when it could not be loaded. */
   readonly resolved?: ResolvedPlugin;
   /** As the plugin's schema returned them; undefined when they are bad. */
@@ -29,8 +31,6 @@ interface Surroundings {
   readonly baseDirectory: string;
 }
 
-const nothing: PreparedAuthenticator = { secrets: [], secretFiles: [], pluginFiles: [], problems: [], warnings: [] };
-
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry: so all is
  * reported at once. What is not there or of the wrong kind is left to the schema of the file.
@@ -44,10 +44,13 @@ export async function prepareAuthenticator(
 ): Promise<PreparedAuthenticator> {
   const { name, use, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
   const path = ['authenticators', index];
-  if (typeof use !== 'string' || use === '') return nothing;
+  if (typeof use !== 'string' || use === '') {
+    return { index, secrets: [], secretFiles: [], pluginFiles: [], problems: [], warnings: [] };
+  }
   const filled = isObject(options) ? await fillSecrets(options, [...path, 'options'], around) : undefined;
   const file = pluginFile(use, around.configFile);
   const known = {
+    index,
     secrets: filled?.secrets ?? [],
     secretFiles: filled?.files ?? [],
     pluginFiles: file === undefined ? [] : [file],
@@ -114,7 +117,8 @@ async function validateOptions(
   );
   const problems = issues.map((problem) => {
     const missing = valueAt(written, problem.path.slice(path.length)) === undefined ? 'is missing: ' : '';
-    const message = missing + withholdSecrets(problem.message, filled.secrets);
+    const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
+    const message = missing + withholdSecrets(words, filled.secrets);
     return { ...problem, message, fix: `see the options of ${packageName}` };
   });
   return { problems: [...unknown, ...problems] };
@@ -126,11 +130,4 @@ async function validate(schema: StandardSchemaV1.Props, options: unknown): Promi
   } catch (error) {
     return { issues: [{ message: `its validation failed: ${causeOf(error)}` }] };
   }
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
-    value,
-  );
 }

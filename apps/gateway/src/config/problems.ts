@@ -1,5 +1,3 @@
-import type { GatewayConfig } from './types.ts';
-
 /** The way to a value in the config: `['authenticators', 1, 'timeout']`. */
 export type Path = readonly PropertyKey[];
 
@@ -34,19 +32,11 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
   /** Absolute paths of the files read on the way: a change in one of them is a reason to try again. */
   readonly files: readonly string[];
-  /** Private, since it holds secrets: nothing that prints an error's properties may find it. */
-  readonly #usable: GatewayConfig | undefined;
 
-  constructor(problems: readonly ConfigProblem[], files: readonly string[], usable?: GatewayConfig) {
+  constructor(problems: readonly ConfigProblem[], files: readonly string[]) {
     super(problems.map(formatProblem).join('\n'));
     this.problems = problems;
     this.files = files;
-    this.#usable = usable;
-  }
-
-  /** The parts in which nothing is wrong, for `check`, which looks at them too. Undefined: there are none. */
-  get usable(): GatewayConfig | undefined {
-    return this.#usable;
   }
 }
 
@@ -92,6 +82,18 @@ const noError = 'something that is no Error was thrown';
 
 function ownWords(error: unknown): string {
   return error instanceof Error && typeof error.message === 'string' ? error.message.trim() : '';
+}
+
+/** The value at a path, or undefined when there is none. */
+export function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
+    value,
+  );
+}
+
+export function isSamePath(one: Path, other: Path): boolean {
+  return one.length === other.length && one.every((step, index) => step === other[index]);
 }
 
 /** Whether one path is the other, or leads to it. */

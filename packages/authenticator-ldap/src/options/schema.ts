@@ -14,7 +14,7 @@ const shape = {
   ]).default('listed'),
   serverTimeout: duration(
     'For each step with a server: TCP, TLS, a bind, a search. The same login then asks the next server.',
-    { least: { value: 50, text: '50ms' }, most: { value: 30_000, text: '30s' } },
+    { least: '50ms', most: '30s' },
   ).prefault('1s'),
   serverCircuit: circuitSchema.prefault({}),
   ...tlsShape('ldap'),

@@ -1,4 +1,4 @@
-import { count, duration, longestDuration, parseText, section, value } from '@sallyport/plugin-options';
+import { count, duration, parseText, section, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { parseDn } from '../filter/distinguished-name.ts';
 import type { LdapOptions, PoolOptions, ServerCircuitOptions } from './types.ts';
@@ -33,15 +33,15 @@ export const circuitSchema: z.ZodType<ServerCircuitOptions> = section(
   {
     failures: count('Faults in a row, then no login waits for that server.', 1, 100).default(3),
     probeInterval: duration('How often it is tried in the background then.', {
-      least: { value: 100, text: '100ms' },
-      most: { value: 600_000, text: '10m' },
+      least: '100ms',
+      most: '10m',
     }).prefault('2s'),
   },
   '{ failures: 3, probeInterval: 2s }',
   ({ failures, probeInterval }) => ({ failures, probeInterval }),
 ).describe('When a server that fails is left alone, and how it comes back.');
 
-const poolTime = { least: { value: 1000, text: '1s' }, most: longestDuration };
+const poolTime = { least: '1s' };
 
 /** The connections for searches. */
 export const poolSchema: z.ZodType<PoolOptions> = section(

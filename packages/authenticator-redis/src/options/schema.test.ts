@@ -61,12 +61,12 @@ describe('options', () => {
   });
 
   test.each<[Record<string, unknown>, string]>([
-    [{ commandTimeout: '49ms' }, 'commandTimeout: is too short: write at least 50ms'],
-    [{ commandTimeout: '31s' }, 'commandTimeout: is too long: write at most 30s'],
+    [{ commandTimeout: '49ms' }, 'commandTimeout: "49ms" is too short: write at least 50ms'],
+    [{ commandTimeout: '31s' }, 'commandTimeout: "31s" is too long: write at most 30s'],
     [{ commandTimeout: 1000 }, 'commandTimeout: "1000" has no unit: write 3s, 500ms, 2m or 1h'],
     [{ commandTimeout: null }, 'commandTimeout: must be a duration: write 3s, 500ms, 2m or 1h'],
-    [{ trackLastUse: '9s' }, 'trackLastUse: is too short: write at least 10s'],
-    [{ trackLastUse: '8d' }, 'trackLastUse: is too long: write at most 7d'],
+    [{ trackLastUse: '9s' }, 'trackLastUse: "9s" is too short: write at least 10s'],
+    [{ trackLastUse: '8d' }, 'trackLastUse: "8d" is too long: write at most 7d'],
     [{ trackLastUse: true }, 'trackLastUse: must be a duration: write 3s, 500ms, 2m or 1h'],
     [{ keyPrefix: '' }, 'keyPrefix: must not be empty: write sallyport:token:'],
     [{ keyPrefix: null }, 'keyPrefix: is empty: write sallyport:token:'],

@@ -1,4 +1,4 @@
-import { choice, duration, longestDuration, parseText, section, value } from '@sallyport/plugin-options';
+import { choice, duration, parseText, section, value } from '@sallyport/plugin-options';
 import { connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import type { z } from 'zod';
 import { adminSchema, settleAdmin } from './admin.ts';
@@ -13,8 +13,8 @@ const terms = {
 const shape = {
   ...connectionShape(terms),
   commandTimeout: duration('For each command, and for making a connection.', {
-    least: { value: 50, text: '50ms' },
-    most: { value: 30_000, text: '30s' },
+    least: '50ms',
+    most: '30s',
   }).prefault('1s'),
   keyPrefix: value(
     { description: 'What stands before the SHA-256 in the key of each token.', minLength: 1, maxLength: 128 },
@@ -34,7 +34,7 @@ const shape = {
   ]).default('no-opinion'),
   trackLastUse: duration(
     'Note in Redis when a token was used, so often at most, for `token list`. Left out: the gateway writes nothing.',
-    { least: { value: 10_000, text: '10s' }, most: longestDuration },
+    { least: '10s' },
   ).optional(),
   admin: adminSchema.optional(),
 };
