@@ -3,7 +3,7 @@ import { optionsSchema } from './options.ts';
 import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const login = { username: 'gateway', password: 'of the gateway' };
-const passwordMend = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
+const passwordFix = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
 
 describe('options', () => {
   test('have defaults for everything but the servers', () => {
@@ -61,12 +61,12 @@ describe('options', () => {
   });
 
   test.each<[Record<string, unknown>, string]>([
-    [{ commandTimeout: '49ms' }, 'commandTimeout: is too short: write at least 50ms'],
-    [{ commandTimeout: '31s' }, 'commandTimeout: is too long: write at most 30s'],
+    [{ commandTimeout: '49ms' }, 'commandTimeout: "49ms" is too short: write at least 50ms'],
+    [{ commandTimeout: '31s' }, 'commandTimeout: "31s" is too long: write at most 30s'],
     [{ commandTimeout: 1000 }, 'commandTimeout: "1000" has no unit: write 3s, 500ms, 2m or 1h'],
     [{ commandTimeout: null }, 'commandTimeout: must be a duration: write 3s, 500ms, 2m or 1h'],
-    [{ trackLastUse: '9s' }, 'trackLastUse: is too short: write at least 10s'],
-    [{ trackLastUse: '8d' }, 'trackLastUse: is too long: write at most 7d'],
+    [{ trackLastUse: '9s' }, 'trackLastUse: "9s" is too short: write at least 10s'],
+    [{ trackLastUse: '8d' }, 'trackLastUse: "8d" is too long: write at most 7d'],
     [{ trackLastUse: true }, 'trackLastUse: must be a duration: write 3s, 500ms, 2m or 1h'],
     [{ keyPrefix: '' }, 'keyPrefix: must not be empty: write sallyport:token:'],
     [{ keyPrefix: null }, 'keyPrefix: is empty: write sallyport:token:'],
@@ -90,13 +90,13 @@ describe('options', () => {
     [{ database: 10_000 }, 'database: must be a whole number from 0 to 9999'],
     [{ username: '' }, 'username: must not be empty: write sallyport'],
     [{ username: 'a\nb' }, 'username: must be one line of text: write sallyport'],
-    [{ username: 'gateway' }, `password: is required with username: ${passwordMend}`],
-    [{ password: '' }, `password: must not be empty: ${passwordMend}`],
-    [{ password: 1234 }, `password: must be a secret: ${passwordMend}`],
-    [{ password: { env: 'A' } }, `password: must be a secret: ${passwordMend}`],
-    [{ password: 'a\0' }, `password: must be text: ${passwordMend}`],
-    [{ password: 'a\uD800' }, `password: must be text: ${passwordMend}`],
-    [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordMend}`],
+    [{ username: 'gateway' }, `password: is required with username: ${passwordFix}`],
+    [{ password: '' }, `password: must not be empty: ${passwordFix}`],
+    [{ password: 1234 }, `password: must be a secret: ${passwordFix}`],
+    [{ password: { env: 'A' } }, `password: must be a secret: ${passwordFix}`],
+    [{ password: 'a\0' }, `password: must be text: ${passwordFix}`],
+    [{ password: 'a\uD800' }, `password: must be text: ${passwordFix}`],
+    [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
     [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: is in the url too: keep one'],
     [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: is in the url too: keep one'],
   ])('%j are refused', (keys, complaint) => {

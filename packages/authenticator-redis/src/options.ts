@@ -1,14 +1,5 @@
 import type { Parsed } from '@sallyport/plugin-options';
-import {
-  type Complain,
-  choice,
-  duration,
-  longestDuration,
-  oneLine,
-  parseText,
-  section,
-  value,
-} from '@sallyport/plugin-options';
+import { type Complain, choice, duration, oneLine, parseText, section, value } from '@sallyport/plugin-options';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   connectionShape,
@@ -58,7 +49,7 @@ const tokenShapeKeys: TokenShapeKeys = {
     },
     (input) => {
       if (typeof input === 'string' && /^[!-~]{1,64}$/.test(input)) return { value: input };
-      return { fault: 'must be visible ASCII, 1 to 64 characters', mend: 'write robot_' };
+      return { problem: 'must be visible ASCII, 1 to 64 characters', fix: 'write robot_' };
     },
   ).optional(),
   tokenPattern: value(
@@ -74,13 +65,13 @@ const tokenShapeKeys: TokenShapeKeys = {
 /** RE2, as in Go: its time is linear in the length of the token, so no token can block the process. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[A-Za-z0-9]{40}');
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   try {
     return { value: RE2JS.compile(parsed.value) };
   } catch (error) {
     const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';
-    const mend = 'write one such as [A-Za-z0-9]{40}; look-around and back-references are not supported';
-    return { fault: `is not a regular expression of RE2${why}`, mend };
+    const fix = 'write one such as [A-Za-z0-9]{40}; look-around and back-references are not supported';
+    return { problem: `is not a regular expression of RE2${why}`, fix };
   }
 }
 
@@ -146,15 +137,15 @@ const terms = {
 const shape = {
   ...connectionShape(terms),
   commandTimeout: duration('For each command, and for making a connection.', {
-    least: { value: 50, text: '50ms' },
-    most: { value: 30_000, text: '30s' },
+    least: '50ms',
+    most: '30s',
   }).prefault('1s'),
   keyPrefix: value(
     { description: 'The text before the SHA-256 in the key of each token.', minLength: 1, maxLength: 128 },
     (input) => {
       const parsed = parseText(input, 'sallyport:token:');
-      if ('fault' in parsed || parsed.value.length <= 128) return parsed;
-      return { fault: 'is too long', mend: 'write at most 128 characters, such as sallyport:token:' };
+      if ('problem' in parsed || parsed.value.length <= 128) return parsed;
+      return { problem: 'is too long', fix: 'write at most 128 characters, such as sallyport:token:' };
     },
   ).prefault('sallyport:token:'),
   layout: choice('The format of records in Redis: a JSON string, or a hash.', ['json', 'hash']).default('json'),
@@ -165,7 +156,7 @@ const shape = {
   ]).default('no-opinion'),
   trackLastUse: duration(
     'Note in Redis when a token was used, at most once in this time, for `token list`. Without it the gateway writes nothing.',
-    { least: { value: 10_000, text: '10s' }, most: longestDuration },
+    { least: '10s' },
   ).optional(),
   admin: adminSchema.optional(),
 };

@@ -1,15 +1,15 @@
 import type { Decision, UserInfo } from './decision.ts';
 
-/** What an authenticator is told of a review besides the token. */
+/** What an authenticator gets of a review besides the token. */
 export interface AuthenticateContext {
   /** The audiences the review asks for; empty means the API server's own. Most authenticators need not look. */
   readonly audiences: readonly string[];
-  /** Aborted at the deadline, or when the caller has gone. Stop work then, and throw. */
+  /** Aborted at the deadline, or when the caller has disconnected. Stop work then, and throw. */
   readonly signal: AbortSignal;
   /**
-   * To be called when the backend has answered for this call and the rest depends on this one token: on a password hash
-   * of very many rounds, on groups without end. A deadline that passes after that is `failed`; before that it is an
-   * outage. So no one opens the circuit for all with a token that takes long.
+   * Call it when the backend has answered for this call and the rest depends on this one token, such as a password hash
+   * of very many rounds or very many groups. A deadline that passes after that is `failed`; before that it is an outage.
+   * So a token that takes long cannot open the circuit for all others.
    */
   readonly backendAnswered?: () => void;
   /**
@@ -21,35 +21,36 @@ export interface AuthenticateContext {
 }
 
 /**
- * Decides about bearer tokens. Every layer of the gateway (the chain, the guard, the identity policy) is one too,
- * so they stack in any order.
+ * Decides about bearer tokens. Every layer of the gateway (the chain, the guard, the identity policy) is an authenticator
+ * too, so they can be stacked.
  */
 export interface Authenticator {
   /**
-   * What every token of this authenticator's begins with, if it has such a mark. For `sallyport check`, which warns when
-   * the tokens of one are taken for those of another.
+   * What each token of this authenticator begins with, if they have a common prefix. `sallyport check` warns when two
+   * authenticators recognise each other's tokens.
    */
   readonly tokenPrefix?: string;
 
   /**
-   * Whether the token has the shape of one of this authenticator's, told without any I/O in microseconds. False is
-   * no opinion: the token then neither waits for this authenticator nor fails with it. Left out: every token is asked.
+   * Returns whether the token has the shape of this authenticator's tokens, without any I/O and within microseconds. False
+   * means no opinion: the token neither waits for this authenticator nor fails with it. Left out: it is asked about every
+   * token.
    */
   recognizes?(token: string): boolean;
 
   /**
-   * The name that the token carries beside a password, read from its text alone in microseconds, without any I/O and never
-   * with a throw; the same for all spellings that the backend may take for one. Undefined for a token without a password.
+   * Returns the name that the token carries beside a password, from its text alone, within microseconds, without any I/O and
+   * without a throw; the same for all spellings that the backend may treat as one. Undefined for a token without a password.
    * Left out: no token of this authenticator carries one.
    *
-   * The gateway bounds how often one name is looked up in a second, so that no one can take the backend from all others
-   * with guesses for one name. And `sallyport block --token` refuses such a token, since the same login in another
-   * spelling is another token: it names the user to block instead.
+   * The gateway limits how often one name is looked up in a second, so that guesses for one name cannot use up the
+   * backend. And `sallyport block --token` refuses such a token, since the same login in another spelling is another token:
+   * it names the user to block instead.
    */
   claimedName?(token: string): string | undefined;
 
   /**
-   * Checks one token. Called many times at once; each call stands for itself.
+   * Checks one token. Called many times at once; calls must not share state.
    *
    * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode
    * @throws AuthenticatorError when the token could not be checked; never to refuse it
@@ -57,19 +58,19 @@ export interface Authenticator {
   authenticate(token: string, context: AuthenticateContext): Promise<Decision>;
 
   /**
-   * Reaches the backend and says in plain words what is wrong, by a throw. For `sallyport check` and
-   * `/readyz?verbose`; it never decides readiness, since one backend that is down must not lock everybody out.
+   * Contacts the backend, and throws an error that says in plain words what is wrong. For `sallyport check` and
+   * `/readyz?verbose`; it never decides readiness, since one backend that is down must not lock all users out.
    */
   check?(signal: AbortSignal): Promise<void>;
 
   /**
-   * The users that it names without asking a backend. `sallyport check` holds each of them to the identity policy, so that a
-   * token that the policy refuses is found before it is needed.
+   * Lists the users that it knows without asking a backend. `sallyport check` applies the identity policy to each of them,
+   * so that a token that the policy refuses is found before it is needed.
    */
   knownUsers?(): Iterable<UserInfo>;
 
   /**
-   * Who a user is, with their groups, without a password. For `sallyport explain --user`. Left out: users can't be looked
+   * Looks up a user with their groups, without a password. For `sallyport explain --user`. Left out: users can't be looked
    * up without their token.
    *
    * @param username as a login would write it, without the prefix of gateway.yaml
@@ -78,6 +79,6 @@ export interface Authenticator {
    */
   lookUp?(username: string, context: Pick<AuthenticateContext, 'signal' | 'trace'>): Promise<UserInfo | undefined>;
 
-  /** Ends connections and timers. Called once no `authenticate` is under way; a second call does nothing. */
+  /** Ends connections and timers. Called once no `authenticate` is in progress; a second call does nothing. */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
  * Why an authenticator refused a token that it recognised as its own. A closed set: these words are
- * metric labels and reach logs, so no free text of a backend may stand here.
+ * metric labels and reach logs, so free text of a backend is not allowed here.
  */
 export const rejectionReasons = [
   'invalid-credentials',
@@ -27,7 +27,7 @@ export type RejectionReason = (typeof rejectionReasons)[number];
 export interface UserInfo {
   /** Never empty: kube-apiserver would take '' for a user of that name. */
   readonly username: string;
-  /** Stays with the person when the username is given to somebody else. */
+  /** Stays with the person when the username is given to another one. */
   readonly uid?: string;
   readonly groups?: readonly string[];
   /** Keys must be lowercase: others do not survive impersonation and aggregation in Kubernetes. */
@@ -40,10 +40,10 @@ export interface Authenticated {
   readonly user: UserInfo;
   /**
    * The audiences the token is bound to, all of them: the gateway intersects them with those of the review.
-   * Left out: the token knows nothing of audiences. Empty: bound to none, so it never passes.
+   * Left out: the token is not bound to audiences. Empty: it is bound to none, so it never passes.
    */
   readonly audiences?: readonly string[];
-  /** No cache keeps the decision beyond this moment. Left out: the token has no end of its own. */
+  /** No cache holds the decision beyond this moment. Left out: the token does not expire. */
   readonly expiresAt?: Date;
 }
 

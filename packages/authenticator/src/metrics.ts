@@ -31,7 +31,7 @@ export interface Histogram<Name extends string> {
 
 /**
  * Makes metrics that are already prefixed with the plugin's name and labelled with the authenticator's. Each
- * authenticator has a registry of its own, so two of one plugin do not get in each other's way.
+ * authenticator has a registry of its own, so two of one plugin do not conflict.
  *
  * @throws Error on a name that is taken or that Prometheus' data model does not allow
  */

@@ -19,7 +19,7 @@ export interface WatchOptions {
   readonly limit?: number;
 }
 
-/** What a plugin gets from the gateway when one of its authenticators is made. */
+/** What a plugin gets from the gateway when one of its authenticators is created. */
 export interface PluginContext {
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -29,12 +29,12 @@ export interface PluginContext {
   readonly signal: AbortSignal;
   readonly attempts: Attempts;
   /**
-   * Reads a file and keeps up with it: `load` is called with its bytes now, and again whenever its content has
-   * changed (looked at every 2 s, at once on SIGHUP), until the authenticator is closed.
+   * Reads a file and follows its changes: `load` is called with its bytes now, and again whenever its content has changed
+   * (checked every 2 s, and at once on SIGHUP), until the authenticator is closed.
    *
-   * What the first call throws, or that the file can't be read, is thrown here, for `create` to fail with. Later the
-   * gateway logs it with the file's name and what was loaded last stays in force: so take effect only when all is well.
-   * Only `sallyport check` collects first failures, to report all of them, and closes what `create` makes all the same.
+   * The first call rejects when `load` throws or the file can't be read, and `create` fails with that. Later the gateway
+   * logs such an error with the file's name, and what was loaded last stays in force: so apply a file only when all of it
+   * is good. Only `sallyport check` collects the first errors, to report all of them, and closes what `create` returns.
    *
    * @param file relative to `baseDirectory`, or absolute
    */
@@ -48,34 +48,34 @@ export type Caching = 'none' | 'memory' | 'shared';
 export interface AuthenticatorPlugin<Options> {
   /** The version of this contract. The gateway refuses any other. */
   readonly specificationVersion: 1;
-  /** A short lowercase word, such as `ldap`: it stands in the names of the plugin's metrics. */
+  /** A short lowercase word, such as `ldap`: it is part of the names of the plugin's metrics. */
   readonly name: string;
   /**
    * Validates `options` of gateway.yaml and describes them to editors. Any library that implements both Standard
-   * Schema and Standard JSON Schema serves, zod 4.2 and later among them. Unknown keys are found by the gateway, from `properties`.
+   * Schema and Standard JSON Schema will do, such as zod from 4.2 on. Unknown keys are found by the gateway, from `properties`.
    * `{ env }` and `{ file }` have been replaced by their strings before. A text that is always a secret is described with
    * `writeOnly: true`: the gateway then warns when it is written in gateway.yaml itself.
    */
   readonly optionsSchema: StandardSchemaV1<unknown, Options> & StandardJSONSchemaV1<unknown, Options>;
   /**
    * `none`: not cached (looking it up costs nothing). `memory`: for at most 5 s, in each gateway (it must be revocable
-   * at once). `shared`: for minutes, by all replicas that share a Redis (asking is dear). An authenticator's `cache` in
-   * gateway.yaml has the last word, on each lifetime and on where answers are kept.
+   * at once). `shared`: for minutes, by all replicas that share a Redis (lookups are expensive). An authenticator's `cache` in
+   * gateway.yaml overrides it, each lifetime and the place where answers are cached.
    */
   readonly caching: Caching;
   /**
-   * Makes one authenticator. It must succeed while the backend is down: a backend's outage is told by
-   * `authenticate` and `check`, never by a gateway that does not start.
+   * Creates one authenticator. It must succeed while the backend is down: `authenticate` and `check` report an outage, and
+   * the gateway starts all the same.
    *
-   * @throws Error when the options can't work, naming the option and the mend
+   * @throws Error when the options can't work, naming the option and how to fix it
    */
   create(options: Options, context: PluginContext): Promise<Authenticator>;
 
   /**
-   * Makes what `sallyport token create`, `token list` and `revoke` work with. Left out: the plugin issues no tokens. Like `create`, it
-   * does not wait for its backend.
+   * Creates the issuer that `sallyport token create`, `token list` and `revoke` use. Left out: the plugin issues no tokens.
+   * Like `create`, it does not wait for its backend.
    *
-   * @throws Error when the options can't work for it, naming the option and the mend
+   * @throws Error when the options can't work for it, naming the option and how to fix it
    */
   createTokenIssuer?(options: Options, context: PluginContext): Promise<TokenIssuer>;
 }

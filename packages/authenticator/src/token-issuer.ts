@@ -1,29 +1,29 @@
 import type { UserInfo } from './decision.ts';
 
-/** A token that is to be made. */
+/** A token to create. */
 export interface TokenRequest {
-  /** As the backend shall know them: without the prefixes of gateway.yaml. */
+  /** As the backend will know them: without the prefixes of gateway.yaml. */
   readonly user: UserInfo;
-  /** The audiences that the token is bound to. Left out: it knows nothing of audiences. Never empty. */
+  /** The audiences that the token is bound to. Left out: it is not bound to audiences. Never empty. */
   readonly audiences?: readonly string[];
-  /** Left out: good at once. */
+  /** Left out: the token is valid at once. */
   readonly notBefore?: Date;
-  /** Left out: the token has no end of its own. */
+  /** Left out: the token does not expire. */
   readonly expiresAt?: Date;
-  /** Who has it made, for those who look at it later. */
+  /** The person who creates it, for the record. */
   readonly issuedBy: string;
-  /** What for. */
+  /** What the token is for. */
   readonly reason?: string;
 }
 
-/** A token as its issuer knows it: all but the token itself, which is nowhere kept. */
+/** A token as its issuer knows it: all but the token itself, which is stored nowhere. */
 export interface IssuedToken {
-  /** SHA-256 of the token, 64 lowercase hexadecimal digits: how it is named once it has been handed out. */
+  /** SHA-256 of the token, 64 lowercase hexadecimal digits: its name once it has been handed out. */
   readonly digest: string;
   readonly user: UserInfo;
   readonly audiences?: readonly string[];
   readonly notBefore?: Date;
-  /** The earliest of the ends that the backend knows. Left out: none. */
+  /** The earliest expiry that the backend knows. Left out: none. */
   readonly expiresAt?: Date;
   readonly issuedAt?: Date;
   readonly issuedBy?: string;
@@ -41,14 +41,14 @@ export interface Revocation {
   readonly reason?: string;
 }
 
-/** A record that can't be read. It authenticates nobody as it is. */
+/** A record that can't be read. It authenticates no one as it is. */
 export interface UnreadableToken {
   readonly digest: string;
   /** What is wrong with it, naming the field. Quotes no value. */
   readonly fault: string;
 }
 
-/** Which tokens to look at. All that is given must hold; nothing given: all tokens. */
+/** Which tokens to list. All conditions that are given must hold; without one: all tokens. */
 export interface TokenFilter {
   /** Exactly, as the backend knows it: without the prefix of gateway.yaml. */
   readonly username?: string;
@@ -62,17 +62,17 @@ export type TokenSelection = { readonly token: string } | { readonly digest: str
 /** A token that is revoked now. */
 export interface RevokedToken {
   readonly token: IssuedToken & { readonly revoked: Revocation };
-  /** True when it had been revoked before: its first revocation stands. */
+  /** True when it was revoked before: its first revocation remains. */
   readonly already: boolean;
 }
 
 /**
- * Makes, lists and revokes the tokens of one authenticator, for `sallyport token create`, `token list` and `revoke`. Its connection is
- * one of its own: it may have rights that the gateway itself has not.
+ * Creates, lists and revokes the tokens of one authenticator, for `sallyport token create`, `token list` and `revoke`. It
+ * has a connection of its own, which may have rights that the gateway itself has not.
  */
 export interface TokenIssuer {
   /**
-   * Makes a token and stores what is known of it.
+   * Creates a token and stores its record.
    *
    * @returns the token in clear, this once
    * @throws Error in plain words; nothing is stored then, or the message says that it may be
@@ -80,17 +80,17 @@ export interface TokenIssuer {
   create(request: TokenRequest, signal: AbortSignal): Promise<{ readonly token: string; readonly issued: IssuedToken }>;
 
   /**
-   * In no order, each token once. What is made or ends meanwhile may be missing.
+   * Lists tokens in no order, each once. Those that are created or expire in the meantime may be missing.
    *
-   * @throws Error when not all could be looked at: what came until then is not all there is
+   * @throws Error when not all could be read: the list so far is incomplete
    */
   list(filter: TokenFilter, signal: AbortSignal): AsyncIterable<IssuedToken | UnreadableToken>;
 
   /**
-   * Revokes, one after the other; each one that is given out is revoked for good. Unreadable ones are given out too, as
-   * they are: by username, one may be that user's. Gives nothing for a token that is not there.
+   * Revokes one after the other; each one that it yields is revoked. It yields unreadable ones too, as they are: by
+   * username, one may be that user's. It yields nothing for a token that does not exist.
    *
-   * @throws Error when one could not be revoked, or not all could be looked at
+   * @throws Error when one could not be revoked, or not all could be read
    */
   revoke(
     selection: TokenSelection,

@@ -1,21 +1,19 @@
-export { isHostName } from './host-name.ts';
-export { oneLine } from './one-line.ts';
-export type { Parsed } from './parsed.ts';
-export { type Complain, section } from './section.ts';
+export { isHostName, oneLine, type Parsed, parseText } from './text.ts';
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
 export { type TlsSettings, watchTlsFiles } from './tls-files.ts';
 export { explainTls, isTlsError, type TlsPeer } from './tls-problem.ts';
-export { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';
+export { parseDuration } from './units.ts';
 export {
+  type Bounds,
+  type Complain,
   choice,
   count,
-  type DurationBounds,
   duration,
   flag,
   list,
-  longestDuration,
   oneOrMore,
-  parseText,
   path,
+  section,
+  size,
   value,
 } from './values.ts';

@@ -58,13 +58,13 @@ describe('TLS files', () => {
     expect(await touch()).toEqual([]);
     expect(settings().ca?.toString()).toBe(next.certificate);
     expect(changes).toHaveLength(2);
-    for (const [text, fault] of [
+    for (const [text, problem] of [
       ['', 'caFile: ca.crt holds no PEM certificate'],
       ['garbage', 'caFile: ca.crt holds no PEM certificate'],
       [next.certificate + next.certificate.replace(/MI/, 'IM'), 'caFile: ca.crt is damaged in its certificate 2'],
     ] as const) {
       await write('ca.crt', text);
-      expect(await touch()).toEqual([expect.objectContaining({ message: expect.stringContaining(fault) })]);
+      expect(await touch()).toEqual([expect.objectContaining({ message: expect.stringContaining(problem) })]);
       expect(settings().ca?.toString()).toBe(next.certificate);
     }
     expect(lines.filter(({ level }) => level === 'info')).toHaveLength(3);
@@ -100,7 +100,7 @@ describe('TLS files', () => {
     expect(inForce()).toEqual([third.certificate, third.key]);
   });
 
-  test('that can not be used at the start are told with the option, the file and the mend, and no part of a key', async () => {
+  test('that can not be used at the start are told with the option, the file and the fix, and no part of a key', async () => {
     const ca = await authority();
     const [one, other] = [await ca.issueClient('a'), await ca.issueClient('b')];
     const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, garbage: 'garbage' };

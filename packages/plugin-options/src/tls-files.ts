@@ -23,7 +23,7 @@ const fileLimit = 4 * 1024 * 1024;
  *
  * @param onChange called when something else holds for handshakes than before
  * @returns what holds for the next handshake
- * @throws Error naming the option, the file and the mend, never quoting the content
+ * @throws Error naming the option, the file and the fix, never quoting the content
  */
 export async function watchTlsFiles(
   { caFile, certFile, keyFile, serverName, minVersion }: TlsOptions,

@@ -1,5 +1,5 @@
 import type { PeerCertificate } from 'node:tls';
-import { oneLine } from './one-line.ts';
+import { oneLine } from './text.ts';
 
 /** What Node puts into the errors of TLS, besides a code. */
 interface TlsError extends NodeJS.ErrnoException {

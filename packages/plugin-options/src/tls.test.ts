@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { z } from 'zod';
-import { section } from './section.ts';
 import { settleTls, type TlsOptions, tlsShape } from './tls.ts';
+import { section } from './values.ts';
 
 /** The options of a backend of that name, which have TLS only. */
 function schemaOf(word: string, spoken = true): z.ZodType<TlsOptions> {
-  const use = { word, spoken, mend: 'use rediss://' };
+  const use = { word, spoken, fix: 'use rediss://' };
   return section(tlsShape(word), '{}', (keys, complain) => settleTls(keys, use, complain));
 }
 
@@ -36,9 +36,6 @@ test.each(['ldap', 'redis'])('options of TLS are told with files and names of %s
 test('options of TLS that is not spoken are told with the way to speak it', () => {
   const schema = schemaOf('redis', false);
   expect(schema.parse({})).toEqual({ minVersion: 'TLSv1.2' });
-  const mend = 'does nothing: no server is reached with TLS; remove it, or use rediss://';
-  expect(complaints(schema, { caFile: 'a', minVersion: 'TLSv1.3' })).toEqual([
-    `caFile: ${mend}`,
-    `minVersion: ${mend}`,
-  ]);
+  const fix = 'does nothing: no server is reached with TLS; remove it, or use rediss://';
+  expect(complaints(schema, { caFile: 'a', minVersion: 'TLSv1.3' })).toEqual([`caFile: ${fix}`, `minVersion: ${fix}`]);
 });

@@ -1,7 +1,6 @@
 import type { z } from 'zod';
-import { isHostName } from './host-name.ts';
-import type { Complain } from './section.ts';
-import { choice, parseText, path, value } from './values.ts';
+import { isHostName, parseText } from './text.ts';
+import { type Complain, choice, path, value } from './values.ts';
 
 /** Files are as written in the config; `context.watchFile` resolves and follows them. */
 export interface TlsOptions {
@@ -48,8 +47,8 @@ export function tlsShape(word: string): TlsShape {
       { description: "The name that the servers' certificates must have, in place of the host of the URL." },
       (input) => {
         const parsed = parseText(input, name);
-        if ('fault' in parsed || isHostName(parsed.value)) return parsed;
-        return { fault: `${JSON.stringify(parsed.value)} is no host's name`, mend: `write ${name}` };
+        if ('problem' in parsed || isHostName(parsed.value)) return parsed;
+        return { problem: `${JSON.stringify(parsed.value)} is no host's name`, fix: `write ${name}` };
       },
     ).optional(),
     minVersion: choice('The oldest version of TLS that is spoken.', ['TLSv1.2', 'TLSv1.3'])
@@ -71,16 +70,16 @@ export interface TlsUse {
   /** Whether TLS is spoken with any server. */
   readonly spoken: boolean;
   /** How TLS comes to be spoken, for keys that do nothing without it: `use ldaps:// or startTLS: true`. */
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /** The options of TLS as a whole, or complaints about keys that do nothing or miss the other one of their pair. */
-export function settleTls(keys: TlsKeys, { word, spoken, mend }: TlsUse, complain: Complain): TlsOptions {
+export function settleTls(keys: TlsKeys, { word, spoken, fix }: TlsUse, complain: Complain): TlsOptions {
   const { caFile, certFile, keyFile, serverName, minVersion } = keys;
   const given = Object.entries({ caFile, certFile, keyFile, serverName, minVersion });
   for (const [key, setting] of spoken ? [] : given) {
     if (setting === undefined) continue;
-    complain([key], `does nothing: no server is reached with TLS; remove it, or ${mend}`);
+    complain([key], `does nothing: no server is reached with TLS; remove it, or ${fix}`);
   }
   const files = filesOf(word);
   if (certFile !== undefined && keyFile === undefined) {

@@ -22,22 +22,22 @@ describe('durations', () => {
   });
 
   test.each([[3], ['3'], ['3.5'], [0.5]])('%s has no unit', (input) => {
-    expect(parseDuration(input)).toEqual({ fault: `"${input}" has no unit`, mend: 'write 3s, 500ms, 2m or 1h' });
+    expect(parseDuration(input)).toEqual({ problem: `"${input}" has no unit`, fix: 'write 3s, 500ms, 2m or 1h' });
   });
 
   test.each(['', ' ', '3 s', '-3s', '3S', '3sec', '30m1h', '1s1s', 's', '1us', '1e3s', '.5s', '1.s', '1s\n', '٣s'])(
     '%j is no duration',
     (input) => {
-      expect(parseDuration(input)).toMatchObject({ fault: expect.stringContaining('is no duration') });
+      expect(parseDuration(input)).toMatchObject({ problem: expect.stringContaining('is no duration') });
     },
   );
 
   test('parts of a millisecond are refused, not rounded', () => {
-    expect(parseDuration('0.5ms')).toMatchObject({ fault: '"0.5ms" is no whole number of milliseconds' });
+    expect(parseDuration('0.5ms')).toMatchObject({ problem: '"0.5ms" is no whole number of milliseconds' });
   });
 
   test.each([null, true, ['3s'], { s: 3 }, Number.NaN])('%j is refused', (input) => {
-    expect(parseDuration(input)).toHaveProperty('fault');
+    expect(parseDuration(input)).toHaveProperty('problem');
   });
 
   test('any whole amounts of units from big to small add up, and fit the pattern shown to editors', () => {
@@ -54,11 +54,11 @@ describe('durations', () => {
     );
   });
 
-  test('any text is a whole, non-negative number of milliseconds or a fault with its mend', () => {
+  test('any text is a whole, non-negative number of milliseconds or a problem with its fix', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[\d.dhms]{0,12}$/)), (text) => {
         const parsed = parseDuration(text);
-        if ('fault' in parsed) expect(parsed.mend).not.toBe('');
+        if ('problem' in parsed) expect(parsed.fix).not.toBe('');
         else expect(parsed.value >= 0 && Number.isSafeInteger(parsed.value)).toBe(true);
       }),
     );
@@ -84,15 +84,15 @@ describe('sizes', () => {
     ['64kB', 'write 64KiB'],
     ['64k', 'write 64KiB'],
     ['1M', 'write 1MiB'],
-  ])('%s may mean two things', (input, mend) => {
-    expect(parseSize(input)).toEqual({ fault: `"${input}" may mean powers of 1000 or of 1024`, mend });
+  ])('%s may mean two things', (input, fix) => {
+    expect(parseSize(input)).toEqual({ problem: `"${input}" may mean powers of 1000 or of 1024`, fix });
   });
 
   test.each([[262_144], ['262144'], [0], ['0']])('%s has no unit', (input) => {
-    expect(parseSize(input)).toEqual({ fault: `"${input}" has no unit`, mend: 'write 256KiB, 1MiB or 512B' });
+    expect(parseSize(input)).toEqual({ problem: `"${input}" has no unit`, fix: 'write 256KiB, 1MiB or 512B' });
   });
 
   test.each(['', '256kib', '-1KiB', 'KiB', '1 KiB', '0.5B', '1KiB1B', null, {}])('%j is refused', (input) => {
-    expect(parseSize(input)).toHaveProperty('fault');
+    expect(parseSize(input)).toHaveProperty('problem');
   });
 });

@@ -1,4 +1,4 @@
-import type { Parsed } from './parsed.ts';
+import type { Parsed } from './text.ts';
 
 const millisecondsPer = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
 const bytesPer: Readonly<Record<string, number>> = {
@@ -19,8 +19,8 @@ export const durationPattern: string = `^(?:0|(?=\\d)(?:${number}d)?(?:${number}
 /** As a JSON Schema `pattern`: bytes, or powers of 1024 with or without Kubernetes' short spelling. */
 export const sizePattern: string = `^${number}(?:B|KiB|Ki|MiB|Mi|GiB|Gi)$`;
 
-const durationMend = 'write 3s, 500ms, 2m or 1h';
-const sizeMend = 'write 256KiB, 1MiB or 512B';
+const durationFix = 'write 3s, 500ms, 2m or 1h';
+const sizeFix = 'write 256KiB, 1MiB or 512B';
 const duration = new RegExp(durationPattern);
 const size = new RegExp(sizePattern);
 
@@ -30,12 +30,12 @@ const size = new RegExp(sizePattern);
  */
 export function parseDuration(input: unknown): Parsed<number> {
   if (input === 0 || input === '0') return { value: 0 };
-  const text = unitText(input, 'duration', durationMend);
+  const text = unitText(input, 'duration', durationFix);
   if (typeof text !== 'string') return text;
-  if (!duration.test(text)) return { fault: `"${text}" is no duration`, mend: durationMend };
+  if (!duration.test(text)) return { problem: `"${text}" is no duration`, fix: durationFix };
   const milliseconds = sum(text.matchAll(/([\d.]+)(ms|[dhms])/g), millisecondsPer);
   if (!Number.isSafeInteger(milliseconds))
-    return { fault: `"${text}" is no whole number of milliseconds`, mend: durationMend };
+    return { problem: `"${text}" is no whole number of milliseconds`, fix: durationFix };
   return { value: milliseconds };
 }
 
@@ -43,25 +43,25 @@ export function parseDuration(input: unknown): Parsed<number> {
  * A size in bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
  */
 export function parseSize(input: unknown): Parsed<number> {
-  const text = unitText(input, 'size', sizeMend);
+  const text = unitText(input, 'size', sizeFix);
   if (typeof text !== 'string') return text;
   const decimal = /^([\d.]+)(k|K|M|G)B?$/.exec(text);
   if (decimal) {
-    const mend = `write ${decimal[1]}${decimal[2]?.toUpperCase()}iB`;
-    return { fault: `"${text}" may mean powers of 1000 or of 1024`, mend };
+    const fix = `write ${decimal[1]}${decimal[2]?.toUpperCase()}iB`;
+    return { problem: `"${text}" may mean powers of 1000 or of 1024`, fix };
   }
-  if (!size.test(text)) return { fault: `"${text}" is no size`, mend: sizeMend };
+  if (!size.test(text)) return { problem: `"${text}" is no size`, fix: sizeFix };
   const bytes = sum(text.matchAll(/([\d.]+)([A-Za-z]+)/g), bytesPer);
-  if (!Number.isSafeInteger(bytes)) return { fault: `"${text}" is no whole number of bytes`, mend: sizeMend };
+  if (!Number.isSafeInteger(bytes)) return { problem: `"${text}" is no whole number of bytes`, fix: sizeFix };
   return { value: bytes };
 }
 
 /** The text to read a unit from, or why there is none. */
-function unitText(input: unknown, what: string, mend: string): string | { fault: string; mend: string } {
+function unitText(input: unknown, what: string, fix: string): string | { problem: string; fix: string } {
   if (typeof input === 'number' || (typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()))) {
-    return { fault: `"${input}" has no unit`, mend };
+    return { problem: `"${input}" has no unit`, fix };
   }
-  if (typeof input !== 'string') return { fault: `must be a ${what}`, mend };
+  if (typeof input !== 'string') return { problem: `must be a ${what}`, fix };
   return input;
 }
 

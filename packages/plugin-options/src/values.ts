@@ -1,30 +1,25 @@
 import { z } from 'zod';
-import type { Parsed } from './parsed.ts';
-import { durationPattern, parseDuration } from './units.ts';
+import { type Parsed, parseText } from './text.ts';
+import { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';
 
-/** A duration's bounds: milliseconds, and the same as an operator writes them. */
-export interface DurationBounds {
-  readonly least: { readonly value: number; readonly text: string };
-  readonly most: { readonly value: number; readonly text: string };
-}
-
-/** setTimeout takes at most 2^31 - 1 ms (24.8 days) and fires at once on more. */
-export const longestDuration: DurationBounds['most'] = { value: 7 * 86_400_000, text: '7d' };
-
-/** Described to editors as text; read by a parser of ours, which has better words for what is wrong. */
+/**
+ * Makes a value that editors see as text, and that `parse` reads: its messages are better than those of a schema
+ * library. The problem and the fix of an issue are in its `params` too, apart.
+ */
 export function value<Value>(described: object, parse: (input: unknown) => Parsed<Value>): z.ZodType<Value> {
   return z
     .unknown()
     .transform((input, context): Value => {
       const parsed = parse(input);
       if ('value' in parsed) return parsed.value;
-      context.issues.push({ code: 'custom', message: `${parsed.fault}: ${parsed.mend}`, input });
+      const { problem, fix } = parsed;
+      context.issues.push({ code: 'custom', message: `${problem}: ${fix}`, params: { problem, fix }, input });
       return z.NEVER;
     })
     .meta({ type: 'string', ...described });
 }
 
-/** One text or a list of them, each read by `parse`; a fault of one names its place in the list. */
+/** One text or a list of them, each read by `parse`. A problem of one entry has its index in the path. */
 export function oneOrMore<Value>(
   described: { readonly description: string; readonly items?: object },
   most: number,
@@ -43,7 +38,7 @@ export function oneOrMore<Value>(
       return list.flatMap((entry, index) => {
         const parsed = parse(entry);
         if ('value' in parsed) return [parsed.value];
-        complain(`${parsed.fault}: ${parsed.mend}`, Array.isArray(input) ? [index] : []);
+        complain(`${parsed.problem}: ${parsed.fix}`, Array.isArray(input) ? [index] : []);
         return [];
       });
     })
@@ -66,36 +61,82 @@ export function list<Value>(
     .describe(description);
 }
 
-/** The path of a file, read later through the gateway, which follows it. */
+/** The path of a file. The plugin reads it later with `context.watchFile`, which follows its changes. */
 export function path(description: string, example: string): z.ZodType<string> {
   return value({ description, minLength: 1 }, (input) => {
-    // The gateway has put a file's content in the place of `{ file: … }`. It may be a key, so nothing of it is told.
-    const content = typeof input === 'string' && /[\r\n\0]/.test(input);
-    if (content) return { fault: 'must be a path, not the content of a file', mend: `write ${example}` };
+    // The gateway replaces `{ file: … }` by the content of the file. It may be a key, so no message quotes it.
+    const isContent = typeof input === 'string' && /[\r\n\0]/.test(input);
+    if (isContent) return { problem: 'must be a path, not the content of a file', fix: `write ${example}` };
     return parseText(input, example);
   });
 }
 
-/** @returns a fault that quotes nothing of what was written: it may be a secret in a wrong place */
-export function parseText(input: unknown, example: string): Parsed<string> {
-  const mend = `write ${example}`;
-  if (input === null) return { fault: 'is empty', mend };
-  if (typeof input !== 'string') return { fault: 'must be text', mend };
-  if (input === '') return { fault: 'must not be empty', mend };
-  if (!input.isWellFormed() || /\p{Cc}/u.test(input)) return { fault: 'must be one line of text', mend };
-  return { value: input };
+/** Bounds of a duration or a size, as an operator writes them: `500ms`, `3MiB`. */
+export interface Bounds {
+  /** Left out: more than 0. `0` makes 0 a value of its own. */
+  readonly least?: string;
+  /** Left out: 7d for a duration, no bound for a size. */
+  readonly most?: string;
+  /** Why `most` is what it is, for the message about a bigger value. */
+  readonly why?: string;
+  /** What to write in place of a 0 that is refused. */
+  readonly fixForZero?: string;
 }
 
-/** A duration with its unit, in milliseconds. */
-export function duration(description: string, bounds: DurationBounds): z.ZodType<number> {
-  const { least, most } = bounds;
-  return value({ description: `${description} ${least.text} to ${most.text}.`, pattern: durationPattern }, (input) => {
-    const parsed = parseDuration(input);
-    if ('fault' in parsed) return parsed;
-    if (parsed.value < least.value) return { fault: 'is too short', mend: `write at least ${least.text}` };
-    if (parsed.value > most.value) return { fault: 'is too long', mend: `write at most ${most.text}` };
-    return parsed;
+/**
+ * A duration with its unit, in milliseconds: more than 0 and at most 7 days, unless the bounds say otherwise.
+ * setTimeout takes at most 2^31 - 1 ms (24.8 days), and fires at once on more.
+ */
+export function duration(description: string, bounds: Bounds = {}): z.ZodType<number> {
+  const words = { parse: parseDuration, pattern: durationPattern, more: 'long', less: 'short', example: '500ms' };
+  return quantity(description, { most: '7d', ...bounds }, words);
+}
+
+/** A size with its unit, in bytes: more than 0, unless the bounds say otherwise. */
+export function size(description: string, bounds: Bounds = {}): z.ZodType<number> {
+  return quantity(description, bounds, {
+    parse: parseSize,
+    pattern: sizePattern,
+    more: 'big',
+    less: 'small',
+    example: '16KiB',
   });
+}
+
+interface Quantity {
+  readonly parse: (input: unknown) => Parsed<number>;
+  readonly pattern: string;
+  /** `too long`, `too big`. */
+  readonly more: string;
+  readonly less: string;
+  readonly example: string;
+}
+
+function quantity(description: string, bounds: Bounds, { parse, pattern, more, less, example }: Quantity) {
+  const { least, most, why, fixForZero = `write ${example} or more` } = bounds;
+  const [lowest, highest] = [bound(least, parse), bound(most, parse)];
+  const range = least === undefined ? most && `At most ${most}.` : `${least} to ${most}.`;
+  const described = { description: range ? `${description} ${range}` : description, pattern };
+  // YAML reads 0 as a number.
+  const zero = lowest === 0 ? { type: ['string', 'integer'], minimum: 0, maximum: 0 } : {};
+  return value({ ...described, ...zero }, (input) => {
+    const parsed = parse(input);
+    if ('problem' in parsed) return parsed;
+    if (parsed.value === 0 && lowest === undefined) return { problem: 'must be more than 0', fix: fixForZero };
+    if (lowest !== undefined && parsed.value < lowest) {
+      return { problem: `"${input}" is too ${less}`, fix: `write at least ${least}` };
+    }
+    if (highest === undefined || parsed.value <= highest) return parsed;
+    return { problem: `"${input}" is too ${more}`, fix: `write at most ${most}${why ? ` (${why})` : ''}` };
+  });
+}
+
+/** @throws Error about a bound that is a mistake in the schema */
+function bound(text: string | undefined, parse: Quantity['parse']): number | undefined {
+  if (text === undefined) return undefined;
+  const parsed = parse(text);
+  if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
+  return parsed.value;
 }
 
 /** A whole number. */
@@ -114,4 +155,30 @@ export function choice<const Words extends readonly [string, ...string[]]>(
   words: Words,
 ): z.ZodType<Words[number]> {
   return z.enum(words, { error: `must be ${words.join(' or ')}` }).describe(description);
+}
+
+/** Reports what is wrong with one key of a section, by its path from there. */
+export type Complain = (path: readonly PropertyKey[], message: string) => void;
+
+/**
+ * A map of known keys, and what the plugin makes of it. Unknown keys are refused.
+ *
+ * @param example what to write in place of something that is no map
+ * @param settle called when each value is good by itself; it returns undefined only after it complained
+ */
+export function section<Shape extends z.ZodRawShape, Settled>(
+  shape: Shape,
+  example: string,
+  settle: (keys: z.output<z.ZodObject<Shape>>, complain: Complain) => Settled | undefined,
+): z.ZodType<Settled> {
+  const error = (issue: z.core.$ZodRawIssue) =>
+    issue.code === 'unrecognized_keys'
+      ? `has an unknown key: ${issue.keys.join(', ')}; known here: ${Object.keys(shape).join(', ')}`
+      : `must be keys and values: write ${example}`;
+  return z.strictObject(shape, { error }).transform((keys, context) => {
+    const complain: Complain = (path, message) => {
+      context.issues.push({ code: 'custom', message, input: keys, path: [...path] });
+    };
+    return settle(keys as z.output<z.ZodObject<Shape>>, complain) ?? z.NEVER;
+  });
 }

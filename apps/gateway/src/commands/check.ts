@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { probeOutput } from '../audit/output.ts';
+import { usableParts } from '../config/load.ts';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { authority, listen } from '../server/listen.ts';
@@ -39,7 +40,8 @@ async function inspect(options: CheckOptions): Promise<readonly Finding[]> {
     const problems = error.problems.map((problem): Finding => {
       return { check: 'config', result: 'fault', detail: formatProblem(problem), problem };
     });
-    return [...problems, ...(error.usable === undefined ? [] : await inspectParts(error.usable, false))];
+    const usable = usableParts(error);
+    return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false))];
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ConfigProblem } from '../config/types.ts';
+import type { ConfigProblem } from '../config/problems.ts';
 
 /** One line of what `check` prints. */
 export interface Finding {

@@ -85,7 +85,7 @@ interface DurationRule {
 function readDuration(text: string, { option, example, most, isPositive }: DurationRule): number {
   const parsed = parseDuration(text);
   const instead = `write ${option} ${example}`;
-  if ('fault' in parsed) throw new UsageError(`${option}: ${parsed.fault}: ${instead}`);
+  if ('problem' in parsed) throw new UsageError(`${option}: ${parsed.problem}: ${instead}`);
   if (isPositive && parsed.value === 0) throw new UsageError(`${option} must be longer than 0: ${instead}`);
   if (most && parsed.value > most.value) throw new UsageError(`${option} must be at most ${most.text}: ${instead}`);
   return parsed.value;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { folderWithProbe, pluginSource, yaml } from './testing/config-folder.ts';
 
-describe('faults of the gateway’s own settings, with place and mend', () => {
+describe('problems of the gateway’s own settings, with place and fix', () => {
   test.each([
     [
       'a duration without a unit',
@@ -16,7 +16,7 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     [
       'a duration of 0',
       { server: '  drainTimeout: 0s' },
-      '3:17: server.drainTimeout: must be longer than 0: write 500ms or more',
+      '3:17: server.drainTimeout: must be more than 0: write 500ms or more',
     ],
     [
       'a review that kube-apiserver no longer waits for',
@@ -98,7 +98,7 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     [
       'TLS that says nothing of clients',
       { server: '  tls: { certFile: c, keyFile: k }' },
-      '3:3: server.tls: does not say which clients may ask: add clientCAFile and clientNames, or say clientAuth: none aloud',
+      '3:3: server.tls: no client authentication is configured: set clientCAFile and clientNames, or set clientAuth: none explicitly',
     ],
     [
       'a CA without names',
@@ -108,7 +108,7 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     [
       'names without a CA',
       { server: '  tls: { certFile: c, keyFile: k, clientNames: [a] }' },
-      'server.tls.clientNames: can be trusted of a known CA only: add clientCAFile',
+      'server.tls.clientNames: need a CA: without one, anyone can make such a certificate: add clientCAFile',
     ],
     [
       'no names',
@@ -138,12 +138,12 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     [
       'a bound that leaves no place',
       { authenticator: '    maxConcurrent: 1000' },
-      'authenticators[0].maxConcurrent: 1000 is not less than server.maxInFlight, 1000: hung, this authenticator alone could take every place',
+      'authenticators[0].maxConcurrent: 1000 is not less than server.maxInFlight (1000): if this authenticator hangs, it alone could take every slot',
     ],
     [
       'shares that leave no place when all hang',
       { authenticator: '    maxConcurrent: 800', more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }' },
-      '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups under way (maxConcurrent), which is not less than server.maxInFlight, 1000: hung together they would take every place: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
+      '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (1000): if all of them hang, they take every slot: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
     ],
     [
       'one share that leaves no place beside the one of an authenticator without a bound',
@@ -192,11 +192,11 @@ describe('faults of the gateway’s own settings, with place and mend', () => {
     ['authenticators: []', '1:17: authenticators: must not be empty'],
     [
       'server: { maxInFlight: 1 }\nauthenticators: [{ name: a, use: ./probe.js }]',
-      '1:24: server.maxInFlight: must be at least 2: with one place, one authenticator that hangs keeps all others',
+      '1:24: server.maxInFlight: must be at least 2: with one slot, one authenticator that hangs keeps all others',
     ],
     [
       'server: { maxInFlight: 2 }\nauthenticators: [{ name: a, use: ./probe.js }, { name: b, use: ./probe.js }]',
-      '1:24: server.maxInFlight: the authenticators may have 1 + 1 = 2 lookups under way (maxConcurrent), which is not less than server.maxInFlight, 2: hung together they would take every place: raise it to more than 2',
+      '1:24: server.maxInFlight: the authenticators may have 1 + 1 = 2 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (2): if all of them hang, they take every slot: raise it to more than 2',
     ],
     ['log: {}', '1:1: authenticators: is missing'],
     ['authenticators: 1', '1:17: authenticators: must be a list: begin each of its entries with "- "'],

@@ -1,81 +1,48 @@
-import { z } from 'zod';
-import { mended } from './cache/redis.ts';
-import type { FileConfig } from './file-config.ts';
-import { issueFaults } from './issues.ts';
-import { wordIssue } from './messages.ts';
-import { type Fault, overlaps, type Path } from './problems.ts';
+import { issueProblems, wordIssue } from './issues.ts';
+import { overlaps, type Path, type Problem } from './problems.ts';
 import { checkRules } from './rules.ts';
-import { fileSchema } from './schema.ts';
-import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
+import { fileJsonSchema, fileSchema } from './schema.ts';
+import type { FileConfig } from './types.ts';
+import { isObject, unknownKeys } from './unknown-keys.ts';
 
-/** What a file says apart from its plugins' options: good, or all that is wrong with it. */
+type Written = Readonly<Record<string, unknown>>;
+
+/** What a file says apart from its plugins' options, and all that is wrong with it. */
 export interface ParsedFile {
-  /** Undefined when a value is not of its kind. */
+  /** Undefined when a value is not good by itself. */
   readonly config?: FileConfig;
-  /** Without `config`: the file with each wrong value left out, where enough of it is left. */
-  readonly rest?: FileConfig;
-  readonly faults: readonly Fault[];
+  readonly problems: readonly Problem[];
 }
 
-/** The file's own schema as editors and the search for unknown keys see it; options are free in it. */
-export function fileJsonSchema(): JsonSchema {
-  return z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' });
-}
-
-/** Unknown keys, wrong values and broken rules, all at once. */
-export function parseFile(value: Readonly<Record<string, unknown>>): ParsedFile {
+/** Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not judged. */
+export function parseFile(value: Written): ParsedFile {
   const unknown = unknownKeys(fileJsonSchema(), value, []);
   const result = fileSchema.safeParse(value, { error: wordIssue });
-  if (result.success) return { config: result.data, faults: checkRules(result.data, value) };
-  const issues = issueFaults(result.error.issues, [], unknown);
-  const faults = [...unknown, ...issues];
-  const rest = restOf(value, faults);
-  return rest === undefined ? { faults } : { rest: rest.config, faults: [...faults, ...rulesOf(rest, faults)] };
+  const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
+  const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
+  // safeParse returns nothing when a value is wrong. What was read of the others is in what it is made of.
+  const parts =
+    result.data ?? (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
+  const broken = checkRules(parts, value, isGood);
+  return { ...(result.success && { config: result.data }), problems: [...problems, ...broken] };
 }
 
-interface Rest {
-  readonly value: Readonly<Record<string, unknown>>;
-  readonly config: FileConfig;
+/**
+ * The file without what has a problem: a section without its wrong keys, the list without its wrong authenticators.
+ * Defaults are in the place of what is left out. It serves `check`, which looks at what is good; nothing runs on it.
+ */
+export function goodParts(value: Written, isGood: (path: Path) => boolean): FileConfig {
+  const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {
+    const written = isGood([key]) ? value[key] : withoutProblems(value[key], [key], isGood);
+    const { data } = schema.safeParse(written);
+    return [key, data ?? schema.safeParse(undefined).data] as const;
+  });
+  const config = Object.fromEntries(sections.filter(([, data]) => data !== undefined));
+  return { authenticators: [], ...config } as unknown as FileConfig;
 }
 
-function restOf(value: Readonly<Record<string, unknown>>, faults: readonly Fault[]): Rest | undefined {
-  const rest = structuredClone(value);
-  for (const { path } of faults) erase(rest, path);
-  if (faults.some(({ path }) => overlaps(path, cacheRedis))) change(rest, cacheRedis, mended);
-  // What has no default is text: one of these fits each pattern, and no rule that looks at it is heard.
-  for (const text of ['x', 'system:x']) {
-    for (const { path } of fileSchema.safeParse(rest).error?.issues ?? []) change(rest, path, () => text);
-  }
-  const config = fileSchema.safeParse(rest).data;
-  return config && { value: rest, config };
-}
-
-/** The rules that broken values have no part in, so that mending those brings no new surprise. */
-function rulesOf({ value, config }: Rest, faults: readonly Fault[]): Fault[] {
-  const touched = (path: Path) => faults.some((fault) => overlaps(fault.path, path));
-  return checkRules(config, value).filter((fault) => ![fault.path, ...fault.because].some(touched));
-}
-
-/** The one section that has no least form: its keys depend on each other. */
-const cacheRedis: Path = ['cache', 'redis'];
-
-function erase(value: object, path: Path): void {
-  const parent = parentOf(value, path);
-  if (parent) Reflect.deleteProperty(parent, path.at(-1) ?? '');
-}
-
-function change(value: object, path: Path, into: (old: unknown) => unknown): void {
-  const parent = parentOf(value, path);
-  const key = path.at(-1) ?? '';
-  if (parent) Reflect.set(parent, key, into(Reflect.get(parent, key)));
-}
-
-function parentOf(value: object, path: Path): object | undefined {
-  const parent = path
-    .slice(0, -1)
-    .reduce<unknown>(
-      (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
-      value,
-    );
-  return typeof parent === 'object' && parent !== null ? parent : undefined;
+function withoutProblems(value: unknown, path: Path, isGood: (path: Path) => boolean): unknown {
+  if (Array.isArray(value)) return value.filter((_, index) => isGood([...path, index]));
+  if (!isObject(value)) return undefined;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => isGood([...path, key])));
 }

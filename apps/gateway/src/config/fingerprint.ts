@@ -3,31 +3,32 @@ import { isAbsolute } from 'node:path';
 import type { ResolvedPlugin } from './plugins.ts';
 import { isObject } from './unknown-keys.ts';
 
-/** Of what is kept of an answer: another number leaves all that was kept before unread. */
+/** The format of a cached answer: with another number nothing that was cached before is read. */
 export const recordFormat = 1;
 
 interface Fingerprinted {
   readonly name: string;
-  readonly plugin: Pick<ResolvedPlugin, 'use' | 'package' | 'edition'>;
+  readonly plugin: Pick<ResolvedPlugin, 'use' | 'package' | 'digest'>;
   /** As written, secrets as references: a renewed password is no other configuration. */
   readonly options: unknown;
 }
 
 /**
- * Tells what one configuration of an authenticator answered from the answers of another. Every replica makes the same
- * of one config, wherever it stands there: a plugin that is a file counts by its `use` and its content, not its path.
+ * Makes the part of a cache key that separates the answers of one configuration of an authenticator from those of
+ * another. Every replica makes the same of one config, wherever the config is: a plugin that is a file counts by its
+ * `use` and its content, not by its path.
  *
  * @returns SHA-256, base64url
  */
 export function fingerprint({ name, plugin, options }: Fingerprinted): string {
-  const { use, edition } = plugin;
+  const { use, digest } = plugin;
   const origin = isAbsolute(plugin.package) ? use : plugin.package;
   return createHash('sha256')
-    .update(canonical({ recordFormat, name, use, package: origin, edition, options }))
+    .update(canonical({ recordFormat, name, use, package: origin, digest, options }))
     .digest('base64url');
 }
 
-/** JSON with the keys of each map in one order; numbers that JSON has no word for are told apart too. */
+/** JSON with the keys of each map in one order. Numbers that JSON cannot write, such as NaN, differ from null. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
   if (typeof value === 'number') return String(value);

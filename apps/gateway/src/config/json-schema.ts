@@ -1,5 +1,5 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
-import { fileJsonSchema } from './file-parse.ts';
+import { fileJsonSchema } from './schema.ts';
 import { isObject, type JsonSchema } from './unknown-keys.ts';
 
 type Json = Record<string, unknown>;

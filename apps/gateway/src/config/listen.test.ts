@@ -33,14 +33,14 @@ describe('listen addresses', () => {
     ['[]:80', 'has no IPv6 address in its brackets'],
     ['http://127.0.0.1:80', 'is a URL, not an address'],
     ['127.0.0.1:80\n', 'is not an address and a port'],
-  ])('%j is refused and the mend shown', (input, fault) => {
-    const mend = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
-    expect(parseListen(input)).toEqual({ fault: `${JSON.stringify(input)} ${fault}`, mend });
-    expect(() => parseListenAddress(input)).toThrow(`${fault}: ${mend}`);
+  ])('%j is refused and the fix shown', (input, problem) => {
+    const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
+    expect(parseListen(input)).toEqual({ problem: `${JSON.stringify(input)} ${problem}`, fix });
+    expect(() => parseListenAddress(input)).toThrow(`${problem}: ${fix}`);
   });
 
   test.each([8080, null, undefined, ['127.0.0.1:80']])('%j is no text', (input) => {
-    expect(parseListen(input)).toMatchObject({ fault: 'must be an address and a port' });
+    expect(parseListen(input)).toMatchObject({ problem: 'must be an address and a port' });
   });
 
   test('every IPv4 and IPv6 address with a port is taken as it is', () => {
@@ -56,7 +56,7 @@ describe('listen addresses', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[\d.:[\]a-f]{0,20}$/)), (text) => {
         const parsed = parseListen(text);
-        expect('fault' in parsed || (parsed.value.port >= 0 && parsed.value.port <= 65_535)).toBe(true);
+        expect('problem' in parsed || (parsed.value.port >= 0 && parsed.value.port <= 65_535)).toBe(true);
       }),
     );
   });

@@ -1,8 +1,13 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
-import type { Parsed } from '@sallyport/plugin-options';
-import type { ListenAddress } from './types.ts';
+import { isHostName, type Parsed } from '@sallyport/plugin-options';
 
-const mend = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
+/** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
@@ -13,14 +18,15 @@ loopback.addAddress('::1', 'ipv6');
  * A host name is not looked up here.
  */
 export function parseListen(input: unknown): Parsed<ListenAddress> {
-  if (typeof input !== 'string') return { fault: 'must be an address and a port', mend };
+  if (typeof input !== 'string') return { problem: 'must be an address and a port', fix };
   const quoted = JSON.stringify(input);
   const match = /^(?:\[(?<six>[^[\]]*)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/.exec(input);
-  if (!match?.groups) return { fault: `${quoted} ${whyNoMatch(input)}`, mend };
+  if (!match?.groups) return { problem: `${quoted} ${whyNoMatch(input)}`, fix };
   const { six, host = '', port = '' } = match.groups;
-  if (six !== undefined && !isIPv6(six)) return { fault: `${quoted} has no IPv6 address in its brackets`, mend };
-  if (Number(port) > 65_535) return { fault: `${quoted} has a port over 65535`, mend };
-  if (six === undefined && host !== '' && !isHost(host)) return { fault: `${quoted} names no host`, mend };
+  if (six !== undefined && !isIPv6(six)) return { problem: `${quoted} has no IPv6 address in its brackets`, fix };
+  if (Number(port) > 65_535) return { problem: `${quoted} has a port over 65535`, fix };
+  if (six === undefined && host !== '' && !isIPv4(host) && !isHostName(host))
+    return { problem: `${quoted} names no host`, fix };
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
@@ -31,7 +37,7 @@ export function parseListen(input: unknown): Parsed<ListenAddress> {
  */
 export function parseListenAddress(input: string): ListenAddress {
   const parsed = parseListen(input);
-  if ('fault' in parsed) throw new Error(`${parsed.fault}: ${parsed.mend}`);
+  if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
   return parsed.value;
 }
 
@@ -60,14 +66,6 @@ function sameHost(one: string, other: string): boolean {
   const list = new BlockList();
   list.addAddress(one, 'ipv6');
   return list.check(other, 'ipv6');
-}
-
-function isHost(host: string): boolean {
-  if (isIPv4(host)) return true;
-  const labels = host.split('.');
-  const wellFormed = labels.every((label) => /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(label));
-  // A last label of digits is a mistyped IPv4 address (RFC 1123, section 2.1), and resolvers read 127.1 as one.
-  return wellFormed && !/^\d+$/.test(labels.at(-1) ?? '');
 }
 
 function whyNoMatch(input: string): string {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadConfig } from './load.ts';
+import { loadConfig, usableParts } from './load.ts';
 import { ConfigError } from './problems.ts';
 import { configFolder, folderWithProbe, pluginSource, yaml } from './testing/config-folder.ts';
 
@@ -33,7 +33,6 @@ describe('a good config', () => {
           use: './probe.js',
           package: join(folder.path, 'probe.js'),
           plugin: expect.objectContaining({ name: 'probe' }),
-          needsRestart: false,
           options: {},
           timeout: 3_000,
           maxConcurrent: 100,
@@ -183,7 +182,7 @@ describe('the file itself', () => {
       expect.stringContaining('is bigger than 1 MiB'),
     ]);
   });
-  test('with every YAML fault', async () => {
+  test('with every YAML problem', async () => {
     await using folder = await configFolder();
     expect(await folder.problems('a: 1\na: 2\nb: 1\nb: 2')).toEqual([
       'gateway.yaml:2:1: the key stands twice in this map: keep one of them',
@@ -195,7 +194,7 @@ describe('the file itself', () => {
     const error: unknown = await folder.load('authenticators: [{ name: a, use: ./none.ts }]').catch((reason) => reason);
     expect(error).toMatchObject({ files: [folder.file, join(folder.path, 'none.ts')] });
   });
-  test('files that a failed load has read are told, to be watched for the mend', async () => {
+  test('files that a failed load has read are told, to be watched for the fix', async () => {
     await using folder = await folderWithProbe();
     const text = 'authenticators: [{ name: a, use: ./probe.js, options: { a: { file: none } } }]';
     const error: unknown = await folder.load(text).catch((reason) => reason);
@@ -220,7 +219,7 @@ describe('a secret that is written in the file', () => {
         column: 26,
         path: 'authenticators[0].options.password',
         message: expect.stringMatching(/^authenticator probe \(.+\): is a secret that is written in this file/),
-        mend: 'write { file: PATH } or { env: NAME } in its place',
+        fix: 'write { file: PATH } or { env: NAME } in its place',
       },
     ]);
     expect(JSON.stringify(warnings)).not.toContain('hunter2222');
@@ -235,15 +234,17 @@ describe('a secret that is written in the file', () => {
 });
 
 describe('the parts of a refused config in which nothing is wrong', () => {
-  async function usableOf(text: string): Promise<ConfigError['usable']> {
+  async function usableOf(text: string): Promise<ReturnType<typeof usableParts>> {
     await using folder = await folderWithProbe();
     const error: ConfigError = await folder.load(text).then(
       () => expect.unreachable('the config was taken'),
       (reason) => reason,
     );
     // Nothing that prints an error may find the options in it.
-    expect(Object.keys(error)).not.toContain('usable');
-    return error.usable;
+    expect(Reflect.ownKeys(error).sort()).toEqual(
+      ['cause', 'files', 'message', 'name', 'problems', 'stack'].filter((key) => key in error),
+    );
+    return usableParts(error);
   }
   const tls = '  tls: { certFile: c, keyFile: k, clientAuth: none }';
 

@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { completeCache } from './cache/complete.ts';
-import { fillCache, withFilledFaults } from './cache/written-secrets.ts';
-import type { AuthenticatorSettings, FileConfig, TlsSettings } from './file-config.ts';
-import { parseFile } from './file-parse.ts';
+import { completeCache } from './cache/lifetimes.ts';
+import { fillCache, withSecretProblems } from './cache/redis.ts';
+import { goodParts, parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
-import { lookupPlaces, waitingPlaces } from './lookup-places.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
-import { ConfigError, causeOf, overlaps, type Path } from './problems.ts';
+import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
+import { concurrencyLimits, queueLimit } from './rules.ts';
 import { withholdSecrets } from './secrets.ts';
-import type { AuditConfig, AuthenticatorConfig, ConfigProblem, GatewayConfig, TlsConfig } from './types.ts';
+import type { AuditConfig, AuthenticatorConfig, FileConfig, GatewayConfig, TlsConfig, TlsSettings } from './types.ts';
 import { parseYaml, type YamlSource } from './yaml-source.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
@@ -19,7 +18,7 @@ const configFileLimit = 1024 * 1024;
 /**
  * Reads a whole gateway.yaml: its text, its secrets, its plugins and their options. Nothing is started.
  *
- * @param file as messages shall name it; relative to the working folder, or absolute
+ * @param file as messages name it; relative to the working folder, or absolute
  * @param environment for `{ env: NAME }`
  * @throws ConfigError with everything that is wrong
  */
@@ -36,85 +35,73 @@ export async function loadConfig(
   const filled = await fillCache(source.value, around);
   const secretFiles = [...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files])];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
-  const parsed = parseFile(filled.value);
-  const faults = [...withFilledFaults(parsed.faults, filled), ...prepared.flatMap((one) => one.faults)];
-  const settings = parsed.config ?? parsed.rest;
   const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
-  const isFaulty = (...path: Path) => faults.some((fault) => overlaps(fault.path, path));
-  const usable = prepared.flatMap((one, index) => (isFaulty('authenticators', index) ? [] : [{ ...one, index }]));
-  const config = settings && complete(settings, usable, files, source);
-  if (faults.length === 0 && config !== undefined) return config;
-  throw new ConfigError(
-    faults.map(source.locate).sort(byPlace),
-    [configFile, ...secretFiles, ...pluginFiles],
-    config && withoutFaulty(config, isFaulty),
-  );
+  const parsed = parseFile(filled.value);
+  const problems = [...withSecretProblems(parsed.problems, filled), ...prepared.flatMap((one) => one.problems)];
+  if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared, files, source);
+  const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
+  const good = prepared.filter((_, index) => isGood(['authenticators', index]));
+  const located = problems.map(source.locate).sort(byPlace);
+  const error = new ConfigError(located, [configFile, ...secretFiles, ...pluginFiles]);
+  usable.set(error, complete(goodParts(filled.value, isGood), good, files, source));
+  throw error;
 }
 
-type Files = Pick<GatewayConfig, 'file' | 'baseDirectory' | 'digest' | 'secretFiles' | 'pluginFiles'>;
+/** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */
+const usable = new WeakMap<ConfigError, GatewayConfig>();
 
-/** An authenticator without errors, and its index in the list. */
-type UsableAuthenticator = PreparedAuthenticator & { readonly index: number };
-
-function complete(
-  settings: FileConfig,
-  usable: readonly UsableAuthenticator[],
-  files: Files,
-  source: YamlSource,
-): GatewayConfig {
-  const { server, admin, cache, lockout, audit, provenance, tracing, log } = settings;
-  const { tls, ...rest } = server;
-  const { baseDirectory } = files;
-  const { redis, ...lifetimes } = cache;
-  return {
-    ...files,
-    server: tls === undefined ? rest : { ...rest, tls: completeTls(tls, baseDirectory) },
-    admin,
-    authenticators: completeAuthenticators(settings, usable, source),
-    cache: redis === undefined ? lifetimes : { ...lifetimes, redis },
-    lockout,
-    ...(audit && { audit: completeAudit(audit.output, baseDirectory) }),
-    ...(provenance && { provenance }),
-    ...(tracing && { tracing }),
-    log,
-    warnings: usable.flatMap((one) => one.warnings).map(source.locate),
-  };
-}
-
-/** Returns the parts of the config that have no errors. Wrong values were replaced by defaults or left out. */
-function withoutFaulty(config: GatewayConfig, isFaulty: (...path: Path) => boolean): GatewayConfig {
-  const { server, cache, audit, ...rest } = config;
-  const { tls, ...listening } = server;
-  const { redis, ...lifetimes } = cache;
-  return {
-    ...rest,
-    server: tls === undefined || isFaulty('server', 'tls') ? listening : { ...listening, tls },
-    cache: redis === undefined || isFaulty('cache', 'redis') ? lifetimes : { ...lifetimes, redis },
-    ...(audit && !isFaulty('audit') && { audit }),
-  };
+/**
+ * The parts of a refused config in which nothing is wrong, for `check`, which looks at them too.
+ *
+ * @returns undefined when the file could not be read
+ */
+export function usableParts(error: ConfigError): GatewayConfig | undefined {
+  return usable.get(error);
 }
 
 async function readSource(file: string, configFile: string): Promise<{ source: YamlSource; digest: string }> {
-  const parsed = await readText(configFile, configFileLimit).then(
-    (text) => ({ source: parseYaml(file, text), digest: createHash('sha256').update(text).digest('hex').slice(0, 12) }),
-    (error) => {
-      if (!(error instanceof UnusableFileError)) throw error;
-      return { source: { problems: [{ file, path: '', message: error.reason }] }, digest: '' };
-    },
-  );
-  const { source, digest } = parsed;
+  const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
+    if (!(error instanceof UnusableFileError)) throw error;
+    throw new ConfigError([{ file, path: '', message: error.reason }], [configFile]);
+  });
+  const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
-  return { source, digest };
+  return { source, digest: createHash('sha256').update(text).digest('hex').slice(0, 12) };
 }
 
 function byPlace(one: ConfigProblem, other: ConfigProblem): number {
   return (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
 }
 
-function completeTls(
-  { certFile, keyFile, minVersion, clientCAFile, clientNames }: TlsSettings,
-  base: string,
-): TlsConfig {
+type Files = Pick<GatewayConfig, 'file' | 'baseDirectory' | 'digest' | 'secretFiles' | 'pluginFiles'>;
+
+/**
+ * Adds what the gateway works with to what the file says: plugins with their options, absolute paths, and what follows
+ * from several values. Every other key and section is there as the schema returns it.
+ *
+ * @param prepared one for each of `settings.authenticators`, in the same order
+ */
+function complete(
+  settings: FileConfig,
+  prepared: readonly PreparedAuthenticator[],
+  files: Files,
+  source: YamlSource,
+): GatewayConfig {
+  const { server, audit, ...others } = settings;
+  const { tls, ...rest } = server;
+  const { baseDirectory } = files;
+  return {
+    ...others,
+    ...files,
+    server: { ...rest, ...(tls && { tls: completeTls(tls, baseDirectory) }) },
+    authenticators: completeAuthenticators(settings, prepared, source),
+    ...(audit && { audit: completeAudit(audit.output, baseDirectory) }),
+    warnings: prepared.flatMap((one) => one.warnings).map(source.locate),
+  };
+}
+
+function completeTls({ certFile, keyFile, minVersion, ...client }: TlsSettings, base: string): TlsConfig {
+  const { clientCAFile, clientNames } = client;
   const own = { certFile: resolve(base, certFile), keyFile: resolve(base, keyFile), minVersion };
   if (clientCAFile === undefined || clientNames === undefined) return own;
   return { ...own, client: { caFile: resolve(base, clientCAFile), names: clientNames } };
@@ -124,44 +111,35 @@ function completeAudit(output: string, base: string): AuditConfig {
   return { output: output === 'stdout' ? output : { file: resolve(base, output) } };
 }
 
-function completeAuthenticators(
-  { authenticators, server, cache }: FileConfig,
-  usable: readonly UsableAuthenticator[],
-  source: YamlSource,
-): AuthenticatorConfig[] {
-  const places = lookupPlaces(authenticators, server.maxInFlight);
-  const maxWaiting = waitingPlaces(places, server.maxInFlight);
-  return usable.flatMap(({ index, resolved, ...one }) => {
-    const settings = authenticators[index];
-    if (settings === undefined || resolved === undefined) return [];
-    const complete = completeAuthenticator(settings, index, { ...one, resolved }, source);
-    const own = completeCache(settings.cache, resolved.plugin.caching, cache);
-    return [{ ...complete, maxConcurrent: places[index] ?? 1, maxWaiting, cache: own }];
-  });
-}
-
 const withheld = 'what the plugin says of it quotes a secret and is withheld';
 
-function completeAuthenticator(
-  settings: AuthenticatorSettings,
-  index: number,
-  { resolved, options, secrets }: PreparedAuthenticator & Required<Pick<PreparedAuthenticator, 'resolved'>>,
+function completeAuthenticators(
+  { authenticators, server, cache }: FileConfig,
+  prepared: readonly PreparedAuthenticator[],
   source: YamlSource,
-): Omit<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'cache'> {
-  const { allow, ...groups } = settings.groups;
-  const title = authenticatorTitle(settings.name, resolved.package);
-  return {
-    ...settings,
-    package: resolved.package,
-    plugin: resolved.plugin,
-    needsRestart: resolved.needsRestart,
-    options,
-    fingerprint: fingerprint({ name: settings.name, plugin: resolved, options: settings.options }),
-    groups: allow === undefined ? groups : { ...groups, allow },
-    withhold: (words) => withholdSecrets(words, secrets, withheld),
-    problem: (cause, failure = "can't be made", more = []) => {
-      const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
-      return source.locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
-    },
-  };
+): AuthenticatorConfig[] {
+  const limits = concurrencyLimits(authenticators, server.maxInFlight);
+  const maxWaiting = queueLimit(limits, server.maxInFlight);
+  return authenticators.flatMap((settings, position) => {
+    const { index, resolved, options, secrets } = prepared[position] ?? {};
+    if (index === undefined || resolved === undefined || secrets === undefined) return [];
+    const { plugin, package: from } = resolved;
+    const title = authenticatorTitle(settings.name, from);
+    const one: AuthenticatorConfig = {
+      ...settings,
+      package: from,
+      plugin,
+      options,
+      maxConcurrent: limits[position] ?? 1,
+      maxWaiting,
+      cache: completeCache(settings.cache, plugin.caching, cache),
+      fingerprint: fingerprint({ name: settings.name, plugin: resolved, options: settings.options }),
+      withhold: (words) => withholdSecrets(words, secrets, withheld),
+      problem: (cause, failure = "can't be made", more = []) => {
+        const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
+        return source.locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
+      },
+    };
+    return [one];
+  });
 }

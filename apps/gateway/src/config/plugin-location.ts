@@ -3,14 +3,14 @@ import { registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-/** A plugin that can't be used: what is wrong with it, and how to mend that. */
+/** A plugin that can't be used: what is wrong with it, and how to fix that. */
 export class PluginError extends Error {
   override readonly name = 'PluginError';
-  readonly mend: string;
+  readonly fix: string;
 
-  constructor(message: string, mend: string) {
+  constructor(message: string, fix: string) {
     super(message);
-    this.mend = mend;
+    this.fix = fix;
   }
 }
 
@@ -19,6 +19,7 @@ export interface PluginLocation {
   /** The package's name, or the absolute path of the file: for messages. */
   readonly package: string;
   readonly url: string;
+  readonly isPackage: boolean;
 }
 
 const word = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -46,7 +47,7 @@ export async function locatePlugin(use: string, configFile: string): Promise<Plu
   const parents = [pathToFileURL(configFile).href, import.meta.url];
   for (const parent of parents) {
     const url = resolveFrom(name, parent);
-    if (url !== undefined) return { package: name, url };
+    if (url !== undefined) return { package: name, url, isPackage: true };
   }
   throw new PluginError(`the package ${name} is not installed`, await adviseMissing(use, configFile));
 }
@@ -60,7 +61,7 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
   return `choose one that is installed (${installed.join(', ')}), or name a package (@scope/name) or a file (./plugin.js)`;
 }
 
-const gatewayManifest = fileURLToPath(new URL('../../package.json', import.meta.url));
+export const gatewayManifest: string = fileURLToPath(new URL('../../package.json', import.meta.url));
 
 /**
  * The bare words that name an installed plugin, in alphabetical order: for a config in this place, and those that come
@@ -117,7 +118,7 @@ async function locateFile(file: string): Promise<PluginLocation> {
   if (!found) throw new PluginError(`there is no file ${file}`, 'a path starts at the folder of the config file');
   if (found.isDirectory())
     throw new PluginError(`${file} is a folder`, `name the file in it, such as ${file}/index.ts`);
-  return { package: file, url: pathToFileURL(file).href };
+  return { package: file, url: pathToFileURL(file).href, isPackage: false };
 }
 
 /**

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { formatProblem } from './problems.ts';
 import { folderWithProbe, pluginSource } from './testing/config-folder.ts';
 
-describe('faults of plugins name the authenticator, the package and the mend', () => {
+describe('problems of plugins name the authenticator, the package and the fix', () => {
   test('a package that is missing', async () => {
     await using folder = await folderWithProbe();
     expect(await folder.problems('authenticators: [{ name: corp, use: "@acme/none" }]')).toEqual([

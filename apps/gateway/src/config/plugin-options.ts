@@ -1,14 +1,16 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { idleCache } from './cache/complete.ts';
-import { issueFaults } from './issues.ts';
+import { idleCache } from './cache/lifetimes.ts';
+import { issueProblems } from './issues.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
-import { causeOf, type Fault, overlaps, type Path } from './problems.ts';
+import { causeOf, overlaps, type Path, type Problem, valueAt } from './problems.ts';
 import { type FilledOptions, fillSecrets, withholdSecrets } from './secrets.ts';
 import { isObject, type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
 
 /** One entry of `authenticators` with its plugin, as far as it came. */
 export interface PreparedAuthenticator {
+  /** Its index in the file. */
+  readonly index: number;
   /** Undefined when it could not be loaded. */
   readonly resolved?: ResolvedPlugin;
   /** As the plugin's schema returned them; undefined when they are bad. */
@@ -17,9 +19,9 @@ export interface PreparedAuthenticator {
   readonly secretFiles: readonly string[];
   /** Of a plugin that is named by its path: that path, absolute, there or not. */
   readonly pluginFiles: readonly string[];
-  readonly faults: readonly Fault[];
+  readonly problems: readonly Problem[];
   /** What works, and is better changed. */
-  readonly warnings: readonly Fault[];
+  readonly warnings: readonly Problem[];
 }
 
 interface Surroundings {
@@ -28,8 +30,6 @@ interface Surroundings {
   readonly configFile: string;
   readonly baseDirectory: string;
 }
-
-const nothing: PreparedAuthenticator = { secrets: [], secretFiles: [], pluginFiles: [], faults: [], warnings: [] };
 
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry: so all is
@@ -44,43 +44,46 @@ export async function prepareAuthenticator(
 ): Promise<PreparedAuthenticator> {
   const { name, use, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
   const path = ['authenticators', index];
-  if (typeof use !== 'string' || use === '') return nothing;
+  if (typeof use !== 'string' || use === '') {
+    return { index, secrets: [], secretFiles: [], pluginFiles: [], problems: [], warnings: [] };
+  }
   const filled = isObject(options) ? await fillSecrets(options, [...path, 'options'], around) : undefined;
   const file = pluginFile(use, around.configFile);
   const known = {
+    index,
     secrets: filled?.secrets ?? [],
     secretFiles: filled?.files ?? [],
     pluginFiles: file === undefined ? [] : [file],
     warnings: [],
   };
-  const secretFaults = attribute(filled?.faults ?? [], authenticatorTitle(name));
+  const secretProblems = attribute(filled?.problems ?? [], authenticatorTitle(name));
   try {
     const resolved = await resolvePlugin(use, around.configFile);
     const title = authenticatorTitle(name, resolved.package);
     const idle = idleCache(cache, resolved.plugin.caching);
-    const early = [...secretFaults, ...attribute(idle ? [{ ...idle, path: [...path, 'cache'] }] : [], title)];
-    if (filled === undefined) return { ...known, resolved, faults: early };
+    const early = [...secretProblems, ...attribute(idle ? [{ ...idle, path: [...path, 'cache'] }] : [], title)];
+    if (filled === undefined) return { ...known, resolved, problems: early };
     const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
     return {
       ...known,
       resolved,
       options: validated.options,
-      faults: [...early, ...attribute(validated.faults, title)],
+      problems: [...early, ...attribute(validated.problems, title)],
       warnings: attribute(writtenSecrets(resolved.optionsSchema, options, [...path, 'options']), title),
     };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
-    const fault = { path: [...path, 'use'], message: error.message, mend: error.mend };
-    return { ...known, faults: [...secretFaults, ...attribute([fault], authenticatorTitle(name))] };
+    const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };
+    return { ...known, problems: [...secretProblems, ...attribute([problem], authenticatorTitle(name))] };
   }
 }
 
 /** Finds secrets that are written in the file. They are accepted: a deployment's tool may write a private file. */
-function writtenSecrets(schema: JsonSchema, options: unknown, path: Path): Fault[] {
+function writtenSecrets(schema: JsonSchema, options: unknown, path: Path): Problem[] {
   return secretTexts(schema, options, path).map((at) => ({
     path: at,
     message: 'is a secret that is written in this file: everyone who may read the file knows it',
-    mend: 'write { file: PATH } or { env: NAME } in its place',
+    fix: 'write { file: PATH } or { env: NAME } in its place',
   }));
 }
 
@@ -90,13 +93,13 @@ export function authenticatorTitle(name: unknown, packageName?: string): string 
   return packageName === undefined ? title : `${title} (${packageName})`;
 }
 
-function attribute(faults: readonly Fault[], title: string): Fault[] {
-  return faults.map((fault) => ({ ...fault, message: `${title}: ${fault.message}` }));
+function attribute(problems: readonly Problem[], title: string): Problem[] {
+  return problems.map((problem) => ({ ...problem, message: `${title}: ${problem.message}` }));
 }
 
 interface ValidatedOptions {
   readonly options?: unknown;
-  readonly faults: readonly Fault[];
+  readonly problems: readonly Problem[];
 }
 
 async function validateOptions(
@@ -107,17 +110,18 @@ async function validateOptions(
 ): Promise<ValidatedOptions> {
   const unknown = unknownKeys(optionsSchema, filled.options, path);
   const result = await validate(plugin.optionsSchema['~standard'], filled.options);
-  if (!result.issues) return { options: result.value, faults: unknown };
-  const issues = issueFaults(result.issues, path, unknown).filter(
+  if (!result.issues) return { options: result.value, problems: unknown };
+  const issues = issueProblems(result.issues, path, unknown).filter(
     // What the schema says of a place where a secret is missing follows from that.
-    (issue) => !filled.faults.some((fault) => overlaps(fault.path, issue.path)),
+    (issue) => !filled.problems.some((problem) => overlaps(problem.path, issue.path)),
   );
-  const faults = issues.map((fault) => {
-    const missing = valueAt(written, fault.path.slice(path.length)) === undefined ? 'is missing: ' : '';
-    const message = missing + withholdSecrets(fault.message, filled.secrets);
-    return { ...fault, message, mend: `see the options of ${packageName}` };
+  const problems = issues.map((problem) => {
+    const missing = valueAt(written, problem.path.slice(path.length)) === undefined ? 'is missing: ' : '';
+    const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
+    const message = missing + withholdSecrets(words, filled.secrets);
+    return { ...problem, message, fix: `see the options of ${packageName}` };
   });
-  return { faults: [...unknown, ...faults] };
+  return { problems: [...unknown, ...problems] };
 }
 
 async function validate(schema: StandardSchemaV1.Props, options: unknown): Promise<StandardSchemaV1.Result<unknown>> {
@@ -126,11 +130,4 @@ async function validate(schema: StandardSchemaV1.Props, options: unknown): Promi
   } catch (error) {
     return { issues: [{ message: `its validation failed: ${causeOf(error)}` }] };
   }
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
-    value,
-  );
 }

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PluginError } from './plugin-location.ts';
-import { builtInPlugins, resolvePlugin } from './plugins.ts';
+import { builtInPlugins, type ResolvedPlugin, resolvePlugin } from './plugins.ts';
 import { configFolder, pluginSource } from './testing/config-folder.ts';
 
 const good = pluginSource('z.object({ a: z.string().optional() })');
@@ -10,7 +10,7 @@ const good = pluginSource('z.object({ a: z.string().optional() })');
 async function failure(use: string, configFile: string): Promise<string> {
   return resolvePlugin(use, configFile).then(
     () => 'resolved',
-    (error: PluginError) => `${error.message} | ${error.mend}`,
+    (error: PluginError) => `${error.message} | ${error.fix}`,
   );
 }
 
@@ -124,7 +124,7 @@ describe('a plugin that is not there', () => {
 describe('a plugin that can’t be imported keeps the cause', () => {
   test.each([
     ['a syntax error', 'export default {', /SyntaxError/],
-    ['a throw', 'throw new Error("no such table")', /Error: no such table \| mend it, and restart/],
+    ['a throw', 'throw new Error("no such table")', /Error: no such table \| fix it, and restart/],
     ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
     ['a throw of no Error', 'throw null', /something that is no Error was thrown/],
   ])('%s', async (_name, source, expected) => {
@@ -205,24 +205,40 @@ describe('a plugin that breaks the contract', () => {
   });
 });
 
-describe('a plugin that changed on disk since it was imported needs a restart', () => {
-  test('a file that was edited', async () => {
+describe('the digest of a plugin', () => {
+  test('is that of the code that runs, whatever is on disk by now', async () => {
     await using folder = await configFolder();
     await folder.write('package.json', '{"type":"module"}');
     await folder.write('corp.js', good);
-    expect(await resolvePlugin('./corp.js', folder.file)).toMatchObject({ needsRestart: false });
-    expect(await resolvePlugin('./corp.js', folder.file)).toMatchObject({ needsRestart: false });
+    const { digest } = await resolvePlugin('./corp.js', folder.file);
     await folder.write('corp.js', `${good}// edited`);
-    expect(await resolvePlugin('./corp.js', folder.file)).toMatchObject({ needsRestart: true });
+    expect(await resolvePlugin('./corp.js', folder.file)).toMatchObject({ digest });
+    await folder.write('copy.js', `${good}// edited`);
+    expect((await resolvePlugin('./copy.js', folder.file)).digest).not.toBe(digest);
   });
 
-  test('a package of which another version was installed in its place', async () => {
+  test('of a package follows its manifest, which has its version', async () => {
     await using folder = await configFolder();
-    await folder.install('@acme/corp', good);
-    expect(await resolvePlugin('@acme/corp', folder.file)).toMatchObject({ needsRestart: false });
+    await using other = await configFolder();
+    for (const one of [folder, other]) await one.install('@acme/corp', good);
     const manifest = { name: '@acme/corp', version: '1.0.1', type: 'module', exports: { import: './index.js' } };
-    await folder.write('node_modules/@acme/corp/package.json', JSON.stringify(manifest));
-    expect(await resolvePlugin('@acme/corp', folder.file)).toMatchObject({ needsRestart: true });
+    await other.write('node_modules/@acme/corp/package.json', JSON.stringify(manifest));
+    const [{ digest }, { digest: newer }] = (await Promise.all(
+      [folder, other].map((one) => resolvePlugin('@acme/corp', one.file)),
+    )) as [ResolvedPlugin, ResolvedPlugin];
+    expect(newer).not.toBe(digest);
+  });
+
+  test('of a file takes no notice of the manifest beside it', async () => {
+    const digests = await Promise.all(
+      ['1.0.0', '1.0.1'].map(async (version) => {
+        await using folder = await configFolder();
+        await folder.write('package.json', JSON.stringify({ type: 'module', version }));
+        await folder.write('corp.js', good);
+        return (await resolvePlugin('./corp.js', folder.file)).digest;
+      }),
+    );
+    expect(new Set(digests).size).toBe(1);
   });
 });
 

@@ -1,47 +1,50 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { nearest } from './nearest.ts';
-import { type CheckedPlugin, checkPlugin } from './plugin-contract.ts';
-import { runningEdition } from './plugin-edition.ts';
 import {
   builtInWords,
+  gatewayManifest,
   installedWords,
   locatePlugin,
   PluginError,
   type PluginLocation,
   packageOf,
-  pluginFile,
 } from './plugin-location.ts';
 import { causeOf } from './problems.ts';
+import { isObject, type JsonSchema } from './unknown-keys.ts';
+
+/** A plugin that keeps the contract, as far as it can be seen without making an authenticator. */
+interface CheckedPlugin {
+  readonly plugin: AuthenticatorPlugin<unknown>;
+  /** What the plugin's options may look like, draft 2020-12. */
+  readonly optionsSchema: JsonSchema;
+}
 
 /** A plugin, ready to make authenticators. */
 export interface ResolvedPlugin extends CheckedPlugin {
-  /** As the config says it: a bare word, a package name or a path. */
+  /** As in the config: a bare word, a package name or a path. */
   readonly use: string;
   /** The package it came from, or the absolute path of its file. */
   readonly package: string;
-  /** Tells its code from other code under the same `use`: the version of its package, or a digest of its file. */
-  readonly edition: string;
-  /** There is other code of it on disk by now: that one runs after a restart. */
-  readonly needsRestart: boolean;
+  /** SHA-256 of the code that this process runs: of its file and, for a package, of the manifest, which has its version. */
+  readonly digest: string;
 }
 
-const manifest = new URL('../../package.json', import.meta.url);
-
 /**
- * Finds a plugin, imports it and holds it to the contract. A module is evaluated once in a process: an edited plugin
- * needs a restart.
+ * Finds a plugin, imports it and holds it to the contract. Node evaluates a module once in a process: new code of a
+ * plugin needs a restart.
  *
  * @param use a bare word, a package name or a path, as in gateway.yaml
  * @param configFile absolute
- * @throws PluginError with what is wrong and how to mend it
+ * @throws PluginError with what is wrong and how to fix it
  */
 export async function resolvePlugin(use: string, configFile: string): Promise<ResolvedPlugin> {
   const location = await locateOrSuggest(use, configFile);
   const checked = checkPlugin(await importDefault(location), location.package);
-  const { digest, version, needsRestart } = await runningEdition(location.url);
-  // The manifest beside a file is the deployment's: its version says nothing of the file.
-  const edition = pluginFile(use, configFile) === undefined ? (version ?? digest) : digest;
-  return { use, package: location.package, edition, needsRestart, ...checked };
+  return { use, package: location.package, digest: await digestOf(location), ...checked };
 }
 
 /**
@@ -50,8 +53,7 @@ export async function resolvePlugin(use: string, configFile: string): Promise<Re
  * @throws PluginError when one of them can't be used: then the gateway itself is badly installed
  */
 export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
-  const gateway = fileURLToPath(manifest);
-  return Promise.all((await builtInWords()).map((use) => resolvePlugin(use, gateway)));
+  return Promise.all((await builtInWords()).map((use) => resolvePlugin(use, gatewayManifest)));
 }
 
 async function locateOrSuggest(use: string, configFile: string): Promise<PluginLocation> {
@@ -62,7 +64,7 @@ async function locateOrSuggest(use: string, configFile: string): Promise<PluginL
     const words = await installedWords(configFile);
     const near = nearest(use, words) ?? nearest(use, words.map(packageOf));
     if (near === undefined || near === use) throw error;
-    throw new PluginError(error.message, `did you mean ${near}? Else ${error.mend}`);
+    throw new PluginError(error.message, `did you mean ${near}? Else ${error.fix}`);
   }
 }
 
@@ -74,13 +76,128 @@ async function importDefault({ package: name, url }: PluginLocation): Promise<un
     const { name: kind = '', code = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
     throw new PluginError(
       `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`,
-      importMends[code] ?? 'mend it, and restart the gateway',
+      importFixes[code] ?? 'fix it, and restart the gateway',
     );
   }
 }
 
-const importMends: Readonly<Record<string, string>> = {
+const importFixes: Readonly<Record<string, string>> = {
   ERR_MODULE_NOT_FOUND: 'install its dependencies, and restart the gateway',
   ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING: 'a package must ship JavaScript: build it before it is installed',
   ERR_UNKNOWN_FILE_EXTENSION: 'name a .js or .ts file',
 };
+
+/** By URL. The digest is that of the code at its first import: what is on disk later is not what this process runs. */
+const digests = new Map<string, Promise<string>>();
+
+function digestOf({ url, isPackage }: PluginLocation): Promise<string> {
+  const digest = digests.get(url) ?? digestNow(url, isPackage);
+  digests.set(url, digest);
+  return digest;
+}
+
+async function digestNow(url: string, isPackage: boolean): Promise<string> {
+  const hash = createHash('sha256').update(await readFile(fileURLToPath(url)));
+  // The manifest beside a file is the deployment's: it says nothing of the file.
+  const manifest = isPackage ? findPackageJSON(url) : undefined;
+  if (manifest !== undefined) hash.update(await readFile(manifest));
+  return hash.digest('base64url');
+}
+
+const specificationVersion = 1;
+const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
+
+const whatItMustBe = 'it must be an AuthenticatorPlugin of @sallyport/authenticator';
+
+/**
+ * Holds a module's default export to the contract.
+ *
+ * @throws PluginError with all that is missing
+ */
+function checkPlugin(exported: unknown, packageName: string): CheckedPlugin {
+  if (typeof exported !== 'object' || exported === null) {
+    throw new PluginError(
+      exported === undefined
+        ? `${packageName} has no default export`
+        : `the default export of ${packageName} is no plugin`,
+      whatItMustBe,
+    );
+  }
+  const plugin = exported as Partial<AuthenticatorPlugin<unknown>>;
+  checkVersion(plugin.specificationVersion, packageName);
+  refuseSchemaWithoutJson(plugin.optionsSchema, packageName);
+  const wrong = [
+    ...(typeof plugin.name === 'string' && /^[a-z][a-z0-9_]*$/.test(plugin.name) ? [] : ['name (a lowercase word)']),
+    ...(isSchema(plugin.optionsSchema) ? [] : ['optionsSchema (a Standard Schema that is a Standard JSON Schema too)']),
+    ...(cachings.includes(plugin.caching) ? [] : [`caching (${cachings.join(', ')})`]),
+    ...(typeof plugin.create === 'function' ? [] : ['create (a function)']),
+    ...(['undefined', 'function'].includes(typeof plugin.createTokenIssuer)
+      ? []
+      : ['createTokenIssuer (a function, or left out)']),
+  ];
+  if (wrong.length > 0) {
+    throw new PluginError(
+      `the default export of ${packageName} lacks ${wrong.join(', ')}`,
+      'see AuthenticatorPlugin in @sallyport/authenticator; an upgrade of the package may bring it',
+    );
+  }
+  const whole = plugin as AuthenticatorPlugin<unknown>;
+  return { plugin: whole, optionsSchema: describeOptions(whole, packageName) };
+}
+
+function checkVersion(version: unknown, packageName: string): void {
+  if (version === specificationVersion) return;
+  if (version === undefined) {
+    const message = `the default export of ${packageName} is no plugin: it has no specificationVersion`;
+    throw new PluginError(message, whatItMustBe);
+  }
+  const upgrade =
+    Number(version) > specificationVersion
+      ? `upgrade the gateway, or take an older ${packageName}`
+      : `upgrade ${packageName}`;
+  throw new PluginError(
+    `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version)}, this gateway wants ${specificationVersion}`,
+    Number.isInteger(version) ? upgrade : `write specificationVersion: ${specificationVersion}`,
+  );
+}
+
+/** A schema that validates, but can't be shown to editors, nor searched for unknown keys. */
+function refuseSchemaWithoutJson(schema: unknown, packageName: string): void {
+  if (isSchema(schema) || !isObject(schema)) return;
+  const standard = isObject(schema['~standard']) ? schema['~standard'] : {};
+  const { vendor = isObject(schema._def) ? 'zod' : undefined } = standard;
+  if (typeof vendor !== 'string') return;
+  if (vendor === 'zod') {
+    throw new PluginError(
+      `the optionsSchema of ${packageName} comes from an old zod, which makes no JSON Schema`,
+      'use zod 4.2 or later',
+    );
+  }
+  throw new PluginError(
+    `the optionsSchema of ${packageName} makes no JSON Schema`,
+    `its library (${vendor}) must implement Standard JSON Schema: upgrade it, or use another`,
+  );
+}
+
+/** Duck typing: the plugin may come with any library, and from JavaScript. */
+function isSchema(schema: unknown): boolean {
+  const standard = (schema as AuthenticatorPlugin<unknown>['optionsSchema'] | undefined)?.['~standard'];
+  return (
+    standard?.version === 1 &&
+    typeof standard.validate === 'function' &&
+    typeof standard.jsonSchema?.input === 'function'
+  );
+}
+
+function describeOptions(plugin: AuthenticatorPlugin<unknown>, packageName: string): JsonSchema {
+  try {
+    const schema: unknown = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+    if (isObject(schema)) return schema;
+    throw new Error('it is no object');
+  } catch (error) {
+    throw new PluginError(
+      `the optionsSchema of ${packageName} can't be written as JSON Schema: ${causeOf(error)}`,
+      'its input must be what YAML can hold: text, numbers, true and false, lists and maps',
+    );
+  }
+}

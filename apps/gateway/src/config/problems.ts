@@ -1,16 +1,28 @@
-import type { ConfigProblem, GatewayConfig } from './types.ts';
-
 /** The way to a value in the config: `['authenticators', 1, 'timeout']`. */
 export type Path = readonly PropertyKey[];
 
 /** What is wrong with one value, before it is known where in the file that is. */
-export interface Fault {
+export interface Problem {
   readonly path: Path;
   readonly message: string;
   /** What to write or run instead. */
-  readonly mend?: string;
+  readonly fix?: string;
   /** `key`: the place is that of the key, not of the value. */
   readonly at?: 'key';
+}
+
+/** One thing wrong with a config file. Holds no secret. */
+export interface ConfigProblem {
+  /** As it was given to `loadConfig`. */
+  readonly file: string;
+  /** From 1. Left out when the problem has no place in the file. */
+  readonly line?: number;
+  /** From 1. */
+  readonly column?: number;
+  /** Such as `authenticators[1].timeout`; empty when the problem is the file's as a whole. */
+  readonly path: string;
+  readonly message: string;
+  readonly fix?: string;
 }
 
 /** Everything that is wrong with a config file, one problem a line. */
@@ -20,26 +32,18 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
   /** Absolute paths of the files read on the way: a change in one of them is a reason to try again. */
   readonly files: readonly string[];
-  /** Private, since it holds secrets: nothing that prints an error's properties may find it. */
-  readonly #usable: GatewayConfig | undefined;
 
-  constructor(problems: readonly ConfigProblem[], files: readonly string[], usable?: GatewayConfig) {
+  constructor(problems: readonly ConfigProblem[], files: readonly string[]) {
     super(problems.map(formatProblem).join('\n'));
     this.problems = problems;
     this.files = files;
-    this.#usable = usable;
-  }
-
-  /** The parts in which nothing is wrong, for `check`, which looks at them too. Undefined: there are none. */
-  get usable(): GatewayConfig | undefined {
-    return this.#usable;
   }
 }
 
 /** `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit: write 3s`. Further lines of a message are indented. */
 export function formatProblem(problem: ConfigProblem): string {
   const place = [problem.file, problem.line, problem.column].filter((part) => part !== undefined).join(':');
-  const text = [place, problem.path, problem.message, problem.mend].filter((part) => part !== undefined && part !== '');
+  const text = [place, problem.path, problem.message, problem.fix].filter((part) => part !== undefined && part !== '');
   return text.join(': ').replaceAll('\n', '\n    ');
 }
 
@@ -78,6 +82,18 @@ const noError = 'something that is no Error was thrown';
 
 function ownWords(error: unknown): string {
   return error instanceof Error && typeof error.message === 'string' ? error.message.trim() : '';
+}
+
+/** The value at a path, or undefined when there is none. */
+export function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>(
+    (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
+    value,
+  );
+}
+
+export function isSamePath(one: Path, other: Path): boolean {
+  return one.length === other.length && one.every((step, index) => step === other[index]);
 }
 
 /** Whether one path is the other, or leads to it. */

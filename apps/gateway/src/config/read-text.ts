@@ -9,12 +9,12 @@ export class UnusableFileError extends Error {
   /** The message without the file's name. */
   readonly reason: string;
   /** What to do about it where the config names the file. Left out where the reason says it, or nothing is known. */
-  readonly mend?: string;
+  readonly fix?: string;
 
-  constructor(file: string, reason: string, mend?: string) {
+  constructor(file: string, reason: string, fix?: string) {
     super(`${file} ${reason}`);
     this.reason = reason;
-    if (mend !== undefined) this.mend = mend;
+    if (fix !== undefined) this.fix = fix;
   }
 }
 
@@ -72,13 +72,13 @@ const wherePathsStart = ' (relative paths start at the folder of the config file
 
 function unreadable(file: string, error: unknown): UnusableFileError {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  const [reason, mend] = wordings[code] ?? [code || message, undefined];
-  return new UnusableFileError(file, `can't be read: ${reason}`, mend);
+  const [reason, fix] = wordings[code] ?? [code || message, undefined];
+  return new UnusableFileError(file, `can't be read: ${reason}`, fix);
 }
 
-const wordings: Readonly<Record<string, readonly [reason: string, mend: string]>> = {
-  ENOENT: ['there is no such file', `create it, or mend the path${wherePathsStart}`],
-  ENOTDIR: ['a part of its path is a file and no folder', `mend the path${wherePathsStart}`],
+const wordings: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
+  ENOENT: ['there is no such file', `create it, or fix the path${wherePathsStart}`],
+  ENOTDIR: ['a part of its path is a file and no folder', `fix the path${wherePathsStart}`],
   EACCES: ['permission denied for the user that runs the gateway', 'let that user read it, and enter its folder'],
 };
 

@@ -1,79 +1,76 @@
+import { duration, size, value } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
-import type { AuthenticatorSettings, FileConfig, ServerSettings, TlsSettings } from './file-config.ts';
-import type { ProvenanceConfig, TracingConfig } from './types.ts';
-import { duration, listen, size } from './values.ts';
+import { parseListen } from './listen.ts';
+import type { JsonSchema } from './unknown-keys.ts';
 
-/** Names are values of metric labels and stand in errors to kube-apiserver. */
+/** Names are values of metric labels and part of errors to kube-apiserver. */
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 const text = z.string().min(1);
 const count = z.int().min(1);
 
-const tls: z.ZodType<TlsSettings> = z
+const listen = (description: string) => value({ description, pattern: String.raw`:\d+$` }, parseListen);
+
+const tls = z
   .strictObject({
     certFile: text.describe("The server's certificate with its chain, PEM; the leaf first."),
-    keyFile: text.describe('The private key of certFile, PEM.'),
-    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version spoken.'),
-    clientCAFile: text.optional().describe('The CAs that sign the client certificates, PEM. Needs clientNames.'),
+    keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
+    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
+    clientCAFile: text.exactOptional().describe('The CAs that sign the client certificates, PEM. Needs clientNames.'),
     clientNames: z
       .array(text)
       .min(1)
-      .optional()
+      .exactOptional()
       .describe(
-        'Who may ask: the CN or a SAN of the client certificate, exactly. A cluster CA signs every kubelet too.',
+        'The clients that may send reviews: the CN or a SAN of the client certificate, exactly. A cluster CA signs every kubelet too.',
       ),
     clientAuth: z
       .literal('none')
-      .optional()
-      .describe('"none": anybody who reaches the port may ask. In place of clientCAFile and clientNames.'),
+      .exactOptional()
+      .describe('"none": any client that reaches the port may send reviews. In place of clientCAFile and clientNames.'),
   })
   .describe('TLS with client certificates. Required unless server.listen is a loopback address.');
 
-const waitOfApiServer = { value: 30_000, text: '30s', why: 'kube-apiserver waits 30 s for an answer, once' };
-const bodyOfApiServer = {
-  value: 3 * 1024 ** 2,
-  text: '3MiB',
-  why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
-};
-const headersOfApiServer = {
-  value: 1024 ** 2,
-  text: '1MiB',
-  why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
-};
-
-const server: z.ZodType<ServerSettings> = z
+const server = z
   .strictObject({
     listen: listen(
       'Where TokenReviews are answered. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
     ).prefault('127.0.0.1:8080'),
-    tls: tls.optional(),
+    tls: tls.exactOptional(),
     apiAudiences: z
       .array(text)
       .default([])
       .describe("The API server's own audiences (--api-audiences): a review that names none means these."),
     reviewTimeout: duration('For one review in all, whatever its authenticators take.', {
-      atMost: waitOfApiServer,
+      most: '30s',
+      why: 'kube-apiserver waits 30 s for an answer, once',
     }).prefault('10s'),
-    maxBodySize: size('A bigger request is answered 413.', bodyOfApiServer).prefault('256KiB'),
-    maxTokenSize: size('A bigger token is unknown, without asking anyone.', headersOfApiServer).prefault('16KiB'),
+    maxBodySize: size('A bigger request is answered 413.', {
+      most: '3MiB',
+      why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
+    }).prefault('256KiB'),
+    maxTokenSize: size('A bigger token is unknown, and no authenticator is asked.', {
+      most: '1MiB',
+      why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
+    }).prefault('16KiB'),
     maxInFlight: count
-      .min(2, 'must be at least 2: with one place, one authenticator that hangs keeps all others from answering')
+      .min(2, 'must be at least 2: with one slot, one authenticator that hangs keeps all others from answering')
       .max(100_000)
       .default(1000)
-      .describe('Reviews under way at once, until their backend work has ended; more are answered 429.'),
+      .describe('Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.'),
     maxConnectionAge: duration(
-      'A connection is ended in good order after this, 10 % sooner or later, so that replicas share the load.',
+      'A connection is closed gracefully after this, 10 % sooner or later, so that replicas share the load.',
     ).prefault('10m'),
-    shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long. May be 0.', {
-      zero: true,
+    shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long.', {
+      least: '0',
     }).prefault('5s'),
-    drainTimeout: duration('After shutdownDelay: how long reviews under way may take to end.').prefault('20s'),
+    drainTimeout: duration('After shutdownDelay: how long reviews in progress may take to end.').prefault('20s'),
   })
   .describe('The address that kube-apiserver calls, and its limits.');
 
-const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
+const authenticator = z.strictObject({
   name: z
     .string()
     .max(63)
@@ -88,17 +85,17 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
     .describe("The plugin's own options. A secret is { env: NAME } or { file: path }."),
   timeout: duration('For one answer of this authenticator; shorter than server.reviewTimeout.').prefault('3s'),
   maxConcurrent: count
-    .optional()
+    .exactOptional()
     .describe(
-      'Lookups at once; more could not be checked. Left out: an equal share of server.maxInFlight with one share kept free, at most 100. Of all authenticators together less than server.maxInFlight.',
+      'Lookups at once; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share kept free, at most 100. Of all authenticators together less than server.maxInFlight.',
     ),
   circuit: z
     .strictObject({
-      minimumCalls: count.default(5).describe('It opens after at least so many calls in 10 s, half of them outages.'),
-      openFor: duration('How long the authenticator is left alone then.').prefault('5s'),
+      minimumCalls: count.default(5).describe('It opens after at least this many calls in 10 s, half of them outages.'),
+      openFor: duration('How long it stays open: the authenticator is not called then.').prefault('5s'),
     })
     .prefault({})
-    .describe('When an authenticator that does not answer is left alone.'),
+    .describe('When an authenticator that does not answer is skipped.'),
   onError: z
     .enum(['continue', 'stop'])
     .default('continue')
@@ -106,7 +103,7 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
   allowSystemNames: z
     .array(z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'))
     .default([])
-    .describe('Globs of the "system:" users and groups this authenticator may name. Left out: none.'),
+    .describe('Globs of the "system:" users and groups this authenticator may name.'),
   allowCredentialId: z
     .boolean()
     .default(false)
@@ -122,21 +119,35 @@ const authenticator: z.ZodType<AuthenticatorSettings> = z.strictObject({
       prefix: z.string().default('').describe('Put before each group.'),
       allow: z
         .array(text)
-        .optional()
+        .exactOptional()
         .describe('Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.'),
       max: count.default(1000).describe('A user in more groups is refused.'),
     })
     .prefault({})
     .describe('Which groups reach Kubernetes, and how they look there.'),
-  cache: authenticatorCache.optional(),
+  cache: authenticatorCache.exactOptional(),
 });
 
-function isWithoutLogin(url: string): boolean {
-  const parsed = URL.parse(url);
-  return parsed?.username === '' && parsed.password === '';
-}
+const cache = z
+  .strictObject({
+    ...fileLifetimes,
+    memory: z
+      .strictObject({
+        maxEntries: count
+          .min(100)
+          .max(10_000_000)
+          .default(50_000)
+          .describe(
+            'Positive answers cached; as many negative ones again, with a limit of their own. 100 to 10000000.',
+          ),
+      })
+      .prefault({})
+      .describe('What each replica caches in its own memory.'),
+    redis: cacheRedis.exactOptional(),
+  })
+  .describe('How answers are cached: the defaults of each authenticator whose answers are cached, and where.');
 
-const provenance: z.ZodType<ProvenanceConfig> = z
+const provenance = z
   .strictObject({
     keyPrefix: z
       .string()
@@ -154,7 +165,7 @@ const provenance: z.ZodType<ProvenanceConfig> = z
     "Adds to each user's extra which authenticator answered and the audit fingerprint of the token, so that kube-apiserver's audit log can be joined with ours. Left out: adds nothing.",
   );
 
-const tracing: z.ZodType<TracingConfig> = z
+const tracing = z
   .strictObject({
     endpoint: z
       .url({ protocol: /^https?$/, error: 'must be a URL, such as http://otel-collector:4318/v1/traces' })
@@ -165,19 +176,35 @@ const tracing: z.ZodType<TracingConfig> = z
       .min(0, 'must be a number from 0 to 1')
       .max(1, 'must be a number from 0 to 1')
       .default(0.1)
-      .describe('Of the traces that begin here: 0 to 1. A caller with a trace of its own has decided already.'),
+      .describe('The share of the traces that begin here, 0 to 1. A caller that sends a trace of its own has decided.'),
   })
   .describe('OpenTelemetry spans: one a review, one an authenticator, cache and Redis beneath. Left out: none.');
 
-/** The whole of gateway.yaml: kinds, bounds and defaults. Plugin options, and what values say of each other, are not its part. */
-export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
+function isWithoutLogin(url: string): boolean {
+  const parsed = URL.parse(url);
+  return parsed?.username === '' && parsed.password === '';
+}
+
+const audit = z
+  .strictObject({
+    output: text
+      .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
+      .describe('"stdout", or a file, its path relative to this one: mode 0600; reopened at SIGHUP.'),
+  })
+  .describe('The audit trail: one JSON line a decision. Left out: none is written.');
+
+/**
+ * The whole of gateway.yaml: types, bounds, defaults and descriptions. The options of plugins are checked by the
+ * plugins, and what values demand of each other by rules.ts.
+ */
+export const fileSchema = z.strictObject({
   server: server.prefault({}),
   admin: z
     .strictObject({
       listen: listen('Where /metrics, /livez and /readyz are answered, without TLS.').prefault('127.0.0.1:8081'),
       statusPage: z
         .boolean()
-        .optional()
+        .exactOptional()
         .describe(
           'The status page at /. Left out: on a loopback address only. true: whoever reaches the port reads names of users.',
         ),
@@ -185,23 +212,7 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
     .prefault({})
     .describe('The address for probes.'),
   authenticators: z.array(authenticator).min(1).describe('Asked in this order; the first definitive answer decides.'),
-  cache: z
-    .strictObject({
-      ...fileLifetimes,
-      memory: z
-        .strictObject({
-          maxEntries: count
-            .min(100)
-            .max(10_000_000)
-            .default(50_000)
-            .describe('Answers that are kept; as many again for refusals, in a room of their own.'),
-        })
-        .prefault({})
-        .describe('What each replica keeps in its own memory.'),
-      redis: cacheRedis.optional(),
-    })
-    .prefault({})
-    .describe('How answers are kept: the defaults of every authenticator that caches, and where.'),
+  cache: cache.prefault({}),
   lockout: z
     .strictObject({
       maxFailures: count.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
@@ -211,23 +222,21 @@ export const fileSchema: z.ZodType<FileConfig> = z.strictObject({
     .describe(
       "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     ),
-  audit: z
-    .strictObject({
-      output: text
-        .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
-        .describe('"stdout", or a file, its path relative to this one: made for its owner alone; reopened at SIGHUP.'),
-    })
-    .optional()
-    .describe('The audit trail: one JSON line a decision. Left out: none is kept.'),
-  provenance: provenance.optional(),
-  tracing: tracing.optional(),
+  audit: audit.exactOptional(),
+  provenance: provenance.exactOptional(),
+  tracing: tracing.exactOptional(),
   log: z
     .strictObject({
       level: z
         .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
         .default('info')
-        .describe('The least that is logged.'),
+        .describe('The lowest level that is logged.'),
     })
     .prefault({})
     .describe('What is logged to standard error.'),
 });
+
+/** The same for editors and for the search for unknown keys. Options of plugins are free in it. */
+export function fileJsonSchema(): JsonSchema {
+  return z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' });
+}

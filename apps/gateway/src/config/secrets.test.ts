@@ -18,7 +18,7 @@ describe('references', () => {
     const options = { url: { env: 'URL' }, deep: [{ password: { file: 'secrets/ldap' } }], port: 1 };
     expect(await fill(folder, options, { URL: inEnvironment })).toEqual({
       options: { url: inEnvironment, deep: [{ password: inFile }], port: 1 },
-      faults: [],
+      problems: [],
       files: [join(folder.path, 'secrets/ldap')],
       secrets: [inEnvironment, inFile],
     });
@@ -39,7 +39,7 @@ describe('references', () => {
   test('are maps of exactly one key with a text: others are the plugin’s own', async () => {
     await using folder = await configFolder();
     const options = { a: { env: 'A', more: 1 }, b: { file: 1 }, c: { env: null }, d: { other: 'A' }, e: {}, f: [] };
-    expect(await fill(folder, options, { A: 'x' })).toEqual({ options, faults: [], files: [], secrets: [] });
+    expect(await fill(folder, options, { A: 'x' })).toEqual({ options, problems: [], files: [], secrets: [] });
   });
 
   test('are never the options as a whole', async () => {
@@ -48,7 +48,7 @@ describe('references', () => {
   });
 });
 
-describe('faults name the place and what is missing', () => {
+describe('problems name the place and what is missing', () => {
   test.each([
     ['unset', { env: 'NOT_SET' }, 'the environment variable NOT_SET is not set'],
     ['empty', { env: 'EMPTY' }, 'the environment variable EMPTY is empty'],
@@ -67,15 +67,15 @@ describe('faults name the place and what is missing', () => {
     await folder.write('newline', '\n');
     await folder.write('big', 'x'.repeat(64 * 1024 + 1));
     await folder.write('binary', new Uint8Array([0xff, 0xfe]));
-    const { faults } = await fill(folder, { bind: [{ password: reference }] }, { EMPTY: '' });
+    const { problems } = await fill(folder, { bind: [{ password: reference }] }, { EMPTY: '' });
     const expected = message.replace('FOLDER', folder.path);
-    expect(faults).toEqual([{ path: [...path, 'bind', 0, 'password'], message: expected, mend: expect.any(String) }]);
+    expect(problems).toEqual([{ path: [...path, 'bind', 0, 'password'], message: expected, fix: expect.any(String) }]);
   });
 
   test('the biggest file that is taken has 64 KiB', async () => {
     await using folder = await configFolder();
     await folder.write('big', 'x'.repeat(64 * 1024));
-    expect((await fill(folder, { a: { file: 'big' } })).faults).toEqual([]);
+    expect((await fill(folder, { a: { file: 'big' } })).problems).toEqual([]);
   });
 
   test('a file that is missing is told as one to watch', async () => {

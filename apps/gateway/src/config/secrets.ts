@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Fault, Path } from './problems.ts';
+import type { Path, Problem } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 
 /** No key or password comes near it; a bigger file is the wrong file. */
@@ -15,7 +15,7 @@ export interface SecretSources {
 /** Options with their secrets in place. */
 export interface FilledOptions {
   readonly options: unknown;
-  readonly faults: readonly Fault[];
+  readonly problems: readonly Problem[];
   /** Absolute, read or not: a change in one is a change of the config. */
   readonly files: readonly string[];
   /** The secrets themselves, to keep them out of messages. */
@@ -36,7 +36,7 @@ interface Reference {
  * @param path where the options stand in the config
  */
 export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<FilledOptions> {
-  const faults: Fault[] = [];
+  const problems: Problem[] = [];
   const files: string[] = [];
   const secrets: string[] = [];
 
@@ -46,12 +46,12 @@ export async function fillSecrets(options: unknown, path: Path, sources: SecretS
     if (reference.kind === 'file') files.push(resolve(sources.baseDirectory, reference.name));
     const found = await look(reference, sources);
     if ('secret' in found) secrets.push(found.secret);
-    else faults.push({ path: at, ...found });
+    else problems.push({ path: at, ...found });
     return 'secret' in found ? found.secret : undefined;
   }
 
   const filled = await fill(options, path);
-  return { options: filled, faults, files, secrets };
+  return { options: filled, problems, files, secrets };
 }
 
 async function fillWithin(
@@ -72,10 +72,10 @@ function asReference(value: unknown): Reference | undefined {
   return (kind === 'env' || kind === 'file') && typeof name === 'string' ? { kind, name } : undefined;
 }
 
-type Found = { readonly secret: string } | { readonly message: string; readonly mend: string };
+type Found = { readonly secret: string } | { readonly message: string; readonly fix: string };
 
 async function look({ kind, name }: Reference, sources: SecretSources): Promise<Found> {
-  if (name === '') return { message: `${kind} is empty`, mend: kind === 'env' ? 'name a variable' : 'name a file' };
+  if (name === '') return { message: `${kind} is empty`, fix: kind === 'env' ? 'name a variable' : 'name a file' };
   return kind === 'env' ? lookInEnvironment(name, sources) : lookInFile(name, sources);
 }
 
@@ -83,17 +83,17 @@ function lookInEnvironment(name: string, { environment }: SecretSources): Found 
   const secret = Object.hasOwn(environment, name) ? environment[name] : undefined;
   if (secret) return { secret };
   const state = secret === undefined ? 'not set' : 'empty';
-  return { message: `the environment variable ${name} is ${state}`, mend: 'set it where the gateway is started' };
+  return { message: `the environment variable ${name} is ${state}`, fix: 'set it where the gateway is started' };
 }
 
 async function lookInFile(name: string, { baseDirectory }: SecretSources): Promise<Found> {
   const file = resolve(baseDirectory, name);
   try {
     const secret = (await readText(file, secretFileLimit)).replace(/\r?\n$/, '');
-    return secret === '' ? { message: `the file ${file} is empty`, mend: 'write the secret into it' } : { secret };
+    return secret === '' ? { message: `the file ${file} is empty`, fix: 'write the secret into it' } : { secret };
   } catch (error) {
     if (!(error instanceof UnusableFileError)) throw error;
-    return { message: error.message, mend: 'make it a readable file that holds the secret alone' };
+    return { message: error.message, fix: 'make it a readable file that holds the secret alone' };
   }
 }
 

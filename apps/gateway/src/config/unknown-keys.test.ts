@@ -8,7 +8,7 @@ function keysOf(schema: z.ZodType, value: unknown): string[] {
 }
 
 function keysOfJson(schema: JsonSchema, value: unknown): string[] {
-  return unknownKeys(schema, value, ['options']).map((fault) => `${formatPath(fault.path)}: ${fault.mend}`);
+  return unknownKeys(schema, value, ['options']).map((problem) => `${formatPath(problem.path)}: ${problem.fix}`);
 }
 
 const server = z.object({ listen: z.string(), timeout: z.string().optional() });

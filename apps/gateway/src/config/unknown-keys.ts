@@ -1,5 +1,5 @@
 import { nearest } from './nearest.ts';
-import type { Fault, Path } from './problems.ts';
+import type { Path, Problem } from './problems.ts';
 
 /** A JSON Schema as a plugin's library made it: nothing in it is sure. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -11,7 +11,7 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
  *
  * @param path where in the file the value stands
  */
-export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Fault[] {
+export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Problem[] {
   return walk([schema], value, path, schema);
 }
 
@@ -37,7 +37,7 @@ export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Pat
   return walkTexts([schema], value, path);
 }
 
-function walk(schemas: readonly JsonSchema[], value: unknown, path: Path, root: JsonSchema): Fault[] {
+function walk(schemas: readonly JsonSchema[], value: unknown, path: Path, root: JsonSchema): Problem[] {
   const parts = schemas.flatMap((schema) => alternatives(schema, value, root));
   if (Array.isArray(value)) {
     return value.flatMap((item, index) => walk(itemSchemas(parts, index), item, [...path, index], root));
@@ -53,10 +53,10 @@ function walk(schemas: readonly JsonSchema[], value: unknown, path: Path, root: 
   });
 }
 
-function unknownKey(path: Path, key: string, known: readonly string[]): Fault {
+function unknownKey(path: Path, key: string, known: readonly string[]): Problem {
   const near = nearest(key, known);
   const listed = known.length === 0 ? 'no key is known here' : `known here: ${known.join(', ')}`;
-  return { path, message: 'unknown key', mend: near === undefined ? listed : `did you mean ${near}?`, at: 'key' };
+  return { path, message: 'unknown key', fix: near === undefined ? listed : `did you mean ${near}?`, at: 'key' };
 }
 
 /** The keys that the parts name, with what they say of each; `open`: what they say of any other key, if it may be there. */

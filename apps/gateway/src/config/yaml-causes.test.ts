@@ -93,10 +93,10 @@ test('whatever is mistyped: there is a message, a place in the file, and no secr
       if (!('problems' in source)) return;
       const lines = text.split('\n').length;
       expect(source.problems.length).toBeGreaterThan(0);
-      for (const { line = 0, message, mend } of source.problems) {
+      for (const { line = 0, message, fix } of source.problems) {
         expect(line >= 1 && line <= lines, `${line} of ${lines}`).toBe(true);
         expect(message).not.toBe('');
-        expect(`${message}${mend}`).not.toMatch(/Secr|3tPw|example|corp/);
+        expect(`${message}${fix}`).not.toMatch(/Secr|3tPw|example|corp/);
       }
     }),
     { numRuns: 3_000 },

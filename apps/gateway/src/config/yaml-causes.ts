@@ -3,7 +3,7 @@ export interface YamlCause {
   /** Where in the text. */
   readonly offset: number;
   readonly message: string;
-  readonly mend?: string;
+  readonly fix?: string;
 }
 
 /** What the parser reports: its code, its own words, and where it noticed. */
@@ -41,7 +41,7 @@ function colonInValue(text: string, { code, offset }: YamlError): YamlCause | un
   if (!/^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code)) return undefined;
   const rest = lineFrom(text, offset).replace(/\s#.*/, '');
   if (!/:(?=[\s,}\]]|$)/.test(rest)) return undefined;
-  return { offset, message: 'a value holds a colon where YAML ends a key', mend: quoteIt };
+  return { offset, message: 'a value holds a colon where YAML ends a key', fix: quoteIt };
 }
 
 function causeOf(text: string, error: YamlError): YamlCause {
@@ -62,7 +62,7 @@ function causeInAnotherLine(text: string, { code, message, offset }: YamlError):
 function unclosedBracket(text: string, offset: number, bracket: string): YamlCause {
   const open = bracket === ']' ? '[' : '{';
   const opened = text.lastIndexOf(open, offset - 1);
-  return { offset: Math.max(opened, 0), message: `"${open}" is not closed`, mend: `close it with "${bracket}"` };
+  return { offset: Math.max(opened, 0), message: `"${open}" is not closed`, fix: `close it with "${bracket}"` };
 }
 
 /** The first value that a quote begins and none ends in its line: the parser reads on, to the end of the file. */
@@ -70,21 +70,21 @@ function unclosedQuote(text: string, offset: number, quote: string): YamlCause {
   const begins = new RegExp(`(?:^|[:,[{-])[ \\t]*(${quote})(?!.*${quote})`, 'gmd');
   const first = begins.exec(text.slice(0, offset))?.indices?.[1]?.[0];
   const opened = first ?? text.lastIndexOf(quote, offset - 1);
-  return { offset: Math.max(opened, 0), message: 'a quote is not closed', mend: `end the value with ${quote}` };
+  return { offset: Math.max(opened, 0), message: 'a quote is not closed', fix: `end the value with ${quote}` };
 }
 
 /** A key with a value, and beneath it a line that is indented as if there were none. */
 function beforeDeeperLine(text: string, offset: number): YamlCause | undefined {
   const dash = lineStart(text, offset);
   if (/^\s*-[^\s-]/.test(lineFrom(text, dash))) {
-    return { offset: firstWord(text, dash), message: 'an item of a list needs a space after its dash', mend: 'add it' };
+    return { offset: firstWord(text, dash), message: 'an item of a list needs a space after its dash', fix: 'add it' };
   }
   const next = nextLine(text, offset);
   if (next === undefined || firstWord(text, next) - next <= firstWord(text, dash) - dash) return undefined;
   return {
     offset: firstWord(text, next),
     message: 'is indented deeper than the key above it, which has a value of its own',
-    mend: 'align the two',
+    fix: 'align the two',
   };
 }
 
@@ -96,65 +96,65 @@ function wrongIndent(text: string, offset: number): YamlCause {
   return {
     offset: start + indent.length,
     message: 'the indentation does not fit the lines above',
-    mend: 'align it with the lines that it belongs to',
+    fix: 'align it with the lines that it belongs to',
   };
 }
 
 /** A line that YAML takes for a key, but that has no colon where a key ends. */
 function noKey(text: string, offset: number): YamlCause {
   const line = lineFrom(text, offset);
-  if (/^[\w.-]+:\S/.test(line)) return { offset, message: 'a space is missing after the colon', mend: 'add it' };
-  return { offset, message: 'a key without a colon', mend: 'write ":" after it, or align it with what it belongs to' };
+  if (/^[\w.-]+:\S/.test(line)) return { offset, message: 'a space is missing after the colon', fix: 'add it' };
+  return { offset, message: 'a key without a colon', fix: 'write ":" after it, or align it with what it belongs to' };
 }
 
-const tab = { message: 'a tab is used to indent', mend: 'use spaces' };
+const tab = { message: 'a tab is used to indent', fix: 'use spaces' };
 
 type Words = Omit<YamlCause, 'offset'>;
 
 const words: Readonly<Record<string, Words>> = {
   TAB_AS_INDENT: tab,
-  DUPLICATE_KEY: { message: 'the key stands twice in this map', mend: 'keep one of them' },
-  MULTIPLE_DOCS: { message: 'a second document begins here', mend: 'keep one and remove the "---" line' },
+  DUPLICATE_KEY: { message: 'the key stands twice in this map', fix: 'keep one of them' },
+  MULTIPLE_DOCS: { message: 'a second document begins here', fix: 'keep one and remove the "---" line' },
   RESOURCE_EXHAUSTION: { message: 'values are nested too deep' },
   TAG_RESOLVE_FAILED: {
     message: 'a tag (a word that begins with "!") is not known',
-    mend: 'quote a value that begins with !',
+    fix: 'quote a value that begins with !',
   },
-  NON_STRING_KEY: { message: 'a key must be a word', mend: 'quote a key that begins with [ or {' },
+  NON_STRING_KEY: { message: 'a key must be a word', fix: 'quote a key that begins with [ or {' },
   BAD_ALIAS: {
     message: 'an alias (a word that begins with "*") names nothing',
-    mend: 'quote a value that begins with *',
+    fix: 'quote a value that begins with *',
   },
-  BAD_SCALAR_START: { message: 'a value begins with a sign of YAML (@, ` or %)', mend: quoteIt },
+  BAD_SCALAR_START: { message: 'a value begins with a sign of YAML (@, ` or %)', fix: quoteIt },
   BAD_DQ_ESCAPE: {
     message: 'a backslash in double quotes begins no escape that YAML knows',
-    mend: "write \\\\ for a backslash, or put the value in single quotes: '…'",
+    fix: "write \\\\ for a backslash, or put the value in single quotes: '…'",
   },
   BLOCK_AS_IMPLICIT_KEY: {
     message: 'a nested map must begin on a line of its own',
-    mend: 'quote a value that holds ": "',
+    fix: 'quote a value that holds ": "',
   },
   MISSING_CHAR: { message: 'a quote, bracket or comma is missing' },
   UNEXPECTED_TOKEN: {
     message: 'does not belong here',
-    mend: 'quote a value that begins with | or > or another sign of YAML',
+    fix: 'quote a value that begins with | or > or another sign of YAML',
   },
 };
 
 function causeHere(text: string, { code, message, offset }: YamlError): Words {
   if (message.startsWith('Unexpected block-seq-ind')) {
-    return { message: 'a list begins in the line of its key', mend: 'begin it in the next line, or write [ … ]' };
+    return { message: 'a list begins in the line of its key', fix: 'begin it in the next line, or write [ … ]' };
   }
   if (message === 'Unexpected scalar at node end') return afterValue(text[offset - 1] ?? '');
   // The parser's own words quote the text, and that may be a password written where { env } belongs.
-  return words[code] ?? { message: 'is not valid YAML here', mend: 'look at quotes, indentation and brackets' };
+  return words[code] ?? { message: 'is not valid YAML here', fix: 'look at quotes, indentation and brackets' };
 }
 
 function afterValue(before: string): Words {
   if (before === "'") return { message: "a value goes on after its quotes end: write '' for a quote in single quotes" };
   if (before === '"')
     return { message: 'a value goes on after its quotes end: write \\" for a quote in double quotes' };
-  return { message: 'a value goes on after its brackets end', mend: 'quote a value that begins with [ or {' };
+  return { message: 'a value goes on after its brackets end', fix: 'quote a value that begins with [ or {' };
 }
 
 function lineStart(text: string, offset: number): number {

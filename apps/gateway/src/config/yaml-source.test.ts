@@ -25,7 +25,7 @@ describe('places', () => {
   test('an empty value stands after its key', () => expect(place(text, ['authenticators', 1, 'empty'])).toBe('8:11'));
   test('what is missing stands where its parent does', () =>
     expect(place(text, ['server', 'tls', 'certFile'])).toBe('2:3'));
-  test('a fault of the whole file stands at its top', () => expect(place(text, [])).toBe('1:1'));
+  test('a problem of the whole file stands at its top', () => expect(place(text, [])).toBe('1:1'));
   test('a key that looks like a number', () => expect(place('a:\n  1: x', ['a', '1'])).toBe('2:6'));
 });
 

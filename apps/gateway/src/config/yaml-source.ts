@@ -10,8 +10,7 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import { type Fault, formatPath, type Path } from './problems.ts';
-import type { ConfigProblem } from './types.ts';
+import { type ConfigProblem, formatPath, type Path, type Problem } from './problems.ts';
 import { yamlCauses } from './yaml-causes.ts';
 
 /** Far beyond any sensible config, and well within the stack. */
@@ -21,12 +20,12 @@ const maxDepth = 64;
 export interface YamlSource {
   /** Plain objects, arrays and scalars: no cycles, no tags, no `__proto__`. The top is an object. */
   readonly value: Readonly<Record<string, unknown>>;
-  /** Puts a fault in its place: the deepest part of its path that is in the file. */
-  locate(fault: Fault): ConfigProblem;
+  /** Puts a problem in its place: the deepest part of its path that is in the file. */
+  locate(problem: Problem): ConfigProblem;
 }
 
 /**
- * Reads the one YAML 1.2 document of a config file. Anything a reader could understand in two ways is a fault:
+ * Reads the one YAML 1.2 document of a config file. Anything a reader could understand in two ways is a problem:
  * duplicate keys, several documents, unknown tags, unresolved aliases; and so are aliases that would grow without end.
  *
  * @param file for the problems' texts only
@@ -41,7 +40,7 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
     resolveKnownTags: false,
     logLevel: 'error',
   });
-  const at = (offset: number, message: string, mend?: string): ConfigProblem => {
+  const at = (offset: number, message: string, fix?: string): ConfigProblem => {
     const { line, col } = lineCounter.linePos(offset);
     return {
       file,
@@ -49,7 +48,7 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
       column: Math.max(col, 1),
       path: '',
       message,
-      ...(mend === undefined ? {} : { mend }),
+      ...(fix === undefined ? {} : { fix }),
     };
   };
   const errors = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
@@ -58,22 +57,22 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
     offset: pos[0],
   }));
   if (errors.length > 0) {
-    return { problems: yamlCauses(text, errors).map(({ offset, message, mend }) => at(offset, message, mend)) };
+    return { problems: yamlCauses(text, errors).map(({ offset, message, fix }) => at(offset, message, fix)) };
   }
-  const locate = (fault: Fault): ConfigProblem => {
-    const offset = offsetOf(document, fault);
-    const problem = at(offset ?? 0, fault.message, fault.mend);
-    return { ...problem, path: formatPath(fault.path) };
+  const locate = (problem: Problem): ConfigProblem => {
+    const offset = offsetOf(document, problem);
+    const located = at(offset ?? 0, problem.message, problem.fix);
+    return { ...located, path: formatPath(problem.path) };
   };
-  const fail = (path: Path, message: string, mend?: string) => ({
-    problems: [locate({ path, message, ...(mend === undefined ? {} : { mend }) })],
+  const fail = (path: Path, message: string, fix?: string) => ({
+    problems: [locate({ path, message, ...(fix === undefined ? {} : { fix }) })],
   });
   if (document.contents === null) return fail([], 'is empty', 'it needs at least one entry under authenticators');
   if (!isMap(document.contents)) return fail([], 'must be keys and values at its top, such as "authenticators:"');
   try {
     const value: Record<string, unknown> = document.toJS();
-    const fault = unplain(value, []);
-    return fault ? { problems: [locate(fault)] } : { value, locate };
+    const problem = unplain(value, []);
+    return problem ? { problems: [locate(problem)] } : { value, locate };
   } catch {
     return {
       problems: [
@@ -100,20 +99,20 @@ function unresolvedAlias(document: Document.Parsed): number | undefined {
 }
 
 /** What a walk over the value could trip over later. */
-function unplain(value: unknown, path: Path): Fault | undefined {
+function unplain(value: unknown, path: Path): Problem | undefined {
   if (path.length > maxDepth) return { path, message: 'values are nested too deep, or an alias stands within itself' };
   if (typeof value !== 'object' || value === null) return undefined;
   if (Object.hasOwn(value, '__proto__'))
     return { path: [...path, '__proto__'], message: 'is no usable key', at: 'key' };
   const entries: [PropertyKey, unknown][] = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
   for (const [key, child] of entries) {
-    const fault = unplain(child, [...path, key]);
-    if (fault) return fault;
+    const problem = unplain(child, [...path, key]);
+    if (problem) return problem;
   }
   return undefined;
 }
 
-function offsetOf(document: Document, { path, at }: Fault): number | undefined {
+function offsetOf(document: Document, { path, at }: Problem): number | undefined {
   let node: Node | null = document.contents;
   let offset = node?.range?.[0];
   for (const [index, step] of path.entries()) {

@@ -47,11 +47,11 @@ describe('a file that a plugin reads', () => {
   });
 });
 
-describe('a file that can’t be read is named, with what is wrong and the mend', () => {
+describe('a file that can’t be read is named, with what is wrong and the fix', () => {
   test('none there', async () => {
     const file = join(await folder(), 'tokens.yaml');
     await expect(loadWatchedFile(file, ignore)).rejects.toThrow(
-      `${file} can't be read: there is no such file: create it, or mend the path (relative paths start at the folder of the config file)`,
+      `${file} can't be read: there is no such file: create it, or fix the path (relative paths start at the folder of the config file)`,
     );
   });
 
@@ -67,7 +67,7 @@ describe('a file that can’t be read is named, with what is wrong and the mend'
     const file = join(await folder(), 'tokens.yaml');
     await writeFile(file, '');
     await expect(loadWatchedFile(join(file, 'inner'), ignore)).rejects.toThrow(
-      'a part of its path is a file and no folder: mend the path',
+      'a part of its path is a file and no folder: fix the path',
     );
   });
 

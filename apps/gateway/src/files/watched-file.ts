@@ -10,7 +10,7 @@ export interface WatchedFile {
   /**
    * Reads it again and has the plugin take it in. The plugin keeps what it had when that fails.
    *
-   * @throws Error with the file, what is wrong and the mend when it can't be read; else what the plugin threw
+   * @throws Error with the file, what is wrong and the fix when it can't be read; else what the plugin threw
    */
   reload(): Promise<void>;
 }
@@ -34,7 +34,7 @@ async function read(file: string, limit: number): Promise<Buffer> {
   try {
     return await readBytes(file, limit);
   } catch (error) {
-    if (!(error instanceof UnusableFileError) || error.mend === undefined) throw error;
-    throw new Error(`${error.message}: ${error.mend}`, { cause: error });
+    if (!(error instanceof UnusableFileError) || error.fix === undefined) throw error;
+    throw new Error(`${error.message}: ${error.fix}`, { cause: error });
   }
 }

@@ -25,7 +25,6 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
     withhold: (words) => words,
     problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
     plugin: { specificationVersion: 1, name: 'scripted', caching: 'none', optionsSchema: z.unknown(), create },
-    needsRestart: false,
     options: {},
     timeout: 3_000,
     maxConcurrent: 100,

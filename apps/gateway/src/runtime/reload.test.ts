@@ -13,7 +13,7 @@ function generation(name: string): Generation {
     pluginFiles: [],
     server: { listen, reviewTimeout: 10_000 },
     admin: { listen },
-    authenticators: [{ name, needsRestart: false }],
+    authenticators: [{ name }],
     log: { level: 'silent' },
     warnings: [],
   } as unknown as GatewayConfig;

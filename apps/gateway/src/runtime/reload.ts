@@ -73,9 +73,6 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
     config: () => inTurn('config', reloadConfig),
     certificates: () => inTurn('certificates', () => reloadCertificates(dependencies)),
     file: (one) => inTurn(one, () => reloadFile(one, logger)),
-    async pluginCode(files) {
-      logger.warn({ files }, 'a plugin has changed on disk: takes effect at the next restart');
-    },
   });
 
   /** This and the others. */
@@ -175,12 +172,6 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
   logger.level = config.log.level;
   logger.info({ file: config.file, authenticators: config.authenticators.map(({ name }) => name) }, 'config reloaded');
   logConfigWarnings(config, logger);
-  for (const { name, package: from } of config.authenticators.filter(({ needsRestart }) => needsRestart)) {
-    logger.warn(
-      { authenticator: name, package: from },
-      'the plugin has changed on disk: takes effect at the next restart',
-    );
-  }
   void old.retire(old.config.server.reviewTimeout + restGrace);
 }
 

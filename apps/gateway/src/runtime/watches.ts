@@ -8,8 +8,6 @@ export interface ChangeHandlers {
   readonly config: () => Promise<void>;
   readonly certificates: () => Promise<void>;
   readonly file: (file: WatchedFile) => Promise<void>;
-  /** Code of plugins that are named by path. */
-  readonly pluginCode: (files: readonly string[]) => Promise<void>;
 }
 
 /** The watches over the files of what runs. `since`: when reading them began, wall clock milliseconds. */
@@ -17,7 +15,7 @@ export interface Watches {
   /** Over the config, its secrets, and `more`: files that a refused config names. */
   config(running: Generation, since: number, more?: readonly string[]): Promise<void>;
   /**
-   * Over certificates, plugins and their files. Not to be begun anew after a reload that was refused: what has changed
+   * Over certificates and the files of plugins. Not to be begun anew after a reload that was refused: what has changed
    * meanwhile, and was not loaded, would be taken for known.
    */
   others(running: Generation, since: number): Promise<void>;
@@ -33,10 +31,8 @@ export function createWatches(watcher: FileWatcher, handlers: ChangeHandlers): W
     },
     async others({ config, files }, since) {
       for (const end of endOthers) end();
-      const { pluginFiles, server } = config;
       endOthers = await Promise.all([
-        watcher.watch(pluginFiles, since, () => handlers.pluginCode(pluginFiles)),
-        watcher.watch(tlsFiles(server.tls), since, handlers.certificates),
+        watcher.watch(tlsFiles(config.server.tls), since, handlers.certificates),
         ...files.map((one) => watcher.watch([one.file], since, () => handlers.file(one))),
       ]);
     },

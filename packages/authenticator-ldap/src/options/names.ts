@@ -12,9 +12,9 @@ export function attribute(description: string, example: string): z.ZodType<strin
 /** Checks an attribute's name or OID. */
 export function parseAttribute(input: unknown, example: string): Parsed<string> {
   const parsed = parseText(input, example);
-  if ('fault' in parsed || isAttributeDescription(parsed.value)) return parsed;
+  if ('problem' in parsed || isAttributeDescription(parsed.value)) return parsed;
   const problem = `${JSON.stringify(parsed.value)} is no name of an attribute`;
-  return { fault: problem, mend: `it has letters, digits and dashes; write ${example}` };
+  return { problem: problem, fix: `it has letters, digits and dashes; write ${example}` };
 }
 
 /** A text that `parse` reads. */
@@ -26,12 +26,12 @@ export function template<Template>(
   return value({ description, minLength: 1 }, (input) => {
     // Filters may have several lines, so their own parser checks the text.
     const parsed = typeof input === 'string' && input !== '' ? { value: input } : parseText(input, example);
-    if ('fault' in parsed) return parsed;
+    if ('problem' in parsed) return parsed;
     try {
       return { value: parse(parsed.value) };
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
-      return { fault: error.problem, mend: error.fix };
+      return { problem: error.problem, fix: error.fix };
     }
   });
 }
@@ -40,8 +40,8 @@ export function template<Template>(
 export function bases(description: string, example: string): z.ZodType<readonly string[]> {
   return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) => {
     const parsed = parseText(input, example);
-    if ('fault' in parsed || parseDn(parsed.value)?.length) return parsed;
-    return { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${example}` };
+    if ('problem' in parsed || parseDn(parsed.value)?.length) return parsed;
+    return { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${example}` };
   });
 }
 

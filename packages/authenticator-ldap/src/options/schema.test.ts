@@ -44,19 +44,22 @@ describe('options', () => {
   );
 
   test.each<[Record<string, unknown>, string]>([
-    [{ serverTimeout: '49ms' }, 'serverTimeout: is too short: write at least 50ms'],
-    [{ serverTimeout: '30001ms' }, 'serverTimeout: is too long: write at most 30s'],
+    [{ serverTimeout: '49ms' }, 'serverTimeout: "49ms" is too short: write at least 50ms'],
+    [{ serverTimeout: '30001ms' }, 'serverTimeout: "30001ms" is too long: write at most 30s'],
     [{ serverTimeout: 1000 }, 'serverTimeout: "1000" has no unit: write 3s, 500ms, 2m or 1h'],
     [{ serverTimeout: null }, 'serverTimeout: must be a duration: write 3s, 500ms, 2m or 1h'],
     [{ order: 'random' }, 'order: must be listed or spread'],
     [{ serverCircuit: { failures: 0 } }, 'serverCircuit.failures: must be a whole number from 1 to 100'],
-    [{ serverCircuit: { probeInterval: '99ms' } }, 'serverCircuit.probeInterval: is too short: write at least 100ms'],
+    [
+      { serverCircuit: { probeInterval: '99ms' } },
+      'serverCircuit.probeInterval: "99ms" is too short: write at least 100ms',
+    ],
     [{ serverCircuit: 3 }, 'serverCircuit: must be keys and values: write { failures: 3, probeInterval: 2s }'],
     [{ pool: { max: 0 } }, 'pool.max: must be a whole number from 1 to 1000'],
     [{ pool: { max: '5' } }, 'pool.max: must be a whole number from 1 to 1000'],
     [{ pool: { min: 1 } }, 'pool: has an unknown key: min; known here: max, idleTimeout, maxAge'],
-    [{ pool: { maxAge: '8d' } }, 'pool.maxAge: is too long: write at most 7d'],
-    [{ pool: { idleTimeout: '0' } }, 'pool.idleTimeout: is too short: write at least 1s'],
+    [{ pool: { maxAge: '8d' } }, 'pool.maxAge: "8d" is too long: write at most 7d'],
+    [{ pool: { idleTimeout: '0' } }, 'pool.idleTimeout: "0" is too short: write at least 1s'],
     [
       { pool: { healthCheckInterval: '30s' } },
       'pool: has an unknown key: healthCheckInterval; known here: max, idleTimeout, maxAge',

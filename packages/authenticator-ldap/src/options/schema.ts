@@ -14,7 +14,7 @@ const shape = {
   ]).default('listed'),
   serverTimeout: duration(
     'For each step with a server: TCP, TLS, a bind, a search. The same login then asks the next server.',
-    { least: { value: 50, text: '50ms' }, most: { value: 30_000, text: '30s' } },
+    { least: '50ms', most: '30s' },
   ).prefault('1s'),
   serverCircuit: circuitSchema.prefault({}),
   ...tlsShape('ldap'),
@@ -28,7 +28,7 @@ const shape = {
     (input) => {
       const isValid = typeof input === 'string' && input.length <= 64 && /^[!-~]*$/.test(input);
       if (isValid) return { value: input };
-      return { fault: 'must be visible ASCII, at most 64 characters', mend: 'write ldap: in quotes' };
+      return { problem: 'must be visible ASCII, at most 64 characters', fix: 'write ldap: in quotes' };
     },
   ).prefault(''),
 };
@@ -49,7 +49,7 @@ export const optionsSchema: z.ZodType<LdapOptions> = section(
       order,
       serverTimeout,
       circuit: serverCircuit,
-      tls: settleTls(keys, { word: 'ldap', spoken, mend: 'use ldaps:// or startTLS: true' }, complain),
+      tls: settleTls(keys, { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' }, complain),
       ...(bind && { bind }),
       user,
       ...(groups && { groups }),

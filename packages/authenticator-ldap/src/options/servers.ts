@@ -26,23 +26,23 @@ const srvExample = '_ldaps._tcp.example.com';
 /** `_ldap._tcp.` or `_ldaps._tcp.` with a domain, whose labels may begin with `_` as Active Directory's do. */
 function parseSrvName(input: unknown): Parsed<string> {
   const parsed = parseText(input, srvExample);
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   const name = parsed.value.replace(/\.$/, '');
   const domain = /^_ldaps?\._tcp\.(.+)$/i.exec(name)?.[1];
   if (domain !== undefined && isHostName(domain.replace(/(^|\.)_/g, '$1'))) return { value: name };
   const fix = `write ${srvExample} (TLS from the start), or _ldap._tcp.example.com with startTLS: true`;
-  return { fault: `${JSON.stringify(parsed.value)} names no LDAP service`, mend: fix };
+  return { problem: `${JSON.stringify(parsed.value)} names no LDAP service`, fix: fix };
 }
 
 function parseNameServer(input: unknown): Parsed<string> {
   const fix = 'write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"';
   const parsed = parseText(input, '192.0.2.53');
-  if ('fault' in parsed || isIP(parsed.value) !== 0) return parsed;
+  if ('problem' in parsed || isIP(parsed.value) !== 0) return parsed;
   const shape = /^(?:\[(?<six>.*)\]|(?<four>[^:]*))(?::(?<port>\d{1,5}))?$/;
   const { six, four = '', port = 53 } = shape.exec(parsed.value)?.groups ?? {};
   const isAddress = six === undefined ? isIPv4(four) : isIPv6(six);
   if (isAddress && Number(port) >= 1 && Number(port) <= 65_535) return parsed;
-  return { fault: `${JSON.stringify(parsed.value)} is no address of a DNS server`, mend: fix };
+  return { problem: `${JSON.stringify(parsed.value)} is no address of a DNS server`, fix: fix };
 }
 
 const srv: z.ZodType<SrvKeys> = section(
@@ -157,18 +157,18 @@ interface ServerUrl {
 /** `ldaps://host`, `ldap://host:port`, IPv6 in brackets. The other parts of an LDAP URL (RFC 4516) have keys of their own. */
 function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   const parsed = parseText(input, 'ldaps://ldap-a.example.com');
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   // A URL with an @ may hold a password, so it is not quoted.
   if (parsed.value.includes('@')) {
-    return { fault: 'must not name a user', mend: 'the DN and the password belong under bind; write ldaps://host' };
+    return { problem: 'must not name a user', fix: 'the DN and the password belong under bind; write ldaps://host' };
   }
   const quoted = JSON.stringify(parsed.value);
   const { scheme = '', six, name = '', port } = urlShape.exec(parsed.value)?.groups ?? {};
-  if (scheme === '') return { fault: `${quoted} ${whyNoMatch(parsed.value)}`, mend: urlFix };
-  if (six === undefined ? !isHost(name) : !isIPv6(six)) return { fault: `${quoted} names no host`, mend: urlFix };
+  if (scheme === '') return { problem: `${quoted} ${whyNoMatch(parsed.value)}`, fix: urlFix };
+  if (six === undefined ? !isHost(name) : !isIPv6(six)) return { problem: `${quoted} names no host`, fix: urlFix };
   const secure = scheme.toLowerCase() === 'ldaps';
   const number = port === undefined ? (secure ? 636 : 389) : Number(port);
-  if (number < 1 || number > 65_535) return { fault: `${quoted} has no port from 1 to 65535`, mend: urlFix };
+  if (number < 1 || number > 65_535) return { problem: `${quoted} has no port from 1 to 65535`, fix: urlFix };
   const host = six === undefined ? name.toLowerCase() : shortestIPv6(six);
   return { value: { scheme: secure ? 'ldaps' : 'ldap', host, port: number } };
 }

@@ -1,4 +1,4 @@
-import { count, duration, longestDuration, parseText, section, value } from '@sallyport/plugin-options';
+import { count, duration, parseText, section, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { parseDn } from '../filter/distinguished-name.ts';
 import type { LdapOptions, PoolOptions, ServerCircuitOptions } from './types.ts';
@@ -11,15 +11,15 @@ export const bindSchema: z.ZodType<NonNullable<LdapOptions['bind']>> = section(
     dn: value({ description: `The service account, such as ${dnExample}.`, minLength: 1 }, (input) => {
       const parsed = parseText(input, dnExample);
       const isBad = 'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
-      return isBad ? { fault: `${JSON.stringify(parsed.value)} is no DN`, mend: `write ${dnExample}` } : parsed;
+      return isBad ? { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${dnExample}` } : parsed;
     }),
     password: value(
       { description: 'Its password, as { file: path } or { env: NAME }.', minLength: 1, writeOnly: true },
       (input) => {
-        const mend = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
-        if (typeof input !== 'string') return { fault: 'must be a secret', mend };
-        if (input === '') return { fault: 'must not be empty (servers would bind as anonymous)', mend };
-        if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
+        const fix = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
+        if (typeof input !== 'string') return { problem: 'must be a secret', fix };
+        if (input === '') return { problem: 'must not be empty (servers would bind as anonymous)', fix };
+        if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
         return { value: input };
       },
     ),
@@ -33,15 +33,15 @@ export const circuitSchema: z.ZodType<ServerCircuitOptions> = section(
   {
     failures: count('Consecutive failures after which a server is skipped.', 1, 100).default(3),
     probeInterval: duration('How often a skipped server is probed in the background.', {
-      least: { value: 100, text: '100ms' },
-      most: { value: 600_000, text: '10m' },
+      least: '100ms',
+      most: '10m',
     }).prefault('2s'),
   },
   '{ failures: 3, probeInterval: 2s }',
   ({ failures, probeInterval }) => ({ failures, probeInterval }),
 ).describe('When a server that fails is skipped, and how soon it is used again.');
 
-const poolTime = { least: { value: 1000, text: '1s' }, most: longestDuration };
+const poolTime = { least: '1s' };
 
 /** The connections for searches. */
 export const poolSchema: z.ZodType<PoolOptions> = section(

@@ -1,9 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
 import type { Decision } from '../decision.ts';
-import type { CaseDefinition } from './case-definition.ts';
-import type { NamedToken } from './hostile-tokens.ts';
-import type { Kit } from './kit.ts';
+import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { type Outcome, outcomeOf, verify, within } from './verdict.ts';
 
 const why = 'The caller has gone: work that goes on for nobody keeps its place, and the places run out.';

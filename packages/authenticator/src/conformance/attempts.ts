@@ -1,6 +1,5 @@
-import type { CaseDefinition } from './case-definition.ts';
 import type { RecordedAttempt } from './context.ts';
-import type { Kit } from './kit.ts';
+import type { CaseDefinition, Kit } from './kit.ts';
 import { verify } from './verdict.ts';
 
 const whyGuard = "Without the guard anybody who knows a name locks its owner out, at the directory's own limit.";

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { brokenAnswers } from '../../fixtures/broken-answers.ts';
-import { brokenLives } from '../../fixtures/broken-lives.ts';
-import { brokenManners } from '../../fixtures/broken-manners.ts';
-import { type MemoryHarness, memoryHarness } from '../../fixtures/memory-harness.ts';
 import { type ConformanceCase, type ConformanceHarness, conformanceCases } from './index.ts';
 import { secretFinder } from './leaks.ts';
+import { brokenAnswers } from './testing/broken-answers.ts';
+import { brokenLives } from './testing/broken-lives.ts';
+import { brokenManners } from './testing/broken-manners.ts';
+import { type MemoryHarness, memoryHarness } from './testing/memory-harness.ts';
 
 const brokenPlugins = [...brokenLives, ...brokenAnswers, ...brokenManners];
 

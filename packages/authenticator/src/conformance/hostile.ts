@@ -1,17 +1,123 @@
-import type { CaseDefinition } from './case-definition.ts';
-import {
-  alteredTokens,
-  encodedTokens,
-  foreignJwts,
-  hugeTokens,
-  illFormedTokens,
-  injectionTokens,
-  memberTokens,
-  type NamedToken,
-  nulTokens,
-} from './hostile-tokens.ts';
-import type { Kit } from './kit.ts';
+import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { verify } from './verdict.ts';
+
+const kibibyte = 1024;
+
+/** A valid token with a mistake in it. A base64 decoder that drops trailing bits must not be fooled, nor fool the kit. */
+export function alteredTokens({ name, token }: NamedToken): readonly NamedToken[] {
+  const third = Math.max(1, Math.floor(token.length / 3));
+  const altered = [
+    { name: `${name} without its last third`, token: token.slice(0, -third) },
+    { name: `${name} without its first third`, token: token.slice(third) },
+    { name: `${name} backwards`, token: [...token].reverse().join('') },
+    { name: `${name} with other characters in its middle`, token: withOtherMiddle(token) },
+    { name: `${name} after an "x"`, token: `x${token}` },
+  ];
+  return altered.filter((one) => one.token !== token);
+}
+
+/** Moves four characters of the middle on by one, within letters and digits: bits change that no case rule undoes. */
+function withOtherMiddle(token: string): string {
+  const start = Math.max(0, Math.floor(token.length / 2) - 2);
+  const moved = token.slice(start, start + 4).replace(/[a-y]|[A-Y]|[0-8]/g, nextCharacter);
+  return token.slice(0, start) + moved.replace(/[zZ9]/g, 'a') + token.slice(start + 4);
+}
+
+function nextCharacter(character: string): string {
+  return String.fromCharCode(character.charCodeAt(0) + 1);
+}
+
+export function hugeTokens({ name, token }: NamedToken): readonly NamedToken[] {
+  return [
+    { name: 'a token of 16 KiB', token: 'a'.repeat(16 * kibibyte) },
+    { name: 'a token of 1 MiB', token: 'a'.repeat(kibibyte * kibibyte) },
+    { name: `${name} with 16 KiB more`, token: token + 'A'.repeat(16 * kibibyte) },
+    { name: `${name} with 1 MiB more`, token: token + 'A'.repeat(kibibyte * kibibyte) },
+  ];
+}
+
+/** C strings end at NUL: what stands behind it must not be overlooked. */
+export function nulTokens({ name, token }: NamedToken): readonly NamedToken[] {
+  return [
+    { name: 'a NUL', token: '\0' },
+    { name: `${name} with a NUL behind it`, token: `${token}\0` },
+    { name: `${name} with a NUL and more behind it`, token: `${token}\0x` },
+    { name: `${name} with a NUL before it`, token: `\0${token}` },
+  ];
+}
+
+/** The gateway turns invalid UTF-8 into U+FFFD; a lone surrogate is what a careless caller of the plugin may pass. */
+export function illFormedTokens({ name, token }: NamedToken): readonly NamedToken[] {
+  return [
+    { name: 'a lone high surrogate', token: '\ud800' },
+    { name: `${name} with a lone low surrogate behind it`, token: `${token}\udc00` },
+    { name: `${name} with a lone high surrogate before it`, token: `\ud800${token}` },
+    { name: 'a U+FFFD', token: '\ufffd' },
+    { name: `${name} with a U+FFFD behind it`, token: `${token}\ufffd` },
+  ];
+}
+
+/** A lookup in a plain object finds these. */
+export const memberTokens: readonly NamedToken[] = [
+  '__proto__',
+  'constructor',
+  'toString',
+  'valueOf',
+  'hasOwnProperty',
+  'prototype',
+  'length',
+  '0',
+  'undefined',
+  'null',
+  'true',
+  'NaN',
+].map(quoted);
+
+/** Query languages, patterns, paths and lines of text protocols. The empty token never comes, but none may be let in. */
+export const injectionTokens: readonly NamedToken[] = [
+  '',
+  ' ',
+  '*',
+  '.*',
+  '%',
+  '?',
+  '*)(uid=*))(|(uid=*',
+  "' OR '1'='1",
+  '../../../../etc/passwd',
+  '/dev/null',
+  '%00',
+  'x\r\nPING\r\n',
+  'x\n',
+  ':',
+  '::',
+  'a:',
+  ':a',
+].map(quoted);
+
+/** What a patient attacker encodes: a name with an empty password binds anonymously on many a directory. */
+export const encodedTokens: readonly NamedToken[] = [':', 'admin:', 'root:', ':admin', '\0:\0', '*:*'].map((text) => ({
+  name: `base64url of ${JSON.stringify(text)}`,
+  token: Buffer.from(text).toString('base64url'),
+}));
+
+/** Tokens of other authenticators in the chain, well-formed and signed by nobody or by a key unknown here. */
+export function foreignJwts(subject: string): readonly NamedToken[] {
+  const claims = { iss: 'https://issuer.invalid', sub: subject, name: subject, aud: ['api'], exp: 4_102_444_800 };
+  const jwt = (header: object, signature: string) => `${part(header)}.${part(claims)}.${signature}`;
+  return [
+    { name: 'a JWT without signature (alg none)', token: jwt({ alg: 'none', typ: 'JWT' }, '') },
+    { name: 'a JWT with a made-up signature', token: jwt({ alg: 'HS256', typ: 'JWT' }, 'A'.repeat(43)) },
+    { name: 'a JWT of a service account', token: jwt({ alg: 'RS256', kid: 'unknown' }, 'A'.repeat(342)) },
+  ];
+}
+
+function part(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+function quoted(token: string): NamedToken {
+  return { name: `the token ${JSON.stringify(token)}`, token };
+}
 
 const forAllValid = (make: (valid: NamedToken) => readonly NamedToken[]) => (kit: Kit) =>
   kit.tokens.valid.flatMap(make);

@@ -1,10 +1,71 @@
 import { randomUUID } from 'node:crypto';
-import type { Authenticated } from '../decision.ts';
-import type { CaseDefinition } from './case-definition.ts';
-import { faultOfAuthenticated, wholeUser } from './decision-shape.ts';
-import type { NamedToken } from './hostile-tokens.ts';
-import type { Kit } from './kit.ts';
+import { type Authenticated, rejectionReasons, type UserInfo } from '../decision.ts';
+import { type CaseDefinition, type Kit, type NamedToken, verifyTwoUsers } from './kit.ts';
 import { verify } from './verdict.ts';
+
+/** What is wrong with the kind of an answer, the reason or the fields: undefined when it is one of the contract's. */
+export function faultOfDecision(decision: unknown): string | undefined {
+  if (typeof decision !== 'object' || decision === null) return 'it is no object';
+  const { kind, reason } = decision as { kind?: unknown; reason?: unknown };
+  if (kind === 'no-opinion' || kind === 'authenticated') return undefined;
+  if (kind !== 'rejected') return 'its kind is none of authenticated, rejected, no-opinion';
+  if ((rejectionReasons as readonly unknown[]).includes(reason)) return undefined;
+  return `its reason is none of ${rejectionReasons.join(', ')}`;
+}
+
+const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'audiences', 'expiresAt'];
+const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
+
+/** What is wrong with an `authenticated` decision, field by field: undefined when Kubernetes can use it as it is. */
+function faultOfAuthenticated(decision: object, now: number): string | undefined {
+  const { user, audiences, expiresAt } = decision as Record<string, unknown>;
+  const unknown = Object.keys(decision).find((key) => !fieldsOfAuthenticated.includes(key));
+  if (unknown !== undefined) return `the decision has a field "${unknown}" that nobody reads`;
+  if (audiences !== undefined && !isNames(audiences)) return 'audiences is no array of non-empty strings';
+  if (expiresAt !== undefined) {
+    if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) return 'expiresAt is no valid Date';
+    if (expiresAt.getTime() <= now) return 'expiresAt is in the past';
+  }
+  return faultOfUser(user);
+}
+
+function faultOfUser(user: unknown): string | undefined {
+  if (typeof user !== 'object' || user === null) return 'user is no object';
+  const { username, uid, groups, extra } = user as Record<string, unknown>;
+  if (!isName(username)) return 'user.username is no non-empty, well-formed string';
+  if (uid !== undefined && !isText(uid)) return 'user.uid is no well-formed string';
+  if (groups !== undefined && !isNames(groups)) return 'user.groups is no array of non-empty strings';
+  const unknown = Object.keys(user).find((key) => !fieldsOfUser.includes(key));
+  if (unknown !== undefined) return `the user has a field "${unknown}" that nobody reads`;
+  return extra === undefined ? undefined : faultOfExtra(extra);
+}
+
+function faultOfExtra(extra: unknown): string | undefined {
+  if (typeof extra !== 'object' || extra === null || Array.isArray(extra)) return 'user.extra is no object';
+  for (const [key, values] of Object.entries(extra)) {
+    if (!isName(key) || key !== key.toLowerCase()) return `the key "${key}" of user.extra is not lowercase`;
+    if (!Array.isArray(values) || !values.every(isText)) return `"${key}" of user.extra is no array of strings`;
+  }
+  return undefined;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.isWellFormed();
+}
+
+function isName(value: unknown): value is string {
+  return isText(value) && value !== '';
+}
+
+function isNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isName);
+}
+
+/** A user in one form, to compare by: nothing left out, groups and keys sorted. */
+export function wholeUser({ username, uid, groups = [], extra = {} }: UserInfo): string {
+  const sortedExtra = Object.entries(extra).sort(([one], [other]) => (one < other ? -1 : 1));
+  return JSON.stringify({ username, uid: uid ?? null, groups: [...groups].sort(), extra: sortedExtra });
+}
 
 const rightUser: CaseDefinition = {
   name: 'valid tokens authenticate as the users they belong to',
@@ -100,3 +161,44 @@ function spoil({ user, audiences, expiresAt }: Authenticated): void {
 }
 
 export const identityCases: readonly CaseDefinition[] = [rightUser, usableUser, audiencesNotEchoed, answersUnshared];
+
+const callsAtOnce = 150;
+
+const identitiesApart: CaseDefinition = {
+  name: `${callsAtOnce} calls at once keep identities apart`,
+  async run(kit) {
+    const authenticator = await kit.create();
+    const questions = await manyQuestions(kit);
+    const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
+    for (const [index, { named, user }] of questions.entries()) {
+      const decision = decisions[index];
+      const given = decision?.kind === 'authenticated' ? wholeUser(decision.user) : undefined;
+      verify(given === (user && wholeUser(user)), {
+        expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
+        got: `the answer was ${kit.tell(decision)}`,
+        why: 'What one call keeps outside of itself, another call reads: somebody gets the rights of somebody else.',
+      });
+    }
+  },
+};
+
+interface Question {
+  readonly named: NamedToken;
+  /** Undefined for a token that must be refused. */
+  readonly user: UserInfo | undefined;
+}
+
+/** Good and bad tokens in turn, so that the answer to a good one may slip to a bad one. */
+async function manyQuestions({ harness, tokens }: Kit): Promise<readonly Question[]> {
+  const many = await harness.manyTokens?.(callsAtOnce);
+  if (many !== undefined) verifyTwoUsers(many);
+  const valid = many?.map((one, index) => ({ ...one, name: `token ${index + 1} of many` })) ?? tokens.valid;
+  const good = valid.map(({ name, token, user }) => ({ named: { name, token }, user }));
+  const bad = tokens.rejected.map((named) => ({ named, user: undefined }));
+  return Array.from({ length: callsAtOnce }, (_, index) => {
+    const pool: readonly Question[] = bad.length > 0 && index % 5 === 4 ? bad : good;
+    return pool[index % pool.length] as Question;
+  });
+}
+
+export const concurrencyCases: readonly CaseDefinition[] = [identitiesApart];

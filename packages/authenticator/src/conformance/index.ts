@@ -1,21 +1,18 @@
 import { abortCases } from './abort.ts';
 import { attemptsCases } from './attempts.ts';
-import type { CaseDefinition } from './case-definition.ts';
-import { concurrencyCases } from './concurrency.ts';
 import type { ConformanceCase, ConformanceHarness } from './harness.ts';
 import { hostileCases } from './hostile.ts';
-import { identityCases } from './identity.ts';
-import { Kit } from './kit.ts';
-import { lifecycleCases } from './lifecycle.ts';
-import { optionsCases } from './options.ts';
+import { concurrencyCases, identityCases } from './identity.ts';
+import { type CaseDefinition, createKit } from './kit.ts';
+import { lifecycleCases, watchedFilesCases } from './lifecycle.ts';
+import { optionsCases, pluginShapeCases } from './options.ts';
 import { outageCases } from './outage.ts';
-import { pluginShapeCases } from './plugin-shape.ts';
 import { recognitionCases } from './recognition.ts';
 import { refusalCases } from './refusals.ts';
 import { secrecyCases } from './secrecy.ts';
 import { type Outcome, outcomeOf, within } from './verdict.ts';
-import { watchedFilesCases } from './watched-files.ts';
 
+export type { RecordedMetric } from './context.ts';
 export {
   type RecordedAttempt,
   type RecordedLine,
@@ -31,7 +28,6 @@ export type {
   RejectedToken,
   ValidToken,
 } from './harness.ts';
-export type { RecordedMetric } from './recording-metrics.ts';
 
 const definitions: readonly CaseDefinition[] = [
   ...pluginShapeCases,
@@ -95,7 +91,7 @@ function skippedError(name: string, reason: string): Error {
 
 async function runCase<Options>(definition: CaseDefinition, harness: ConformanceHarness<Options>): Promise<void> {
   const limit = harness.limit ?? 15_000;
-  const kit = new Kit(harness);
+  const kit = createKit(harness);
   const got = 'it goes on';
   const why = 'A call of the plugin, or of the harness, hangs.';
   const complaint = { expected: `the case to end within ${limit} ms`, got, why };

@@ -3,19 +3,82 @@ import type { DeniedAttempt } from '../attempts.ts';
 import type { Authenticator } from '../authenticator.ts';
 import type { Decision } from '../decision.ts';
 import { type RecordingContext, recordingContext } from './context.ts';
-import type { ConformanceBackend, ConformanceHarness } from './harness.ts';
-import type { NamedToken } from './hostile-tokens.ts';
+import type { ConformanceBackend, ConformanceHarness, RejectedToken, ValidToken } from './harness.ts';
 import { type NamedSecret, secretFinder } from './leaks.ts';
-import { type Samples, samplesOf, secretsOf } from './samples.ts';
 import { type Complaint, fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
+
+/** A token and what a failure message calls it, since messages must not print tokens. */
+export interface NamedToken {
+  readonly name: string;
+  readonly token: string;
+}
+
+/** One case of the kit, before it is bound to a harness. */
+export interface CaseDefinition {
+  readonly name: string;
+  /** Skipped where the harness says that there is no backend. */
+  readonly needsBackend?: true;
+  run(kit: Kit): Promise<void>;
+}
+
+/** The harness' tokens, each with a name, since messages must not print tokens. */
+export interface Samples {
+  readonly valid: readonly (ValidToken & NamedToken)[];
+  readonly rejected: readonly (RejectedToken & NamedToken)[];
+  readonly foreign: readonly NamedToken[];
+}
+
+function samplesOf({ validTokens, rejectedTokens, foreignTokens }: ConformanceHarness<unknown>): Samples {
+  verifyTwoUsers(validTokens);
+  return {
+    valid: validTokens.map((valid, index) => ({ ...valid, name: `valid token ${index + 1}` })),
+    rejected: rejectedTokens.map((rejected, index) => ({ ...rejected, name: `rejected token ${index + 1}` })),
+    foreign: foreignTokens.map((token, index) => ({ token, name: `foreign token ${index + 1}` })),
+  };
+}
+
+/** For cases that would prove nothing without one. */
+export function verifySome(list: readonly unknown[], field: string): void {
+  verify(list.length > 0, {
+    expected: `the harness to give ${field}`,
+    got: 'the list is empty',
+    why: 'Nothing would be proved; skip the case with a reason if the plugin can have none.',
+  });
+}
+
+export function verifyTwoUsers(tokens: readonly ValidToken[]): void {
+  const users = new Set(tokens.map(({ user }) => user.username)).size;
+  verify(users >= 2, {
+    expected: 'the harness to give valid tokens of two users or more',
+    got: `it gives ${tokens.length}, of ${users}`,
+    why: 'With one user a mix-up can not show.',
+  });
+}
+
+/** Shorter ones are found by chance in any text. */
+const shortestSecret = 8;
+
+function secretsOf(harness: ConformanceHarness<unknown>, samples: Samples): readonly NamedSecret[] {
+  const passwords = harness.secrets.map((value, index) => ({ name: `secret ${index + 1}`, value }));
+  for (const { name, value } of passwords) {
+    verify(value.length >= shortestSecret, {
+      expected: `secrets of ${shortestSecret} characters or more`,
+      got: `${name} of the harness has ${value.length}`,
+      why: 'A short one is found by chance in any text.',
+    });
+  }
+  const tokens = [...samples.valid, ...samples.rejected, ...samples.foreign];
+  const long = tokens.filter(({ token }) => token.length >= shortestSecret);
+  return [...passwords, ...long.map(({ name, token }) => ({ name, value: token }))];
+}
 
 export interface AskOptions {
   readonly audiences?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
-/** What one case works with. Authenticators made by it are closed when the case has ended, however it ended. */
-export class Kit {
+/** What one case works with. */
+export interface Kit {
   readonly harness: ConformanceHarness<unknown>;
   /** Milliseconds. */
   readonly deadline: number;
@@ -23,128 +86,148 @@ export class Kit {
   readonly recoverWithin: number;
   readonly tokens: Samples;
   readonly secrets: readonly NamedSecret[];
-  /** One for each authenticator, in the order they were made. */
-  readonly recordings: RecordingContext[] = [];
-  readonly #redact: (text: string) => string;
-  readonly #open = new Set<Authenticator>();
-  readonly #ended = new AbortController();
-  #restart: () => Promise<void> = async () => {};
+  /** One for each authenticator, in the order of their creation. */
+  readonly recordings: readonly RecordingContext[];
+  /** Creates an authenticator, which is closed when the case has ended, however it ended. */
+  create(settings?: { readonly deny?: DeniedAttempt['reason'] }): Promise<Authenticator>;
+  /** Asks as the gateway does: a token that is not recognised gets no opinion. Fails when the answer takes too long. */
+  outcome(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Outcome<Decision>>;
+  /** The same, for cases in which a throw is a failure. */
+  ask(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Decision>;
+  /** Only for cases that need a backend. It is started again when the case has ended. */
+  backend(): Required<ConformanceBackend>;
+  close(authenticator: Authenticator): Promise<void>;
+  /** @throws AssertionError when an authenticator can't be closed */
+  end(): Promise<void>;
+  /** Formats a value for a message, on one line and without any token or password. */
+  tell(value: unknown): string;
+}
 
-  constructor(harness: ConformanceHarness<unknown>) {
-    this.harness = harness;
-    this.deadline = harness.deadline ?? 3_000;
-    this.recoverWithin = harness.recoverWithin ?? 5_000;
-    this.tokens = samplesOf(harness);
-    this.secrets = secretsOf(harness, this.tokens);
-    this.#redact = secretFinder(this.secrets).redact;
-  }
+export function createKit(harness: ConformanceHarness<unknown>): Kit {
+  const { deadline = 3_000, recoverWithin = 5_000 } = harness;
+  const tokens = samplesOf(harness);
+  const secrets = secretsOf(harness, tokens);
+  const tell = createTell(secrets);
+  const ended = new AbortController();
+  let restart = async () => {};
 
-  async create(settings: { readonly deny?: DeniedAttempt['reason'] } = {}): Promise<Authenticator> {
-    const { plugin, baseDirectory } = this.harness;
-    const recording = recordingContext({ pluginName: plugin.name, baseDirectory, ...settings });
-    this.recordings.push(recording);
-    const options = await this.#goodOptions();
-    const made = await this.#timed('create()', async () => {
-      const authenticator = await plugin.create(options, recording.context);
-      this.#open.add(authenticator);
-      return authenticator;
+  const timed: Timed = (what, call) =>
+    within(deadline, outcomeOf(call), {
+      expected: `${what} within ${deadline} ms`,
+      got: 'nothing came',
+      why: 'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends.',
     });
-    if ('value' in made) return made.value;
-    return fail({
-      expected: 'create() to succeed with the good options',
-      got: `it threw ${this.tell(made.error)}`,
-      why: 'Nothing works without an authenticator; that a backend is down is told by authenticate() and check().',
-    });
-  }
 
-  /** Asks as the gateway does: what is not recognised is no opinion. Fails when the answer takes too long. */
-  async outcome(
-    authenticator: Authenticator,
-    { name, token }: NamedToken,
-    options: AskOptions = {},
-  ): Promise<Outcome<Decision>> {
-    const { audiences = [], signal = this.#ended.signal } = options;
-    return await this.#timed(`the answer to ${name}`, () => {
+  const { closeAll, ...authenticators } = createAuthenticators(harness, tell, timed);
+
+  const outcome: Kit['outcome'] = (authenticator, { name, token }, options = {}) => {
+    const { audiences = [], signal = ended.signal } = options;
+    return timed(`the answer to ${name}`, () => {
       if (authenticator.recognizes?.(token) === false) return { kind: 'no-opinion' };
       return authenticator.authenticate(token, { audiences, signal });
     });
-  }
+  };
 
-  /** The same, for cases in which a throw is a failure. */
-  async ask(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Decision> {
-    const answer = await this.outcome(authenticator, token, options);
-    if ('value' in answer) return answer.value;
-    return fail({
+  const ask: Kit['ask'] = async (authenticator, token, options) =>
+    valueIn(await outcome(authenticator, token, options), tell, {
       expected: `a decision about ${token.name}`,
-      got: `authenticate() threw ${this.tell(answer.error)}`,
-      why: 'A throw means that the token could not be checked: the user is told of an outage.',
+      got: 'authenticate() threw',
+      why: 'A throw means that the token could not be checked: the user gets an outage for an answer.',
     });
+
+  function backend(): Required<ConformanceBackend> {
+    const used = backendOf(harness);
+    restart = used.start;
+    return used;
   }
 
-  /** Only for cases that need one. It is started again when the case has ended. */
-  backend(): Required<ConformanceBackend> {
-    const { backend } = this.harness;
-    const why = 'This case makes an outage.';
-    verify(!('none' in backend), { expected: 'a backend', got: 'the harness has none', why });
-    this.#restart = () => backend.start();
-    return {
-      stop: () => backend.stop(),
-      start: () => backend.start(),
-      hang: async () => {
-        const mend = 'Skip the case with a reason if the backend can not be made to hang.';
-        verify(backend.hang, { expected: 'the harness to have backend.hang()', got: 'it is left out', why: mend });
-        await backend.hang();
-      },
-    };
+  async function end(): Promise<void> {
+    ended.abort(new Error('the case has ended'));
+    await restart();
+    await closeAll();
   }
 
-  async close(authenticator: Authenticator): Promise<void> {
-    this.#open.delete(authenticator);
-    const closed = await this.#timed('close()', () => authenticator.close());
-    if ('value' in closed) return;
-    fail({
+  return { harness, deadline, recoverWithin, tokens, secrets, ...authenticators, outcome, ask, backend, end, tell };
+}
+
+type Timed = <Value>(what: string, call: () => Value | Promise<Value>) => Promise<Outcome<Value>>;
+
+/** @param complaint what is thrown in place of a throw: its message goes behind `got` */
+function valueIn<Value>(outcome: Outcome<Value>, tell: Kit['tell'], { expected, got, why }: Complaint): Value {
+  if ('value' in outcome) return outcome.value;
+  return fail({ expected, got: `${got} ${tell(outcome.error)}`, why });
+}
+
+/** The authenticators of one case: those that are open, and what each of them said. */
+function createAuthenticators(harness: ConformanceHarness<unknown>, tell: Kit['tell'], timed: Timed) {
+  const { plugin, baseDirectory } = harness;
+  const recordings: RecordingContext[] = [];
+  const open = new Set<Authenticator>();
+
+  const create: Kit['create'] = async (settings = {}) => {
+    const recording = recordingContext({ pluginName: plugin.name, baseDirectory, ...settings });
+    recordings.push(recording);
+    const options = await validOptions(harness, tell);
+    const made = await timed('create()', async () => {
+      const authenticator = await plugin.create(options, recording.context);
+      open.add(authenticator);
+      return authenticator;
+    });
+    return valueIn(made, tell, {
+      expected: 'create() to succeed with the good options',
+      got: 'it threw',
+      why: 'Nothing works without an authenticator; authenticate() and check() report that a backend is down.',
+    });
+  };
+
+  const close: Kit['close'] = async (authenticator) => {
+    open.delete(authenticator);
+    valueIn(await timed('close()', () => authenticator.close()), tell, {
       expected: 'close() to resolve',
-      got: `it threw ${this.tell(closed.error)}`,
+      got: 'it threw',
       why: 'A config reload closes the old authenticators, and the gateway waits for them when it stops.',
     });
-  }
+  };
 
-  /** @throws AssertionError when an authenticator can't be closed */
-  async end(): Promise<void> {
-    this.#ended.abort(new Error('the case has ended'));
-    await this.#restart();
-    const closed = await Promise.allSettled([...this.#open].map((authenticator) => this.close(authenticator)));
+  async function closeAll(): Promise<void> {
+    const closed = await Promise.allSettled([...open].map(close));
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
-  /** A value for a message, on one line and without any token or password. */
-  tell(value: unknown): string {
-    const text = value instanceof Error ? `${value.name}: ${value.message}` : inspectWhole(value);
-    // Redacted before it is cut: a part of a secret would not be found.
-    const quiet = this.#redact(text).replace(/\s+/g, ' ');
-    return quiet.length > 500 ? `${quiet.slice(0, 500)}…` : quiet;
-  }
-
-  async #goodOptions(): Promise<unknown> {
-    const result = await this.harness.plugin.optionsSchema['~standard'].validate(this.harness.options);
-    if (result.issues === undefined) return result.value;
-    return fail({
-      expected: 'optionsSchema to take the good options',
-      got: `it says ${this.tell(result.issues.map(({ message }) => message))}`,
-      why: 'The gateway does not start with options that it refuses.',
-    });
-  }
-
-  async #timed<Value>(what: string, call: () => Value | Promise<Value>): Promise<Outcome<Value>> {
-    const complaint: Complaint = {
-      expected: `${what} within ${this.deadline} ms`,
-      got: 'nothing came',
-      why: 'What takes longer than the deadline is an outage to the gateway, and keeps its place until it ends.',
-    };
-    return await within(this.deadline, outcomeOf(call), complaint);
-  }
+  return { recordings, create, close, closeAll };
 }
 
-function inspectWhole(value: unknown): string {
-  return inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null });
+function backendOf({ backend }: ConformanceHarness<unknown>): Required<ConformanceBackend> {
+  const why = 'This case makes an outage.';
+  verify(!('none' in backend), { expected: 'a backend', got: 'the harness has none', why });
+  return {
+    stop: () => backend.stop(),
+    start: () => backend.start(),
+    hang: async () => {
+      const fix = 'Skip the case with a reason if the backend can not be made to hang.';
+      verify(backend.hang, { expected: 'the harness to have backend.hang()', got: 'it is left out', why: fix });
+      await backend.hang();
+    },
+  };
+}
+
+async function validOptions({ plugin, options }: ConformanceHarness<unknown>, tell: Kit['tell']): Promise<unknown> {
+  const result = await plugin.optionsSchema['~standard'].validate(options);
+  if (result.issues === undefined) return result.value;
+  return fail({
+    expected: 'optionsSchema to accept the good options',
+    got: `it says ${tell(result.issues.map(({ message }) => message))}`,
+    why: 'The gateway does not start with options that it refuses.',
+  });
+}
+
+function createTell(secrets: readonly NamedSecret[]): Kit['tell'] {
+  const { redact } = secretFinder(secrets);
+  return (value) => {
+    const whole = { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null };
+    const text = value instanceof Error ? `${value.name}: ${value.message}` : inspect(value, whole);
+    // Redacted before it is cut: a part of a secret would not be found.
+    const quiet = redact(text).replace(/\s+/g, ' ');
+    return quiet.length > 500 ? `${quiet.slice(0, 500)}…` : quiet;
+  };
 }

@@ -3,9 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
 import type { Decision } from '../decision.ts';
 import { AuthenticatorError } from '../errors.ts';
-import type { CaseDefinition } from './case-definition.ts';
-import type { NamedToken } from './hostile-tokens.ts';
-import type { Kit } from './kit.ts';
+import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
 
 const toldAsUnavailable: CaseDefinition = {

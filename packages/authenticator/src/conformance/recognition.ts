@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks';
 import type { Authenticator } from '../authenticator.ts';
-import type { CaseDefinition } from './case-definition.ts';
 import {
   alteredTokens,
   encodedTokens,
@@ -8,10 +7,9 @@ import {
   illFormedTokens,
   injectionTokens,
   memberTokens,
-  type NamedToken,
   nulTokens,
-} from './hostile-tokens.ts';
-import type { Kit } from './kit.ts';
+} from './hostile.ts';
+import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { secretFinder } from './leaks.ts';
 import { outcomeOf, verify } from './verdict.ts';
 

@@ -1,8 +1,6 @@
-import type { CaseDefinition } from './case-definition.ts';
-import { faultOfDecision } from './decision-shape.ts';
-import { encodedTokens, foreignJwts, injectionTokens, memberTokens } from './hostile-tokens.ts';
-import type { Kit } from './kit.ts';
-import { type Samples, verifySome } from './samples.ts';
+import { encodedTokens, foreignJwts, injectionTokens, memberTokens } from './hostile.ts';
+import { faultOfDecision } from './identity.ts';
+import { type CaseDefinition, type Kit, type Samples, verifySome } from './kit.ts';
 import { verify } from './verdict.ts';
 
 const reasonGiven: CaseDefinition = {

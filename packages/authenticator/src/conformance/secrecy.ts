@@ -1,7 +1,6 @@
 import type { Authenticator } from '../authenticator.ts';
-import type { CaseDefinition } from './case-definition.ts';
-import { alteredTokens, illFormedTokens, nulTokens } from './hostile-tokens.ts';
-import type { AskOptions, Kit } from './kit.ts';
+import { alteredTokens, illFormedTokens, nulTokens } from './hostile.ts';
+import type { AskOptions, CaseDefinition, Kit } from './kit.ts';
 import { secretFinder } from './leaks.ts';
 import { complaintAbout } from './options.ts';
 import { outcomeOf, verify } from './verdict.ts';

@@ -54,7 +54,7 @@ export function settleConnection(
   const servers = settleServers(keys, terms, another, complain);
   const login = settleLogin(keys, 'write { file: secrets/redis } or { env: REDIS_PASSWORD }', complain);
   const spoken = servers === undefined || servers.secure || another?.secure === true;
-  const tls = settleTls(keys, { word: 'redis', spoken, mend: 'use rediss://' }, complain);
+  const tls = settleTls(keys, { word: 'redis', spoken, fix: 'use rediss://' }, complain);
   return servers && { servers, ...login, tls, commandTimeout };
 }
 

@@ -31,33 +31,33 @@ const encode = 'percent-encode special characters in the user and the password, 
 /** `redis[s]://[user:password@]host[:port][/database]` or `unix:/path[?db=database]`. */
 export function parseUrl(input: unknown): Parsed<ServerUrl | SocketUrl> {
   const parsed = parseText(input, 'rediss://redis.example.com:6379');
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   if (/^unix:/i.test(parsed.value)) return parseSocketUrl(parsed.value);
   if (!/^rediss?:\/\//i.test(parsed.value))
-    return { fault: 'must begin with rediss://, redis:// or unix:/', mend: urlFix };
+    return { problem: 'must begin with rediss://, redis:// or unix:/', fix: urlFix };
   return parseServerUrl(parsed.value);
 }
 
 function parseSocketUrl(text: string): Parsed<SocketUrl> {
   const { path, database } =
     /^unix:(?:\/\/)?(?<path>\/[^?#]+)(?:\?db=(?<database>\d{1,4}))?$/i.exec(text)?.groups ?? {};
-  if (path === undefined) return { fault: 'is not the path of a socket', mend: 'write unix:/run/redis/redis.sock' };
+  if (path === undefined) return { problem: 'is not the path of a socket', fix: 'write unix:/run/redis/redis.sock' };
   return { value: { secure: false, path, ...(database !== undefined && { database: Number(database) }) } };
 }
 
 function parseServerUrl(text: string): Parsed<ServerUrl> {
   const url = URL.parse(text);
-  if (url === null) return { fault: 'is not a URL', mend: `${urlFix}; ${encode}` };
+  if (url === null) return { problem: 'is not a URL', fix: `${urlFix}; ${encode}` };
   const { protocol, pathname, search, hash, port } = url;
-  if (search !== '' || hash !== '') return { fault: 'must end after the database', mend: `${urlFix}; ${encode}` };
+  if (search !== '' || hash !== '') return { problem: 'must end after the database', fix: `${urlFix}; ${encode}` };
   const host = hostOf(url);
-  if (host === undefined) return { fault: 'has no host', mend: `${urlFix}; ${encode}` };
+  if (host === undefined) return { problem: 'has no host', fix: `${urlFix}; ${encode}` };
   const database = /^\/(?<number>\d{1,4})$/.exec(pathname)?.groups?.number;
   if (database === undefined && !/^\/?$/.test(pathname))
-    return { fault: 'must have a number as its database', mend: urlFix };
-  if (port === '0') return { fault: 'must have a port from 1 to 65535', mend: urlFix };
+    return { problem: 'must have a number as its database', fix: urlFix };
+  if (port === '0') return { problem: 'must have a port from 1 to 65535', fix: urlFix };
   const login = loginOf(url);
-  if (login === undefined) return { fault: 'has a user or a password that cannot be decoded', mend: encode };
+  if (login === undefined) return { problem: 'has a user or a password that cannot be decoded', fix: encode };
   return {
     value: {
       secure: protocol === 'rediss:',
@@ -70,16 +70,16 @@ function parseServerUrl(text: string): Parsed<ServerUrl> {
 
 /** One of several servers: a URL without user and database, or `host[:port]`. */
 export function parsePlace(input: unknown, defaultPort: number): Parsed<Pick<ServerUrl, 'secure' | 'address'>> {
-  const mend = `write rediss://redis-a.example.com:${defaultPort} or 192.0.2.1:${defaultPort}`;
+  const fix = `write rediss://redis-a.example.com:${defaultPort} or 192.0.2.1:${defaultPort}`;
   const parsed = parseText(input, `rediss://redis-a.example.com:${defaultPort}`);
-  if ('fault' in parsed) return parsed;
+  if ('problem' in parsed) return parsed;
   if (parsed.value.includes('@')) {
-    return { fault: 'must not contain a user', mend: 'use the keys username and password, once for all servers' };
+    return { problem: 'must not contain a user', fix: 'use the keys username and password, once for all servers' };
   }
   const text = /^rediss?:\/\//i.test(parsed.value) ? parsed.value : `redis://${parsed.value}`;
   const url = parseServerUrl(text);
-  if ('fault' in url) return { fault: 'is not a host and a port', mend };
-  if (url.value.database !== undefined) return { fault: 'must end after the host and port', mend };
+  if ('problem' in url) return { problem: 'is not a host and a port', fix };
+  if (url.value.database !== undefined) return { problem: 'must end after the host and port', fix };
   const { secure, address } = url.value;
   return { value: { secure, address: URL.parse(text)?.port ? address : { ...address, port: defaultPort } } };
 }

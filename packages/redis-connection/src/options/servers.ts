@@ -28,10 +28,10 @@ export const secret = (description: string, word: string): z.ZodType<string> =>
   value(
     { description: `${description}, as { file: path } or { env: NAME }.`, minLength: 1, writeOnly: true },
     (input) => {
-      const mend = `write { file: secrets/redis } or { env: ${word} }`;
-      if (typeof input !== 'string') return { fault: 'must be a secret', mend };
-      if (input === '') return { fault: 'must not be empty', mend };
-      if (input.includes('\0') || !input.isWellFormed()) return { fault: 'must be text', mend };
+      const fix = `write { file: secrets/redis } or { env: ${word} }`;
+      if (typeof input !== 'string') return { problem: 'must be a secret', fix };
+      if (input === '') return { problem: 'must not be empty', fix };
+      if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
       return { value: input };
     },
   );

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { folderWithProbe, pluginSource, yaml } from '../testing/config-folder.ts';
+import { completeCache } from './lifetimes.ts';
 
-const day = 'write at most 24h (a revocation must be remembered for as long as an answer could be kept)';
+const day = 'write at most 24h (a revocation must be remembered for as long as an answer could be cached)';
 const hour =
-  'write at most 1h (whoever is let in again, or has a token that was tried before it was issued, waits that long)';
+  'write at most 1h (a user who is let in again, or has a token that was tried before it was issued, waits that long)';
 const zero =
-  'must be longer than 0: write 500ms or more, or cache: off at the authenticators whose answers are not to be kept';
+  'must be more than 0: write 500ms or more, or cache: off at the authenticators whose answers are not to be cached';
 const lifetimes = [
   ['authenticatedTtl', '24h', '24h1ms', day],
   ['rejectedTtl', '1h', '1h1ms', hour],
@@ -123,5 +124,40 @@ describe('a cache that would do nothing', () => {
   ])('is none with caching %s and cache: %s', async (caching, own, expected) => {
     await using folder = await folderWithCaching(caching);
     expect((await folder.load(withCache('{}', own))).authenticators[0]?.cache).toEqual(expected);
+  });
+});
+
+const ofFile = { authenticatedTtl: 300_000, rejectedTtl: 30_000, unknownTtl: 10_000, staleTtl: 600_000 };
+const short = { authenticatedTtl: 5_000, rejectedTtl: 5_000, unknownTtl: 5_000, staleTtl: 600_000 };
+
+describe('how the answers of one authenticator are cached', () => {
+  test.each([
+    ['none', undefined, 'off'],
+    ['none', 'off', 'off'],
+    ['none', {}, 'off'],
+    ['none', { store: 'shared' }, { ...ofFile, store: 'shared' }],
+    ['none', { store: 'memory', unknownTtl: 1 }, { ...ofFile, store: 'memory', unknownTtl: 1 }],
+    ['memory', undefined, { ...short, store: 'memory' }],
+    ['memory', 'off', 'off'],
+    ['memory', { store: 'shared' }, { ...short, store: 'shared' }],
+    ['memory', { authenticatedTtl: 60_000 }, { ...short, store: 'memory', authenticatedTtl: 60_000 }],
+    ['memory', { rejectedTtl: 60_000 }, { ...short, store: 'memory', rejectedTtl: 60_000 }],
+    ['memory', { unknownTtl: 60_000 }, { ...short, store: 'memory', unknownTtl: 60_000 }],
+    ['memory', { staleTtl: 0 }, { ...short, store: 'memory', staleTtl: 0 }],
+    ['shared', undefined, { ...ofFile, store: 'shared' }],
+    ['shared', 'off', 'off'],
+    ['shared', { store: 'memory' }, { ...ofFile, store: 'memory' }],
+    [
+      'shared',
+      { authenticatedTtl: 1, rejectedTtl: 2, unknownTtl: 3, staleTtl: 0 },
+      { store: 'shared', authenticatedTtl: 1, rejectedTtl: 2, unknownTtl: 3, staleTtl: 0 },
+    ],
+  ] as const)('with caching %s and cache: %j', (caching, own, expected) => {
+    expect(completeCache(own, caching, ofFile)).toEqual(expected);
+  });
+
+  test('for a plugin with caching memory the file’s holds where it is shorter', () => {
+    const seconds = { authenticatedTtl: 4_999, rejectedTtl: 1, unknownTtl: 2, staleTtl: 0 };
+    expect(completeCache(undefined, 'memory', seconds)).toEqual({ ...seconds, store: 'memory' });
   });
 });

@@ -1,84 +1,128 @@
+import type { Caching } from '@sallyport/authenticator';
+import { duration } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { wordIssue } from '../messages.ts';
-import type { AuthenticatorCacheConfig, CacheLifetimes } from '../types.ts';
+import { wordIssue } from '../issues.ts';
+import type { Problem } from '../problems.ts';
 import { isObject } from '../unknown-keys.ts';
-import { duration } from '../values.ts';
 
-/** `cache` of an authenticator as it is written: what is left out follows from the file's and from its plugin. */
-export type CacheSettings = {
-  readonly [Key in keyof AuthenticatorCacheConfig]?: AuthenticatorCacheConfig[Key] | undefined;
-};
-
-type LifetimeShape = { readonly [Key in keyof CacheLifetimes]: z.ZodType<number> };
-
-const day = {
-  value: 86_400_000,
-  text: '24h',
-  why: 'a revocation must be remembered for as long as an answer could be kept',
-};
+const day = { most: '24h', why: 'a revocation must be remembered for as long as an answer could be cached' };
 const hour = {
-  value: 3_600_000,
-  text: '1h',
-  why: 'whoever is let in again, or has a token that was tried before it was issued, waits that long',
+  most: '1h',
+  why: 'a user who is let in again, or has a token that was tried before it was issued, waits that long',
 };
-const mendOfZero = 'write 500ms or more, or cache: off at the authenticators whose answers are not to be kept';
+const fixForZero = 'write 500ms or more, or cache: off at the authenticators whose answers are not to be cached';
 
-const lifetimes: LifetimeShape = {
-  authenticatedTtl: duration('How long the answer that a token is good is kept; never beyond its own end.', {
-    atMost: day,
-    mendOfZero,
-  }),
-  rejectedTtl: duration('How long a refusal is kept.', { atMost: hour, mendOfZero }),
-  unknownTtl: duration('How long it is kept that the authenticator does not know a token.', {
-    atMost: hour,
-    mendOfZero,
-  }),
+const lifetimes = {
+  authenticatedTtl: duration(
+    'How long the answer that a token is good is cached; never beyond the end of the token itself.',
+    { ...day, fixForZero },
+  ),
+  rejectedTtl: duration('How long a refusal is cached.', { ...hour, fixForZero }),
+  unknownTtl: duration('How long it is cached that the authenticator does not know a token.', { ...hour, fixForZero }),
   staleTtl: duration(
-    'How long beyond authenticatedTtl a good token passes while the authenticator can not check. 0: not at all.',
-    { atMost: day, zero: true },
+    'How long beyond authenticatedTtl a good token still passes while the authenticator is unavailable. 0: not at all.',
+    { ...day, least: '0' },
   ),
 };
 
-/** Of the file: for every authenticator whose answers are kept. */
-export const fileLifetimes: { readonly [Key in keyof CacheLifetimes]: z.ZodPrefault<z.ZodType<number>> } = {
+/** The lifetimes of the file: for each authenticator whose answers are cached. */
+export const fileLifetimes = {
   authenticatedTtl: lifetimes.authenticatedTtl.prefault('5m'),
   rejectedTtl: lifetimes.rejectedTtl.prefault('30s'),
   unknownTtl: lifetimes.unknownTtl.prefault('10s'),
   staleTtl: lifetimes.staleTtl.prefault('10m'),
 };
 
-const keys: z.ZodType<CacheSettings> = z.strictObject({
+const settings = z.strictObject({
   store: z
     .enum(['memory', 'shared'])
-    .optional()
-    .describe('memory: in this process. shared: in the Redis of cache.redis too. Left out: as its plugin has it.'),
-  authenticatedTtl: lifetimes.authenticatedTtl.optional(),
-  rejectedTtl: lifetimes.rejectedTtl.optional(),
-  unknownTtl: lifetimes.unknownTtl.optional(),
-  staleTtl: lifetimes.staleTtl.optional(),
+    .exactOptional()
+    .describe('memory: in this process. shared: in the Redis of cache.redis too. Left out: as its plugin says.'),
+  authenticatedTtl: lifetimes.authenticatedTtl.exactOptional(),
+  rejectedTtl: lifetimes.rejectedTtl.exactOptional(),
+  unknownTtl: lifetimes.unknownTtl.exactOptional(),
+  staleTtl: lifetimes.staleTtl.exactOptional(),
 });
 
-/** `off` or keys and values. No union of zod: that tells the faults of keys at the place of the whole. */
-export const authenticatorCache: z.ZodType<CacheSettings | 'off'> = z
+/** `cache` of an authenticator as it is written. What is left out follows from `cache` of the file and from its plugin. */
+export type CacheSettings = z.output<typeof settings>;
+
+/** `off` or keys and values. It is no union of zod: that reports the problems of keys at the place of the whole. */
+export const authenticatorCache = z
   .unknown()
   .transform((input, context): CacheSettings | 'off' => {
     if (input === 'off') return 'off';
     if (input !== null && !isObject(input)) {
-      const params = { mend: 'write off, or { authenticatedTtl: 1m }' };
-      context.issues.push({ code: 'custom', message: 'must be off, or keys and values', params, input });
+      const params = { problem: 'must be off, or keys and values', fix: 'write off, or { authenticatedTtl: 1m }' };
+      context.issues.push({ code: 'custom', message: params.problem, params, input });
       return z.NEVER;
     }
-    const result = keys.safeParse(input, { error: wordIssue });
+    const result = settings.safeParse(input, { error: wordIssue });
     if (result.success) return result.data;
     for (const issue of result.error.issues) context.issues.push({ ...issue, path: [...issue.path], input } as never);
     return z.NEVER;
   })
   .meta({
-    description: 'How its answers are kept. Left out: as its plugin and the cache of the file have it.',
-    anyOf: [{ type: 'string', const: 'off' }, described(keys)],
+    description:
+      'How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.',
+    anyOf: [{ type: 'string', const: 'off' }, described(settings)],
   });
 
 function described(schema: z.ZodType): object {
   const { $schema: _, ...described } = z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12' });
   return described;
+}
+
+/** How long answers are cached, counted from when the backend gave them. Milliseconds. */
+export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };
+
+/** How the answers of one authenticator are cached. */
+export interface AuthenticatorCacheConfig extends CacheLifetimes {
+  /** `memory`: in this process. `shared`: in the cache Redis as well, where there is one. */
+  readonly store: 'memory' | 'shared';
+}
+
+/** Milliseconds. What a plugin with `caching: memory` answers must be revocable at once, or nearly so. */
+const revocableWithin = 5_000;
+
+/**
+ * Decides how the answers of one authenticator are cached.
+ *
+ * @param own its `cache`, as written
+ * @param caching of its plugin
+ * @param file the lifetimes of the file
+ */
+export function completeCache(
+  own: CacheSettings | 'off' | undefined,
+  caching: Caching,
+  file: CacheLifetimes,
+): AuthenticatorCacheConfig | 'off' {
+  if (own === 'off') return 'off';
+  const store = own?.store ?? caching;
+  if (store === 'none') return 'off';
+  const preset = (ttl: number) => (caching === 'memory' ? Math.min(ttl, revocableWithin) : ttl);
+  return {
+    authenticatedTtl: preset(file.authenticatedTtl),
+    rejectedTtl: preset(file.rejectedTtl),
+    unknownTtl: preset(file.unknownTtl),
+    staleTtl: file.staleTtl,
+    ...own,
+    store,
+  };
+}
+
+/**
+ * Finds a `cache` of an authenticator that would do nothing.
+ *
+ * @param cache as written
+ * @param caching of the authenticator's plugin
+ */
+export function idleCache(cache: unknown, caching: Caching): Omit<Problem, 'path'> | undefined {
+  if (caching !== 'none' || !isObject(cache)) return undefined;
+  // A key of another name is `store`, or mistyped, which is reported already.
+  if (!Object.keys(cache).every((key) => Object.hasOwn(lifetimes, key))) return undefined;
+  return {
+    message: 'the answers of its plugin are not cached unless store says where',
+    fix: 'add store: memory, or remove cache',
+  };
 }

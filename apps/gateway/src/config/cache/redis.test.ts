@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { wordIssue } from '../issues.ts';
 import { folderWithProbe, yaml } from '../testing/config-folder.ts';
+import { sealingKeys } from './redis.ts';
 
-const newKey = () => randomBytes(32).toString('base64');
-const keyMend =
+const newKey = (bytes = 32) => randomBytes(bytes).toString('base64');
+const keyFix =
   'write { env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }, and make a key with: openssl rand -base64 32';
 const good = 'url: rediss://redis, sealingKeys: [{ env: KEY }]';
 
@@ -67,9 +69,9 @@ describe('cache.redis', () => {
       '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
       'cache.redis.url: uses clear text: write rediss://, or insecure: true if everybody on the wire may hold back revocations',
     ],
-    [`{ ${good}, username: a }`, 'cache.redis.password: is required with username: write { file: secrets/redis }'],
-    [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: is too short: write at least 10ms'],
-    [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: is too long: write at most 5s'],
+    [`{ ${good}, username: a }`, 'cache.redis.password: must stand beside username: write { file: secrets/redis }'],
+    [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: "9ms" is too short: write at least 10ms'],
+    [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: "5001ms" is too long: write at most 5s'],
     [
       `{ ${good}, timeout: { env: KEY } }`,
       'cache.redis.timeout: is refused; what is wrong with it quotes a secret and is withheld',
@@ -113,14 +115,14 @@ describe('cache.redis', () => {
     expect((await folder.problems(slow(), environment)).filter((told) => told.includes(': cache.'))).toEqual([
       expect.stringContaining(rule),
     ]);
-    // Also beside another fault of the section.
+    // Also beside another problem of the section.
     expect((await folder.problems(slow(', insecure: true'), environment)).join('\n')).toContain(rule);
     const quick = withRedis(`${good}, timeout: 3999ms`, '  reviewTimeout: 4s');
     expect((await folder.load(quick, environment)).cache.redis?.timeout).toBe(3_999);
   });
 });
 
-describe('faults of cache.redis', () => {
+describe('problems of cache.redis', () => {
   test('are told together with all others, each in its place, rules between values among them', async () => {
     await using folder = await folderWithProbe();
     const problems = await folder.problems(`server:
@@ -150,7 +152,7 @@ authenticators:
     ]);
   });
 
-  test('name files of secrets that are missing, to be watched for the mend', async () => {
+  test('name files of secrets that are missing, to be watched for the fix', async () => {
     await using folder = await folderWithProbe();
     const text = withRedis('url: rediss://redis, sealingKeys: [{ file: none }]');
     const error: unknown = await folder.load(text).catch((reason) => reason);
@@ -164,10 +166,10 @@ authenticators:
       'name: a, sentinelPassword: SECRET',
       'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
     ],
-    ['sealingKeys[1]', 'sealingKeys: [{ env: KEY }, SECRET]', keyMend],
-    ['sealingKeys', 'sealingKeys: SECRET', keyMend],
+    ['sealingKeys[1]', 'sealingKeys: [{ env: KEY }, SECRET]', keyFix],
+    ['sealingKeys', 'sealingKeys: SECRET', keyFix],
     ['url', 'url: "rediss://a:SECRET@redis"', 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take'],
-  ])('tell a secret that is written out: %s', async (place, written, mend) => {
+  ])('report a secret that is written out: %s', async (place, written, fix) => {
     await using folder = await folderWithProbe();
     const secret = randomBytes(32).toString('base64url');
     const keys = [
@@ -179,8 +181,61 @@ authenticators:
     ];
     const problems = await folder.problems(withRedis(keys.join(', ')), { KEY: newKey() });
     expect(problems).toEqual([
-      expect.stringContaining(`cache.redis.${place}: is a secret, which must not stand in this file: ${mend}`),
+      expect.stringContaining(`cache.redis.${place}: is a secret, which must not be in this file: ${fix}`),
     ]);
     expect(problems.join()).not.toContain(secret);
+  });
+});
+
+function complaints(keys: unknown): string[] {
+  const { error } = sealingKeys.safeParse(keys, { error: wordIssue });
+  return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+describe('a sealing key', () => {
+  test.each([32, 33, 34, 64])('has %i bytes, as base64 or base64url, with padding or without', (length) => {
+    const bytes = Buffer.concat([Buffer.from([0xfb, 0xff]), randomBytes(length - 2)]);
+    const [base64, base64url] = [bytes.toString('base64'), bytes.toString('base64url')];
+    const padding = base64.slice(base64url.length);
+    const lines = base64.replaceAll(/.{64}/g, '$&\n');
+    for (const text of [base64, base64url, base64.slice(0, base64url.length), base64url + padding, lines]) {
+      expect(sealingKeys.parse([text])).toEqual([new Uint8Array(bytes)]);
+    }
+  });
+
+  test.each([
+    ['31 bytes', newKey(31), 'holds 31 bytes: too short a key'],
+    ['nothing', '', 'holds 0 bytes: too short a key'],
+    ['another sign', `${newKey().slice(0, 20)}!${newKey().slice(20)}`, 'holds no base64'],
+    ['a space', ` ${newKey()}`, 'holds no base64'],
+    ['hexadecimal digits with a colon', randomBytes(40).toString('hex').replace(/^../, 'ab:'), 'holds no base64'],
+    ['two alphabets', `+_${'A'.repeat(42)}`, 'holds no base64'],
+    ['a letter too few', 'A'.repeat(45), 'holds no base64'],
+    ['bits that are left over', `${'A'.repeat(42)}B=`, 'holds no base64'],
+    ['too much padding', `${newKey()}=`, 'holds no base64'],
+    ['a number', 7, 'must be a secret'],
+    ['a map', { env: 'A', file: 'B' }, 'must be a secret'],
+  ])('is refused with %s, and not quoted', (_name, written, problem) => {
+    expect(complaints([newKey(), written])).toEqual([`1: ${problem}: ${keyFix}`]);
+  });
+
+  test('is there once, in whatever spelling', () => {
+    const twice = Buffer.concat([Buffer.from([0xfb]), randomBytes(31)]);
+    const keys = [newKey(), twice.toString('base64'), newKey(), twice.toString('base64url')];
+    expect(complaints(keys)).toEqual(['3: is the key of sealingKeys[1] too: drop one']);
+  });
+});
+
+describe('sealing keys', () => {
+  const example =
+    'write [{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }], and make a key with: openssl rand -base64 32';
+
+  test('are one to eight', () => {
+    const keys = Array.from({ length: 9 }, () => newKey());
+    expect(complaints(keys.slice(0, 8))).toEqual([]);
+    expect(complaints(keys)).toEqual([`: must have 1 to 8 entries: ${example}`]);
+    expect(complaints([])).toEqual([`: must have 1 to 8 entries: ${example}`]);
+    expect(complaints(undefined)).toEqual([`: must be a list: ${example}`]);
+    expect(complaints({ env: 'A' })).toEqual([`: must be a list: ${example}`]);
   });
 });

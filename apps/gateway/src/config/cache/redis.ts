@@ -1,11 +1,23 @@
-import { duration, section, value } from '@sallyport/plugin-options';
+import { duration, list, type Parsed, section, value } from '@sallyport/plugin-options';
+import type { ConnectionOptions } from '@sallyport/redis-connection';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
-import type { z } from 'zod';
-import type { CacheRedisConfig } from '../types.ts';
-import { isObject } from '../unknown-keys.ts';
-import { sealingKeys } from './sealing-keys.ts';
+import { z } from 'zod';
+import { overlaps, type Path, type Problem, valueAt } from '../problems.ts';
+import { fillSecrets, type SecretSources, withholdSecrets } from '../secrets.ts';
+import { isObject, secretTexts } from '../unknown-keys.ts';
 
-/** Milliseconds. Beyond `timeout` no review waits; this is when a command is given up for good. */
+/** The Redis that all replicas share. */
+export interface CacheRedisConfig {
+  readonly connection: ConnectionOptions;
+  /** Milliseconds: what it may cost one review in all. */
+  readonly timeout: number;
+  /** Before every key. */
+  readonly keyPrefix: string;
+  /** At least 32 bytes each. The first seals, all open. Never empty, never logged. */
+  readonly sealingKeys: readonly Uint8Array[];
+}
+
+/** Milliseconds. No review waits beyond `timeout`; this is when a command is given up for good. */
 const commandTimeout = 1_000;
 
 const terms: ClearTextTerms = {
@@ -16,34 +28,129 @@ const terms: ClearTextTerms = {
 /** A prefix is part of patterns (SCAN, ACL rules) and must mean itself there; braces choose the slot in a cluster. */
 const prefixPattern = String.raw`^(?:(?![{}*?[\\])[!-~]){1,64}$`;
 
-const shape = {
-  ...connectionShape(terms),
-  sealingKeys,
-  timeout: duration('What Redis may cost one review in all; less than server.reviewTimeout.', {
-    least: { value: 10, text: '10ms' },
-    most: { value: 5_000, text: '5s' },
-  }).prefault('100ms'),
-  keyPrefix: value({ description: 'What stands before every key.', pattern: prefixPattern }, (input) => {
-    if (typeof input === 'string' && new RegExp(prefixPattern).test(input)) return { value: input };
-    const fault = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
-    return { fault, mend: 'write sallyport:' };
-  }).prefault('sallyport:'),
-};
+/** A key of AES-256 has 32 bytes. */
+const leastKeyBytes = 32;
+const mostKeys = 8;
+
+const keyReference = '{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }';
+const keyFix = `write ${keyReference}, and make a key with: openssl rand -base64 32`;
+
+/** `sealingKeys`, secrets in place. No problem quotes anything of a key. */
+export const sealingKeys = list(
+  {
+    description:
+      `1 to ${mostKeys} keys that seal what is stored in Redis, each ${keyReference} of at least 32 random bytes as base64 (openssl rand -base64 32). ` +
+      'The first seals, all open: to change it, add the new one as the second on every replica, then move it first, then drop the old one.',
+    example: `[${keyReference}], and make a key with: openssl rand -base64 32`,
+    items: { writeOnly: true },
+  },
+  { least: 1, most: mostKeys },
+  parseKey,
+)
+  .superRefine((keys, context) => {
+    const texts = keys.map((key) => Buffer.from(key).toString('base64'));
+    for (const [index, text] of texts.entries()) {
+      const first = texts.indexOf(text);
+      if (first === index) continue;
+      context.addIssue({ code: 'custom', path: [index], message: `is the key of sealingKeys[${first}] too: drop one` });
+    }
+  })
+  .meta({ writeOnly: true });
+
+function parseKey(input: unknown): Parsed<Uint8Array> {
+  if (typeof input !== 'string') return { problem: 'must be a secret', fix: keyFix };
+  // openssl breaks the line of a key of more than 48 bytes.
+  const text = input.replaceAll(/\r?\n/g, '');
+  const bytes = Buffer.from(text, 'base64');
+  if (!spellings(bytes).includes(text)) return { problem: 'holds no base64', fix: keyFix };
+  if (bytes.length < leastKeyBytes) return { problem: `holds ${bytes.length} bytes: too short a key`, fix: keyFix };
+  return { value: new Uint8Array(bytes) };
+}
+
+/** Node decodes anything to something: only what it would write itself is a key that came here whole. */
+function spellings(bytes: Buffer): string[] {
+  const [padded, url] = [bytes.toString('base64'), bytes.toString('base64url')];
+  const padding = padded.slice(url.length);
+  return [padded, padded.slice(0, url.length), url, url + padding];
+}
 
 /** `cache.redis`, secrets in place. */
-export const cacheRedis: z.ZodType<CacheRedisConfig> = section(
-  shape,
-  '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
-  (keys, complain): CacheRedisConfig | undefined => {
-    const connection = settleConnection(keys, { commandTimeout, terms }, complain);
-    const { timeout, keyPrefix } = keys;
-    return connection && { connection, timeout, keyPrefix, sealingKeys: keys.sealingKeys };
+export const cacheRedis = section(
+  {
+    ...connectionShape(terms),
+    sealingKeys,
+    timeout: duration('What Redis may cost one review in all; less than server.reviewTimeout.', {
+      least: '10ms',
+      most: '5s',
+    }).prefault('100ms'),
+    keyPrefix: value({ description: 'What each key begins with.', pattern: prefixPattern }, (input) => {
+      if (typeof input === 'string' && new RegExp(prefixPattern).test(input)) return { value: input };
+      const problem = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
+      return { problem, fix: 'write sallyport:' };
+    }).prefault('sallyport:'),
   },
-).describe('The Redis that all replicas share. Left out: each replica remembers for itself.');
+  '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
+  ({ timeout, keyPrefix, sealingKeys, ...keys }, complain): CacheRedisConfig => {
+    const connection = settleConnection(keys, { commandTimeout, terms }, complain);
+    // Without a connection there was a complaint, and no one gets this config. The rule about `timeout` sees it.
+    return { connection: connection as ConnectionOptions, timeout, keyPrefix, sealingKeys };
+  },
+).describe('The Redis that all replicas share. Left out: each replica caches for itself.');
 
-/** A `cache.redis` with faults, made good for rules that look at what was good of it: its `timeout`. */
-export function mended(redis: unknown): unknown {
-  const { timeout } = isObject(redis) ? redis : {};
-  const key = Buffer.alloc(32).toString('base64');
-  return { url: 'unix:/redis.sock', sealingKeys: [key], ...(timeout !== undefined && { timeout }) };
+const place: Path = ['cache', 'redis'];
+
+/** A file's value with the secrets of `cache.redis` in place. */
+export interface FilledCache {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Secrets that are missing, and those that are written out. */
+  readonly problems: readonly Problem[];
+  /** Absolute, read or not: a change in one is a change of the config. */
+  readonly files: readonly string[];
+  readonly secrets: readonly string[];
+}
+
+/** @param value the whole file, as written */
+export async function fillCache(
+  value: Readonly<Record<string, unknown>>,
+  sources: SecretSources,
+): Promise<FilledCache> {
+  const { cache } = value;
+  if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], files: [], secrets: [] };
+  const { redis } = cache;
+  const filled = await fillSecrets(redis, place, sources);
+  // Once filled in, a secret is no longer told from one that is in the file for all who may read that.
+  const written = secretTexts(z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' }), redis, place);
+  return {
+    value: { ...value, cache: { ...cache, redis: filled.options } },
+    problems: [...filled.problems.map(withKeyFix), ...written.map(writtenOut)],
+    files: filled.files,
+    secrets: [...filled.secrets, ...written.map((path) => String(valueAt(value, path)))],
+  };
+}
+
+/** An operator whose key is missing most likely has none yet. */
+function withKeyFix(problem: Problem): Problem {
+  if (problem.path[place.length] !== 'sealingKeys') return problem;
+  return { ...problem, fix: [problem.fix, keyFix].filter((fix) => fix !== undefined).join('; ') };
+}
+
+function writtenOut(path: Path): Problem {
+  const fixes: Readonly<Record<string, string>> = {
+    url: 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take the password out of it',
+    sealingKeys: keyFix,
+  };
+  const fix = fixes[String(path[place.length])] ?? 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
+  return { path, message: 'is a secret, which must not be in this file', fix };
+}
+
+/** Adds the problems of secrets. It drops what follows from a missing secret, and withholds what quotes one. */
+export function withSecretProblems(problems: readonly Problem[], filled: FilledCache): Problem[] {
+  const reported = problems.flatMap((problem) => {
+    if (!place.every((step, index) => problem.path[index] === step)) return [problem];
+    if (filled.problems.some((other) => overlaps(other.path, problem.path))) return [];
+    const words = [problem.message, problem.fix ?? ''].join(': ');
+    if (withholdSecrets(words, filled.secrets) === words) return [problem];
+    return [{ path: problem.path, message: 'is refused; what is wrong with it quotes a secret and is withheld' }];
+  });
+  return [...reported, ...filled.problems];
 }
