@@ -1,6 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
-import type { Answer } from '../chain/answer.ts';
+import type { Answer } from '../chain/chain.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import { StatusError } from '../server/status.ts';
 import { auditEntry } from './entry.ts';

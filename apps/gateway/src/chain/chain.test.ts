@@ -2,9 +2,8 @@ import { getEventListeners } from 'node:events';
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Answer, ChainContext } from './answer.ts';
-import { chain, type Link } from './chain.ts';
-import { ChainError } from './chain-error.ts';
+import type { Answer, ChainContext } from './chain.ts';
+import { ChainError, chain, type Link } from './chain.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 const rejected: Decision = { kind: 'rejected', reason: 'revoked' };
@@ -23,13 +22,13 @@ function setUp() {
   ): Link => ({
     name,
     onError: more.onError ?? 'continue',
+    recognizes: more.recognizes ?? (() => true),
     authenticator: {
       authenticate: (): Promise<Decision> => {
         asked.push(name);
         return answer() as Promise<Decision>;
       },
       close: more.close ?? (async () => {}),
-      ...(more.recognizes && { recognizes: more.recognizes }),
     },
   });
   const run = (links: Link[], context: Partial<ChainContext> = {}) =>

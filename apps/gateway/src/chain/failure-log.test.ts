@@ -8,7 +8,7 @@ function recorded(time: { now: number } = { now: 0 }) {
   const logger = pino({ level: 'debug', base: null, timestamp: false }, { write: (line: string) => lines.push(line) });
   const log = createFailureLog(logger, () => time.now);
   const fail = (error: Error, authenticator = 'corp', token = 'a-token') =>
-    log({ authenticator, seconds: 1, error }, token);
+    log({ answers: [{ authenticator, seconds: 1, error }], token });
   return { lines, fail, log, parsed: () => lines.map((line) => JSON.parse(line)) };
 }
 const outage = new AuthenticatorError('unavailable', 'no answer within 3s');
@@ -29,13 +29,14 @@ describe('createFailureLog', () => {
     ]);
   });
 
-  test('says nothing of an answer', () => {
+  test('logs no answer', () => {
     const { log, lines } = recorded();
-    log({ authenticator: 'corp', seconds: 1, decision: { kind: 'no-opinion' }, recognized: true }, 'a-token');
+    const answer = { authenticator: 'corp', seconds: 1, decision: { kind: 'no-opinion' }, recognized: true } as const;
+    log({ answers: [answer], token: 'a-token' });
     expect(lines).toEqual([]);
   });
 
-  test('warns once in 10 s for each authenticator, and then tells how many there were', () => {
+  test('warns once in 10 s for each authenticator, and then says how many there were', () => {
     const time = { now: 0 };
     const { fail, parsed } = recorded(time);
     fail(outage);
@@ -49,7 +50,7 @@ describe('createFailureLog', () => {
     expect(parsed()[4]).toMatchObject({ unloggedSince: 2 });
   });
 
-  test('tells of an outage, however many tokens fail by themselves', () => {
+  test('logs an outage, however many tokens fail by themselves', () => {
     const time = { now: 0 };
     const { fail, parsed } = recorded(time);
     for (; time.now < 25_000; time.now += 50) {
@@ -67,7 +68,7 @@ describe('createFailureLog', () => {
     expect(lines.join()).not.toContain('a-token');
   });
 
-  test('tells an error that is no AuthenticatorError by its place, never by its message', () => {
+  test('names an error that is no AuthenticatorError by its place, never by its message', () => {
     const { fail, lines, parsed } = recorded();
     fail(new SyntaxError('Unexpected token \'a\', "a-tok"... is not valid JSON'));
     expect(lines.join()).not.toContain('a-tok');

@@ -3,24 +3,30 @@ import type { Logger } from 'pino';
 import { errorFields } from '../logging/error-fields.ts';
 import { createSeldom } from '../logging/seldom.ts';
 import { withoutToken } from '../logging/without-token.ts';
-import type { Answer } from './answer.ts';
+import type { Answer } from './chain.ts';
+
+/** What there is to log of a review. */
+interface Reviewed {
+  readonly answers: readonly Answer[];
+  readonly token: string | undefined;
+}
 
 /**
- * Logs why an authenticator could not check, also where an earlier answer of its stood in: a warning at most every 10 s
- * for each authenticator and kind of error, with how many were like it since; the others at `debug`. Whoever has tokens of
- * their own fail all the time must not keep the reason of an outage out of the log.
+ * Logs why authenticators could not check, also where an earlier answer was used instead: a warning at most every 10 s
+ * for each authenticator and kind of error, with the number of those since the last one; the others at `debug`. The kind
+ * counts because someone whose own tokens fail all the time must not keep the reason of an outage out of the log.
  *
  * @param now monotonic milliseconds
  */
-export function createFailureLog(logger: Logger, now: () => number): (answer: Answer, token: string) => void {
+export function createFailureLog(logger: Logger, now: () => number): (reviewed: Reviewed) => void {
   const seldom = createSeldom(now);
-  return (answer, token) => {
+  const log = (answer: Answer, token: string | undefined) => {
     const error = 'error' in answer ? answer.error : answer.failure;
     if (error === undefined) return;
     const { authenticator, seconds } = answer;
     const stale = 'error' in answer ? {} : { cached: 'stale' };
     const { message, ...others } = errorFields(error);
-    // It must not be there; should a plugin have put it there all the same, it goes no further.
+    // A plugin must not put the token there. If it does, the token goes no further.
     const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
     const fields = { authenticator, seconds, ...others, ...reason, ...stale };
     // In an outage every review fails alike.
@@ -31,5 +37,8 @@ export function createFailureLog(logger: Logger, now: () => number): (answer: An
       return;
     }
     logger.warn({ ...fields, ...(unloggedSince > 0 && { unloggedSince }) }, 'authenticator could not check a token');
+  };
+  return ({ answers, token }) => {
+    for (const answer of answers) log(answer, token);
   };
 }

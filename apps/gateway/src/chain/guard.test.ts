@@ -8,7 +8,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { chain } from './chain.ts';
 import { type GuardSettings, withGuard } from './guard.ts';
-import { createProvenTokens, type ProvenTokens } from './proven-tokens.ts';
+import { createProvenTokens, type ProvenTokens } from './slots.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 
@@ -506,8 +506,8 @@ test('a hung authenticator at full load keeps nobody from those before it', asyn
   };
   const both = chain(
     [
-      { name: 'first', onError: 'continue', authenticator: first },
-      { name: 'hung', onError: 'continue', authenticator: hung },
+      { name: 'first', onError: 'continue', recognizes: () => true, authenticator: first },
+      { name: 'hung', onError: 'continue', recognizes: () => true, authenticator: hung },
     ],
     { now: () => Date.now(), log: { error: () => {} } },
   );

@@ -1,5 +1,5 @@
 import type { UserInfo } from '@sallyport/authenticator';
-import type { ChainObserver } from '../chain/answer.ts';
+import type { ChainObserver } from '../chain/chain.ts';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { printTable } from './output.ts';

@@ -1,6 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
-import type { Answer } from '../chain/answer.ts';
-import { ChainError } from '../chain/chain-error.ts';
+import type { Answer } from '../chain/chain.ts';
+import { ChainError } from '../chain/chain.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';

@@ -2,7 +2,7 @@ import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { createClocks, createRevocations, lifetimes, minute, never, yes } from '../cache/testing/cached-replica.ts';
-import type { CacheContext, Source } from '../chain/answer.ts';
+import type { LinkContext, Source } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { assembleLink } from './assemble.ts';
 
@@ -52,7 +52,7 @@ function setUp(answer: (token: string) => Promise<Decision>) {
 /** The source of the answer and who it is, or why there is none. */
 async function tell({ authenticator }: GuardedLink, token = 'token'): Promise<string> {
   let source: Source | 'backend' = 'backend';
-  const context: CacheContext = {
+  const context: LinkContext = {
     audiences: [],
     signal: never,
     onCached(from) {

@@ -43,7 +43,8 @@ export interface AssembleOptions {
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
   const { config, clocks, log } = options;
-  const guard = withGuard(options.authenticator, config, {
+  const plugin = options.authenticator;
+  const guard = withGuard(plugin, config, {
     now: clocks.monotonic,
     onAbandoned: options.onAbandoned,
     proven: options.proven,
@@ -54,7 +55,8 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const named = withIdentityPolicy(judged, config, options.prefixes, log, options.provenance?.keyPrefix);
   const stamped = options.provenance ? withProvenance(named, config.name, options.provenance) : named;
   const authenticator = withBlocks(stamped, config.name, options.blocks, log);
-  return { name: config.name, onError: config.onError, authenticator, guard };
+  const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
+  return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
 }
 
 function aroundCache(inner: Authenticator, { config, cache, clocks }: AssembleOptions): Authenticator {

@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 import { type AdminServer, startAdminServer } from '../admin/admin.ts';
 import { probeOutput } from '../audit/output.ts';
 import { createFailureLog } from '../chain/failure-log.ts';
-import { createProvenTokens } from '../chain/proven-tokens.ts';
+import { createProvenTokens } from '../chain/slots.ts';
+import { systemClocks } from '../clocks.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
@@ -12,6 +13,7 @@ import { renderMetrics } from '../plugin-metrics/render-metrics.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
 import { connectionsWithin, openFileLimit } from '../server/open-files.ts';
+import { createReviewLog } from '../server/review-report.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createHealth, type Health } from './health.ts';
@@ -129,6 +131,8 @@ interface ListenDependencies {
   readonly tls: TlsMaterial | undefined;
 }
 
+const { monotonic } = systemClocks;
+
 /** Opens both addresses, or neither. */
 async function listen(
   running: Running,
@@ -146,24 +150,18 @@ async function listen(
     logger,
   });
   const limits = connectionsWithin(await openFileLimit(), logger);
-  const logFailure = createFailureLog(logger, () => performance.now());
   try {
     const reviews = await startReviewServer({
       settings: () => running.generation.config.server,
-      authenticate: (token, context) =>
-        running.generation.authenticate(token, {
-          ...context,
-          onAnswer: (answer) => {
-            logFailure(answer, token);
-            context.onAnswer?.(answer);
-          },
-        }),
+      authenticate: (token, context) => running.generation.authenticate(token, context),
       inFlight,
-      onReview: (report) => {
-        metrics.onReview(report);
-        observers.record(report);
-        status.record(report);
-      },
+      observers: [
+        createFailureLog(logger, monotonic),
+        createReviewLog(logger, monotonic),
+        metrics.onReview,
+        observers.record,
+        status.record,
+      ],
       logger,
       limits,
       ...(tls === undefined ? {} : { tls }),

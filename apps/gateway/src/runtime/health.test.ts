@@ -10,7 +10,7 @@ function link(name: string, circuitState: CircuitState, check?: (signal: AbortSi
     circuitState,
     ...(check === undefined ? {} : { check }),
   };
-  return { name, onError: 'continue', authenticator: guard, guard };
+  return { name, onError: 'continue', recognizes: () => true, authenticator: guard, guard };
 }
 
 describe('readiness', () => {
