@@ -2,7 +2,7 @@ import type { AttemptOutcome } from '@sallyport/authenticator';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Begun, startReplicas, window } from './fixtures/replicas.ts';
+import { type Begun, startReplicas, window } from './testing/replicas.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { type Replicas, startReplicas } from './fixtures/replicas.ts';
+import { type Replicas, startReplicas } from './testing/replicas.ts';
 
 /** Two tries of each name are refused on each replica, and no more; a right secret goes out. */
 async function judgesAlone({ send }: Replicas, name: string) {
@@ -52,7 +52,7 @@ const outages: Readonly<Record<string, Outage>> = {
     timeout: 100,
     isDown: true,
   },
-  // It takes no slots, but lets a script that has removed something add as much: refusals are told, and so shared.
+  // It takes no slots, but lets a script that has removed something add as much: refusals are written, and so shared.
   'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), judge: judgesWithOthers },
   'is a replica': {
     begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),

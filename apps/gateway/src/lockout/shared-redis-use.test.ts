@@ -2,8 +2,8 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { keyPrefix, type OpenedOptions } from './fixtures/opened-redis.ts';
-import { startReplicas } from './fixtures/replicas.ts';
+import { keyPrefix, type OpenedOptions } from './testing/opened-redis.ts';
+import { startReplicas } from './testing/replicas.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
 
-test('Redis is told neither a name nor a secret, and keeps nothing for ever', async () => {
+test('Redis gets neither a name nor a secret, and stores nothing for ever', async () => {
   const monitor = await redis.client().duplicate().monitor();
   const heard: string[] = [];
   monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
@@ -27,17 +27,17 @@ test('Redis is told neither a name nor a secret, and keeps nothing for ever', as
   await redis.client().echo('the end');
   await waitUntil(() => heard.some((words) => words.includes('the end')), 'all that was said');
   monitor.disconnect();
-  const told = heard.join('\n');
+  const sent = heard.join('\n');
   expect(heard.filter((words) => words.startsWith('eval ')).length).toBeGreaterThan(15);
-  expect(told).toMatch(new RegExp(`HSET ${keyPrefix}lockout:`, 'i'));
+  expect(sent).toMatch(new RegExp(`HSET ${keyPrefix}lockout:`, 'i'));
 
-  const kept: string[] = [];
+  const stored: string[] = [];
   for (const key of await redis.client().keys('*')) {
-    kept.push(key, JSON.stringify(await redis.client().hgetall(key)));
+    stored.push(key, JSON.stringify(await redis.client().hgetall(key)));
     expect(await redis.client().pttl(key)).toBeGreaterThan(0);
   }
-  for (const word of ['known:', 'right ', 'pending ', 'refused ']) expect(kept.join()).toContain(word);
-  for (const text of [told, kept.join()]) {
+  for (const word of ['known:', 'right ', 'pending ', 'refused ']) expect(stored.join()).toContain(word);
+  for (const text of [sent, stored.join()]) {
     for (const secret of ['S3cret', 'jane', 'corp']) {
       for (const encoding of ['utf8', 'base64url', 'hex'] as const) {
         expect(text).not.toContain(Buffer.from(secret).toString(encoding));

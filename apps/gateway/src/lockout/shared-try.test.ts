@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type FaultKind, RedisProblem } from '@sallyport/redis-connection';
 import { expect, test } from 'vitest';
+import { pause } from '../deadlines.ts';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import { pause } from './pause.ts';
 import { createRecords } from './shared-records.ts';
 import { createSharedTry, type SharedTryDependencies } from './shared-try.ts';
 
