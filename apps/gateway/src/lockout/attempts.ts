@@ -121,15 +121,20 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
     },
   });
   const unlock: LockoutGuard['unlock'] = (name, authenticators) => {
-    for (const { name: authenticator, username } of authenticators.filter((one) =>
-      name.startsWith(one.username.prefix),
-    )) {
-      const user = userOf(authenticator, name.slice(username.prefix.length));
+    for (const [authenticator, username] of namesAtBackends(name, authenticators)) {
+      const user = userOf(authenticator, username);
       local.clear(user);
       lockedOut.clear(authenticator, user);
     }
   };
   return Object.assign(guardOf, { unlock, lockedOut: lockedOut.count });
+}
+
+/** Authenticators, and how each may name the user. */
+function namesAtBackends(name: string, authenticators: Parameters<LockoutGuard['unlock']>[1]): [string, string][] {
+  return authenticators.flatMap(({ name: authenticator, username: { prefix } }) =>
+    name.startsWith(prefix) ? [[authenticator, name.slice(prefix.length)]] : [],
+  );
 }
 
 function sharedTryDependencies(
