@@ -126,20 +126,6 @@ describe.concurrent('gateway.yaml', () => {
     expect(await review(client, before)).toEqual({ authenticated: false });
   });
 
-  test('an edit of a plugin’s file says that it needs a restart', async () => {
-    const plugin = (comment: string): string => `import inner from './scripted-plugin.ts'; // ${comment}
-      export default inner;`;
-    const backend = await startScriptedBackend();
-    backend.answerOthers(authenticated('ada'));
-    const config = { authenticators: [{ ...backend.authenticator('corp'), use: './own-plugin.ts' }] };
-    await using gateway = await startGateway({ config, files: { 'own-plugin.ts': plugin('one') } });
-    using client = http1Client(gateway.url);
-    await gateway.write('own-plugin.ts', plugin('two'));
-    const line = await gateway.output.waitForLine((one) => /changed on disk.*restart/.test(one.msg), 'on a restart');
-    expect([line.level, line.files]).toEqual(['warn', [join(gateway.folder, 'own-plugin.ts')]]);
-    expect(await review(client, randomToken())).toMatchObject({ user: { username: 'ada' } });
-  });
-
   test('a mounted ConfigMap whose link is swapped is read anew, without a signal', async () => {
     const folder = await temporaryFolder('mount');
     const backend = await startScriptedBackend();

@@ -179,6 +179,7 @@ function callerGone(signal: AbortSignal): AuthenticatorError {
   return new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
 }
 
-function inWords(milliseconds: number): string {
+/** As a config has it: `3s`, or `1500ms`. */
+export function inWords(milliseconds: number): string {
   return milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`;
 }

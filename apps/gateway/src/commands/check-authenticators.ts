@@ -1,17 +1,17 @@
 import type { UserInfo } from '@sallyport/authenticator';
 import { pino } from 'pino';
+import { checkInTime } from '../admin/health.ts';
 import { type IdentityPrefixes, identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, ConfigProblem, GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { printable } from '../logging/printable.ts';
 import {
+  type CreateDependencies,
   type CreatedAuthenticator,
   closeAuthenticator,
   createAuthenticator,
-} from '../runtime/create-authenticators.ts';
-import { checkInTime } from '../runtime/health.ts';
-import type { CreateDependencies } from '../runtime/make-with-plugin.ts';
+} from '../runtime/authenticators.ts';
 import type { TrustedFile } from './check-permissions.ts';
 import { type Finding, fault } from './finding.ts';
 import { sharedTokenPrefixes } from './token-prefixes.ts';

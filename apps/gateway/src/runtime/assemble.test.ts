@@ -167,7 +167,7 @@ describe('the layers of one authenticator', () => {
     });
     for (let call = 0; call < 6; call++) await expect(ask()).rejects.toThrow('authenticator corp unavailable');
     expect(link.guard.circuitState).toBe('open');
-    expect(logged).toEqual([['warn', { authenticator: 'corp', circuit: 'open' }]]);
+    expect(logged).toEqual([['warn', { authenticator: 'corp', circuit: 'open', openFor: '5s' }]]);
   });
 });
 

@@ -115,7 +115,7 @@ describe('createGeneration', () => {
     });
     const outcome = createGeneration(config(waiting), dependencies).catch((error: Error) => error.message);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(await outcome).toContain('create() took longer than 10 s');
+    expect(await outcome).toContain('create() took longer than 10s');
     expect(given?.signal.aborted).toBe(true);
     late.resolve(authenticator({ close }));
     await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(1));

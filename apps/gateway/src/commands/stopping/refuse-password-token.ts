@@ -2,11 +2,7 @@ import { pino } from 'pino';
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createAttempts } from '../../lockout/attempts.ts';
-import {
-  type CreatedAuthenticator,
-  closeAuthenticator,
-  createAuthenticators,
-} from '../../runtime/create-authenticators.ts';
+import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from '../../runtime/authenticators.ts';
 import { commandLine } from '../command-line.ts';
 import { UsageError } from '../usage-error.ts';
 

@@ -1,7 +1,7 @@
 import type { IssuedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import type { GatewayConfig } from '../../config/types.ts';
 import { printable } from '../../logging/printable.ts';
-import { issuesTokens } from '../../runtime/create-token-issuer.ts';
+import { issuesTokens } from '../../runtime/authenticators.ts';
 import { chooseIssuer } from '../token/choose-issuer.ts';
 import { digestLength } from '../token/digest-option.ts';
 import { shortDigest } from '../token/issued-token.ts';

@@ -1,6 +1,6 @@
 import { nearest } from '../../config/nearest.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { type IssuingAuthenticator, issuesTokens } from '../../runtime/create-token-issuer.ts';
+import { type IssuingAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface ChosenIssuer {
