@@ -52,7 +52,7 @@ export interface LinkContext extends AuthenticateContext {
   readonly onNames?: (given: UserInfo, named: UserInfo) => void;
 }
 
-/** One authenticator in its place in the order. */
+/** One authenticator of the chain. */
 export interface Link {
   /** Unique in the chain: the label in metrics, logs and errors. */
   readonly name: string;

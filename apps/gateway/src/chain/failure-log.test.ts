@@ -68,7 +68,7 @@ describe('createFailureLog', () => {
     expect(lines.join()).not.toContain('a-token');
   });
 
-  test('names an error that is no AuthenticatorError by its place, never by its message', () => {
+  test('names an error that is no AuthenticatorError by its stack, never by its message', () => {
     const { fail, lines, parsed } = recorded();
     fail(new SyntaxError('Unexpected token \'a\', "a-tok"... is not valid JSON'));
     expect(lines.join()).not.toContain('a-tok');

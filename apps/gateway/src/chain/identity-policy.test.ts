@@ -65,7 +65,7 @@ describe('names', () => {
     await breaks('username is empty', { username: '' }, { username: 'corp:' });
   });
 
-  test('are left alone without prefixes and groups', async () => {
+  test('stay as they are without prefixes and groups', async () => {
     await passes(jane, {}, jane);
   });
 });
@@ -114,7 +114,7 @@ describe("another authenticator's prefix", () => {
     await passes(jane, { username: 'a:b:', usernames: ['a:', 'a:b:', 'a:b:'] }, { username: 'a:b:jane' });
   });
 
-  test('may not start a group, and is told from a username prefix', async () => {
+  test('may not start a group, and is not mistaken for a username prefix', async () => {
     await breaks('prefix g: belongs to another', { ...jane, groups: ['x', 'g:admins'] }, { groupPrefixes: ['', 'g:'] });
     await passes(
       { ...jane, groups: ['u:x'] },
@@ -255,7 +255,7 @@ test('other decisions pass as they are', async () => {
   }
 });
 
-test('the final names are told of a user who is refused too', () => {
+test('a user who is refused has final names too', () => {
   const identity = { username: { prefix: 'p:' }, groups: { prefix: 'g:', max: 1, allow: ['a'] }, ...nothingAllowed };
   const other = { ...identity, username: { prefix: 'p:q:' } };
   const judged = identityPolicy(identity, identityPrefixes([identity, other]));

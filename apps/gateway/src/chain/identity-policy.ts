@@ -17,13 +17,13 @@ export function identityPrefixes(authenticators: readonly IdentityConfig[]): Ide
   };
 }
 
-/** A rule that an identity broke, in words for the log. `name` is what broke it. */
+/** A rule that an identity broke, for the log. `name` is what broke it. */
 export interface Breach {
   readonly rule: string;
   readonly name?: string;
 }
 
-/** A user with the names that Kubernetes sees, and what the policy has against them. */
+/** A user with the names that Kubernetes sees, and the rule that they break. */
 export interface JudgedUser {
   readonly user: UserInfo;
   /** Left out: they pass. */
@@ -51,7 +51,7 @@ export function identityPolicy(
 }
 
 /**
- * Gives each user the names that the policy makes. It stands outside of any cache, so an edit of the config holds for
+ * Gives each user the names that the policy makes. It is outside of the cache, so an edit of the config holds for
  * cached answers too. A breach is `rejected: identity-policy`, and the log says which rule.
  */
 export function withIdentityPolicy(
@@ -159,13 +159,13 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
 }
 
 /**
- * Whose a name is, by the prefixes of all authenticators. A name belongs to the longest configured prefix that it
- * starts with: so nested prefixes work, authenticators with equal prefixes share a namespace, and one without a prefix
- * may only give names that start with nobody's.
+ * Which authenticator a name belongs to, by the prefixes of all. It belongs to the longest configured prefix that it starts
+ * with: so nested prefixes work, authenticators with equal prefixes share a namespace, and one without a prefix may only
+ * give names that start with no other's.
  *
  * @param own the prefix of the authenticator that gave the name
  * @param all the prefixes of every authenticator, in any order, `own` among them or not
- * @returns the foreign prefix that a name (which starts with `own`) intrudes on, if it does
+ * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
  */
 export function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {
   const longer = [...new Set(all)].filter((prefix) => prefix.length > own.length);
@@ -173,12 +173,12 @@ export function foreignPrefix(own: string, all: readonly string[]): (name: strin
 }
 
 /**
- * Compiles a pattern in which `*` stands for any run of characters, none, `/` and `:` included. Every other character
- * stands for itself, `?` and `[` too: names of groups may hold them, and a list of what is allowed must not say more
- * than its author thought.
+ * Compiles a pattern in which `*` matches any run of characters, none, `/` and `:` included. Every other character
+ * matches itself, `?` and `[` too: names of groups may have them, and a list of what is allowed must not allow more than
+ * its author meant.
  *
- * Nothing is tried twice: each piece between stars is searched once, from where the last one ended, so the work is
- * bounded by the length of the text times that of the longest piece.
+ * Each piece between stars is searched once, from where the last one ended, so the work is bounded by the length of the
+ * text times that of the longest piece.
  */
 export function glob(pattern: string): (text: string) => boolean {
   const [head = '', ...rest] = pattern.split('*');

@@ -106,7 +106,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
           if (verdict !== 'admit') shared?.settle('unavailable');
         }
         if (verdict === 'admit') {
-          if (slot && !local.isKnown(secret)) lockedOut.admitted(authenticator, subject);
+          if (slot && !local.isKnown(secret)) lockedOut.admitted(subject);
           return admitted(slot ?? local.reserve(subject, secret, true, user), shared);
         }
         slot?.('unavailable');
@@ -124,7 +124,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
     for (const [authenticator, username] of namesAtBackends(name, authenticators)) {
       const user = userOf(authenticator, username);
       local.clear(user);
-      lockedOut.clear(authenticator, user);
+      lockedOut.clear(user);
     }
   };
   return Object.assign(guardOf, { unlock, lockedOut: lockedOut.count });

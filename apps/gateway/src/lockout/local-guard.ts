@@ -79,16 +79,17 @@ export function createLocalGuard(
   };
 }
 
-/** Who is locked out, as far as this process knows: it refused one of their tries as throttled. All are digests. */
+/** Who is locked out, as far as this process knows: it refused one of their tries as throttled. */
 export interface LockedOut {
+  /** Subjects and users are digests. */
   throttled(authenticator: string, subject: string, user: string): void;
   /** A password that was not known to be right was sent: the lock has ended. */
-  admitted(authenticator: string, subject: string): void;
-  clear(authenticator: string, user: string): void;
+  admitted(subject: string): void;
+  clear(user: string): void;
   count(authenticator: string): number;
 }
 
-/** Locked out subjects with each authenticator: as many as the guard counts subjects. */
+/** Locked out subjects: as many as the guard counts subjects. */
 const maxLocked = 100_000;
 
 /**
@@ -96,29 +97,19 @@ const maxLocked = 100_000;
  * subject that does not come back is dropped a window after that, at the latest.
  */
 export function createLockedOut(now: () => number, window: () => number): LockedOut {
-  const all = new Map<string, Map<string, { readonly user: string; readonly at: number }>>();
+  const locks = new Map<string, { readonly authenticator: string; readonly user: string; readonly at: number }>();
   return {
     throttled(authenticator, subject, user) {
-      const locks = all.get(authenticator) ?? new Map();
-      all.set(authenticator, locks);
-      // Deleted first: the map keeps the order of insertion, so the oldest is the first.
-      locks.delete(subject);
-      if (locks.size < maxLocked) locks.set(subject, { user, at: now() });
+      if (locks.size < maxLocked || locks.has(subject)) locks.set(subject, { authenticator, user, at: now() });
     },
-    admitted(authenticator, subject) {
-      all.get(authenticator)?.delete(subject);
-    },
-    clear(authenticator, user) {
-      const locks = all.get(authenticator);
-      for (const [subject, lock] of locks ?? []) if (lock.user === user) locks?.delete(subject);
+    admitted: (subject) => void locks.delete(subject),
+    clear(user) {
+      for (const [subject, lock] of locks) if (lock.user === user) locks.delete(subject);
     },
     count(authenticator) {
-      const locks = all.get(authenticator);
-      for (const [subject, { at }] of locks ?? []) {
-        if (at > now() - window()) break;
-        locks?.delete(subject);
-      }
-      return locks?.size ?? 0;
+      const since = now() - window();
+      for (const [subject, { at }] of locks) if (at <= since) locks.delete(subject);
+      return [...locks.values()].filter((lock) => lock.authenticator === authenticator).length;
     },
   };
 }

@@ -41,7 +41,7 @@ interface Tried {
   readonly name: string;
   readonly pair: string;
   readonly begun: Begun;
-  /** When it went out, its secret was right the last time that anybody knew of. */
+  /** When it was sent, its secret was right the last time that anyone knew of. */
   known?: boolean;
   refusedAt?: number;
   isSettled?: true;

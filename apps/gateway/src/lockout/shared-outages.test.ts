@@ -95,14 +95,14 @@ describe('while Redis is late and not down', () => {
       isDeaf: () => state.isDeaf,
       isDown: () => state.isDown,
     });
-    const well = await startReplicas(redis, { count: 1, maxFailures });
+    const healthy = await startReplicas(redis, { count: 1, maxFailures });
     return {
       state,
       late,
-      well,
+      healthy,
       async [Symbol.asyncDispose]() {
         await late[Symbol.asyncDispose]();
-        await well[Symbol.asyncDispose]();
+        await healthy[Symbol.asyncDispose]();
       },
     };
   }
@@ -120,7 +120,7 @@ describe('while Redis is late and not down', () => {
       await both.late.settled();
       expect(one.verdict).toMatch(tooSlow);
     }
-    expect(await both.well.send(0, 'jane', 'b', 'refused')).toBe('sent');
+    expect(await both.healthy.send(0, 'jane', 'b', 'refused')).toBe('sent');
     both.state.isDeaf = false;
     expect(await both.late.send(0, 'jane', 'c', 'refused')).toBe('throttled');
   });
@@ -132,18 +132,18 @@ describe('while Redis is late and not down', () => {
     both.state.isDeaf = true;
     expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('sent');
     expect(await both.late.send(0, 'jane', 'right', 'refused')).toBe('sent');
-    expect(await both.well.send(0, 'jane', 'right', 'refused')).toBe('invalid-credentials');
+    expect(await both.healthy.send(0, 'jane', 'right', 'refused')).toBe('invalid-credentials');
   });
 
   test('one that Redis alone knows is denied where there is no slot, and takes none with it', async () => {
     await using redis = await startRedis();
     await using both = await setUp(redis, 1);
-    await both.well.send(0, 'jane', 'right', 'accepted');
+    await both.healthy.send(0, 'jane', 'right', 'accepted');
     expect(await both.late.send(0, 'jane', 'a', 'refused')).toBe('sent');
     both.state.isDeaf = true;
     expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('throttled');
     // Were it under way still, it would have to be waited for.
-    expect(await both.well.send(0, 'jane', 'right', 'accepted')).toBe('sent');
+    expect(await both.healthy.send(0, 'jane', 'right', 'accepted')).toBe('sent');
   });
 
   test.each([
@@ -158,12 +158,12 @@ describe('while Redis is late and not down', () => {
       both.state.isDown = true;
       const one = both.late.begin(0, 'jane', 'a');
       await both.late.settled();
-      const other = both.well.begin(0, 'jane', 'b');
-      await both.well.settled();
+      const other = both.healthy.begin(0, 'jane', 'b');
+      await both.healthy.settled();
       expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
       await one.settle(outcome);
       await both.late.settled();
-      await both.well.settled();
+      await both.healthy.settled();
       expect(other.verdict).toBe(next);
     },
   );

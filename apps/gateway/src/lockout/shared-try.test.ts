@@ -64,7 +64,7 @@ function asking(random: number, answers: readonly ('wait' | FaultKind)[] = []) {
 test.each([
   [0, [25, 37.5, 56.25, 84.375, 125, 125]],
   [0.5, [50, 75, 112.5, 168.75, 250, 250]],
-])('those that wait ask more and more seldom, each in its own time (%d)', async (random, expected) => {
+])('those that wait ask at longer and longer intervals, each at its own time (%d)', async (random, expected) => {
   const { tried, pauses } = asking(random);
   for (const _ of expected) await tried.pause(undefined);
   expect(pauses).toEqual(expected);

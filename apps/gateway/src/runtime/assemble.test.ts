@@ -137,7 +137,7 @@ describe('the layers of one authenticator', () => {
     expect(blocked.plugin.asked).toBe(1);
   });
 
-  test('ask nobody about a blocked token', async () => {
+  test('ask no backend about a blocked token', async () => {
     const { ask, plugin } = setUp(() => ({ kind: 'authenticated', user: { username: 'jane' } }));
     expect(await ask('corp-stolen')).toStrictEqual({ kind: 'rejected', reason: 'blocked' });
     expect(plugin.asked).toBe(0);

@@ -160,7 +160,7 @@ describe('retire', () => {
     expect(close).toHaveBeenCalledTimes(1);
   });
 
-  test('waits for work that nobody waits for any more, up to its limit', async () => {
+  test('waits for work that no review waits for any more, up to its limit', async () => {
     vi.useFakeTimers();
     const close = vi.fn(async () => undefined);
     const hung = configured('hung', async () =>

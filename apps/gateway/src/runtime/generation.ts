@@ -10,7 +10,7 @@ import { identityPrefixes } from '../chain/identity-policy.ts';
 import type { ProvenTokens } from '../chain/slots.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { bounded } from '../deadlines.ts';
+import { within } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
 import type { Blocks } from '../revocation/types.ts';
 import type { RedisPool } from '../shared-redis/redis-pool.ts';
@@ -121,26 +121,19 @@ function assemble(
   );
 }
 
-/** What is under way, to be waited for. */
+/** The calls of a chain, to be waited for. */
 function createWork(): { add(work: Promise<unknown>): void; ended(limit: number): Promise<void> } {
   const underWay = new Set<Promise<unknown>>();
-  let onEmpty: (() => void) | undefined;
+  const allEnded = async () => {
+    while (underWay.size > 0) await Promise.allSettled(underWay);
+  };
   return {
     add(work) {
       underWay.add(work);
-      const end = () => {
-        underWay.delete(work);
-        if (underWay.size === 0) onEmpty?.();
-      };
+      const end = () => void underWay.delete(work);
       work.then(end, end);
     },
-    async ended(limit) {
-      if (underWay.size === 0) return;
-      const empty = bounded<void>({ limit }, (resolve) => {
-        onEmpty = resolve;
-      });
-      // At the limit it is over as well.
-      await empty.catch(() => undefined);
-    },
+    // At the limit they count as ended.
+    ended: (limit) => within({ limit }, allEnded).catch(() => undefined),
   };
 }

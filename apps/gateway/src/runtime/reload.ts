@@ -109,13 +109,29 @@ async function reloadCertificates(dependencies: ReloadDependencies): Promise<Pro
   const { running, logger } = dependencies;
   const { tls } = running.generation.config.server;
   if (tls === undefined) return [];
+  const { certFile } = tls;
+  const load = async () => putInForce(await readTlsMaterial(tls), dependencies);
+  return problemsOf(load, { certFile }, ['certificates reloaded', 'certificate reload refused'], logger);
+}
+
+function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<Problems> {
+  return problemsOf(reload, { file }, ['file reloaded', 'file reload refused'], logger);
+}
+
+/** @param messages when it was loaded, and when it was refused */
+async function problemsOf(
+  load: () => Promise<void>,
+  fields: object,
+  [loaded, refused]: readonly [string, string],
+  logger: Logger,
+): Promise<Problems> {
   try {
-    putInForce(await readTlsMaterial(tls), dependencies);
-    logger.info({ certFile: tls.certFile }, 'certificates reloaded');
+    await load();
+    logger.info(fields, loaded);
     return [];
   } catch (error) {
     const problems = [causeOf(error)];
-    logger.error({ certFile: tls.certFile, problems }, 'certificate reload refused');
+    logger.error({ ...fields, problems }, refused);
     return problems;
   }
 }
@@ -125,18 +141,6 @@ function putInForce(material: TlsMaterial, { reviews, observers, logger }: Reloa
   reviews.updateTls(material);
   observers.certificates(material.certificates);
   logCertificateWarnings(material, logger);
-}
-
-async function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<Problems> {
-  try {
-    await reload();
-    logger.info({ file }, 'file reloaded');
-    return [];
-  } catch (error) {
-    const problems = [causeOf(error)];
-    logger.error({ file, problems }, 'file reload refused');
-    return problems;
-  }
 }
 
 /** A refused config may name files that the running one does not: a change of one of them may fix it. */
