@@ -14,7 +14,7 @@ const bound = 5_000;
 function expectOthersUnharmed({ robotGateway, groups }: ClusterGateway, load: RobotLoad): void {
   expect(load.wrong()).toEqual([]);
   for (const group of groups.slice(1)) expect(load.errors(0, group)).toEqual([]);
-  expect(robotGateway.gateway.output.lines.filter(({ msg }) => msg.includes('left alone'))).toEqual([]);
+  expect(robotGateway.gateway.output.lines.filter(({ msg }) => msg.includes('circuit opened'))).toEqual([]);
 }
 
 async function listed(operator: Operator): Promise<string[]> {

@@ -18,7 +18,7 @@ const isAda = { authenticated: true, user: { username: 'ada' } };
 
 /** How often the circuit opened. */
 function openings({ gateway }: RobotGateway): number {
-  return gateway.output.lines.filter(({ msg }) => msg.startsWith('authenticator left alone')).length;
+  return gateway.output.lines.filter(({ msg }) => msg.startsWith('circuit opened')).length;
 }
 
 /** How many lookups waited for Redis: the others were told at once that there is no connection, or an open circuit. */

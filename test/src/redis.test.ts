@@ -148,7 +148,7 @@ describe.concurrent('a gateway in front of Redis', () => {
       expect(await ask(token)).toEqual(unavailable);
     }
     expect(await ask(await issue(serverOf, { username: 'ci' }))).toEqual(isRobot('ci'));
-    expect(gateway.output.lines.filter(({ msg }) => msg.includes('left alone'))).toEqual([]);
+    expect(gateway.output.lines.filter(({ msg }) => msg.includes('circuit opened'))).toEqual([]);
     expect(await metric('connected', 'authenticator="robots"')).toBe(1);
     expect(await metric('faults_total', 'kind="type"')).toBe(10);
     expect(await metric('faults_total')).toBe(10);

@@ -5,3 +5,5 @@ export interface Clocks {
   /** Since 1970. */
   readonly wall: () => number;
 }
+
+export const systemClocks: Clocks = { monotonic: () => performance.now(), wall: () => Date.now() };

@@ -99,7 +99,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
   router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
   router.get('/readyz', async (context) => {
     const checks = readiness();
-    const found = new URLSearchParams(context.querystring).has('verbose') ? await authenticators() : [];
+    const found = isVerbose(context) ? await authenticators() : [];
     const notes = found.map((note) => ({ ...note, name: `authenticator/${note.name}` }));
     answerHealth(context, 'readyz', checks, logger, notes);
   });
@@ -119,6 +119,10 @@ function createAdminApp(options: AdminServerOptions): Koa {
   return app;
 }
 
+function isVerbose(context: Context): boolean {
+  return new URLSearchParams(context.querystring).has('verbose');
+}
+
 function answerHealth(
   context: Context,
   name: string,
@@ -126,7 +130,7 @@ function answerHealth(
   logger: Logger,
   notes: readonly HealthCheck[] = [],
 ): void {
-  const { ok, body } = healthAnswer(name, checks, new URLSearchParams(context.querystring), notes);
+  const { ok, body } = healthAnswer(name, checks, isVerbose(context), notes);
   for (const note of notes.filter((each) => !each.ok)) {
     logger.debug({ check: note.name, reason: note.reason }, 'a check that does not decide readiness failed');
   }

@@ -1,48 +1,133 @@
-import { describe, expect, test } from 'vitest';
-import { healthAnswer } from './health.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { CircuitState } from '../chain/circuit.ts';
+import type { GuardedLink } from '../chain/guard.ts';
+import { createHealth, healthAnswer } from './health.ts';
 
 const checks = [
   { name: 'config', ok: true },
   { name: 'shutdown', ok: false, reason: 'draining' },
 ];
-const answer = (query: string, list = checks) => healthAnswer('readyz', list, new URLSearchParams(query));
+const answer = (verbose: boolean, list = checks) => healthAnswer('readyz', list, verbose);
 
 describe('healthAnswer', () => {
   test.each([
-    ['all well', '', checks.slice(0, 1), true, 'ok'],
-    ['all well, verbose', 'verbose', checks.slice(0, 1), true, '[+]ping ok\n[+]config ok\nreadyz check passed\n'],
+    ['all healthy', false, checks.slice(0, 1), true, 'ok'],
+    ['all healthy, verbose', true, checks.slice(0, 1), true, '[+]ping ok\n[+]config ok\nreadyz check passed\n'],
     [
       'one failed',
-      '',
+      false,
       checks,
       false,
       '[+]ping ok\n[+]config ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n',
     ],
-    ['the failed one excluded', 'exclude=shutdown', checks, true, 'ok'],
-    [
-      'several excluded, one of them unknown',
-      'verbose=true&exclude=shutdown&exclude=config&exclude=nope&exclude=no"',
-      checks,
-      true,
-      '[+]ping ok\n[+]config excluded: ok\n[+]shutdown excluded: ok\n' +
-        'warn: some health checks cannot be excluded: no matches for "nope","no\\""\nreadyz check passed\n',
-    ],
-  ])('%s', (_name, query, list, ok, body) => {
-    expect(answer(query, list)).toEqual({ ok, body });
+  ])('%s', (_name, verbose, list, ok, body) => {
+    expect(answer(verbose, list)).toEqual({ ok, body });
   });
 
-  test('tells what does not decide with verbose only, marked where it failed', () => {
+  test('shows what does not decide with verbose only, marked where it failed', () => {
     const notes = [
       { name: 'authenticator/robots', ok: true },
       { name: 'authenticator/corp', ok: false, reason: 'no such base' },
     ];
-    const told = (query: string) => healthAnswer('readyz', [], new URLSearchParams(query), notes);
-    expect(told('verbose')).toEqual({
+    const shown = (verbose: boolean) => healthAnswer('readyz', [], verbose, notes);
+    expect(shown(true)).toEqual({
       ok: true,
       body:
         '[+]ping ok\n[+]authenticator/robots ok\n' +
         '[!]authenticator/corp failed: reason withheld, does not decide\nreadyz check passed\n',
     });
-    expect(told('')).toEqual({ ok: true, body: 'ok' });
+    expect(shown(false)).toEqual({ ok: true, body: 'ok' });
+  });
+});
+
+function link(name: string, circuitState: CircuitState, check?: (signal: AbortSignal) => Promise<void>): GuardedLink {
+  const guard = {
+    authenticate: async () => ({ kind: 'no-opinion' as const }),
+    close: async () => undefined,
+    circuitState,
+    ...(check === undefined ? {} : { check }),
+  };
+  return { name, onError: 'continue', recognizes: () => true, authenticator: guard, guard };
+}
+
+describe('readiness', () => {
+  const failing = (health: ReturnType<typeof createHealth>) =>
+    health
+      .readiness()
+      .filter(({ ok }) => !ok)
+      .map(({ name }) => name);
+
+  test('waits for the listeners, and ends with the shutdown', () => {
+    const health = createHealth(() => []);
+    expect(failing(health)).toEqual(['listening']);
+    health.listening();
+    expect(failing(health)).toEqual([]);
+    health.stopping();
+    expect(failing(health)).toEqual(['shutdown']);
+  });
+
+  test('does not depend on any backend', () => {
+    const health = createHealth(() => [link('corp', 'open', () => Promise.reject(new Error('down')))]);
+    health.listening();
+    expect(failing(health)).toEqual([]);
+  });
+});
+
+describe('the health of authenticators', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('has the result of each check; one without a check is healthy', async () => {
+    const links = [
+      link('break-glass', 'closed'),
+      link('robots', 'closed', async () => undefined),
+      link('corp', 'closed', () => Promise.reject(new Error('no such base'))),
+    ];
+    expect(await createHealth(() => links).authenticators()).toEqual([
+      { name: 'break-glass', ok: true },
+      { name: 'robots', ok: true },
+      { name: 'corp', ok: false, reason: 'no such base' },
+    ]);
+  });
+
+  test.each(['open', 'half-open'] as const)('does not call the backend while the circuit is %s', async (state) => {
+    const check = vi.fn(async () => undefined);
+    const links = [link('corp', state, check)];
+    expect(await createHealth(() => links).authenticators()).toEqual([
+      { name: 'corp', ok: false, reason: `circuit ${state}` },
+    ]);
+    expect(check).not.toHaveBeenCalled();
+  });
+
+  test('gives a check that never answers 2 s', async () => {
+    const links = [link('corp', 'closed', () => new Promise(() => undefined))];
+    const asked = createHealth(() => links).authenticators();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await asked).toEqual([{ name: 'corp', ok: false, reason: 'no answer within 2s' }]);
+  });
+
+  test('asks a backend once in 10 s, however often it is asked itself', async () => {
+    const check = vi.fn(async () => undefined);
+    const links = [link('corp', 'closed', check)];
+    const health = createHealth(() => links);
+    await Promise.all([health.authenticators(), health.authenticators()]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await health.authenticators();
+    expect(check).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(1);
+    await health.authenticators();
+    expect(check).toHaveBeenCalledTimes(2);
+  });
+
+  test('asks anew after a reload', async () => {
+    let links = [link('corp', 'closed')];
+    const health = createHealth(() => links);
+    await health.authenticators();
+    links = [link('staff', 'closed')];
+    expect(await health.authenticators()).toEqual([{ name: 'staff', ok: true }]);
   });
 });

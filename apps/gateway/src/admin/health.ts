@@ -1,40 +1,108 @@
-/** One of the things that readiness depends on. */
+import type { GuardedLink } from '../chain/guard.ts';
+import { causeOf } from '../config/problems.ts';
+import { withTimeLimit } from '../deadlines.ts';
+
+/** One line of a health endpoint. */
 export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
-  /** For the log: the answer withholds it, since anybody may ask. */
+  /** For the log. The answer leaves it out, since anyone may ask. */
   readonly reason?: string;
+}
+
+/** The health of this gateway and of its authenticators. */
+export interface Health {
+  readonly state: 'starting' | 'listening' | 'stopping';
+  /** What decides readiness. No backend does: one that is down must not lock everyone out. */
+  readiness(): readonly HealthCheck[];
+  /** The health of each authenticator, for `?verbose`. It does not decide readiness. */
+  authenticators(): Promise<readonly HealthCheck[]>;
+  /** Reviews are answered from now on. */
+  listening(): void;
+  stopping(): void;
+}
+
+/** Milliseconds that one authenticator may take to check its backend. */
+const checkTimeout = 2_000;
+
+/** Milliseconds for which a result is given again: frequent requests must not cost the backends anything. */
+const checkedFor = 10_000;
+
+/** @param links of the chain that runs, read each time */
+export function createHealth(links: () => readonly GuardedLink[]): Health {
+  let state: Health['state'] = 'starting';
+  let last: { at: number; links: readonly GuardedLink[]; checks: Promise<readonly HealthCheck[]> } | undefined;
+  return {
+    get state() {
+      return state;
+    },
+    readiness: () => [
+      { name: 'listening', ok: state !== 'starting', reason: 'not listening yet' },
+      { name: 'shutdown', ok: state !== 'stopping', reason: 'shutting down' },
+    ],
+    authenticators() {
+      const now = performance.now();
+      const current = links();
+      if (last === undefined || last.links !== current || now - last.at > checkedFor) {
+        last = { at: now, links: current, checks: Promise.all(current.map(checkAuthenticator)) };
+      }
+      return last.checks;
+    },
+    listening: () => {
+      state = 'listening';
+    },
+    stopping: () => {
+      state = 'stopping';
+    },
+  };
+}
+
+/** The circuit first: while it is open, this check does not call the backend either. */
+async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthCheck> {
+  if (guard.circuitState !== 'closed') return { name, ok: false, reason: `circuit ${guard.circuitState}` };
+  try {
+    await checkInTime(guard, checkTimeout);
+    return { name, ok: true };
+  } catch (error) {
+    return { name, ok: false, reason: causeOf(error) };
+  }
+}
+
+/**
+ * Has an authenticator check its backend. One without a `check` has nothing that could fail.
+ *
+ * @throws Error from the check, or after `limit` milliseconds
+ */
+export async function checkInTime(
+  authenticator: { check?(signal: AbortSignal): Promise<void> },
+  limit: number,
+): Promise<void> {
+  await withTimeLimit(limit, `no answer within ${limit / 1000}s`, (signal) => authenticator.check?.(signal));
 }
 
 /**
  * The answer of a health endpoint, word for word as Kubernetes gives it (kubernetes/apiserver
- * pkg/server/healthz/healthz.go): `ok`, or every check with `?verbose`, or every check when one failed that is not named
- * by `?exclude=`, which may be given more than once.
+ * pkg/server/healthz/healthz.go): `ok`, or every check when one failed or `verbose` is set.
  *
  * @param name `livez` or `readyz`
- * @param notes told with `?verbose` and without a say: one that failed is marked `[!]`, where Kubernetes has no mark
+ * @param notes shown if `verbose`, without a say: one that failed is marked `[!]`, where Kubernetes has no mark
  */
 export function healthAnswer(
   name: string,
   checks: readonly HealthCheck[],
-  query: URLSearchParams,
+  verbose: boolean,
   notes: readonly HealthCheck[] = [],
 ): { readonly ok: boolean; readonly body: string } {
-  const excluded = new Set(query.getAll('exclude'));
-  let ok = true;
-  const lines = [{ name: 'ping', ok: true }, ...checks].map((check) => {
-    if (excluded.delete(check.name)) return `[+]${check.name} excluded: ok`;
-    if (check.ok) return `[+]${check.name} ok`;
-    ok = false;
-    return `[-]${check.name} failed: reason withheld`;
-  });
-  if (excluded.size > 0) {
-    const names = [...excluded].map((each) => JSON.stringify(each)).join(',');
-    lines.push(`warn: some health checks cannot be excluded: no matches for ${names}`);
-  }
-  if (ok && !query.has('verbose')) return { ok, body: 'ok' };
-  for (const note of notes) {
-    lines.push(note.ok ? `[+]${note.name} ok` : `[!]${note.name} failed: reason withheld, does not decide`);
-  }
-  return { ok, body: `${[...lines, `${name} check ${ok ? 'passed' : 'failed'}`].join('\n')}\n` };
+  const ok = checks.every((check) => check.ok);
+  if (ok && !verbose) return { ok, body: 'ok' };
+  const lines = [
+    ...[{ name: 'ping', ok: true }, ...checks].map((check) =>
+      check.ok ? `[+]${check.name} ok` : `[-]${check.name} failed: reason withheld`,
+    ),
+    ...notes.map((note) =>
+      note.ok ? `[+]${note.name} ok` : `[!]${note.name} failed: reason withheld, does not decide`,
+    ),
+    `${name} check ${ok ? 'passed' : 'failed'}`,
+  ];
+  return { ok, body: `${lines.join('\n')}\n` };
 }

@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Answer } from '../chain/answer.ts';
+import type { Answer } from '../chain/chain.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import { StatusError } from '../server/status.ts';
 import { type AuditEntry, auditEntry, auditLine } from './entry.ts';

@@ -1,5 +1,5 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
-import type { Answer, Source } from '../chain/answer.ts';
+import type { Answer, Source } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';

@@ -1,5 +1,5 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
-import type { CacheContext, Source } from '../chain/answer.ts';
+import type { LinkContext, Source } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
 import { inSpan } from '../tracing/in-span.ts';
 import { createFlights } from './flights.ts';
@@ -61,7 +61,7 @@ export function withCache(
     return { decision };
   }
 
-  async function answer(token: string, { audiences, signal }: CacheContext): Promise<Answered> {
+  async function answer(token: string, { audiences, signal }: LinkContext): Promise<Answered> {
     const question = { token, audiences, fingerprint: settings.fingerprint };
     const name = memory.nameOf(question);
     const remembered = store.recall(name, token);
@@ -70,7 +70,7 @@ export function withCache(
     return flights.join(name, revocations.revision, signal, (...ways) => lookUp(question, name, ...ways));
   }
 
-  return layer(inner, async (token, context: CacheContext) => {
+  return layer(inner, async (token, context: LinkContext) => {
     const { decision, source, failure } = await inSpan('cache', {}, async (span) => {
       const answered = await answer(token, context);
       span.set({ 'sallyport.source': answered.source ?? 'backend' });

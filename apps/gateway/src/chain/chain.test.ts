@@ -2,9 +2,8 @@ import { getEventListeners } from 'node:events';
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Answer, ChainContext } from './answer.ts';
-import { chain, type Link } from './chain.ts';
-import { ChainError } from './chain-error.ts';
+import type { Answer, ChainContext } from './chain.ts';
+import { ChainError, chain, type Link } from './chain.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 const rejected: Decision = { kind: 'rejected', reason: 'revoked' };
@@ -23,13 +22,13 @@ function setUp() {
   ): Link => ({
     name,
     onError: more.onError ?? 'continue',
+    recognizes: more.recognizes ?? (() => true),
     authenticator: {
       authenticate: (): Promise<Decision> => {
         asked.push(name);
         return answer() as Promise<Decision>;
       },
       close: more.close ?? (async () => {}),
-      ...(more.recognizes && { recognizes: more.recognizes }),
     },
   });
   const run = (links: Link[], context: Partial<ChainContext> = {}) =>
@@ -58,7 +57,7 @@ describe('the order', () => {
     expect(asked).toEqual(['a', 'b']);
   });
 
-  test('ends without opinion when nobody knows the token', async () => {
+  test('ends without opinion when no authenticator knows the token', async () => {
     const { link, run } = setUp();
     expect(await run([link('a', async () => noOpinion), link('b', async () => noOpinion)])).toEqual(noOpinion);
     expect(await run([])).toEqual(noOpinion);
@@ -138,7 +137,7 @@ describe('recognition', () => {
 });
 
 describe("the review's abort", () => {
-  test('ends the wait for one that does not look at its signal, and nobody else is asked', async () => {
+  test('ends the wait for one that does not look at its signal, and no one else is asked', async () => {
     const { asked, link, run } = setUp();
     const controller = new AbortController();
     const hung = link('c', () => new Promise<Decision>(() => controller.abort()));
@@ -172,7 +171,7 @@ describe("the review's abort", () => {
 });
 
 describe('the listener', () => {
-  test('is told each answer with its time', async () => {
+  test('gets each answer with its time', async () => {
     const { link, run, pass } = setUp();
     const answers: Answer[] = [];
     const slow = link('b', async () => {
@@ -222,7 +221,7 @@ test('whatever the authenticators say, the outcome is that of the rule, and yes 
         (error: ChainError) => error.message,
       );
 
-      // The rule, told without a loop: where it ends, and what failed up to there.
+      // The rule, without a loop: where it ends, and what failed up to there.
       const said = scripts.map((one) =>
         one.recognizes === false ? 'no-opinion' : one.recognizes === 'throws' ? 'throws' : one.says,
       );

@@ -1,6 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { CircuitConfig } from '../config/types.ts';
-import { createCircuitWindow } from './circuit-window.ts';
 
 // Our own, after reading the source of cockatiel 4.0.0: there callers wait for the half-open probe; times are
 // Date.now(), so a clock set back by an hour keeps a circuit open for an hour; windows are rotated one per call, so at
@@ -8,12 +7,12 @@ import { createCircuitWindow } from './circuit-window.ts';
 
 export type CircuitState = 'closed' | 'half-open' | 'open';
 
-/** What a finished call says of the backend; `nothing` when it was not finished, or the caller ended it. */
+/** What a finished call says of the backend; `nothing` when it did not finish, or the caller ended it. */
 export type CallOutcome = 'answered' | 'outage' | 'nothing';
 
 /** A call that may go out. */
 export interface CircuitPermit {
-  /** The one call by which a half-open circuit finds out: its outcome must not hang on any caller. */
+  /** The one call by which a half-open circuit finds out: its outcome must not depend on any caller. */
   readonly probe: boolean;
   /** To be called once. Does nothing if the circuit's state has changed since the call began. */
   settle(outcome: CallOutcome): void;
@@ -29,8 +28,56 @@ export interface Circuit {
 export interface CircuitDependencies {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Told at each change; of `half-open` when the first call comes after `openFor`. */
+  /** Called at each change; with `half-open` when the first call comes after `openFor`. */
   readonly onStateChange?: (state: CircuitState) => void;
+}
+
+/** The finished calls of the last 10 s. */
+export interface CircuitWindow {
+  /** Counts one more, now. */
+  record(outage: boolean): void;
+  readonly calls: number;
+  readonly outages: number;
+  clear(): void;
+}
+
+/** Milliseconds. */
+const slice = 1_000;
+/** Whole ones. With the present one a call counts for at least 10 s, and for less than one slice longer. */
+const slices = 10;
+
+/**
+ * Counts calls in slices of time, so that it takes the same memory at any rate of calls.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createCircuitWindow(now: () => number): CircuitWindow {
+  let counts: { readonly slice: number; calls: number; outages: number }[] = [];
+  const current = () => Math.floor(now() / slice);
+  const sum = (what: 'calls' | 'outages') => {
+    const oldest = current() - slices;
+    return counts.reduce((total, one) => (one.slice < oldest ? total : total + one[what]), 0);
+  };
+  return {
+    record(outage) {
+      let newest = counts.at(-1);
+      if (newest?.slice !== current()) {
+        newest = { slice: current(), calls: 0, outages: 0 };
+        counts = [...counts.slice(-slices), newest];
+      }
+      newest.calls++;
+      if (outage) newest.outages++;
+    },
+    get calls() {
+      return sum('calls');
+    },
+    get outages() {
+      return sum('outages');
+    },
+    clear() {
+      counts = [];
+    },
+  };
 }
 
 /**

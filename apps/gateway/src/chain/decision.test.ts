@@ -103,24 +103,6 @@ describe('a sound decision', () => {
     expect(String(error)).toContain(`the plugin's answer: ${message}`);
   });
 
-  test('could not be checked when a getter throws, whose words are kept out', async () => {
-    const answer = {
-      get kind(): string {
-        throw new Error('word-of-the-plugin');
-      },
-    };
-    const error = await sound(answer).catch((thrown: unknown) => thrown);
-    expect(AuthenticatorError.is(error) && error.code).toBe('failed');
-    expect(String(error)).not.toContain('word-of-the-plugin');
-  });
-
-  test('reads each field once, so that a getter cannot change its mind', async () => {
-    let reads = 0;
-    const changing = { username: 'jane' };
-    Object.defineProperty(changing, 'username', { get: () => (reads++ === 0 ? 'jane' : 'root') });
-    expect(await sound({ kind: 'authenticated', user: changing })).toStrictEqual({ kind: 'authenticated', user });
-  });
-
   test('of a token that has ended is expired, from its very millisecond on', async () => {
     const ending = (at: number) => sound({ kind: 'authenticated', user, expiresAt: new Date(at) });
     expect(await ending(999)).toStrictEqual({ kind: 'rejected', reason: 'expired', subject: 'jane' });

@@ -4,20 +4,22 @@ import {
   type Authenticator,
   AuthenticatorError,
   type Decision,
+  type Rejected,
   rejectionReasons,
   type UserInfo,
 } from '@sallyport/authenticator';
 import { layer } from './layer.ts';
 
 /**
- * Trusts no plugin's answer: it is read once, field by field, and rebuilt as a frozen decision of our own, so that a
- * plugin's mistake can neither read as yes nor change what the cache holds. A token that has ended is `expired`.
+ * Checks the plugin's answer and rebuilds it as a frozen decision of our own: a mistake in a plugin never reads as
+ * `authenticated`, and a later change of the plugin's object changes no decision and nothing in the cache. A token that
+ * has ended is `expired`.
  *
- * @param now wall clock, milliseconds since 1970: `expiresAt` is told on it
+ * @param now wall clock, milliseconds since 1970, for `expiresAt`
  */
 export function withSoundDecision(inner: Authenticator, now: () => number): Authenticator {
   return layer(inner, async (token, context) => {
-    const decision = rebuild(await inner.authenticate(token, context));
+    const decision = readDecision(await inner.authenticate(token, context));
     if (decision.kind === 'authenticated' && decision.expiresAt && decision.expiresAt.getTime() <= now()) {
       return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
     }
@@ -25,108 +27,101 @@ export function withSoundDecision(inner: Authenticator, now: () => number): Auth
   });
 }
 
-function rebuild(value: unknown): Decision {
-  try {
-    return readDecision(value);
-  } catch (error) {
-    if (error instanceof Unsound) throw new AuthenticatorError('failed', `the plugin's answer: ${error.message}`);
-    // A getter of the plugin threw. Its message is the plugin's, and may quote what it was asked.
-    throw new AuthenticatorError('failed', "the plugin's answer could not be read");
-  }
-}
-
-/** Names a field, never its value: that may be a token. */
-class Unsound extends Error {}
+type Writable<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };
 
 /**
- * Reads what should be a decision, and rebuilds it, frozen.
+ * Checks every field of what should be a decision, and copies it into a frozen one.
  *
- * @throws Error for whatever is none
+ * @throws AuthenticatorError `failed` for anything else
  */
 export function readDecision(value: unknown): Decision {
-  const { kind, ...read } = fields(value, 'it', 'kind', 'user', 'audiences', 'expiresAt', 'reason', 'subject');
-  if (kind === 'authenticated') return readAuthenticated(read);
-  if (kind === 'rejected') {
-    const reason = rejectionReasons.find((known) => known === read.reason);
-    if (reason === undefined) throw new Unsound('reason is not one of the known reasons');
-    return Object.freeze({ kind, reason, ...optional('subject', read.subject, string) });
-  }
+  if (!isObject(value)) throw unsound('it is not an object');
+  const { kind } = value;
+  if (kind === 'authenticated') return readAuthenticated(value);
+  if (kind === 'rejected') return readRejected(value);
   if (kind === 'no-opinion') return Object.freeze({ kind });
-  throw new Unsound('kind is not one of authenticated, rejected, no-opinion');
+  throw unsound('kind is not one of authenticated, rejected, no-opinion');
 }
 
-function readAuthenticated(read: { user: unknown; audiences: unknown; expiresAt: unknown }): Authenticated {
-  return Object.freeze({
-    kind: 'authenticated',
-    user: readUser(read.user),
-    ...optional('audiences', read.audiences, strings),
-    ...optional('expiresAt', read.expiresAt, date),
-  });
+function readAuthenticated({ user, audiences, expiresAt }: Fields): Authenticated {
+  const decision: Writable<Authenticated> = { kind: 'authenticated', user: readUser(user) };
+  if (audiences !== undefined) decision.audiences = strings(audiences, 'audiences');
+  if (expiresAt !== undefined) decision.expiresAt = date(expiresAt, 'expiresAt');
+  return Object.freeze(decision);
+}
+
+function readRejected({ reason, subject }: Fields): Rejected {
+  const known = rejectionReasons.find((one) => one === reason);
+  if (known === undefined) throw unsound('reason is not one of the known reasons');
+  const decision: Writable<Rejected> = { kind: 'rejected', reason: known };
+  if (subject !== undefined) decision.subject = string(subject, 'subject');
+  return Object.freeze(decision);
 }
 
 function readUser(value: unknown): UserInfo {
-  const read = fields(value, 'user', 'username', 'uid', 'groups', 'extra');
-  return Object.freeze({
-    // An empty one is the identity policy's to refuse.
-    username: string(read.username, 'user.username'),
-    ...optional('uid', read.uid, string, 'user.'),
-    ...optional('groups', read.groups, strings, 'user.'),
-    ...optional('extra', read.extra, readExtra, 'user.'),
-  });
+  if (!isObject(value)) throw unsound('user is not an object');
+  const { username, uid, groups, extra } = value;
+  // The identity policy refuses an empty username.
+  const user: Writable<UserInfo> = { username: string(username, 'user.username') };
+  if (uid !== undefined) user.uid = string(uid, 'user.uid');
+  if (groups !== undefined) user.groups = strings(groups, 'user.groups');
+  if (extra !== undefined) user.extra = readExtra(extra);
+  return Object.freeze(user);
 }
 
-function readExtra(value: unknown, field: string): Readonly<Record<string, readonly string[]>> {
-  if (!isPlainObject(value)) throw new Unsound(`${field} is not a plain object`);
-  // fromEntries defines own properties, so a key named __proto__ stays a key.
-  return Object.freeze(
-    Object.fromEntries(
-      Object.entries(value).map(([key, values]) => [
-        string(key, `a key of ${field}`),
-        strings(values, `a value of ${field}`),
-      ]),
-    ),
+function readExtra(value: unknown): Readonly<Record<string, readonly string[]>> {
+  if (!isPlainObject(value)) throw unsound('user.extra is not a plain object');
+  const entries = Object.entries(value).map(
+    ([key, values]) => [string(key, 'a key of user.extra'), strings(values, 'a value of user.extra')] as const,
   );
+  // fromEntries defines own properties, so a key named __proto__ stays a key.
+  return Object.freeze(Object.fromEntries(entries));
 }
 
-/** Reads each property once: a getter must not say one thing to the check and another to the copy. */
-function fields<Name extends string>(value: unknown, field: string, ...names: Name[]): Record<Name, unknown> {
-  if (typeof value !== 'object' || value === null) throw new Unsound(`${field} is not an object`);
-  const read = names.map((name) => [name, Reflect.get(value, name)] as const);
-  return Object.fromEntries(read) as Record<Name, unknown>;
+type Fields = Readonly<Record<string, unknown>>;
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null;
 }
 
-function optional<Name extends string, Value>(
-  name: Name,
-  value: unknown,
-  read: (value: unknown, field: string) => Value,
-  parent = '',
-): { readonly [Key in Name]?: Value } {
-  if (value === undefined) return {};
-  return { [name]: read(value, `${parent}${name}`) } as { readonly [Key in Name]: Value };
+/** A Map is none: its entries would be lost without notice. */
+function isPlainObject(value: unknown): value is Fields {
+  if (!isObject(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
 }
 
 function string(value: unknown, field: string): string {
-  if (typeof value !== 'string') throw new Unsound(`${field} is not a string`);
-  if (!value.isWellFormed()) throw new Unsound(`${field} is not well-formed Unicode`);
-  return value;
+  if (isText(value)) return value;
+  throw notText(value, field);
 }
 
 function strings(value: unknown, field: string): readonly string[] {
-  if (!Array.isArray(value)) throw new Unsound(`${field} is not an array`);
-  // By index: an iterator of the plugin's own could go on for ever.
-  const { length } = value;
-  return Object.freeze(Array.from({ length }, (_, index) => string(value[index], `${field}[${index}]`)));
+  if (!Array.isArray(value)) throw unsound(`${field} is not an array`);
+  const copy = new Array<string>(value.length);
+  for (let index = 0; index < value.length; index++) {
+    const item: unknown = value[index];
+    if (!isText(item)) throw notText(item, `${field}[${index}]`);
+    copy[index] = item;
+  }
+  return Object.freeze(copy);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.isWellFormed();
+}
+
+function notText(value: unknown, field: string): AuthenticatorError {
+  return unsound(`${field} is not ${typeof value === 'string' ? 'well-formed Unicode' : 'a string'}`);
 }
 
 function date(value: unknown, field: string): Date {
-  const time = types.isDate(value) ? Date.prototype.getTime.call(value) : Number.NaN;
-  if (Number.isNaN(time)) throw new Unsound(`${field} is not a valid Date`);
+  const time = types.isDate(value) ? value.getTime() : Number.NaN;
+  if (Number.isNaN(time)) throw unsound(`${field} is not a valid Date`);
   return new Date(time);
 }
 
-/** Of any realm; a Map or an array, whose entries we would not see, is none. */
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+/** Names a field, never its value: that may be a token. */
+function unsound(problem: string): AuthenticatorError {
+  return new AuthenticatorError('failed', `the plugin's answer: ${problem}`);
 }

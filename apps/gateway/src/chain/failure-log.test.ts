@@ -8,7 +8,7 @@ function recorded(time: { now: number } = { now: 0 }) {
   const logger = pino({ level: 'debug', base: null, timestamp: false }, { write: (line: string) => lines.push(line) });
   const log = createFailureLog(logger, () => time.now);
   const fail = (error: Error, authenticator = 'corp', token = 'a-token') =>
-    log({ authenticator, seconds: 1, error }, token);
+    log({ answers: [{ authenticator, seconds: 1, error }], token });
   return { lines, fail, log, parsed: () => lines.map((line) => JSON.parse(line)) };
 }
 const outage = new AuthenticatorError('unavailable', 'no answer within 3s');
@@ -29,9 +29,10 @@ describe('createFailureLog', () => {
     ]);
   });
 
-  test('does not log an answer', () => {
+  test('logs no answer', () => {
     const { log, lines } = recorded();
-    log({ authenticator: 'corp', seconds: 1, decision: { kind: 'no-opinion' }, recognized: true }, 'a-token');
+    const answer = { authenticator: 'corp', seconds: 1, decision: { kind: 'no-opinion' }, recognized: true } as const;
+    log({ answers: [answer], token: 'a-token' });
     expect(lines).toEqual([]);
   });
 
@@ -67,7 +68,7 @@ describe('createFailureLog', () => {
     expect(lines.join()).not.toContain('a-token');
   });
 
-  test('logs the place of an error that is not an AuthenticatorError, never its message', () => {
+  test('names an error that is no AuthenticatorError by its stack, never by its message', () => {
     const { fail, lines, parsed } = recorded();
     fail(new SyntaxError('Unexpected token \'a\', "a-tok"... is not valid JSON'));
     expect(lines.join()).not.toContain('a-tok');

@@ -2,25 +2,30 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
 import { errorFields, withoutToken } from '../logging/error-fields.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import type { Answer } from './answer.ts';
+import type { Answer } from './chain.ts';
+
+/** What there is to log of a review. */
+interface Reviewed {
+  readonly answers: readonly Answer[];
+  readonly token: string | undefined;
+}
 
 /**
- * Logs why an authenticator could not check a token, also where an earlier answer was used instead: for each
- * authenticator and kind of error at most one warning in 10 s, with the number of similar ones since; the others at
- * `debug`. The kinds are separate, so that a client whose tokens fail all the time cannot keep the reason of an outage
- * out of the log.
+ * Logs why authenticators could not check, also where an earlier answer was used instead: a warning at most every 10 s
+ * for each authenticator and kind of error, with the number of those since the last one; the others at `debug`. The kind
+ * counts because someone whose own tokens fail all the time must not keep the reason of an outage out of the log.
  *
  * @param now monotonic milliseconds
  */
-export function createFailureLog(logger: Logger, now: () => number): (answer: Answer, token: string) => void {
+export function createFailureLog(logger: Logger, now: () => number): (reviewed: Reviewed) => void {
   const limit = createLogLimiter(now);
-  return (answer, token) => {
+  const log = (answer: Answer, token: string | undefined) => {
     const error = 'error' in answer ? answer.error : answer.failure;
     if (error === undefined) return;
     const { authenticator, seconds } = answer;
     const stale = 'error' in answer ? {} : { cached: 'stale' };
     const { message, ...others } = errorFields(error);
-    // A plugin must not put the token into a message. If one does, the token is removed here.
+    // A plugin must not put the token there. If it does, the token goes no further.
     const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
     const fields = { authenticator, seconds, ...others, ...reason, ...stale };
     const kind = AuthenticatorError.is(error) ? error.code : 'bug';
@@ -30,5 +35,8 @@ export function createFailureLog(logger: Logger, now: () => number): (answer: An
       return;
     }
     logger.warn({ ...fields, ...(unloggedSince > 0 && { unloggedSince }) }, 'authenticator could not check a token');
+  };
+  return ({ answers, token }) => {
+    for (const answer of answers) log(answer, token);
   };
 }

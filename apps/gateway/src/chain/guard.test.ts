@@ -8,7 +8,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { chain } from './chain.ts';
 import { type GuardSettings, withGuard } from './guard.ts';
-import { createProvenTokens, type ProvenTokens } from './proven-tokens.ts';
+import { createProvenTokens, type ProvenTokens } from './slots.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 
@@ -80,7 +80,7 @@ describe('the deadline', () => {
     expect(abandoned).toHaveLength(1);
   });
 
-  test('is told in the unit it has', async () => {
+  test('is reported in the unit of the config', async () => {
     const { ask } = setUp(hang, { timeout: 250 });
     const result = ask();
     await vi.advanceTimersByTimeAsync(250);
@@ -218,7 +218,7 @@ describe('the bound on calls under way', () => {
     expect(await askNow()).toMatch('too many');
   });
 
-  test('gives the place back after each kind of end', async () => {
+  test('gives the slot back after each kind of end', async () => {
     const answers: Answer[] = [
       async () => jane,
       badRecord,
@@ -241,7 +241,7 @@ describe('the bound on calls under way', () => {
     expect(outcomes).toEqual([yes, 'failed: bad record', yes, 'failed: at once', late, yes]);
   });
 
-  test('tells of abandoned work that fails later without an unhandled rejection', async () => {
+  test('reports abandoned work that fails later without an unhandled rejection', async () => {
     const { ask, abandoned } = setUp(untilAborted);
     ask();
     await vi.advanceTimersByTimeAsync(3000);
@@ -250,7 +250,7 @@ describe('the bound on calls under way', () => {
 });
 
 describe('more calls than may be under way', () => {
-  /** A plugin that answers when it is told to, in the order of the calls. */
+  /** A plugin that answers when the test says so, in the order of the calls. */
   const held = (settings: Partial<GuardSettings>) => {
     const ends: ((decision: Decision | Promise<Decision>) => void)[] = [];
     const parts = setUp(() => new Promise<Decision>((resolve) => ends.push(resolve)), settings);
@@ -449,7 +449,7 @@ describe('the circuit', () => {
     }
   });
 
-  test('makes nobody wait for the probe, and opens again when that is late', async () => {
+  test('makes no one wait for the probe, and opens again when that is late', async () => {
     const { ask, askNow, guard, calls } = await opened(() => hang);
     const probe = ask();
     expect(await askNow()).toMatch('unavailable: circuit half-open');
@@ -471,7 +471,7 @@ describe('the circuit', () => {
     expect([guard.circuitState, vi.getTimerCount(), abandoned.length]).toEqual(['closed', 0, 1]);
   });
 
-  test('opens at the deadline of a probe that nobody waits for, which is told of once', async () => {
+  test('opens at the deadline of a probe that no one waits for, which is reported once', async () => {
     const { ask, guard, abandoned } = await opened(() => untilAborted);
     const caller = new AbortController();
     ask(caller.signal);
@@ -480,7 +480,7 @@ describe('the circuit', () => {
     expect([guard.circuitState, abandoned.length]).toEqual(['open', 1]);
   });
 
-  test('lets a probe out later when all places were taken by calls that never ended', async () => {
+  test('lets a probe out later when all slots were taken by calls that never ended', async () => {
     const ends: (() => void)[] = [];
     const hung = () => new Promise<Decision>((resolve) => ends.push(() => resolve(jane)));
     const { ask, askNow, guard } = setUp(hung, { maxConcurrent: 3, circuit: { minimumCalls: 3, openFor: 5000 } });
@@ -498,7 +498,7 @@ describe('the circuit', () => {
   });
 });
 
-test('a hung authenticator at full load keeps nobody from those before it', async () => {
+test('a hung authenticator at full load keeps no one from those before it', async () => {
   const { guard: hung } = setUp(hang, { maxConcurrent: 10 });
   const first: Authenticator = {
     authenticate: async (token) => (token === 'mine' ? jane : { kind: 'no-opinion' }),
@@ -506,8 +506,8 @@ test('a hung authenticator at full load keeps nobody from those before it', asyn
   };
   const both = chain(
     [
-      { name: 'first', onError: 'continue', authenticator: first },
-      { name: 'hung', onError: 'continue', authenticator: hung },
+      { name: 'first', onError: 'continue', recognizes: () => true, authenticator: first },
+      { name: 'hung', onError: 'continue', recognizes: () => true, authenticator: hung },
     ],
     { now: () => Date.now(), log: { error: () => {} } },
   );

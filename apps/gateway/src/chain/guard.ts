@@ -14,16 +14,14 @@ import {
   createCircuit,
 } from './circuit.ts';
 import { layer } from './layer.ts';
-import { createNameLimit, mostOfOneName } from './name-limit.ts';
-import { createProvenTokens, type ProvenTokens } from './proven-tokens.ts';
-import { createSlots } from './slots.ts';
+import { createNameLimit, createProvenTokens, createSlots, mostOfOneName, type ProvenTokens } from './slots.ts';
 
 /** `timeout` in milliseconds, for each call, and for the wait before it. */
 export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
 
 export interface GuardDependencies extends CircuitDependencies {
   /**
-   * Told once of each call that nobody waits for any more and that still runs. `work` settles when the plugin's own
+   * Called once for each call that no one waits for any more and that still runs. `work` settles when the plugin's own
    * promise has, and never rejects.
    */
   readonly onAbandoned: (work: Promise<unknown>) => void;
@@ -31,7 +29,7 @@ export interface GuardDependencies extends CircuitDependencies {
   readonly proven?: ProvenTokens | undefined;
 }
 
-/** The plugin behind its bounds. */
+/** The plugin within its bounds. */
 export interface Guard extends Authenticator {
   readonly circuitState: CircuitState;
 }
@@ -42,10 +40,10 @@ export interface GuardedLink extends Link {
 }
 
 /**
- * Bounds what one plugin can cost: a deadline for each call, a bound on calls under way, and a circuit that leaves a
- * backend alone while it is down. A call keeps its place until the plugin's own promise has settled, waited for or
- * not: `maxConcurrent` bounds the real ones. So a plugin that ignores its signal and never settles fills its places
- * for good, and never more than these.
+ * Bounds what one plugin can cost: a deadline for each call, a limit on concurrent calls, and a circuit that sends no
+ * calls to a backend while it is down. A call keeps its slot until the plugin's own promise has settled, whether or not
+ * its caller still waits: `maxConcurrent` bounds the real calls. So a plugin that ignores its signal and never settles
+ * fills its slots for good, and never more than these.
  */
 export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
@@ -53,13 +51,13 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   const { proven = createProvenTokens()('') } = dependencies;
   const isTooMany = createNameLimit(dependencies.now);
 
-  /** Proven tokens of a name have a count of their own: others who only know the name can't use it up. */
+  /** Proven tokens of a name have a count of their own: whoever only knows the name can't use it up. */
   const isOneTooMany = (name: string | undefined, token: string): boolean =>
     name !== undefined && isTooMany(`${proven.has(token) ? '+' : '-'}${name}`);
 
   /**
-   * Takes a slot. What is refused here is no outage: the backend may be well, and the circuit must not open because
-   * callers are many. The circuit is asked again after a wait: it may have opened.
+   * Takes a slot. A refusal here is no outage: the backend may be healthy, and many callers must not open the circuit.
+   * The circuit is asked again after a wait: it may have opened.
    */
   const admit = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
     const name = plugin.claimedName?.(token);
@@ -71,7 +69,9 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     }
     if (slots.tryTake(() => proven.has(token))) return permit;
     permit.settle('nothing');
-    if (!(await slots.wait(proven.has(token), signal))) {
+    try {
+      await slots.wait(proven.has(token), signal);
+    } catch {
       throw refusal(signal, `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
     }
     try {
@@ -104,7 +104,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   };
 }
 
-/** One call, from its start to whichever comes first: the plugin's answer, the deadline, or the caller's abort. */
+/** One call, from its start to the first of these: the plugin's answer, the deadline, the caller's abort. */
 function call(
   permit: CircuitPermit,
   timeout: number,
@@ -179,6 +179,7 @@ function callerGone(signal: AbortSignal): AuthenticatorError {
   return new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
 }
 
-function inWords(milliseconds: number): string {
+/** As a config has it: `3s`, or `1500ms`. */
+export function inWords(milliseconds: number): string {
   return milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`;
 }

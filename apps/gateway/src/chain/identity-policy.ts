@@ -1,16 +1,8 @@
-import type {
-  AuthenticateContext,
-  Authenticated,
-  Authenticator,
-  Logger,
-  Rejected,
-  UserInfo,
-} from '@sallyport/authenticator';
+import type { Authenticated, Authenticator, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
 import { isMisleading, printable } from '../logging/printable.ts';
-import { anyGlob } from './glob.ts';
+import type { LinkContext } from './chain.ts';
 import { layer } from './layer.ts';
-import { foreignPrefix } from './namespaces.ts';
 
 /** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
 export interface IdentityPrefixes {
@@ -25,22 +17,17 @@ export function identityPrefixes(authenticators: readonly IdentityConfig[]): Ide
   };
 }
 
-/** A rule that an identity broke, in words for the log. `name` is what broke it. */
+/** A rule that an identity broke, for the log. `name` is what broke it. */
 export interface Breach {
   readonly rule: string;
   readonly name?: string;
 }
 
-/** A user with the names that Kubernetes sees, and what the policy has against them. */
+/** A user with the names that Kubernetes sees, and the rule that they break. */
 export interface JudgedUser {
   readonly user: UserInfo;
   /** Left out: they pass. */
   readonly breach?: Breach;
-}
-
-/** The context of a caller that wants to know how names were made. */
-export interface IdentityContext extends AuthenticateContext {
-  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
 }
 
 /**
@@ -64,7 +51,7 @@ export function identityPolicy(
 }
 
 /**
- * Gives each user the names that the policy makes. It stands outside of any cache, so an edit of the config holds for
+ * Gives each user the names that the policy makes. It is outside of the cache, so an edit of the config holds for
  * cached answers too. A breach is `rejected: identity-policy`, and the log says which rule.
  */
 export function withIdentityPolicy(
@@ -80,7 +67,7 @@ export function withIdentityPolicy(
     log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
     return { kind: 'rejected', reason: 'identity-policy', subject };
   };
-  return layer(inner, async (token, context: IdentityContext) => {
+  return layer(inner, async (token, context: LinkContext) => {
     const decision = await inner.authenticate(token, context);
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
@@ -169,4 +156,50 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
     if (!/(^|\.)(k8s|kubernetes)\.io$/.test(domain) || (allowCredentialId && key === credentialIdKey)) return undefined;
     return { rule: 'an extra key is in a domain of Kubernetes', name: key };
   };
+}
+
+/**
+ * Which authenticator a name belongs to, by the prefixes of all. It belongs to the longest configured prefix that it starts
+ * with: so nested prefixes work, authenticators with equal prefixes share a namespace, and one without a prefix may only
+ * give names that start with no other's.
+ *
+ * @param own the prefix of the authenticator that gave the name
+ * @param all the prefixes of every authenticator, in any order, `own` among them or not
+ * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
+ */
+function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {
+  const longer = [...new Set(all)].filter((prefix) => prefix.length > own.length);
+  return (name) => longer.find((prefix) => name.startsWith(prefix));
+}
+
+/**
+ * Compiles a pattern in which `*` matches any run of characters, none, `/` and `:` included. Every other character
+ * matches itself, `?` and `[` too: names of groups may have them, and a list of what is allowed must not allow more than
+ * its author meant.
+ *
+ * Each piece between stars is searched once, from where the last one ended, so the work is bounded by the length of the
+ * text times that of the longest piece.
+ */
+export function glob(pattern: string): (text: string) => boolean {
+  const [head = '', ...rest] = pattern.split('*');
+  const tail = rest.pop();
+  if (tail === undefined) return (text) => text === pattern;
+  return (text) => {
+    if (text.length < head.length + tail.length || !text.startsWith(head) || !text.endsWith(tail)) return false;
+    const end = text.length - tail.length;
+    let from = head.length;
+    for (const piece of rest) {
+      const at = text.indexOf(piece, from);
+      if (at === -1) return false;
+      from = at + piece.length;
+      if (from > end) return false;
+    }
+    return true;
+  };
+}
+
+/** Whether a text matches one of the patterns; with no patterns, none does. */
+export function anyGlob(patterns: readonly string[]): (text: string) => boolean {
+  const matchers = patterns.map(glob);
+  return (text) => matchers.some((matches) => matches(text));
 }

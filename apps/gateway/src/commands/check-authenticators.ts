@@ -1,16 +1,16 @@
 import type { UserInfo } from '@sallyport/authenticator';
 import { pino } from 'pino';
+import { checkInTime } from '../admin/health.ts';
 import { type IdentityPrefixes, identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import {
+  type CreateDependencies,
   type CreatedAuthenticator,
   closeAuthenticator,
   createAuthenticator,
-} from '../runtime/create-authenticators.ts';
-import { checkInTime } from '../runtime/health.ts';
-import type { CreateDependencies } from '../runtime/make-with-plugin.ts';
+} from '../runtime/authenticators.ts';
 import { localAttempts } from './cache-redis.ts';
 import type { TrustedFile } from './check-files.ts';
 import type { Finding } from './finding.ts';

@@ -1,4 +1,4 @@
-import type { ChainObserver } from '../chain/answer.ts';
+import type { ChainObserver } from '../chain/chain.ts';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { printTable } from './output.ts';

@@ -9,8 +9,8 @@ import {
   type CreatedAuthenticator,
   closeAuthenticator,
   createAuthenticators,
-} from '../runtime/create-authenticators.ts';
-import { issuesTokens } from '../runtime/create-token-issuer.ts';
+  issuesTokens,
+} from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { localAttempts, readBlocks } from './cache-redis.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';

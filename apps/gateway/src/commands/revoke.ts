@@ -2,7 +2,7 @@ import type { IssuedToken, Revocation, RevokedToken, TokenSelection, UnreadableT
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
-import { issuesTokens } from '../runtime/create-token-issuer.ts';
+import { issuesTokens } from '../runtime/authenticators.ts';
 import { withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
 import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';

@@ -4,11 +4,7 @@ import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { digestOf } from '../revocation/list.ts';
 import type { Entry } from '../revocation/types.ts';
-import {
-  type CreatedAuthenticator,
-  closeAuthenticator,
-  createAuthenticators,
-} from '../runtime/create-authenticators.ts';
+import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from '../runtime/authenticators.ts';
 import { localAttempts, needCacheRedis } from './cache-redis.ts';
 import { commandLine, shellQuoted } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';

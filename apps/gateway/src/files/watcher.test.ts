@@ -11,7 +11,7 @@ describe('createFileWatcher', () => {
   let watcher: FileWatcher;
   let changes: number;
   /** What happens while a changed file is given time to settle. */
-  let meanwhile: () => Promise<void>;
+  let onSettle: () => Promise<void>;
   /** Later than any file here was written: nothing counts as changed from the start. */
   const later = Number.MAX_SAFE_INTEGER;
 
@@ -19,9 +19,9 @@ describe('createFileWatcher', () => {
     folder = await mkdtemp(join(tmpdir(), 'watcher-'));
     file = join(folder, 'tokens.yaml');
     await writeFile(file, 'one');
-    watcher = createFileWatcher(() => meanwhile());
+    watcher = createFileWatcher(() => onSettle());
     changes = 0;
-    meanwhile = async () => undefined;
+    onSettle = async () => undefined;
   });
   afterEach(async () => {
     watcher.close();
@@ -33,7 +33,7 @@ describe('createFileWatcher', () => {
     changes++;
   };
 
-  test('tells of a changed content once', async () => {
+  test('reports a changed content once', async () => {
     await watcher.watch([file], later, count);
     await watcher.scan();
     expect(changes).toBe(0);
@@ -43,7 +43,7 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(1);
   });
 
-  test('tells of a file replaced by a rename, however often', async () => {
+  test('reports a file replaced by a rename, however often', async () => {
     await watcher.watch([file], later, count);
     for (const content of ['two', 'six']) {
       await writeFile(`${file}.new`, content);
@@ -67,14 +67,14 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(1);
   });
 
-  test('does not tell of a file that was only touched', async () => {
+  test('does not report a file that was only touched', async () => {
     await watcher.watch([file], later, count);
     await utimes(file, new Date(), new Date());
     await watcher.scan();
     expect(changes).toBe(0);
   });
 
-  test('tells of a file that goes and of one that comes back the same', async () => {
+  test('reports a file that goes, and one that comes back the same', async () => {
     await watcher.watch([file], later, count);
     await rm(file);
     await watcher.scan();
@@ -84,7 +84,7 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(2);
   });
 
-  test('tells of a file that a pipe took the place of, without waiting for a writer', async () => {
+  test('reports a file that a pipe has replaced, without waiting for a writer', async () => {
     await watcher.watch([file], later, count);
     await rm(file);
     execFileSync('mkfifo', [file]);
@@ -93,7 +93,7 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(1);
   });
 
-  test('tells of a file that became too big to be used, and of it again once it is not, whatever its content meanwhile', async () => {
+  test('reports a file that became too big to be used, and again once it is not, whatever its content was between', async () => {
     await watcher.watch([file], later, count);
     await truncate(file, largestFile + 1);
     await watcher.scan();
@@ -113,9 +113,9 @@ describe('createFileWatcher', () => {
   });
 
   test.each([
-    ['a device, by a link', async (place: string) => symlink('/dev/zero', place)],
-    ['a folder', async (place: string) => void (await mkdir(place))],
-  ])('%s that took the place of a file since the caller began to read counts as a change', async (_what, make) => {
+    ['a device, by a link', async (path: string) => symlink('/dev/zero', path)],
+    ['a folder', async (path: string) => void (await mkdir(path))],
+  ])('%s that replaced a file since the caller began to read counts as a change', async (_what, make) => {
     const since = Date.now();
     await rm(file);
     await make(file);
@@ -124,7 +124,7 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(1);
   });
 
-  test('tells once of several files of one watch, and nothing to the others', async () => {
+  test('reports several files of one watch once, and nothing to the others', async () => {
     const other = join(folder, 'other');
     await writeFile(other, 'one');
     await watcher.watch([file, other], later, count);
@@ -155,18 +155,18 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(2);
   });
 
-  test('does not tell of a file while it is being written', async () => {
+  test('does not report a file while it is being written', async () => {
     await watcher.watch([file], later, count);
     await writeFile(file, 'tokens: # half of it');
-    meanwhile = () => writeFile(file, 'tokens: # half of it and the rest');
+    onSettle = () => writeFile(file, 'tokens: # half of it and the rest');
     await watcher.scan();
     expect(changes).toBe(0);
-    meanwhile = async () => undefined;
+    onSettle = async () => undefined;
     await watcher.scan();
     expect(changes).toBe(1);
   });
 
-  test('a watch that was ended tells nothing', async () => {
+  test('a watch that was ended reports nothing', async () => {
     const end = await watcher.watch([file], later, count);
     end();
     await writeFile(file, 'two');
@@ -177,11 +177,11 @@ describe('createFileWatcher', () => {
   test('looks by itself every 2 s', async () => {
     watcher.close();
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    watcher = createFileWatcher(() => meanwhile());
-    const told = Promise.withResolvers<void>();
-    await watcher.watch([file], later, async () => told.resolve());
+    watcher = createFileWatcher(() => onSettle());
+    const reported = Promise.withResolvers<void>();
+    await watcher.watch([file], later, async () => reported.resolve());
     await writeFile(file, 'two');
     vi.advanceTimersByTime(2_000);
-    await told.promise;
+    await reported.promise;
   });
 });

@@ -1,29 +1,29 @@
 import { createHash } from 'node:crypto';
 import { constants, lstat, open, stat } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
+import { pause } from '../deadlines.ts';
 
-/** How often files are looked at, in milliseconds. */
+/** Milliseconds between two looks at the files. */
 const interval = 2_000;
 
 /**
- * A changed file must stay as it is for so long before it is told of, in milliseconds: an editor that writes in place
- * leaves half a list for a moment, which may well read as a whole one.
+ * Milliseconds for which a changed file must stay as it is before it is reported: an editor that writes in place leaves
+ * half a list for a moment, which may read as a whole one.
  */
 const settleTime = 100;
 
-/** The clock of file systems lags by up to a tick of the kernel, 10 ms at the most: in milliseconds. */
+/** Milliseconds. The clock of file systems lags by up to one tick of the kernel, which is at most 10 ms. */
 export const fileClockLag = 10;
 
 /**
- * The size of the biggest file that is read by anything here, in bytes, far above any list of tokens. A bigger one can't be
- * used, so its content does not matter.
+ * Bytes of the biggest file that the gateway reads, far above any list of tokens. A bigger one can't be used, so its content
+ * does not matter.
  */
 export const largestFile: number = 256 * 1024 * 1024;
 
-/** Read at once, in bytes: hashing them takes well under a millisecond, in which no review is answered. */
+/** Bytes that are read and hashed at once. That takes less than a millisecond, in which no review is answered. */
 const chunkSize = 256 * 1024;
 
-/** A file's content, told apart by its digest; `stamp` spares reading a file that nobody touched. */
+/** The digest of a file's content. With an unchanged `stamp` the file need not be read again. */
 interface Fingerprint {
   readonly stamp: string;
   readonly digest: string;
@@ -46,19 +46,19 @@ export interface FileWatcher {
    * @returns ends the watch
    */
   watch(files: readonly string[], since: number, onChange: () => Promise<void>): Promise<() => void>;
-  /** Looks at every file now, and waits for what that brings about. */
+  /** Looks at every file now, and waits for what changes cause. */
   scan(): Promise<void>;
   /** No look and no `onChange` begins after this. */
   close(): void;
 }
 
 /**
- * Looks at the content of files every 2 s. Not `fs.watch`: it goes deaf when a file is replaced by a rename, and a
- * mounted ConfigMap swaps a link in another folder altogether.
+ * Looks at the content of files every 2 s. It does not use `fs.watch`, which hears no more of a file once a rename has
+ * replaced it; and a mounted ConfigMap swaps a link in another folder.
  *
- * @param settle waits until a changed file must have been written to its end
+ * @param settle waits until a changed file must have been written completely
  */
-export function createFileWatcher(settle: () => Promise<void> = () => setTimeout(settleTime)): FileWatcher {
+export function createFileWatcher(settle: () => Promise<void> = () => pause(settleTime)): FileWatcher {
   const watches = new Set<{ current: Watch }>();
   let scanning: Promise<void> | undefined;
   let closed = false;
@@ -71,7 +71,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => setTimeout
       const changed = differ(files, next);
       if (changed) {
         await settle();
-        // Still being written: the next look will tell.
+        // It is still being written: the next look will see.
         if (differ(next, await fingerprints(files))) continue;
       }
       entry.current = { files: next, onChange };
@@ -80,7 +80,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => setTimeout
   }
 
   async function scan(): Promise<void> {
-    // One after another: a look that began before a file was written must not answer for one that began after.
+    // One at a time: a look that began before a file was written is not one that begins after.
     await scanning;
     scanning ??= scanAll().finally(() => {
       scanning = undefined;
@@ -122,7 +122,7 @@ function differ(one: ReadonlyMap<string, Fingerprint>, other: ReadonlyMap<string
   return [...one].some(([file, { digest }]) => other.get(file)?.digest !== digest);
 }
 
-/** A file that can't be read has a fingerprint too: it tells why. */
+/** A file that can't be read has a fingerprint too: the reason. */
 async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerprint> {
   const readAt = Date.now();
   try {
@@ -148,7 +148,7 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
 
 /** In pieces, so that no file fills the memory. */
 async function digestOf(file: string): Promise<string> {
-  // A pipe may have taken its place since: without O_NONBLOCK, opening one waits for somebody who writes into it.
+  // A pipe may have replaced it since: without O_NONBLOCK, opening a pipe waits for a writer.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const hash = createHash('sha256');
   const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark: chunkSize });

@@ -1,7 +1,8 @@
 import type { AttemptOutcome } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type AttemptsDependencies, abandonedAfter, createAttempts } from './attempts.ts';
+import { type AttemptsDependencies, createAttempts } from './attempts.ts';
+import { abandonedAfter } from './ledger.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -17,7 +18,7 @@ const settle = () => vi.advanceTimersByTimeAsync(0);
 function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDependencies> = {}) {
   const attemptsOf = createAttempts(() => settings, { now, ...limits });
   const attempts = attemptsOf('corp');
-  /** `sent` when it went out and what came of it was told, else why it did not. */
+  /** `sent` when it was sent and its outcome was settled, else why it was not. */
   const send = async (subject: string, secret: string, outcome: AttemptOutcome, guard = attempts) => {
     const attempt = await guard.admit(subject, secret);
     if (!attempt.admitted) return attempt.reason;
@@ -96,12 +97,12 @@ describe('refused tries', () => {
 });
 
 describe('other outcomes', () => {
-  test.each(['accepted', 'unavailable'] as const)('%s gives the place back', async (outcome) => {
+  test.each(['accepted', 'unavailable'] as const)('%s gives the slot back', async (outcome) => {
     const { send } = setUp({ maxFailures: 1, window });
     for (let call = 0; call < 10; call++) expect(await send('jane', `secret ${call}`, outcome)).toBe('sent');
   });
 
-  test('are told once: a second settle does nothing', async () => {
+  test('settle once: a second settle does nothing', async () => {
     const { attempts, send } = setUp({ maxFailures: 1, window });
     const attempt = await attempts.admit('jane', 'a');
     if (!attempt.admitted) throw new Error('not admitted');
@@ -133,7 +134,7 @@ describe('a secret that was right', () => {
     expect(await send('jane', 'right', 'refused')).toBe('throttled');
   });
 
-  test('goes out one at a time when there is no other place, so that a changed password costs one try', async () => {
+  test('is sent one at a time when there is no other slot, so that a changed password costs one try', async () => {
     const { send, begin } = setUp({ maxFailures: 1, window });
     await send('jane', 'right', 'accepted');
     await send('jane', 'wrong', 'refused');
@@ -154,7 +155,7 @@ describe('a secret that was right', () => {
 });
 
 describe('tries under way', () => {
-  test('hold their places: others wait for the outcome, and go out when one is given back', async () => {
+  test('hold their slots: others wait for the outcome, and are sent when one is given back', async () => {
     const { begin } = setUp({ maxFailures: 2, window });
     const [first, second, third, fourth] = ['a', 'b', 'c', 'd'].map((secret) => begin('jane', secret));
     await settle();
@@ -218,7 +219,7 @@ describe('tries under way', () => {
     expect(guesses[3]?.verdict).toBeUndefined();
   });
 
-  test('are waited for by 8 others of the same name, and a place is free again when one has gone', async () => {
+  test('are waited for by 8 others of the same name, and a slot is free again when one has gone', async () => {
     const { attempts, begin } = setUp({ maxFailures: 1, window });
     begin('jane', 'a');
     await settle();
@@ -235,7 +236,7 @@ describe('tries under way', () => {
     expect(next.verdict).toBeUndefined();
   });
 
-  test('that are forgotten count as refused, until told otherwise or the window has passed', async () => {
+  test('that are forgotten count as refused, until settled or the window has passed', async () => {
     const { begin, send } = setUp({ maxFailures: 1, window });
     const forgotten = begin('jane', 'a');
     await vi.advanceTimersByTimeAsync(abandonedAfter - 1);
@@ -292,7 +293,7 @@ describe('a flood of names', () => {
     expect(await send('new', 'a', 'refused')).toBe('sent');
   });
 
-  test('takes no room for tries that were not refused', async () => {
+  test('uses no memory for tries that were not refused', async () => {
     const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
     for (let name = 0; name < 20; name++) expect(await send(`name ${name}`, 'x', 'unavailable')).toBe('sent');
   });

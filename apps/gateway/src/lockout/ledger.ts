@@ -1,15 +1,65 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { bounded } from '../deadlines.ts';
 
-/** One try: it holds a place of its subject while it is here. */
-export interface Try {
-  /** Digests, see `fingerprint.ts`. */
+/** `wait`: whether it may be sent depends on the outcome of the tries under way. */
+export type Verdict = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
+
+/** A try that counts: it is under way, or its window has not passed. */
+export interface CountedTry {
+  /** `abandoned`: its outcome was never reported, so it counts, and its secret is not known to be wrong. */
+  readonly state: 'pending' | 'refused' | 'abandoned';
+}
+
+/** What is known of the secret that is to be sent. */
+interface Asked<Try> {
+  /** Whether a try was with this secret. */
+  isOf(one: Try): boolean;
+  /** It was right the last time. */
+  readonly isKnown: boolean;
+}
+
+/**
+ * The one rule of the lockout guard, for what this process knows and for what all replicas know.
+ *
+ * @param slots refused tries that are allowed. 0: it is sent only if its secret is known to be right
+ */
+export function judge<Try extends CountedTry>(
+  tries: readonly Try[],
+  { isOf, isKnown }: Asked<Try>,
+  slots: number,
+): Verdict {
+  const failures = tries.filter(({ state }) => state !== 'pending');
+  if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
+  if (tries.length < slots) return 'admit';
+  if (isKnown) return tries.some((one) => one.state === 'pending' && isOf(one)) ? 'wait' : 'admit';
+  return failures.length < slots ? 'wait' : 'throttled';
+}
+
+/**
+ * Makes digests under a key, by default a random one of this process: names and secrets are compared and never stored,
+ * and no one can try passwords against a dump of the memory elsewhere.
+ *
+ * @returns equal only for equal lists of parts: JSON keeps ['a', 'bc'] and ['ab', 'c'] apart
+ */
+export function createFingerprint(key: Uint8Array = randomBytes(32)): (...parts: string[]) => string {
+  return (...parts) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
+}
+
+/**
+ * Milliseconds. A try that is not settled for so long counts as refused: its plugin has forgotten it, or its replica has died, and it is
+ * not known what the directory counted. A later `settle` still corrects that.
+ */
+export const abandonedAfter = 60_000;
+
+/** One try: it holds a slot of its subject while it is in the ledger. */
+export interface Try extends CountedTry {
+  /** Digests, as is the secret, and the username. */
   readonly subject: string;
   readonly secret: string;
-  /** A digest of the username. */
   readonly user: string;
-  /** `abandoned`: nobody told what came of it, so it counts, and its secret is not known to be wrong. */
-  state: 'pending' | 'refused' | 'abandoned';
-  /** When it was refused or given up, and until then when it began. Monotonic milliseconds. */
+  state: CountedTry['state'];
+  /** When it was refused or abandoned, and until then when it began. Monotonic milliseconds. */
   at: number;
 }
 
@@ -18,7 +68,7 @@ export interface Ledger {
   /** Those under way, and those counted in the window. */
   triesOf(subject: string): readonly Try[];
   /**
-   * @param known the secret was right before: its subject is taken in even when there are too many
+   * @param known the secret was right before: its subject is added even when there are too many
    * @throws AuthenticatorError `failed` for a new subject when there are `maxSubjects`
    */
   add(subject: string, secret: string, known: boolean, user: string): Try;
@@ -28,7 +78,7 @@ export interface Ledger {
   /** Forgets what is counted of a user. Those under way go on. */
   clear(user: string): void;
   /**
-   * Resolves when a try of the subject is given back or counted. Only to be asked while one is under way.
+   * Resolves when a try of the subject is given back or counted. To be called only while one is under way.
    *
    * @param longest milliseconds
    * @throws AuthenticatorError `failed` when `maxWaiting` wait already, or nothing has changed for `longest`
@@ -43,8 +93,8 @@ interface Page {
 }
 
 /**
- * Tries of one subject that wait. As many as a person's tools ask at one time where no cache makes one of equal tokens,
- * and a small part of an authenticator's `maxConcurrent` (100), which all names share.
+ * Tries of one subject that wait. As many as a person's tools need at one time where no cache makes one lookup of equal
+ * tokens, and a small part of an authenticator's `maxConcurrent` (100), which all names share.
  */
 const maxWaiting = 8;
 
@@ -53,7 +103,7 @@ const maxWaiting = 8;
  * @param window how long a refused try counts, in milliseconds
  */
 export function createLedger(now: () => number, window: () => number, maxSubjects: number): Ledger {
-  // In the order of the last count, so that those whose window has passed are found at the front.
+  // In the order of the last count, so that those whose window has passed are at the front.
   const pages = new Map<string, Page>();
 
   const prune = (subject: string, page: Page) => {
@@ -99,7 +149,7 @@ export function createLedger(now: () => number, window: () => number, maxSubject
       changed(one.subject, page);
     },
     count(one, as) {
-      // Its page is gone when it was abandoned and its window has passed since: what is told now counts all the same.
+      // Its page is gone when it was abandoned and its window has passed since. An outcome that is reported now still counts.
       const page = pages.get(one.subject) ?? { tries: [], waiting: new Set() };
       one.state = as;
       one.at = now();
@@ -126,23 +176,16 @@ function forgetCounted(page: Page, user: string): boolean {
 }
 
 /** Resolves when it is woken as one of `waiting`, which it leaves in any case. */
-async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, longest: number): Promise<void> {
+async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, limit: number): Promise<void> {
   signal?.throwIfAborted();
   if (waiting.size >= maxWaiting) {
     throw new AuthenticatorError('failed', `too many concurrent logins for one user (${maxWaiting} waiting)`);
   }
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const giveUp = () => reject(signal?.reason);
-  const late = () => reject(new AuthenticatorError('failed', 'earlier logins of the same user take too long'));
-  waiting.add(resolve);
-  signal?.addEventListener('abort', giveUp, { once: true });
-  // A busy process may come here after its time: Node warns of a negative one.
-  const timer = setTimeout(late, Math.max(0, longest));
-  try {
-    await promise;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', giveUp);
-    waiting.delete(resolve);
-  }
+  const late = () => new AuthenticatorError('failed', 'earlier logins of the same user take too long');
+  let wake = () => {};
+  const begin = (resolve: () => void) => {
+    wake = resolve;
+    waiting.add(wake);
+  };
+  await bounded<void>({ signal, limit, late }, begin, () => waiting.delete(wake));
 }

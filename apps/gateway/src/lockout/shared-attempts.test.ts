@@ -1,8 +1,9 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { abandonedAfter, createAttempts } from './attempts.ts';
-import { keyPrefix, openRedis } from './fixtures/opened-redis.ts';
-import { type Begun, type Replicas, socketOf, startReplicas, window } from './fixtures/replicas.ts';
+import { createAttempts } from './attempts.ts';
+import { abandonedAfter } from './ledger.ts';
+import { keyPrefix, openRedis } from './testing/opened-redis.ts';
+import { type Begun, type Replicas, socketOf, startReplicas, window } from './testing/replicas.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -94,7 +95,7 @@ describe('refused tries', () => {
   });
 });
 
-test.each(['accepted', 'unavailable'] as const)('%s gives the place back, on all replicas', async (outcome) => {
+test.each(['accepted', 'unavailable'] as const)('%s gives the slot back, on all replicas', async (outcome) => {
   await using all = await startReplicas(redis, { maxFailures: 1 });
   for (const replica of [...replicas, ...replicas]) {
     expect(await all.send(replica, 'jane', `secret ${crypto.randomUUID()}`, outcome)).toBe('sent');
@@ -130,7 +131,7 @@ describe('a secret that was right on one replica', () => {
     expect(await all.send(1, 'jane', 'wrong', 'refused')).toBe('waits');
   });
 
-  test.each([1, 2])('goes out on all places when many ask at once, of replicas: %i', async (others) => {
+  test.each([1, 2])('is sent on all slots when many ask at once, of replicas: %i', async (others) => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'right', 'accepted');
     const tries = Array.from({ length: 10 }, (_, index) => all.begin(1 + (index % others), 'jane', 'right'));
@@ -145,7 +146,7 @@ describe('a secret that was right on one replica', () => {
     }
   });
 
-  test('goes out one at a time when there is no other place, so that a changed password costs one try', async () => {
+  test('is sent one at a time when there is no other slot, so that a changed password costs one try', async () => {
     await using all = await startReplicas(redis);
     for (const replica of [0, 1]) await all.send(replica, 'jane', 'right', 'accepted');
     await useUp(all);
@@ -160,7 +161,7 @@ describe('a secret that was right on one replica', () => {
     for (const replica of replicas) expect(await all.send(replica, 'jane', 'right', 'refused')).toBe('throttled');
   });
 
-  test('goes out one at a time from a replica that counted without Redis, though Redis has places', async () => {
+  test('is sent one at a time from a replica that counted without Redis, though Redis has slots', async () => {
     await using all = await startReplicas(redis);
     all.alone.add(1);
     await useUp(all, [1]);
@@ -228,7 +229,7 @@ describe('a try whose replica has died', () => {
     expect(await all.send(2, 'jane', 'c', 'refused')).toBe('sent');
   });
 
-  test('holds its place until then, however short the window is', async () => {
+  test('holds its slot until then, however short the window is', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     all.settings.window = 1000;
     all.begin(0, 'jane', 'a');
@@ -263,7 +264,7 @@ describe('a try whose replica has died', () => {
 });
 
 describe('a try that waits for another replica', () => {
-  test('finds out by itself that a place is free', async () => {
+  test('finds out by itself that a slot is free', async () => {
     await using opened = await openRedis(socketOf(redis));
     const [first, second] = [0, 1].map(() =>
       createAttempts(() => ({ maxFailures: 1, window }), { now: () => performance.now(), shared: () => opened.shared }),
@@ -306,7 +307,7 @@ describe('a try that waits for another replica', () => {
     expect(verdicts([second])).toEqual(['admitted']);
   });
 
-  test('waits as long as its caller, and takes no place with it', async () => {
+  test('waits as long as its caller, and takes no slot with it', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     const first = all.begin(0, 'jane', 'a');
     await all.settled();
@@ -322,7 +323,7 @@ describe('a try that waits for another replica', () => {
   });
 });
 
-test('a caller that goes while Redis is asked takes no place with it', async () => {
+test('a caller that goes while Redis is asked takes no slot with it', async () => {
   await using all = await startReplicas(redis, { maxFailures: 1 });
   const caller = new AbortController();
   const asking = all.begin(0, 'jane', 'a', caller.signal);
@@ -332,7 +333,7 @@ test('a caller that goes while Redis is asked takes no place with it', async () 
   for (const replica of [0, 1]) expect(await all.send(replica, 'jane', 'b', 'unavailable')).toBe('sent');
 });
 
-test('an outcome is told once: a second settle does nothing', async () => {
+test('an outcome is settled once: a second settle does nothing', async () => {
   await using all = await startReplicas(redis, { maxFailures: 1 });
   const one = all.begin(0, 'jane', 'a');
   await all.settled();

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { abandonedAfter } from './attempts.ts';
-import { keyPrefix } from './fixtures/opened-redis.ts';
-import { type Replicas, startReplicas, window } from './fixtures/replicas.ts';
+import { abandonedAfter } from './ledger.ts';
+import { keyPrefix } from './testing/opened-redis.ts';
+import { type Replicas, startReplicas, window } from './testing/replicas.ts';
 
 /*
  * What someone does who may write the cache Redis and hears all that is said there, so that they have every record that
@@ -213,7 +213,7 @@ test('removed records leave each replica its own counts, and no more', async () 
   }
 });
 
-test('a secret that Redis alone knows goes out one at a time though the record of its try is removed', async () => {
+test('a secret that Redis alone knows is sent one at a time though the record of its try is removed', async () => {
   await using all = await startReplicas(redis, { maxFailures: 1 });
   await all.send(0, 'jane', 'old', 'accepted');
   const { key, hash } = await hear();

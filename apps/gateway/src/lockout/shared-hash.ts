@@ -2,17 +2,16 @@ import type { AttemptOutcome } from '@sallyport/authenticator';
 import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import type { LockoutConfig } from '../config/types.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import { createFingerprint } from './fingerprint.ts';
-import { noteName, subjectDigest, subjectKey } from './shared-names.ts';
+import { createFingerprint } from './ledger.ts';
+import { noteName, subjectDigest, subjectKey } from './shared-lockouts.ts';
 import { createRecords, knownField, type SharedRecords, tolerance, tryField } from './shared-records.ts';
-import { changeScript, takeScript } from './shared-scripts.ts';
 
-/** What goes out, in clear: it stays in this process. */
+/** What is sent to the backend, in clear: it stays in this process. */
 export interface Tried {
   readonly authenticator: string;
   readonly name: string;
   readonly password: string;
-  /** As a decision would have it: for the list of those who have refused tries. */
+  /** As a decision would name the user: for the list of those who have refused tries. */
   readonly username: string;
 }
 
@@ -27,23 +26,23 @@ export interface SharedHashDependencies {
   readonly onForeign: (records: number) => void;
 }
 
-/** What was there before the slot of the try, and whether it has one. */
+/** What was in the hash before the slot of the try, and whether the try has one. */
 interface Taken extends SharedRecords {
   readonly hasSlot: boolean;
 }
 
 /** What all replicas know of the tries of one subject, for a try with one secret. */
 export interface SharedHash {
-  /** Digests of the secret. The first is the one to write, the others are those of other sealing keys. */
+  /** Digests of the secret under each sealing key. The first is the one to write. */
   readonly secrets: readonly string[];
-  /** Redis' milliseconds of a moment. */
+  /** A moment by Redis' clock. */
   redisTime(monotonic: number): number;
   /**
-   * Takes a slot, if one is free, and reads what was there before.
+   * Takes a slot, if one is free, and reads what was in the hash before.
    *
    * @param limit how many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case
    * @param timeLimit milliseconds; undefined: what is left of the review's budget
-   * @returns undefined when the time of the record was wrong, so that others do not believe it: take it once more
+   * @returns undefined when the time of the record was too wrong for others to believe it: take it once more
    * @throws RedisProblem
    */
   take(id: string, limit: number | 'any', timeLimit: number | undefined): Promise<Taken | undefined>;
@@ -51,11 +50,11 @@ export interface SharedHash {
   settle(id: string, outcome: AttemptOutcome): void;
 }
 
-/** Milliseconds. Of a secret that is not used for so long, no one needs to be sure of a try at any time. */
+/** Milliseconds. A secret that was not used for so long need not be sure of a try at any time. */
 const knownFor = 30 * 24 * 60 * 60 * 1000;
-/** Of one subject: a password, and as many more as a directory takes beside it (tokens of applications, say). */
+/** Of one subject: a password, and as many more as a directory accepts beside it (such as tokens of applications). */
 const maxKnown = 8;
-/** Fields that a hash may have, beside two for each refused try that is allowed. */
+/** Fields that a hash may have, besides two for each refused try that is allowed. */
 const spareFields = 256;
 
 export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: SharedHashDependencies): SharedHash {
@@ -93,7 +92,7 @@ export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies:
       return isBelieved ? { ...read(reply), hasSlot: reply.hasSlot } : undefined;
     },
     settle(id, outcome) {
-      // In this order: a Redis that is full lets a script write on that has removed something.
+      // In this order: in a full Redis, a script that has removed something may still write.
       const gone = [tryField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
       const come: string[] = [];
       if (outcome === 'refused') {
@@ -117,12 +116,12 @@ interface Reply {
   readonly fields: readonly string[];
 }
 
-/** @throws RedisProblem for what is no reply of the script */
+/** @throws RedisProblem for anything that is no reply of the script */
 function parseReply(reply: unknown): Reply {
   const [hasSlot, time, removed, fields]: unknown[] = Array.isArray(reply) ? reply : [];
   const isReply = Number.isSafeInteger(time) && Number.isSafeInteger(removed) && Array.isArray(fields);
   if (!isReply || !fields.every((one) => typeof one === 'string')) {
-    throw new RedisProblem('server', 'the cache Redis: its reply is not that of the script');
+    throw new RedisProblem('server', 'the cache Redis: the reply is not that of the script');
   }
   return { hasSlot: hasSlot === 1, time: Number(time), removed: Number(removed), fields };
 }
@@ -136,3 +135,90 @@ function oldest(known: SharedRecords['known'], besides: readonly string[]): stri
 function secretDigests({ sealingKeys }: SharedRedis, { authenticator, name, password }: Tried): string[] {
   return sealingKeys.map((key) => createFingerprint(key.derive('lockout secrets'))(authenticator, name, password));
 }
+
+/*
+ * The gateway judges the hash of a subject (see `shared-records.ts`), since only the gateway can check who wrote its
+ * records. The scripts do only what must be atomic.
+ */
+
+/** Sees that the hash lives at least so long from now on. A foreign writer may have set a longer expiry, or none. */
+const keep = `
+local function keep(least, most)
+  local left = redis.call('PTTL', KEYS[1])
+  if left < least or left > most then redis.call('PEXPIRE', KEYS[1], least) end
+end`;
+
+/**
+ * Takes a slot for a try, and reads all other fields at the same moment: what was in the hash before it. Other replicas
+ * can't take a slot in between, so a try that finds too many before it gives its own back.
+ *
+ * Someone else may have written to this key. A key of another type, or with far too many fields, is removed as a whole; a
+ * field that is too long to be ours is removed, and never sent to the gateway.
+ *
+ * KEYS[1]  the hash
+ * ARGV[1], ARGV[2]  the field of the try, and its value
+ * ARGV[3]  how many other tries there may be for it to take a slot, whoever wrote them: tries that wait for a slot
+ *          must not block each other. `any`: it takes one in any case
+ * ARGV[4], ARGV[5]  milliseconds that the hash stays at least and at most
+ * ARGV[6]  how many fields it may have
+ * ARGV[7]… fields that say that the secret is right: with one of them the try takes a slot in any case
+ *
+ * @returns 1 when the try has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
+ *   fields and their values
+ */
+const takeScript = `${keep}
+local key, field = KEYS[1], ARGV[1]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local removed = 0
+local size = redis.pcall('HLEN', key)
+local isOther = type(size) == 'table' and string.find(size.err, 'WRONGTYPE', 1, true)
+if isOther or type(size) == 'number' and size > tonumber(ARGV[6]) then
+  redis.call('DEL', key)
+  removed = 1
+end
+
+local marks, isKnown, tries, others = {}, false, 0, {}
+for index = 7, #ARGV do marks[ARGV[index]] = true end
+local all = redis.call('HGETALL', key)
+for index = 1, #all, 2 do
+  local name, value = all[index], all[index + 1]
+  if #name > 64 or #value > 160 then
+    redis.call('HDEL', key, name)
+    removed = removed + 1
+  elseif name ~= field then
+    others[#others + 1] = name
+    others[#others + 1] = value
+    isKnown = isKnown or marks[name]
+    if string.sub(name, 1, 4) == 'try:' then tries = tries + 1 end
+  end
+end
+
+local hasSlot = 0
+if ARGV[3] == 'any' then
+  redis.call('HSET', key, field, ARGV[2])
+  hasSlot = 1
+elseif isKnown or tries < tonumber(ARGV[3]) then
+  -- A Redis that takes no writes can still be read.
+  local reply = redis.pcall('HSET', key, field, ARGV[2])
+  if type(reply) == 'number' then hasSlot = 1 end
+end
+if hasSlot == 1 then keep(tonumber(ARGV[4]), tonumber(ARGV[5])) end
+return { hasSlot, now, removed, others }
+`;
+
+/**
+ * Changes the hash.
+ *
+ * KEYS[1]  the hash
+ * ARGV[1], ARGV[2]  milliseconds that it stays at least and at most
+ * ARGV[3]  how many fields go
+ * ARGV[4]… these, then fields and values that come
+ */
+const changeScript = `${keep}
+local last = 3 + tonumber(ARGV[3])
+for index = 4, last do redis.call('HDEL', KEYS[1], ARGV[index]) end
+for index = last + 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
+keep(tonumber(ARGV[1]), tonumber(ARGV[2]))
+return 'changed'
+`;

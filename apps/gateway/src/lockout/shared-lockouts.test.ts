@@ -2,9 +2,9 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { createAttempts } from './attempts.ts';
-import { type OpenedRedis, openRedis } from './fixtures/opened-redis.ts';
-import { socketOf } from './fixtures/replicas.ts';
 import { clearLockout, readLockouts } from './shared-lockouts.ts';
+import { type OpenedRedis, openRedis } from './testing/opened-redis.ts';
+import { socketOf } from './testing/replicas.ts';
 
 const settings = { maxFailures: 2, window: 600_000 };
 

@@ -2,7 +2,7 @@ import type { AttemptOutcome } from '@sallyport/authenticator';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Begun, startReplicas, window } from './fixtures/replicas.ts';
+import { type Begun, startReplicas, window } from './testing/replicas.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -41,7 +41,7 @@ interface Tried {
   readonly name: string;
   readonly pair: string;
   readonly begun: Begun;
-  /** When it went out, its secret was right the last time that anybody knew of. */
+  /** When it was sent, its secret was right the last time that anyone knew of. */
   known?: boolean;
   refusedAt?: number;
   isSettled?: true;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { type Replicas, startReplicas } from './fixtures/replicas.ts';
+import { type Replicas, startReplicas } from './testing/replicas.ts';
 
 /** Two tries of each name are refused on each replica, and no more; a right secret goes out. */
 async function judgesAlone({ send }: Replicas, name: string) {
@@ -52,7 +52,7 @@ const outages: Readonly<Record<string, Outage>> = {
     timeout: 100,
     isDown: true,
   },
-  // It takes no slots, but lets a script that has removed something add as much: refusals are told, and so shared.
+  // It takes no slots, but lets a script that has removed something add as much: refusals are written, and so shared.
   'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), judge: judgesWithOthers },
   'is a replica': {
     begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
@@ -95,14 +95,14 @@ describe('while Redis is late and not down', () => {
       isDeaf: () => state.isDeaf,
       isDown: () => state.isDown,
     });
-    const well = await startReplicas(redis, { count: 1, maxFailures });
+    const healthy = await startReplicas(redis, { count: 1, maxFailures });
     return {
       state,
       late,
-      well,
+      healthy,
       async [Symbol.asyncDispose]() {
         await late[Symbol.asyncDispose]();
-        await well[Symbol.asyncDispose]();
+        await healthy[Symbol.asyncDispose]();
       },
     };
   }
@@ -120,7 +120,7 @@ describe('while Redis is late and not down', () => {
       await both.late.settled();
       expect(one.verdict).toMatch(tooSlow);
     }
-    expect(await both.well.send(0, 'jane', 'b', 'refused')).toBe('sent');
+    expect(await both.healthy.send(0, 'jane', 'b', 'refused')).toBe('sent');
     both.state.isDeaf = false;
     expect(await both.late.send(0, 'jane', 'c', 'refused')).toBe('throttled');
   });
@@ -132,18 +132,18 @@ describe('while Redis is late and not down', () => {
     both.state.isDeaf = true;
     expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('sent');
     expect(await both.late.send(0, 'jane', 'right', 'refused')).toBe('sent');
-    expect(await both.well.send(0, 'jane', 'right', 'refused')).toBe('invalid-credentials');
+    expect(await both.healthy.send(0, 'jane', 'right', 'refused')).toBe('invalid-credentials');
   });
 
   test('one that Redis alone knows is denied where there is no slot, and takes none with it', async () => {
     await using redis = await startRedis();
     await using both = await setUp(redis, 1);
-    await both.well.send(0, 'jane', 'right', 'accepted');
+    await both.healthy.send(0, 'jane', 'right', 'accepted');
     expect(await both.late.send(0, 'jane', 'a', 'refused')).toBe('sent');
     both.state.isDeaf = true;
     expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('throttled');
     // Were it under way still, it would have to be waited for.
-    expect(await both.well.send(0, 'jane', 'right', 'accepted')).toBe('sent');
+    expect(await both.healthy.send(0, 'jane', 'right', 'accepted')).toBe('sent');
   });
 
   test.each([
@@ -158,12 +158,12 @@ describe('while Redis is late and not down', () => {
       both.state.isDown = true;
       const one = both.late.begin(0, 'jane', 'a');
       await both.late.settled();
-      const other = both.well.begin(0, 'jane', 'b');
-      await both.well.settled();
+      const other = both.healthy.begin(0, 'jane', 'b');
+      await both.healthy.settled();
       expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
       await one.settle(outcome);
       await both.late.settled();
-      await both.well.settled();
+      await both.healthy.settled();
       expect(other.verdict).toBe(next);
     },
   );

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import { createFingerprint } from './fingerprint.ts';
-import type { CountedTry } from './judge.ts';
+import type { CountedTry } from './ledger.ts';
+import { createFingerprint } from './ledger.ts';
 
 /*
  * What all replicas know of the tries of one subject is a hash in Redis:
@@ -22,7 +22,7 @@ export interface SharedTryRecord extends CountedTry {
   readonly time: number;
 }
 
-/** What a hash says, as far as it can be believed. */
+/** The records of a hash, as far as they can be believed. */
 export interface SharedRecords {
   readonly tries: readonly SharedTryRecord[];
   /** When each secret was last right. */
@@ -40,7 +40,7 @@ export interface Lifetimes {
   readonly knownFor: number;
 }
 
-/** Milliseconds by which a time may differ from Redis' clock: more than a call takes. What is later is not believed. */
+/** Milliseconds by which a time may differ from Redis' clock: more than a call takes. A later time is not believed. */
 export const tolerance = 5_000;
 
 export const tryField = (id: string): string => `try:${id}`;
@@ -103,7 +103,7 @@ function inForce(
   const tries: SharedTryRecord[] = [];
   const known = new Map<string, number>();
   const expired: string[] = [];
-  /** By secret: when the last of its tries began of which no one knows what came of it. */
+  /** By secret: when the last of its tries began whose outcome no one knows. */
   const abandoned = new Map<string, number>();
   const lasts = (time: number, lifetime: number) => time + lifetime > now && time <= now + tolerance;
   for (const { field, state, time, secret } of records) {

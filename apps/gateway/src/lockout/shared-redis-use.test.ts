@@ -2,8 +2,8 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { keyPrefix, type OpenedOptions } from './fixtures/opened-redis.ts';
-import { startReplicas } from './fixtures/replicas.ts';
+import { keyPrefix, type OpenedOptions } from './testing/opened-redis.ts';
+import { startReplicas } from './testing/replicas.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
 
-test('Redis is told neither a name nor a secret, and keeps nothing for ever', async () => {
+test('Redis gets neither a name nor a secret, and stores nothing for ever', async () => {
   const monitor = await redis.client().duplicate().monitor();
   const heard: string[] = [];
   monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
@@ -27,17 +27,17 @@ test('Redis is told neither a name nor a secret, and keeps nothing for ever', as
   await redis.client().echo('the end');
   await waitUntil(() => heard.some((words) => words.includes('the end')), 'all that was said');
   monitor.disconnect();
-  const told = heard.join('\n');
+  const sent = heard.join('\n');
   expect(heard.filter((words) => words.startsWith('eval ')).length).toBeGreaterThan(15);
-  expect(told).toMatch(new RegExp(`HSET ${keyPrefix}lockout:`, 'i'));
+  expect(sent).toMatch(new RegExp(`HSET ${keyPrefix}lockout:`, 'i'));
 
-  const kept: string[] = [];
+  const stored: string[] = [];
   for (const key of await redis.client().keys('*')) {
-    kept.push(key, JSON.stringify(await redis.client().hgetall(key)));
+    stored.push(key, JSON.stringify(await redis.client().hgetall(key)));
     expect(await redis.client().pttl(key)).toBeGreaterThan(0);
   }
-  for (const word of ['known:', 'right ', 'pending ', 'refused ']) expect(kept.join()).toContain(word);
-  for (const text of [told, kept.join()]) {
+  for (const word of ['known:', 'right ', 'pending ', 'refused ']) expect(stored.join()).toContain(word);
+  for (const text of [sent, stored.join()]) {
     for (const secret of ['S3cret', 'jane', 'corp']) {
       for (const encoding of ['utf8', 'base64url', 'hex'] as const) {
         expect(text).not.toContain(Buffer.from(secret).toString(encoding));
@@ -69,16 +69,16 @@ describe('sealing keys that are changed', () => {
     const options: OpenedOptions & { maxFailures: number } = { keys: () => keys, maxFailures: 2 };
     const all = await startReplicas(redis, options);
     // A replica that knows what it learns from Redis alone.
-    const strange = await startReplicas(redis, { ...options, count: 1 });
+    const foreign = await startReplicas(redis, { ...options, count: 1 });
     return {
       all,
-      strange,
+      foreign,
       change(to: string) {
         keys = to;
       },
       async [Symbol.asyncDispose]() {
         await all[Symbol.asyncDispose]();
-        await strange[Symbol.asyncDispose]();
+        await foreign[Symbol.asyncDispose]();
       },
     };
   }
@@ -98,19 +98,19 @@ describe('sealing keys that are changed', () => {
 
   test('leave right secrets known while the key of their time is there, and then if they were right since', async () => {
     await using both = await setUp();
-    for (const password of ['right', 'seldom']) await both.all.send(0, 'jane', password, 'accepted');
+    for (const password of ['right', 'rare']) await both.all.send(0, 'jane', password, 'accepted');
     for (const password of ['a', 'b']) await both.all.send(1, 'jane', password, 'refused');
     for (const keys of ['A', 'AB', 'BA']) {
       both.change(keys);
-      for (const password of ['right', 'seldom']) {
-        expect(await both.strange.send(0, 'jane', password, 'unavailable')).toBe('sent');
+      for (const password of ['right', 'rare']) {
+        expect(await both.foreign.send(0, 'jane', password, 'unavailable')).toBe('sent');
       }
       await both.all.send(0, 'jane', 'right', 'accepted');
     }
     both.change('B');
     for (const password of ['c', 'd']) expect(await both.all.send(2, 'jane', password, 'refused')).toBe('sent');
-    expect(await both.strange.send(0, 'jane', 'right', 'unavailable')).toBe('sent');
-    expect(await both.strange.send(0, 'jane', 'seldom', 'unavailable')).toBe('throttled');
+    expect(await both.foreign.send(0, 'jane', 'right', 'unavailable')).toBe('sent');
+    expect(await both.foreign.send(0, 'jane', 'rare', 'unavailable')).toBe('throttled');
   });
 
   test('let a refused secret be forgotten, under whichever key it was known', async () => {
@@ -118,10 +118,10 @@ describe('sealing keys that are changed', () => {
     await both.all.send(0, 'jane', 'right', 'accepted');
     both.change('BA');
     expect(await both.all.send(0, 'jane', 'right', 'refused')).toBe('sent');
-    for (const { pass } of [both.all, both.strange]) await pass(700_000);
+    for (const { pass } of [both.all, both.foreign]) await pass(700_000);
     for (const password of ['a', 'b']) await both.all.send(0, 'jane', password, 'refused');
     both.change('AB');
-    expect(await both.strange.send(0, 'jane', 'right', 'refused')).toBe('throttled');
+    expect(await both.foreign.send(0, 'jane', 'right', 'refused')).toBe('throttled');
   });
 });
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type ProblemKind, RedisProblem } from '@sallyport/redis-connection';
 import { expect, test } from 'vitest';
+import { pause } from '../deadlines.ts';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import { pause } from './pause.ts';
 import { createRecords } from './shared-records.ts';
 import { createSharedTry, type SharedTryDependencies } from './shared-try.ts';
 
@@ -64,7 +64,7 @@ function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = [])
 test.each([
   [0, [25, 37.5, 56.25, 84.375, 125, 125]],
   [0.5, [50, 75, 112.5, 168.75, 250, 250]],
-])('those that wait ask more and more seldom, each in its own time (%d)', async (random, expected) => {
+])('those that wait ask at longer and longer intervals, each at its own time (%d)', async (random, expected) => {
   const { tried, pauses } = asking(random);
   for (const _ of expected) await tried.pause(undefined);
   expect(pauses).toEqual(expected);

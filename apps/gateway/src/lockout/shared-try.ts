@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type AttemptOutcome, AuthenticatorError } from '@sallyport/authenticator';
 import { type ProblemKind, RedisProblem } from '@sallyport/redis-connection';
+import type { pause } from '../deadlines.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import { judge, type Verdict } from './judge.ts';
-import type { Pause } from './pause.ts';
+import { judge, type Verdict } from './ledger.ts';
 import { createSharedHash, type SharedHash, type SharedHashDependencies, type Tried } from './shared-hash.ts';
 import type { SharedTryRecord } from './shared-records.ts';
 
@@ -12,23 +12,23 @@ export interface SharedTry {
   /**
    * Takes a slot when it says `admit`. `wait`: others hold the last slots; ask again after a pause.
    *
-   * @param slots refused tries that are allowed in the window. 0: it goes out only if its secret is known to be right
+   * @param slots refused tries that are allowed in the window. 0: it is sent only if its secret is known to be right
    * @param rightAt when this replica last found its secret right, in monotonic milliseconds; undefined: it never did
-   * @returns undefined when what this replica knows has to do: Redis is down or refuses what it is asked, or takes too
-   *   long for a secret that this replica knows to be right, or that has no slot here
+   * @returns undefined when this replica decides by what it knows: Redis is down, or refuses the call, or takes too long
+   *   for a secret that this replica knows to be right, or that has no slot here
    * @throws AuthenticatorError `failed` when other replicas, or Redis, take too long
    */
   ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined>;
   /** Between two questions. @throws the reason of the signal when it is aborted */
   pause(signal: AbortSignal | undefined): Promise<void>;
-  /** Also of a try that Redis was not asked about, or did not answer. No one waits for it. */
+  /** Also for a try that Redis was not asked about, or did not answer. No one waits for it. */
   settle(outcome: AttemptOutcome): void;
 }
 
 export interface SharedTryDependencies extends SharedHashDependencies {
   /** In [0, 1). */
   readonly random: () => number;
-  readonly pause: Pause;
+  readonly pause: typeof pause;
 }
 
 /**
@@ -36,9 +36,9 @@ export interface SharedTryDependencies extends SharedHashDependencies {
  * below the `timeout` of an authenticator (3 s), which would be an outage.
  */
 const maxWait = 1_000;
-/** Milliseconds between two questions, which grow by half up to the longest: a bind takes some, or a second and more. */
+/** Milliseconds between two questions, which grow by half up to the longest: a bind takes a few, or a second and more. */
 const [firstPause, longestPause] = [50, 250];
-/** Calls of one question: one more to learn Redis' clock, and one more past foreign or expired records. */
+/** Calls for one question: one more to learn Redis' clock, and one more past foreign or expired records. */
 const maxCalls = 3;
 
 /** Redis may be healthy and busy. A node of a cluster that is down has the same kind as a late one. */
@@ -54,7 +54,7 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
 
   const settle = (outcome: AttemptOutcome) => {
     hash.settle(id, outcome);
-    // Another one from now on, since the outcome of this one may still be on its way.
+    // A new id from now on, since the outcome of this one may still be on its way.
     id = randomUUID();
   };
   async function ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined> {
@@ -72,9 +72,9 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
         until = now() + maxWait;
         return ask(slots, rightAt);
       }
-      // The answer comes at once while a connection is being made.
+      // The error comes at once while a connection is being made.
       if (isLate && slots > 0 && until !== undefined && now() < until) return 'wait';
-      // It may have taken the slot all the same, and only the answer was lost.
+      // It may have taken the slot, and only the answer was lost.
       if (slots === 0) settle('unavailable');
       if (!isLate || slots === 0 || error.kind === 'node') return undefined;
       throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has tries left');
@@ -85,7 +85,7 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
   return {
     ask,
     async pause(signal) {
-      // Half of it at random: those that wait must not all come back in one moment.
+      // Half of it at random: those that wait must not all ask again at the same moment.
       await dependencies.pause(wait * (0.5 + random()), signal);
       wait = Math.min(wait * 1.5, longestPause);
     },
@@ -111,7 +111,7 @@ async function inquire(
   for (let call = 0; call < maxCalls; call++) {
     const taken = await hash.take(id, limit, timeLimit);
     if (taken === undefined) continue;
-    // What was right here since it was refused elsewhere is right.
+    // A secret that was right here after it was refused elsewhere is right.
     const rightSince = rightAt === undefined ? Number.NEGATIVE_INFINITY : hash.redisTime(rightAt);
     const isOf = ({ secret, state, time }: SharedTryRecord) =>
       hash.secrets.includes(secret) && (state !== 'refused' || time > rightSince);
@@ -120,5 +120,5 @@ async function inquire(
     if (verdict !== 'admit' || taken.hasSlot) return { verdict, hasSlot: taken.hasSlot };
     limit = 'any';
   }
-  throw new RedisProblem('timeout', 'the clock of the cache Redis is another one at each call');
+  throw new RedisProblem('timeout', 'the clock of the cache Redis differs at each call');
 }

@@ -2,8 +2,8 @@ import type { AttemptOutcome } from '@sallyport/authenticator';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { keyPrefix } from './fixtures/opened-redis.ts';
-import { type Begun, startReplicas, window } from './fixtures/replicas.ts';
+import { keyPrefix } from './testing/opened-redis.ts';
+import { type Begun, startReplicas, window } from './testing/replicas.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {

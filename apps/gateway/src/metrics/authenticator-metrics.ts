@@ -1,6 +1,6 @@
 import { type RejectionReason, rejectionReasons } from '@sallyport/authenticator';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Answer } from '../chain/answer.ts';
+import type { Answer } from '../chain/chain.ts';
 import type { CircuitState } from '../chain/circuit.ts';
 import { durationBuckets } from './review-metrics.ts';
 

@@ -4,7 +4,7 @@ import { withCache } from '../cache/with-cache.ts';
 import { withAudiences } from '../chain/audiences.ts';
 import type { CircuitState } from '../chain/circuit.ts';
 import { withSoundDecision } from '../chain/decision.ts';
-import { type GuardDependencies, type GuardedLink, type GuardSettings, withGuard } from '../chain/guard.ts';
+import { type GuardDependencies, type GuardedLink, type GuardSettings, inWords, withGuard } from '../chain/guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from '../chain/identity-policy.ts';
 import { type Provenance, withProvenance } from '../chain/provenance.ts';
 import type { Clocks } from '../clocks.ts';
@@ -36,25 +36,28 @@ export interface AssembleOptions {
 }
 
 /**
- * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(soundDecision(guard(plugin))))))). What the
- * provenance adds is no name, and nothing judges it. What the cache
- * keeps is a sound decision; the audiences, the policy and the blocks judge cached answers as well as fresh ones. Up to
- * the policy every subject of a refusal is the name as the backend knows it; blocks are told in the names it makes.
+ * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(soundDecision(guard(plugin))))))).
+ *
+ * The cache holds sound decisions. Audiences, policy and blocks judge cached answers as well as fresh ones. Before the
+ * policy, the subject of a refusal is the name as the backend knows it; blocks have the names that the policy makes.
+ * Provenance adds no name, so nothing judges what it adds.
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
   const { config, clocks, log } = options;
-  const guard = withGuard(options.authenticator, config, {
+  const plugin = options.authenticator;
+  const guard = withGuard(plugin, config, {
     now: clocks.monotonic,
     onAbandoned: options.onAbandoned,
     proven: options.proven,
-    onStateChange: (state) => tellState(config, state, log),
+    onStateChange: (state) => logCircuit(config, state, log),
   });
   const cached = aroundCache(withSoundDecision(guard, clocks.wall), options);
   const judged = withAudiences(cached, options.apiAudiences);
   const named = withIdentityPolicy(judged, config, options.prefixes, log, options.provenance?.keyPrefix);
   const stamped = options.provenance ? withProvenance(named, config.name, options.provenance) : named;
   const authenticator = withBlocks(stamped, config.name, options.blocks, log);
-  return { name: config.name, onError: config.onError, authenticator, guard };
+  const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
+  return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
 }
 
 function aroundCache(inner: Authenticator, { config, cache, clocks }: AssembleOptions): Authenticator {
@@ -64,9 +67,10 @@ function aroundCache(inner: Authenticator, { config, cache, clocks }: AssembleOp
   return withCache(inner, settings, { ...cache, clocks });
 }
 
-function tellState(config: LinkConfig, state: CircuitState, log: Pick<Logger, 'info' | 'warn'>): void {
-  const fields = { authenticator: config.name, circuit: state };
+function logCircuit({ name, circuit }: LinkConfig, state: CircuitState, log: Pick<Logger, 'info' | 'warn'>): void {
+  const fields = { authenticator: name, circuit: state };
   if (state === 'open') {
-    log.warn(fields, `authenticator left alone for ${config.circuit.openFor} ms: at least half of its calls failed`);
-  } else if (state === 'closed') log.info(fields, 'authenticator answers again');
+    const openFor = inWords(circuit.openFor);
+    log.warn({ ...fields, openFor }, "circuit opened: at least half of this authenticator's recent calls failed");
+  } else if (state === 'closed') log.info(fields, 'circuit closed: authenticator recovered');
 }

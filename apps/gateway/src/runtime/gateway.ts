@@ -1,26 +1,28 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type AdminServer, startAdminServer } from '../admin/admin.ts';
+import { createHealth, type Health } from '../admin/health.ts';
 import { probeOutput } from '../audit/output.ts';
-import { createFailureLog } from '../chain/failure-log.ts';
-import { createProvenTokens } from '../chain/proven-tokens.ts';
+import { createProvenTokens } from '../chain/slots.ts';
+import { isLoopback } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
-import type { GatewayConfig } from '../config/types.ts';
+import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
-import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
 import { connectionsWithin, openFileLimit } from '../server/open-files.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
-import { createHealth, type Health } from './health.ts';
-import { type ListenOverrides, withListen } from './listen-override.ts';
-import { createLockout } from './lockout.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, logConfigWarnings, type Reloader, type Running } from './reload.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
-import { createStatus, type Status } from './status.ts';
+
+/** Addresses given on the command line. They override the config's, also after a reload. */
+interface ListenOverrides {
+  readonly listen?: ListenAddress;
+  readonly adminListen?: ListenAddress;
+}
 
 export interface GatewayOptions extends ListenOverrides {
   /** Absolute. */
@@ -33,7 +35,7 @@ export interface Gateway {
   /** Where reviews are answered, without a path: `https://127.0.0.1:8443`. */
   readonly url: string;
   readonly adminUrl: string;
-  /** Reads everything anew, now. What can't be used is logged, and what runs stays. */
+  /** Reads everything again, now. What can't be used is logged, and what runs stays. */
   reload(): Promise<void>;
   /**
    * Ends without losing a review: unready at once, still answering for `delay` milliseconds (left out:
@@ -51,24 +53,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const inFlight = createInFlight();
   let started: Running | undefined;
   const generation = () => started?.generation;
-  const links = () => generation()?.links ?? [];
-  const metrics = createGatewayMetrics({ config, tls, links, inFlight: () => inFlight.count });
-  const { registry } = metrics;
-  const redis = () => generation()?.redis;
   const inForce = () => generation()?.config ?? config;
-  const observers = createObservers(registry, logger);
-  const { attempts, onUnlock } = createLockout({ config: inForce, redis, registry, logger });
-  const shared = createSharedState({ config, redis, registry, onAct: observers.act, onUnlock, logger });
-  const dependencies = { ...shared, logger, attempts, proven: createProvenTokens(), onAbandoned: inFlight.hold };
+  const redis = () => generation()?.redis;
+  const health = createHealth(() => generation()?.links ?? []);
+  const observers = createObservers({ config, tls, generation, health, inFlight, shared: () => shared, logger });
+  const { registry, act: onAct } = observers;
+  const shared: SharedState = createSharedState({ config: inForce, redis, registry, onAct, logger });
+  const dependencies = { ...shared, logger, proven: createProvenTokens(), onAbandoned: inFlight.hold };
   const create = (next: GatewayConfig) => createWithAudit(next, dependencies);
   const running: Running = { generation: await create(config) };
   started = running;
-  const health = createHealth(() => running.generation.links);
-  const status = createStatus({ config, tls, generation, health, shared, attempts, inFlight });
   const opened = observers
     .start(config)
     .then(shared.start)
-    .then(() => listen(running, { inFlight, health, metrics, observers, status, logger, tls }));
+    .then(() => listen(running, { inFlight, health, observers, logger, tls }));
   const { reviews, admin } = await opened.catch(async (error: unknown) => {
     await observers.close();
     await shared.stop();
@@ -78,9 +76,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const watcher = createFileWatcher();
   const onSwapped = (next: GatewayConfig) => {
-    for (const follow of [shared.resize, metrics.follow, observers.follow, status.follow]) follow(next);
+    shared.resize(next);
+    observers.follow(next);
   };
-  const reloader = createReloader({ running, load, create, reviews, metrics, status, watcher, logger, onSwapped });
+  const reloader = createReloader({ running, load, create, reviews, observers, watcher, logger, onSwapped });
   await reloader.watch(startedAt);
   health.listening();
   logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
@@ -91,13 +90,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     url: reviews.url,
     adminUrl: admin.url,
     async reload() {
-      // The trail's file may have been moved away: that one waits for no config.
+      // Reopening the audit trail waits for no config.
       await Promise.all([observers.reopen(), reloader.reload()]);
     },
     shutdown(delay = running.generation.config.server.shutdownDelay) {
       ended ??= stop(delay);
       return ended;
     },
+  };
+}
+
+/** @throws Error when `listen` is off loopback and the config has no TLS */
+function withListen(config: GatewayConfig, { listen, adminListen }: ListenOverrides): GatewayConfig {
+  if (listen !== undefined && config.server.tls === undefined && !isLoopback(listen.host)) {
+    throw new Error(
+      `--listen ${listen.host}: plain HTTP is allowed on loopback only: set server.tls in ${config.file}`,
+    );
+  }
+  return {
+    ...config,
+    server: { ...config.server, ...(listen === undefined ? {} : { listen }) },
+    admin: { ...config.admin, ...(adminListen === undefined ? {} : { listen: adminListen }) },
   };
 }
 
@@ -113,7 +126,7 @@ async function firstConfig(
   return { config, tls };
 }
 
-/** A trail that can't be written is a fault of the config, as an authenticator that can't be made. */
+/** An audit trail that can't be written is an error in the config, as an authenticator that can't be made. */
 async function createWithAudit(config: GatewayConfig, dependencies: GenerationDependencies): Promise<Generation> {
   if (config.audit !== undefined) await probeOutput(config.audit);
   return createGeneration(config, dependencies);
@@ -122,9 +135,7 @@ async function createWithAudit(config: GatewayConfig, dependencies: GenerationDe
 interface ListenDependencies {
   readonly inFlight: InFlight;
   readonly health: Health;
-  readonly metrics: Pick<GatewayMetrics, 'registry' | 'onReview'>;
-  readonly observers: Pick<Observers, 'record'>;
-  readonly status: Status;
+  readonly observers: Pick<Observers, 'registry' | 'reviews' | 'statusPage'>;
   readonly logger: Logger;
   readonly tls: TlsMaterial | undefined;
 }
@@ -132,38 +143,26 @@ interface ListenDependencies {
 /** Opens both addresses, or neither. */
 async function listen(
   running: Running,
-  { inFlight, health, metrics, observers, status, logger, tls }: ListenDependencies,
+  { inFlight, health, observers, logger, tls }: ListenDependencies,
 ): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
   const admin = await startAdminServer({
     listen: running.generation.config.admin.listen,
     readiness: health.readiness,
     authenticators: health.authenticators,
     metrics: async () => ({
-      contentType: metrics.registry.contentType,
-      body: await renderMetrics(metrics.registry, running.generation.registries),
+      contentType: observers.registry.contentType,
+      body: await renderMetrics(observers.registry, running.generation.registries),
     }),
-    statusPage: status,
+    statusPage: observers.statusPage,
     logger,
   });
   const limits = connectionsWithin(await openFileLimit(), logger);
-  const logFailure = createFailureLog(logger, () => performance.now());
   try {
     const reviews = await startReviewServer({
       settings: () => running.generation.config.server,
-      authenticate: (token, context) =>
-        running.generation.authenticate(token, {
-          ...context,
-          onAnswer: (answer) => {
-            logFailure(answer, token);
-            context.onAnswer?.(answer);
-          },
-        }),
+      authenticate: (token, context) => running.generation.authenticate(token, context),
       inFlight,
-      onReview: (report) => {
-        metrics.onReview(report);
-        observers.record(report);
-        status.record(report);
-      },
+      observers: observers.reviews,
       logger,
       limits,
       ...(tls === undefined ? {} : { tls }),
@@ -187,7 +186,7 @@ interface Parts {
   readonly logger: Logger;
 }
 
-/** How long a reload under way may take before the process ends without it, in milliseconds. */
+/** Milliseconds that a reload under way may take before the process ends without it. */
 const reloadGrace = 2_000;
 
 function createShutdown({ running, health, shared, observers, watcher, reloader, reviews, admin, logger }: Parts) {

@@ -114,7 +114,7 @@ describe('createGeneration', () => {
     });
     const outcome = createGeneration(config(waiting), dependencies).catch((error: Error) => error.message);
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(await outcome).toContain('create() took longer than 10 s');
+    expect(await outcome).toContain('create() took longer than 10s');
     expect(given?.signal.aborted).toBe(true);
     late.resolve(authenticator({ close }));
     await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(1));
@@ -159,7 +159,7 @@ describe('retire', () => {
     expect(close).toHaveBeenCalledTimes(1);
   });
 
-  test('waits for work that nobody waits for any more, up to its limit', async () => {
+  test('waits for work that no review waits for any more, up to its limit', async () => {
     vi.useFakeTimers();
     const close = vi.fn(async () => undefined);
     const hung = configured('hung', async () =>

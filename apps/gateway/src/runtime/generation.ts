@@ -3,20 +3,22 @@ import type { Registry } from 'prom-client';
 import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/store.ts';
-import type { ChainContext } from '../chain/answer.ts';
+import type { ChainContext } from '../chain/chain.ts';
 import { chain } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
-import type { ProvenTokens } from '../chain/proven-tokens.ts';
+import type { ProvenTokens } from '../chain/slots.ts';
+import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import { within } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
 import type { Blocks } from '../revocation/types.ts';
 import type { RedisPool } from '../shared-redis/redis-pool.ts';
 import { withReviewBudget } from '../shared-redis/review-budget.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { assembleLink } from './assemble.ts';
-import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from './create-authenticators.ts';
-import type { CreateDependencies } from './make-with-plugin.ts';
+import type { CreateDependencies } from './authenticators.ts';
+import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from './authenticators.ts';
 
 /** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
 export interface Generation {
@@ -28,8 +30,8 @@ export interface Generation {
   readonly redis?: ProbedRedis;
   authenticate(token: string, context: ChainContext): Promise<Decision>;
   /**
-   * Closes the authenticators once nothing of this chain is under way any more, and after `limit` milliseconds all the
-   * same: a plugin may never let go. No review may begin after this call.
+   * Closes the authenticators as soon as nothing of this chain is under way, or after `limit` milliseconds: a plugin may
+   * never finish. No review may begin after this call.
    */
   retire(limit: number): Promise<void>;
 }
@@ -42,9 +44,9 @@ export interface Caching extends Omit<CacheDependencies, 'clocks' | 'redis'> {
 export interface GenerationDependencies extends CreateDependencies {
   /** Left out: nothing is cached. */
   readonly caching?: Caching;
-  /** Left out: nobody is blocked. */
+  /** Left out: no one is blocked. */
   readonly blocks?: Blocks;
-  /** Told of backend work that goes on after its review was answered. */
+  /** Called with backend work that goes on after its review was answered. */
   readonly onAbandoned: (work: Promise<unknown>) => void;
   /** By the fingerprint of an authenticator's config. Left out: none outlives the generation. */
   readonly proven?: (fingerprint: string) => ProvenTokens;
@@ -69,7 +71,7 @@ export async function createGeneration(
       dependencies.onAbandoned(abandoned);
     },
   });
-  const { authenticate } = chain(links, { now: () => performance.now(), log: dependencies.logger });
+  const { authenticate } = chain(links, { now: systemClocks.monotonic, log: dependencies.logger });
   return {
     config,
     links,
@@ -89,16 +91,16 @@ export async function createGeneration(
   };
 }
 
-const nobodyBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined };
+const nothingBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined };
 
 function assemble(
   config: GatewayConfig,
   created: readonly CreatedAuthenticator[],
   redis: ProbedRedis | undefined,
-  { logger, caching, blocks = nobodyBlocked, onAbandoned, proven }: GenerationDependencies,
+  { logger, caching, blocks = nothingBlocked, onAbandoned, proven }: GenerationDependencies,
 ): readonly GuardedLink[] {
   const prefixes = identityPrefixes(config.authenticators);
-  const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
+  const clocks = systemClocks;
   const tier = redis && createRedisTier(redis, clocks);
   const fingerprint = createTokenFingerprint(config.cache.redis?.sealingKeys[0]);
   const provenance = config.provenance && { ...config.provenance, fingerprint };
@@ -119,28 +121,19 @@ function assemble(
   );
 }
 
-/** What is under way, to be waited for. */
+/** The calls of a chain, to be waited for. */
 function createWork(): { add(work: Promise<unknown>): void; ended(limit: number): Promise<void> } {
   const underWay = new Set<Promise<unknown>>();
-  let onEmpty: (() => void) | undefined;
+  const allEnded = async () => {
+    while (underWay.size > 0) await Promise.allSettled(underWay);
+  };
   return {
     add(work) {
       underWay.add(work);
-      const end = () => {
-        underWay.delete(work);
-        if (underWay.size === 0) onEmpty?.();
-      };
+      const end = () => void underWay.delete(work);
       work.then(end, end);
     },
-    async ended(limit) {
-      if (underWay.size === 0) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, limit);
-        onEmpty = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    },
+    // At the limit they count as ended.
+    ended: (limit) => within({ limit }, allEnded).catch(() => undefined),
   };
 }

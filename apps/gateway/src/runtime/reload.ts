@@ -1,70 +1,66 @@
 import type { Logger } from 'pino';
-import type { StatusCollector } from '../admin/status-page/collector.ts';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
+import { withTimeLimit } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
 import type { FileWatcher } from '../files/watcher.ts';
-import type { CertificateMetrics, ReloadMetrics, ReloadSource } from '../metrics/process-metrics.ts';
+import type { ReloadSource } from '../metrics/process-metrics.ts';
 import type { ReviewServer } from '../server/listener.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import type { Generation } from './generation.ts';
-import { withTimeLimit } from './time-limit.ts';
-import { createWatches, tlsFiles } from './watches.ts';
+import type { Observers } from './observers.ts';
 
-/** What runs now; a reload puts another in its place, whole. */
+/** What runs now. A reload replaces it as a whole. */
 export interface Running {
   generation: Generation;
 }
 
 export interface ReloadDependencies {
   readonly running: Running;
-  /** @throws ConfigError and others: the reason goes to the log and what runs stays */
+  /** What it throws is logged, and what runs stays. */
   readonly load: () => Promise<GatewayConfig>;
   readonly create: (config: GatewayConfig) => Promise<Generation>;
   readonly reviews: Pick<ReviewServer, 'updateTls'>;
-  readonly metrics: ReloadMetrics & CertificateMetrics;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
-  /** Told of each reload, with the problems of one that was refused; and of certificates that are in force from now on. */
-  readonly status: Pick<StatusCollector, 'reloaded' | 'certificates'>;
-  /** Told of each config once it runs. */
+  readonly observers: Pick<Observers, 'reloaded' | 'certificates'>;
+  /** Called with each config once it runs. */
   readonly onSwapped: (config: GatewayConfig) => void;
 }
 
 export interface Reloader {
   /** Begins to watch every file that the running config names. `since`: when reading them began, wall clock ms. */
   watch(since: number): Promise<void>;
-  /** Reads everything anew, changed or not. Never rejects. */
+  /** Reads everything again, changed or not. Never rejects. */
   reload(): Promise<void>;
   /** Resolves when no reload is under way. */
   settled(): Promise<void>;
 }
 
-/** Why it was refused; none when it is in force. */
+/** Why a reload was refused; none when it is in force. */
 type Problems = readonly string[];
 
-/** How long one reload may take, in milliseconds: a plugin may hang in it, and others wait. */
+/** Milliseconds that one reload may take: a plugin may hang in it, and others wait. */
 const turnLimit = 30_000;
 
-/** How long an old chain may take to come to rest, beyond `reviewTimeout`, before it is closed all the same. In ms. */
+/** Milliseconds beyond `reviewTimeout` that an old chain may take to finish before it is closed anyway. */
 const restGrace = 5_000;
 
-/** Keeps what runs up with the files it was made from: config and secrets, certificates, the plugins' own. */
+/** Reloads what runs when the files change that it was made from: config and secrets, certificates, the plugins' own. */
 export function createReloader(dependencies: ReloadDependencies): Reloader {
-  const { running, metrics, status, watcher, logger } = dependencies;
+  const { running, observers, watcher, logger } = dependencies;
   let queue: Promise<void> = Promise.resolve();
 
-  /** One at a time: two swaps must not cross. Nothing that a plugin does or leaves undone holds up the next. */
+  /** One at a time: two swaps must not cross. Nothing that a plugin does or fails to do stops the next one. */
   const inTurn = (source: ReloadSource, work: (signal: AbortSignal) => Promise<Problems>): Promise<void> => {
     queue = queue.then(async () => {
-      const late = `a reload took longer than ${turnLimit / 1000} s`;
+      const late = `a reload took longer than ${turnLimit / 1000}s`;
       const problems = await withTimeLimit(turnLimit, late, work).catch((error: unknown) => {
         const given = [causeOf(error)];
-        logger.error({ problems: given }, 'reload given up');
+        logger.error({ problems: given }, 'reload abandoned');
         return given;
       });
-      metrics.reloaded(source, problems.length === 0);
-      status.reloaded(source, problems);
+      observers.reloaded(source, problems);
     });
     return queue;
   };
@@ -75,7 +71,7 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
     file: (one) => inTurn(one, () => reloadFile(one, logger)),
   });
 
-  /** This and the others. */
+  /** The config, and everything that it names. */
   async function reloadConfig(signal: AbortSignal): Promise<Problems> {
     const since = Date.now();
     let others: readonly string[] = [];
@@ -102,7 +98,7 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
     },
     async reload() {
       await inTurn('config', reloadConfig);
-      // Where that was refused, a certificate or a token list is taken in all the same.
+      // Where that was refused, a changed certificate or token list is still loaded.
       await watcher.scan();
     },
     settled: () => queue,
@@ -113,38 +109,41 @@ async function reloadCertificates(dependencies: ReloadDependencies): Promise<Pro
   const { running, logger } = dependencies;
   const { tls } = running.generation.config.server;
   if (tls === undefined) return [];
+  const { certFile } = tls;
+  const load = async () => putInForce(await readTlsMaterial(tls), dependencies);
+  return problemsOf(load, { certFile }, ['certificates reloaded', 'certificate reload refused'], logger);
+}
+
+function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<Problems> {
+  return problemsOf(reload, { file }, ['file reloaded', 'file reload refused'], logger);
+}
+
+/** @param messages when it was loaded, and when it was refused */
+async function problemsOf(
+  load: () => Promise<void>,
+  fields: object,
+  [loaded, refused]: readonly [string, string],
+  logger: Logger,
+): Promise<Problems> {
   try {
-    putInForce(await readTlsMaterial(tls), dependencies);
-    logger.info({ certFile: tls.certFile }, 'certificates reloaded');
+    await load();
+    logger.info(fields, loaded);
     return [];
   } catch (error) {
     const problems = [causeOf(error)];
-    logger.error({ certFile: tls.certFile, problems }, 'certificate reload refused');
+    logger.error({ ...fields, problems }, refused);
     return problems;
   }
 }
 
-/** @throws Error when it does not fit: what was in force stays */
-function putInForce(material: TlsMaterial, { reviews, metrics, status, logger }: ReloadDependencies): void {
+/** @throws Error when certificate and key do not match: what was in force stays */
+function putInForce(material: TlsMaterial, { reviews, observers, logger }: ReloadDependencies): void {
   reviews.updateTls(material);
-  metrics.certificates(material.certificates);
-  status.certificates(material.certificates);
+  observers.certificates(material.certificates);
   logCertificateWarnings(material, logger);
 }
 
-async function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<Problems> {
-  try {
-    await reload();
-    logger.info({ file }, 'file reloaded');
-    return [];
-  } catch (error) {
-    const problems = [causeOf(error)];
-    logger.error({ file, problems }, 'file reload refused');
-    return problems;
-  }
-}
-
-/** A refused config may name files that the running one does not: one of them may be the mend. */
+/** A refused config may name files that the running one does not: a change of one of them may fix it. */
 function filesOfRefused(config: GatewayConfig | undefined, error: unknown): readonly string[] {
   return [
     ...(error instanceof ConfigError ? error.files : []),
@@ -152,7 +151,7 @@ function filesOfRefused(config: GatewayConfig | undefined, error: unknown): read
   ];
 }
 
-/** All that can fail comes first; then the old chain and the new one change places in one step. */
+/** Everything that can fail comes first. Then the new chain replaces the old one in one step. */
 async function swap(config: GatewayConfig, dependencies: ReloadDependencies, signal: AbortSignal): Promise<void> {
   const { running, create, logger, onSwapped } = dependencies;
   const old = running.generation;
@@ -160,7 +159,7 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
   const material = tls === undefined ? undefined : await readTlsMaterial(tls);
   const generation = await create(config);
   try {
-    // Given up, it must not take the place of what a later reload has put there.
+    // An abandoned reload must not replace what a later one has put in force.
     signal.throwIfAborted();
     if (material !== undefined) putInForce(material, dependencies);
   } catch (error) {
@@ -180,12 +179,12 @@ export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): 
   for (const problem of warnings) logger.warn({ problem }, 'config warning');
 }
 
-/** What of the certificates will not last, or will not do for everybody. */
+/** Logs certificates that expire soon, or that some clients will not accept. */
 export function logCertificateWarnings({ warnings }: TlsMaterial, logger: Logger): void {
   for (const warning of warnings) logger.warn({}, warning);
 }
 
-/** Addresses, and whether there is TLS on them, stay as they are until a restart; the log says so. */
+/** Addresses, and whether there is TLS on them, stay as they are until a restart, and the log says so. */
 function keepListening(next: GatewayConfig, now: GatewayConfig, logger: Logger): GatewayConfig {
   const { server, admin } = now;
   const changed = [
@@ -194,16 +193,57 @@ function keepListening(next: GatewayConfig, now: GatewayConfig, logger: Logger):
     ...((next.server.tls === undefined) === (server.tls === undefined) ? [] : ['server.tls']),
   ];
   if (changed.length === 0) return next;
-  logger.warn({ changed }, `${changed.join(', ')} changed: takes effect at the next restart, the rest at once`);
+  logger.warn({ changed }, 'some changed settings take effect at the next restart; all others are in force now');
   const { tls, ...rest } = next.server;
-  const kept = tls === undefined || server.tls === undefined ? server.tls : tls;
+  const current = tls === undefined || server.tls === undefined ? server.tls : tls;
   return {
     ...next,
-    server: { ...rest, listen: server.listen, ...(kept === undefined ? {} : { tls: kept }) },
+    server: { ...rest, listen: server.listen, ...(current === undefined ? {} : { tls: current }) },
     admin: { ...next.admin, listen: admin.listen },
   };
 }
 
 function sameAddress(one: ListenAddress, other: ListenAddress): boolean {
   return one.host === other.host && one.port === other.port;
+}
+
+/** Called when a file of each kind has changed. */
+interface ChangeHandlers {
+  readonly config: () => Promise<void>;
+  readonly certificates: () => Promise<void>;
+  readonly file: (file: WatchedFile) => Promise<void>;
+}
+
+/** The watches over the files of what runs. `since`: when reading them began, wall clock milliseconds. */
+interface Watches {
+  /** Watches the config, its secrets, and `more`: files that a refused config names. */
+  config(running: Generation, since: number, more?: readonly string[]): Promise<void>;
+  /**
+   * Watches certificates and the files of plugins. Not to be called after a reload that was refused: a file that has
+   * changed meanwhile, and was not loaded, would count as known.
+   */
+  others(running: Generation, since: number): Promise<void>;
+}
+
+function createWatches(watcher: FileWatcher, handlers: ChangeHandlers): Watches {
+  let endConfig = () => {};
+  let endOthers: (() => void)[] = [];
+  return {
+    async config({ config }, since, more = []) {
+      endConfig();
+      endConfig = await watcher.watch([config.file, ...config.secretFiles, ...more], since, handlers.config);
+    },
+    async others({ config, files }, since) {
+      for (const end of endOthers) end();
+      endOthers = await Promise.all([
+        watcher.watch(tlsFiles(config.server.tls), since, handlers.certificates),
+        ...files.map((one) => watcher.watch([one.file], since, () => handlers.file(one))),
+      ]);
+    },
+  };
+}
+
+function tlsFiles(tls: GatewayConfig['server']['tls']): string[] {
+  if (tls === undefined) return [];
+  return [tls.certFile, tls.keyFile, ...(tls.client === undefined ? [] : [tls.client.caFile])];
 }

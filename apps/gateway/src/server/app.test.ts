@@ -1,6 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test, vi } from 'vitest';
-import { ChainError } from '../chain/chain-error.ts';
+import { ChainError } from '../chain/chain.ts';
 import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
 import { alice, startTestServer } from './testing/server.ts';
 

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import Router from '@koa/router';
 import type { Decision, Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
-import type { Answer, ChainContext } from '../chain/answer.ts';
-import { ChainError } from '../chain/chain-error.ts';
+import type { Answer, ChainContext } from '../chain/chain.ts';
+import { ChainError } from '../chain/chain.ts';
 import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan } from '../tracing/in-span.ts';
@@ -13,7 +13,7 @@ import { type Caller, watchCaller } from './caller.ts';
 import type { InFlight } from './in-flight.ts';
 import type { ServerRequest } from './protocol.ts';
 import { createBodyReader } from './read-body.ts';
-import { createReviewReporter, type OnReview, type ReviewReport } from './review-report.ts';
+import { createReviewReporter, type OnReview } from './review-report.ts';
 import { StatusError } from './status.ts';
 import {
   isCheckable,
@@ -32,7 +32,8 @@ export interface ReviewDependencies {
   readonly authenticate: (token: string, context: ChainContext) => Promise<Decision>;
   readonly inFlight: InFlight;
   readonly logger: Logger;
-  readonly onReview?: OnReview;
+  /** Called with each review, in this order. */
+  readonly observers: readonly OnReview[];
 }
 
 /** What the connections have to say in each request. */
@@ -77,53 +78,52 @@ function createReviewHandler(
   dependencies: ReviewDependencies,
   bodyTimeout: number,
 ): (context: Context) => Promise<void> {
-  const { settings, inFlight, logger, onReview } = dependencies;
+  const { settings, inFlight, logger, observers } = dependencies;
   const now = () => performance.now();
   const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout, createArrivingBodies());
-  const report = createReviewReporter(logger, now, onReview);
+  const report = createReviewReporter(observers, logger);
 
-  return traced(async (context) => {
-    const start = now();
-    const caller = watchCaller(context.res);
-    const at = Date.now();
-    const read: { request?: TokenReviewRequest } = {};
-    const answers: Answer[] = [];
-    const answer = async (): Promise<ReviewResult> => {
-      const body = await readBody(context);
-      // Only now that the body is there: clients that send slowly must not use up maxInFlight.
-      const leave = inFlight.enter(settings().maxInFlight);
-      if (leave === undefined) throw new StatusError(429, 'too many reviews under way (server.maxInFlight)');
-      try {
-        read.request = parseTokenReview(body);
-        const result = await decide(read.request, caller, dependencies, (one) => answers.push(one));
-        context.body = toTokenReview(read.request.apiVersion, result);
-        return result;
-      } finally {
-        leave();
-      }
-    };
-    const end = await answer().catch(asError);
-    const { apiVersion: version, token } = read.request ?? {};
-    const seconds = (now() - start) / 1000;
-    const { client } = context.state as { readonly client?: string };
-    const asked = { id: randomUUID(), at, seconds, version, token, ...(client !== undefined && { client }) };
-    return report({ ...asked, end, answers, callerGone: caller.gone });
-  });
-}
+  const answer = async (context: Context, caller: Caller, review: UnderReview): Promise<ReviewResult> => {
+    const body = await readBody(context);
+    // Only now that the body is there: clients that send slowly must not use up maxInFlight.
+    const leave = inFlight.enter(settings().maxInFlight);
+    if (leave === undefined) throw new StatusError(429, 'too many reviews under way (server.maxInFlight)');
+    try {
+      review.request = parseTokenReview(body);
+      const result = await decide(review.request, caller, dependencies, (one) => review.answers.push(one));
+      context.body = toTokenReview(review.request.apiVersion, result);
+      return result;
+    } finally {
+      leave();
+    }
+  };
 
-/** Each review in a span, which goes on with the trace of its caller. */
-function traced(review: (context: Context) => Promise<ReviewReport>): (context: Context) => Promise<void> {
   return async (context) => {
-    const { end } = await inSpan('token review', { kind: 'server', headers: context.headers }, async (span) => {
-      const report = await review(context);
-      const { id, outcome, version } = report;
-      span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });
-      // Whoever asks for nonsense, or too much, is no fault of ours.
+    // The span goes on with the trace of the caller.
+    const end = await inSpan('token review', { kind: 'server', headers: context.headers }, async (span) => {
+      const start = now();
+      const caller = watchCaller(context.res);
+      const at = Date.now();
+      const review: UnderReview = { answers: [] };
+      const end = await answer(context, caller, review).catch(asError);
+      const { apiVersion: version, token } = review.request ?? {};
+      const seconds = (now() - start) / 1000;
+      const { client } = context.state as { readonly client?: string };
+      const asked = { id: randomUUID(), at, seconds, version, token, ...(client !== undefined && { client }) };
+      const { id, outcome, ...reported } = report({ ...asked, end, answers: review.answers, callerGone: caller.gone });
+      span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': reported.version });
       if (outcome === 'error') span.fail(outcome);
-      return report;
+      return end;
     });
+    // Outside of the span: a request that asks for nonsense, or for too much, is no failure of ours.
     if (end instanceof Error) throw end;
   };
+}
+
+/** What is known of a review so far. */
+interface UnderReview {
+  request?: TokenReviewRequest;
+  readonly answers: Answer[];
 }
 
 async function decide(

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import type { Decision } from '@sallyport/authenticator';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { ChainError } from '../chain/chain-error.ts';
+import { ChainError } from '../chain/chain.ts';
 import { maxConcurrentStreams } from './limits.ts';
 import { type Authority, createAuthority } from './testing/certificates.ts';
 import { openSession, review, send, sendOn } from './testing/clients.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import type { Answer, Source } from '../chain/answer.ts';
+import type { Answer, Source } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
 import { StatusError } from './status.ts';
@@ -8,39 +8,59 @@ import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
 /** The `outcome` label of the review metrics. `invalid`: answered with a 4xx; `error`: could not be checked, or a bug. */
 export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
 
-/** Refused before anybody looked at a token: the cheapest to ask for, so there may be any number of them. */
+/** Refused before anyone looked at a token: the cheapest to ask for, so there may be any number of them. */
 export function isUnread(outcome: ReviewOutcome): boolean {
   return outcome === 'invalid' || outcome === 'overloaded';
 }
 
-/** What there is to tell of one review. */
+/** What observers learn of one review. */
 export interface ReviewReport {
   /** Of this process; the same in each log line about the review. */
   readonly id: string;
   /** When it came, wall clock milliseconds since 1970. */
   readonly at: number;
   readonly seconds: number;
-  /** The subject of the caller's certificate. Left out: nobody is asked for one. */
+  /** The subject of the caller's certificate. Left out: callers are asked for none. */
   readonly client?: string;
   /** Undefined when none could be read. */
   readonly version: 'v1' | 'v1beta1' | undefined;
   readonly outcome: ReviewOutcome;
   /** How it ended, or what was thrown. */
   readonly end: ReviewResult | Error;
-  /** What each authenticator said that was asked, in order. The last one decided, if anybody did. */
+  /** What each authenticator answered that was asked, in order. The last one decided, if any did. */
   readonly answers: readonly Answer[];
-  /** As sent. Not to be kept for longer than the telling takes, and not to be written anywhere. Undefined when none could be read. */
+  /** As sent. Not to be kept beyond the observer's call, and not to be written anywhere. Undefined when none could be read. */
   readonly token: string | undefined;
   /** The caller did not wait for the answer. */
   readonly callerGone: boolean;
 }
 
-/** Called once a review, right before its answer is sent: the place to count and to keep an account. */
+/** Called once a review, right before its answer is sent: the place to count and to record. */
 export type OnReview = (report: ReviewReport) => void;
 
 /** What the handler knows of it. */
 export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
   readonly version: TokenReviewVersion | undefined;
+}
+
+/** @returns tells every observer what the handler knows of a review */
+export function createReviewReporter(
+  observers: readonly OnReview[],
+  logger: Logger,
+): (ended: EndedReview) => ReviewReport {
+  return ({ version: apiVersion, ...ended }) => {
+    const version = apiVersion && (apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
+    const report: ReviewReport = { ...ended, version, outcome: outcomeOf(ended.end) };
+    for (const observe of observers) {
+      try {
+        observe(report);
+      } catch (error) {
+        // A review that can't be recorded is a bug of ours, and no reason to change an answer.
+        logger.error({ err: error, review: report.id }, 'a review could not be recorded');
+      }
+    }
+    return report;
+  };
 }
 
 /**
@@ -50,11 +70,7 @@ export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
  *
  * @param now monotonic milliseconds
  */
-export function createReviewReporter(
-  logger: Logger,
-  now: () => number,
-  onReview?: OnReview,
-): (ended: EndedReview) => ReviewReport {
+export function createReviewLog(logger: Logger, now: () => number): OnReview {
   const limit = createLogLimiter(now);
   const weigh = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
     const { outcome, callerGone } = report;
@@ -64,22 +80,12 @@ export function createReviewReporter(
     if (unloggedSince === undefined) return { level: 'debug' };
     return { level: 'warn', ...(unloggedSince > 0 && { unloggedSince }) };
   };
-  return ({ version: apiVersion, ...ended }) => {
-    const outcome = outcomeOf(ended.end);
-    const version = apiVersion && (apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
-    const report: ReviewReport = { ...ended, version, outcome };
-    const { id, seconds, callerGone, end, answers, token } = report;
+  return (report) => {
+    const { id, seconds, version, outcome, callerGone, end, answers, token } = report;
     const source = sourceOf(answers.at(-1));
     const { level, ...unlogged } = weigh(report);
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }), ...unlogged };
     logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
-    try {
-      onReview?.(report);
-    } catch (error) {
-      // An account that can't be kept is a bug of ours, and no reason to change an answer.
-      logger.error({ err: error, review: id }, 'a review could not be recorded');
-    }
-    return report;
   };
 }
 

@@ -1,4 +1,4 @@
-import { createCircuitWindow } from '../chain/circuit-window.ts';
+import { createCircuitWindow } from '../chain/circuit.ts';
 
 /** Keeps reviews from asking a Redis that is down or slow. */
 export interface Breaker {

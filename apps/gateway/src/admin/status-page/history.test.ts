@@ -1,6 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import type { Answer } from '../../chain/answer.ts';
+import type { Answer } from '../../chain/chain.ts';
 import { createHistories, type Histories } from './history.ts';
 
 const wallStart = Date.UTC(2026, 0, 1);

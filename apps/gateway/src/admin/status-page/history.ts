@@ -1,5 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import type { Answer } from '../../chain/answer.ts';
+import type { Answer } from '../../chain/chain.ts';
 import { withoutToken } from '../../logging/error-fields.ts';
 import { type Counts, countNames, type History, type HistoryTimes, type Outage } from './document.ts';
 

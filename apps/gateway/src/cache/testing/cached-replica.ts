@@ -1,5 +1,5 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
-import type { CacheContext, Source } from '../../chain/answer.ts';
+import type { LinkContext, Source } from '../../chain/chain.ts';
 import type { Clocks } from '../../clocks.ts';
 import type { CacheLifetimes } from '../../config/types.ts';
 import type { Revocations } from '../../revocation/types.ts';
@@ -149,13 +149,13 @@ export function createReplica(options: ReplicaOptions = {}): Replica {
   return replica;
 }
 
-async function ask(authenticator: Authenticator, token: string, context: CacheContext): Promise<Answered> {
+async function ask(authenticator: Authenticator, token: string, context: LinkContext): Promise<Answered> {
   let [source, failure]: [Source | undefined, unknown] = [undefined, undefined];
   const decision = await authenticator.authenticate(token, {
     ...context,
     onCached(from: Source, why?: unknown) {
       [source, failure] = [from, why];
     },
-  } as CacheContext);
+  } as LinkContext);
   return { decision, source, failure };
 }

@@ -1,6 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
 import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
-import type { CacheContext, Source } from '../../chain/answer.ts';
+import type { LinkContext, Source } from '../../chain/chain.ts';
 import { withSoundDecision } from '../../chain/decision.ts';
 import type { RevocationReader } from '../../revocation/reader.ts';
 import { listScript, pollScript } from '../../revocation/scripts.ts';
@@ -82,7 +82,7 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
       const onCached = (from: Source) => {
         source = from;
       };
-      const context: CacheContext = { audiences, signal: new AbortController().signal, onCached };
+      const context: LinkContext = { audiences, signal: new AbortController().signal, onCached };
       try {
         const decision = await authenticator.authenticate(token, context);
         return { decision, ...(source !== undefined && { source }) };

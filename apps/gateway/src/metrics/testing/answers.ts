@@ -1,5 +1,5 @@
 import type { Decision } from '@sallyport/authenticator';
-import type { Answer } from '../../chain/answer.ts';
+import type { Answer } from '../../chain/chain.ts';
 
 const user = { username: 'jane' };
 

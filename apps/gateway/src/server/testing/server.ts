@@ -4,7 +4,7 @@ import type { ServerConfig } from '../../config/types.ts';
 import { createInFlight, type InFlight } from '../in-flight.ts';
 import type { ConnectionLimits } from '../limits.ts';
 import { type ReviewServer, startReviewServer } from '../listener.ts';
-import type { ReviewOutcome } from '../review-report.ts';
+import { createReviewLog, type ReviewOutcome } from '../review-report.ts';
 import type { TlsMaterial } from '../tls.ts';
 
 /** One line that was logged. */
@@ -65,7 +65,10 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
     authenticate: overrides.authenticate ?? (async () => alice),
     inFlight,
     logger,
-    onReview: ({ outcome, version }) => outcomes.push([outcome, version]),
+    observers: [
+      createReviewLog(logger, () => performance.now()),
+      ({ outcome, version }) => outcomes.push([outcome, version]),
+    ],
     limits: { drainGrace: 50, ...overrides.limits },
     ...(overrides.tls && { tls: overrides.tls }),
   });

@@ -2,7 +2,7 @@ import type { AuthenticatorPlugin, PluginContext, TokenIssuer } from '@sallyport
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createAttempts } from '../lockout/attempts.ts';
-import { createTokenIssuer, type IssuingAuthenticator, issuesTokens } from './create-token-issuer.ts';
+import { createTokenIssuer, type IssuingAuthenticator, issuesTokens } from './authenticators.ts';
 
 type Create = NonNullable<AuthenticatorPlugin<unknown>['createTokenIssuer']>;
 
@@ -56,7 +56,7 @@ test('that takes too long is given up, and closed when it comes after all', asyn
   const close = vi.fn(async () => undefined);
   const late = () => new Promise<TokenIssuer>((resolve) => setTimeout(() => resolve(issuer({ close })), 20_000));
   const made = expect(createTokenIssuer(configured(late), '/', dependencies)).rejects.toThrow(
-    'createTokenIssuer() took longer than 10 s: it must not wait for its backend',
+    'createTokenIssuer() took longer than 10s: it must not wait for its backend',
   );
   await vi.advanceTimersByTimeAsync(10_000);
   await made;
