@@ -20,7 +20,7 @@ const maxNoticeElements = 100;
 /** Milliseconds in which the last bytes of a closed connection must have left. */
 const closeGrace = 1000;
 
-export interface Request<T> {
+interface Request<T> {
   readonly step: Step;
   encode(id: number): Buffer;
   /** Takes one message of the answer; returns the result with the last one. @throws WireError for what is no answer */

@@ -10,7 +10,7 @@ import type { SearchConnection } from './types.ts';
 export type Work<T> = (connection: SearchConnection) => Promise<T>;
 
 /** A connection while its work runs. */
-export interface LentConnection {
+interface LentConnection {
   readonly connection: SearchConnection;
   /** Every later search throws. @returns whether no search is in progress */
   end(): boolean;

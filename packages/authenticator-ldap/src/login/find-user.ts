@@ -106,7 +106,7 @@ export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
  *
  * @throws AuthenticatorError `failed` naming the attribute and the fix
  */
-export function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
+function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
   const dn = entryDn(entry, 'a user');
   const name = onlyText(entry, username);
   if (name === undefined) {
