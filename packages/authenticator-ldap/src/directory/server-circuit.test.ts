@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest';
-import { createServerCircuit, type Use } from './server-circuit.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createProbe, createServerCircuit, type Use } from './server-circuit.ts';
 
 function setUp(failures = 3) {
   const changes: string[] = [];
@@ -80,5 +80,66 @@ describe('a server circuit', () => {
     tick();
     fail('service', 'still down');
     expect([circuit.lastFailure, circuit.isOpen]).toEqual([{ reason: 'still down', at: 1 }, true]);
+  });
+});
+
+describe('a probe', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+
+  function setUpProbe() {
+    const ends: (() => void)[] = [];
+    const probe = createProbe(10, () => new Promise((resolve) => ends.push(resolve)));
+    return { probe, ends };
+  }
+
+  test('begins an interval after the start, and after the end of the one before', async () => {
+    const { probe, ends } = setUpProbe();
+    probe.start();
+    await pass(9);
+    expect(ends.length).toBe(0);
+    await pass(1000);
+    expect(ends.length).toBe(1);
+    ends[0]?.();
+    await pass(9);
+    expect(ends.length).toBe(1);
+    await pass(1);
+    expect(ends.length).toBe(2);
+  });
+
+  test('a start during an attempt makes no second one', async () => {
+    const { probe, ends } = setUpProbe();
+    probe.start();
+    await pass(10);
+    probe.stop();
+    probe.start();
+    await pass(1000);
+    expect([ends.length, vi.getTimerCount()]).toEqual([1, 0]);
+    ends[0]?.();
+    await pass(10);
+    expect(ends.length).toBe(2);
+  });
+
+  test('none follows a stop, and the current one can be waited for', async () => {
+    const { probe, ends } = setUpProbe();
+    probe.start();
+    await pass(10);
+    probe.stop();
+    let isIdle = false;
+    const idle = probe.untilIdle().then(() => {
+      isIdle = true;
+    });
+    await pass(1000);
+    expect(isIdle).toBe(false);
+    ends[0]?.();
+    await idle;
+    await pass(1000);
+    expect([ends.length, vi.getTimerCount()]).toEqual([1, 0]);
   });
 });
