@@ -6,7 +6,7 @@ const tests = await ruleTests();
 const alerts = alertsOf(files);
 const names = alerts.map(({ alert }) => alert).sort();
 
-/** The entries of the runbook: what stands below each heading of its section, by heading. */
+/** The entries of the runbook: the text below each heading of its section, by heading. */
 async function readRunbook(): Promise<ReadonlyMap<string, string>> {
   const [, section = ''] = (await readDocument('docs/operations.md')).split(/^## Alerts\n/m);
   const [alertsOnly = ''] = section.split(/^## /m);

@@ -17,7 +17,7 @@ const untilActs = (gateway: Gateway, count: number): Promise<AuditLine[]> =>
     return acts.length >= count ? acts : undefined;
   }, `${count} acts`);
 
-test('each replica says who blocked, unblocked and revoked, when and why, once', { timeout: 120_000 }, async () => {
+test('each replica writes once who blocked, unblocked and revoked, when and why', { timeout: 120_000 }, async () => {
   await using redis = await startRedis();
   const config = { ...replicasConfig([cachedRobots(redis.url)], redis.url), audit: { output: 'audit.log' } };
   const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
@@ -52,7 +52,7 @@ test('each replica says who blocked, unblocked and revoked, when and why, once',
     expect(Date.parse(String(acts[0]?.at))).toBeGreaterThanOrEqual(began - 1_000);
   }
 
-  // Redis forgets the list, the replicas write it back and read it again: nothing was done anew.
+  // Redis forgets the list, the replicas write it back and read it again: no act has a second line.
   const [before] = ((await operator.json('blocks')) as { blocks: unknown[] }).blocks;
   await redis.client().flushall();
   await waitFor(async () => (await redis.client().exists('sallyport:{revocations}:list')) === 1, 'the list');
@@ -60,7 +60,7 @@ test('each replica says who blocked, unblocked and revoked, when and why, once',
   expect(((await operator.json('blocks')) as { blocks: unknown[] }).blocks).toEqual([expect.anything(), before]);
   expect((await untilActs(one, 6)).map(({ event, name }) => [event, name]).slice(5)).toEqual([['block', 'robot:cd']]);
 
-  // One that starts later learns of what is still remembered, and says that it was done before.
+  // One that starts later learns of what is still remembered, and marks that it was done before.
   await using late = await startGateway({ config, env });
   const learned = await untilActs(late, 5);
   const known = [...expected.slice(1), { event: 'block', kind: 'user', name: 'robot:cd', by: 'eve' }];
@@ -73,7 +73,7 @@ test('each replica says who blocked, unblocked and revoked, when and why, once',
   }
 });
 
-test('what is blocked while no gateway runs is in the trail of the one that starts', async () => {
+test('a block of a time when no gateway ran is in the trail of the one that starts', async () => {
   await using redis = await startRedis();
   const config = { ...replicasConfig([cachedRobots(redis.url)], redis.url), audit: { output: 'audit.log' } };
   const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
@@ -86,7 +86,7 @@ test('what is blocked while no gateway runs is in the trail of the one that star
   ]);
 });
 
-test('an unlock is such a line, too', async () => {
+test('an unlock has such a line, too', async () => {
   await using redis = await startRedis();
   const config = { ...replicasConfig([cachedRobots(redis.url)], redis.url), audit: { output: 'audit.log' } };
   const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };

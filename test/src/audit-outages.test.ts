@@ -10,10 +10,10 @@ import { sum } from './fixtures/sum.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
-/** What waits before lines are dropped, in bytes, and more than what pipes hold. */
-const room = 8 * 1024 * 1024;
+/** Bytes that wait before lines are dropped. Pipes hold far less. */
+const capacity = 8 * 1024 * 1024;
 
-/** A name that makes a line so long that some thousand are more than there is room for. */
+/** A name that makes a line so long that some thousand lines exceed the capacity. */
 const longName = 'n'.repeat(8_000);
 
 async function backendOf(name: string): Promise<ScriptedBackend> {
@@ -45,7 +45,7 @@ async function untilDropped(gateway: Gateway, client: Client): Promise<void> {
   await load.stop();
   expect(load.faults()).toEqual([]);
   // A line is its name and some hundred bytes.
-  expect(load.answered() * (longName.length + 1_000)).toBeGreaterThan(room);
+  expect(load.answered() * (longName.length + 1_000)).toBeGreaterThan(capacity);
 }
 
 test('SIGHUP under load: the trail goes on in a new file, and no line is lost, split or there twice', async () => {
@@ -137,7 +137,7 @@ test('the end waits for a standard output that no one reads, but not for long', 
   expect(gateway.output.lines.find(({ msg }) => msg === lost)?.lines).toBeGreaterThan(500);
 });
 
-test('a full disk: answers go on, and what waited is written once there is room elsewhere', async () => {
+test('a full disk: answers go on, and waiting lines are written to another output', async () => {
   const backend = await backendOf(longName);
   const authenticators = [backend.authenticator('corp')];
   await using gateway = await startGateway({ config: { audit: { output: '/dev/full' }, authenticators } });
@@ -194,7 +194,7 @@ test('killed under load: at most the last line is torn, and the next start ends 
     await load.stop();
     const trail = await readFile(join(folder, 'audit.log'), 'utf8');
     const last = trail.split('\n').at(-2) ?? '';
-    // A write is seldom caught in the middle: what it would leave is put there.
+    // A kill rarely hits a write in the middle, so the test appends what that would leave.
     if (trail.endsWith('\n')) {
       await appendFile(join(folder, 'audit.log'), last.slice(0, 40 + 60 * round));
     }

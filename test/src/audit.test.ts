@@ -120,11 +120,11 @@ test('reports that an earlier answer was used, and why; replicas with one sealin
     username: 'jane',
     asked: [{ authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable' }],
   });
-  const told = await waitFor(
+  const line = await waitFor(
     async () => (await readTrailSoFar(other.gateway.folder))[0],
     'a line of the other replica',
   );
-  expect(told.fingerprint).toBe(stale.fingerprint);
+  expect(line.fingerprint).toBe(stale.fingerprint);
   const command = ['audit', 'fingerprint', '--config', 'gateway.yaml'];
   const { code, stdout } = await runCommand(command, { cwd: one.gateway.folder }, `${token}\n`);
   expect([code, stdout.split('\n')[0], stdout.split('\n').length]).toEqual([0, stale.fingerprint, 3]);

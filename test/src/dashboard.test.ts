@@ -13,20 +13,20 @@ function sorted(value: unknown): unknown {
 }
 
 describe('the dashboard', () => {
-  test.each(panels)('$title: says what it shows, and in which unit', ({ title, description, fieldConfig, targets }) => {
+  test.each(panels)('$title: has a description and a unit', ({ title, description, fieldConfig, targets }) => {
     expect(title).toMatch(/^.{4,40}$/);
     expect(description).toMatch(/^[\w].{25,200}\.$/);
     expect(fieldConfig.defaults.unit).toMatch(/^\w+$/);
     expect(targets.length).toBeGreaterThan(0);
   });
 
-  test.each(panels)('$title: promtool takes its queries', async ({ targets }) => {
+  test.each(panels)('$title: promtool accepts its queries', async ({ targets }) => {
     for (const { expr } of targets) {
       await promtool('--experimental', 'promql', 'format', asked(expr, dashboard));
     }
   });
 
-  test.each(panels)('$title: shows what was chosen', ({ targets }) => {
+  test.each(panels)('$title: shows what the variables select', ({ targets }) => {
     for (const { expr } of targets) {
       const selectors = expr.match(/\{[^}]*\}/g) ?? [];
       expect(selectors.length, expr).toBeGreaterThan(0);
@@ -38,22 +38,22 @@ describe('the dashboard', () => {
     }
   });
 
-  test('chooses the Prometheus, the job, replicas and authenticators', () => {
+  test('has variables for the Prometheus, the job, replicas and authenticators', () => {
     const names = dashboard.templating.list.map(({ name }) => name);
     expect(names).toEqual(['datasource', 'job', 'instance', 'authenticator']);
   });
 
-  test('no panel lies on another, and titles are not given twice', () => {
-    const places = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+  test('no panels overlap, and no title is used twice', () => {
+    const cells = dashboard.panels.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
     );
-    expect(new Set(places).size).toBe(places.length);
-    expect(Math.max(...places.map((place) => Number(place.split(',')[0])))).toBe(23);
+    expect(new Set(cells).size).toBe(cells.length);
+    expect(Math.max(...cells.map((cell) => Number(cell.split(',')[0])))).toBe(23);
     const titles = dashboard.panels.map(({ title }) => title);
     expect(new Set(titles).size).toBe(titles.length);
   });
 
-  test('reads like a text that is kept: keys in order, panels counted, nothing that an export changes', async () => {
+  test('can be kept in a repository: keys in order, panels counted, nothing that an export changes', async () => {
     const exported = JSON.parse(await readDocument('deploy/grafana/sallyport.json'));
     expect(JSON.stringify(exported)).toBe(JSON.stringify(sorted(exported)));
     expect(exported.panels.map(({ id }: { id: number }) => id)).toEqual(

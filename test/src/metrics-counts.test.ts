@@ -8,15 +8,15 @@ import { reviewBody, type Version } from './fixtures/token-review.ts';
 import { randomToken } from './fixtures/tokens.ts';
 import { waitFor } from './fixtures/wait-for.ts';
 
-/** Reviews under way that the gateway takes. */
-const places = 5;
+/** server.maxInFlight of the gateway. */
+const maxInFlight = 5;
 let place: CountedGateway;
 let token: CountedGateway['token'];
 let gateway: Gateway;
 let client: Client;
 
 beforeAll(async () => {
-  place = await startCountedGateway(places);
+  place = await startCountedGateway(maxInFlight);
   ({ token, gateway, client } = place);
 });
 
@@ -42,7 +42,7 @@ const decided = (authenticator: string, decision: string) => ({
 });
 
 describe('one review', () => {
-  test.each(['v1', 'v1beta1'] as const)('that lets somebody in counts once, in %s', async (version) => {
+  test.each(['v1', 'v1beta1'] as const)('that lets a user in counts once, in %s', async (version) => {
     const good = token('corp', authenticated('ada'));
     expect(await growth(() => review(client, good, version))).toEqual({
       ...reviewed('authenticated', version),
@@ -75,7 +75,7 @@ describe('one review', () => {
     });
   });
 
-  test('that nobody recognises counts no decision', async () => {
+  test('that no authenticator recognises counts no decision', async () => {
     expect(await growth(() => review(client, randomToken()))).toEqual(reviewed('unknown'));
   });
 
@@ -92,18 +92,18 @@ describe('one review', () => {
     expect(await growth(() => review(client, down))).toEqual({ ...reviewed('error'), ...decided('broken', 'error') });
   });
 
-  test.each(['', '{}', '[', reviewBody('')])('that can not be read counts without a version: %s', async (body) => {
+  test.each(['', '{}', '[', reviewBody('')])('that cannot be read counts without a version: %s', async (body) => {
     expect(await growth(() => client.send({ body }))).toEqual(reviewed('invalid', 'none'));
   });
 
-  test('that finds no place counts as overloaded, and those under way are told', async () => {
+  test('over maxInFlight counts as overloaded, and those in flight are exported', async () => {
     const inFlight = async () => (await scrape(gateway)).value('sallyport_in_flight_token_reviews');
     const caller = new AbortController();
     const body = reviewBody(token('robots', { kind: 'hang' }));
-    const waiting = Array.from({ length: places }, () =>
+    const waiting = Array.from({ length: maxInFlight }, () =>
       client.send({ body, signal: caller.signal }).catch(() => undefined),
     );
-    await waitFor(async () => (await inFlight()) === places, 'as many reviews as the gateway takes');
+    await waitFor(async () => (await inFlight()) === maxInFlight, 'as many reviews as the gateway accepts');
     let refused: Response | undefined;
     const grown = await growth(async () => {
       refused = await client.send({ body: reviewBody(randomToken()) });
@@ -112,6 +112,6 @@ describe('one review', () => {
     expect(grown).toEqual(reviewed('overloaded', 'none'));
     caller.abort();
     await Promise.all(waiting);
-    await waitFor(async () => (await inFlight()) === 0, 'the places to be free');
+    await waitFor(async () => (await inFlight()) === 0, 'no review to be in flight');
   });
 });

@@ -52,7 +52,7 @@ describe.concurrent('a reload', () => {
     expect([circuit('new'), errors('new'), misses('new')].map(after.value)).toEqual([0, 0, 0]);
   });
 
-  test('an answer of an authenticator that was removed meanwhile brings no series back', async () => {
+  test('a late answer of a removed authenticator brings no series back', async () => {
     const backend = await startScriptedBackend();
     await using gateway = await startGateway({ config: { authenticators: [backend.authenticator('gone')] } });
     using client = http1Client(gateway.url);
@@ -70,7 +70,7 @@ describe.concurrent('a reload', () => {
     expect(after.value('sallyport_token_reviews_total{outcome="authenticated",version="v1"}')).toBe(1);
   });
 
-  test('that is refused says so, until what was refused is mended', async () => {
+  test('that is refused is exported, until what was refused is fixed', async () => {
     const good = tokensFile({ [randomToken()]: 'ci' });
     const config = { authenticators: [staticAuthenticator] };
     await using gateway = await startGateway({ config, files: { 'tokens.yaml': good } });
@@ -83,7 +83,7 @@ describe.concurrent('a reload', () => {
     expect(await afterReload(gateway, () => gateway.configure(config))).toEqual([3, 2, 1]);
   });
 
-  test('of certificates tells when those in force end; one that is refused is not in force', async () => {
+  test('of certificates exports when those in force expire; a refused one is not in force', async () => {
     const mutualTls = await createMutualTls();
     const { files, tls } = mutualTls;
     const backend = await startScriptedBackend();

@@ -87,23 +87,23 @@ describe('/metrics', () => {
     for (const [name, { help }] of own) expect(help, name).toMatch(/^.{60,}\.$/);
   });
 
-  test('finds no fault with promtool, which finds one where there is', async () => {
+  test('promtool finds no problem, and finds one in a wrong text', async () => {
     expect(await complaints(seen.text)).toEqual([]);
     const wrong = '# TYPE sallyport_wrong counter\nsallyport_wrong 1\n';
     expect((await complaints(seen.text + wrong)).join()).toContain('sallyport_wrong');
   });
 
-  test('stands in the table of docs/operations.md, whole, with its labels', async () => {
+  test('is in the table of docs/operations.md, whole, with its labels', async () => {
     const [, section = ''] = (await readDocument('docs/operations.md')).split(/^## Metrics\n/m);
     const [table = ''] = section.split(/^## /m);
     const rows = [...table.matchAll(/^\| `(sallyport_\w+)` \|([^|]*)\|/gm)];
     expect(rows.map(([, name]) => name).sort()).toEqual(Object.keys(types).sort());
     for (const [, name = '', labels = ''] of rows) {
-      const told = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).sort();
+      const documented = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).sort();
       const series = seen.series.find((one) => one.replace(/_count(?=\{)/, '').startsWith(`${name}{`));
       const used = [...(series ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).filter((label) => label !== 'le');
       // That of certificates is not there without TLS.
-      if (series !== undefined || labels === ' ') expect(told, name).toEqual(used);
+      if (series !== undefined || labels === ' ') expect(documented, name).toEqual(used);
     }
   });
 

@@ -35,7 +35,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await using redis = await startRedis();
     const authority = await createAuthority('a CA');
     const { certificate, key } = await authority.issueServer({ days: 90 });
-    // Of each three reviews one is of somebody who was known before. What is known is asked again after 100 ms.
+    // One of three reviews is of a user who is cached. Cached answers expire after 100 ms.
     const lifetimes = { authenticatedTtl: '100ms', staleTtl: '10m' };
     const { config, files } = cacheConfig({
       authenticators: [shared(backend, 'corp', lifetimes, { circuit: { openFor: '1s' } })],
@@ -73,9 +73,9 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
       await watch.untilFiring(...outage);
       for (const other of others) expect(await watch.firing()).not.toContain(other);
       const alerts = await watch.prometheus.alerts();
-      const told = alerts.find(({ labels }) => labels.alertname === 'SallyportAuthenticatorDown');
-      expect(told).toMatchObject({ labels: { authenticator: 'corp', severity: 'critical' } });
-      expect(told?.annotations.summary).toBe('The Sallyport authenticator corp is down');
+      const alert = alerts.find(({ labels }) => labels.alertname === 'SallyportAuthenticatorDown');
+      expect(alert).toMatchObject({ labels: { authenticator: 'corp', severity: 'critical' } });
+      expect(alert?.annotations.summary).toBe('The Sallyport authenticator corp is down');
       const rising = alerts.find(({ labels }) => labels.alertname === 'SallyportErrorsRising');
       expect(rising?.annotations.summary).toMatch(/^\d[\d.]*% of the token reviews/);
       await expectAnswers(watch);
@@ -90,7 +90,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
 
   test('alerts on a replica that is cut off, or has a certificate near its end, a bad edit or a full disk', async () => {
     const backend = await startScriptedBackend();
-    // Names so long that a thousand lines of the audit trail are more than there is room for.
+    // Names so long that a thousand audit lines exceed the capacity.
     backend.answerOthers(authenticated('n'.repeat(8_000)));
     await using redis = await startRedis();
     const authority = await createAuthority('a CA');

@@ -42,7 +42,7 @@ async function startCollector() {
 const words = ({ attributes }: SentSpan): Record<string, unknown> =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));
 
-test('a review is a span in the trace of its caller, and beneath it stand authenticators, cache and Redis', async () => {
+test('a review is a span in the trace of its caller, with children for authenticators, cache and Redis', async () => {
   await using collector = await startCollector();
   await using redis = await startRedis();
   const backend = await startScriptedBackend();

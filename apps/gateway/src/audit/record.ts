@@ -20,7 +20,7 @@ type Fingerprint = (token: string) => string;
 const batchTime = 20;
 const batchSize = 250;
 
-/** More than the revocation list can have. An act that is learned of again after so many others has a second line. */
+/** More than the revocation list can have. After that many others, an act that is read again gets a second line. */
 const maxActs = 20_000;
 
 /**

@@ -67,7 +67,7 @@ afterEach(() => {
 
 const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => `line ${from + at}\n`);
 const offer = (from: number, to: number) => lines(from, to).map((line) => writer.offer(line));
-/** Until what is under way has ended, but no pause. */
+/** Waits for writes in progress, but for no pause. */
 const settle = () => vi.advanceTimersByTimeAsync(5);
 
 test('writes lines in their order, whole ones at once, however few bytes are taken at a time', async () => {
@@ -169,7 +169,7 @@ test('the end of a torn line does not go to another output', async () => {
   expect(next.text).toBe(lines(10, 12).join(''));
 });
 
-test('what waits at an end is given up: it goes to no later output, and no one is told that all is written', async () => {
+test('what waits at an end is given up: it goes to no later output, and onEmpty is not called for it', async () => {
   const old = createOutput([8, 2, 'ENOSPC']);
   writer.use(old);
   offer(10, 15);

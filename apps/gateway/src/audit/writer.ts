@@ -10,7 +10,7 @@ export interface LineWriter {
    * gets the rest of a line that is written in part, and is closed. Where it does not take that, the new one gets the line.
    */
   use(output: AuditOutput | undefined): void;
-  /** Waits until all is written, at most so many milliseconds. @returns how many lines still wait */
+  /** Waits until all is written, at most `limit` milliseconds. @returns how many lines still wait */
   flush(limit: number): Promise<number>;
 }
 
