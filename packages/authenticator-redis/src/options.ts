@@ -4,8 +4,6 @@ import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   connectionShape,
   isClearText,
-  type ServerUrl,
-  type SocketUrl,
   secret,
   serverUrl,
   settleConnection,
@@ -33,35 +31,6 @@ export interface RedisOptions {
   readonly trackLastUse?: number;
 }
 
-interface TokenKeys {
-  readonly tokenPrefix?: string | undefined;
-  readonly tokenPattern?: RE2JS | undefined;
-}
-
-type TokenShapeKeys = { readonly [Key in keyof TokenKeys]-?: z.ZodType<TokenKeys[Key]> };
-
-const tokenShapeKeys: TokenShapeKeys = {
-  tokenPrefix: value(
-    {
-      description:
-        "The prefix of tokens issued elsewhere, such as robot_. Without it and tokenPattern: Sallyport's own tokens, sp_ with a checksum.",
-      pattern: '^[!-~]{1,64}$',
-    },
-    (input) => {
-      if (typeof input === 'string' && /^[!-~]{1,64}$/.test(input)) return { value: input };
-      return { problem: 'must be visible ASCII, 1 to 64 characters', fix: 'write robot_' };
-    },
-  ).optional(),
-  tokenPattern: value(
-    {
-      description:
-        'A regular expression (RE2) that whole tokens issued elsewhere match, such as [A-Za-z0-9]{40}. With tokenPrefix, both must match.',
-      minLength: 1,
-    },
-    parsePattern,
-  ).optional(),
-};
-
 /** RE2, as in Go: its time is linear in the length of the token, so no token can block the process. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[A-Za-z0-9]{40}');
@@ -75,23 +44,7 @@ function parsePattern(input: unknown): Parsed<RE2JS> {
   }
 }
 
-function settleToken({ tokenPrefix, tokenPattern }: TokenKeys, complain: Complain): TokenOptions {
-  if (tokenPattern?.matches('')) {
-    complain(['tokenPattern'], 'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}');
-  }
-  return {
-    ...(tokenPrefix !== undefined && { prefix: tokenPrefix }),
-    ...(tokenPattern !== undefined && { pattern: tokenPattern }),
-  };
-}
-
-interface AdminKeys {
-  readonly url?: ServerUrl | SocketUrl | undefined;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-}
-
-const adminSchema: z.ZodType<AdminKeys> = section(
+const adminSchema = section(
   {
     url: serverUrl(
       'The server with a user who may write, as { env: NAME } or { file: path }. Default: as above.',
@@ -100,7 +53,7 @@ const adminSchema: z.ZodType<AdminKeys> = section(
     password: secret("That user's password", 'REDIS_ADMIN_PASSWORD').optional(),
   },
   '{ url: { env: REDIS_ADMIN_URL } }',
-  (keys, complain): AdminKeys => {
+  (keys, complain) => {
     if (keys.url === undefined && keys.username === undefined && keys.password === undefined) {
       complain(['url'], 'is missing, and so are username and password: write { env: REDIS_ADMIN_URL }');
     }
@@ -112,7 +65,7 @@ const adminSchema: z.ZodType<AdminKeys> = section(
 
 /** The connection of the commands: that of the gateway, with the changes of `admin`. */
 function settleAdmin(
-  admin: AdminKeys | undefined,
+  admin: z.output<typeof adminSchema> | undefined,
   connection: ConnectionOptions,
   { database, insecure }: { readonly database?: number | undefined; readonly insecure?: boolean | undefined },
   complain: Complain,
@@ -149,7 +102,25 @@ const shape = {
     },
   ).prefault('sallyport:token:'),
   layout: choice('The format of records in Redis: a JSON string, or a hash.', ['json', 'hash']).default('json'),
-  ...tokenShapeKeys,
+  tokenPrefix: value(
+    {
+      description:
+        "The prefix of tokens issued elsewhere, such as robot_. Without it and tokenPattern: Sallyport's own tokens, sp_ with a checksum.",
+      pattern: '^[!-~]{1,64}$',
+    },
+    (input) => {
+      if (typeof input === 'string' && /^[!-~]{1,64}$/.test(input)) return { value: input };
+      return { problem: 'must be visible ASCII, 1 to 64 characters', fix: 'write robot_' };
+    },
+  ).optional(),
+  tokenPattern: value(
+    {
+      description:
+        'A regular expression (RE2) that whole tokens issued elsewhere match, such as [A-Za-z0-9]{40}. With tokenPrefix, both must match.',
+      minLength: 1,
+    },
+    parsePattern,
+  ).optional(),
   unknown: choice('The decision on a token without a record in Redis. no-opinion: the next authenticator is asked.', [
     'no-opinion',
     'rejected',
@@ -166,16 +137,21 @@ export const optionsSchema: z.ZodType<RedisOptions> = section(
   shape,
   '{ url: rediss://redis.example.com:6379 }',
   (keys, complain): RedisOptions | undefined => {
-    const { commandTimeout, keyPrefix, layout, unknown, trackLastUse, admin } = keys;
+    const { commandTimeout, keyPrefix, layout, tokenPrefix, tokenPattern, unknown, trackLastUse, admin } = keys;
     const connection = settleConnection(keys, { commandTimeout, terms, another: admin?.url }, complain);
-    const token = settleToken(keys, complain);
+    if (tokenPattern?.matches('')) {
+      complain(['tokenPattern'], 'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}');
+    }
     if (connection === undefined) return undefined;
     return {
       connection,
       admin: settleAdmin(admin, connection, keys, complain),
       keyPrefix,
       layout,
-      token,
+      token: {
+        ...(tokenPrefix !== undefined && { prefix: tokenPrefix }),
+        ...(tokenPattern !== undefined && { pattern: tokenPattern }),
+      },
       unknown,
       ...(trackLastUse !== undefined && { trackLastUse }),
     };

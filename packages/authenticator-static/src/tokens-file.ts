@@ -1,9 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { YAMLException } from 'js-yaml';
 import { z } from 'zod';
-import { type TokenEntry, tokenEntrySchema, unknownKeyMessage } from './token-entry.ts';
 import { decode, mostProblems, type Problem, type Slice, sliceLength, TokenFileError } from './token-file.ts';
-import { blind, freezeRecord, type TokenRecord, type TokenSet } from './token-set.ts';
+import { blind, digestToken, freezeRecord, type TokenRecord, type TokenSet } from './token-set.ts';
 import { keyOf, nodeAt, parseYaml, syntaxProblem, type YamlNode } from './yaml-document.ts';
 
 /**
@@ -88,8 +87,8 @@ function issueProblems(issue: z.core.$ZodIssue, node: YamlNode, unknownKey: (key
   return [{ ...nodeAt(node, issue.path).place, message: subject + issue.message }];
 }
 
-function toRecord(entry: TokenEntry, line: number): TokenRecord {
-  const { username, uid, groups, extra, audiences, notBefore, expiresAt } = entry;
+function toRecord(data: z.output<typeof tokenEntrySchema>, line: number): TokenRecord {
+  const { username, uid, groups, extra, audiences, notBefore, expiresAt } = data;
   return freezeRecord({
     user: { username, ...(uid && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
     ...(audiences && { audiences }),
@@ -98,6 +97,73 @@ function toRecord(entry: TokenEntry, line: number): TokenRecord {
     line,
   });
 }
+
+const makesEntry = 'the command `token hash` makes an entry';
+
+const text = z
+  .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be text: put it in quotes') })
+  .min(1, 'must not be empty');
+
+const emptyDigest = digestToken('').toString('hex');
+
+const sha256 = z
+  .string({
+    error: ({ input }) => (input === undefined ? `is missing: ${makesEntry}` : 'must be text: put it in quotes'),
+  })
+  .regex(/^[0-9a-f]{64}$/i, `must be a SHA-256 digest, 64 hexadecimal digits: ${makesEntry}`)
+  .transform((digest) => digest.toLowerCase())
+  .refine((digest) => digest !== emptyDigest, `is the digest of an empty text, not of a token: ${makesEntry}`);
+
+const time = z.iso
+  .datetime({
+    offset: true,
+    error:
+      'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z or 2031-05-01T02:00:00+02:00',
+  })
+  .transform((value) => Date.parse(value));
+
+/** Kubernetes requires lowercase keys: others do not survive impersonation and aggregation. */
+const extra = z.record(
+  z.string(),
+  z.array(text, { error: 'must be a list: write example.com/team: [storage]' }),
+  'must be a mapping of lowercase keys to lists',
+);
+
+const hasLowercaseKeys = (value: Record<string, unknown>): boolean =>
+  Object.keys(value).every((key) => key !== '' && key === key.toLowerCase());
+
+const entry = z.strictObject(
+  {
+    sha256,
+    username: text,
+    uid: text.optional(),
+    groups: z.array(text, { error: 'must be a list: write [developers]' }).optional(),
+    extra: extra.refine(hasLowercaseKeys, 'must have lowercase keys, as Kubernetes requires').optional(),
+    audiences: z.array(text, { error: 'must be a list: write [https://kubernetes.default.svc]' }).optional(),
+    notBefore: time.optional(),
+    expiresAt: time.optional(),
+    description: text.optional(),
+  },
+  { error: 'must be a mapping with sha256 and username' },
+);
+
+/** An entry of a tokens file. Its messages name the problem and the fix, and quote no value. */
+const tokenEntrySchema = entry.refine(
+  ({ notBefore, expiresAt }) => notBefore === undefined || expiresAt === undefined || notBefore < expiresAt,
+  {
+    path: ['notBefore'],
+    error: 'must be before expiresAt: otherwise the token is never valid',
+  },
+);
+
+/** The message for an unknown key. It does not quote the key, which may be a token in the wrong place. */
+function unknownKeyMessage(key: string): string {
+  return /token|secret|password|bearer/i.test(key)
+    ? `this file must not contain tokens, only their digests under sha256: ${makesEntry}`
+    : `unknown key: an entry has ${knownKeys.slice(0, -1).join(', ')} and ${knownKeys.at(-1)}`;
+}
+
+const knownKeys = Object.keys(entry.shape);
 
 /**
  * `tokens:` after nothing but comments, up to its first item, whose indentation it captures. The number of comments is

@@ -1,3 +1,236 @@
-export { connectionShape, settleConnection, settleLogin } from './connection.ts';
-export { isClearText, type ServerUrl, type SocketUrl } from './server-url.ts';
-export { type ClearTextTerms, secret, serverUrl, settleUrl, word } from './servers.ts';
+import {
+  type Complain,
+  count,
+  flag,
+  list,
+  parseText,
+  settleTls,
+  type TlsKeys,
+  type TlsShape,
+  tlsShape,
+  value,
+} from '@sallyport/plugin-options';
+import type { z } from 'zod';
+import type { ConnectionOptions, HostPort, Servers } from '../connection-options.ts';
+import {
+  isClearText,
+  parsePlace,
+  parseUrl,
+  placePattern,
+  type ServerUrl,
+  type SocketUrl,
+  urlPattern,
+} from './server-url.ts';
+
+export { isClearText, type ServerUrl, type SocketUrl };
+
+type Place = Pick<ServerUrl, 'secure' | 'address'>;
+
+/** The keys for the address of Redis and the login, each valid by itself. */
+interface ConnectionKeys extends TlsKeys, LoginKeys {
+  readonly url?: ServerUrl | SocketUrl | undefined;
+  readonly sentinels?: readonly Place[] | undefined;
+  readonly name?: string | undefined;
+  readonly sentinelUsername?: string | undefined;
+  readonly sentinelPassword?: string | undefined;
+  readonly cluster?: readonly Place[] | undefined;
+  readonly database?: number | undefined;
+  readonly insecure?: boolean | undefined;
+}
+
+interface LoginKeys {
+  readonly url?: { readonly username?: string; readonly password?: string } | undefined;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+/** The same keys as a part of a `section`'s shape. */
+type ConnectionShape = TlsShape & {
+  readonly [Key in Exclude<keyof ConnectionKeys, keyof TlsKeys>]-?: z.ZodType<ConnectionKeys[Key]>;
+};
+
+export const secret = (description: string, word: string): z.ZodType<string> =>
+  value(
+    { description: `${description}, as { file: path } or { env: NAME }.`, minLength: 1, writeOnly: true },
+    (input) => {
+      const fix = `write { file: secrets/redis } or { env: ${word} }`;
+      if (typeof input !== 'string') return { problem: 'must be a secret', fix };
+      if (input === '') return { problem: 'must not be empty', fix };
+      if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
+      return { value: input };
+    },
+  );
+
+export const word = (description: string, example: string): z.ZodType<string> =>
+  value({ description, minLength: 1 }, (input) => parseText(input, example));
+
+const places = (description: string, port: number, example: string) =>
+  list({ description, example, items: { pattern: placePattern } }, { least: 1, most: 64 }, (input) =>
+    parsePlace(input, port),
+  );
+
+/** A URL of one server or socket, with user and password or without. */
+export const serverUrl = (description: string): z.ZodType<ServerUrl | SocketUrl> =>
+  value({ description, pattern: urlPattern }, parseUrl);
+
+/** The risk of clear text here. */
+export interface ClearTextTerms {
+  /** What others on the network can do: `anyone on the network can read …`. */
+  readonly risk: string;
+  /** The condition under which that is acceptable: `anyone on the network may …`. */
+  readonly consent: string;
+}
+
+export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
+  return {
+    url: serverUrl(
+      'One server: rediss://host:6379/0, redis:// for clear text, unix:/run/redis/redis.sock for a socket. With user ' +
+        'and password in it: { env: NAME } or { file: path }.',
+    ).optional(),
+    sentinels: places(
+      'Instead of url: the sentinels that know the master, as host:port or rediss://host:port (port 26379).',
+      26379,
+      '[sentinel-a.example.com, sentinel-b.example.com, sentinel-c.example.com]',
+    ).optional(),
+    name: word('With sentinels: their name of the master.', 'mymaster').optional(),
+    sentinelUsername: word('The ACL user for the sentinels themselves.', 'sallyport').optional(),
+    sentinelPassword: secret('The password for the sentinels themselves', 'SENTINEL_PASSWORD').optional(),
+    cluster: places(
+      'Instead of url: some nodes of a cluster, as host:port or rediss://host:port; the others are found.',
+      6379,
+      '[redis-a.example.com, redis-b.example.com, redis-c.example.com]',
+    ).optional(),
+    insecure: flag(`Allow clear text with servers on other machines: ${risk}.`),
+    username: word('The ACL user. Left out: the one of the url, otherwise the default user.', 'sallyport').optional(),
+    password: secret("The user's password", 'REDIS_PASSWORD').optional(),
+    database: count('The number of the database. Not in a cluster.', 0, 9999).optional().meta({ default: 0 }),
+    ...tlsShape('redis'),
+  };
+}
+
+interface ConnectionUse {
+  /** Milliseconds. */
+  readonly commandTimeout: number;
+  /** As for `connectionShape`. */
+  readonly terms: ClearTextTerms;
+  /**
+   * Another server that uses the keys of TLS and `insecure`, so they have an effect. The caller decides whether it may be
+   * reached in clear text.
+   */
+  readonly another?: ServerUrl | SocketUrl | undefined;
+}
+
+/** Checks the keys together. @returns undefined after a complaint */
+export function settleConnection(
+  keys: ConnectionKeys,
+  { commandTimeout, terms, another }: ConnectionUse,
+  complain: Complain,
+): ConnectionOptions | undefined {
+  const servers = settleServers(keys, terms, another, complain);
+  const login = settleLogin(keys, 'write { file: secrets/redis } or { env: REDIS_PASSWORD }', complain);
+  const spoken = servers === undefined || servers.secure || another?.secure === true;
+  const tls = settleTls(keys, { word: 'redis', spoken, fix: 'use rediss://' }, complain);
+  return servers && { servers, ...login, tls, commandTimeout };
+}
+
+/** The login of the keys or of the url. @param fix what to write where the password is missing */
+export function settleLogin(
+  keys: LoginKeys,
+  fix: string,
+  complain: Complain,
+): Pick<ConnectionOptions, 'username' | 'password'> {
+  const inUrl = keys.url ?? {};
+  for (const key of ['username', 'password'] as const) {
+    if (keys[key] !== undefined && inUrl[key] !== undefined) complain([key], 'is in the url too: keep one');
+  }
+  const username = keys.username ?? inUrl.username;
+  const password = keys.password ?? inUrl.password;
+  if (username !== undefined && password === undefined) {
+    complain(['password'], `is required with username: ${fix}`);
+  }
+  return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+}
+
+/** @param another a server that `insecure` is for, too @returns undefined after a complaint */
+function settleServers(
+  keys: ConnectionKeys,
+  terms: ClearTextTerms,
+  another: ServerUrl | SocketUrl | undefined,
+  complain: Complain,
+): Servers | undefined {
+  const { url, sentinels, name, cluster } = keys;
+  const given = [url, sentinels, cluster].filter((one) => one !== undefined);
+  if (given.length !== 1) {
+    complain(
+      given.length === 0 ? ['url'] : [url === undefined ? 'cluster' : 'url'],
+      given.length === 0
+        ? 'is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster'
+        : 'cannot be combined: keep one of url, sentinels and cluster',
+    );
+    return undefined;
+  }
+  refuseUselessKeys(keys, complain);
+  if (sentinels !== undefined && name === undefined) {
+    complain(['name'], 'is required with sentinels: write name: mymaster, or as the sentinels call the master');
+    return undefined;
+  }
+  refuseClearText(keys, terms, another, complain);
+  const secure = (list: readonly Place[]) => list[0]?.secure === true;
+  if (cluster !== undefined) return { kind: 'cluster', secure: secure(cluster), nodes: cluster.map(addressOf) };
+  if (sentinels !== undefined && name !== undefined) {
+    return {
+      kind: 'sentinel',
+      secure: secure(sentinels),
+      database: keys.database ?? 0,
+      sentinels: sentinels.map(addressOf),
+      name,
+      ...(keys.sentinelUsername !== undefined && { sentinelUsername: keys.sentinelUsername }),
+      ...(keys.sentinelPassword !== undefined && { sentinelPassword: keys.sentinelPassword }),
+    };
+  }
+  return url && settleUrl(url, keys.database);
+}
+
+export function settleUrl(url: ServerUrl | SocketUrl, database: number | undefined): Servers {
+  const number = url.database ?? database ?? 0;
+  if ('path' in url) return { kind: 'socket', secure: false, database: number, path: url.path };
+  return { kind: 'server', secure: url.secure, database: number, address: url.address };
+}
+
+function addressOf({ address }: Place): HostPort {
+  return address;
+}
+
+function refuseUselessKeys({ url, sentinels, cluster, database, ...keys }: ConnectionKeys, complain: Complain): void {
+  for (const key of ['name', 'sentinelUsername', 'sentinelPassword'] as const) {
+    if (keys[key] !== undefined && sentinels === undefined)
+      complain([key], 'has no effect without sentinels: remove it');
+  }
+  if (keys.sentinelUsername !== undefined && keys.sentinelPassword === undefined) {
+    complain(['sentinelPassword'], 'is required with sentinelUsername: write { file: secrets/sentinel }');
+  }
+  if (database !== undefined && url?.database !== undefined) complain(['database'], 'is in the url too: keep one');
+  if (database !== undefined && database !== 0 && cluster !== undefined) {
+    complain(['database'], 'must be 0 in a cluster, which has no other database: remove it');
+  }
+}
+
+function refuseClearText(
+  { url, sentinels, cluster, insecure }: ConnectionKeys,
+  { consent }: ClearTextTerms,
+  another: ServerUrl | SocketUrl | undefined,
+  complain: Complain,
+): void {
+  const listed = sentinels ?? cluster ?? [];
+  const key = sentinels === undefined ? 'cluster' : 'sentinels';
+  const mixed = listed.findIndex(({ secure }) => secure !== listed[0]?.secure);
+  if (mixed !== -1) complain([key, mixed], 'must begin like the first: all with rediss://, or none');
+  const clear = url === undefined ? listed.findIndex(isClearText) : [url].findIndex(isClearText);
+  if (clear !== -1 && insecure !== true) {
+    const fix = `write rediss://, or insecure: true if ${consent}`;
+    complain(url === undefined ? [key, clear] : ['url'], `uses clear text: ${fix}`);
+  }
+  const isUseless = clear === -1 && (another === undefined || !isClearText(another));
+  if (isUseless && insecure === true)
+    complain(['insecure'], 'has no effect, since no server uses clear text: remove it');
+}
