@@ -148,7 +148,7 @@ describe.each(secure)('%s', (security) => {
     for (const tls of [{}, { ca: Buffer.from(stranger.certificate) }, { ca: Buffer.from('garbage') }]) {
       const fault = await faultOf(connectTo(fake.server, { tls }));
       expect(fault).toMatchObject({ kind: 'tls', step: 'tls' });
-      expect(fault.message).toContain("put the authority's certificate into caFile");
+      expect(fault.message).toContain('put the certificate of that CA into caFile');
     }
     await fake.untilClosed();
   });

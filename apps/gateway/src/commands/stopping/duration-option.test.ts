@@ -10,7 +10,7 @@ test.each([
   [undefined, '--for is missing: say how long, such as --for 8h or 30d'],
   ['367d', '--for must be at most 366d: write --for 8h or 30d'],
   ['0s', '--for must be longer than 0: write --for 8h or 30d'],
-  ['never', '--for: "never" is no duration: write --for 8h or 30d'],
+  ['never', '--for: "never" is not a duration: write --for 8h or 30d'],
   ['8', '--for: "8" has no unit: write --for 8h or 30d'],
 ])('--for %s is wrong usage', (text, message) => {
   expect(() => readFor(text)).toThrow(new UsageError(message));

@@ -61,8 +61,8 @@ describe('--ttl', () => {
     ['0', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
     ['0s', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
     ['8', '--ttl: "8" has no unit: write --ttl 8h, 30d or never'],
-    ['-1h', '--ttl: "-1h" is no duration: write --ttl 8h, 30d or never'],
-    ['', '--ttl: "" is no duration: write --ttl 8h, 30d or never'],
+    ['-1h', '--ttl: "-1h" is not a duration: write --ttl 8h, 30d or never'],
+    ['', '--ttl: "" is not a duration: write --ttl 8h, 30d or never'],
     ['3000000d', '--ttl: "3000000d" is too long: write --ttl never for a token without an end'],
   ])('%s', (ttl, message) => {
     expect(fault({ ttl: ttl as string })).toBe(message);
