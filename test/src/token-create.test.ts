@@ -98,7 +98,11 @@ describe.concurrent('token create', () => {
 
   test.each([
     ['no time', ['--user', 'jane', '--ttl', '0'], '--ttl must be longer than 0'],
-    ['no duration', ['--user', 'jane', '--ttl', 'soon'], '--ttl: "soon" is no duration: write --ttl 8h, 30d or never'],
+    [
+      'no duration',
+      ['--user', 'jane', '--ttl', 'soon'],
+      '--ttl: "soon" is not a duration: write --ttl 8h, 30d or never',
+    ],
     ['an empty user', ['--user', '', '--ttl', '8h'], '--user is empty'],
     ['an empty group', ['--user', 'jane', '--ttl', '8h', '--group', ''], '--group is empty'],
     ['an extra without a value', ['--user', 'jane', '--ttl', '8h', '--extra', 'team'], '--extra needs key=value'],

@@ -28,7 +28,7 @@ async function authority() {
 const pair = { certFile: 'client.crt', keyFile: 'client.key' };
 
 describe('TLS files', () => {
-  test('give what a handshake needs, and no more than is configured', async () => {
+  test('return what a handshake needs, and no more than is configured', async () => {
     const ca = await authority();
     const { certificate, key } = await ca.issueClient('sallyport');
     const files = { 'ca.crt': ca.certificate, 'client.crt': certificate, 'client.key': key };
@@ -46,7 +46,7 @@ describe('TLS files', () => {
     expect(watchedFiles).toHaveLength(3);
   });
 
-  test('a changed CA holds for the next handshake, a damaged one is refused and the old one stays', async () => {
+  test('a changed CA is used for the next handshake, a damaged one is refused and the old one stays', async () => {
     const [old, next] = [await authority(), await authority()];
     const { watch, write, touch, lines, changes } = await folder({ 'ca.crt': old.certificate });
     const settings = await watch({ caFile: 'ca.crt' });
@@ -59,9 +59,9 @@ describe('TLS files', () => {
     expect(settings().ca?.toString()).toBe(next.certificate);
     expect(changes).toHaveLength(2);
     for (const [text, problem] of [
-      ['', 'caFile: ca.crt holds no PEM certificate'],
-      ['garbage', 'caFile: ca.crt holds no PEM certificate'],
-      [next.certificate + next.certificate.replace(/MI/, 'IM'), 'caFile: ca.crt is damaged in its certificate 2'],
+      ['', 'caFile: ca.crt has no PEM certificate'],
+      ['garbage', 'caFile: ca.crt has no PEM certificate'],
+      [next.certificate + next.certificate.replace(/MI/, 'IM'), 'caFile: ca.crt is damaged in certificate 2'],
     ] as const) {
       await write('ca.crt', text);
       expect(await touch()).toEqual([expect.objectContaining({ message: expect.stringContaining(problem) })]);
@@ -70,7 +70,7 @@ describe('TLS files', () => {
     expect(lines.filter(({ level }) => level === 'info')).toHaveLength(3);
   });
 
-  test('over 4 MiB are refused, however many certificates they hold', async () => {
+  test('over 4 MiB are refused, however many certificates they have', async () => {
     const ca = await authority();
     const { watch, write, touch } = await folder({ 'ca.crt': ca.certificate });
     const settings = await watch({ caFile: 'ca.crt' });
@@ -85,7 +85,7 @@ describe('TLS files', () => {
     const { watch, write, touch } = await folder({ 'client.crt': old.certificate, 'client.key': old.key });
     const settings = await watch(pair);
     const inForce = () => [settings().certificate?.toString(), settings().key?.toString()];
-    // Each touch loads both files: the one that changed does not fit, and then neither does the other.
+    // Each touch loads both files: the one that changed does not match, and then neither does the other.
     await write('client.crt', second.certificate);
     expect(await touch()).not.toEqual([]);
     expect(inForce()).toEqual([old.certificate, old.key]);
@@ -100,22 +100,22 @@ describe('TLS files', () => {
     expect(inForce()).toEqual([third.certificate, third.key]);
   });
 
-  test('that can not be used at the start are told with the option, the file and the fix, and no part of a key', async () => {
+  test('that cannot be used at the start are reported with the option, the file and the fix, and no part of a key', async () => {
     const ca = await authority();
     const [one, other] = [await ca.issueClient('a'), await ca.issueClient('b')];
     const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, garbage: 'garbage' };
     const { watch } = await folder(files);
-    const told = async (options: Partial<TlsOptions>) =>
+    const failure = async (options: Partial<TlsOptions>) =>
       await watch(options).then(
         () => 'nothing',
         (error: unknown) => String(error),
       );
-    const mixed = await told({ certFile: 'client.crt', keyFile: 'other.key' });
-    expect(mixed).toContain('keyFile: other.key does not fit yet: certFile and keyFile are no pair');
+    const mixed = await failure({ certFile: 'client.crt', keyFile: 'other.key' });
+    expect(mixed).toContain('keyFile: other.key does not match yet: certFile and keyFile are not a pair');
     for (const line of other.key.split('\n').slice(1, 3)) expect(mixed).not.toContain(line);
-    expect(await told({ ...pair, keyFile: 'garbage' })).toContain('keyFile: garbage holds no PEM private key');
-    expect(await told({ ...pair, keyFile: 'client.crt' })).toContain('keyFile: client.crt holds no PEM private key');
-    expect(await told({ ...pair, certFile: 'client.key' })).toContain('certFile: client.key holds no PEM certificate');
-    expect(await told({ caFile: 'missing' })).toContain('ENOENT');
+    expect(await failure({ ...pair, keyFile: 'garbage' })).toContain('keyFile: garbage has no PEM private key');
+    expect(await failure({ ...pair, keyFile: 'client.crt' })).toContain('keyFile: client.crt has no PEM private key');
+    expect(await failure({ ...pair, certFile: 'client.key' })).toContain('certFile: client.key has no PEM certificate');
+    expect(await failure({ caFile: 'missing' })).toContain('ENOENT');
   });
 });

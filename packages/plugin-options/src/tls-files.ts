@@ -3,9 +3,9 @@ import { createSecureContext } from 'node:tls';
 import type { PluginContext } from '@sallyport/authenticator';
 import type { TlsOptions } from './tls.ts';
 
-/** What a TLS handshake needs besides the server's name. All PEM. */
+/** What a TLS handshake needs. Certificates and keys are PEM. */
 export interface TlsSettings {
-  /** Left out: the authorities that Node brings. */
+  /** Left out: the CAs of Node. */
   readonly ca?: Buffer;
   readonly certificate?: Buffer;
   readonly key?: Buffer;
@@ -14,16 +14,16 @@ export interface TlsSettings {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
-/** Of one file, in bytes: all the world's authorities fit in one. */
+/** Bytes of one file: all public CAs together are smaller. */
 const fileLimit = 4 * 1024 * 1024;
 
 /**
- * Reads the TLS files of the options and keeps up with them. A file that can't be used is refused and what was in force
- * stays; a certificate and a key that do not fit together take effect only once they do, both at once.
+ * Reads the TLS files of the options and follows their changes. A file that can't be used is refused, and the one before it
+ * stays in force. A new certificate and its key take effect together, once they match.
  *
- * @param onChange called when something else holds for handshakes than before
- * @returns what holds for the next handshake
- * @throws Error naming the option, the file and the fix, never quoting the content
+ * @param onChange called when the settings for handshakes have changed
+ * @returns a function that returns the settings for the next handshake
+ * @throws Error naming the option, the file and how to fix it, never quoting the content
  */
 export async function watchTlsFiles(
   { caFile, certFile, keyFile, serverName, minVersion }: TlsOptions,
@@ -40,19 +40,19 @@ export async function watchTlsFiles(
       try {
         take(pem);
       } catch (error) {
-        throw new Error(`${option}: ${file} ${error instanceof Error ? error.message : 'can not be read'}`);
+        throw new Error(`${option}: ${file} ${error instanceof Error ? error.message : 'cannot be read'}`);
       }
-      logger.info({ option, file }, 'TLS file loaded, for the connections that are made from now on');
+      logger.info({ option, file }, 'TLS file loaded, for new connections');
       onChange();
     };
     await watchFile(file, load, { secret: option === 'keyFile', limit: fileLimit });
   }
 
-  /** Kept even when the other file does not fit yet: once it has changed too, both take effect. */
+  /** Remembers a file also when the other one does not match yet: once that has changed too, both take effect. */
   function takePair(part: Partial<Pair>): void {
     const { certificate, key } = Object.assign(latest, part);
     if (certificate === undefined || key === undefined) return;
-    requireFit(certificate, key);
+    requirePair(certificate, key);
     pair = { certificate, key };
   }
 
@@ -79,34 +79,34 @@ interface Pair {
 const pemCertificate =
   /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
-/** Node takes anything for a CA and then trusts nobody. */
+/** Node accepts any content as a CA, and then trusts no server. */
 function requireCertificates(pem: Buffer): void {
   const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
-  if (blocks.length === 0) throw new Error('holds no PEM certificate ("-----BEGIN CERTIFICATE-----")');
+  if (blocks.length === 0) throw new Error('has no PEM certificate ("-----BEGIN CERTIFICATE-----")');
   for (const [index, block] of blocks.entries()) {
     try {
       new X509Certificate(block);
     } catch {
-      throw new Error(`is damaged in its certificate ${index + 1}: copy it again`);
+      throw new Error(`is damaged in certificate ${index + 1}: copy it again`);
     }
   }
 }
 
-/** The causes are left out: no part of a key is to stand in an error. */
+/** The causes are left out: no part of a key may be in an error. */
 function requireKey(pem: Buffer): void {
   try {
     createPrivateKey(pem);
   } catch {
-    throw new Error('holds no PEM private key without passphrase ("-----BEGIN PRIVATE KEY-----")');
+    throw new Error('has no PEM private key without passphrase ("-----BEGIN PRIVATE KEY-----")');
   }
 }
 
-function requireFit(cert: Buffer, key: Buffer): void {
+function requirePair(cert: Buffer, key: Buffer): void {
   try {
     createSecureContext({ cert, key });
   } catch {
     throw new Error(
-      'does not fit yet: certFile and keyFile are no pair. The certificate itself comes first in its file',
+      'does not match yet: certFile and keyFile are not a pair. The certificate itself must be the first in its file',
     );
   }
 }

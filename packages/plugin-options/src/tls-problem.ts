@@ -1,30 +1,29 @@
 import type { PeerCertificate } from 'node:tls';
 import { oneLine } from './text.ts';
 
-/** What Node puts into the errors of TLS, besides a code. */
+/** Node adds these to the errors of TLS, besides a code. */
 interface TlsError extends NodeJS.ErrnoException {
   readonly cert?: PeerCertificate;
 }
 
-/** What words about a handshake need to know of the server. */
+/** What a message about a handshake says of the server. */
 export interface TlsPeer {
   /** The name or address that the certificate must have. */
   readonly name: string;
-  /** What to look at when the server answers, but not in TLS: ports and schemes of this protocol. */
+  /** What to check when the server answers, but not in TLS: ports and schemes of this protocol. */
   readonly noTls: string;
 }
 
 type Explain = (peer: TlsPeer, error: TlsError) => string;
 
 const unknownAuthority: Explain = () =>
-  "the server's certificate is from an authority that is not trusted here: put the authority's certificate into caFile";
+  "the server's certificate is signed by a CA that is not trusted here: put the certificate of that CA into caFile";
 
 const clientRefused: Explain = () =>
-  'the server refused the client certificate, or asks for one: look at certFile and keyFile, and at the ' +
-  'authorities that the server trusts';
+  'the server refused the client certificate, or requires one: check certFile and keyFile, and the CAs that the server trusts';
 
 const noCommonVersion: Explain = () =>
-  'the two sides have no version or cipher of TLS in common (look at tls.minVersion), or the server asks for a client certificate';
+  'the two sides have no version or cipher of TLS in common (check tls.minVersion), or the server requires a client certificate';
 
 const answersInClear: Explain = ({ noTls }) => `the server answers, but not in TLS: ${noTls}`;
 
@@ -33,31 +32,31 @@ const wrongName: Explain = ({ name }, { cert }) =>
   'use a name that it has in the URL, or set serverName';
 
 const expired: Explain = () =>
-  "the server's certificate, or one above it, has expired: renew it on the server, and look at the clock here";
+  "the server's certificate, or one above it, has expired: renew it on the server, and check the clock here";
 
 const closed: Explain = () =>
-  'the server closed the connection in the handshake: it may have no certificate, ask for a client certificate ' +
-  '(certFile), or be cut off by something on the way';
+  'the server closed the connection during the handshake: it may have no certificate, require a client certificate ' +
+  '(certFile), or be blocked by something in between';
 
-/** By the code of the error; the first that matches. Codes that begin with ERR_SSL are the texts of OpenSSL. */
+/** By the code of the error: the first match counts. Codes that begin with ERR_SSL are the texts of OpenSSL. */
 const explanations: readonly (readonly [RegExp, Explain])[] = [
   [/^ERR_TLS_CERT_ALTNAME_INVALID$/, wrongName],
   [/^(UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED|INVALID_CA)/, unknownAuthority],
   [/^CERT_HAS_EXPIRED$/, expired],
-  [/^CERT_NOT_YET_VALID$/, () => "the server's certificate is not valid yet: look at the clocks on both sides"],
+  [/^CERT_NOT_YET_VALID$/, () => "the server's certificate is not valid yet: check the clocks on both sides"],
   [/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTPS?_(PROXY_)?REQUEST)$/, answersInClear],
   [/^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA)/, clientRefused],
   [/^ERR_SSL_.*(PROTOCOL|VERSION|HANDSHAKE_FAILURE|CIPHER)/, noCommonVersion],
   [/^(ECONNRESET|EPIPE)$/, closed],
 ];
 
-/** What was wrong with a handshake, and what to do about it. */
+/** Explains why a handshake failed, and how to fix it. */
 export function explainTls(error: TlsError, peer: TlsPeer): { kind: 'tls' | 'closed'; problem: string } {
   const [, explain] = explanations.find(([pattern]) => pattern.test(error.code ?? '')) ?? [];
   return { kind: explain === closed ? 'closed' : 'tls', problem: explain?.(peer, error) ?? oneLine(error.message) };
 }
 
-/** True for errors of TLS itself, which can come behind the handshake: TLS 1.3 refuses client certificates then. */
+/** True for errors of TLS itself. They can come after the handshake: TLS 1.3 refuses client certificates then. */
 export function isTlsError(error: NodeJS.ErrnoException): boolean {
   return /^ERR_SSL_/.test(error.code ?? '');
 }

@@ -14,11 +14,11 @@ function complaints(schema: z.ZodType, written: unknown): string[] {
   return (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
-test.each(['ldap', 'redis'])('options of TLS are told with files and names of %s', (word) => {
+test.each(['ldap', 'redis'])('messages about TLS options have files and names of %s', (word) => {
   const schema = schemaOf(word);
   expect(complaints(schema, { caFile: '', serverName: 'a:1' })).toEqual([
     `caFile: must not be empty: write tls/${word}-ca.crt`,
-    `serverName: "a:1" is no host's name: write ${word}.example.com`,
+    `serverName: "a:1" is not a host name: write ${word}.example.com`,
   ]);
   expect(complaints(schema, { serverName: '' })).toEqual([`serverName: must not be empty: write ${word}.example.com`]);
   expect(complaints(schema, { certFile: '', keyFile: '' })).toEqual([
@@ -33,7 +33,7 @@ test.each(['ldap', 'redis'])('options of TLS are told with files and names of %s
   ]);
 });
 
-test('options of TLS that is not spoken are told with the way to speak it', () => {
+test('messages about options of TLS that is not used say how to enable it', () => {
   const schema = schemaOf('redis', false);
   expect(schema.parse({})).toEqual({ minVersion: 'TLSv1.2' });
   const fix = 'does nothing: no server is reached with TLS; remove it, or use rediss://';

@@ -11,7 +11,7 @@ export interface TlsOptions {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
-/** The keys of the options that say how TLS is spoken with servers, each good by itself. */
+/** The keys of the options about TLS with servers, each good by itself. */
 export interface TlsKeys {
   readonly caFile?: string | undefined;
   readonly certFile?: string | undefined;
@@ -29,17 +29,17 @@ export type TlsShape = {
   readonly minVersion: z.ZodType<TlsOptions['minVersion'] | undefined>;
 };
 
-/** @param word what the backend is called in examples: `ldap` makes them `tls/ldap-ca.crt` and `ldap.example.com` */
+/** @param word the name of the backend in examples: `ldap` makes them `tls/ldap-ca.crt` and `ldap.example.com` */
 export function tlsShape(word: string): TlsShape {
   const files = filesOf(word);
   const name = `${word}.example.com`;
   return {
     caFile: path(
-      "The authorities that sign the servers' certificates (PEM), relative to the config file. Left out: those of Node.",
+      "The CAs that sign the servers' certificates (PEM), relative to the config file. Left out: those of Node.",
       files.ca,
     ).optional(),
     certFile: path(
-      'A client certificate (PEM), for servers that ask for one. With keyFile.',
+      'A client certificate (PEM), for servers that require one. With keyFile.',
       files.certificate,
     ).optional(),
     keyFile: path("The client certificate's key (PEM).", files.key).optional(),
@@ -48,10 +48,10 @@ export function tlsShape(word: string): TlsShape {
       (input) => {
         const parsed = parseText(input, name);
         if ('problem' in parsed || isHostName(parsed.value)) return parsed;
-        return { problem: `${JSON.stringify(parsed.value)} is no host's name`, fix: `write ${name}` };
+        return { problem: `${JSON.stringify(parsed.value)} is not a host name`, fix: `write ${name}` };
       },
     ).optional(),
-    minVersion: choice('The oldest version of TLS that is spoken.', ['TLSv1.2', 'TLSv1.3'])
+    minVersion: choice('The oldest TLS version accepted.', ['TLSv1.2', 'TLSv1.3'])
       .optional()
       .meta({ default: fallback }),
   };
@@ -63,17 +63,17 @@ function filesOf(word: string): { readonly ca: string; readonly certificate: str
   return { ca: `tls/${word}-ca.crt`, certificate: `tls/${word}-client.crt`, key: `tls/${word}-client.key` };
 }
 
-/** What complaints about TLS need to know of the backend. */
+/** What messages about TLS say of the backend. */
 export interface TlsUse {
   /** As `tlsShape` has it. */
   readonly word: string;
-  /** Whether TLS is spoken with any server. */
+  /** Whether TLS is used with any server. */
   readonly spoken: boolean;
-  /** How TLS comes to be spoken, for keys that do nothing without it: `use ldaps:// or startTLS: true`. */
+  /** How to enable TLS, for keys that do nothing without it: `use ldaps:// or startTLS: true`. */
   readonly fix: string;
 }
 
-/** The options of TLS as a whole, or complaints about keys that do nothing or miss the other one of their pair. */
+/** Makes the TLS options of the keys. It complains about keys that do nothing, or lack the other one of their pair. */
 export function settleTls(keys: TlsKeys, { word, spoken, fix }: TlsUse, complain: Complain): TlsOptions {
   const { caFile, certFile, keyFile, serverName, minVersion } = keys;
   const given = Object.entries({ caFile, certFile, keyFile, serverName, minVersion });

@@ -26,14 +26,14 @@ describe('durations', () => {
   });
 
   test.each(['', ' ', '3 s', '-3s', '3S', '3sec', '30m1h', '1s1s', 's', '1us', '1e3s', '.5s', '1.s', '1s\n', '٣s'])(
-    '%j is no duration',
+    '%j is not a duration',
     (input) => {
-      expect(parseDuration(input)).toMatchObject({ problem: expect.stringContaining('is no duration') });
+      expect(parseDuration(input)).toMatchObject({ problem: expect.stringContaining('is not a duration') });
     },
   );
 
   test('parts of a millisecond are refused, not rounded', () => {
-    expect(parseDuration('0.5ms')).toMatchObject({ problem: '"0.5ms" is no whole number of milliseconds' });
+    expect(parseDuration('0.5ms')).toMatchObject({ problem: '"0.5ms" is not a whole number of milliseconds' });
   });
 
   test.each([null, true, ['3s'], { s: 3 }, Number.NaN])('%j is refused', (input) => {

@@ -32,10 +32,10 @@ export function parseDuration(input: unknown): Parsed<number> {
   if (input === 0 || input === '0') return { value: 0 };
   const text = unitText(input, 'duration', durationFix);
   if (typeof text !== 'string') return text;
-  if (!duration.test(text)) return { problem: `"${text}" is no duration`, fix: durationFix };
+  if (!duration.test(text)) return { problem: `"${text}" is not a duration`, fix: durationFix };
   const milliseconds = sum(text.matchAll(/([\d.]+)(ms|[dhms])/g), millisecondsPer);
   if (!Number.isSafeInteger(milliseconds))
-    return { problem: `"${text}" is no whole number of milliseconds`, fix: durationFix };
+    return { problem: `"${text}" is not a whole number of milliseconds`, fix: durationFix };
   return { value: milliseconds };
 }
 
@@ -50,13 +50,13 @@ export function parseSize(input: unknown): Parsed<number> {
     const fix = `write ${decimal[1]}${decimal[2]?.toUpperCase()}iB`;
     return { problem: `"${text}" may mean powers of 1000 or of 1024`, fix };
   }
-  if (!size.test(text)) return { problem: `"${text}" is no size`, fix: sizeFix };
+  if (!size.test(text)) return { problem: `"${text}" is not a size`, fix: sizeFix };
   const bytes = sum(text.matchAll(/([\d.]+)([A-Za-z]+)/g), bytesPer);
-  if (!Number.isSafeInteger(bytes)) return { problem: `"${text}" is no whole number of bytes`, fix: sizeFix };
+  if (!Number.isSafeInteger(bytes)) return { problem: `"${text}" is not a whole number of bytes`, fix: sizeFix };
   return { value: bytes };
 }
 
-/** The text to read a unit from, or why there is none. */
+/** @returns the text to parse, or the problem when it has no unit or is not text */
 function unitText(input: unknown, what: string, fix: string): string | { problem: string; fix: string } {
   if (typeof input === 'number' || (typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()))) {
     return { problem: `"${input}" has no unit`, fix };
@@ -71,7 +71,7 @@ function sum(parts: Iterable<RegExpMatchArray>, factors: Readonly<Record<string,
   return total;
 }
 
-/** Digits and decimal places apart: as binary fractions `1.1 * 1000` is 1100.0000000000002. */
+/** Digits and decimal places are multiplied separately: as binary fractions `1.1 * 1000` is 1100.0000000000002. */
 function exactProduct(amount: string, factor: number): number {
   const [whole = '', fraction = ''] = amount.split('.');
   return (Number(whole + fraction) * factor) / 10 ** fraction.length;

@@ -139,12 +139,12 @@ describe('an error of the connection', () => {
     ['EADDRNOTAVAIL', 'local', /^this machine has no local address or port left/],
     ['EBUSY', 'local', /^this process could not ask DNS \(EBUSY\)/],
     ['EAI_MEMORY', 'local', /^this machine has no memory left to ask DNS/],
-    ['SELF_SIGNED_CERT_IN_CHAIN', 'tls', /put the authority's certificate into caFile$/],
-    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls', /put the authority's certificate into caFile$/],
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls', /put the authority's certificate into caFile$/],
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'tls', /put the certificate of that CA into caFile$/],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls', /put the certificate of that CA into caFile$/],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls', /put the certificate of that CA into caFile$/],
     ['CERT_HAS_EXPIRED', 'tls', /has expired/],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls', /^the server answers, but not in TLS: is this its tls-port/],
-    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tls', /^the server refused the client certificate, or asks for one/],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tls', /^the server refused the client certificate, or requires one/],
   ])('%s is of the kind %s', (code, kind, problem) => {
     const found = problemOf(systemError(code), terms);
     expect(found.kind).toBe(kind);

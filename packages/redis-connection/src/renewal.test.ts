@@ -79,7 +79,7 @@ describe('renewed TLS files', () => {
     await started.writeCa(other.certificate);
     await started.touch();
     await waitUntil(async () => (await outcomeOf(started.read(key))) === 'problem', 'the new authority to be used');
-    await expect(started.read(key)).rejects.toThrow(/not connected: .* put the authority's certificate into caFile/);
+    await expect(started.read(key)).rejects.toThrow(/not connected: .* put the certificate of that CA into caFile/);
     await waitUntil(() => started.values.get('connected') === 0, 'the metric to change');
     await started.writeCa(other.certificate, redis.authority.certificate);
     await started.touch();

@@ -58,7 +58,7 @@ describe('a server with TLS', () => {
 
   test('of an unknown authority is refused', async () => {
     const unknown =
-      "the server's certificate is from an authority that is not trusted here: put the authority's certificate into caFile";
+      "the server's certificate is signed by a CA that is not trusted here: put the certificate of that CA into caFile";
     expect(await login(servers.plain, { caFile: servers.named.caFile })).toBe(unknown);
     expect(await login(servers.plain, { caFile: undefined })).toBe(unknown);
   });
@@ -88,7 +88,7 @@ describe('a server with TLS', () => {
     const own = await authority.issueClient('sallyport');
     const files = { certFile: own.certificateFile, keyFile: own.keyFile };
     expect(await login(servers.strict, files)).toBe(content);
-    const refused = /^the server refused the client certificate, or asks for one: look at certFile and keyFile/;
+    const refused = /^the server refused the client certificate, or requires one: check certFile and keyFile/;
     expect(await login(servers.strict, {})).toMatch(refused);
     const foreign = await servers.plain.authority.issueClient('sallyport');
     const others = { certFile: foreign.certificateFile, keyFile: foreign.keyFile };

@@ -21,7 +21,7 @@ describe('--for', () => {
   test.each([
     ['367d', '--for must be at most 366d: write --for 8h or 30d'],
     ['0s', '--for must be longer than 0: write --for 8h or 30d'],
-    ['never', '--for: "never" is no duration: write --for 8h or 30d'],
+    ['never', '--for: "never" is not a duration: write --for 8h or 30d'],
     ['8', '--for: "8" has no unit: write --for 8h or 30d'],
   ])('%s is wrong usage', (text, message) => {
     expect(() => read(text)).toThrow(new UsageError(message));
@@ -48,8 +48,8 @@ describe('--ttl', () => {
     ['0', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
     ['0s', '--ttl must be longer than 0: write --ttl 8h, 30d or never'],
     ['8', '--ttl: "8" has no unit: write --ttl 8h, 30d or never'],
-    ['-1h', '--ttl: "-1h" is no duration: write --ttl 8h, 30d or never'],
-    ['', '--ttl: "" is no duration: write --ttl 8h, 30d or never'],
+    ['-1h', '--ttl: "-1h" is not a duration: write --ttl 8h, 30d or never'],
+    ['', '--ttl: "" is not a duration: write --ttl 8h, 30d or never'],
     ['3000000d', '--ttl: "3000000d" is too long: write --ttl never for a token without an end'],
   ])('%s is wrong usage', (text, message) => {
     expect(() => read(text)).toThrow(new UsageError(message));

@@ -148,7 +148,7 @@ describe.each(secure)('%s', (security) => {
     for (const tls of [{}, { ca: Buffer.from(other.certificate) }, { ca: Buffer.from('garbage') }]) {
       const error = await errorOf(connectTo(fake.server, { tls }));
       expect(error).toMatchObject({ kind: 'tls', step: 'tls' });
-      expect(error.message).toContain("put the authority's certificate into caFile");
+      expect(error.message).toContain('put the certificate of that CA into caFile');
     }
     await fake.untilClosed();
   });

@@ -4,7 +4,7 @@ import type { Decision } from '../decision.ts';
 import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { type Outcome, outcomeOf, verify, within } from './verdict.ts';
 
-const why = 'The caller has gone: work that goes on for nobody keeps its place, and the places run out.';
+const why = 'The caller has gone: a lookup that no one waits for holds its slot, and the slots run out.';
 
 const abortedBefore: CaseDefinition = {
   name: 'a call whose signal is aborted already rejects at once',
@@ -24,7 +24,7 @@ const abortedAmid: CaseDefinition = {
     for (const named of kit.tokens.valid) {
       const controller = new AbortController();
       const call = started(authenticator, named, controller.signal);
-      // No I/O can end within microtasks: what is settled now never waited for anything, and nothing can be aborted.
+      // No I/O ends within microtasks: a call that is settled now waited for nothing, so there is nothing to abort.
       if (await settledInMicrotasks(call)) continue;
       controller.abort(new Error('the caller has gone'));
       await endsByThrow(kit, named, call);
@@ -42,7 +42,7 @@ const abortedHanging: CaseDefinition = {
     for (const named of kit.tokens.valid) {
       const controller = new AbortController();
       const call = started(authenticator, named, controller.signal);
-      // Lets the call get as far as its socket.
+      // The turns let the call reach its socket.
       for (let turn = 0; turn < 10; turn += 1) await setImmediate();
       controller.abort(new Error('the caller has gone'));
       await endsByThrow(kit, named, call);
@@ -57,11 +57,11 @@ function started(authenticator: Authenticator, { token }: NamedToken, signal: Ab
 async function endsByThrow(kit: Kit, { name }: NamedToken, call: Promise<Outcome<Decision>>): Promise<void> {
   const prompt = kit.deadline / 4;
   const expected = `the call with ${name} to reject within ${prompt} ms of its abort`;
-  const outcome = await within(prompt, call, { expected, got: 'it goes on', why });
+  const outcome = await within(prompt, call, { expected, got: 'it did not', why });
   verify('error' in outcome, {
     expected,
-    got: `it decided: ${kit.tell('value' in outcome && outcome.value)}`,
-    why: 'An aborted call has no answer: what it did not wait for can not be known.',
+    got: `it decided: ${kit.show('value' in outcome && outcome.value)}`,
+    why: 'An aborted call has no answer: it did not wait for one.',
   });
 }
 

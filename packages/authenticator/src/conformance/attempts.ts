@@ -2,7 +2,7 @@ import type { RecordedAttempt } from './context.ts';
 import type { CaseDefinition, Kit } from './kit.ts';
 import { verify } from './verdict.ts';
 
-const whyGuard = "Without the guard anybody who knows a name locks its owner out, at the directory's own limit.";
+const whyGuard = "Without the guard, any caller who knows a name can lock its owner out, at the directory's own limit.";
 
 const asked: CaseDefinition = {
   name: 'context.attempts is asked before a password goes out, and only then',
@@ -14,7 +14,7 @@ const asked: CaseDefinition = {
       const count = attemptsOf(kit).length - before;
       const { sendsPasswords } = kit.harness;
       verify(count > 0 === sendsPasswords, {
-        expected: `${sendsPasswords ? 'a try' : 'no try'} to be asked for with ${named.name}, as the harness says`,
+        expected: `${sendsPasswords ? 'an attempt' : 'no attempt'} to be asked for with ${named.name}, as the harness says`,
         got: `${count} were`,
         why: whyGuard,
       });
@@ -33,7 +33,7 @@ const settled: CaseDefinition = {
     for (const rejected of kit.tokens.rejected) {
       const before = attemptsOf(kit).length;
       await kit.ask(authenticator, rejected);
-      // A right password of a locked or expired account was accepted or refused, as the directory sees it.
+      // Directories differ on the right password of a locked or expired account: some accept it, some refuse it.
       const allowed: Outcomes = rejected.reason === 'invalid-credentials' ? ['refused'] : ['refused', 'accepted'];
       mustBeSettled(kit, `after ${rejected.name} was refused`, allowed, before);
     }
@@ -63,8 +63,8 @@ const denialObeyed: CaseDefinition = {
         const decision = await kit.ask(authenticator, named);
         if (attemptsOf(kit).length === before && !kit.harness.sendsPasswords) continue;
         verify(decision.kind === 'rejected' && decision.reason === deny, {
-          expected: `${named.name} to be rejected as ${deny}, since the try was denied`,
-          got: `the answer was ${kit.tell(decision)}`,
+          expected: `${named.name} to be rejected as ${deny}, since the attempt was denied`,
+          got: `the answer was ${kit.show(decision)}`,
           why: whyGuard,
         });
       }
@@ -85,7 +85,7 @@ function mustBeSettled(kit: Kit, moment: string, allowed: Outcomes, from = 0): v
   verify(wrong === undefined, {
     expected: `each attempt to be settled as ${allowed.join(' or ')} ${moment}`,
     got: `one is ${wrong?.outcome ?? 'not settled'}`,
-    why: 'A place that is not given back counts as a refusal: soon the user is throttled for nothing, or a guesser is not.',
+    why: 'A slot that is not freed counts as a refusal: soon the user is throttled for nothing, or a guesser is not.',
   });
 }
 

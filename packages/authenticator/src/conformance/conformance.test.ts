@@ -86,7 +86,7 @@ describe('skips', () => {
       'a backend that hung and is back is used by the same authenticator',
       'a backend that was stopped and is back is used by the same authenticator',
       'a call that waits for a hung backend ends when it is aborted',
-      'a stopped backend is told as unavailable, never as a refusal',
+      'a stopped backend is reported as unavailable, never as a refusal',
       'an attempt during an outage is settled as unavailable',
       'check() resolves while the backend is up and rejects while it is stopped',
       'close() ends while the backend hangs',
@@ -123,7 +123,7 @@ describe('what the harness leaves out fails the cases that need it, rather than 
 
   test.each([
     ['rejectedTokens', 'refused tokens are rejected with their reason'],
-    ['foreignTokens', 'tokens that are not its own are left to others'],
+    ['foreignTokens', 'tokens that are not its own get no opinion'],
     ['badOptions', 'bad options are refused with the key that is wrong'],
   ])('no %s', async (field, name) => {
     expect(await failure(name, { [field]: [] })).toContain(`the harness to give ${field}`);
@@ -143,7 +143,7 @@ describe('what the harness leaves out fails the cases that need it, rather than 
     const watched = 'a watched file that turns to garbage is refused, and what was loaded stays in force';
     expect(await failure(watched, { watchesFiles: false })).toContain('no file to be watched');
     const asked = 'context.attempts is asked before a password goes out, and only then';
-    expect(await failure(asked, { sendsPasswords: false })).toContain('no try to be asked for');
+    expect(await failure(asked, { sendsPasswords: false })).toContain('no attempt to be asked for');
   });
 });
 
@@ -151,7 +151,7 @@ describe('a case', () => {
   test('ends with a message when a call hangs', async () => {
     const plugin = { ...good.plugin, create: () => new Promise<never>(() => {}) };
     const [, made] = conformanceCases({ ...good, plugin, deadline: 60_000, limit: 30 }) as [unknown, ConformanceCase];
-    await expect(made.run()).rejects.toThrow('Expected the case to end within 30 ms, but it goes on.');
+    await expect(made.run()).rejects.toThrow('Expected the case to end within 30 ms, but it did not.');
   });
 
   test('closes its authenticator although it failed', async () => {

@@ -91,22 +91,22 @@ describe('metrics', () => {
   });
 
   test.each(['', '1st_total', 'binds-total', 'bïnds'])('the name %j is refused', (name) => {
-    expect(() => metrics.counter({ name, help: 'Help.' })).toThrow('is no metric name');
+    expect(() => metrics.counter({ name, help: 'Help.' })).toThrow('is not a metric name');
   });
 
   test.each(['__name', 'user-name', ''])('the label name %j is refused', (label) => {
-    expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow('is no label name');
+    expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow('is not a label name');
   });
 
-  test.each(['authenticator', 'le', 'quantile'])('the label name %s is refused as taken', (label) => {
-    expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow('is set by others');
+  test.each(['authenticator', 'le', 'quantile'])('the label name %s is refused as reserved', (label) => {
+    expect(() => metrics.gauge({ name: 'some', help: 'Help.', labelNames: [label] })).toThrow('is reserved');
   });
 
   test('no help, a taken name and buckets that do not ascend are refused', () => {
     const context = fresh().context;
     expect(() => context.metrics.gauge({ name: 'some', help: ' ' })).toThrow('has no help');
     context.metrics.gauge({ name: 'twice', help: 'Help.' });
-    expect(() => context.metrics.counter({ name: 'twice', help: 'Help.' })).toThrow('is there already');
+    expect(() => context.metrics.counter({ name: 'twice', help: 'Help.' })).toThrow('exists already');
     expect(() => context.metrics.histogram({ name: 'h', help: 'Help.', buckets: [1, 1] })).toThrow('must ascend');
   });
 

@@ -4,7 +4,7 @@ import type { AttemptOutcome, Attempts, DeniedAttempt } from '../attempts.ts';
 import type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from '../metrics.ts';
 import type { Logger, PluginContext, WatchOptions } from '../plugin.ts';
 
-/** One metric that a plugin made, with all the labels that it gave values for. */
+/** One metric that a plugin created, with all the labels that it gave values for. */
 export interface RecordedMetric {
   /** As the gateway exports it: prefixed. */
   readonly name: string;
@@ -19,7 +19,7 @@ const metricName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 const labelName = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
 const takenLabels: readonly string[] = ['authenticator', 'le', 'quantile'];
 
-/** Metrics that export nothing and are as strict about names and labels as the gateway's. */
+/** Metrics that export nothing, and are as strict about names and labels as the gateway's. */
 function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: readonly RecordedMetric[] } {
   const recorded: RecordedMetric[] = [];
 
@@ -34,7 +34,7 @@ function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: rea
     const record = register(options);
     return {
       inc(labels, value = 1) {
-        if (!(value >= 0)) throw new Error(`The counter ${options.name} can't go down: it was told to add ${value}.`);
+        if (!(value >= 0)) throw new Error(`The counter ${options.name} can't go down: ${value} was added.`);
         record(labels);
       },
     };
@@ -58,14 +58,14 @@ function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: rea
 }
 
 function checkDeclaration(name: string, metric: RecordedMetric, others: readonly RecordedMetric[]): void {
-  if (!metricName.test(name)) throw new Error(`"${name}" is no metric name: use letters, digits and underscores.`);
+  if (!metricName.test(name)) throw new Error(`"${name}" is not a metric name: use letters, digits and underscores.`);
   if (others.some((other) => other.name === metric.name)) {
-    throw new Error(`The metric ${name} is there already: make each metric once, in create().`);
+    throw new Error(`The metric ${name} exists already: create each metric once, in create().`);
   }
   if (metric.help.trim() === '') throw new Error(`The metric ${name} has no help: say its unit and what a rise means.`);
   for (const label of metric.labelNames) {
-    if (!labelName.test(label)) throw new Error(`"${label}" of the metric ${name} is no label name.`);
-    if (takenLabels.includes(label)) throw new Error(`The label ${label} of the metric ${name} is set by others.`);
+    if (!labelName.test(label)) throw new Error(`"${label}" of the metric ${name} is not a label name.`);
+    if (takenLabels.includes(label)) throw new Error(`The label ${label} of the metric ${name} is reserved.`);
   }
 }
 
@@ -87,7 +87,7 @@ export interface RecordedLine {
   readonly message: string;
 }
 
-/** One try that a plugin asked for. */
+/** One attempt that a plugin asked for. */
 export interface RecordedAttempt {
   readonly subject: string;
   readonly admitted: boolean;
@@ -100,12 +100,12 @@ export interface RecordingContextOptions {
   readonly pluginName: string;
   /** Absolute. */
   readonly baseDirectory: string;
-  /** Denies every try for this reason. Left out: every try is admitted. */
+  /** Denies every attempt for this reason. Left out: every attempt is admitted. */
   readonly deny?: DeniedAttempt['reason'];
   readonly signal?: AbortSignal;
 }
 
-/** A context for `create` that keeps all it is told, for the kit and for a plugin's own tests. */
+/** A context for `create` that records everything, for the kit and for a plugin's own tests. */
 export interface RecordingContext {
   readonly context: PluginContext;
   readonly lines: readonly RecordedLine[];
@@ -114,10 +114,10 @@ export interface RecordingContext {
   /** Absolute paths, one for each call of `watchFile`. */
   readonly watchedFiles: readonly string[];
   /**
-   * Loads every watched file anew, as the gateway does after a change, and gives back what failed: the gateway would
-   * log it, so it stands among `lines` too.
+   * Loads every watched file again, as the gateway does after a change, and returns the errors. The gateway would log
+   * them, so they are in `lines` too.
    *
-   * @param content loaded in place of what the files hold
+   * @param content loaded in place of the content of the files
    */
   touch(content?: Buffer): Promise<readonly unknown[]>;
 }

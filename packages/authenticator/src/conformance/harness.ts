@@ -1,10 +1,10 @@
 import type { RejectionReason, UserInfo } from '../decision.ts';
 import type { AuthenticatorPlugin } from '../plugin.ts';
 
-/** A token that the plugin must accept, and the whole user it must answer with. */
+/** A token that the plugin must accept, and the user of the answer, with all fields. */
 export interface ValidToken {
   readonly token: string;
-  /** Compared whole: a group too many is as wrong as one too few. The order of groups does not count. */
+  /** All fields are compared: a group too many is as wrong as one too few. The order of groups does not matter. */
   readonly user: UserInfo;
 }
 
@@ -14,7 +14,7 @@ export interface RejectedToken {
   readonly reason: RejectionReason;
   /**
    * The name as the backend knows it, which the decision may carry. Left out: the backend knows none, and the decision
-   * must carry none. Give a token with the name typed in another way than the backend writes it, if that is possible.
+   * must carry none. Give a token with the name in another spelling than the backend's, if that is possible.
    */
   readonly subject?: string;
   /** True when the plugin refuses it without asking the backend, and so during an outage too. Default: false. */
@@ -31,17 +31,17 @@ export interface BadOptions {
 
 /** How the kit makes an outage. Each call ends once the backend is in that state. */
 export interface ConformanceBackend {
-  /** From now on connections are refused, and those that stand are cut. */
+  /** From now on connections are refused, and open ones are cut. */
   stop(): Promise<void>;
-  /** Works again, with the same users and tokens, after `stop` or `hang`, or when it works already. */
+  /** The backend works again, with the same users and tokens, after `stop` or `hang`. It may be called when it works already. */
   start(): Promise<void>;
-  /** From now on nothing is answered, on connections that stand and on new ones. Without it, skip the cases for it. */
+  /** From now on nothing is answered, on open connections and on new ones. Without it, skip the cases for it. */
   hang?(): Promise<void>;
 }
 
 /**
- * What a plugin's author fills in. `skip` and `backend` are read at once, everything else when a case runs: so a
- * getter serves for what is known only once a server has been started.
+ * What a plugin's author fills in. `skip` and `backend` are read at once, everything else when a case runs: so use a
+ * getter for what is known only once a server has been started.
  */
 export interface ConformanceHarness<Options> {
   /** The package's default export. */
@@ -59,8 +59,8 @@ export interface ConformanceHarness<Options> {
   /** Tokens that are not the plugin's: it must have no opinion of them. At least one. */
   readonly foreignTokens: readonly string[];
   /**
-   * Every password within the tokens above and within the options, 8 characters or more, random. They and the tokens
-   * are looked for in all that the plugin says. Empty if there are none.
+   * Every password within the tokens above and within the options, 8 characters or more, random. The cases
+   * search all output of the plugin for them and the tokens. Empty if there are none.
    */
   readonly secrets: readonly string[];
   /** `none`: the reason why there is no backend that could fail. The cases about outages are then skipped for it. */
@@ -69,13 +69,13 @@ export interface ConformanceHarness<Options> {
   readonly sendsPasswords: boolean;
   /** True when the plugin, with these options, reads files by `context.watchFile`. */
   readonly watchesFiles: boolean;
-  /** Tokens of `count` users for the calls at once. Left out: `validTokens`, again and again. */
+  /** Tokens of `count` users for the concurrent calls. Left out: `validTokens`, repeated. */
   readonly manyTokens?: (count: number) => Promise<readonly ValidToken[]>;
   /** Case names, each with the reason why it can't hold for this plugin. A name that is no case is an error. */
   readonly skip?: Readonly<Record<string, string>>;
   /** Milliseconds that one call may take; an abort must end it in a quarter of that. Default: 3000, the gateway's. */
   readonly deadline?: number;
-  /** Milliseconds until a backend that is back must be used again. Default: 5000, for which a circuit stays open. */
+  /** Milliseconds until a backend that has recovered must be used again. Default: 5000, as long as a circuit is open. */
   readonly recoverWithin?: number;
   /** Milliseconds for one whole case; give the test runner more. Default: 15000. */
   readonly limit?: number;
@@ -85,8 +85,8 @@ export interface ConformanceHarness<Options> {
 export interface ConformanceCase {
   /** A sentence, unique within the kit. */
   readonly name: string;
-  /** Why it is skipped: hand it to the runner. `run` then rejects, so that a skip never passes for a success. */
+  /** Why it is skipped: pass it to the runner. `run` then rejects, so that a skip never counts as a success. */
   readonly skip?: string;
-  /** Rejects with a message that says what was expected, what came and why it matters. It names no token. */
+  /** Rejects with a message: what was expected, what came instead and why it matters. It contains no token. */
   readonly run: () => Promise<void>;
 }

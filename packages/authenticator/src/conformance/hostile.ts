@@ -36,7 +36,7 @@ export function hugeTokens({ name, token }: NamedToken): readonly NamedToken[] {
   ];
 }
 
-/** C strings end at NUL: what stands behind it must not be overlooked. */
+/** C strings end at NUL: what follows it must not be ignored. */
 export function nulTokens({ name, token }: NamedToken): readonly NamedToken[] {
   return [
     { name: 'a NUL', token: '\0' },
@@ -46,7 +46,7 @@ export function nulTokens({ name, token }: NamedToken): readonly NamedToken[] {
   ];
 }
 
-/** The gateway turns invalid UTF-8 into U+FFFD; a lone surrogate is what a careless caller of the plugin may pass. */
+/** The gateway turns invalid UTF-8 into U+FFFD; a careless caller of the plugin may pass a lone surrogate. */
 export function illFormedTokens({ name, token }: NamedToken): readonly NamedToken[] {
   return [
     { name: 'a lone high surrogate', token: '\ud800' },
@@ -73,7 +73,7 @@ export const memberTokens: readonly NamedToken[] = [
   'NaN',
 ].map(quoted);
 
-/** Query languages, patterns, paths and lines of text protocols. The empty token never comes, but none may be let in. */
+/** Query languages, patterns, paths and lines of text protocols. The gateway passes no empty token, but none may be let in. */
 export const injectionTokens: readonly NamedToken[] = [
   '',
   ' ',
@@ -94,13 +94,13 @@ export const injectionTokens: readonly NamedToken[] = [
   ':a',
 ].map(quoted);
 
-/** What a patient attacker encodes: a name with an empty password binds anonymously on many a directory. */
+/** Names without a password: on many directories a bind with an empty password is an anonymous bind, and succeeds. */
 export const encodedTokens: readonly NamedToken[] = [':', 'admin:', 'root:', ':admin', '\0:\0', '*:*'].map((text) => ({
   name: `base64url of ${JSON.stringify(text)}`,
   token: Buffer.from(text).toString('base64url'),
 }));
 
-/** Tokens of other authenticators in the chain, well-formed and signed by nobody or by a key unknown here. */
+/** Tokens of other authenticators in the chain, well-formed, and unsigned or signed by a key that is unknown here. */
 export function foreignJwts(subject: string): readonly NamedToken[] {
   const claims = { iss: 'https://issuer.invalid', sub: subject, name: subject, aud: ['api'], exp: 4_102_444_800 };
   const jwt = (header: object, signature: string) => `${part(header)}.${part(claims)}.${signature}`;
@@ -122,7 +122,7 @@ function quoted(token: string): NamedToken {
 const forAllValid = (make: (valid: NamedToken) => readonly NamedToken[]) => (kit: Kit) =>
   kit.tokens.valid.flatMap(make);
 
-/** Each kind has its way of slipping through: comparing a part, C strings, a plain object for a map, an unverified JWT. */
+/** Each kind exploits a mistake: comparing a part, C strings, a plain object for a map, an unverified JWT. */
 const kinds: readonly { readonly name: string; readonly tokens: (kit: Kit) => readonly NamedToken[] }[] = [
   { name: 'valid tokens with a mistake in them', tokens: forAllValid(alteredTokens) },
   { name: 'tokens of 16 KiB and 1 MiB', tokens: forAllValid(hugeTokens) },
@@ -149,14 +149,14 @@ async function neverLetIn(kit: Kit, tokens: readonly NamedToken[]): Promise<void
   for (const named of tokens) {
     const outcome = await kit.outcome(authenticator, named);
     verify('value' in outcome, {
-      expected: `${named.name} to be refused or left to others`,
-      got: `authenticate() threw ${kit.tell('error' in outcome && outcome.error)}`,
-      why: 'A throw is an outage: a few made-up tokens would open the circuit for everybody.',
+      expected: `a refusal or no opinion of ${named.name}`,
+      got: `authenticate() threw ${kit.show('error' in outcome && outcome.error)}`,
+      why: 'A throw is an outage: a few made-up tokens would open the circuit for all users.',
     });
     verify(outcome.value?.kind !== 'authenticated', {
       expected: `${named.name} not to authenticate`,
-      got: `the answer was ${kit.tell(outcome.value)}`,
-      why: 'Nobody was given this token.',
+      got: `the answer was ${kit.show(outcome.value)}`,
+      why: 'This token was never issued.',
     });
   }
 }

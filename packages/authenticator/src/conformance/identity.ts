@@ -3,9 +3,9 @@ import { type Authenticated, rejectionReasons, type UserInfo } from '../decision
 import { type CaseDefinition, type Kit, type NamedToken, verifyTwoUsers } from './kit.ts';
 import { verify } from './verdict.ts';
 
-/** What is wrong with the kind of an answer, the reason or the fields: undefined when it is one of the contract's. */
-export function faultOfDecision(decision: unknown): string | undefined {
-  if (typeof decision !== 'object' || decision === null) return 'it is no object';
+/** @returns what is wrong with the kind of an answer or its reason; undefined when the contract has it */
+export function problemOfDecision(decision: unknown): string | undefined {
+  if (typeof decision !== 'object' || decision === null) return 'it is not an object';
   const { kind, reason } = decision as { kind?: unknown; reason?: unknown };
   if (kind === 'no-opinion' || kind === 'authenticated') return undefined;
   if (kind !== 'rejected') return 'its kind is none of authenticated, rejected, no-opinion';
@@ -16,35 +16,35 @@ export function faultOfDecision(decision: unknown): string | undefined {
 const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'audiences', 'expiresAt'];
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
-/** What is wrong with an `authenticated` decision, field by field: undefined when Kubernetes can use it as it is. */
-function faultOfAuthenticated(decision: object, now: number): string | undefined {
+/** @returns what is wrong with an `authenticated` decision; undefined when Kubernetes can use it as it is */
+function problemOfAuthenticated(decision: object, now: number): string | undefined {
   const { user, audiences, expiresAt } = decision as Record<string, unknown>;
   const unknown = Object.keys(decision).find((key) => !fieldsOfAuthenticated.includes(key));
-  if (unknown !== undefined) return `the decision has a field "${unknown}" that nobody reads`;
-  if (audiences !== undefined && !isNames(audiences)) return 'audiences is no array of non-empty strings';
+  if (unknown !== undefined) return `the decision has a field "${unknown}" that the contract does not have`;
+  if (audiences !== undefined && !isNames(audiences)) return 'audiences is not an array of non-empty strings';
   if (expiresAt !== undefined) {
-    if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) return 'expiresAt is no valid Date';
+    if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) return 'expiresAt is not a valid Date';
     if (expiresAt.getTime() <= now) return 'expiresAt is in the past';
   }
-  return faultOfUser(user);
+  return problemOfUser(user);
 }
 
-function faultOfUser(user: unknown): string | undefined {
-  if (typeof user !== 'object' || user === null) return 'user is no object';
+function problemOfUser(user: unknown): string | undefined {
+  if (typeof user !== 'object' || user === null) return 'user is not an object';
   const { username, uid, groups, extra } = user as Record<string, unknown>;
-  if (!isName(username)) return 'user.username is no non-empty, well-formed string';
-  if (uid !== undefined && !isText(uid)) return 'user.uid is no well-formed string';
-  if (groups !== undefined && !isNames(groups)) return 'user.groups is no array of non-empty strings';
+  if (!isName(username)) return 'user.username is not a non-empty, well-formed string';
+  if (uid !== undefined && !isText(uid)) return 'user.uid is not a well-formed string';
+  if (groups !== undefined && !isNames(groups)) return 'user.groups is not an array of non-empty strings';
   const unknown = Object.keys(user).find((key) => !fieldsOfUser.includes(key));
-  if (unknown !== undefined) return `the user has a field "${unknown}" that nobody reads`;
-  return extra === undefined ? undefined : faultOfExtra(extra);
+  if (unknown !== undefined) return `the user has a field "${unknown}" that the contract does not have`;
+  return extra === undefined ? undefined : problemOfExtra(extra);
 }
 
-function faultOfExtra(extra: unknown): string | undefined {
-  if (typeof extra !== 'object' || extra === null || Array.isArray(extra)) return 'user.extra is no object';
+function problemOfExtra(extra: unknown): string | undefined {
+  if (typeof extra !== 'object' || extra === null || Array.isArray(extra)) return 'user.extra is not an object';
   for (const [key, values] of Object.entries(extra)) {
     if (!isName(key) || key !== key.toLowerCase()) return `the key "${key}" of user.extra is not lowercase`;
-    if (!Array.isArray(values) || !values.every(isText)) return `"${key}" of user.extra is no array of strings`;
+    if (!Array.isArray(values) || !values.every(isText)) return `"${key}" of user.extra is not an array of strings`;
   }
   return undefined;
 }
@@ -61,7 +61,7 @@ function isNames(value: unknown): boolean {
   return Array.isArray(value) && value.every(isName);
 }
 
-/** A user in one form, to compare by: nothing left out, groups and keys sorted. */
+/** Formats a user for comparison: all fields, groups and keys sorted. */
 export function wholeUser({ username, uid, groups = [], extra = {} }: UserInfo): string {
   const sortedExtra = Object.entries(extra).sort(([one], [other]) => (one < other ? -1 : 1));
   return JSON.stringify({ username, uid: uid ?? null, groups: [...groups].sort(), extra: sortedExtra });
@@ -74,8 +74,8 @@ const rightUser: CaseDefinition = {
     for (const valid of kit.tokens.valid) {
       const decision = await kit.ask(authenticator, valid);
       verify(decision.kind === 'authenticated' && wholeUser(decision.user) === wholeUser(valid.user), {
-        expected: `${valid.name} to authenticate as ${kit.tell(valid.user)}`,
-        got: `the answer was ${kit.tell(decision)}`,
+        expected: `${valid.name} to authenticate as ${kit.show(valid.user)}`,
+        got: `the answer was ${kit.show(decision)}`,
         why: 'Kubernetes grants rights by exactly these names.',
       });
     }
@@ -88,11 +88,11 @@ const usableUser: CaseDefinition = {
     const authenticator = await kit.create();
     for (const valid of kit.tokens.valid) {
       const decision = await authenticated(kit, authenticator, valid);
-      const fault = faultOfAuthenticated(decision, Date.now());
-      verify(fault === undefined, {
+      const problem = problemOfAuthenticated(decision, Date.now());
+      verify(problem === undefined, {
         expected: `the answer to ${valid.name} to be of the contract's shape`,
-        got: `${fault}: ${kit.tell(decision)}`,
-        why: 'Such values are lost on the way or taken at face value by kube-apiserver: both end in wrong rights.',
+        got: `${problem}: ${kit.show(decision)}`,
+        why: 'kube-apiserver drops such values or uses them as they are: both give wrong rights.',
       });
     }
   },
@@ -107,7 +107,7 @@ const audiencesNotEchoed: CaseDefinition = {
       const decision = await kit.ask(authenticator, valid, { audiences: [audience] });
       verify(decision.kind !== 'authenticated' || !decision.audiences?.includes(audience), {
         expected: `${valid.name} to name only audiences that it is bound to`,
-        got: 'the answer valid one that was made up for the question',
+        got: 'the answer has one that was made up for the question',
         why: 'An echo makes every token good for every audience.',
       });
     }
@@ -125,8 +125,8 @@ const answersUnshared: CaseDefinition = {
       const after = wholeDecision(await authenticated(kit, authenticator, valid));
       verify(after === before, {
         expected: `${valid.name} to be answered as before`,
-        got: 'what was written into the first answer stood in the second',
-        why: 'An object that is handed out twice carries the rights of one user to another; freeze it or copy it.',
+        got: 'what was written into the first answer was in the second',
+        why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
       });
     }
   },
@@ -138,17 +138,17 @@ async function authenticated(
   token: NamedToken,
 ): Promise<Authenticated> {
   const decision = await kit.ask(authenticator, token);
-  const got = `the answer was ${kit.tell(decision)}`;
+  const got = `the answer was ${kit.show(decision)}`;
   const why = 'The harness says that this token is good.';
   verify(decision.kind === 'authenticated', { expected: `${token.name} to authenticate`, got, why });
   return decision;
 }
 
 function wholeDecision({ user, audiences = [], expiresAt }: Authenticated): string {
-  return `${wholeUser(user)} ${JSON.stringify([...audiences].sort())} ${expiresAt?.getTime() ?? 'no end'}`;
+  return `${wholeUser(user)} ${JSON.stringify([...audiences].sort())} ${expiresAt?.getTime() ?? 'does not expire'}`;
 }
 
-/** Writes wherever it can; what is frozen refuses, and that is well. */
+/** Writes wherever it can. Frozen objects refuse it, which is good. */
 function spoil({ user, audiences, expiresAt }: Authenticated): void {
   const { groups, extra = {} } = user;
   const spoiled = 'spoiled-by-the-conformance-kit';
@@ -175,8 +175,8 @@ const identitiesApart: CaseDefinition = {
       const given = decision?.kind === 'authenticated' ? wholeUser(decision.user) : undefined;
       verify(given === (user && wholeUser(user)), {
         expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
-        got: `the answer was ${kit.tell(decision)}`,
-        why: 'What one call keeps outside of itself, another call reads: somebody gets the rights of somebody else.',
+        got: `the answer was ${kit.show(decision)}`,
+        why: 'State that calls share lets one user get the rights of another.',
       });
     }
   },
@@ -188,7 +188,7 @@ interface Question {
   readonly user: UserInfo | undefined;
 }
 
-/** Good and bad tokens in turn, so that the answer to a good one may slip to a bad one. */
+/** Good and bad tokens in turn, so that a mix-up may give a bad one the answer of a good one. */
 async function manyQuestions({ harness, tokens }: Kit): Promise<readonly Question[]> {
   const many = await harness.manyTokens?.(callsAtOnce);
   if (many !== undefined) verifyTwoUsers(many);

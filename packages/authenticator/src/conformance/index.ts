@@ -46,8 +46,8 @@ const definitions: readonly CaseDefinition[] = [
 ];
 
 /**
- * What every authenticator plugin must hold to, as data: `for (const c of conformanceCases(harness)) test(c.name, c.run)`.
- * Each case makes an authenticator of its own and closes it, and ends by itself within `harness.limit`.
+ * The cases that every authenticator plugin must pass, as data: `for (const c of conformanceCases(harness)) test(c.name, c.run)`.
+ * Each case creates an authenticator of its own and closes it, and ends by itself within `harness.limit`.
  *
  * @throws Error when a skip has no reason or names no case, or `backend.none` has no reason
  */
@@ -86,20 +86,20 @@ function skipsOf<Options>({ skip = {}, backend }: ConformanceHarness<Options>): 
 }
 
 function skippedError(name: string, reason: string): Error {
-  return new Error(`"${name}" is skipped (${reason}). Hand the case's skip to the test runner instead of running it.`);
+  return new Error(`"${name}" is skipped (${reason}). Pass the case's skip to the test runner instead of running it.`);
 }
 
 async function runCase<Options>(definition: CaseDefinition, harness: ConformanceHarness<Options>): Promise<void> {
   const limit = harness.limit ?? 15_000;
   const kit = createKit(harness);
-  const got = 'it goes on';
+  const got = 'it did not';
   const why = 'A call of the plugin, or of the harness, hangs.';
   const complaint = { expected: `the case to end within ${limit} ms`, got, why };
   const ran: Outcome<void> = await outcomeOf(() => within(limit, definition.run(kit), complaint));
   const ended = await outcomeOf(() =>
     within(limit, kit.end(), { ...complaint, expected: `the cleanup to end within ${limit} ms` }),
   );
-  // The first failure is the cause; that of the cleanup may be its consequence.
+  // The first failure is the cause. A failure of the cleanup may follow from it.
   if ('error' in ran) throw ran.error;
   if ('error' in ended) throw ended.error;
 }

@@ -100,14 +100,14 @@ export interface Kit {
   /** @throws AssertionError when an authenticator can't be closed */
   end(): Promise<void>;
   /** Formats a value for a message, on one line and without any token or password. */
-  tell(value: unknown): string;
+  show(value: unknown): string;
 }
 
 export function createKit(harness: ConformanceHarness<unknown>): Kit {
   const { deadline = 3_000, recoverWithin = 5_000 } = harness;
   const tokens = samplesOf(harness);
   const secrets = secretsOf(harness, tokens);
-  const tell = createTell(secrets);
+  const show = createShow(secrets);
   const ended = new AbortController();
   let restart = async () => {};
 
@@ -118,7 +118,7 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
       why: 'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends.',
     });
 
-  const { closeAll, ...authenticators } = createAuthenticators(harness, tell, timed);
+  const { closeAll, ...authenticators } = createAuthenticators(harness, show, timed);
 
   const outcome: Kit['outcome'] = (authenticator, { name, token }, options = {}) => {
     const { audiences = [], signal = ended.signal } = options;
@@ -129,7 +129,7 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
   };
 
   const ask: Kit['ask'] = async (authenticator, token, options) =>
-    valueIn(await outcome(authenticator, token, options), tell, {
+    valueIn(await outcome(authenticator, token, options), show, {
       expected: `a decision about ${token.name}`,
       got: 'authenticate() threw',
       why: 'A throw means that the token could not be checked: the user gets an outage for an answer.',
@@ -147,19 +147,19 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
     await closeAll();
   }
 
-  return { harness, deadline, recoverWithin, tokens, secrets, ...authenticators, outcome, ask, backend, end, tell };
+  return { harness, deadline, recoverWithin, tokens, secrets, ...authenticators, outcome, ask, backend, end, show };
 }
 
 type Timed = <Value>(what: string, call: () => Value | Promise<Value>) => Promise<Outcome<Value>>;
 
 /** @param complaint what is thrown in place of a throw: its message goes behind `got` */
-function valueIn<Value>(outcome: Outcome<Value>, tell: Kit['tell'], { expected, got, why }: Complaint): Value {
+function valueIn<Value>(outcome: Outcome<Value>, show: Kit['show'], { expected, got, why }: Complaint): Value {
   if ('value' in outcome) return outcome.value;
-  return fail({ expected, got: `${got} ${tell(outcome.error)}`, why });
+  return fail({ expected, got: `${got} ${show(outcome.error)}`, why });
 }
 
 /** The authenticators of one case: those that are open, and what each of them said. */
-function createAuthenticators(harness: ConformanceHarness<unknown>, tell: Kit['tell'], timed: Timed) {
+function createAuthenticators(harness: ConformanceHarness<unknown>, show: Kit['show'], timed: Timed) {
   const { plugin, baseDirectory } = harness;
   const recordings: RecordingContext[] = [];
   const open = new Set<Authenticator>();
@@ -167,13 +167,13 @@ function createAuthenticators(harness: ConformanceHarness<unknown>, tell: Kit['t
   const create: Kit['create'] = async (settings = {}) => {
     const recording = recordingContext({ pluginName: plugin.name, baseDirectory, ...settings });
     recordings.push(recording);
-    const options = await validOptions(harness, tell);
+    const options = await validOptions(harness, show);
     const made = await timed('create()', async () => {
       const authenticator = await plugin.create(options, recording.context);
       open.add(authenticator);
       return authenticator;
     });
-    return valueIn(made, tell, {
+    return valueIn(made, show, {
       expected: 'create() to succeed with the good options',
       got: 'it threw',
       why: 'Nothing works without an authenticator; authenticate() and check() report that a backend is down.',
@@ -182,7 +182,7 @@ function createAuthenticators(harness: ConformanceHarness<unknown>, tell: Kit['t
 
   const close: Kit['close'] = async (authenticator) => {
     open.delete(authenticator);
-    valueIn(await timed('close()', () => authenticator.close()), tell, {
+    valueIn(await timed('close()', () => authenticator.close()), show, {
       expected: 'close() to resolve',
       got: 'it threw',
       why: 'A config reload closes the old authenticators, and the gateway waits for them when it stops.',
@@ -211,17 +211,17 @@ function backendOf({ backend }: ConformanceHarness<unknown>): Required<Conforman
   };
 }
 
-async function validOptions({ plugin, options }: ConformanceHarness<unknown>, tell: Kit['tell']): Promise<unknown> {
+async function validOptions({ plugin, options }: ConformanceHarness<unknown>, show: Kit['show']): Promise<unknown> {
   const result = await plugin.optionsSchema['~standard'].validate(options);
   if (result.issues === undefined) return result.value;
   return fail({
     expected: 'optionsSchema to accept the good options',
-    got: `it says ${tell(result.issues.map(({ message }) => message))}`,
+    got: `it says ${show(result.issues.map(({ message }) => message))}`,
     why: 'The gateway does not start with options that it refuses.',
   });
 }
 
-function createTell(secrets: readonly NamedSecret[]): Kit['tell'] {
+function createShow(secrets: readonly NamedSecret[]): Kit['show'] {
   const { redact } = secretFinder(secrets);
   return (value) => {
     const whole = { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null };

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { secretFinder } from './leaks.ts';
 
-// Every spelling differs from the others, its halves too: "???" has a slash in base64 wherever it stands.
+// Every spelling differs from the others, its halves too: "???" has a slash in base64 wherever it is.
 const secret = `ä"${[...randomUUID()].join('"ÿ')}???`;
 const { find, redact } = secretFinder([{ name: 'the password', value: secret }]);
 
@@ -48,7 +48,7 @@ describe('a secret is found', () => {
     expect(find(make())).toEqual(['the password']);
   });
 
-  test('in whatever stands around it', () => {
+  test('with any text around it', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.constantFrom(...encoded), (before, after, [, text]) => {
         expect(find([before + text + after])).toEqual(['the password']);

@@ -6,10 +6,10 @@ export interface NamedSecret {
   readonly value: string;
 }
 
-/** Halves shorter than this are no proof: a word of English may be as long. */
+/** Shorter halves prove nothing: a word of English may be as long. */
 const shortestHalf = 12;
 
-/** Every way in which a secret may stand in a text: as it is, half of it, and in the usual encodings. */
+/** The forms that a secret may have in a text: as it is, half of it, and in the usual encodings. */
 function spellings(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
   const middle = Math.ceil(secret.length / 2);
@@ -17,7 +17,7 @@ function spellings(secret: string): readonly string[] {
   const forms = [
     secret,
     ...halves,
-    // Without padding: so it is found with it, too.
+    // Without padding it is found with padding too.
     bytes.toString('base64').replace(/=+$/, ''),
     bytes.toString('base64url'),
     bytes.toString('hex'),
@@ -29,15 +29,15 @@ function spellings(secret: string): readonly string[] {
   return [...new Set(forms)];
 }
 
-/** Finds secrets in texts. Their spellings are made once: a case looks through many texts. */
+/** Finds secrets in texts. Their spellings are computed once: a case searches many texts. */
 export function secretFinder(secrets: readonly NamedSecret[]): {
-  /** The names of the secrets that stand in the value, or in anything it holds. */
+  /** @returns the names of the secrets in the value, at any depth */
   find(value: unknown): readonly string[];
-  /** The text with each spelling of each secret replaced by the secret's name. */
+  /** Replaces each spelling of each secret by the secret's name. */
   redact(text: string): string;
 } {
   const known = secrets.flatMap(({ name, value }) => spellings(value).map((spelling) => ({ name, spelling })));
-  // The longest first, so that a half does not leave the other half standing.
+  // The longest is first, so that a half is not replaced before the whole.
   known.sort((one, other) => other.spelling.length - one.spelling.length);
   return {
     find(value) {
@@ -48,11 +48,11 @@ export function secretFinder(secrets: readonly NamedSecret[]): {
   };
 }
 
-/** Deep enough for a cause of a cause that holds a request with headers; not for a whole client with its sockets. */
+/** This reaches the headers of a request in a cause of a cause, and does not walk a whole client with its sockets. */
 const deepest = 6;
 const mostValues = 20_000;
 
-/** All strings in a value: own properties (hidden ones too), causes, entries of maps and sets, bytes as UTF-8. */
+/** Collects all strings in a value: own properties (hidden ones too), causes, entries of maps and sets, bytes as UTF-8. */
 function textsOf(value: unknown): readonly string[] {
   const texts: string[] = [];
   const seen = new Set<object>();
@@ -82,7 +82,7 @@ function propertyOf(holder: object, key: string | symbol): unknown {
   try {
     return Reflect.get(holder, key);
   } catch {
-    // A getter that throws has nothing to tell.
+    // A getter that throws has no value.
     return undefined;
   }
 }

@@ -38,15 +38,15 @@ const standsAlone: CaseDefinition = {
       const decision = await kit.ask(current, named);
       verify(decision.kind === 'authenticated', {
         expected: `${named.name} to authenticate after another authenticator of the plugin was closed`,
-        got: `the answer was ${kit.tell(decision)}`,
-        why: 'A config reload makes the new one before it closes the old one; keep nothing at the top of a module.',
+        got: `the answer was ${kit.show(decision)}`,
+        why: 'A config reload creates the new one before it closes the old one; keep no state at the top of a module.',
       });
     }
   },
 };
 
 const lives = 8;
-/** What keeps a process alive and is not made by the runner again and again. */
+/** Resources that keep a process alive, without those that the test runner itself creates repeatedly. */
 const counted: readonly string[] = [
   'Timeout',
   'TCPSocketWrap',
@@ -62,15 +62,15 @@ const nothingLeft: CaseDefinition = {
   name: 'close() leaves no timer, socket or file watch behind',
   async run(kit) {
     const before = resources();
-    // Several lives, so that a leak stands out from what the runner and the backend do meanwhile.
+    // Several lives, so that a leak differs from what the runner and the backend do in the meantime.
     for (let life = 0; life < lives; life += 1) await liveOnce(kit);
     const end = performance.now() + kit.deadline;
-    // A socket is gone only some turns after its end.
+    // A socket disappears some turns after its end.
     while (performance.now() < end && leftBehind(before).length > 0) await delay(10);
     const left = leftBehind(before);
     verify(left.length === 0, {
-      expected: `nothing to be left of ${lives} authenticators that were closed`,
-      got: `there are more than before of: ${left.join(', ')}`,
+      expected: `${lives} authenticators that were closed to leave nothing behind`,
+      got: `these are left: ${left.join(', ')}`,
       why: 'Every config reload would leave as much behind, and the process could not end by itself.',
     });
   },
@@ -87,14 +87,14 @@ function resources(): ReadonlyMap<string, number> {
   return new Map(counted.map((type) => [type, active.filter((one) => one === type).length]));
 }
 
-/** The kinds of which one for each life is left. Fewer are somebody else's. */
+/** The kinds of which at least one for each life is left. Fewer belong to something else. */
 function leftBehind(before: ReadonlyMap<string, number>): readonly string[] {
   return [...resources()].filter(([type, count]) => count - (before.get(type) ?? 0) >= lives).map(([type]) => type);
 }
 
 export const lifecycleCases: readonly CaseDefinition[] = [closedTwice, closedHanging, standsAlone, nothingLeft];
 
-/** No text, no YAML, no CSV, no JSON, no PEM: nobody can have meant this. */
+/** Neither text, YAML, CSV, JSON nor PEM: no valid file looks like this. */
 const garbage = Buffer.from([0xff, 0xfe, 0x00, 0x9f, 0x7b, 0x22, 0x0a, 0xc3, 0x28, 0x00, 0x2d, 0x3a, 0x5b]);
 
 const lastGoodKept: CaseDefinition = {
@@ -106,20 +106,20 @@ const lastGoodKept: CaseDefinition = {
     verify(count > 0 === kit.harness.watchesFiles, {
       expected: `${kit.harness.watchesFiles ? 'a file' : 'no file'} to be watched, as the harness says`,
       got: `${count} are`,
-      why: 'A file that is read in another way is not looked at again when it changes.',
+      why: 'A file that is read in another way is not read again when it changes.',
     });
     const errors = (await recording?.touch(garbage)) ?? [];
     verify(errors.length === count, {
       expected: 'load() to throw on bytes that are no text',
-      got: `${count - errors.length} of ${count} files took them`,
-      why: 'A bad edit that nobody is told of comes out at the next restart.',
+      got: `${count - errors.length} of ${count} files accepted them`,
+      why: 'Without an error, a bad edit is noticed only at the next restart.',
     });
     for (const named of kit.tokens.valid) {
       const decision = await kit.ask(authenticator, named);
       verify(decision.kind === 'authenticated' && wholeUser(decision.user) === wholeUser(named.user), {
         expected: `${named.name} to authenticate after a bad edit, as the same user`,
-        got: `the answer was ${kit.tell(decision)}`,
-        why: 'A slip in an editor must not lock everybody out: take effect only when all of the file is well.',
+        got: `the answer was ${kit.show(decision)}`,
+        why: 'A typing error must not lock all users out: apply a file only when all of it is good.',
       });
     }
   },

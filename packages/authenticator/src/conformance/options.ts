@@ -12,7 +12,7 @@ const loadable: CaseDefinition = {
     const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } = kit.harness.plugin;
     const standard = optionsSchema?.['~standard'];
     const why = 'The gateway refuses any other default export when it starts.';
-    const got = (value: unknown) => `it is ${kit.tell(value)}`;
+    const got = (value: unknown) => `it is ${kit.show(value)}`;
     const isWord = typeof name === 'string' && /^[a-z][a-z0-9]*$/.test(name);
     verify(specificationVersion === 1, {
       expected: 'specificationVersion to be 1',
@@ -22,7 +22,7 @@ const loadable: CaseDefinition = {
     verify(isWord, {
       expected: 'name to be one word of lowercase letters and digits',
       got: got(name),
-      why: 'It stands in the names of the metrics, and Prometheus takes no others.',
+      why: 'It is part of the names of the metrics, and Prometheus accepts no other characters.',
     });
     verify(cachings.includes(caching), {
       expected: "caching to be 'none', 'memory' or 'shared'",
@@ -50,21 +50,21 @@ const complete: CaseDefinition = {
     const authenticator = await kit.create();
     const why = 'The gateway calls these on every authenticator.';
     for (const method of ['authenticate', 'close'] as const) {
-      const got = `it is ${kit.tell(authenticator[method])}`;
+      const got = `it is ${kit.show(authenticator[method])}`;
       verify(typeof authenticator[method] === 'function', { expected: `${method} to be a function`, got, why });
     }
     for (const method of ['recognizes', 'check'] as const) {
       const value: unknown = authenticator[method];
       const expected = `${method} to be a function or left out`;
-      verify(value === undefined || typeof value === 'function', { expected, got: `it is ${kit.tell(value)}`, why });
+      verify(value === undefined || typeof value === 'function', { expected, got: `it is ${kit.show(value)}`, why });
     }
     const { tokenPrefix = '' } = authenticator;
     verify(
       kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix)),
       {
         expected: 'tokenPrefix to be what every token of its own begins with, or left out',
-        got: `it is ${kit.tell(tokenPrefix)}`,
-        why: "By it `sallyport check` tells whether two authenticators take each other's tokens for their own.",
+        got: `it is ${kit.show(tokenPrefix)}`,
+        why: "`sallyport check` uses it to find authenticators that recognise each other's tokens.",
       },
     );
   },
@@ -80,10 +80,10 @@ const describesItself: CaseDefinition = {
     const made = await outcomeOf(() => jsonSchema.input({ target: 'draft-2020-12' }));
     const why = 'Editors complete gateway.yaml from it, and the gateway finds misspelt keys by its properties.';
     const expected = 'jsonSchema.input() to give a schema of type object with properties';
-    if ('error' in made) return fail({ expected, got: `it threw ${kit.tell(made.error)}`, why });
+    if ('error' in made) return fail({ expected, got: `it threw ${kit.show(made.error)}`, why });
     const { type, properties } = made.value;
     const listed = typeof properties === 'object' && properties !== null && !Array.isArray(properties);
-    verify(type === 'object' && listed, { expected, got: `it gave ${kit.tell(made.value)}`, why });
+    verify(type === 'object' && listed, { expected, got: `it gave ${kit.show(made.value)}`, why });
     const missing = Object.keys(Object(harness.options)).filter((key) => !Object.hasOwn(properties, key));
     const got = `${missing.join(', ')} of the good options is not among them`;
     verify(missing.length === 0, { expected: 'every option to be among properties', got, why });
@@ -100,22 +100,22 @@ const badOptionsNamed: CaseDefinition = {
       const complaint = await complaintAbout(kit, bad);
       verify(complaint !== undefined, {
         expected: `options with a bad "${bad.key}" to be refused`,
-        got: 'optionsSchema and create() both took them',
-        why: 'What can not work must stop the gateway at its start, not each login later.',
+        got: 'optionsSchema and create() both accepted them',
+        why: 'Options that cannot work must stop the gateway at its start, and not fail each login later.',
       });
       verify(
         complaint.some((place) => names(place, bad.key)),
         {
           expected: `the error to name the key "${bad.key}"`,
-          got: `it says ${kit.tell(complaint)}`,
-          why: 'The operator has a whole file to look through, at night.',
+          got: `it says ${kit.show(complaint)}`,
+          why: 'The operator has a whole file to search, at night.',
         },
       );
     }
   },
 };
 
-/** What schema or `create` say against the options: places and messages. Undefined when they say nothing. */
+/** @returns what the schema or `create` says against the options, places and messages; undefined when they accept them */
 export async function complaintAbout(kit: Kit, { options }: BadOptions): Promise<readonly string[] | undefined> {
   const { plugin, baseDirectory } = kit.harness;
   const result = await plugin.optionsSchema['~standard'].validate(options);

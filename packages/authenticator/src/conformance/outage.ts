@@ -6,8 +6,8 @@ import { AuthenticatorError } from '../errors.ts';
 import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
 
-const toldAsUnavailable: CaseDefinition = {
-  name: 'a stopped backend is told as unavailable, never as a refusal',
+const reportedAsUnavailable: CaseDefinition = {
+  name: 'a stopped backend is reported as unavailable, never as a refusal',
   needsBackend: true,
   async run(kit) {
     const backend = kit.backend();
@@ -58,35 +58,35 @@ const backAfterHang: CaseDefinition = {
   },
 };
 
-const checkTells: CaseDefinition = {
+const checkReports: CaseDefinition = {
   name: 'check() resolves while the backend is up and rejects while it is stopped',
   needsBackend: true,
   async run(kit) {
     const backend = kit.backend();
     const authenticator = await kit.create();
     const up = await checkOf(kit, authenticator);
-    const why = 'It is what `sallyport check` and `/readyz?verbose` tell the operator.';
-    if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.tell(up.error)}`, why });
+    const why = '`sallyport check` and `/readyz?verbose` show it to the operator.';
+    if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
     await backend.stop();
     const down = await checkOf(kit, authenticator);
     verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });
     const { error } = down;
-    const told = error instanceof Error && error.message.trim() !== '';
+    const hasMessage = error instanceof Error && error.message.trim() !== '';
     const expected = 'check() to say in plain words what is wrong';
-    verify(told, { expected, got: `it threw ${kit.tell(error)}`, why });
+    verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
   },
 };
 
-const whyRecovery = 'An outage must end by itself: nobody restarts the gateway for it.';
+const whyRecovery = 'An outage must end by itself, without a restart of the gateway.';
 
 async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<void>> {
   verify(authenticator.check, {
     expected: 'the authenticator to have check()',
     got: 'it is left out',
-    why: 'Nobody could tell whether this backend is reached; skip the case with a reason if that can not be asked.',
+    why: 'Without it, no one can see whether this backend is reached; skip the case with a reason if it can not be checked.',
   });
   const why = 'The operator waits for the answer.';
-  const complaint = { expected: `check() to end within ${kit.deadline} ms`, got: 'it goes on', why };
+  const complaint = { expected: `check() to end within ${kit.deadline} ms`, got: 'it did not', why };
   return await within(
     kit.deadline,
     outcomeOf(() => authenticator.check?.(new AbortController().signal)),
@@ -99,12 +99,12 @@ function firstOf({ tokens: { valid } }: Kit): NamedToken {
   return first ?? fail({ expected: 'a valid token', got: 'there is none', why: whyRecovery });
 }
 
-/** All that can't be told without the backend. */
+/** The tokens that can't be decided without the backend. */
 function backendTokens({ tokens }: Kit): readonly NamedToken[] {
   return [...tokens.valid, ...tokens.rejected.filter(({ withoutBackend }) => withoutBackend !== true)];
 }
 
-/** At once: each may take its whole deadline. */
+/** All at once, since each may take its whole deadline. */
 async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: readonly NamedToken[]): Promise<void> {
   const outcomes = tokens.map(async (named) => mustBeUnavailable(kit, named, await kit.outcome(authenticator, named)));
   await Promise.all(outcomes);
@@ -113,18 +113,19 @@ async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: re
 function mustBeUnavailable(kit: Kit, { name }: NamedToken, outcome: Outcome<Decision>): void {
   const expected = `${name} to throw an AuthenticatorError "unavailable" while the backend is stopped`;
   if ('value' in outcome) {
-    const why = 'A user who is refused during an outage stays refused in caches after it; a yes would be made up.';
-    fail({ expected, got: `the answer was ${kit.tell(outcome.value)}`, why });
+    const why =
+      'A user who is refused during an outage stays refused in caches after it; an acceptance would be invented.';
+    fail({ expected, got: `the answer was ${kit.show(outcome.value)}`, why });
   }
   const { error } = outcome;
   verify(AuthenticatorError.is(error) && error.code === 'unavailable', {
     expected,
-    got: `it threw ${kit.tell(error)}${AuthenticatorError.is(error) ? ` (${error.code})` : ''}`,
-    why: 'Only this code says that it is an outage and not a matter of one token; the circuit opens by it.',
+    got: `it threw ${kit.show(error)}${AuthenticatorError.is(error) ? ` (${error.code})` : ''}`,
+    why: 'Only this code means an outage, and not a problem of one token; it opens the circuit.',
   });
 }
 
-/** A call into a hung backend, given up as the gateway does at the deadline. */
+/** Calls a hung backend, and aborts as the gateway does at the deadline. */
 async function abandonedCall(kit: Kit, authenticator: Authenticator, named: NamedToken): Promise<void> {
   const controller = new AbortController();
   const call = kit.outcome(authenticator, named, { signal: controller.signal });
@@ -139,7 +140,7 @@ async function mustRecover(kit: Kit, authenticator: Authenticator, named: NamedT
     const outcome = await kit.outcome(authenticator, named);
     if ('value' in outcome && outcome.value.kind === 'authenticated') return;
     const came =
-      'value' in outcome ? `the answer was ${kit.tell(outcome.value)}` : `it threw ${kit.tell(outcome.error)}`;
+      'value' in outcome ? `the answer was ${kit.show(outcome.value)}` : `it threw ${kit.show(outcome.error)}`;
     const expected = `${named.name} to authenticate within ${kit.recoverWithin} ms of the backend's return`;
     verify('error' in outcome, { expected: `${expected}, and to throw until then`, got: came, why: whyRecovery });
     verify(performance.now() < end, { expected, got: `at the end ${came}`, why: whyRecovery });
@@ -148,9 +149,9 @@ async function mustRecover(kit: Kit, authenticator: Authenticator, named: NamedT
 }
 
 export const outageCases: readonly CaseDefinition[] = [
-  toldAsUnavailable,
+  reportedAsUnavailable,
   createdWithoutBackend,
   backAfterStop,
   backAfterHang,
-  checkTells,
+  checkReports,
 ];

@@ -14,7 +14,7 @@ import { secretFinder } from './leaks.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
 const ownRecognised: CaseDefinition = {
-  name: 'recognizes() says yes to every token of its own',
+  name: 'recognizes() is true for every token of its own',
   async run(kit) {
     const recognizes = recognitionOf(await kit.create());
     for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
@@ -35,23 +35,23 @@ const plainAnswer: CaseDefinition = {
       const first = await outcomeOf(() => [recognizes(token)]);
       verify('value' in first, {
         expected: `recognizes() not to throw on ${name}`,
-        got: `it threw ${kit.tell('error' in first && first.error)}`,
-        why: 'It stands before everything else, so its throw would end reviews that concern other authenticators.',
+        got: `it threw ${kit.show('error' in first && first.error)}`,
+        why: 'It runs before everything else, so its throw would end reviews that concern other authenticators.',
       });
       const answers = [...first.value, recognizes(token)];
       verify(
         answers.every((answer) => typeof answer === 'boolean' && answer === answers[0]),
         {
           expected: `recognizes() to give one boolean for ${name}`,
-          got: `it gave ${kit.tell(answers)}`,
-          why: 'A promise reads as yes, and a regular expression with the flag g remembers its last match.',
+          got: `it gave ${kit.show(answers)}`,
+          why: 'A promise counts as true, and a regular expression with the flag g remembers its last match.',
         },
       );
     }
   },
 };
 
-/** Milliseconds. The contract says microseconds: this only catches what grows with the square of the length. */
+/** Milliseconds. The contract says microseconds: this catches only time that grows with the square of the length. */
 const longest = 100;
 
 const quickAnswer: CaseDefinition = {
@@ -59,7 +59,7 @@ const quickAnswer: CaseDefinition = {
   async run(kit) {
     const recognizes = recognitionOf(await kit.create());
     for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
-      // The best of three: a pause of the machine hits one of them.
+      // The best of three, since a pause of the machine affects one of them.
       const times = [1, 2, 3].map(() => timed(() => recognizes(token)).milliseconds);
       verify(Math.min(...times) < longest, {
         expected: `recognizes() to answer ${name} within microseconds`,
@@ -79,15 +79,15 @@ const claimedNames: CaseDefinition = {
       const answers = await outcomeOf(() => [asked(), asked(), asked()]);
       verify('value' in answers, {
         expected: `claimedName() not to throw on ${name}`,
-        got: `it threw ${kit.tell('error' in answers && answers.error)}`,
+        got: `it threw ${kit.show('error' in answers && answers.error)}`,
         why: 'The lookup of a good token would fail.',
       });
       const [first] = answers.value.map(({ value }) => value);
       const isName = first === undefined || (typeof first === 'string' && first !== '');
       verify(isName && answers.value.every(({ value }) => value === first), {
         expected: `claimedName() to give one name, or none, for ${name}`,
-        got: `it gave ${kit.tell(answers.value.map(({ value }) => value))}`,
-        why: 'The lookups of one name are bounded, so nothing else may be counted as one.',
+        got: `it gave ${kit.show(answers.value.map(({ value }) => value))}`,
+        why: 'The lookups of one name are limited, so nothing else may be counted as a name.',
       });
       const time = Math.min(...answers.value.map(({ milliseconds }) => milliseconds));
       verify(time < longest, {
@@ -108,8 +108,8 @@ const everyLogin: CaseDefinition = {
       const username = authenticator.claimedName?.(token);
       verify(typeof username === 'string' && username !== '', {
         expected: `claimedName() to give the name in ${name}`,
-        got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.tell(username)}`,
-        why: 'To block this token would stop no one: the same login can be written in other ways.',
+        got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.show(username)}`,
+        why: 'Blocking this token would block no one: the same login can be written in other ways.',
       });
       verify(secretFinder(kit.secrets).find(username).length === 0, {
         expected: `claimedName() to give no password of ${name}`,
@@ -124,7 +124,7 @@ function recognitionOf(authenticator: Authenticator): (token: string) => unknown
   verify(authenticator.recognizes, {
     expected: 'the authenticator to have recognizes()',
     got: 'it is left out',
-    why: 'Without it every token waits for this backend; skip the case with a reason if its tokens have no shape.',
+    why: 'Without it every token waits for this backend; skip the case with a reason if its tokens have no common shape.',
   });
   return (token) => authenticator.recognizes?.(token);
 }
@@ -135,7 +135,7 @@ function anyStrings({ tokens }: Kit): readonly NamedToken[] {
   return [...tokens.valid, ...tokens.foreign, ...made, ...memberTokens, ...injectionTokens, ...encodedTokens];
 }
 
-/** Long runs of what a nested quantifier may split in many ways, with an end that does not match. */
+/** Long runs that a nested quantifier may split in many ways, with an end that does not match. */
 function tiringTokens({ tokens }: Kit): readonly NamedToken[] {
   const starts = ['', ...tokens.valid.map(({ token }) => token)];
   const runs = ['a', '0', '=', '.', ':', '-', '_', ' ', 'a.', 'ab:', 'aA0-'];

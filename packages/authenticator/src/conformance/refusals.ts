@@ -1,5 +1,5 @@
 import { encodedTokens, foreignJwts, injectionTokens, memberTokens } from './hostile.ts';
-import { faultOfDecision } from './identity.ts';
+import { problemOfDecision } from './identity.ts';
 import { type CaseDefinition, type Kit, type Samples, verifySome } from './kit.ts';
 import { verify } from './verdict.ts';
 
@@ -12,8 +12,8 @@ const reasonGiven: CaseDefinition = {
       const decision = await kit.ask(authenticator, rejected);
       verify(decision.kind === 'rejected' && decision.reason === reason, {
         expected: `${rejected.name} to be rejected as ${reason}`,
-        got: `the answer was ${kit.tell(decision)}`,
-        why: 'The reason is what the operator sees in metrics and logs; no-opinion would send the token to others.',
+        got: `the answer was ${kit.show(decision)}`,
+        why: 'The operator sees the reason in metrics and logs; no-opinion would send the token to other authenticators.',
       });
     }
   },
@@ -30,8 +30,8 @@ const nothingButReason: CaseDefinition = {
       const unknown = Object.keys(decision).filter((key) => !fieldsOfRejected.includes(key));
       verify(unknown.length === 0, {
         expected: `the rejection of ${rejected.name} to have no fields but kind, reason and subject`,
-        got: `it has ${kit.tell(unknown)}`,
-        why: 'Text of a backend may hold what the user typed, and would reach logs.',
+        got: `it has ${kit.show(unknown)}`,
+        why: 'Text of a backend may contain what the user typed, and would reach logs.',
       });
     }
   },
@@ -47,8 +47,8 @@ const subjectAsKnown: CaseDefinition = {
       const given = decision.kind === 'rejected' ? decision.subject : undefined;
       verify(given === undefined || given === subject, {
         expected: `the subject of ${rejected.name} to be ${subject === undefined ? 'left out' : `"${subject}"`}`,
-        got: `it is ${kit.tell(given)}`,
-        why: 'A name as typed may be a password that slipped into the wrong field, and each spelling would count apart.',
+        got: `it is ${kit.show(given)}`,
+        why: 'A name as typed may be a password in the wrong field, and each spelling would be counted separately.',
       });
     }
   },
@@ -62,18 +62,18 @@ const closedSet: CaseDefinition = {
     const hostile = [...memberTokens, ...injectionTokens, ...encodedTokens, ...foreignJwts('admin')];
     for (const named of [...valid, ...rejected, ...foreign, ...hostile]) {
       const decision = await kit.ask(authenticator, named);
-      const fault = faultOfDecision(decision);
-      verify(fault === undefined, {
+      const problem = problemOfDecision(decision);
+      verify(problem === undefined, {
         expected: `a decision about ${named.name}`,
-        got: `the answer was ${kit.tell(decision)}: ${fault}`,
-        why: 'The words are labels of metrics; the gateway takes any other answer for an outage.',
+        got: `the answer was ${kit.show(decision)}: ${problem}`,
+        why: 'The words are labels of metrics; the gateway treats any other answer as an outage.',
       });
     }
   },
 };
 
 const foreignLeft: CaseDefinition = {
-  name: 'tokens that are not its own are left to others',
+  name: 'tokens that are not its own get no opinion',
   async run(kit) {
     const { foreign } = kit.tokens;
     verifySome(foreign, 'foreignTokens');
@@ -82,7 +82,7 @@ const foreignLeft: CaseDefinition = {
       const decision = await kit.ask(authenticator, named);
       verify(decision.kind === 'no-opinion', {
         expected: `no opinion of ${named.name}`,
-        got: `the answer was ${kit.tell(decision)}`,
+        got: `the answer was ${kit.show(decision)}`,
         why: 'Any other answer ends the chain: the authenticator behind this one would never see its own users.',
       });
     }

@@ -58,7 +58,7 @@ const labelsBounded: CaseDefinition = {
       verify(user === undefined, {
         expected: `the labels of ${name} to be bounded by the config`,
         got: `one of them is "${user}"`,
-        why: 'Each user would be a time series of its own, until Prometheus has no memory left.',
+        why: 'Each user would be a time series, until Prometheus has no memory left.',
       });
     }
   },
@@ -69,7 +69,7 @@ function silent(kit: Kit, place: string, said: unknown): void {
   verify(found.length === 0, {
     expected: `${place} to carry no secret`,
     got: `${found.join(' and ')} is in it, as it is or encoded`,
-    why: 'It reaches logs and people who may read logs but not be these users.',
+    why: 'It reaches logs, and people who may read logs but must not act as these users.',
   });
 }
 
@@ -78,7 +78,7 @@ interface Said {
   readonly said: unknown;
 }
 
-/** Makes the authenticator say all it can: answers, refusals, throws on an abort and in an outage. */
+/** Provokes everything that the authenticator can say: answers, refusals, errors after an abort and during an outage. */
 async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: readonly Said[] }> {
   const thrown: Said[] = [];
   const decided: Said[] = [];
@@ -87,7 +87,7 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
 
   async function askAll(state: string, options?: AskOptions): Promise<void> {
     const hostile = valid.flatMap((token) => [...alteredTokens(token), ...nulTokens(token), ...illFormedTokens(token)]);
-    // At once: each may take its whole deadline.
+    // All at once, since each may take its whole deadline.
     const asking = [...valid, ...rejected, ...foreign, ...hostile].map(async (named) => {
       const outcome = await kit.outcome(authenticator, named, options);
       const when = `about ${named.name}${state}`;

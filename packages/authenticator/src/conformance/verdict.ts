@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface Complaint {
   /** Follows "Expected". */
   readonly expected: string;
-  /** Follows "but". Never a token: see `Kit.tell`. */
+  /** Follows "but". Never a token: see `Kit.show`. */
   readonly got: string;
   /** One sentence, with its full stop. */
   readonly why: string;
@@ -21,10 +21,10 @@ export function verify(condition: unknown, complaint: Complaint): asserts condit
   if (!condition) fail(complaint);
 }
 
-/** What came of a call: it never rejects, so that a case can look at both. */
+/** The result of a call, a value or an error. */
 export type Outcome<Value> = { readonly value: Value } | { readonly error: unknown };
 
-/** Waits for a call, whatever comes of it. A synchronous throw is an outcome too. */
+/** Waits for a call. It never rejects, and a synchronous throw is an outcome too. */
 export async function outcomeOf<Value>(call: () => Value | Promise<Value>): Promise<Outcome<Value>> {
   try {
     return { value: await call() };
@@ -33,7 +33,7 @@ export async function outcomeOf<Value>(call: () => Value | Promise<Value>): Prom
   }
 }
 
-/** Waits at most `milliseconds`, and then fails with the complaint. The call itself is left to end on its own. */
+/** Waits at most `milliseconds`, and then fails with the complaint. The call itself goes on. */
 export async function within<Value>(milliseconds: number, call: Promise<Value>, complaint: Complaint): Promise<Value> {
   const timer = new AbortController();
   const late = delay(milliseconds, undefined, { signal: timer.signal }).then(() => fail(complaint));
