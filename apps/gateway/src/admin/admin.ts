@@ -6,11 +6,9 @@ import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
 import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
-import { answerErrors } from '../server/answer-errors.ts';
-import { answerUnreadable } from '../server/connection-errors.ts';
-import { createCrowd } from '../server/crowd.ts';
+import { answerErrors, answerUnreadable, refuseUnmatched } from '../server/answer-errors.ts';
 import { authority, listen } from '../server/listen.ts';
-import { refuseUnmatched } from '../server/unmatched.ts';
+import { createSocketLimit } from '../server/socket-limit.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
 import { requireLocalHost } from './local-host.ts';
 import { oneRequest } from './one-request.ts';
@@ -61,13 +59,13 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   http.on('clientError', answerUnreadable);
   const sockets = new Set<Socket>();
   // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
-  const crowd = createCrowd(maxConnections, (peer) => {
+  const limit = createSocketLimit(maxConnections, (peer) => {
     logger.debug({ peer }, 'an admin connection was closed: too many are open');
   });
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    crowd.add(socket);
+    limit.add(socket);
     socket.setTimeout(patience, () => {
       logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
       socket.destroy();
@@ -115,7 +113,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
   app.use(createStatusPage({ isShown: statusPage.isShown, document }));
   app.use(router.routes());
   app.use(refuseUnmatched('GET, HEAD'));
-  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));
+  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
 }
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Middleware } from 'koa';
-import { StatusError } from '../server/status.ts';
+import { StatusError } from '../server/kubernetes-status.ts';
 
 /**
  * A web page may point its own name at this machine (DNS rebinding), and then reads with its visitor's browser what

@@ -1,8 +1,8 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import type { Answer } from '../chain/answer.ts';
+import { StatusError } from '../server/kubernetes-status.ts';
 import type { ReviewReport } from '../server/review-report.ts';
-import { StatusError } from '../server/status.ts';
 import { auditEntry } from './entry.ts';
 
 const report: ReviewReport = {

@@ -2,51 +2,51 @@ import type { Logger } from '@sallyport/authenticator';
 import type { Answer, Source } from '../chain/answer.ts';
 import { createSeldom } from '../logging/seldom.ts';
 import { withoutToken } from '../logging/without-token.ts';
-import { StatusError } from './status.ts';
+import { StatusError } from './kubernetes-status.ts';
 import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
 
 /** The `outcome` label of the review metrics. `invalid`: answered with a 4xx; `error`: could not be checked, or a bug. */
 export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
 
-/** Refused before anybody looked at a token: the cheapest to ask for, so there may be any number of them. */
+/** Whether a request was refused before its token was looked at. Such requests are cheap to send in any number. */
 export function isUnread(outcome: ReviewOutcome): boolean {
   return outcome === 'invalid' || outcome === 'overloaded';
 }
 
-/** What there is to tell of one review. */
+/** What is reported of one review. */
 export interface ReviewReport {
-  /** Of this process; the same in each log line about the review. */
+  /** The same in each log line about the review; of this process. */
   readonly id: string;
   /** When it came, wall clock milliseconds since 1970. */
   readonly at: number;
   readonly seconds: number;
-  /** The subject of the caller's certificate. Left out: nobody is asked for one. */
+  /** The subject of the caller's certificate. Left out if client certificates are not required. */
   readonly client?: string;
-  /** Undefined when none could be read. */
+  /** Undefined if none could be read. */
   readonly version: 'v1' | 'v1beta1' | undefined;
   readonly outcome: ReviewOutcome;
-  /** How it ended, or what was thrown. */
+  /** The result, or what was thrown. */
   readonly end: ReviewResult | Error;
-  /** What each authenticator said that was asked, in order. The last one decided, if anybody did. */
+  /** The answer of each authenticator that was asked, in order. If one of them decided, it was the last. */
   readonly answers: readonly Answer[];
-  /** As sent. Not to be kept for longer than the telling takes, and not to be written anywhere. Undefined when none could be read. */
+  /** As sent. It must not be referenced after the report, nor written anywhere. Undefined if none could be read. */
   readonly token: string | undefined;
   /** The caller did not wait for the answer. */
   readonly callerGone: boolean;
 }
 
-/** Called once a review, right before its answer is sent: the place to count and to keep an account. */
+/** Called once for each review, right before its answer is sent: counts and records it. */
 export type OnReview = (report: ReviewReport) => void;
 
-/** What the handler knows of it. */
+/** What the handler knows of a review. */
 export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
   readonly version: TokenReviewVersion | undefined;
 }
 
 /**
- * Writes one log line for each review, never with the token: `debug` for the answers of every day, `info` for
- * refusals, `warn` for what an operator should fix. Of similar warnings it writes one in 10 s, with the
- * number of those since the last one, which are at `debug`.
+ * Writes one log line for each review, never with the token: `debug` for everyday answers, `info` for refusals, `warn`
+ * for what an operator should fix. Of similar warnings it writes one in 10 s, with the number of those since the last
+ * one, which are at `debug`.
  *
  * @param now monotonic milliseconds
  */
@@ -56,7 +56,7 @@ export function createReviewReporter(
   onReview?: OnReview,
 ): (ended: EndedReview) => ReviewReport {
   const seldom = createSeldom(now);
-  const weigh = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
+  const levelOf = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
     const { outcome, callerGone } = report;
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return { level: 'debug' };
     if (outcome === 'rejected') return { level: 'info' };
@@ -70,20 +70,20 @@ export function createReviewReporter(
     const report: ReviewReport = { ...ended, version, outcome };
     const { id, seconds, callerGone, end, answers, token } = report;
     const source = sourceOf(answers.at(-1));
-    const { level, ...unlogged } = weigh(report);
+    const { level, ...unlogged } = levelOf(report);
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }), ...unlogged };
     logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
     try {
       onReview?.(report);
     } catch (error) {
-      // An account that can't be kept is a bug of ours, and no reason to change an answer.
-      logger.error({ err: error, review: id }, 'a review could not be recorded');
+      // A review that can't be recorded is a bug of ours, and no reason to change its answer.
+      logger.error({ err: error, review: id }, 'review could not be recorded');
     }
     return report;
   };
 }
 
-/** What warnings have in common: in an outage every review fails alike. */
+/** What makes warnings similar: in an outage every review fails alike. */
 function kindOf({ outcome, end }: ReviewReport): string {
   return 'kind' in end && end.kind === 'error' ? `${outcome} ${end.authenticators.join(' ')}` : outcome;
 }
@@ -100,11 +100,11 @@ function outcomeOf(end: ReviewResult | Error): ReviewOutcome {
 }
 
 function detail(end: ReviewResult | Error, token: string | undefined): object {
-  const told = (name: string) => withoutToken(name, token);
-  // The messages of our own refusals only: any other error may quote what it met, and is logged by its place.
+  // Only the messages of our own refusals: any other error can quote its input, and is logged by its place.
   if (end instanceof Error) return end instanceof StatusError ? { reason: end.message } : {};
-  if (end.kind === 'authenticated') return { username: told(end.user.username) };
-  if (end.kind === 'rejected')
-    return { reason: end.reason, ...(end.subject !== undefined && { subject: told(end.subject) }) };
-  return end.kind === 'error' ? { reason: end.message, authenticators: end.authenticators } : {};
+  if (end.kind === 'authenticated') return { username: withoutToken(end.user.username, token) };
+  if (end.kind === 'error') return { reason: end.message, authenticators: end.authenticators };
+  if (end.kind === 'no-opinion') return {};
+  const { reason, subject } = end;
+  return { reason, ...(subject !== undefined && { subject: withoutToken(subject, token) }) };
 }

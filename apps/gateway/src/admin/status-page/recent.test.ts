@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StatusError } from '../../server/status.ts';
+import { StatusError } from '../../server/kubernetes-status.ts';
 import { createRecentReviews } from './recent.ts';
 import { report } from './testing/report.ts';
 

@@ -1,5 +1,5 @@
 import type { Context, Middleware } from 'koa';
-import { StatusError } from '../../server/status.ts';
+import { StatusError } from '../../server/kubernetes-status.ts';
 import { requireLocalHost } from '../local-host.ts';
 import { readAssets } from './assets.ts';
 import type { StatusDocument } from './document.ts';

@@ -1,4 +1,4 @@
-/** An error as the Kubernetes API tells it: `Status` of apimachinery's pkg/apis/meta/v1/types.go. */
+/** An error as the Kubernetes API reports it: `Status` of apimachinery's pkg/apis/meta/v1/types.go. */
 export interface Status {
   readonly kind: 'Status';
   readonly apiVersion: 'v1';
@@ -10,9 +10,9 @@ export interface Status {
 }
 
 /**
- * The reasons that this server gives, as `StatusReason` of the same file has them. A client of Kubernetes reads the
- * reason before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver try again. There is none
- * for 408, and `Timeout` would be retried, so a slow body is a bad request.
+ * The reasons of this server's errors, as in `StatusReason` of the same file. A Kubernetes client looks at the reason
+ * before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver try again. There is no reason for
+ * 408, and `Timeout` would be retried, so a slow body is a bad request.
  */
 const reasons = {
   400: 'BadRequest',
@@ -27,10 +27,10 @@ const reasons = {
   500: 'InternalError',
 } as const;
 
-/** The status codes of refusals and errors. No 503 and no 504, on purpose: see `reasons`. */
+/** The status codes of errors. It has no 503 and no 504, on purpose: see `reasons`. */
 export type StatusCode = keyof typeof reasons;
 
-/** An answer in place of a TokenReview. The message reaches the caller and its log: name fields, never values. */
+/** An answer in place of a TokenReview. Its message reaches the caller and its log: name fields, never values. */
 export class StatusError extends Error {
   override readonly name = 'StatusError';
   readonly code: StatusCode;
@@ -41,7 +41,7 @@ export class StatusError extends Error {
   }
 }
 
-/** The `Status` body of an error answer. */
+/** The body of an error answer. */
 export function toStatus(code: StatusCode, message: string): Status {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason: reasons[code], code };
 }
