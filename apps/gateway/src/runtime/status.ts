@@ -43,9 +43,9 @@ export function createStatus(dependencies: StatusDependencies): Status {
     health: health.authenticators,
     cache() {
       const redis = generation()?.redis;
-      return { entries: shared.caching.memory.entries, ...(redis && { redis: { leftAlone: redis.isLeftAlone } }) };
+      return { entries: shared.caching.memory.entries, ...(redis && { redis: { circuitOpen: redis.isLeftAlone } }) };
     },
-    stopping() {
+    blocking() {
       const { listAge: age } = shared;
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
       const lockedOut = running().authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
