@@ -74,7 +74,7 @@ describe('the history of an authenticator', () => {
     histories.record({ ...authenticated({ recognized: false }), decision: { kind: 'no-opinion' } } as Answer, 'token');
     histories.record({ ...authenticated(), authenticator: 'removed' }, 'token');
     histories.record({ ...authenticated(), decision: { kind: 'rejected', reason: 'blocked' } } as Answer, 'token');
-    expect(ofCorp(histories).sum).toMatchObject({ unknown: 0, refused: 1, backend: 0 });
+    expect(ofCorp(histories).sum).toMatchObject({ unknown: 0, rejected: 1, backend: 0 });
     expect(histories.of('removed').history.sum.authenticated).toBe(0);
   });
 
