@@ -106,10 +106,9 @@ function createReviewHandler(
         at,
         seconds: (now() - start) / 1000,
         ...(client !== undefined && { client }),
-        version: known.request?.apiVersion,
+        request: known.request,
         end,
         answers: known.answers,
-        token: known.request?.token,
         callerGone: caller.isGone(),
       });
       span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });

@@ -25,8 +25,6 @@ export interface ClientCheckDependencies {
   /** Called with a request whose certificate has none of the names. */
   readonly onWrongName: (request: ServerRequest) => void;
   readonly logger: Logger;
-  /** Wall clock, milliseconds since 1970. */
-  readonly now: () => number;
 }
 
 /**
@@ -62,7 +60,7 @@ export function createClientCheck(
       dependencies.onWrongName(request);
       throw forbidden(`the client certificate "${subject}" has none of the names in server.tls.clientNames`);
     }
-    const now = dependencies.now();
+    const now = Date.now();
     if (now < notBefore || now > notAfter) {
       dependencies.onExpired(request);
       const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';

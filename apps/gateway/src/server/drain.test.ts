@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => authority.remove());
 
 /**
- * Requests of each client after one of them was told to go: on new connections, which the grace still accepts. Few, so
+ * Requests of each client after one of them was told to reconnect: on new connections, which the grace still accepts. Few, so
  * that a busy machine makes them all within it.
  */
 const more = 1;

@@ -1,18 +1,7 @@
-/** An error as the Kubernetes API reports it: `Status` of apimachinery's pkg/apis/meta/v1/types.go. */
-export interface Status {
-  readonly kind: 'Status';
-  readonly apiVersion: 'v1';
-  readonly metadata: Readonly<Record<string, never>>;
-  readonly status: 'Failure';
-  readonly message: string;
-  readonly reason: string;
-  readonly code: number;
-}
-
 /**
- * The reasons of this server's errors, as in `StatusReason` of the same file. A Kubernetes client looks at the reason
- * before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver try again. There is no reason for
- * 408, and `Timeout` would be retried, so a slow body is a bad request.
+ * The reasons of this server's errors, as in `StatusReason` of apimachinery's pkg/apis/meta/v1/types.go. A Kubernetes
+ * client looks at the reason before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver try
+ * again. There is no reason for 408, and `Timeout` would be retried, so a slow body is a bad request.
  */
 const reasons = {
   400: 'BadRequest',
@@ -41,7 +30,7 @@ export class StatusError extends Error {
   }
 }
 
-/** The body of an error answer. */
-export function toStatus(code: StatusCode, message: string): Status {
+/** The body of an error answer, as the Kubernetes API reports it: `Status` of the same file. */
+export function toStatus(code: StatusCode, message: string): object {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason: reasons[code], code };
 }

@@ -62,7 +62,6 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
     onExpired: (request) => connections.retire(connectionOf(request)),
     onWrongName: (request) => find(request)?.restrict(),
     logger,
-    now: () => Date.now(),
   });
   const gate = {
     admit: onFirst(check, (request) => {

@@ -53,9 +53,9 @@ test.each([
 
 describe('bodies that are arriving', () => {
   function start(count: number, bytes: number) {
-    const bodies = createArrivingBodies({ count, bytes });
+    const beginBody = createArrivingBodies({ count, bytes });
     const refused: string[] = [];
-    return { refused, begin: (name: string) => bodies.begin(() => refused.push(name)) };
+    return { refused, begin: (name: string) => beginBody(() => refused.push(name)) };
   }
 
   test('beyond the number of bodies the oldest is refused', () => {
@@ -98,14 +98,14 @@ describe('bodies that are arriving', () => {
     const step = fc.record({ body: fc.nat(9), bytes: fc.integer({ min: 0, max: 40 }), ends: fc.boolean() });
     const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const held = new Map<number, number>();
-      const bodies = createArrivingBodies({ count: 4, bytes: 100 });
-      const open = new Map<number, ReturnType<typeof bodies.begin>>();
+      const beginBody = createArrivingBodies({ count: 4, bytes: 100 });
+      const open = new Map<number, ReturnType<typeof beginBody>>();
       for (const { body, bytes, ends } of steps) {
         if (!open.has(body)) {
           held.set(body, 0);
           open.set(
             body,
-            bodies.begin(() => {
+            beginBody(() => {
               expect(held.delete(body)).toBe(true);
               open.delete(body);
             }),

@@ -25,7 +25,7 @@ export function createBodyReader(
   timeout: number,
   limits: ArrivingLimits = arrivingLimits,
 ): (context: Context) => Promise<unknown> {
-  const bodies = createArrivingBodies(limits);
+  const beginBody = createArrivingBodies(limits);
   let limit = Number.NaN;
   let parse = createParser(limit);
   return async (context) => {
@@ -36,7 +36,7 @@ export function createBodyReader(
     requireJson(context);
     // The parser checks the length as well, but it takes one of 2 GiB and more for none.
     if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
-    await arrival(context, parse, timeout, bodies);
+    await arrival(context, parse, timeout, beginBody);
     const { body } = context.request;
     // Both hold the token, which must not outlive the reading.
     Reflect.deleteProperty(context.request, 'rawBody');
@@ -89,7 +89,7 @@ async function arrival(
   context: Context,
   parse: ReturnType<typeof bodyParser>,
   timeout: number,
-  bodies: ArrivingBodies,
+  beginBody: BeginBody,
 ): Promise<void> {
   const { req } = context;
   const refused = Promise.withResolvers<never>();
@@ -101,7 +101,7 @@ async function arrival(
   const onTimeout = () => refuse(new StatusError(408, `the body did not arrive within ${timeout} ms`));
   const timer = setTimeout(onTimeout, timeout);
   const parsed = parse(context, async () => undefined);
-  const body = bodies.begin(() => refuse(new StatusError(429, 'too many request bodies are arriving at once')));
+  const body = beginBody(() => refuse(new StatusError(429, 'too many request bodies are arriving at once')));
   const count = (chunk: Buffer) => body.add(chunk.length);
   req.on('data', count);
   try {
@@ -120,17 +120,15 @@ interface ArrivingBody {
   end(): void;
 }
 
-/** The bodies that are arriving, over all connections: clients that send slowly make the gateway hold them. */
-interface ArrivingBodies {
-  /** @param refuse called if there are too many: it must free what is held of this body */
-  begin(refuse: () => void): ArrivingBody;
-}
+/** Counts a new body. @param refuse called if there are too many: it must free what is held of this body */
+type BeginBody = (refuse: () => void) => ArrivingBody;
 
 /**
+ * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway hold them.
  * Refuses the oldest body beyond the limits. A review of kube-apiserver arrives in milliseconds, so it is never the
  * oldest while another client sends slowly: no client, on however many connections, can shut out others.
  */
-export function createArrivingBodies(limits: ArrivingLimits): ArrivingBodies {
+export function createArrivingBodies(limits: ArrivingLimits): BeginBody {
   const bodies = new Map<ArrivingBody, { bytes: number; readonly refuse: () => void }>();
   let bytes = 0;
   const refuseOldest = () => {
@@ -140,23 +138,21 @@ export function createArrivingBodies(limits: ArrivingLimits): ArrivingBodies {
       refuse();
     }
   };
-  return {
-    begin(refuse) {
-      const held = { bytes: 0, refuse };
-      const body: ArrivingBody = {
-        add(more) {
-          if (!bodies.has(body)) return;
-          held.bytes += more;
-          bytes += more;
-          refuseOldest();
-        },
-        end() {
-          if (bodies.delete(body)) bytes -= held.bytes;
-        },
-      };
-      bodies.set(body, held);
-      refuseOldest();
-      return body;
-    },
+  return (refuse) => {
+    const held = { bytes: 0, refuse };
+    const body: ArrivingBody = {
+      add(more) {
+        if (!bodies.has(body)) return;
+        held.bytes += more;
+        bytes += more;
+        refuseOldest();
+      },
+      end() {
+        if (bodies.delete(body)) bytes -= held.bytes;
+      },
+    };
+    bodies.set(body, held);
+    refuseOldest();
+    return body;
   };
 }

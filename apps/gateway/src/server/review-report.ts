@@ -3,7 +3,7 @@ import type { Answer, Source } from '../chain/answer.ts';
 import { createSeldom } from '../logging/seldom.ts';
 import { withoutToken } from '../logging/without-token.ts';
 import { StatusError } from './kubernetes-status.ts';
-import type { ReviewResult, TokenReviewVersion } from './token-review.ts';
+import type { ReviewResult, TokenReviewRequest } from './token-review.ts';
 
 /** The `outcome` label of the review metrics. `invalid`: answered with a 4xx; `error`: could not be checked, or a bug. */
 export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
@@ -38,10 +38,10 @@ export interface ReviewReport {
 /** Called once for each review, right before its answer is sent: counts and records it. */
 export type OnReview = (report: ReviewReport) => void;
 
-/** What the handler knows of a review. */
-export interface EndedReview extends Omit<ReviewReport, 'version' | 'outcome'> {
-  readonly version: TokenReviewVersion | undefined;
-}
+/** What the handler knows of a review. The request is undefined if none could be read. */
+export type EndedReview = Omit<ReviewReport, 'version' | 'outcome' | 'token'> & {
+  readonly request: TokenReviewRequest | undefined;
+};
 
 /**
  * Writes one log line for each review, never with the token: `debug` for everyday answers, `info` for refusals, `warn`
@@ -64,11 +64,12 @@ export function createReviewReporter(
     if (unloggedSince === undefined) return { level: 'debug' };
     return { level: 'warn', ...(unloggedSince > 0 && { unloggedSince }) };
   };
-  return ({ version: apiVersion, ...ended }) => {
-    const outcome = outcomeOf(ended.end);
-    const version = apiVersion && (apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
-    const report: ReviewReport = { ...ended, version, outcome };
-    const { id, seconds, callerGone, end, answers, token } = report;
+  return ({ request, ...ended }) => {
+    const { id, seconds, callerGone, end, answers } = ended;
+    const outcome = outcomeOf(end);
+    const token = request?.token;
+    const version = request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
+    const report: ReviewReport = { ...ended, version, outcome, token };
     const source = sourceOf(answers.at(-1));
     const { level, ...unlogged } = levelOf(report);
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }), ...unlogged };

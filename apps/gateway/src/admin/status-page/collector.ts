@@ -100,7 +100,7 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
 function statusOf(
   { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
   check: HealthCheck | undefined,
-): Pick<AuthenticatorStatus, 'name' | 'package' | 'healthy' | 'reason' | 'cached' | 'onError'> {
+): Omit<AuthenticatorStatus, 'circuit' | 'outage' | 'history'> {
   return {
     name,
     package: printable(from),
@@ -111,10 +111,9 @@ function statusOf(
   };
 }
 
-function printableOutage(
-  { history, outage }: Pick<AuthenticatorStatus, 'history' | 'outage'>,
-  { withhold }: Pick<AuthenticatorConfig, 'withhold'>,
-): Pick<AuthenticatorStatus, 'history' | 'outage'> {
+type Known = Pick<AuthenticatorStatus, 'history' | 'outage'>;
+
+function printableOutage({ history, outage }: Known, { withhold }: Pick<AuthenticatorConfig, 'withhold'>): Known {
   return { history, ...(outage && { outage: { ...outage, reason: printableLines(withhold(outage.reason)) } }) };
 }
 

@@ -88,20 +88,12 @@ async function refresh() {
 /** Sends one request at a time, and none while the page is hidden. */
 async function follow() {
   for (;;) {
-    if (document.hidden) await once(document, 'visibilitychange');
-    else {
-      await refresh();
-      await new Promise((resolve) => setTimeout(resolve, interval));
-    }
+    if (!document.hidden) await refresh();
+    await new Promise((resolve) => {
+      if (document.hidden) document.addEventListener('visibilitychange', resolve, { once: true });
+      else setTimeout(resolve, interval);
+    });
   }
-}
-
-/**
- * @param {EventTarget} target
- * @param {string} event
- */
-function once(target, event) {
-  return new Promise((resolve) => target.addEventListener(event, resolve, { once: true }));
 }
 
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chain.redraw());
