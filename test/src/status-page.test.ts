@@ -157,10 +157,8 @@ describe('on a page that is open all the while', () => {
     await untilSays(page, '.card[data-level="bad"] .word', 'Circuit open');
     await untilSays(page, '.card[data-level="bad"] .why', 'connect ECONNREFUSED');
     const plot = page.locator('.card').nth(1).getByRole('img').first();
-    expect(await plot.getAttribute('aria-label')).toMatch(
-      /: 1 authenticated, [1-9]\d* stale, .* [1-9]\d* error$/,
-    );
-    expect(await painted(page, 1, '--failed')).toBeGreaterThan(0);
+    expect(await plot.getAttribute('aria-label')).toMatch(/: 1 authenticated, [1-9]\d* stale, .* [1-9]\d* error$/);
+    expect(await painted(page, 1, '--error')).toBeGreaterThan(0);
     await untilSays(page, '#recent .c-from', 'stale');
 
     const digest = await page.locator('#facts code').first().textContent();
