@@ -5,6 +5,7 @@ import type { RouterContext } from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import type { Context, Middleware } from 'koa';
 import { errorFields } from '../logging/error-fields.ts';
+import { afterUnlessClosed } from './connection.ts';
 import { http2Stream } from './http-server.ts';
 import { type StatusCode, StatusError, toStatus } from './kubernetes-status.ts';
 import { connectionLimits } from './limits.ts';
@@ -49,8 +50,7 @@ function discardBody({ req, res }: Context, code: number, timeout: number): void
     return;
   }
   // RFC 9113 section 8.1: this reset says that the answer is complete and the rest of the request is not needed.
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), timeout).unref();
-  stream.once('close', () => clearTimeout(timer));
+  afterUnlessClosed(stream, timeout, () => stream.close(constants.NGHTTP2_NO_ERROR));
 }
 
 /** Follows a router, and answers requests whose path (404) or method (405) it does not have. */

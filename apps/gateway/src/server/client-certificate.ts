@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { createSeldom } from '../logging/seldom.ts';
-import { connectionOf, type ServerRequest } from './http-server.ts';
+import { type ServerRequest, transportOf } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
 
 /** What is known of the certificate of a connection. Reading it takes 30 µs, so it is read once. */
@@ -48,11 +48,11 @@ export function createClientCheck(
   return (request) => {
     const names = dependencies.names();
     if (names === undefined) return undefined;
-    const connection = connectionOf(request);
-    let reading = readings.get(connection);
+    const transport = transportOf(request);
+    let reading = readings.get(transport);
     if (reading?.allowed !== names) {
       reading = read(request.socket as TLSSocket, names);
-      readings.set(connection, reading);
+      readings.set(transport, reading);
       if (!reading.isAllowed) report(reading.subject);
     }
     const { subject, notBefore, notAfter, isAllowed } = reading;

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { constants, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { http2Stream, type ServerAnswer, type ServerRequest } from './http-server.ts';
@@ -25,8 +26,12 @@ export interface Connection {
   announceEnd(): void;
   /** Closes as soon as no request is in progress. */
   endWhenIdle(): void;
-  destroy(): void;
-  onClose(listener: () => void): void;
+}
+
+/** Acts after the time, unless the connection or stream has closed before. */
+export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, act: () => void): void {
+  const timer = setTimeout(act, milliseconds).unref();
+  closing.once('close', () => clearTimeout(timer));
 }
 
 /**
@@ -49,10 +54,6 @@ export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, '
   let isEnding = false;
   let limit = maxPipelined;
   let newest: ServerRequest | undefined;
-  const after = (milliseconds: number, act: () => void) => {
-    const timer = setTimeout(act, milliseconds).unref();
-    socket.once('close', () => clearTimeout(timer));
-  };
   return {
     begin(request, answer) {
       if (pending >= limit) {
@@ -83,17 +84,15 @@ export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, '
     announceEnd() {
       if (isAnnounced) return;
       isAnnounced = true;
-      after(limits.drainGrace, () => {
+      afterUnlessClosed(socket, limits.drainGrace, () => {
         isGraceOver = true;
       });
     },
     endWhenIdle() {
       isEnding = true;
       if (pending === 0) socket.destroySoon();
-      else after(limits.linger, () => socket.destroy());
+      else afterUnlessClosed(socket, limits.linger, () => socket.destroy());
     },
-    destroy: () => socket.destroy(),
-    onClose: (listener) => socket.once('close', listener),
   };
 }
 
@@ -116,8 +115,7 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
   const endWhenIdle = () => {
     if (session.closed || session.destroyed) return;
     session.close();
-    const timer = setTimeout(() => session.destroy(), limits.linger).unref();
-    session.once('close', () => clearTimeout(timer));
+    afterUnlessClosed(session, limits.linger, () => session.destroy());
   };
   // To this timeout a request that waits is idle as well; `close` lets it finish.
   session.setTimeout(limits.idleTimeout, endWhenIdle);
@@ -148,8 +146,6 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
       session.goaway(0, everyStream);
     },
     endWhenIdle,
-    destroy: () => session.destroy(),
-    onClose: (listener) => session.once('close', listener),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import { type Connection, http1Connection, http2Connection } from './connection.ts';
+import { afterUnlessClosed, type Connection, http1Connection, http2Connection } from './connection.ts';
+import type { Transport } from './http-server.ts';
 import type { ConnectionLimits } from './limits.ts';
 
 /** All open connections. Node's HTTP/2 server can neither close all of them nor one after some time. */
@@ -8,10 +9,9 @@ export interface Connections {
   /** Adds one that speaks HTTP/1.1. */
   addSocket(socket: Socket): void;
   addSession(session: ServerHttp2Session): void;
-  /** @param key see `connectionOf` */
-  get(key: object): Connection | undefined;
-  /** Makes the client reconnect: requests in progress are answered, then the connection ends. @param key as of `get` */
-  retire(key: object): void;
+  get(transport: Transport): Connection | undefined;
+  /** Makes the client reconnect: requests in progress are answered, then the connection ends. */
+  retire(transport: Transport): void;
   retireAll(): void;
   /** Retires all, and ends later ones after the grace. */
   drain(): void;
@@ -21,29 +21,28 @@ export interface Connections {
 
 /** @param maxAge milliseconds, ±10 %, after which a connection is retired; read for each new one */
 export function createConnections(limits: ConnectionLimits, maxAge: () => number): Connections {
-  const open = new Map<object, Connection>();
+  const open = new Map<Transport, Connection>();
   let isDraining = false;
 
-  const endAfterGrace = (connection: Connection) => {
-    const timer = setTimeout(() => connection.endWhenIdle(), limits.drainGrace).unref();
-    connection.onClose(() => clearTimeout(timer));
+  const endAfterGrace = (transport: Transport) => {
+    afterUnlessClosed(transport, limits.drainGrace, () => open.get(transport)?.endWhenIdle());
   };
-  const retire = (connection: Connection) => {
-    connection.announceEnd();
-    endAfterGrace(connection);
+  const retire = (transport: Transport) => {
+    open.get(transport)?.announceEnd();
+    endAfterGrace(transport);
   };
   const retireAll = () => {
-    for (const connection of open.values()) retire(connection);
+    for (const transport of open.keys()) retire(transport);
   };
-  const add = (key: object, connection: Connection, onAge: () => void) => {
-    open.set(key, connection);
+  const add = (transport: Transport, connection: Connection, onAge: () => void) => {
+    open.set(transport, connection);
     const timer = setTimeout(onAge, maxAge() * (0.9 + Math.random() * 0.2)).unref();
-    connection.onClose(() => {
+    transport.once('close', () => {
       clearTimeout(timer);
-      open.delete(key);
+      open.delete(transport);
     });
     // The end is not announced at once: a client could never use a session that begins with a GOAWAY.
-    if (isDraining) endAfterGrace(connection);
+    if (isDraining) endAfterGrace(transport);
   };
 
   return {
@@ -54,15 +53,9 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
       add(socket, connection, connection.announceEnd);
       if (isDraining) connection.announceEnd();
     },
-    addSession(session) {
-      const connection = http2Connection(session, limits);
-      add(session, connection, () => retire(connection));
-    },
-    get: (key) => open.get(key),
-    retire(key) {
-      const connection = open.get(key);
-      if (connection !== undefined) retire(connection);
-    },
+    addSession: (session) => add(session, http2Connection(session, limits), () => retire(session)),
+    get: (transport) => open.get(transport),
+    retire,
     retireAll,
     drain() {
       isDraining = true;
@@ -70,7 +63,7 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
     },
     destroyAll() {
       const { size } = open;
-      for (const connection of open.values()) connection.destroy();
+      for (const transport of open.keys()) transport.destroy();
       return size;
     },
   };

@@ -4,10 +4,11 @@ import {
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type Http2Session,
   type SecureServerOptions,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { type ConnectionLimits, maxConcurrentStreams, maxHeaderSize } from './limits.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
 
@@ -20,8 +21,11 @@ export function http2Stream(request: ServerRequest): ServerHttp2Stream | undefin
   return 'stream' in request ? request.stream : undefined;
 }
 
-/** The object that stands for the connection of a request. Over HTTP/2, `socket` is a new proxy at each call. */
-export function connectionOf(request: ServerRequest): object {
+/** The socket of HTTP/1.1, or the HTTP/2 session. */
+export type Transport = Socket | Http2Session;
+
+/** Over HTTP/2, `socket` is a new proxy at each call. */
+export function transportOf(request: ServerRequest): Transport {
   return http2Stream(request)?.session ?? request.socket;
 }
 

@@ -8,7 +8,7 @@ import { createReviewApp, type ReviewDependencies } from './app.ts';
 import { createClientCheck } from './client-certificate.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { drain } from './drain.ts';
-import { applyTls, connectionOf, createHttpServer, type ServerRequest } from './http-server.ts';
+import { applyTls, createHttpServer, type ServerRequest, transportOf } from './http-server.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
 import { authority, listen } from './listen.ts';
 import { createSocketLimit, type SocketLimit } from './socket-limit.ts';
@@ -56,10 +56,10 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
     logger.debug({ peer }, 'connection closed: too many connections wait for their first review');
   });
   const sockets = new Map<string, Socket>();
-  const find = (request: ServerRequest) => connections.get(connectionOf(request));
+  const find = (request: ServerRequest) => connections.get(transportOf(request));
   const check = createClientCheck({
     names: () => material?.client?.names,
-    onExpired: (request) => connections.retire(connectionOf(request)),
+    onExpired: (request) => connections.retire(transportOf(request)),
     onWrongName: (request) => find(request)?.restrict(),
     logger,
   });
@@ -113,9 +113,9 @@ function onFirst(check: ClientCheck, act: (request: ServerRequest) => void): Cli
   const passed = new WeakSet<object>();
   return (request) => {
     const subject = check(request);
-    const connection = connectionOf(request);
-    if (!passed.has(connection)) {
-      passed.add(connection);
+    const transport = transportOf(request);
+    if (!passed.has(transport)) {
+      passed.add(transport);
       act(request);
     }
     return subject;
