@@ -103,7 +103,9 @@ describe('TLS files', () => {
   test('that can not be used at the start are told with the option, the file and the mend, and no part of a key', async () => {
     const ca = await authority();
     const [one, other] = [await ca.issueClient('a'), await ca.issueClient('b')];
-    const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, garbage: 'garbage' };
+    const locked = '-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n';
+    const texts = { locked, garbage: 'garbage' };
+    const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, ...texts };
     const { watch } = await folder(files);
     const told = async (options: Partial<TlsOptions>) =>
       await watch(options).then(
@@ -114,6 +116,7 @@ describe('TLS files', () => {
     expect(mixed).toContain('keyFile: other.key does not fit yet: certFile and keyFile are no pair');
     for (const line of other.key.split('\n').slice(1, 3)) expect(mixed).not.toContain(line);
     expect(await told({ ...pair, keyFile: 'garbage' })).toContain('keyFile: garbage holds no PEM private key');
+    expect(await told({ ...pair, keyFile: 'locked' })).toContain('keyFile: locked holds a key with a passphrase');
     expect(await told({ ...pair, keyFile: 'client.crt' })).toContain('keyFile: client.crt holds no PEM private key');
     expect(await told({ ...pair, certFile: 'client.key' })).toContain('certFile: client.key holds no PEM certificate');
     expect(await told({ caFile: 'missing' })).toContain('ENOENT');
