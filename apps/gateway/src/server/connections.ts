@@ -24,12 +24,14 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
   const open = new Map<Transport, Connection>();
   let isDraining = false;
 
-  const endAfterGrace = (transport: Transport) => {
-    afterUnlessClosed(transport, limits.drainGrace, () => open.get(transport)?.endWhenIdle());
+  const endAfterGrace = (transport: Transport, { endWhenIdle }: Connection) => {
+    afterUnlessClosed(transport, limits.drainGrace, endWhenIdle);
   };
   const retire = (transport: Transport) => {
-    open.get(transport)?.announceEnd();
-    endAfterGrace(transport);
+    const connection = open.get(transport);
+    if (connection === undefined) return;
+    connection.announceEnd();
+    endAfterGrace(transport, connection);
   };
   const retireAll = () => {
     for (const transport of open.keys()) retire(transport);
@@ -42,7 +44,7 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
       open.delete(transport);
     });
     // The end is not announced at once: a client could never use a session that begins with a GOAWAY.
-    if (isDraining) endAfterGrace(transport);
+    if (isDraining) endAfterGrace(transport, connection);
   };
 
   return {
