@@ -49,7 +49,7 @@ test('connections of a client with a wrong name, in any number, do not fill the 
     config: { server: { tls: mutualTls.tls }, authenticators: [backend.authenticator('corp')] },
   });
   const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
-  const isAlike = ({ msg }: LogLine) => msg === 'a client certificate has a wrong name';
+  const isAlike = ({ msg }: LogLine) => msg === 'client certificate name is not in server.tls.clientNames';
   await expectFewWarnings(gateway, isAlike, async () => {
     for (let time = 0; time < times; time++) {
       using client = http2Client(gateway.url, kubelet);

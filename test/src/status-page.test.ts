@@ -108,16 +108,16 @@ describe('on a page that is open all the while', () => {
     await using watched = await watchedPage(browser, { viewport: laptop, colorScheme: 'light' });
     const { page } = watched;
     await page.goto(adminUrl);
-    await untilSays(page, 'h1', /^All 3 authenticators answer$/);
+    await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
     expect(await page.locator('.card h3').allTextContents()).toEqual(['break-glass', 'corp', 'robots']);
-    expect(await page.locator('.card .word').allTextContents()).toEqual(['Answers', 'Answers', 'Answers']);
+    expect(await page.locator('.card .word').allTextContents()).toEqual(['Healthy', 'Healthy', 'Healthy']);
     expect(await page.locator('.card .from').allTextContents()).toEqual(Array(3).fill('No reviews yet'));
     await untilSays(page, '#recent-note', 'no reviews yet');
     // Those of the tests last a day.
-    await untilSays(page, '#facts', /server ends in 2\d h, /);
-    await untilSays(page, '#notices strong', /^The server certificate ends in 2\d h$/);
-    await untilSays(page, '#facts', 'Blockednobody');
-    expect(await painted(page, 1, '--yes')).toBe(0);
+    await untilSays(page, '#facts', /server expires in 2\d h, /);
+    await untilSays(page, '#notices strong', /^The server certificate expires in 2\d h$/);
+    await untilSays(page, '#facts', 'Blockednone');
+    expect(await painted(page, 1, '--authenticated')).toBe(0);
     await keepLooks(adminUrl, 'empty');
 
     // A name that would be markup, with a character that no one sees, and one that would turn the line around.
@@ -131,9 +131,9 @@ describe('on a page that is open all the while', () => {
     await untilSays(page, '#recent-note', 'the last 3, newest first');
     const rows = page.locator('#recent tr');
     expect(await rows.locator('.c-outcome').allTextContents()).toEqual([
-      'not known',
-      'refusedinvalid-credentials',
-      'let in',
+      'unknown',
+      'rejectedinvalid-credentials',
+      'authenticated',
     ]);
     expect(await rows.nth(2).locator('.c-who').textContent()).toBe(
       String.raw`corp:<img src="//evil.example/x">\u{200b}ada`,
@@ -141,8 +141,8 @@ describe('on a page that is open all the while', () => {
     expect(await rows.nth(1).locator('.c-who').textContent()).toBe(String.raw`mallory\u{202e}`);
     expect(await page.locator('.card').nth(1).locator('dd').allTextContents()).toEqual(['1', '0', '1', '1', '0']);
     expect(await page.locator('.card').nth(0).locator('dd').allTextContents()).toEqual(['0', '0', '0', '0', '0']);
-    expect(await painted(page, 1, '--yes')).toBeGreaterThan(0);
-    expect(await painted(page, 0, '--yes')).toBe(0);
+    expect(await painted(page, 1, '--authenticated')).toBeGreaterThan(0);
+    expect(await painted(page, 0, '--authenticated')).toBe(0);
 
     backend.answer(ada, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
     const newcomer = randomToken();
@@ -152,15 +152,13 @@ describe('on a page that is open all the while', () => {
       await review(client, newcomer);
       return gateway.output.lines.some(({ circuit }) => circuit === 'open');
     }, 'the circuit to open');
-    await untilSays(page, 'h1', /^corp can’t be asked: circuit open, [1-9]\d* answers? from cache so far$/);
+    await untilSays(page, 'h1', /^corp is unavailable: circuit open, [1-9]\d* answers? from cache so far$/);
     await untilSays(page, '.card[data-level="bad"] h3', 'corp');
-    await untilSays(page, '.card[data-level="bad"] .word', 'Left alone');
+    await untilSays(page, '.card[data-level="bad"] .word', 'Circuit open');
     await untilSays(page, '.card[data-level="bad"] .why', 'connect ECONNREFUSED');
     const plot = page.locator('.card').nth(1).getByRole('img').first();
-    expect(await plot.getAttribute('aria-label')).toMatch(
-      /: 1 let in, [1-9]\d* let in, stale, .* [1-9]\d* not checked$/,
-    );
-    expect(await painted(page, 1, '--failed')).toBeGreaterThan(0);
+    expect(await plot.getAttribute('aria-label')).toMatch(/: 1 authenticated, [1-9]\d* stale, .* [1-9]\d* error$/);
+    expect(await painted(page, 1, '--error')).toBeGreaterThan(0);
     await untilSays(page, '#recent .c-from', 'stale');
 
     const digest = await page.locator('#facts code').first().textContent();
@@ -168,13 +166,13 @@ describe('on a page that is open all the while', () => {
     gateway.signal('SIGHUP');
     await untilSays(page, '#notices strong', 'The config on disk was refused');
     await untilSays(page, '#notices p', /gateway\.yaml:1:\d+: authenticators: /);
-    await untilSays(page, '#facts', 'what is on disk was refused');
+    await untilSays(page, '#facts', 'the file on disk was refused');
     expect(await page.locator('#facts code').first().textContent()).toBe(digest);
     await keepLooks(adminUrl, 'outage');
 
     await gateway.configure(good);
     gateway.signal('SIGHUP');
-    await untilSays(page, 'h1', /^All 3 authenticators answer$/);
+    await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
     await page.locator('#notices li', { hasText: 'refused' }).waitFor({ state: 'detached' });
     const block = ['block', '--user', 'corp:mallory', '--for', '1h', '--config', `${gateway.folder}/gateway.yaml`];
     expect((await runCommand(block, { cwd: gateway.folder, env })).code).toBe(0);
@@ -191,7 +189,7 @@ describe('on a page that is open all the while', () => {
     await using gateway = await startGateway({ config: config() });
     await using watched = await watchedPage(browser, { viewport: phone });
     await watched.page.goto(gateway.adminUrl);
-    await untilSays(watched.page, 'h1', 'authenticators answer');
+    await untilSays(watched.page, 'h1', 'authenticators are healthy');
     await gateway.stop();
     await untilSays(watched.page, 'h1', 'The gateway does not answer this page');
     await untilSays(watched.page, '#verdict-text', /What you see is from \d\d:\d\d:\d\d\. Trying again\.$/);
@@ -204,7 +202,7 @@ test('says that logins fail before the circuit opens and before the next check, 
   await using watched = await watchedPage(browser, { viewport: laptop });
   const { page } = watched;
   await page.goto(gateway.adminUrl);
-  await untilSays(page, 'h1', /^Both authenticators answer$/);
+  await untilSays(page, 'h1', /^Both authenticators are healthy$/);
   const checked = Date.now();
   const token = randomToken();
   backend.answer(
@@ -214,7 +212,7 @@ test('says that logins fail before the circuit opens and before the next check, 
   );
   using client = http1Client(gateway.url);
   for (let logins = 0; logins < 2; logins++) expect((await review(client, token)).error).toContain('unavailable');
-  await untilSays(page, 'h1', /^corp can’t be asked: its last reviews failed$/);
+  await untilSays(page, 'h1', /^corp is unavailable: its last reviews failed$/);
   console.log(`logins failed, and the page said so ${Date.now() - checked} ms after it had said that all is well`);
   await untilSays(page, '.card[data-level="bad"] .word', 'Reviews fail');
   const why = page.locator('.card[data-level="bad"] .why');
@@ -222,7 +220,7 @@ test('says that logins fail before the circuit opens and before the next check, 
   expect(await why.evaluate((shown) => getComputedStyle(shown).whiteSpace)).toContain('pre-line');
   backend.answer(token, authenticated('ada'), 'corp');
   expect((await review(client, token)).authenticated).toBe(true);
-  await untilSays(page, 'h1', /^Both authenticators answer$/);
+  await untilSays(page, 'h1', /^Both authenticators are healthy$/);
 
   await page.getByText('What the words mean').click();
   await keepPicture(page, 'legend');
@@ -266,7 +264,7 @@ describe('with a quarter of an hour behind it', () => {
       await watched.page.route('**/status.json', (route) => route.fulfill({ json }));
       await watched.page.goto(gateway.adminUrl);
       const { page } = watched;
-      await page.getByRole('heading', { level: 1, name: 'Both authenticators answer' }).waitFor();
+      await page.getByRole('heading', { level: 1, name: 'Both authenticators are healthy' }).waitFor();
       const cards = page
         .getByRole('list')
         .filter({ has: page.locator('.card') })
@@ -274,7 +272,7 @@ describe('with a quarter of an hour behind it', () => {
       expect(await cards.getByRole('heading').allTextContents()).toEqual(['break-glass', 'corp']);
       expect(await page.getByRole('table', { name: 'Recent decisions' }).getByRole('row').count()).toBe(51);
       expect(await page.getByRole('columnheader').allTextContents()).toContain('Authenticator');
-      expect(await page.getByRole('status').textContent()).toBe('Both authenticators answer');
+      expect(await page.getByRole('status').textContent()).toBe('Both authenticators are healthy');
     }
   });
 
@@ -286,7 +284,7 @@ describe('with a quarter of an hour behind it', () => {
     await page.goto(gateway.adminUrl);
     await untilSays(page, '.readout', /^peak \d+$/);
     await page.locator('.plot').nth(2).hover();
-    await untilSays(page, '.card:nth-child(1) .readout', /^\d\d:\d\d:\d\d: \d+ let in/);
+    await untilSays(page, '.card:nth-child(1) .readout', /^\d\d:\d\d:\d\d: \d+ authenticated/);
     await untilSays(page, '.card:nth-child(2) .readout', /^\d\d:\d\d:\d\d: backend [\d.]+ ms, slowest [\d.]+ ms$/);
     await expectQuiet(watched, gateway.adminUrl);
   });

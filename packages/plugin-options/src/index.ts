@@ -1,3 +1,4 @@
+export { parseCertificates, parsePrivateKey, tlsFileLimit } from './pem.ts';
 export { isHostName, oneLine, type Parsed, parseText } from './text.ts';
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
 export { type TlsSettings, watchTlsFiles } from './tls-files.ts';

@@ -103,7 +103,9 @@ describe('TLS files', () => {
   test('that cannot be used at the start are reported with the option, the file and the fix, and no part of a key', async () => {
     const ca = await authority();
     const [one, other] = [await ca.issueClient('a'), await ca.issueClient('b')];
-    const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, garbage: 'garbage' };
+    const locked = '-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n';
+    const texts = { locked, garbage: 'garbage' };
+    const files = { 'client.crt': one.certificate, 'client.key': one.key, 'other.key': other.key, ...texts };
     const { watch } = await folder(files);
     const failure = async (options: Partial<TlsOptions>) =>
       await watch(options).then(
@@ -113,6 +115,7 @@ describe('TLS files', () => {
     const mixed = await failure({ certFile: 'client.crt', keyFile: 'other.key' });
     expect(mixed).toContain('keyFile: other.key does not match yet: certFile and keyFile are not a pair');
     for (const line of other.key.split('\n').slice(1, 3)) expect(mixed).not.toContain(line);
+    expect(await failure({ ...pair, keyFile: 'locked' })).toContain('keyFile: locked has a key with a passphrase');
     expect(await failure({ ...pair, keyFile: 'garbage' })).toContain('keyFile: garbage has no PEM private key');
     expect(await failure({ ...pair, keyFile: 'client.crt' })).toContain('keyFile: client.crt has no PEM private key');
     expect(await failure({ ...pair, certFile: 'client.key' })).toContain('certFile: client.key has no PEM certificate');

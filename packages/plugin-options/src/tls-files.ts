@@ -1,6 +1,6 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { PluginContext } from '@sallyport/authenticator';
+import { parseCertificates, parsePrivateKey, tlsFileLimit } from './pem.ts';
 import type { TlsOptions } from './tls.ts';
 
 /** What a TLS handshake needs. Certificates and keys are PEM. */
@@ -13,9 +13,6 @@ export interface TlsSettings {
   readonly serverName?: string;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
-
-/** Bytes of one file: all public CAs together are smaller. */
-const fileLimit = 4 * 1024 * 1024;
 
 /**
  * Reads the TLS files of the options and follows their changes. A file that can't be used is refused, and the one before it
@@ -45,7 +42,7 @@ export async function watchTlsFiles(
       logger.info({ option, file }, 'TLS file loaded, for new connections');
       onChange();
     };
-    await watchFile(file, load, { secret: option === 'keyFile', limit: fileLimit });
+    await watchFile(file, load, { secret: option === 'keyFile', limit: tlsFileLimit });
   }
 
   /** Remembers a file also when the other one does not match yet: once that has changed too, both take effect. */
@@ -57,15 +54,15 @@ export async function watchTlsFiles(
   }
 
   await watch('caFile', caFile, (pem) => {
-    requireCertificates(pem);
+    parseCertificates(pem);
     ca = pem;
   });
   await watch('certFile', certFile, (pem) => {
-    requireCertificates(pem);
+    parseCertificates(pem);
     takePair({ certificate: pem });
   });
   await watch('keyFile', keyFile, (pem) => {
-    requireKey(pem);
+    parsePrivateKey(pem);
     takePair({ key: pem });
   });
   return () => ({ minVersion, ...(ca && { ca }), ...pair, ...(serverName !== undefined && { serverName }) });
@@ -74,31 +71,6 @@ export async function watchTlsFiles(
 interface Pair {
   readonly certificate: Buffer;
   readonly key: Buffer;
-}
-
-const pemCertificate =
-  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
-
-/** Node accepts any content as a CA, and then trusts no server. */
-function requireCertificates(pem: Buffer): void {
-  const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
-  if (blocks.length === 0) throw new Error('has no PEM certificate ("-----BEGIN CERTIFICATE-----")');
-  for (const [index, block] of blocks.entries()) {
-    try {
-      new X509Certificate(block);
-    } catch {
-      throw new Error(`is damaged in certificate ${index + 1}: copy it again`);
-    }
-  }
-}
-
-/** The causes are left out: no part of a key may be in an error. */
-function requireKey(pem: Buffer): void {
-  try {
-    createPrivateKey(pem);
-  } catch {
-    throw new Error('has no PEM private key without passphrase ("-----BEGIN PRIVATE KEY-----")');
-  }
 }
 
 function requirePair(cert: Buffer, key: Buffer): void {

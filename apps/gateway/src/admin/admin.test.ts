@@ -25,7 +25,7 @@ const get = (server: AdminServer, path: string, host = '127.0.0.1', method = 'GE
 
 describe('the admin address', () => {
   test.each(['127.0.0.1:99999', '::ffff:8.8.8.8', '[::1]:x'])(
-    'answers the odd Host %s without a fault of ours',
+    'answers the odd Host %s without an internal error',
     async (host) => {
       const server = await start();
       expect((await get(server, '/livez?verbose', host)).status).toBeLessThan(500);
@@ -56,7 +56,7 @@ describe('the admin address', () => {
     expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4');
   });
 
-  test('of more than 64 connections the oldest of the most crowded address is closed', async () => {
+  test('beyond 64 connections the oldest of the address with the most is closed', async () => {
     const server = await start();
     const open = async (localAddress: string) => {
       const socket = connect({ port: server.port, host: '127.0.0.1', localAddress }).on('error', () => {});
@@ -66,12 +66,12 @@ describe('the admin address', () => {
       return { socket, closed };
     };
     const kubelet = await open('127.0.0.2');
-    const crowd = [];
-    for (let count = 0; count < 64; count++) crowd.push(await open('127.0.0.3'));
-    await crowd[0]?.closed;
+    const flood = [];
+    for (let count = 0; count < 64; count++) flood.push(await open('127.0.0.3'));
+    await flood[0]?.closed;
     kubelet.socket.write('GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
     expect(String(await once(kubelet.socket, 'data'))).toMatch(/^HTTP\/1.1 200 /);
-    expect(crowd.slice(1).every(({ socket }) => socket.readyState === 'open')).toBe(true);
+    expect(flood.slice(1).every(({ socket }) => socket.readyState === 'open')).toBe(true);
   });
 
   test.each([
@@ -103,13 +103,13 @@ describe('the admin address', () => {
     expect(raw.received()).toMatch(/^HTTP\/1.1 200 .*\r\n\r\nlate$/s);
   });
 
-  test('who closes in the midst of a request gets no answer', async () => {
+  test('a client that closes within its request gets no answer', async () => {
     const server = await start();
     const raw = openRaw(server.port);
     raw.socket.end('GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n');
     await raw.closed;
     expect(raw.received()).toBe('');
-    // It was not ended for its silence.
+    // The timeout has not closed it.
     expect(server.log).toEqual([]);
   });
 
@@ -120,7 +120,7 @@ describe('the admin address', () => {
     expect(raw.received()).toMatch(/^HTTP\/1.1 431 .*"code":431/s);
   });
 
-  test('many who ask for metrics share a rendering, and no one gets one from before they asked', async () => {
+  test('many requests for metrics share a rendering, and none gets one from before it', async () => {
     let renderings = 0;
     const server = await start({
       metrics: async () => ({ contentType: 'text/plain', body: String(++renderings) }),
@@ -133,13 +133,13 @@ describe('the admin address', () => {
     expect(Number((await get(server, '/metrics')).text)).toBeGreaterThan(before);
   });
 
-  test('whoever asks and does not read the answer is cut off after 10 s', { timeout: 60_000 }, async () => {
+  test('a client that does not read its answer is cut off after 10 s', { timeout: 60_000 }, async () => {
     const body = 'x'.repeat(64 * 1024 * 1024);
     const server = await start({ metrics: async () => ({ contentType: 'text/plain', body }) });
     const socket = connect(server.port, '127.0.0.1').pause();
     onTestFinished(() => void socket.destroy());
     socket.write('GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
-    const ended = 'an admin connection was ended: it was idle, or its answer was not read';
+    const ended = 'admin connection closed: it was idle, or its answer was not read';
     await vi.waitFor(() => expect(server.log.map(({ message }) => message)).toContain(ended), 50_000);
     const received = (await socket.toArray()).reduce((sum, { length }) => sum + length, 0);
     expect(received).toBeLessThan(body.length);
@@ -184,7 +184,7 @@ describe('the admin address', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('answers what is no HTTP with a Status, and lives on', async () => {
+  test('answers what is no HTTP with a Status, and stays up', async () => {
     const server = await start();
     const raw = openRaw(server.port);
     raw.socket.write('nonsense\r\n\r\n');
@@ -193,10 +193,10 @@ describe('the admin address', () => {
     expect((await get(server, '/livez')).status).toBe(200);
   });
 
-  test('a taken port is an error that names the setting and the mend', async () => {
+  test('a port in use is an error that names the setting and how to fix it', async () => {
     const { port } = await start();
     await expect(start({ listen: { host: '127.0.0.1', port } })).rejects.toThrow(
-      `admin.listen: can't listen on 127.0.0.1:${port}: another process listens there`,
+      `admin.listen: cannot listen on 127.0.0.1:${port}: another process listens there`,
     );
   });
 

@@ -6,22 +6,18 @@ import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
 import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
-import { answerErrors } from '../server/answer-errors.ts';
-import { answerUnreadable } from '../server/connection-errors.ts';
-import { createCrowd } from '../server/crowd.ts';
+import { answerErrors, answerUnreadable, refuseUnmatched } from '../server/answer-errors.ts';
 import { authority, listen } from '../server/listen.ts';
-import { refuseUnmatched } from '../server/unmatched.ts';
+import { createSocketLimit } from '../server/socket-limit.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
-import { requireLocalHost } from './local-host.ts';
 import { oneRequest } from './one-request.ts';
-import { paced } from './paced.ts';
-import { createStatusPage, type StatusPageSource } from './status-page/route.ts';
+import { createStatusPage, requireLocalHost, type StatusPageSource } from './status-page/route.ts';
 
 export interface AdminServerOptions {
   readonly listen: ListenAddress;
-  /** Asked at each `/readyz`: `ping` is added. */
+  /** Read at each `/readyz`, which adds `ping`. */
   readonly readiness: () => readonly HealthCheck[];
-  /** Asked at `/readyz?verbose`: told, without a say in readiness. */
+  /** Read at `/readyz?verbose`: shown, but does not decide readiness. */
   readonly authenticators: () => Promise<readonly HealthCheck[]>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly statusPage: StatusPageSource;
@@ -35,41 +31,41 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** A browser opens six, Prometheus and the kubelet one each. */
+/** A browser opens six connections, Prometheus and the kubelet one each. */
 const maxConnections = 64;
 
-/** Milliseconds for an answer that nobody reads, and for a connection that is idle. */
-const patience = 10_000;
+/** Milliseconds after which a connection that is idle, or does not read its answer, is closed. */
+const socketTimeout = 10_000;
 
-/** Milliseconds between two renderings of the metrics, or of the status: they keep reviews waiting. */
-const pauseOfRenders = 250;
+/** Milliseconds between two renderings of the metrics, or of the status: reviews wait for a rendering. */
+const renderInterval = 250;
 
 /**
  * Listens on `admin.listen`.
  *
- * @throws Error naming the address and the mend when it can't
+ * @throws Error naming the address and how to fix it
  */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const { logger } = options;
   const { host } = options.listen;
   const answer = createAdminApp(options).callback();
-  // It never listens itself: it gets each connection with one request on it.
+  // This server does not listen: it gets each connection with one request on it.
   const http = createHttpServer((request, response) => {
     response.setHeader('Connection', 'close');
     void answer(request, response);
   });
   http.on('clientError', answerUnreadable);
   const sockets = new Set<Socket>();
-  // It shares memory and file descriptors with reviews: whoever asks here and does not read must not take them all.
-  const crowd = createCrowd(maxConnections, (peer) => {
-    logger.debug({ peer }, 'an admin connection was closed: too many are open');
+  // Memory and file descriptors are shared with reviews: clients that do not read their answers must not use up either.
+  const limit = createSocketLimit(maxConnections, (peer) => {
+    logger.debug({ peer }, 'admin connection closed: too many are open');
   });
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    crowd.add(socket);
-    socket.setTimeout(patience, () => {
-      logger.debug({}, 'an admin connection was ended: it was idle, or its answer was not read');
+    limit.add(socket);
+    socket.setTimeout(socketTimeout, () => {
+      logger.debug({}, 'admin connection closed: it was idle, or its answer was not read');
       socket.destroy();
     });
     http.emit('connection', oneRequest(socket));
@@ -88,8 +84,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 
 function createAdminApp(options: AdminServerOptions): Koa {
   const { listen: address, readiness, authenticators, statusPage, logger } = options;
-  const pause = () => setTimeout(pauseOfRenders, undefined, { ref: false });
-  // As bytes: all who are sent them share them.
+  const pause = () => setTimeout(renderInterval, undefined, { ref: false });
+  // As bytes, which all answers share.
   const metrics = paced(async () => {
     const { contentType, body } = await options.metrics();
     return { contentType, body: Buffer.from(body) };
@@ -112,10 +108,10 @@ function createAdminApp(options: AdminServerOptions): Koa {
   const app = new Koa();
   app.use(answerErrors(logger));
   if (isLoopback(address.host)) app.use(requireLocalHost);
-  app.use(createStatusPage({ isShown: statusPage.isShown, document }));
+  app.use(createStatusPage(statusPage.isShown, document));
   app.use(router.routes());
   app.use(refuseUnmatched('GET, HEAD'));
-  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));
+  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
 }
 
@@ -141,4 +137,24 @@ function answerHealth(
   context.status = ok ? 200 : 500;
   context.set('X-Content-Type-Options', 'nosniff');
   context.body = body;
+}
+
+/**
+ * Calls `make` for all callers, one call at a time and with a pause after each. Callers during a call or a pause share the
+ * next call, so no one gets a value from before they asked.
+ *
+ * @param pause settles when the next call may begin
+ */
+export function paced<Value>(make: () => Promise<Value>, pause: () => Promise<void>): () => Promise<Value> {
+  let free = Promise.resolve();
+  let next: Promise<Value> | undefined;
+  return () => {
+    next ??= free.then(() => {
+      next = undefined;
+      const made = make();
+      free = made.then(pause, pause);
+      return made;
+    });
+    return next;
+  };
 }

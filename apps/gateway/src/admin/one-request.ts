@@ -3,17 +3,17 @@ import { Duplex } from 'node:stream';
 
 const endOfHead = '\r\n\r\n';
 
-/** Of a head, in bytes: Node's parser answers a longer one 431. */
+/** In bytes. Node's parser answers a longer head with 431. */
 const maxHead = 16 * 1024;
 
 /**
- * A connection for an HTTP server, with one request on it: the head of the first is passed on, and whatever comes after
- * it is thrown away. Of a socket Node reads 64 KiB at a time, some 1,700 requests, and keeps all of them and their
- * answers until the first of these is out.
+ * Makes a connection for an HTTP server with one request on it: passes the head of the first, and drops what comes after
+ * it. Node reads 64 KiB of a socket at a time, some 1,700 requests, and holds all of them and their answers until the
+ * first answer is sent.
  */
 export function oneRequest(socket: Socket): Duplex {
   let head = Buffer.alloc(0);
-  let passed = false;
+  let isPassed = false;
   const stream = new Duplex({
     read: () => undefined,
     write: (chunk, _encoding, done) => void socket.write(chunk, done),
@@ -27,17 +27,17 @@ export function oneRequest(socket: Socket): Duplex {
     },
   });
   socket.on('data', (chunk: Buffer) => {
-    if (passed) return;
+    if (isPassed) return;
     head = Buffer.concat([head, chunk]);
     const end = head.indexOf(endOfHead);
     if (end === -1 && head.length <= maxHead) return;
-    passed = true;
+    isPassed = true;
     stream.push(end === -1 ? head : head.subarray(0, end + endOfHead.length));
   });
-  // Whoever closes after the request, as `nc -N` does, still gets the answer.
-  socket.on('end', () => void (passed || socket.destroy()));
+  // A client that closes after its request, as `nc -N` does, still gets the answer.
+  socket.on('end', () => void (isPassed || socket.destroy()));
   socket.on('error', () => undefined);
   socket.on('close', () => stream.destroy());
-  // As a socket has it, for those who write what is no answer of the server.
+  // `answerUnreadable` writes to the socket directly, and needs this method of a socket.
   return Object.assign(stream, { destroySoon: () => stream.end() });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { paced } from './paced.ts';
+import { paced } from './admin.ts';
 
 /** Calls that end, and pauses that end, when the test says so. */
 function setUp() {
@@ -19,8 +19,8 @@ function setUp() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('paced', () => {
-  test('the first who asks does not wait', async () => {
+describe('paced calls', () => {
+  test('the first caller does not wait', async () => {
     const { ask, calls } = setUp();
     const answer = ask();
     await turn();
@@ -28,7 +28,7 @@ describe('paced', () => {
     expect(await answer).toBe('one');
   });
 
-  test('all who ask during a call and its pause share the next call, which begins after both', async () => {
+  test('all callers during a call and its pause share the next call, which begins after both', async () => {
     const { ask, calls, pauses } = setUp();
     const first = ask();
     await turn();
@@ -58,7 +58,7 @@ describe('paced', () => {
     expect(await second).toBe('two');
   });
 
-  test('a call that fails fails for those who asked for it, and the next one is made after the pause', async () => {
+  test('a call that fails fails for its callers, and the next one is made after the pause', async () => {
     const { ask, calls, pauses } = setUp();
     const first = ask();
     await turn();

@@ -2,8 +2,8 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Answer } from '../chain/chain.ts';
+import { StatusError } from '../server/kubernetes-status.ts';
 import type { ReviewReport } from '../server/review-report.ts';
-import { StatusError } from '../server/status.ts';
 import { type AuditEntry, auditEntry, auditLine } from './entry.ts';
 
 const report: ReviewReport = {

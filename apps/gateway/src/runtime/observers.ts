@@ -131,9 +131,9 @@ function statusSources({
     health: health.authenticators,
     cache() {
       const redis = generation()?.redis;
-      return { entries: shared().caching.memory.entries, ...(redis && { redis: { leftAlone: redis.isLeftAlone } }) };
+      return { entries: shared().caching.memory.entries, ...(redis && { redis: { circuitOpen: redis.isLeftAlone } }) };
     },
-    stopping() {
+    blocking() {
       const { blocks, attempts, caching, listAge: age } = shared();
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
       const lockedOut = running().authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);

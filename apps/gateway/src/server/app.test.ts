@@ -38,7 +38,7 @@ describe('an answered review', () => {
   test.each<[string, Decision, string, string]>([
     ['rejected', { kind: 'rejected', reason: 'locked', subject: 'bob' }, 'rejected', 'info'],
     ['unknown', { kind: 'no-opinion' }, 'unknown', 'debug'],
-  ])('%s: no, without a word why', async (_name, decision, outcome, level) => {
+  ])('%s: not authenticated, without a reason', async (_name, decision, outcome, level) => {
     const server = await startTestServer({ authenticate: async () => decision });
     const answer = await send(server.url);
     expect(answer).toMatchObject({ status: 200, json: { status: { authenticated: false } } });
@@ -47,7 +47,7 @@ describe('an answered review', () => {
     expect(server.log).toEqual([expect.objectContaining({ level, message: 'token review' })]);
   });
 
-  test('could not be checked: no, naming who could not', async () => {
+  test('could not be checked: not authenticated, naming the authenticators', async () => {
     const server = await startTestServer({ authenticate: () => Promise.reject(unavailable('corp', 'robots')) });
     const answer = await send(server.url);
     expect(answer).toMatchObject({
@@ -58,7 +58,7 @@ describe('an answered review', () => {
     expect(server.log[0]).toMatchObject({ level: 'warn', fields: { authenticators: ['corp', 'robots'] } });
   });
 
-  test('the deadline of the review aborts it, and the answer names who was being asked', async () => {
+  test('the review timeout aborts it, and the answer names the authenticator that was asked', async () => {
     const server = await startTestServer({
       settings: { reviewTimeout: 20 },
       authenticate: (_token, { signal }) =>
@@ -75,7 +75,7 @@ describe('an answered review', () => {
     ['over maxTokenSize', 'x'.repeat(16 * 1024 + 1)],
     ['with half a surrogate pair', 'a\ud800'],
     ['with U+FFFD', 'a\ufffd'],
-  ])('a token %s is unknown, and nobody is asked', async (_name, token) => {
+  ])('a token %s is unknown, and no authenticator is asked', async (_name, token) => {
     const authenticate = vi.fn(async () => alice);
     const server = await startTestServer({ authenticate });
     const answer = await send(server.url, { body: review({ token }) });
@@ -85,7 +85,7 @@ describe('an answered review', () => {
     expect(server.outcomes).toEqual([['unknown', 'v1']]);
   });
 
-  test('a bug of ours: 500 without detail; the log has its place, and not what it quotes', async () => {
+  test('a bug: 500 without detail; the log has its place, and not its message', async () => {
     const server = await startTestServer({
       authenticate: (token) => Promise.reject(Object.assign(new TypeError(`bad ${token}`), { body: token })),
     });
@@ -151,7 +151,7 @@ describe('a refused request', () => {
     ['no content type', { headers: { 'Content-Type': '' } }, 415, 'UnsupportedMediaType', /Content-Type/],
     ['gzip', { headers: { 'Content-Encoding': 'gzip' } }, 415, 'UnsupportedMediaType', /Content-Encoding/],
     [
-      'identity, said aloud',
+      'identity, explicitly',
       { headers: { 'Content-Encoding': 'identity' } },
       415,
       'UnsupportedMediaType',
@@ -221,7 +221,7 @@ describe('a refused request', () => {
     expect((await send(server.url)).status).toBe(200);
   });
 
-  test('a body that does not come counts for nothing in maxInFlight', async () => {
+  test('a body that does not arrive does not count towards maxInFlight', async () => {
     const server = await startTestServer({ settings: { maxInFlight: 1 }, limits: { bodyTimeout: 300 } });
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('{', ['Content-Length: 100']));
@@ -229,13 +229,13 @@ describe('a refused request', () => {
     await vi.waitFor(() => expect(raw.received()).toContain('"code":408'));
   });
 
-  test('what is no review is a warning once in 10 s: whoever sends it by thousands must not fill the disk', async () => {
+  test('malformed reviews are one warning in 10 s, so that thousands of them fill no disk', async () => {
     const server = await startTestServer({ authenticate: async () => alice });
     for (let time = 0; time < 3; time++) expect((await send(server.url, { body: '{}' })).status).toBe(400);
     expect(server.log.map(({ level }) => level)).toEqual(['warn', 'debug', 'debug']);
   });
 
-  test('what could not be checked is a warning once in 10 s, for each set of authenticators', async () => {
+  test('reviews that could not be checked are one warning in 10 s, for each set of authenticators', async () => {
     const down = [['corp'], ['corp'], ['corp', 'robots'], ['corp']];
     const server = await startTestServer({ authenticate: () => Promise.reject(unavailable(...(down.shift() ?? []))) });
     for (let time = 0; time < 4; time++) await send(server.url);
@@ -255,7 +255,7 @@ describe('a refused request', () => {
     ]);
   });
 
-  test('a changed limit holds for the next request', async () => {
+  test('a changed limit applies to the next request', async () => {
     const server = await startTestServer();
     server.settings.maxBodySize = 10;
     expect(await send(server.url)).toMatchObject(json(413, 'RequestEntityTooLarge', / 10 bytes/));

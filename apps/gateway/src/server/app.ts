@@ -7,14 +7,12 @@ import { ChainError } from '../chain/chain.ts';
 import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { answerErrors } from './answer-errors.ts';
-import { createArrivingBodies } from './arriving-bodies.ts';
-import { type Caller, watchCaller } from './caller.ts';
+import { answerErrors, refuseUnmatched } from './answer-errors.ts';
+import type { ServerAnswer, ServerRequest } from './http-server.ts';
 import type { InFlight } from './in-flight.ts';
-import type { ServerRequest } from './protocol.ts';
+import { StatusError } from './kubernetes-status.ts';
 import { createBodyReader } from './read-body.ts';
 import { createReviewReporter, type OnReview } from './review-report.ts';
-import { StatusError } from './status.ts';
 import {
   isCheckable,
   parseTokenReview,
@@ -22,13 +20,11 @@ import {
   type TokenReviewRequest,
   toTokenReview,
 } from './token-review.ts';
-import { refuseUnmatched } from './unmatched.ts';
 
-/** What answers reviews. */
 export interface ReviewDependencies {
-  /** Asked at each request, so that a changed config takes effect. */
+  /** Read at each request, so that a changed config takes effect. */
   readonly settings: () => ServerConfig;
-  /** The chain. It rejects promptly once the signal aborts, with a ChainError when the token could not be checked. */
+  /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */
   readonly authenticate: (token: string, context: ChainContext) => Promise<Decision>;
   readonly inFlight: InFlight;
   readonly logger: Logger;
@@ -36,21 +32,21 @@ export interface ReviewDependencies {
   readonly observers: readonly OnReview[];
 }
 
-/** What the connections have to say in each request. */
+/** What each request asks of its connection. */
 export interface ConnectionGate {
   /**
-   * @returns the subject of the client's certificate; undefined when nobody is asked for one
-   * @throws StatusError for a client that may not ask
+   * @returns the subject of the client's certificate; undefined if client certificates are not required
+   * @throws StatusError for a client that is not allowed
    */
   admit(request: ServerRequest): string | undefined;
-  /** Whether the answer is to announce the end of its connection. */
+  /** Whether the answer must announce the end of its connection. */
   isLastAnswer(request: ServerRequest): boolean;
 }
 
 /**
- * The Koa app behind `POST /authenticate`: the whole way of a request, from the outside in.
+ * Creates the Koa app behind `POST /authenticate`: the whole path of a request, from the outside in.
  *
- * @param bodyTimeout milliseconds for a body to arrive, and again to end when it is refused before that
+ * @param bodyTimeout milliseconds for a body to arrive, and again to end if it is refused before that
  */
 export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: number, gate?: ConnectionGate): Koa {
   const { logger } = dependencies;
@@ -69,8 +65,8 @@ export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: n
   });
   app.use(router.routes());
   app.use(refuseUnmatched('POST'));
-  // Only what fails after an answer began, such as a caller that has gone, still arrives here.
-  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'an answer was not delivered'));
+  // Only what fails after an answer has begun still arrives here, for example a caller that has gone.
+  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
 }
 
@@ -80,48 +76,53 @@ function createReviewHandler(
 ): (context: Context) => Promise<void> {
   const { settings, inFlight, logger, observers } = dependencies;
   const now = () => performance.now();
-  const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout, createArrivingBodies());
+  const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
   const report = createReviewReporter(observers, logger);
 
-  const answer = async (context: Context, caller: Caller, review: UnderReview): Promise<ReviewResult> => {
+  async function answer(context: Context, caller: Caller, known: KnownReview): Promise<ReviewResult> {
     const body = await readBody(context);
-    // Only now that the body is there: clients that send slowly must not use up maxInFlight.
+    // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
     const leave = inFlight.enter(settings().maxInFlight);
-    if (leave === undefined) throw new StatusError(429, 'too many reviews under way (server.maxInFlight)');
+    if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
     try {
-      review.request = parseTokenReview(body);
-      const result = await decide(review.request, caller, dependencies, (one) => review.answers.push(one));
-      context.body = toTokenReview(review.request.apiVersion, result);
+      known.request = parseTokenReview(body);
+      const result = await decide(known.request, caller, dependencies, (one) => known.answers.push(one));
+      context.body = toTokenReview(known.request.apiVersion, result);
       return result;
     } finally {
       leave();
     }
-  };
+  }
 
   return async (context) => {
-    // The span goes on with the trace of the caller.
     const end = await inSpan('token review', { kind: 'server', headers: context.headers }, async (span) => {
       const start = now();
-      const caller = watchCaller(context.res);
       const at = Date.now();
-      const review: UnderReview = { answers: [] };
-      const end = await answer(context, caller, review).catch(asError);
-      const { apiVersion: version, token } = review.request ?? {};
-      const seconds = (now() - start) / 1000;
+      const caller = watchCaller(context.res);
+      const known: KnownReview = { answers: [] };
+      const end = await answer(context, caller, known).catch(asError);
       const { client } = context.state as { readonly client?: string };
-      const asked = { id: randomUUID(), at, seconds, version, token, ...(client !== undefined && { client }) };
-      const { id, outcome, ...reported } = report({ ...asked, end, answers: review.answers, callerGone: caller.gone });
-      span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': reported.version });
+      const { id, outcome, version } = report({
+        id: randomUUID(),
+        at,
+        seconds: (now() - start) / 1000,
+        ...(client !== undefined && { client }),
+        request: known.request,
+        end,
+        answers: known.answers,
+        callerGone: caller.isGone(),
+      });
+      span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });
       if (outcome === 'error') span.fail(outcome);
       return end;
     });
-    // Outside of the span: a request that asks for nonsense, or for too much, is no failure of ours.
+    // Thrown outside of the span: a request that is malformed, or one too many, is no failure of the gateway.
     if (end instanceof Error) throw end;
   };
 }
 
 /** What is known of a review so far. */
-interface UnderReview {
+interface KnownReview {
   request?: TokenReviewRequest;
   readonly answers: Answer[];
 }
@@ -140,4 +141,34 @@ async function decide(
     if (!(error instanceof ChainError)) throw error;
     return { kind: 'error', message: error.message, authenticators: error.authenticators };
   }
+}
+
+/** The client that waits for one answer. */
+interface Caller {
+  /** Whether it closed the connection or stream before the answer was written. */
+  isGone(): boolean;
+  /** Runs work with a signal that aborts when the caller has gone, or after the time. */
+  within<T>(milliseconds: number, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+}
+
+/** The answer's 'close' reports the end on both protocols. The request's 'aborted' does not, once the body was read. */
+function watchCaller(answer: ServerAnswer): Caller {
+  const controller = new AbortController();
+  let isGone = false;
+  answer.once('close', () => {
+    if (answer.writableEnded) return;
+    isGone = true;
+    controller.abort(new Error('the caller has gone'));
+  });
+  return {
+    isGone: () => isGone,
+    async within(milliseconds, work) {
+      const timer = setTimeout(() => controller.abort(new Error('the review took too long')), milliseconds);
+      try {
+        return await work(controller.signal);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
 }

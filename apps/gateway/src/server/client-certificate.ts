@@ -3,76 +3,70 @@ import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import { http2Stream, type ServerRequest } from './protocol.ts';
-import { StatusError } from './status.ts';
+import { type ServerRequest, transportOf } from './http-server.ts';
+import { StatusError } from './kubernetes-status.ts';
 
-/** What one connection's certificate comes to. Reading it takes 30 µs, so it is done once. */
+/** What is known of the certificate of a connection. Reading it takes 30 µs, so it is read once. */
 interface Reading {
   readonly subject: string;
   /** Wall-clock milliseconds. */
   readonly notBefore: number;
   readonly notAfter: number;
-  /** The list the names were held against, and what came of it. */
+  /** The list that the names were compared with, and the result. */
   readonly allowed: readonly string[];
-  readonly named: boolean;
+  readonly isAllowed: boolean;
 }
 
 export interface ClientCheckDependencies {
-  /** `server.tls.clientNames` as they are now; undefined when nobody is asked for a certificate. */
+  /** The current `server.tls.clientNames`; undefined if client certificates are not required. */
   readonly names: () => readonly string[] | undefined;
-  /** Told of a request whose certificate has ended: its connection is of no more use. */
-  readonly onEnded: (request: ServerRequest) => void;
-  /** Told of a request whose certificate has a wrong name. */
+  /** Called with a request whose certificate has expired: its connection is of no more use. */
+  readonly onExpired: (request: ServerRequest) => void;
+  /** Called with a request whose certificate has none of the names. */
   readonly onWrongName: (request: ServerRequest) => void;
   readonly logger: Logger;
-  /** Wall clock, milliseconds since 1970. */
-  readonly now: () => number;
 }
 
 /**
- * Lets those clients in whose certificate the CA signed (TLS saw to that) and bears one of `server.tls.clientNames`.
+ * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
  *
- * @returns gives the certificate's subject, undefined when nobody is asked for one; throws StatusError 403 for everybody
- * else, naming the subject and the setting
+ * @returns gives the subject of the certificate, or undefined if none is required; throws StatusError 403 for all other
+ * clients, naming the subject and the setting
  */
 export function createClientCheck(
   dependencies: ClientCheckDependencies,
 ): (request: ServerRequest) => string | undefined {
   const readings = new WeakMap<object, Reading>();
   const limit = createLogLimiter(() => performance.now());
-  // A client with a certificate of the CA may connect again and again, and hundreds of kubelets have one.
+  // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
   const report = (subject: string) => {
     const unloggedSince = limit('wrong name');
     const fields = { subject, ...(unloggedSince !== undefined && unloggedSince > 0 && { unloggedSince }) };
-    dependencies.logger[unloggedSince === undefined ? 'debug' : 'warn'](
-      fields,
-      'a client certificate has a wrong name',
-    );
+    const level = unloggedSince === undefined ? 'debug' : 'warn';
+    dependencies.logger[level](fields, 'client certificate name is not in server.tls.clientNames');
   };
   return (request) => {
     const names = dependencies.names();
     if (names === undefined) return undefined;
-    // Of HTTP/2, `socket` is a new proxy at each call: the session is what stands for the connection.
-    const connection = http2Stream(request)?.session ?? request.socket;
-    let reading = readings.get(connection);
+    const transport = transportOf(request);
+    let reading = readings.get(transport);
     if (reading?.allowed !== names) {
       reading = read(request.socket as TLSSocket, names);
-      readings.set(connection, reading);
-      if (!reading.named) report(reading.subject);
+      readings.set(transport, reading);
+      if (!reading.isAllowed) report(reading.subject);
     }
-    if (!reading.named) {
+    const { subject, notBefore, notAfter, isAllowed } = reading;
+    if (!isAllowed) {
       dependencies.onWrongName(request);
-      throw forbidden(
-        `the client certificate of "${reading.subject}" bears none of the names in server.tls.clientNames`,
-      );
+      throw forbidden(`the client certificate "${subject}" has none of the names in server.tls.clientNames`);
     }
-    const now = dependencies.now();
-    if (now < reading.notBefore || now > reading.notAfter) {
-      dependencies.onEnded(request);
-      const fault = now > reading.notAfter ? 'has expired since the connection was made' : 'is not valid yet';
-      throw forbidden(`the client certificate of "${reading.subject}" ${fault}`);
+    const now = Date.now();
+    if (now < notBefore || now > notAfter) {
+      dependencies.onExpired(request);
+      const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
+      throw forbidden(`the client certificate "${subject}" ${problem}`);
     }
-    return reading.subject;
+    return subject;
   };
 }
 
@@ -83,23 +77,23 @@ function forbidden(message: string): StatusError {
 function read(socket: TLSSocket, allowed: readonly string[]): Reading {
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
   if (certificate === undefined) {
-    throw forbidden('a client certificate is needed: see server.tls.clientCAFile and server.tls.clientNames');
+    throw forbidden('a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames');
   }
   return {
     subject: certificate.subject.replaceAll('\n', ', '),
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
     allowed,
-    named: bearsName(certificate, allowed),
+    isAllowed: hasName(certificate, allowed),
   };
 }
 
 /**
  * Whether the certificate's common name, or one of its subject alternative names (DNS, URI, email, IP), is exactly one
- * of `allowed`. IP addresses are compared as addresses. Of several common names none counts: which one is meant
- * differs from one implementation to the next.
+ * of `allowed`. IP addresses are compared as addresses. Of several common names none counts: implementations differ in
+ * which one they use.
  */
-export function bearsName(certificate: X509Certificate, allowed: readonly string[]): boolean {
+export function hasName(certificate: X509Certificate, allowed: readonly string[]): boolean {
   const commonName: unknown = certificate.toLegacyObject().subject.CN;
   const names = subjectAltNames(certificate.subjectAltName ?? '');
   if (typeof commonName === 'string') names.push(commonName);
@@ -107,8 +101,8 @@ export function bearsName(certificate: X509Certificate, allowed: readonly string
 }
 
 /**
- * Takes Node's text of the extension apart: `TYPE:value, TYPE:value`. A value that holds a comma or a quote stands in it
- * as a JSON string, with commas as `\u002c` (CVE-2021-44532), so that no name can be read as two.
+ * Parses Node's text of the extension: `TYPE:value, TYPE:value`. A value with a comma or a quote is in it as a JSON
+ * string, with commas as `\u002c` (CVE-2021-44532), so that no name can be read as two.
  */
 function subjectAltNames(text: string): string[] {
   return text.split(', ').flatMap((entry) => {

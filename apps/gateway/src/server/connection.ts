@@ -1,62 +1,62 @@
+import type { EventEmitter } from 'node:events';
 import { constants, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { ConnectionLimits } from './limits.ts';
-import { http2Stream, type ServerAnswer, type ServerRequest } from './protocol.ts';
-import { createResetCount } from './resets.ts';
+import { http2Stream, type ServerAnswer, type ServerRequest } from './http-server.ts';
+import { type ConnectionLimits, maxConcurrentStreams } from './limits.ts';
 
-/** A connection that can be asked to end. */
+/** A connection of a client, which can be asked to reconnect. */
 export interface Connection {
   /**
-   * A request came: counts until its answer is out, or given up.
+   * Counts a request until its answer is sent or given up.
    *
-   * @returns false when it gets no answer: too many are under way
+   * @returns false if the request gets no answer, because too many are in progress
    */
   begin(request: ServerRequest, answer: ServerAnswer): boolean;
-  /** Its client may not ask: from now on it gets few answers at a time. */
+  /** Limits the requests of a client that has no allowed name. */
   restrict(): void;
   /**
-   * Nothing more can be read from it. Requests that arrived whole still get their answers, then it ends.
+   * Ends a connection on which nothing more can be parsed. Requests that arrived whole get their answers first.
    *
-   * @returns false when the next answer would be that to what could not be read: it is the caller's to write
+   * @returns false if the next answer is the one to what could not be parsed: the caller must write it
    */
   endUnread(): boolean;
-  /** Whether the answer being written is to say that the connection ends. */
+  /** Whether the answer that is being written must say that the connection ends. */
   isLastAnswer(): boolean;
-  /** Tells the client to make its next requests elsewhere. A second call does nothing. */
+  /** Tells the client to send its next requests elsewhere. A second call does nothing. */
   announceEnd(): void;
-  /** Closes as soon as nothing is under way. */
+  /** Closes as soon as no request is in progress. */
   endWhenIdle(): void;
-  destroy(): void;
-  onClose(listener: () => void): void;
+}
+
+/** Acts after the time, unless the connection or stream has closed before. */
+export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, act: () => void): void {
+  const timer = setTimeout(act, milliseconds).unref();
+  closing.once('close', () => clearTimeout(timer));
 }
 
 /**
- * Requests under way on a connection of HTTP/1.1: more end it. One read may hold 1,700 of them, which would keep all other
- * clients waiting. Go's client sends the next one after the answer.
+ * Requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700 of them, which would make all
+ * other clients wait. Go's client sends its next request after the answer.
  */
-const mostPipelined = 64;
+const maxPipelined = 64;
 
-/** Requests under way of a client that may not ask, on either protocol. Any kubelet may be one. */
-const mostRestricted = 4;
+/** Requests in progress of a client without an allowed name, on either protocol. Any kubelet can be one. */
+const maxRestricted = 4;
 
 /**
- * HTTP/1.1 has no word for going: the end is announced by the last answer. A client that always has its next request
- * out before that does not stay: after the grace the next answer is the last, whatever else it has sent.
+ * HTTP/1.1 has no message that announces the end: the last answer does. A client that always sends its next request
+ * before that can't stay: after the grace the next answer is the last one, whatever else it has sent.
  */
 export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, 'drainGrace' | 'linger'>): Connection {
   let pending = 0;
-  let announced = false;
-  let insistent = false;
-  let ending = false;
-  let most = mostPipelined;
+  let isAnnounced = false;
+  let isGraceOver = false;
+  let isEnding = false;
+  let limit = maxPipelined;
   let newest: ServerRequest | undefined;
-  const after = (milliseconds: number, act: () => void) => {
-    const timer = setTimeout(act, milliseconds).unref();
-    socket.once('close', () => clearTimeout(timer));
-  };
   return {
     begin(request, answer) {
-      if (pending >= most) {
+      if (pending >= limit) {
         socket.destroy();
         return false;
       }
@@ -64,95 +64,113 @@ export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, '
       pending++;
       answer.once('close', () => {
         pending--;
-        if (ending && pending === 0) socket.destroySoon();
+        if (isEnding && pending === 0) socket.destroySoon();
       });
       return true;
     },
     restrict() {
-      most = mostRestricted;
+      limit = maxRestricted;
     },
     endUnread() {
       const isWhole = newest?.complete === true;
       if (pending === 0 || (pending === 1 && !isWhole)) return false;
-      announced = true;
-      ending = true;
+      isAnnounced = true;
+      isEnding = true;
       if (!isWhole) socket.destroy();
       return true;
     },
-    // Pipelined requests are all answered: only the last of them may be followed by the end.
-    isLastAnswer: () => announced && (pending === 1 || insistent),
+    // All pipelined requests are answered, so only the answer to the last of them can announce the end.
+    isLastAnswer: () => isAnnounced && (pending === 1 || isGraceOver),
     announceEnd() {
-      if (announced) return;
-      announced = true;
-      after(limits.drainGrace, () => {
-        insistent = true;
+      if (isAnnounced) return;
+      isAnnounced = true;
+      afterUnlessClosed(socket, limits.drainGrace, () => {
+        isGraceOver = true;
       });
     },
     endWhenIdle() {
-      ending = true;
+      isEnding = true;
       if (pending === 0) socket.destroySoon();
-      else after(limits.linger, () => socket.destroy());
+      else afterUnlessClosed(socket, limits.linger, () => socket.destroy());
     },
-    destroy: () => socket.destroy(),
-    onClose: (listener) => socket.once('close', listener),
   };
 }
 
-/** A stream id that excludes none: RFC 9113 section 6.8, graceful shutdown. */
+/** A stream id that excludes no stream: RFC 9113 section 6.8, graceful shutdown. */
 const everyStream = 2 ** 31 - 1;
 
 export function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
-  let announced = false;
+  let isAnnounced = false;
   let pending = 0;
-  let most = Number.POSITIVE_INFINITY;
+  let limit = Number.POSITIVE_INFINITY;
   const countReset = createResetCount(() => performance.now());
-  let over = false;
-  const noteReset = () => {
-    if (over || countReset()) return;
-    over = true;
-    // Not here, where Node's parser is still at work on this session: the process crashed at that (SIGSEGV).
-    setImmediate(() => session.destroy(tooManyResets(), constants.NGHTTP2_ENHANCE_YOUR_CALM));
+  let isOver = false;
+  const onReset = () => {
+    if (isOver || countReset()) return;
+    isOver = true;
+    const error = Object.assign(new Error('the client reset too many requests'), { code: 'TOO_MANY_RESETS' });
+    // Later, because Node's parser still works on this session: destroying it here crashed the process (SIGSEGV).
+    setImmediate(() => session.destroy(error, constants.NGHTTP2_ENHANCE_YOUR_CALM));
   };
   const endWhenIdle = () => {
     if (session.closed || session.destroyed) return;
     session.close();
-    const timer = setTimeout(() => session.destroy(), limits.linger).unref();
-    session.once('close', () => clearTimeout(timer));
+    afterUnlessClosed(session, limits.linger, () => session.destroy());
   };
-  // A request that waits counts as idle here; closing lets it finish.
+  // To this timeout a request that waits is idle as well; `close` lets it finish.
   session.setTimeout(limits.idleTimeout, endWhenIdle);
   return {
-    // The session limits its streams itself, but for those that are reset and those of a restricted client.
+    // The session itself limits its streams, except those that are reset and those of a restricted client.
     begin(request, answer) {
       const stream = http2Stream(request);
-      if (over || pending >= most) {
+      if (isOver || pending >= limit) {
         request.on('error', () => undefined);
-        // Go's client tries such a request again, and by then there may be room.
+        // Go's client sends such a request again later.
         stream?.close(constants.NGHTTP2_REFUSED_STREAM);
-        noteReset();
+        onReset();
         return false;
       }
       pending++;
       answer.once('close', () => pending--);
-      stream?.once('aborted', noteReset);
+      stream?.once('aborted', onReset);
       return true;
     },
     restrict() {
-      most = mostRestricted;
+      limit = maxRestricted;
     },
     endUnread: () => false,
     isLastAnswer: () => false,
     announceEnd() {
-      if (announced || session.closed || session.destroyed) return;
-      announced = true;
+      if (isAnnounced || session.closed || session.destroyed) return;
+      isAnnounced = true;
       session.goaway(0, everyStream);
     },
     endWhenIdle,
-    destroy: () => session.destroy(),
-    onClose: (listener) => session.once('close', listener),
   };
 }
 
-function tooManyResets(): Error {
-  return Object.assign(new Error('the client reset too many requests'), { code: 'TOO_MANY_RESETS' });
+/** kube-apiserver resets a review only after it has waited for 30 s. */
+const resetsPerSecond = 33;
+
+/**
+ * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
+ * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once.
+ *
+ * Node's own limit (`streamResetBurst`) ends a session too late and too often. One read of 64 KiB holds 2,400 requests
+ * with their resets, and all of them begin before its GOAWAY is sent. It also counts the resets of Go's client, which
+ * stops sending a body when its error answer has come: some hundred tokens over `maxBodySize`, sent to kube-apiserver
+ * by any user, would end the session for all others.
+ *
+ * @param now monotonic milliseconds
+ * @returns counts one reset, and returns false if there were too many
+ */
+export function createResetCount(now: () => number): () => boolean {
+  let left = maxConcurrentStreams;
+  let at = now();
+  return () => {
+    left = Math.min(maxConcurrentStreams, left + ((now() - at) / 1000) * resetsPerSecond);
+    at = now();
+    left -= 1;
+    return left >= 0;
+  };
 }

@@ -20,14 +20,14 @@ beforeAll(async () => {
 afterAll(() => authority.remove());
 
 /**
- * Requests of each client after one of them was told to go: on new connections, which the grace still accepts. Few, so
+ * Requests of each client after one of them was told to reconnect: on new connections, which the grace still accepts. Few, so
  * that a busy machine makes them all within it.
  */
 const more = 1;
-/** A client that is never told to go has failed the test. */
+/** A client that is never told to reconnect has failed the test. */
 const most = 20_000;
 
-/** Drains while clients send one request after the other, until they have been told to go and some more. */
+/** Drains while clients send one request after another, until they were told to reconnect, and a few more. */
 async function drainUnderLoad(
   server: TestServer,
   next: () => Promise<{ status: number }>,
@@ -95,10 +95,10 @@ describe('drain', () => {
     const statuses = await drainUnderLoad(
       server,
       async () => {
-        // The GOAWAY is told of after the answers that came with it.
+        // Node emits the GOAWAY after the answers that came with it.
         await new Promise((resolve) => setImmediate(resolve));
-        // A request that met it on its way out was never sent: RFC 9113 section 8.7 lets clients send it again, as Go's
-        // does.
+        // A request that had not left when it came was never sent: RFC 9113 section 8.7 lets clients send it again, as
+        // Go's does.
         return sendOn(current()).catch((error: Error) => {
           if (error.message.includes('NGHTTP2_REFUSED_STREAM')) return sendOn(current());
           throw error;
@@ -110,7 +110,7 @@ describe('drain', () => {
     expect(server.outcomes).toHaveLength(statuses.length);
   });
 
-  test('waits for a slow review, refuses new connections meanwhile, and cuts nothing', async () => {
+  test('waits for a slow review, refuses new connections, and closes none early', async () => {
     const decision = Promise.withResolvers<typeof alice>();
     const server = await startTestServer({ authenticate: () => decision.promise });
     const answer = send(server.url, { agent: new PlainAgent({ keepAlive: true }) });
@@ -133,7 +133,7 @@ describe('drain', () => {
     await drained;
   });
 
-  test('a TLS handshake under way when it stops listening still gets its answer, and ends after the grace', async () => {
+  test('a client in its TLS handshake when the server stops listening gets its answer, and ends after the grace', async () => {
     const server = await startTestServer({ tls });
     const socket = connect(server.port, '127.0.0.1');
     await once(socket, 'connect');
@@ -170,7 +170,7 @@ describe('drain', () => {
     expect(raw.received().match(/"authenticated":true/g)).toHaveLength(3);
   });
 
-  test('cuts what takes longer than the timeout, and says so', async () => {
+  test('closes connections whose requests take longer than the timeout, and logs it', async () => {
     const server = await startTestServer({ tls, authenticate: () => new Promise(() => undefined) });
     const waiting = [sendOn(openSession(server.url, { ca: authority.cert })), send(server.url, { ca: authority.cert })];
     await vi.waitFor(() => expect(server.inFlight.count).toBe(2));

@@ -5,8 +5,8 @@ import type { Connections } from './connections.ts';
 interface Drain {
   readonly server: Server;
   readonly connections: Connections;
-  /** Cuts what is still open, and tells how many connections that was. */
-  readonly cut: () => number;
+  /** Closes all connections that are still open. @returns how many */
+  readonly closeAll: () => number;
   /** Milliseconds: see `ConnectionLimits.drainGrace`. */
   readonly grace: number;
   /** Milliseconds in all. */
@@ -15,10 +15,11 @@ interface Drain {
 }
 
 /**
- * Ends a server without losing a request: HTTP/1.1 answers say `Connection: close`, HTTP/2 sessions get a GOAWAY that
- * excludes no stream, and the server goes on accepting for the grace; then it stops, and waits for what is under way.
+ * Ends a server without losing a request. HTTP/1.1 answers say `Connection: close`, HTTP/2 sessions get a GOAWAY that
+ * excludes no stream, and the server accepts connections for the grace. Then it stops listening, and waits for the
+ * requests that are in progress.
  */
-export async function drain({ server, connections, cut, grace, timeout, logger }: Drain): Promise<void> {
+export async function drain({ server, connections, closeAll, grace, timeout, logger }: Drain): Promise<void> {
   const timers: NodeJS.Timeout[] = [];
   const after = (milliseconds: number) =>
     new Promise<'late'>((resolve) => {
@@ -29,11 +30,8 @@ export async function drain({ server, connections, cut, grace, timeout, logger }
   await Promise.race([after(grace), late]);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   if ((await Promise.race([closed, late])) === 'late') {
-    const count = cut();
-    logger.warn(
-      { connections: count, timeout },
-      'connections were cut: their requests took longer than server.drainTimeout',
-    );
+    const fields = { connections: closeAll(), timeout };
+    logger.warn(fields, 'connections closed: their requests took longer than server.drainTimeout');
     await closed;
   }
   for (const timer of timers) clearTimeout(timer);

@@ -11,7 +11,7 @@ const alive = async (server: TestServer) => {
 };
 
 describe('hostile bodies', () => {
-  test('bytes that are not UTF-8 in the token: unknown, nobody is asked', async () => {
+  test('bytes that are not UTF-8 in the token: unknown, and no authenticator is asked', async () => {
     const authenticate = vi.fn(async () => alice);
     const server = await startTestServer({ authenticate });
     const [before, after] = review({ token: '#' }).split('#');
@@ -29,7 +29,7 @@ describe('hostile bodies', () => {
     await alive(server);
   });
 
-  test('of duplicate keys the last wins, as in Kubernetes', async () => {
+  test('of duplicate keys the last one counts, as in Kubernetes', async () => {
     const seen: string[] = [];
     const server = await startTestServer({
       authenticate: async (token) => {
@@ -49,7 +49,7 @@ describe('hostile bodies', () => {
     expect('polluted' in {}).toBe(false);
   });
 
-  test('no part of an unreadable body is answered or logged', async () => {
+  test('no part of a malformed body is in the answer or the log', async () => {
     const server = await startTestServer();
     const token = randomToken();
     for (const body of [
@@ -64,14 +64,14 @@ describe('hostile bodies', () => {
     }
   });
 
-  test('a compressed bomb is not opened', async () => {
+  test('a compressed bomb is not decompressed', async () => {
     const server = await startTestServer();
     const body = gzipSync(Buffer.alloc(10_000_000, ' '));
     expect((await send(server.url, { body, headers: { 'Content-Encoding': 'gzip' } })).status).toBe(415);
     await alive(server);
   });
 
-  test('a body over the limit is answered before it has arrived, and thrown away', async () => {
+  test('a body over the limit is answered before it has arrived, and dropped', async () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('', ['Content-Length: 1000000']));
@@ -81,7 +81,7 @@ describe('hostile bodies', () => {
     await vi.waitFor(() => expect(raw.received()).toContain('"authenticated":true'));
   });
 
-  test('a body in chunks over the limit is answered at once, and the rest thrown away', async () => {
+  test('a body in chunks over the limit is answered at once, and the rest is dropped', async () => {
     const server = await startTestServer({ settings: { maxBodySize: 1000 } });
     const raw = openRaw(server.port);
     const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
@@ -92,7 +92,7 @@ describe('hostile bodies', () => {
     await vi.waitFor(() => expect(raw.received()).toContain('"authenticated":true'));
   });
 
-  test('a client that goes on sending what was refused is cut', async () => {
+  test('a client that keeps sending a refused body is cut off', async () => {
     const server = await startTestServer({ limits: { headersTimeout: 100, requestTimeout: 200, checkInterval: 20 } });
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('', ['Transfer-Encoding: chunked']).toString().replace('/authenticate', '/'));
@@ -114,7 +114,7 @@ describe('hostile bodies', () => {
     await alive(server);
   });
 
-  test('headers that never end, and connections that never speak, are closed', async () => {
+  test('connections whose headers never end, or that send nothing, are closed', async () => {
     const server = await startTestServer({ limits: { headersTimeout: 20, requestTimeout: 40, checkInterval: 10 } });
     const [slow, silent] = [openRaw(server.port), openRaw(server.port)];
     slow.socket.write('POST /authenticate HTTP/1.1\r\nHost: a\r\nX-');
@@ -124,7 +124,7 @@ describe('hostile bodies', () => {
 });
 
 describe('hostile requests', () => {
-  test('pipelined requests are answered in order, each with its own', async () => {
+  test('pipelined requests get their own answers, in order', async () => {
     const decisions = new Map([
       ['a', Promise.withResolvers<Decision>()],
       ['b', Promise.withResolvers<Decision>()],
@@ -141,12 +141,12 @@ describe('hostile requests', () => {
     await vi.waitFor(() => expect(raw.received()).toMatch(/first.*second/s));
   });
 
-  test('garbage behind a good request is not taken for its answer', async () => {
+  test('garbage after a good request does not replace its answer', async () => {
     const decision = Promise.withResolvers<Decision>();
     const server = await startTestServer({ authenticate: () => decision.promise });
     const raw = openRaw(server.port);
     raw.socket.write(Buffer.concat([rawPost(review()), Buffer.from('garbage\r\n\r\n')]));
-    await vi.waitFor(() => expect(server.log.map(({ message }) => message)).toContain('a request could not be read'));
+    await vi.waitFor(() => expect(server.log.map(({ message }) => message)).toContain('request could not be parsed'));
     decision.resolve(alice);
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1.1 200 OK\r\n.*"authenticated":true/s);
@@ -178,7 +178,7 @@ describe('hostile requests', () => {
     expect(raw.received()).toMatch(/^HTTP\/1.1 400 .*Connection: close.*"code":400/is);
   });
 
-  test('a chunk that is none: 400 at once, and closed', async () => {
+  test('a malformed chunk: 400 at once, and closed', async () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('2\r\n{"\r\nxyz\r\n', ['Transfer-Encoding: chunked']));
@@ -213,7 +213,7 @@ describe('hostile requests', () => {
     }
   });
 
-  test('a target that is no URL is answered 400, and is no fault of ours', async () => {
+  test('a target that is no URL is answered 400, and is not logged as a bug', async () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost(review()).toString('latin1').replace('POST /authenticate', 'POST http://[/authenticate'));
@@ -234,7 +234,7 @@ describe('hostile requests', () => {
     await alive(server);
   });
 
-  test('a caller that goes while it is looked up aborts the lookup and frees the place', async () => {
+  test('a caller that goes during the lookup aborts it and ends its count', async () => {
     const seen: AbortSignal[] = [];
     const server = await startTestServer({
       authenticate: (_token, { signal }) => {
@@ -252,7 +252,7 @@ describe('hostile requests', () => {
     expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });
 
-  test('work that goes on after its caller has gone keeps its place', async () => {
+  test('work that goes on after its caller has gone still counts', async () => {
     const work = Promise.withResolvers<Decision>();
     const server: TestServer = await startTestServer({
       authenticate: (_token, { signal }) =>
@@ -273,7 +273,7 @@ describe('hostile requests', () => {
     await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
   });
 
-  test('a caller that goes in mid-body is no warning', async () => {
+  test('a caller that goes while it sends the body causes no warning', async () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('{', ['Content-Length: 100']), () => raw.socket.destroy());

@@ -24,7 +24,7 @@ const alive = async (server: TestServer) => {
   expect((await send(server.url, { ca: authority.cert })).status).toBe(200);
 };
 
-/** Never decides by itself; rejects when aborted, as the chain does. */
+/** It never decides; it rejects when aborted, as the chain does. */
 function hanging(): {
   authenticate: (token: string, context: { signal: AbortSignal }) => Promise<Decision>;
   signals: AbortSignal[];
@@ -56,8 +56,8 @@ describe('over HTTP/2', () => {
     ['too long by its length', { 'content-length': '1000000' }, 413],
     ['another path', { ':path': '/' }, 404],
     ['another method', { ':method': 'PUT' }, 405],
-    ['a method that nobody knows', { ':method': 'BREW' }, 405],
-  ])('%s is answered before the body has come, and its stream ends soon', async (_name, headers, status) => {
+    ['an unknown method', { ':method': 'BREW' }, 405],
+  ])('%s is answered before the body has arrived, and its stream ends soon', async (_name, headers, status) => {
     const server = await startTestServer({ tls, limits: { bodyTimeout: 50 } });
     const session = open(server);
     for (let index = 0; index < 3; index++) {
@@ -70,7 +70,7 @@ describe('over HTTP/2', () => {
     expect(server.inFlight.count).toBe(0);
   });
 
-  test('a client that goes on sending what was refused gets the whole answer, and its stream is cut', async () => {
+  test('a client that keeps sending a refused body gets the whole answer, and its stream is reset', async () => {
     const server = await startTestServer({ tls, limits: { bodyTimeout: 300 } });
     const session = open(server);
     const stream = session.request({ ':method': 'POST', ':path': '/', 'content-type': 'application/json' });
@@ -88,7 +88,7 @@ describe('over HTTP/2', () => {
     await once(stream, 'close');
     expect(order).toEqual(['end', 'close']);
     expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
-    // More than fits into any window: it was read on, so that the client could have ended.
+    // More than fits into any window: the body was read, so the client could have ended it.
     expect(sent).toBeGreaterThan(1_000_000);
     await alive(server);
   });
@@ -107,7 +107,7 @@ describe('over HTTP/2', () => {
     await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
   });
 
-  test('a reset stream aborts its lookup and frees the place, and the session lives on', async () => {
+  test('a reset stream aborts its lookup and ends its count, and the session stays open', async () => {
     const { authenticate, signals } = hanging();
     const server = await startTestServer({ tls, authenticate });
     const session = open(server);
@@ -121,7 +121,7 @@ describe('over HTTP/2', () => {
     expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });
 
-  test('a stream that is reset in mid-body ends its review, and the session lives on', async () => {
+  test('a stream that is reset in its body ends its review, and the session stays open', async () => {
     const server = await startTestServer({ tls });
     const session = open(server);
     const stream = session.request({ ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' });
@@ -130,12 +130,12 @@ describe('over HTTP/2', () => {
     expect((await sendOn(session)).status).toBe(200);
   });
 
-  test('resetting streams as fast as they open ends that session alone, and what it began is counted to its end', async () => {
+  test('resetting streams as fast as they open ends that session alone, and its lookups count until they end', async () => {
     const work = Promise.withResolvers<Decision>();
     let started = 0;
     const server = await startTestServer({
       tls,
-      // Ignores its signal, as the worst of backends does.
+      // It ignores its signal, as the worst backends do.
       authenticate: () => {
         started++;
         return work.promise;
@@ -161,9 +161,9 @@ describe('over HTTP/2', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(server.inFlight.count).toBe(started);
-    // The one that waits, as many as may be reset at once, and those of one read when that was noticed.
+    // The one that waits, those that can be reset at once, and those of the read that went over the limit.
     expect(started).toBeLessThan(maxConcurrentStreams * 1.5);
-    const failed = server.log.filter(({ message }) => message === 'an HTTP/2 connection failed');
+    const failed = server.log.filter(({ message }) => message === 'HTTP/2 connection failed');
     expect(failed).toMatchObject([{ level: 'debug', fields: { code: 'TOO_MANY_RESETS' } }]);
     expect(bystander.destroyed).toBe(false);
     work.resolve(alice);
@@ -177,7 +177,7 @@ describe('over HTTP/2', () => {
     const headers = (count: number, length: number) =>
       Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index}`, 'a'.repeat(length)]));
     const session = open(server);
-    // The limit on bytes holds once the client has acknowledged it; before, 64 KiB do.
+    // The limit on bytes applies when the client has acknowledged it; before, the limit is 64 KiB.
     for (let index = 0; index < 3; index++) await sendOn(session);
     await expect(sendOn(session, { headers: headers(20, 1000) })).rejects.toThrow(/ENHANCE_YOUR_CALM/);
     await expect(sendOn(open(server), { headers: headers(30, 3000) })).rejects.toThrow();

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createInFlight } from './in-flight.ts';
 
-describe('places of reviews', () => {
-  test('are given up to the limit, and again once one was given back', () => {
+describe('the count of reviews in flight', () => {
+  test('allows reviews up to the limit, and another one when one has ended', () => {
     const inFlight = createInFlight();
     const leave = inFlight.enter(2);
     inFlight.enter(2);
@@ -12,7 +12,7 @@ describe('places of reviews', () => {
     expect(inFlight.count).toBe(2);
   });
 
-  test('giving one back twice frees one', () => {
+  test('ending a review twice ends one', () => {
     const inFlight = createInFlight();
     inFlight.enter(5);
     const leave = inFlight.enter(5);
@@ -21,7 +21,7 @@ describe('places of reviews', () => {
     expect(inFlight.count).toBe(1);
   });
 
-  test('abandoned work keeps a place until it settles, either way', async () => {
+  test('work that no one waits for counts until it settles, either way', async () => {
     const inFlight = createInFlight();
     const good = Promise.withResolvers<void>();
     const bad = Promise.withResolvers<void>();

@@ -1,26 +1,26 @@
-/** The reviews under way, and the backend work that outlived its review: both cost memory and connections. */
+/** The reviews in progress, and the backend work that outlived its review. Both cost memory and connections. */
 export interface InFlight {
-  /** Places taken now. Abandoned work may take it above the limit, since it can't be refused any more. */
+  /** Work that outlived its review can take it above the limit, since it can't be refused any more. */
   readonly count: number;
   /**
-   * Takes a place for a review, if there are fewer than `limit` taken.
+   * Counts a review, if fewer than `limit` are counted.
    *
-   * @returns gives the place back, a second call does nothing; undefined when all are taken
+   * @returns ends the count, a second call does nothing; undefined if the limit is reached
    */
   enter(limit: number): (() => void) | undefined;
-  /** Takes a place for work that nobody waits for any more, until it settles. */
+  /** Counts work that no one waits for any more, until it settles. */
   hold(work: Promise<unknown>): void;
 }
 
-/** Counts what `server.maxInFlight` bounds. */
+/** Counts what `server.maxInFlight` limits. */
 export function createInFlight(): InFlight {
   let count = 0;
   const take = () => {
-    let taken = true;
+    let isTaken = true;
     count++;
     return () => {
-      if (taken) count--;
-      taken = false;
+      if (isTaken) count--;
+      isTaken = false;
     };
   };
   return {

@@ -3,20 +3,19 @@ import type { ServerHttp2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
+import { answerUnreadable } from './answer-errors.ts';
 import { createReviewApp, type ReviewDependencies } from './app.ts';
 import { createClientCheck } from './client-certificate.ts';
-import { answerUnreadable } from './connection-errors.ts';
 import { type Connections, createConnections } from './connections.ts';
-import { type Crowd, createCrowd } from './crowd.ts';
 import { drain } from './drain.ts';
-import { applyTls, createHttpServer } from './http-server.ts';
+import { applyTls, createHttpServer, type ServerRequest, transportOf } from './http-server.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
 import { authority, listen } from './listen.ts';
-import { http2Stream, type ServerRequest } from './protocol.ts';
+import { createSocketLimit, type SocketLimit } from './socket-limit.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface ReviewServerOptions extends ReviewDependencies {
-  /** Undefined: plain HTTP, which the config allows on loopback only. */
+  /** Undefined for plain HTTP, which the config allows on loopback only. */
   readonly tls?: TlsMaterial;
   readonly limits?: Partial<ConnectionLimits>;
 }
@@ -26,26 +25,26 @@ export interface ReviewServer {
   readonly url: string;
   readonly port: number;
   /**
-   * New connections get it. Open ones stay, unless the client CA or names changed: they are let go then, and the names
-   * hold for their very next request.
+   * Sets TLS for new connections. Open ones stay, unless the client CA or names changed: then they are retired, and the
+   * new names apply to their very next request.
    *
-   * @throws Error on a pair that does not fit, or on a plain server; what was in force stays
+   * @throws Error if the certificate and key do not fit, or the server is plain; what was in force stays
    */
   updateTls(material: TlsMaterial): void;
   /**
-   * Stops without losing a request: goes on accepting while clients hear of it, then ends when all is answered.
+   * Stops without losing a request: accepts connections while it tells clients to reconnect, then ends when all is answered.
    *
-   * @param timeout milliseconds in all, after which connections are cut
+   * @param timeout milliseconds in all, after which connections are closed
    */
   drain(options: { readonly timeout: number }): Promise<void>;
-  /** Cuts everything at once. */
+  /** Closes everything at once. */
   close(): Promise<void>;
 }
 
 /**
  * Listens on `server.listen`.
  *
- * @throws Error naming the address and the mend when it can't
+ * @throws Error naming the address and how to fix it
  */
 export async function startReviewServer(options: ReviewServerOptions): Promise<ReviewServer> {
   const { settings, logger } = options;
@@ -53,34 +52,33 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
   const connections = createConnections(limits, () => settings().maxConnectionAge);
   let material = options.tls;
 
-  const newcomers = createCrowd(limits.maxNewcomers, (peer) => {
-    logger.debug({ peer }, 'a connection was closed: too many wait for their first review');
+  const newcomers = createSocketLimit(limits.maxNewcomers, (peer) => {
+    logger.debug({ peer }, 'connection closed: too many connections wait for their first review');
   });
   const sockets = new Map<string, Socket>();
+  const find = (request: ServerRequest) => connections.get(transportOf(request));
   const check = createClientCheck({
     names: () => material?.client?.names,
-    onEnded: connections.retire,
-    onWrongName: connections.restrict,
+    onExpired: (request) => connections.retire(transportOf(request)),
+    onWrongName: (request) => find(request)?.restrict(),
     logger,
-    now: () => Date.now(),
   });
-  const onFirst = (peer: string) => {
-    const socket = sockets.get(peer);
-    if (socket !== undefined) newcomers.delete(socket);
-  };
   const gate = {
-    admit: watchFirst(check, onFirst),
-    isLastAnswer: connections.isLastAnswer,
+    admit: onFirst(check, (request) => {
+      const socket = sockets.get(peerOf(request.socket));
+      if (socket !== undefined) newcomers.delete(socket);
+    }),
+    isLastAnswer: (request: ServerRequest) => find(request)?.isLastAnswer() ?? false,
   };
   const answer = createReviewApp(options, limits.bodyTimeout, gate).callback();
   const server = createHttpServer(material, limits, (request, response) => {
-    if (!connections.begin(request, response)) return;
+    if (find(request)?.begin(request, response) === false) return;
     void answer(request as IncomingMessage, response as ServerResponse);
   });
-  const handshakes = watch(server, { sockets, newcomers, connections, logger, secure: material !== undefined });
+  const handshakes = watch(server, { sockets, newcomers, connections, logger, isSecure: material !== undefined });
   const { listen: address } = settings();
   const port = await listen(server, address, 'server.listen');
-  const cut = () => {
+  const closeAll = () => {
     const count = connections.destroyAll();
     for (const socket of sockets.values()) socket.destroy();
     return count;
@@ -90,70 +88,69 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
     url: `${material === undefined ? 'http' : 'https'}://${authority(address.host, port)}`,
     port,
     updateTls(next) {
-      if (material === undefined) throw new Error('server.tls: a server of plain HTTP needs a restart to speak TLS');
-      const sameClients = isSameClient(material, next);
+      if (material === undefined) throw new Error('server.tls: a server of plain HTTP needs a restart to use TLS');
+      const isSame = isSameClient(material, next);
       applyTls(server, next);
       material = next;
-      if (sameClients) return;
+      if (isSame) return;
       connections.retireAll();
-      // A handshake that began under the old CA would be finished under it, and trusted from then on.
+      // A handshake that began under the old CA would end under it, and its client would be trusted from then on.
       for (const socket of handshakes.values()) socket.destroy();
     },
-    drain: ({ timeout }) => drain({ server, connections, cut, grace: limits.drainGrace, timeout, logger }),
+    drain: ({ timeout }) => drain({ server, connections, closeAll, grace: limits.drainGrace, timeout, logger }),
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      cut();
+      closeAll();
       await closed;
     },
   };
 }
 
-/** @param onFirst called with the peer of each connection, at its first request that passes `check` */
-function watchFirst(
-  check: (request: ServerRequest) => string | undefined,
-  onFirst: (peer: string) => void,
-): (request: ServerRequest) => string | undefined {
+type ClientCheck = ReturnType<typeof createClientCheck>;
+
+/** Calls `act` at the first request of each connection that passes `check`. */
+function onFirst(check: ClientCheck, act: (request: ServerRequest) => void): ClientCheck {
   const passed = new WeakSet<object>();
   return (request) => {
     const subject = check(request);
-    const connection = http2Stream(request)?.session ?? request.socket;
-    if (!passed.has(connection)) {
-      passed.add(connection);
-      onFirst(peerOf(request.socket));
+    const transport = transportOf(request);
+    if (!passed.has(transport)) {
+      passed.add(transport);
+      act(request);
     }
     return subject;
   };
 }
 
-interface Watched {
-  /** The bare ones, by their peers. */
-  readonly sockets: Map<string, Socket>;
-  readonly newcomers: Crowd;
-  readonly connections: Connections;
-  readonly logger: Logger;
-  readonly secure: boolean;
-}
-
-/** The one thing that a TLS socket and the bare one below it have in common. */
+/** The one thing that a TLS socket and the TCP socket below it have in common. */
 function peerOf(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort}`;
+}
+
+interface Watched {
+  /** The TCP sockets by their peers. */
+  readonly sockets: Map<string, Socket>;
+  readonly newcomers: SocketLimit;
+  readonly connections: Connections;
+  readonly logger: Logger;
+  readonly isSecure: boolean;
 }
 
 /**
  * Follows every connection, and keeps its errors from ending the process.
  *
- * @returns by their peers those in a TLS handshake
+ * @returns the TCP sockets that are in a TLS handshake, by their peers
  */
 function watch(
   server: Server,
-  { sockets, newcomers, connections, logger, secure }: Watched,
+  { sockets, newcomers, connections, logger, isSecure }: Watched,
 ): ReadonlyMap<string, Socket> {
   const handshakes = new Map<string, Socket>();
   server.on('connection', (socket: Socket) => {
     const peer = peerOf(socket);
     sockets.set(peer, socket);
     newcomers.add(socket);
-    if (secure) handshakes.set(peer, socket);
+    if (isSecure) handshakes.set(peer, socket);
     else connections.addSocket(socket);
     socket.once('close', () => {
       for (const known of [sockets, handshakes]) if (known.get(peer) === socket) known.delete(peer);
@@ -165,22 +162,23 @@ function watch(
   });
   server.on('session', connections.addSession);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // Failed handshakes come here too.
-    if (!connections.has(socket)) {
+    const connection = connections.get(socket);
+    // A failed handshake comes here too.
+    if (connection === undefined) {
       socket.destroy();
       return;
     }
-    logger.debug({ peer: socket.remoteAddress, code: error.code }, 'a request could not be read');
-    if (!connections.endUnread(socket)) answerUnreadable(error, socket);
+    logger.debug({ peer: socket.remoteAddress, code: error.code }, 'request could not be parsed');
+    if (!connection.endUnread()) answerUnreadable(error, socket);
   });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-    logger.debug({ peer: socket.remoteAddress, code: error.code }, 'a TLS handshake failed');
+    logger.debug({ peer: socket.remoteAddress, code: error.code }, 'TLS handshake failed');
   });
   server.on('sessionError', (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
-    logger.debug({ peer: session.socket?.remoteAddress, code: error.code }, 'an HTTP/2 connection failed');
+    logger.debug({ peer: session.socket?.remoteAddress, code: error.code }, 'HTTP/2 connection failed');
   });
   server.on('drop', (drop?: { remoteAddress?: string }) => {
-    logger.debug({ peer: drop?.remoteAddress }, 'a connection was dropped: too many are open');
+    logger.debug({ peer: drop?.remoteAddress }, 'connection dropped: too many are open');
   });
   return handshakes;
 }

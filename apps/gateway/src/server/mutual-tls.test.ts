@@ -40,7 +40,7 @@ describe('mutual TLS', () => {
     expect((await sendOn(openSession(gateway.url, as(apiServer)))).status).toBe(200);
   });
 
-  test('a client with another name is refused over both protocols, and logged once a connection, first as a warning', async () => {
+  test('a client with another name is refused over both protocols, and logged once for each connection, first as a warning', async () => {
     const gateway = await start();
     const refused = {
       status: 403,
@@ -55,12 +55,14 @@ describe('mutual TLS', () => {
     expect(await sendOn(session)).toMatchObject(refused);
     expect(await sendOn(session, { headers: { ':path': '/' } })).toMatchObject(refused);
     expect(gateway.outcomes).toEqual([]);
-    const logged = gateway.log.filter(({ message }) => message === 'a client certificate has a wrong name');
+    const logged = gateway.log.filter(
+      ({ message }) => message === 'client certificate name is not in server.tls.clientNames',
+    );
     expect(logged.map(({ level }) => level)).toEqual(['warn', 'debug']);
   });
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    '%s: no certificate, or one of another CA, gets nowhere',
+    '%s: a client with no certificate, or with one of another CA, is refused',
     async (maxVersion) => {
       const gateway = await start();
       await expect(send(gateway.url, { ca: authority.cert, maxVersion } as object)).rejects.toThrow();
@@ -70,7 +72,7 @@ describe('mutual TLS', () => {
     },
   );
 
-  test('TLS 1.1 is refused, and so is 1.2 where 1.3 is the least', async () => {
+  test('TLS 1.1 is refused, and so is 1.2 if 1.3 is the minimum', async () => {
     const handshake = async (gateway: TestServer, version: 'TLSv1.1' | 'TLSv1.2') => {
       const options = {
         host: '127.0.0.1',
@@ -89,18 +91,18 @@ describe('mutual TLS', () => {
     await expect(handshake(strict, 'TLSv1.2')).rejects.toThrow();
   });
 
-  test('what speaks no TLS, and handshakes that never end, are closed', async () => {
+  test('connections without TLS, and handshakes that never end, are closed', async () => {
     const gateway = await startTestServer({ tls: await material(), limits: { handshakeTimeout: 50 } });
     const [plain, silent] = [openRaw(gateway.port), openRaw(gateway.port)];
     plain.socket.write('POST /authenticate HTTP/1.1\r\n\r\n');
     await Promise.all([plain.closed, silent.closed]);
     expect((await send(gateway.url, as(apiServer))).status).toBe(200);
-    expect(gateway.log.map(({ message }) => message)).toContain('a TLS handshake failed');
+    expect(gateway.log.map(({ message }) => message)).toContain('TLS handshake failed');
   });
 });
 
-describe('a certificate that ended while its connection was open', () => {
-  test('is refused, and the connection let go', async () => {
+describe('a certificate that expired while its connection was open', () => {
+  test('is refused, and the connection retired', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void vi.useRealTimers());
     const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: 10_000 } });
@@ -118,7 +120,7 @@ describe('a certificate that ended while its connection was open', () => {
 });
 
 describe('updateTls', () => {
-  test('a new pair is for new connections; open ones stay', async () => {
+  test('new connections get the new pair; open ones stay', async () => {
     const gateway = await start();
     const session = openSession(gateway.url, as(apiServer));
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
@@ -149,7 +151,7 @@ describe('updateTls', () => {
     expect((await send(gateway.url, as(apiServer))).status).toBe(200);
   });
 
-  test('changed names hold for the next request of an open connection, which is let go', async () => {
+  test('changed names apply to the next request of an open connection, which is retired', async () => {
     const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: 10_000 } });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
     const session = openSession(gateway.url, as(apiServer));
@@ -163,7 +165,7 @@ describe('updateTls', () => {
     agent.destroy();
   });
 
-  test('a changed client CA lets open connections go, and idle ones of HTTP/1.1 are closed', async () => {
+  test('a changed client CA retires open connections, and idle ones of HTTP/1.1 are closed', async () => {
     const gateway = await start();
     const session = openSession(gateway.url, as(apiServer));
     const idle = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
@@ -175,11 +177,11 @@ describe('updateTls', () => {
     expect((await send(gateway.url, as(forged))).status).toBe(200);
   });
 
-  test('a handshake that began under the old client CA is not finished under it', async () => {
+  test('a handshake that began under the old client CA does not end under it', async () => {
     const gateway = await start();
     const held: Buffer[] = [];
     const holding = Promise.withResolvers<Socket>();
-    // Lets the ClientHello through and keeps what follows, the client's certificate.
+    // Passes the ClientHello, and holds back what follows: the client's certificate.
     const proxy = createServer((client) => {
       const upstream = connectPlain(gateway.port, '127.0.0.1');
       upstream.pipe(client);
@@ -215,7 +217,7 @@ describe('updateTls', () => {
     expect(gateway.outcomes).toEqual([]);
   });
 
-  test('client certificates can be asked for from now on, and no more', async () => {
+  test('client certificates can become required, and optional again', async () => {
     const { client: _none, ...open } = await material();
     const gateway = await startTestServer({ tls: open });
     expect((await send(gateway.url, { ca: authority.cert })).status).toBe(200);
@@ -226,7 +228,7 @@ describe('updateTls', () => {
     expect((await send(gateway.url, { ca: authority.cert })).status).toBe(200);
   });
 
-  test('a connection made before client certificates were asked for is refused', async () => {
+  test('a connection from before client certificates were required is refused', async () => {
     const { client: _none, ...open } = await material();
     const gateway = await startTestServer({ tls: open, limits: { drainGrace: 10_000 } });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.cert });
@@ -245,7 +247,7 @@ describe('updateTls', () => {
 });
 
 describe('an old connection', () => {
-  test('over HTTP/2 gets a GOAWAY, keeps what is under way, and ends', async () => {
+  test('over HTTP/2 gets a GOAWAY, keeps its requests in progress, and ends', async () => {
     const decision = Promise.withResolvers<{ kind: 'no-opinion' }>();
     const gateway = await startTestServer({
       tls: await material(),
@@ -270,7 +272,7 @@ describe('an old connection', () => {
     agent.destroy();
   });
 
-  test('over HTTP/1.1 ends though the client always has its next request out', async () => {
+  test('over HTTP/1.1 ends although the client always sends its next request early', async () => {
     const gateway = await startTestServer({
       tls: await material(),
       settings: { maxConnectionAge: 1 },
@@ -288,7 +290,7 @@ describe('an old connection', () => {
     socket.on('data', (chunk: Buffer) => {
       text = (text + chunk.toString('latin1')).slice(-2_000);
       // The rest of the request that has begun, and the head of the one after it: whenever one is answered, another
-      // is under way.
+      // is in progress.
       socket.write(Buffer.concat([request.subarray(bodyAt), request.subarray(0, bodyAt)]));
     });
     socket.write(Buffer.concat([request, request.subarray(0, bodyAt)]));

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import fc from 'fast-check';
 import Koa, { type Context } from 'koa';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { createArrivingBodies } from './arriving-bodies.ts';
-import { createBodyReader } from './read-body.ts';
-import type { StatusError } from './status.ts';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { StatusError } from './kubernetes-status.ts';
+import { createArrivingBodies, createBodyReader } from './read-body.ts';
 import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
 
 /** A server of one middleware. */
@@ -19,8 +19,8 @@ async function serve(answer: (context: Context) => Promise<void>): Promise<numbe
   return (server.address() as AddressInfo).port;
 }
 
-test('the body is handed over, and the request keeps neither its text nor its content', async () => {
-  const readBody = createBodyReader(() => 1000, 1000, createArrivingBodies());
+test('the body is returned, and the request keeps neither its text nor its content', async () => {
+  const readBody = createBodyReader(() => 1000, 1000);
   const token = randomToken();
   const seen: { body?: unknown; context?: Context } = {};
   const port = await serve(async (context) => {
@@ -37,8 +37,8 @@ test('the body is handed over, and the request keeps neither its text nor its co
 test.each([
   ['takes too long', 408, 20, 10],
   ['is the oldest of too many', 429, 60_000, 1],
-])('a body that %s is refused, and nothing of it is held or collected', async (_what, code, timeout, count) => {
-  const readBody = createBodyReader(() => 1000, timeout, createArrivingBodies({ count, bytes: 10_000 }));
+])('a body that %s is refused, and nothing of it is held or read', async (_what, code, timeout, count) => {
+  const readBody = createBodyReader(() => 1000, timeout, { count, bytes: 10_000 });
   const refused: { error: StatusError; listeners: number }[] = [];
   const port = await serve(async (context) => {
     const { req } = context;
@@ -49,4 +49,79 @@ test.each([
   if (code === 429) openRaw(port).socket.write(half);
   await vi.waitFor(() => expect(refused).toHaveLength(1));
   expect(refused).toMatchObject([{ error: { code }, listeners: 0 }]);
+});
+
+describe('bodies that are arriving', () => {
+  function start(count: number, bytes: number) {
+    const beginBody = createArrivingBodies({ count, bytes });
+    const refused: string[] = [];
+    return { refused, begin: (name: string) => beginBody(() => refused.push(name)) };
+  }
+
+  test('beyond the number of bodies the oldest is refused', () => {
+    const { begin, refused } = start(2, 1000);
+    const [first] = [begin('a'), begin('b')];
+    expect(refused).toEqual([]);
+    begin('c');
+    expect(refused).toEqual(['a']);
+    // What arrives of it later is not counted.
+    first.add(5000);
+    first.end();
+    begin('d');
+    expect(refused).toEqual(['a', 'b']);
+  });
+
+  test('beyond the bytes the oldest are refused, until the others fit', () => {
+    const { begin, refused } = start(100, 1000);
+    const [a, b, c] = [begin('a'), begin('b'), begin('c')];
+    b.add(400);
+    c.add(600);
+    expect(refused).toEqual([]);
+    a.add(1);
+    expect(refused).toEqual(['a']);
+    c.add(400);
+    expect(refused).toEqual(['a', 'b']);
+  });
+
+  test('a body that has arrived no longer counts', () => {
+    const { begin, refused } = start(1, 1000);
+    for (const name of ['a', 'b', 'c']) {
+      const body = begin(name);
+      body.add(1000);
+      body.end();
+      body.end();
+    }
+    expect(refused).toEqual([]);
+  });
+
+  test('in any order, no more is held than the limits, and each body is refused at most once', () => {
+    const step = fc.record({ body: fc.nat(9), bytes: fc.integer({ min: 0, max: 40 }), ends: fc.boolean() });
+    const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const held = new Map<number, number>();
+      const beginBody = createArrivingBodies({ count: 4, bytes: 100 });
+      const open = new Map<number, ReturnType<typeof beginBody>>();
+      for (const { body, bytes, ends } of steps) {
+        if (!open.has(body)) {
+          held.set(body, 0);
+          open.set(
+            body,
+            beginBody(() => {
+              expect(held.delete(body)).toBe(true);
+              open.delete(body);
+            }),
+          );
+        }
+        held.set(body, (held.get(body) ?? 0) + bytes);
+        open.get(body)?.add(bytes);
+        if (ends && open.has(body)) {
+          open.get(body)?.end();
+          open.delete(body);
+          held.delete(body);
+        }
+        expect(held.size).toBeLessThanOrEqual(4);
+        expect([...held.values()].reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(100);
+      }
+    });
+    fc.assert(property);
+  });
 });

@@ -34,7 +34,7 @@ const config = (overrides: Partial<TlsConfig> = {}): TlsConfig => ({
 });
 
 describe('readTlsMaterial', () => {
-  test('reads all, and tells when each certificate ends', async () => {
+  test('reads all files, and knows when each certificate ends', async () => {
     const material = await readTlsMaterial(config());
     expect(material.client?.names).toEqual(['kube-apiserver']);
     expect(material.certificates).toEqual([
@@ -52,7 +52,7 @@ describe('readTlsMaterial', () => {
     expect(material.certificates).toHaveLength(1);
   });
 
-  test('takes a chain in order, and warns of one that is not', async () => {
+  test('accepts a chain in order, and warns of one that is not', async () => {
     const good = await readTlsMaterial(config({ certFile: await file(pair.cert, authority.cert) }));
     expect(good.warnings).toEqual([]);
     const bad = await readTlsMaterial(config({ certFile: await file(pair.cert, other.cert) }));
@@ -69,7 +69,7 @@ describe('readTlsMaterial', () => {
     [
       'a damaged one',
       async () => ({ certFile: await file(pair.cert.toString().replace('MII', 'AAA')) }),
-      /certificate 1 of .* is damaged/,
+      /certFile: .* is damaged in its certificate 1/,
     ],
     ['no key', async () => ({ keyFile: await file(pair.cert) }), /keyFile: .* holds no PEM private key/],
     ['another key', async () => ({ keyFile: other.keyFile }), /the key in .* does not belong to the certificate/],
@@ -88,14 +88,14 @@ describe('readTlsMaterial', () => {
       async () => ({
         client: { caFile: await file(authority.cert, authority.cert.toString().replace('MII', 'AAA')), names: ['a'] },
       }),
-      /clientCAFile: certificate 2 of .* is damaged/,
+      /clientCAFile: .* is damaged in its certificate 2/,
     ],
     [
       'a key with a passphrase',
       async () => ({
         keyFile: await file('-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----'),
       }),
-      /keyFile: the key in .* has a passphrase/,
+      /keyFile: .* holds a key with a passphrase/,
     ],
   ])('refuses %s', async (_name, overrides, message) => {
     await expect(readTlsMaterial(config(await overrides()))).rejects.toThrow(message);
@@ -127,7 +127,7 @@ describe('readTlsMaterial', () => {
     }
   });
 
-  test('refuses a client CA that lets no client in, and warns of one that is no CA', async () => {
+  test('refuses a client CA under which no client is accepted, and warns of one that is no CA', async () => {
     const from = async (...certificates: Buffer[]) =>
       readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));
     const intermediate = await authority.issue({ commonName: 'middle', isAuthority: true });
@@ -144,7 +144,7 @@ describe('readTlsMaterial', () => {
     expect((await from(own.cert, authority.cert)).warnings).toEqual([]);
   });
 
-  test('no error carries the key', async () => {
+  test('no error has the key in it', async () => {
     const keyFile = await file(pair.key.toString().replace('-----END', 'A-----END'));
     const error = await readTlsMaterial(config({ keyFile })).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(Error);
@@ -154,13 +154,13 @@ describe('readTlsMaterial', () => {
     );
   });
 
-  test('an ended server certificate is refused, whichever CA is current', async () => {
+  test('an expired server certificate is refused, even if a CA is current', async () => {
     await expect(readTlsMaterial(config(), Date.now() + 31 * day)).rejects.toThrow(
       /certFile: renew the certificate: "CN=gateway" in .* expired at 20/,
     );
   });
 
-  test('warns of one that ends soon, and of one that is not yet valid', async () => {
+  test('warns of a certificate that ends soon, and of one that is not yet valid', async () => {
     const soon = await readTlsMaterial(config(), Date.now() + 20 * day);
     expect(soon.warnings).toEqual([
       expect.stringMatching(/^the server certificate "CN=gateway" .* expires at .*: renew it$/),

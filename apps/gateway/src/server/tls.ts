@@ -1,11 +1,11 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-options';
 import { causeOf } from '../config/problems.ts';
 import { readBytes } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
-import { requireHostName, requireRoot, subjectOf, warnOfAuthority } from './certificate-rules.ts';
 
-/** One certificate in force. */
+/** A certificate in force. */
 interface CertificateInfo {
   /** The label of the expiry metric. */
   readonly certificate: 'server' | 'client-ca';
@@ -15,55 +15,58 @@ interface CertificateInfo {
   readonly notAfter: Date;
 }
 
-/** What TLS needs, read and found to fit together. */
+/** What TLS needs, read and checked to fit together. */
 export interface TlsMaterial {
   readonly minVersion: TlsConfig['minVersion'];
   readonly cert: Buffer;
   readonly key: Buffer;
-  /** Undefined: nobody is asked for a certificate. */
+  /** Undefined if client certificates are not required. */
   readonly client?: { readonly ca: Buffer; readonly names: readonly string[] };
   /** The server's own first, then those of the client CA. */
   readonly certificates: readonly CertificateInfo[];
-  /** What works, but will not for everybody or not for long; for the log. */
+  /** What works, but not for all clients or not for long; for the log. */
   readonly warnings: readonly string[];
 }
 
-/** Of a certificate file, in bytes: all the world's CAs in one fit. */
-const fileLimit = 4 * 1024 * 1024;
-
-/** How long before its end a certificate is worth a warning at each load. Milliseconds: 14 days. */
+/** How long before its end a certificate causes a warning at each load. Milliseconds: 14 days. */
 const expiryWarning = 14 * 24 * 60 * 60 * 1000;
 
 /**
- * Reads the files of `server.tls`. A server certificate that has ended is refused, so that on a reload the one in
- * force stays: every client would refuse it too, and at start a message says more than their errors. One that is not
- * yet valid is a warning: it mends itself, while a refusal would not be looked at again before the next change.
+ * Reads the files of `server.tls`. A server certificate that has expired is refused. So a reload keeps the one in force,
+ * and at the start the message says more than the errors of clients, which would all refuse it. One that is not yet
+ * valid is only a warning, since it becomes valid by itself, while a refusal would last until the next change.
  *
  * @param now wall clock, milliseconds since 1970
- * @throws Error naming the file, what is wrong and the mend
+ * @throws Error naming the file, the problem and how to fix it
  */
 export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()): Promise<TlsMaterial> {
-  const { cert, key, ca } = await readAll(tls);
-  const chain = parseCertificates(cert, tls.certFile, 'certFile');
-  requirePair(chain, parseKey(key, tls.keyFile), tls);
-  const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', tls.certFile));
-  requireHostName(chain, tls.certFile);
+  const { certFile, keyFile, minVersion } = tls;
   const caFile = tls.client?.caFile ?? '';
-  const trusted = ca ? parseCertificates(ca, caFile, 'clientCAFile') : [];
+  const { cert, key, ca } = await readFiles(tls);
+  const chain = parse('certFile', certFile, () => parseCertificates(cert));
+  requirePair(
+    chain,
+    parse('keyFile', keyFile, () => parsePrivateKey(key)),
+    tls,
+  );
+  const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', certFile));
+  requireHostName(chain, certFile);
+  const trusted = ca ? parse('clientCAFile', caFile, () => parseCertificates(ca)) : [];
   if (ca) requireRoot(trusted, caFile);
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
   requireCurrent(server, now, 'certFile: renew the certificate');
   if (ca) requireCurrent(authorities, now, 'clientCAFile: put the current CA there');
+  const certificates = [...server, ...authorities];
   const material = {
-    minVersion: tls.minVersion,
+    minVersion,
     cert,
     key,
     ...(ca && tls.client && { client: { ca, names: tls.client.names } }),
-    certificates: [...server, ...authorities],
+    certificates,
     warnings: [
-      ...warnOfChain(chain, tls.certFile),
+      ...warnOfChain(chain, certFile),
       ...warnOfAuthority(trusted, caFile),
-      ...[...server, ...authorities].flatMap((each) => warnOfTime(each, now)),
+      ...certificates.flatMap((each) => warnOfTime(each, now)),
     ],
   };
   requireContext(material, tls);
@@ -71,8 +74,8 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
 }
 
 /**
- * For TLS 1.2: those of Mozilla's "intermediate", in its order, less the finite-field Diffie-Hellman. All of them have
- * forward secrecy and AEAD. HTTP/2 requires the one of RSA with AES-128 (RFC 9113 section 9.2.2). TLS 1.3 keeps its own.
+ * For TLS 1.2: those of Mozilla's "intermediate" configuration, in its order, without finite-field Diffie-Hellman. All
+ * of them have forward secrecy and AEAD. HTTP/2 requires RSA with AES-128 (RFC 9113 section 9.2.2). TLS 1.3 has its own.
  */
 const ciphers = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
@@ -83,7 +86,7 @@ const ciphers = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
 
-/** The part of it that a secure context is made of. All of it: without `ca` the system's roots would sign clients in. */
+/** The options of a secure context. They must include `ca`: without it, clients of the system's CAs would be trusted. */
 export function secureContext(tls: Pick<TlsMaterial, 'cert' | 'key' | 'minVersion' | 'client'>): SecureContextOptions {
   const { cert, key, minVersion, client } = tls;
   return { cert, key, minVersion, ciphers, ...(client && { ca: client.ca }) };
@@ -96,55 +99,28 @@ interface TlsFiles {
 }
 
 /** @throws AggregateError with an error for each file that can't be read */
-async function readAll({ certFile, keyFile, client }: TlsConfig): Promise<TlsFiles> {
-  const results = await Promise.allSettled([
-    read(certFile, 'certFile'),
-    read(keyFile, 'keyFile'),
-    client && read(client.caFile, 'clientCAFile'),
-  ]);
-  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-  if (failures.length > 0) throw new AggregateError(failures, failures.map(causeOf).join('; '));
-  const [cert, key, ca] = results.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
-  return { cert: cert ?? Buffer.alloc(0), key: key ?? Buffer.alloc(0), ca };
-}
-
-async function read(file: string, setting: string): Promise<Buffer> {
-  try {
-    return await readBytes(file, fileLimit);
-  } catch (error) {
-    throw new Error(`server.tls.${setting}: ${causeOf(error)}`, { cause: error });
-  }
-}
-
-const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-function parseCertificates(pem: Buffer, file: string, setting: string): X509Certificate[] {
-  const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
-  if (blocks.length === 0) {
-    throw new Error(`server.tls.${setting}: ${file} holds no PEM certificate ("-----BEGIN CERTIFICATE-----")`);
-  }
-  return blocks.map((block, index) => {
+async function readFiles({ certFile, keyFile, client }: TlsConfig): Promise<TlsFiles> {
+  const failures: Error[] = [];
+  const read = async (setting: string, file: string) => {
     try {
-      return new X509Certificate(block);
+      return await readBytes(file, tlsFileLimit);
     } catch (error) {
-      throw new Error(`server.tls.${setting}: certificate ${index + 1} of ${file} is damaged: copy it again`, {
-        cause: error,
-      });
+      failures.push(new Error(`server.tls.${setting}: ${causeOf(error)}`, { cause: error }));
+      return Buffer.alloc(0);
     }
-  });
+  };
+  const cert = await read('certFile', certFile);
+  const key = await read('keyFile', keyFile);
+  const ca = client && (await read('clientCAFile', client.caFile));
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(causeOf).join('; '));
+  return { cert, key, ca };
 }
 
-/** The causes are left out: errors about a key are not to carry any of it. */
-function parseKey(pem: Buffer, file: string): KeyObject {
-  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))) {
-    throw new Error(
-      `server.tls.keyFile: the key in ${file} has a passphrase: store it without one, readable by this user only`,
-    );
-  }
+function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parsed {
   try {
-    return createPrivateKey(pem);
-  } catch {
-    throw new Error(`server.tls.keyFile: ${file} holds no PEM private key ("-----BEGIN PRIVATE KEY-----")`);
+    return read();
+  } catch (error) {
+    throw new Error(`server.tls.${setting}: ${file} ${causeOf(error)}`);
   }
 }
 
@@ -158,16 +134,46 @@ function requirePair([server, ...chain]: X509Certificate[], key: KeyObject, tls:
   throw new Error(`server.tls: the key in ${tls.keyFile} does not belong to the certificate in ${tls.certFile}`);
 }
 
-/** Of several CAs one that is current is enough. */
-function requireCurrent(certificates: readonly CertificateInfo[], now: number, mend: string): void {
-  if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
-  const [first] = certificates;
+/**
+ * kube-apiserver (Go) takes no host name from the subject: it always refuses a certificate without an alternative name.
+ *
+ * @throws Error for a server certificate without an alternative name of a host
+ */
+function requireHostName([server]: X509Certificate[], file: string): void {
+  if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
   throw new Error(
-    `server.tls.${mend}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`,
+    `server.tls.certFile: the certificate "${subjectOf(server)}" in ${file} has no subject alternative name of a host, and ` +
+      'kube-apiserver would refuse it: issue a new one with subjectAltName=DNS:… or IP:…',
   );
 }
 
-/** What only OpenSSL knows, such as keys too weak for its security level. */
+/**
+ * OpenSSL accepts only clients whose chain ends in a self-issued certificate of the file.
+ *
+ * @throws Error if the file has none: no client would be accepted
+ */
+function requireRoot(certificates: readonly X509Certificate[], file: string): void {
+  if (certificates.some(({ subject, issuer }) => subject === issuer)) return;
+  const intermediate = certificates.find(({ ca }) => ca);
+  const named = intermediate ?? certificates[0];
+  if (named === undefined) return;
+  const problem =
+    intermediate === undefined
+      ? 'is no CA certificate, so no client would be accepted: put the CA there that signs the client certificates'
+      : 'is an intermediate CA, so no client would be accepted without its root: add the root certificate to the file';
+  throw new Error(`server.tls.clientCAFile: "${subjectOf(named)}" in ${file} ${problem}`);
+}
+
+/** Of several CAs one that is current is enough. */
+function requireCurrent(certificates: readonly CertificateInfo[], now: number, remedy: string): void {
+  if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
+  const [first] = certificates;
+  throw new Error(
+    `server.tls.${remedy}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`,
+  );
+}
+
+/** Reports what only OpenSSL knows, for example a key that is too weak for its security level. */
 function requireContext(material: TlsMaterial, tls: TlsConfig): void {
   try {
     createSecureContext(secureContext(material));
@@ -181,8 +187,18 @@ function warnOfChain(chain: readonly X509Certificate[], file: string): string[] 
   const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
   return strays.map(
     (stray) =>
-      `server.tls.certFile: ${file} is out of order: "${subjectOf(stray)}" did not issue what stands before it`,
+      `server.tls.certFile: ${file} is out of order: "${subjectOf(stray)}" did not issue the certificate before it`,
   );
+}
+
+/** Warns of a file with the certificate of one client, or with the wrong certificate. */
+function warnOfAuthority(certificates: readonly X509Certificate[], file: string): string[] {
+  const [first] = certificates;
+  if (first === undefined || certificates.some(({ ca }) => ca)) return [];
+  return [
+    `server.tls.clientCAFile: "${subjectOf(first)}" in ${file} is not marked as a CA certificate (basicConstraints CA:TRUE): ` +
+      'at most a client that presents it itself is accepted',
+  ];
 }
 
 function warnOfTime({ certificate, file, subject, notBefore, notAfter }: CertificateInfo, now: number): string[] {
@@ -200,4 +216,9 @@ function describe(certificate: X509Certificate, use: CertificateInfo['certificat
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
   };
+}
+
+/** The subject in one line. */
+function subjectOf(certificate: X509Certificate): string {
+  return certificate.subject.replaceAll('\n', ', ');
 }

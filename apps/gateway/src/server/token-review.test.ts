@@ -1,7 +1,7 @@
 import type { Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { StatusError } from './status.ts';
+import { StatusError } from './kubernetes-status.ts';
 import { isCheckable, parseTokenReview, toTokenReview } from './token-review.ts';
 
 const v1 = 'authentication.k8s.io/v1';
@@ -23,7 +23,7 @@ describe('parseTokenReview', () => {
     expect(parseTokenReview(review)).toEqual({ apiVersion, token: 't', audiences: ['a'] });
   });
 
-  test('tolerates what kube-apiserver sends besides, and fields it never heard of', () => {
+  test('accepts what else kube-apiserver sends, and unknown fields', () => {
     const review = {
       apiVersion: v1,
       kind: 'TokenReview',
@@ -65,7 +65,7 @@ describe('parseTokenReview', () => {
     expect(parseTokenReview({ ...good, spec: { token: 't', audiences } }).audiences).toEqual(audiences);
   });
 
-  test('no value ever stands in a message, and nothing else is ever thrown', () => {
+  test('no message has a value in it, and nothing else is thrown', () => {
     const secret = 'hunter2hunter2';
     const value = fc.oneof(fc.constant(secret), fc.constant([secret]), fc.constant({ token: secret }), fc.json());
     const key = fc.constantFrom('kind', 'apiVersion', 'spec', 'token', 'audiences', secret);
@@ -89,7 +89,7 @@ describe('isCheckable', () => {
     ['of the largest size', 'é'.repeat(8), true],
     ['a byte over it', `${'é'.repeat(8)}x`, false],
     ['with half a surrogate pair', 'a\ud800', false],
-    ['with the mark that kube-apiserver puts for bad bytes', 'a\ufffd', false],
+    ['with the character that kube-apiserver writes in place of bad bytes', 'a\ufffd', false],
     ['with an emoji', 'a\u{1f600}', true],
   ])('a token %s: %s → %s', (_name, token, checkable) => {
     expect(isCheckable(token, 16)).toBe(checkable);
@@ -97,7 +97,7 @@ describe('isCheckable', () => {
 });
 
 describe('toTokenReview', () => {
-  test('tells the user, leaving out what the decision does not name', () => {
+  test('has the user, without the fields that the decision leaves out', () => {
     expect(toTokenReview(v1beta1, { kind: 'authenticated', user: { username: 'alice' } })).toEqual({
       apiVersion: v1beta1,
       kind: 'TokenReview',
@@ -105,7 +105,7 @@ describe('toTokenReview', () => {
     });
   });
 
-  test('tells everything that the decision names', () => {
+  test('has all fields of the decision', () => {
     const user = { username: 'alice', uid: '7', groups: ['a', 'b'], extra: { k: ['v'] } };
     expect(toTokenReview(v1, { kind: 'authenticated', user, audiences: ['x'] }).status).toEqual({
       authenticated: true,
@@ -120,11 +120,11 @@ describe('toTokenReview', () => {
     ['an empty username', { kind: 'authenticated', user: { username: '' } }],
     ['no username', { kind: 'authenticated', user: {} as { username: string } }],
     ['empty audiences', { kind: 'authenticated', user: { username: 'alice' }, audiences: [] }],
-  ])('%s is a bare no', (_name, decision) => {
+  ])('%s is not authenticated, without a reason', (_name, decision) => {
     expect(toTokenReview(v1, decision).status).toEqual({ authenticated: false });
   });
 
-  test('what could not be checked is no, with an error', () => {
+  test('could not be checked: not authenticated, with an error', () => {
     const result = { kind: 'error', message: 'authenticators corp, robots unavailable', authenticators: [] } as const;
     expect(toTokenReview(v1, result).status).toEqual({ authenticated: false, error: result.message });
   });

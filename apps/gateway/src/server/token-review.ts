@@ -1,17 +1,16 @@
 import type { Decision } from '@sallyport/authenticator';
-import { StatusError } from './status.ts';
+import { StatusError } from './kubernetes-status.ts';
 
 const apiVersions = ['authentication.k8s.io/v1', 'authentication.k8s.io/v1beta1'] as const;
 
-/** The versions that kube-apiserver speaks: `--authentication-token-webhook-version`, v1beta1 unless set. */
+/** The versions that kube-apiserver can use: `--authentication-token-webhook-version`, v1beta1 by default. */
 export type TokenReviewVersion = (typeof apiVersions)[number];
 
-/** What is asked. */
 export interface TokenReviewRequest {
   readonly apiVersion: TokenReviewVersion;
   /** As sent: any non-empty string. */
   readonly token: string;
-  /** Empty: the API server's own. */
+  /** Empty for the API server's own. */
   readonly audiences: readonly string[];
 }
 
@@ -19,14 +18,14 @@ export interface TokenReviewRequest {
 interface Unchecked {
   readonly kind: 'error';
   readonly message: string;
-  /** Names of those that could not check. */
+  /** The names of those that could not check it. */
   readonly authenticators: readonly string[];
 }
 
-/** How a review ended: what the chain decided, or that it could not. */
+/** The result of a review: what the chain decided, or that it could not. */
 export type ReviewResult = Decision | Unchecked;
 
-/** The answer. It never carries `spec`, so no token goes back over the wire. */
+/** The answer. It never has a `spec`, so no token is sent back. */
 export interface TokenReviewAnswer {
   readonly apiVersion: TokenReviewVersion;
   readonly kind: 'TokenReview';
@@ -45,19 +44,19 @@ interface TokenReviewStatus {
   readonly error?: string;
 }
 
-/** kube-apiserver sends its service-account issuers; whoever may create tokenreviews sends what they like. */
+/** kube-apiserver sends its service-account issuers. A client that may create TokenReviews can send any number. */
 const maxAudiences = 16;
 const maxAudienceBytes = 256;
 
 /**
- * Reads a TokenReview as `JSON.parse` left it. Fields that are not asked for may hold anything, as in Kubernetes:
+ * Reads a TokenReview from what `JSON.parse` returned. Fields that are not needed can have any value, as in Kubernetes:
  * older API servers send `metadata: { creationTimestamp: null }` and `status: { user: {} }`.
  *
- * @throws StatusError 400 naming the field, never its value: a token may stand in the wrong one
+ * @throws StatusError 400 naming the field, never its value: the wrong one may contain a token
  */
 export function parseTokenReview(body: unknown): TokenReviewRequest {
   if (!isObject(body)) throw malformed('the body must be a TokenReview object');
-  // An empty body is read as `{}`.
+  // The parser makes `{}` of an empty body.
   if (Object.keys(body).length === 0) throw malformed('the body is empty: it must be a TokenReview object');
   if (body.kind !== 'TokenReview') throw malformed('kind must be TokenReview');
   const apiVersion = apiVersions.find((version) => version === body.apiVersion);
@@ -94,19 +93,19 @@ function malformed(message: string): StatusError {
 }
 
 /**
- * Whether a token may be shown to authenticators. Others are unknown without asking: one that is too long; one that is
- * not well-formed Unicode; and one that holds U+FFFD, which kube-apiserver puts wherever bytes were not UTF-8, so
- * that different tokens look the same.
+ * Whether authenticators may be asked about a token. Other tokens are unknown without asking: one that is too long; one
+ * that is not well-formed Unicode; and one with U+FFFD, which kube-apiserver writes in place of bytes that are not
+ * UTF-8, so that different tokens look the same.
  *
- * @param maxTokenSize in bytes of UTF-8, itself allowed
+ * @param maxTokenSize in bytes of UTF-8; a token of this size is allowed
  */
 export function isCheckable(token: string, maxTokenSize: number): boolean {
   return Buffer.byteLength(token) <= maxTokenSize && token.isWellFormed() && !token.includes('\ufffd');
 }
 
 /**
- * The answer to a review. It says no until a decision says yes with a name: kube-apiserver would take an empty username
- * for a user, and empty `audiences` for its own.
+ * Makes the answer to a review. It says "not authenticated" unless a decision says "authenticated" with a name:
+ * kube-apiserver would take an empty username for a user, and empty `audiences` for its own.
  */
 export function toTokenReview(apiVersion: TokenReviewVersion, result: ReviewResult): TokenReviewAnswer {
   return { apiVersion, kind: 'TokenReview', status: toReviewStatus(result) };
@@ -114,7 +113,7 @@ export function toTokenReview(apiVersion: TokenReviewVersion, result: ReviewResu
 
 function toReviewStatus(result: ReviewResult): TokenReviewStatus {
   if (result.kind === 'error') return { authenticated: false, error: result.message };
-  if (!isYes(result)) return { authenticated: false };
+  if (!isAuthenticated(result)) return { authenticated: false };
   const { username, uid, groups, extra } = result.user;
   return {
     authenticated: true,
@@ -128,7 +127,7 @@ function toReviewStatus(result: ReviewResult): TokenReviewStatus {
   };
 }
 
-function isYes(decision: Decision): decision is Extract<Decision, { kind: 'authenticated' }> {
+function isAuthenticated(decision: Decision): decision is Extract<Decision, { kind: 'authenticated' }> {
   if (decision.kind !== 'authenticated') return false;
   const { username } = decision.user;
   return typeof username === 'string' && username !== '' && decision.audiences?.length !== 0;

@@ -2,7 +2,7 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { HealthCheck } from '../health.ts';
-import { createStatusCollector, type StatusSources } from './collector.ts';
+import { createKnownHealth, createRefusedReloads, createStatusCollector, type StatusSources } from './collector.ts';
 import { report } from './testing/report.ts';
 
 function configOf(...names: string[]): GatewayConfig {
@@ -23,37 +23,37 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
     links: () => names.map((name) => ({ name, guard: { circuitState: 'closed' } as never })),
     health: async () => checks,
     cache: () => ({ entries: 7 }),
-    stopping: () => ({ blocked: 1, lockedOut: 0, cutOff: false }),
+    blocking: () => ({ blocked: 1, lockedOut: 0, cutOff: false }),
     clocks: { monotonic: () => 123_456, wall: () => 1_700_000_000_000 },
     ...changes,
   });
 }
 
-/** As it goes over the wire. */
+/** As it is sent. */
 const sent = async (collector: ReturnType<typeof start>): Promise<string> => JSON.stringify(await collector.document());
 
-describe('what the page is told', () => {
-  test('is the chain in its order, how each one is, and what runs', async () => {
+describe('the document of the page', () => {
+  test('has the chain in its order, the health of each authenticator, and the config', async () => {
     const checks = [
       { name: 'break-glass', ok: true },
       { name: 'corp', ok: false, reason: 'no such base' },
     ];
     const collector = start(['break-glass', 'corp'], checks);
-    const { authenticators, config, gateway, cache, stopping, recent } = await collector.document();
+    const { authenticators, config, gateway, cache, blocking, recent } = await collector.document();
     expect(authenticators.map(({ name, healthy, reason }) => [name, healthy, reason])).toEqual([
       ['break-glass', true, undefined],
       ['corp', false, 'no such base'],
     ]);
     expect(config).toMatchObject({ digest: '0123456789ab', refused: [], loadedAt: 1_700_000_000_000 });
     expect(gateway).toMatchObject({ inFlight: 2 });
-    expect([cache, stopping, recent]).toEqual([
+    expect([cache, blocking, recent]).toEqual([
       { entries: 7, maxEntries: 50_000 },
       { blocked: 1, lockedOut: 0, cutOff: false },
       [],
     ]);
   });
 
-  test('holds no secret that a plugin quotes', async () => {
+  test('has no secret that a plugin quotes', async () => {
     const error = new AuthenticatorError('unavailable', 'https://svc:hunter2@corp.example does not answer');
     const collector = start(['corp'], [{ name: 'corp', ok: false, reason: error.message }]);
     collector.record(report({ answers: [{ authenticator: 'corp', seconds: 1, error }] }));
@@ -62,7 +62,7 @@ describe('what the page is told', () => {
     ]);
   });
 
-  test('holds no token, wherever one stands in a report', async () => {
+  test('has no token, wherever a report has one', async () => {
     const token = 's3cret-\u{1f511}"<token>';
     const collector = start(['corp']);
     const error = new AuthenticatorError('unavailable', `what of ${token}?`);
@@ -77,7 +77,7 @@ describe('what the page is told', () => {
     for (const part of ['s3cret', JSON.stringify(token).slice(1, -1)]) expect(text).not.toContain(part);
   });
 
-  test('shows what others wrote with its control characters and turns of direction made visible', async () => {
+  test('makes control characters and changes of direction visible', async () => {
     const collector = start(['corp'], [{ name: 'corp', ok: false, reason: 'a\u202eb\nsecond line' }]);
     collector.record(report({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }));
     collector.reloaded('config', ['first\nsecond\u0007']);
@@ -87,7 +87,7 @@ describe('what the page is told', () => {
     expect(config.refused[0]?.problems).toEqual([`first\n${String.raw`second\u{7}`}`]);
   });
 
-  test('does not grow with callers', async () => {
+  test('does not grow with the number of callers', async () => {
     const collector = start(['corp', 'robots']);
     const record = (username: string) =>
       collector.record(report({ token: username, end: { kind: 'authenticated', user: { username } } }));
@@ -99,7 +99,7 @@ describe('what the page is told', () => {
     expect(before).toBeLessThan(64 * 1024);
   });
 
-  test('tells certificates in force, and another config once it runs', async () => {
+  test('has the certificates in force, and a new config once it runs', async () => {
     const collector = start(['corp']);
     const notAfter = new Date('2027-01-01');
     const certificate = { certificate: 'server', file: 'x', subject: 'CN=a', notBefore: notAfter, notAfter } as const;
@@ -111,9 +111,9 @@ describe('what the page is told', () => {
   });
 });
 
-describe('the hook of the reviews', () => {
+describe('recording a review', () => {
   const rounds = 20_000;
-  test('costs a review with 4 answers a few microseconds; printed', () => {
+  test('with 4 answers costs a few microseconds, which are printed', () => {
     const names = ['corp', 'robots', 'break-glass', 'partners'];
     const collector = start(names);
     const one = report();
@@ -131,4 +131,60 @@ describe('the hook of the reviews', () => {
     console.log(`review with 4 answers: ${microseconds.toFixed(2)} µs for the status page`);
     expect(microseconds).toBeLessThan(100);
   });
+});
+
+const good: HealthCheck = { name: 'corp', ok: true };
+const bad: HealthCheck = { name: 'corp', ok: false, reason: 'no such base' };
+
+function startHealth(...answers: (HealthCheck | Promise<HealthCheck>)[]) {
+  let now = 0;
+  const health = createKnownHealth(
+    async () => [await (answers.shift() ?? good)],
+    () => now,
+  );
+  return { health, pass: (milliseconds: number) => (now += milliseconds) };
+}
+
+test('the health of authenticators waits for a missing result, and not for a check that hangs', async () => {
+  const hanging = Promise.withResolvers<HealthCheck>();
+  const { health } = startHealth(good, hanging.promise, bad);
+  expect((await health(['corp'])).get('corp')).toBe(good);
+  expect((await health(['corp'])).get('corp')).toBe(good);
+  hanging.resolve(bad);
+  await hanging.promise;
+  await new Promise(setImmediate);
+  expect((await health(['corp'])).get('corp')).toBe(bad);
+});
+
+test('the health of authenticators waits for an old result, and for a new authenticator', async () => {
+  const { health, pass } = startHealth(good, bad, good);
+  await health(['corp']);
+  pass(15_001);
+  expect((await health(['corp'])).get('corp')).toBe(bad);
+  expect((await health(['corp', 'robots'])).get('corp')).toBe(good);
+});
+
+const file = { file: '/etc/sallyport/tokens.yaml', reload: async () => {} };
+
+test('a refused reload is remembered for each source, until the source is loaded', () => {
+  let now = 100;
+  const refused = createRefusedReloads(() => now++);
+  refused.reloaded('config', ['gateway.yaml:1:1: is empty']);
+  refused.reloaded(file, ['is bad']);
+  refused.reloaded('certificates', []);
+  expect(refused.list()).toEqual([
+    { what: '/etc/sallyport/tokens.yaml', at: 101, problems: ['is bad'] },
+    { what: 'config', at: 100, problems: ['gateway.yaml:1:1: is empty'] },
+  ]);
+  refused.reloaded(file, []);
+  expect(refused.list().map(({ what }) => what)).toEqual(['config']);
+});
+
+test('the last refusal of a source counts, and a config that is loaded clears all', () => {
+  const refused = createRefusedReloads(() => 1);
+  refused.reloaded('certificates', ['first']);
+  refused.reloaded('certificates', ['second']);
+  expect(refused.list()).toEqual([{ what: 'certificates', at: 1, problems: ['second'] }]);
+  refused.reloaded('config', []);
+  expect(refused.list()).toEqual([]);
 });

@@ -1,44 +1,42 @@
 import type { GuardedLink } from '../../chain/guard.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { printable, printableLines } from '../../logging/printable.ts';
+import type { ReloadSource } from '../../metrics/process-metrics.ts';
 import type { OnReview } from '../../server/review-report.ts';
 import type { TlsMaterial } from '../../server/tls.ts';
 import type { HealthCheck } from '../health.ts';
 import type {
   AuthenticatorStatus,
+  BlockingStatus,
   CacheStatus,
-  CertificateStatus,
   GatewayStatus,
   RecentReview,
   RefusedReload,
   StatusDocument,
-  StoppingStatus,
 } from './document.ts';
 import { createHistories, type HistoryClocks } from './history.ts';
-import { createKnownHealth } from './known-health.ts';
 import { createRecentReviews } from './recent.ts';
-import { createRefusals, type Refusals } from './refusals.ts';
 
-/** What the page shows, gathered. */
-export interface StatusCollector extends Pick<Refusals, 'reloaded'> {
-  /** Never throws. A few microseconds, and memory that hangs on the number of authenticators alone. */
+/** Collects what the page shows. */
+export interface StatusCollector extends Pick<RefusedReloads, 'reloaded'> {
+  /** Never throws. It takes a few microseconds; its memory depends only on the number of authenticators. */
   readonly record: OnReview;
-  /** This config runs from now on. */
+  /** Sets the config that runs from now on. */
   follow(config: GatewayConfig): void;
-  /** These are in force from now on. */
+  /** Sets the certificates that are in force from now on. */
   certificates(inForce: TlsMaterial['certificates']): void;
   document(): Promise<StatusDocument>;
 }
 
-/** What is looked at when somebody looks. */
+/** What is read when the page is read. */
 export interface StatusSources {
   readonly gateway: () => GatewayStatus;
-  /** Those of the chain that runs. */
+  /** The authenticators of the chain that runs. */
   readonly links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[];
-  /** Asks each authenticator how it is, at most every 10 s. */
+  /** Checks each authenticator, at most every 10 s. */
   readonly health: () => Promise<readonly HealthCheck[]>;
   readonly cache: () => Omit<CacheStatus, 'maxEntries'>;
-  readonly stopping: () => StoppingStatus;
+  readonly blocking: () => BlockingStatus;
   readonly clocks: HistoryClocks;
 }
 
@@ -47,7 +45,7 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
   const { clocks } = sources;
   const histories = createHistories(clocks);
   const recent = createRecentReviews();
-  const refusals = createRefusals(clocks.wall);
+  const refused = createRefusedReloads(clocks.wall);
   const health = createKnownHealth(sources.health, clocks.monotonic);
   let running = { config, loadedAt: clocks.wall() };
   let certificates: TlsMaterial['certificates'] = [];
@@ -68,7 +66,7 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
         file: printable(config.file),
         digest: config.digest,
         loadedAt,
-        refused: refusals.list().map(printableRefusal),
+        refused: refused.list().map(printableReload),
       },
       history: histories.times(),
       authenticators: config.authenticators.map((one) => ({
@@ -77,8 +75,10 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
         ...printableOutage(histories.of(one.name), one),
       })),
       cache: { ...sources.cache(), maxEntries: config.cache.memory.maxEntries },
-      stopping: sources.stopping(),
-      certificates: certificates.map(certificateStatus),
+      blocking: sources.blocking(),
+      certificates: certificates.map(({ certificate, subject, notAfter }) => {
+        return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
+      }),
       recent: recent.list().map(printableReview),
     };
   }
@@ -89,7 +89,7 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
       for (const answer of report.answers) histories.record(answer, report.token);
     },
     follow,
-    reloaded: refusals.reloaded,
+    reloaded: refused.reloaded,
     certificates(inForce) {
       certificates = inForce;
     },
@@ -100,7 +100,7 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
 function statusOf(
   { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
   check: HealthCheck | undefined,
-): Pick<AuthenticatorStatus, 'name' | 'package' | 'healthy' | 'reason' | 'cached' | 'onError'> {
+): Omit<AuthenticatorStatus, 'circuit' | 'outage' | 'history'> {
   return {
     name,
     package: printable(from),
@@ -111,15 +111,13 @@ function statusOf(
   };
 }
 
-function printableOutage(
-  known: Pick<AuthenticatorStatus, 'history' | 'outage'>,
-  { withhold }: Pick<AuthenticatorConfig, 'withhold'>,
-): Pick<AuthenticatorStatus, 'history' | 'outage'> {
-  const { history, outage } = known;
+type Known = Pick<AuthenticatorStatus, 'history' | 'outage'>;
+
+function printableOutage({ history, outage }: Known, { withhold }: Pick<AuthenticatorConfig, 'withhold'>): Known {
   return { history, ...(outage && { outage: { ...outage, reason: printableLines(withhold(outage.reason)) } }) };
 }
 
-function printableRefusal({ what, at, problems }: RefusedReload): RefusedReload {
+function printableReload({ what, at, problems }: RefusedReload): RefusedReload {
   return { what: printable(what), at, problems: problems.map(printableLines) };
 }
 
@@ -131,6 +129,55 @@ function printableReview({ reason, username, ...review }: RecentReview): RecentR
   };
 }
 
-function certificateStatus({ certificate, subject, notAfter }: TlsMaterial['certificates'][number]): CertificateStatus {
-  return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
+/** In milliseconds. Older results are not shown. It is more than the 10 s for which the result of a check is reused. */
+const knownFor = 15_000;
+
+/**
+ * Keeps the last results of the authenticators' checks, and does not wait for checks in progress: a backend that hangs
+ * must not delay the page that shows it. It waits only if a result is missing or too old.
+ *
+ * @param check checks at most every 10 s
+ * @param now monotonic milliseconds
+ */
+export function createKnownHealth(
+  check: () => Promise<readonly HealthCheck[]>,
+  now: () => number,
+): (names: readonly string[]) => Promise<ReadonlyMap<string, HealthCheck>> {
+  let known: ReadonlyMap<string, HealthCheck> = new Map();
+  let knownAt = Number.NEGATIVE_INFINITY;
+  return async (names) => {
+    const checked = check().then((found) => {
+      known = new Map(found.map((one) => [one.name, one]));
+      knownAt = now();
+    });
+    if (now() - knownAt > knownFor || names.some((name) => !known.has(name))) await checked;
+    return known;
+  };
+}
+
+/** What is on disk and not in force. */
+interface RefusedReloads {
+  /** @param problems empty if the reload succeeded */
+  reloaded(source: ReloadSource, problems: readonly string[]): void;
+  /** Newest first. */
+  list(): readonly RefusedReload[];
+}
+
+/**
+ * Remembers the last refusal of each source. A config that is loaded clears all of them, since everything that it names
+ * was loaded with it. `createReloadMetrics` has the same rule, but counts and knows no reasons.
+ *
+ * @param wall milliseconds since 1970
+ */
+export function createRefusedReloads(wall: () => number): RefusedReloads {
+  const refused = new Map<ReloadSource, RefusedReload>();
+  return {
+    reloaded(source, problems) {
+      refused.delete(source);
+      const what = typeof source === 'string' ? source : source.file;
+      if (problems.length > 0) refused.set(source, { what, at: wall(), problems });
+      else if (source === 'config') refused.clear();
+    },
+    list: () => [...refused.values()].reverse(),
+  };
 }

@@ -1,13 +1,13 @@
-/** What `/status.json` tells. Times are milliseconds since 1970, durations seconds. It holds no token and no digest of one. */
+/** The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It has no token and no digest of one. */
 export interface StatusDocument {
   readonly at: number;
   readonly gateway: GatewayStatus;
   readonly config: ConfigStatus;
   readonly history: HistoryTimes;
-  /** In the order they are asked. */
+  /** In the order in which they are asked. */
   readonly authenticators: readonly AuthenticatorStatus[];
   readonly cache: CacheStatus;
-  readonly stopping: StoppingStatus;
+  readonly blocking: BlockingStatus;
   readonly certificates: readonly CertificateStatus[];
   /** Newest first. */
   readonly recent: readonly RecentReview[];
@@ -26,7 +26,7 @@ interface ConfigStatus {
   /** The first 12 digits of the SHA-256 of the file as it was read. */
   readonly digest: string;
   readonly loadedAt: number;
-  /** What is on disk and not in force: the last refusal of each thing that was not taken in since. */
+  /** What is on disk and not in force: the last refusal of each source that was not loaded since. */
   readonly refused: readonly RefusedReload[];
 }
 
@@ -36,7 +36,7 @@ export interface RefusedReload {
   readonly problems: readonly string[];
 }
 
-/** The buckets that all histories share, oldest first; the last one is still filling. */
+/** The buckets of all histories, oldest first. The last one still counts. */
 export interface HistoryTimes {
   readonly bucketSeconds: number;
   readonly buckets: number;
@@ -44,46 +44,47 @@ export interface HistoryTimes {
   readonly lastFrom: number;
 }
 
-/** What is counted of an authenticator's answers; `stale` are yes as well, and not among `yes`. */
-export const countNames = ['yes', 'stale', 'refused', 'unknown', 'failed', 'memory', 'redis', 'backend'] as const;
-type CountName = (typeof countNames)[number];
-export type Counts = Readonly<Record<CountName, number>>;
+/** The answers of an authenticator by decision. A `stale` one is not counted as `authenticated` as well. */
+export const decisionNames = ['authenticated', 'stale', 'rejected', 'unknown', 'error'] as const;
+type DecisionName = (typeof decisionNames)[number];
+/** What is counted of an authenticator's answers: the decisions, and where they came from. */
+export type Counts = Readonly<Record<DecisionName | 'memory' | 'redis' | 'backend', number>>;
 
 export interface History {
   /** Of all buckets together. */
   readonly sum: Counts;
-  /** What its backend took for the answers that it gave, and the most that any answer took; null: there was none. */
+  /** The mean time of the backend's answers, and the longest time of any answer; null if there was none. */
   readonly mean: number | null;
   readonly slowest: number | null;
   /** For each bucket. */
-  readonly counts: Readonly<Record<'yes' | 'stale' | 'refused' | 'unknown' | 'failed', readonly number[]>>;
+  readonly counts: Readonly<Record<DecisionName, readonly number[]>>;
   readonly means: readonly (number | null)[];
   readonly slowests: readonly (number | null)[];
 }
 
 export interface AuthenticatorStatus {
   readonly name: string;
-  /** The package that it is made by. */
+  /** The package of its plugin. */
   readonly package: string;
   readonly circuit: 'closed' | 'half-open' | 'open';
-  /** What its check said; asked at most every 10 s. */
+  /** The result of its check, which runs at most every 10 s. */
   readonly healthy: boolean;
   readonly reason?: string;
-  /** Whether its answers are kept. */
+  /** Whether its answers are cached. */
   readonly cached: boolean;
   readonly onError: 'continue' | 'stop';
-  /** Since its backend answered last, where it has not since it failed. */
+  /** Left out if its backend has answered since it last failed. */
   readonly outage?: Outage;
   readonly history: History;
 }
 
 export interface Outage {
   readonly since: number;
-  /** When a review saw it last. */
+  /** When a review last met it. */
   readonly seenAt: number;
-  /** What failed first. */
+  /** The reason of the first failure. */
   readonly reason: string;
-  /** Reviews since: answered by an earlier answer, and not answered. */
+  /** Reviews since then that got a stale answer, and reviews that got none. */
   readonly stale: number;
   readonly failed: number;
 }
@@ -91,16 +92,16 @@ export interface Outage {
 export interface CacheStatus {
   readonly entries: number;
   readonly maxEntries: number;
-  /** Left out: no Redis is shared. */
-  readonly redis?: { readonly leftAlone: boolean };
+  /** Left out without a shared Redis. */
+  readonly redis?: { readonly circuitOpen: boolean };
 }
 
-export interface StoppingStatus {
+export interface BlockingStatus {
   /** Users, groups and tokens. */
   readonly blocked: number;
   /** Users who are locked out, as far as this replica knows. */
   readonly lockedOut: number;
-  /** Seconds; left out without a shared Redis; null: it was never read. */
+  /** Seconds; left out without a shared Redis; null if the list was never read. */
   readonly listAge?: number | null;
   readonly cutOff: boolean;
 }
@@ -121,6 +122,6 @@ export interface RecentReview {
   readonly username?: string;
   readonly source?: 'memory' | 'redis' | 'stale';
   readonly seconds: number;
-  /** Whoever asked did not wait. */
+  /** The caller did not wait for the answer. */
   readonly callerGone: boolean;
 }

@@ -1,38 +1,42 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../../chain/chain.ts';
 import { withoutToken } from '../../logging/error-fields.ts';
-import { type Counts, countNames, type History, type HistoryTimes, type Outage } from './document.ts';
+import { type Counts, decisionNames, type History, type HistoryTimes, type Outage } from './document.ts';
 
 /** In seconds. */
 const bucketSeconds = 10;
 /** A quarter of an hour. */
 const buckets = 90;
 
-/** A row of the ring: the counts, then the sum of what backends took, then the most that an answer took. */
+const countNames = [...decisionNames, 'memory', 'redis', 'backend'] as const;
+/** A row of the ring: the counts, then the sum of the backend's times, then the longest time of an answer. */
 const rowLength = countNames.length + 2;
 const columns = Object.fromEntries(countNames.map((name, index) => [name, index])) as Counts;
 const secondsColumn = countNames.length;
 const slowestColumn = countNames.length + 1;
 
-interface Followed {
-  /** One row a bucket. It never grows. */
+interface Rows {
+  /** One row for each bucket. It never grows. */
   readonly rows: Float64Array;
-  /** Which bucket, counted since the clock's zero, a row is about. */
+  /** The bucket of each row, counted from the clock's zero. */
   readonly bucketOfRow: Float64Array;
-  outage?: { readonly since: number; readonly reason: string; seenAt: number; stale: number; failed: number };
 }
 
-/** What the authenticators of the config that runs have said over the last quarter of an hour. */
+interface Followed extends Rows {
+  outage?: { -readonly [Key in keyof Outage]: Outage[Key] };
+}
+
+/** The answers of the configured authenticators in the last quarter of an hour. */
 export interface Histories {
-  /** From now on there are these; what is known of others goes. One that stays keeps its history. */
+  /** Sets the authenticators. One that stays keeps its history; those of others are dropped. */
   follow(names: readonly string[]): void;
-  /** Never throws. Nothing of the token is kept: it is left out of what an authenticator says of its failure. */
+  /** Never throws, and does not keep the token: it is removed from the message of a failure. */
   record(answer: Answer, token: string | undefined): void;
   times(): HistoryTimes;
   of(name: string): { readonly history: History; readonly outage?: Outage };
 }
 
-/** Milliseconds: `monotonic` tells the buckets, `wall` since 1970. */
+/** Milliseconds: `monotonic` for the buckets, `wall` since 1970. */
 export interface HistoryClocks {
   readonly monotonic: () => number;
   readonly wall: () => number;
@@ -45,14 +49,14 @@ export function createHistories({ monotonic, wall }: HistoryClocks): Histories {
   return {
     follow(names) {
       for (const name of followed.keys()) if (!names.includes(name)) followed.delete(name);
-      for (const name of names) if (!followed.has(name)) followed.set(name, createFollowed());
+      for (const name of names) if (!followed.has(name)) followed.set(name, createRows());
     },
     record(answer, token) {
       const known = followed.get(answer.authenticator);
-      // It has not looked at the token, or a reload has removed it.
+      // A reload has removed the authenticator, or it does not recognize the token.
       if (known === undefined || ('decision' in answer && !answer.recognized)) return;
       count(known, bucketNow(), answer);
-      noteOutage(known, answer, token, wall);
+      recordOutage(known, answer, token, wall);
     },
     times: () => ({
       bucketSeconds,
@@ -60,17 +64,17 @@ export function createHistories({ monotonic, wall }: HistoryClocks): Histories {
       lastFrom: Math.round(wall() - (monotonic() - bucketNow() * bucketSeconds * 1000)),
     }),
     of(name) {
-      const { outage, ...rows } = followed.get(name) ?? createFollowed();
+      const { outage, ...rows }: Followed = followed.get(name) ?? createRows();
       return { history: read(rows, bucketNow()), ...(outage && { outage: { ...outage } }) };
     },
   };
 }
 
-function createFollowed(): Followed {
+function createRows(): Rows {
   return { rows: new Float64Array(buckets * rowLength), bucketOfRow: new Float64Array(buckets).fill(-1) };
 }
 
-function count({ rows, bucketOfRow }: Followed, bucket: number, answer: Answer): void {
+function count({ rows, bucketOfRow }: Rows, bucket: number, answer: Answer): void {
   const row = bucket % buckets;
   const start = row * rowLength;
   if (bucketOfRow[row] !== bucket) {
@@ -82,13 +86,12 @@ function count({ rows, bucketOfRow }: Followed, bucket: number, answer: Answer):
   };
   rows[start + slowestColumn] = Math.max(rows[start + slowestColumn] ?? 0, answer.seconds);
   if ('error' in answer) {
-    add(columns.failed, 1);
+    add(columns.error, 1);
     return;
   }
   const { decision, source, seconds } = answer;
-  if (decision.kind === 'rejected') add(columns.refused, 1);
-  else if (decision.kind === 'no-opinion') add(columns.unknown, 1);
-  else if (source !== 'stale') add(columns.yes, 1);
+  if (decision.kind === 'no-opinion') add(columns.unknown, 1);
+  else if (source !== 'stale') add(columns[decision.kind], 1);
   if (source !== undefined) add(columns[source], 1);
   else if (isOfBackend(answer)) {
     add(columns.backend, 1);
@@ -96,20 +99,20 @@ function count({ rows, bucketOfRow }: Followed, bucket: number, answer: Answer):
   }
 }
 
-/** A block is told without asking it. */
+/** A blocked user is refused without asking the backend. */
 function isOfBackend(answer: Answer): boolean {
   if ('error' in answer || answer.source !== undefined) return false;
   return answer.decision.kind !== 'rejected' || answer.decision.reason !== 'blocked';
 }
 
-/** From its first failure until its backend has answered again: the first reason tells most, later ones are the circuit's. */
-function noteOutage(known: Followed, answer: Answer, token: string | undefined, wall: () => number): void {
+/** An outage lasts from the first failure until the backend answers. Its reason is the first: later ones are the circuit's. */
+function recordOutage(known: Followed, answer: Answer, token: string | undefined, wall: () => number): void {
   const error = 'error' in answer ? answer.error : answer.failure;
   if (error === undefined) {
     if (isOfBackend(answer)) delete known.outage;
     return;
   }
-  // This token alone: nothing is said of the next one.
+  // This code concerns one token alone.
   if (AuthenticatorError.is(error) && error.code === 'failed') return;
   const seenAt = wall();
   known.outage ??= { since: seenAt, seenAt, reason: reasonOf(error, token), stale: 0, failed: 0 };
@@ -118,13 +121,13 @@ function noteOutage(known: Followed, answer: Answer, token: string | undefined, 
   else known.outage.stale++;
 }
 
-/** Other errors may quote what they met: see `logging/error-fields.ts`. */
+/** Other errors can quote their input: see `logging/error-fields.ts`. */
 function reasonOf(error: Error, token: string | undefined): string {
-  if (!AuthenticatorError.is(error)) return `a fault of its plugin (${error.name})`;
+  if (!AuthenticatorError.is(error)) return `a bug in its plugin (${error.name})`;
   return withoutToken(error.message, token);
 }
 
-function read({ rows, bucketOfRow }: Omit<Followed, 'outage'>, last: number): History {
+function read({ rows, bucketOfRow }: Rows, last: number): History {
   const inOrder = Array.from({ length: buckets }, (_, index) => {
     const bucket = last - buckets + 1 + index;
     const row = ((bucket % buckets) + buckets) % buckets;
@@ -132,24 +135,19 @@ function read({ rows, bucketOfRow }: Omit<Followed, 'outage'>, last: number): Hi
     return bucketOfRow[row] === bucket ? rows.subarray(start, start + rowLength) : undefined;
   });
   const column = (index: number) => inOrder.map((row) => row?.[index] ?? 0);
-  const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
-  const sum = Object.fromEntries(countNames.map((name) => [name, total(column(columns[name]))])) as Counts;
-  const slowests = column(slowestColumn);
-  const means = inOrder.map((row) => mean(row?.[secondsColumn] ?? 0, row?.[columns.backend] ?? 0));
-  const { yes, stale, refused, unknown, failed } = columns;
+  const total = (index: number) => column(index).reduce((sum, value) => sum + value, 0);
+  const sum = Object.fromEntries(countNames.map((name) => [name, total(columns[name])])) as Counts;
+  const slowests = column(slowestColumn).map((seconds) => rounded(seconds) || null);
   return {
     sum,
-    mean: mean(total(column(secondsColumn)), sum.backend),
-    slowest: rounded(Math.max(...slowests)) || null,
-    counts: {
-      yes: column(yes),
-      stale: column(stale),
-      refused: column(refused),
-      unknown: column(unknown),
-      failed: column(failed),
-    },
-    means,
-    slowests: slowests.map((seconds) => rounded(seconds) || null),
+    mean: mean(total(secondsColumn), sum.backend),
+    slowest: Math.max(...slowests.map((seconds) => seconds ?? 0)) || null,
+    counts: Object.fromEntries(decisionNames.map((name) => [name, column(columns[name])])) as Record<
+      (typeof decisionNames)[number],
+      number[]
+    >,
+    means: inOrder.map((row) => mean(row?.[secondsColumn] ?? 0, row?.[columns.backend] ?? 0)),
+    slowests,
   };
 }
 
@@ -157,7 +155,7 @@ function mean(seconds: number, times: number): number | null {
   return times === 0 ? null : rounded(seconds / times);
 }
 
-/** To the microsecond: what is beyond is noise. */
+/** Rounds to microseconds: the rest is noise. */
 function rounded(seconds: number): number {
   return Math.round(seconds * 1e6) / 1e6;
 }

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { StatusError } from '../../server/status.ts';
+import { StatusError } from '../../server/kubernetes-status.ts';
 import { createRecentReviews } from './recent.ts';
 import { report } from './testing/report.ts';
 
-test('tells a review without its token', () => {
+test('shows a review without its token', () => {
   const recent = createRecentReviews();
   recent.record(report({ id: 'one' }));
   expect(recent.list()).toEqual([
@@ -19,7 +19,7 @@ test('tells a review without its token', () => {
   ]);
 });
 
-test('tells who was refused, why, and from where', () => {
+test('shows who was refused, why, and the source of the answer', () => {
   const recent = createRecentReviews();
   const decision = { kind: 'rejected', reason: 'expired', subject: 'ada' } as const;
   const answers = [{ authenticator: 'corp', seconds: 0.001, decision, recognized: true, source: 'memory' }] as const;
@@ -40,7 +40,7 @@ test('keeps the last 50, newest first', () => {
 });
 
 test.each(['overloaded', 'invalid'] as const)(
-  'however many are %s, they are one line and push out nothing',
+  'however many are %s, they are one line and replace no other',
   (unread) => {
     const refused = () => report({ outcome: unread, end: new StatusError(400, 'refused unread'), answers: [] });
     const recent = createRecentReviews();
@@ -57,7 +57,7 @@ test.each(['overloaded', 'invalid'] as const)(
   },
 );
 
-test('what a backend names after the token, or at great length, is neither told nor kept', () => {
+test('names with the token in them, or very long ones, are neither shown nor held', () => {
   const recent = createRecentReviews();
   const end = (username: string) => ({ kind: 'authenticated', user: { username } }) as const;
   recent.record(report({ token: 's3cret', end: end('user of s3cret') }));

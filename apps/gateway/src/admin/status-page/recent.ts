@@ -2,12 +2,11 @@ import { auditEntry } from '../../audit/entry.ts';
 import { isUnread, type ReviewReport } from '../../server/review-report.ts';
 import type { RecentReview } from './document.ts';
 
-/** How many are kept. */
-const most = 50;
-/** Of a text that others wrote, in characters: what is kept must not hang on callers or backends. */
-const longest = 256;
+const maxReviews = 50;
+/** In characters. The memory of a review must not depend on what callers and backends send. */
+const maxTextLength = 256;
 
-/** The last reviews. Of their tokens nothing is kept. */
+/** The last reviews, without their tokens. */
 export interface RecentReviews {
   /** Never throws. */
   record(report: ReviewReport): void;
@@ -16,19 +15,14 @@ export interface RecentReviews {
 }
 
 export function createRecentReviews(): RecentReviews {
-  const ring: RecentReview[] = [];
-  let next = 0;
-  const newest = () => (next + most - 1) % most;
+  const reviews: RecentReview[] = [];
   return {
     record(report) {
-      // Thousands a second may be refused unread: one line says so, and the reviews before it stay.
-      const { outcome } = report;
-      const repeated = isUnread(outcome) && ring[newest()]?.outcome === outcome;
-      const place = repeated ? newest() : next;
-      ring[place] = recentReview(report);
-      if (!repeated) next = (next + 1) % most;
+      // Thousands a second can be refused unread. They are one line, so that the reviews before them stay.
+      if (isUnread(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
+      if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
     },
-    list: () => [...ring.slice(next), ...ring.slice(0, next)].reverse(),
+    list: () => reviews.toReversed(),
   };
 }
 
@@ -40,16 +34,16 @@ function recentReview(report: ReviewReport): RecentReview {
     id,
     at,
     outcome,
-    ...(reason !== undefined && { reason: kept(reason) }),
+    ...(reason !== undefined && { reason: shortened(reason) }),
     ...(authenticator !== undefined && { authenticator }),
-    ...(who !== undefined && { username: kept(who) }),
+    ...(who !== undefined && { username: shortened(who) }),
     ...(cached !== undefined && { source: cached }),
     seconds,
     callerGone,
   };
 }
 
-/** A copy: a part of a long text would keep all of it. */
-function kept(text: string): string {
-  return text.length <= longest ? text : `${Buffer.from(text.slice(0, longest)).toString()}…`;
+/** Copies the text: a slice of a long text would keep all of it in memory. */
+function shortened(text: string): string {
+  return text.length <= maxTextLength ? text : `${Buffer.from(text.slice(0, maxTextLength)).toString()}…`;
 }

@@ -78,7 +78,7 @@ describe('the status page', () => {
     }
   });
 
-  test.each(pathsOfPage)('%s is not there where the page is not shown, asked anew each time', async (path) => {
+  test.each(pathsOfPage)('%s is 404 if the page is not shown, which is read each time', async (path) => {
     let isShown = false;
     const get = await start('0.0.0.0', () => isShown);
     for (const method of ['GET', 'POST']) {
@@ -92,12 +92,12 @@ describe('the status page', () => {
     '/status',
     '/status/',
     '/status/../package.json',
-    '/status/%2e%2e/assets.ts',
-    '/status/assets.ts',
+    '/status/%2e%2e/route.ts',
+    '/status/route.ts',
     '//',
     '/Status.json',
     '/%73tatus.json',
-  ])('%s is nothing', async (path) => {
+  ])('%s is 404', async (path) => {
     const get = await start('127.0.0.1', () => true);
     expect((await get(path)).status).toBe(404);
   });

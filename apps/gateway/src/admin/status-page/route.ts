@@ -1,23 +1,18 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Context, Middleware } from 'koa';
-import { StatusError } from '../../server/status.ts';
-import { requireLocalHost } from '../local-host.ts';
-import { readAssets } from './assets.ts';
+import { StatusError } from '../../server/kubernetes-status.ts';
 import type { StatusDocument } from './document.ts';
 
 export interface StatusPageSource {
-  /** Asked at each request. Where it is not shown, nothing of it is there. */
+  /** Read at each request. If the page is not shown, all its paths are 404. */
   readonly isShown: () => boolean;
   readonly document: () => Promise<StatusDocument>;
 }
 
-/** The same with the document as JSON. */
-interface StatusPageBytes extends Pick<StatusPageSource, 'isShown'> {
-  readonly document: () => Promise<Buffer>;
-}
-
 const dataPath = '/status.json';
 
-/** Nothing from elsewhere, nothing inline, nobody around it; and no text becomes code. */
+/** Nothing from other hosts, nothing inline, no frame around it; and no text becomes code. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -36,15 +31,17 @@ const headers: Readonly<Record<string, string>> = {
   'Referrer-Policy': 'no-referrer',
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Cross-Origin-Opener-Policy': 'same-origin',
-  // Names of users are in it; and a page of one version must not meet scripts of another.
+  // The page names users; and a page of one version must not load the scripts of another.
   'Cache-Control': 'no-store',
 };
 
 /**
- * Answers the paths of the status page and passes all others on. 404 for each of them where the page is not shown; 403
- * for a Host that is a name, wherever it listens: what names users must not be read through the name of a web site.
+ * Answers the paths of the status page, and passes on all others. They are 404 if the page is not shown, and 403 for a
+ * Host that is a name, on every address: a web site must not read the names of users through its own name.
+ *
+ * @param document the StatusDocument as JSON
  */
-export function createStatusPage({ isShown, document }: StatusPageBytes): Middleware {
+export function createStatusPage(isShown: () => boolean, document: () => Promise<Buffer>): Middleware {
   const assets = readAssets();
   return async (context, next) => {
     const asset = assets.get(context.path);
@@ -52,15 +49,64 @@ export function createStatusPage({ isShown, document }: StatusPageBytes): Middle
     if (!isShown()) throw new StatusError(404, 'not found');
     context.set(headers);
     return requireLocalHost(context, async () => {
-      requireRead(context);
+      requireReading(context);
       context.set('Content-Type', asset?.contentType ?? 'application/json; charset=utf-8');
       context.body = asset === undefined ? await document() : asset.body;
     });
   };
 }
 
-function requireRead(context: Context): void {
+function requireReading(context: Context): void {
   if (context.method === 'GET' || context.method === 'HEAD') return;
   context.set('Allow', 'GET, HEAD');
   throw new StatusError(405, 'the method must be GET, HEAD');
+}
+
+/**
+ * A web site can point its own name at this machine (DNS rebinding), and then read what listens here with the browser of
+ * a visitor. The Host header still has that name, so it is refused.
+ */
+export const requireLocalHost: Middleware = async (context, next) => {
+  const host = (context.req.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  if (host.toLowerCase() !== 'localhost' && isIP(host) === 0) {
+    throw new StatusError(403, 'the Host header must be an IP address or localhost');
+  }
+  await next();
+};
+
+/** A file of the page, as it is served. */
+interface Asset {
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+const html = 'text/html; charset=utf-8';
+const css = 'text/css; charset=utf-8';
+const script = 'text/javascript; charset=utf-8';
+const text = 'text/plain; charset=utf-8';
+
+/** All files that are served, by their paths. A request never names a file. */
+const files: Readonly<Record<string, readonly [contentType: string, file: URL]>> = {
+  '/': [html, new URL('./page/index.html', import.meta.url)],
+  '/status/icon.svg': ['image/svg+xml', new URL('./page/icon.svg', import.meta.url)],
+  '/status/base.css': [css, new URL('./page/base.css', import.meta.url)],
+  '/status/parts.css': [css, new URL('./page/parts.css', import.meta.url)],
+  '/status/main.js': [script, new URL('./page/main.js', import.meta.url)],
+  '/status/chain-view.js': [script, new URL('./page/chain-view.js', import.meta.url)],
+  '/status/element.js': [script, new URL('./page/element.js', import.meta.url)],
+  '/status/facts-view.js': [script, new URL('./page/facts-view.js', import.meta.url)],
+  '/status/notices.js': [script, new URL('./page/notices.js', import.meta.url)],
+  '/status/plots.js': [script, new URL('./page/plots.js', import.meta.url)],
+  '/status/recent-view.js': [script, new URL('./page/recent-view.js', import.meta.url)],
+  '/status/words.js': [script, new URL('./page/words.js', import.meta.url)],
+  // The page asks no other host, so the docs that it links to are served beside it, if they are installed.
+  '/status/operations.md': [text, new URL('../../../../../docs/operations.md', import.meta.url)],
+  '/status/uplot.css': [css, new URL(import.meta.resolve('uplot/dist/uPlot.min.css'))],
+  '/status/uplot.js': [script, new URL(import.meta.resolve('uplot/dist/uPlot.esm.js'))],
+};
+
+/** Reads them once: 300 KB, mostly the plotting library. */
+function readAssets(): ReadonlyMap<string, Asset> {
+  const present = Object.entries(files).filter(([, [type, file]]) => type !== text || existsSync(file));
+  return new Map(present.map(([path, [contentType, file]]) => [path, { contentType, body: readFileSync(file) }]));
 }

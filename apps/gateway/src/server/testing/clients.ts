@@ -9,7 +9,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** Of a JSON answer. */
+  /** The content of a JSON answer. */
   readonly json: unknown;
 }
 
@@ -24,7 +24,7 @@ export function review(spec: object = { token: randomToken() }, version = 'v1'):
 
 type Send = RequestOptions & { body?: string | Buffer; ca?: Buffer; cert?: Buffer; key?: Buffer };
 
-/** One HTTP/1.1 request; a POST of a review to /authenticate unless told. A `body` goes with its length. */
+/** Sends one HTTP/1.1 request; by default a POST of a review to /authenticate. A `body` is sent with its length. */
 export function send(url: string, { body, ...options }: Send = {}): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const make = url.startsWith('https:') ? secureRequest : plainRequest;
@@ -47,7 +47,7 @@ function toAnswer(status: number, headers: IncomingHttpHeaders, text: string): A
   return { status, headers, text, json: isJson ? JSON.parse(text) : undefined };
 }
 
-/** An HTTP/2 session, closed when the test ends. */
+/** Opens an HTTP/2 session, which is closed when the test ends. */
 export function openSession(url: string, options: SecureClientSessionOptions = {}): ClientHttp2Session {
   const session = connectHttp2(url, options);
   session.on('error', () => undefined);
@@ -55,7 +55,7 @@ export function openSession(url: string, options: SecureClientSessionOptions = {
   return session;
 }
 
-/** One request on a session. The body's end is not sent when `unfinished`. */
+/** Sends one request on a session. The body's end is not sent if `unfinished`. */
 export function sendOn(
   session: ClientHttp2Session,
   options: { headers?: Record<string, string>; body?: string; unfinished?: boolean } = {},
@@ -81,7 +81,7 @@ export function sendOn(
   return promise;
 }
 
-/** A bare connection and all that came back on it. */
+/** A TCP connection and all that it received. */
 export interface RawConnection {
   readonly socket: Socket;
   readonly received: () => string;
@@ -105,7 +105,7 @@ export function openRaw(port: number): RawConnection {
   return { socket, received: () => text, closed };
 }
 
-/** An HTTP/1.1 request as bytes. */
+/** Makes an HTTP/1.1 request as bytes. */
 export function rawPost(
   body: string | Buffer,
   headers: readonly string[] = [`Content-Length: ${Buffer.byteLength(body)}`],

@@ -43,7 +43,7 @@ export function createLog(): {
   return { lines, logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
 }
 
-/** A real server on a free port of loopback, closed when the test ends. It says yes to everybody unless told. */
+/** A real server on a free port of loopback, closed when the test ends. It authenticates every token by default. */
 export async function startTestServer(overrides: Overrides = {}): Promise<TestServer> {
   const settings: TestServer['settings'] = {
     listen: { host: '127.0.0.1', port: 0 },

@@ -12,7 +12,7 @@ import { count, span, stateOf } from './words.js';
  * @property {() => void} redraw
  */
 
-/** Where an answer came from. */
+/** The sources of an answer. */
 const sources = /** @type {const} */ ([
   ['memory', 'memory'],
   ['redis', 'Redis'],
@@ -97,12 +97,12 @@ function whyOf(one, now) {
   return isSince ? `For ${span(now - one.outage.since)}: ${why}` : why;
 }
 
-/** The numbers: what was said, and where from. They explain the colours of the plot. */
+/** The numbers: the decisions, and where they came from. They explain the colours of the plot. */
 function createFigures() {
-  const numbers = kinds.map(({ name, words }) => {
+  const numbers = kinds.map(({ name }) => {
     const value = element('dd', {});
     const swatch = element('span', { class: `swatch ${name}`, 'aria-hidden': 'true' });
-    return { name, value, row: element('div', { class: 'figure' }, element('dt', {}, swatch, words), value) };
+    return { name, value, row: element('div', { class: 'figure' }, element('dt', {}, swatch, name), value) };
   });
   const from = element('p', { class: 'from' });
   return {
@@ -113,7 +113,7 @@ function createFigures() {
         setText(value, count(sum[name]));
         row.classList.toggle('zero', sum[name] === 0);
       }
-      setText(from, saidFrom(sum, cached));
+      setText(from, sourcesOf(sum, cached));
     },
   };
 }
@@ -122,9 +122,9 @@ function createFigures() {
  * @param {AuthenticatorStatus['history']['sum']} sum
  * @param {boolean} cached
  */
-function saidFrom(sum, cached) {
-  if (sum.memory + sum.redis + sum.backend + sum.stale + sum.failed === 0) return 'No reviews yet';
+function sourcesOf(sum, cached) {
+  if (sum.memory + sum.redis + sum.backend + sum.stale + sum.error === 0) return 'No reviews yet';
   const parts = sources.filter(([name]) => cached || name === 'backend');
-  const places = parts.map(([name, words]) => `${words} ${count(sum[name])}`).join(' · ');
-  return `Answers from ${places}`;
+  const counts = parts.map(([name, words]) => `${words} ${count(sum[name])}`).join(' · ');
+  return `Answers from ${counts}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Makes an element. Texts become text nodes, so no name can be markup.
+ * Creates an element. Texts become text nodes, so no name can be markup.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -15,7 +15,7 @@ export function element(tag, attributes, ...children) {
 }
 
 /**
- * Sets a text where it is another: what reads the page aloud is told of changes only.
+ * Sets a text if it differs, so that screen readers read changes only.
  *
  * @param {Element} target
  * @param {string} text
@@ -32,7 +32,7 @@ export function byId(id) {
 }
 
 /**
- * A moment, as its time of day here; the whole of it in UTC, as logs have it, beneath the pointer.
+ * A time: the local time of day, and under the pointer the whole time in UTC, as in the log.
  *
  * @param {number} at
  * @param {'time' | 'date'} part

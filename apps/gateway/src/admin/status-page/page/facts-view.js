@@ -6,7 +6,7 @@ import { count, counted, span } from './words.js';
 /** @typedef {readonly [title: string, ...lines: readonly (Node | string)[][]]} Fact */
 
 /**
- * What there is to know of this replica, but for its authenticators.
+ * What is known of this replica, except its authenticators.
  *
  * @param {StatusDocument} status
  * @returns {HTMLElement[]}
@@ -16,7 +16,7 @@ export function factsOf(status) {
     configFact(status),
     loadFact(status),
     cacheFact(status),
-    stoppingFact(status),
+    blockingFact(status),
     certificateFact(status),
   ];
   return facts.map(([title, ...lines]) =>
@@ -31,7 +31,7 @@ export function factsOf(status) {
 
 /** @param {StatusDocument} status @returns {Fact} */
 function configFact({ config, at }) {
-  const state = config.refused.length === 0 ? 'as it is on disk' : 'what is on disk was refused';
+  const state = config.refused.length === 0 ? 'the same as on disk' : 'the file on disk was refused';
   return [
     'Config',
     [element('code', {}, config.digest), `: ${state}`],
@@ -43,7 +43,7 @@ function configFact({ config, at }) {
 /** @param {StatusDocument} status @returns {Fact} */
 function loadFact({ gateway, at }) {
   return [
-    'Reviews under way',
+    'Token reviews in progress',
     [`${count(gateway.inFlight)} of at most ${count(gateway.maxInFlight)}`],
     [`Sallyport ${gateway.version}, started ${span(at - gateway.startedAt)} ago`],
   ];
@@ -63,22 +63,29 @@ function cacheFact({ cache, authenticators }) {
   const share = (/** @type {number} */ part) => `${Math.round((part / all) * 100)}\u00a0%`;
   const hits = parts.map(([name, words]) => `${words}\u00a0${share(total(name))}`).join(' · ');
   const redis =
-    cache.redis === undefined ? 'no shared Redis' : `shared Redis ${cache.redis.leftAlone ? 'left alone' : 'answers'}`;
+    cache.redis === undefined
+      ? 'no shared Redis'
+      : `shared Redis ${cache.redis.circuitOpen ? 'unavailable: circuit open' : 'healthy'}`;
   return [
     'Cache',
-    [all === 0 ? 'no answers yet' : `${share(all - total('backend'))} of ${counted(all, 'answer')} came from it`],
+    [
+      all === 0
+        ? 'no answers yet'
+        : `${share(all - total('backend'))} of ${counted(all, 'answer')} came from the cache`,
+    ],
     [all === 0 ? 'memory – · Redis – · stale – · backends –' : hits],
-    [`${count(cache.entries)} kept of at most ${count(cache.maxEntries)}; ${redis}`],
+    [`${count(cache.entries)} cached, of at most ${count(cache.maxEntries)}; ${redis}`],
   ];
 }
 
 /** @param {StatusDocument} status @returns {Fact} */
-function stoppingFact({ stopping: { blocked, lockedOut, listAge, cutOff } }) {
+function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
   const read = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)} s ago`;
-  const list = listAge === undefined ? 'no shared Redis: nothing to read' : `list ${read}${cutOff ? ': cut off' : ''}`;
+  const list =
+    listAge === undefined ? 'no shared Redis, so no list of all replicas' : `list ${read}${cutOff ? ': cut off' : ''}`;
   return [
     'Blocked',
-    [blocked === 0 ? 'nobody' : counted(blocked, 'user, group or token', 'users, groups or tokens')],
+    [blocked === 0 ? 'none' : counted(blocked, 'user, group or token', 'users, groups or tokens')],
     [
       lockedOut === 0
         ? 'no one is locked out'
@@ -92,7 +99,7 @@ function stoppingFact({ stopping: { blocked, lockedOut, listAge, cutOff } }) {
 function certificateFact({ certificates, at }) {
   const [first, ...others] = certificates.map((one) => {
     const left = one.endsAt - at;
-    const end = left < 0 ? 'has ended, ' : `ends in ${span(left)}, `;
+    const end = left < 0 ? 'has expired, ' : `expires in ${span(left)}, `;
     return { lead: [`${nameOfCertificate(one)} ${end}`, moment(one.endsAt, 'date')], subject: one.subject };
   });
   if (first === undefined) return ['Certificates', ['none: plain HTTP on loopback']];

@@ -6,9 +6,9 @@ import { noticesOf } from './notices.js';
 import { createRecentView } from './recent-view.js';
 import { verdict } from './words.js';
 
-/** Milliseconds from one look to the next, and how long one may take. */
+/** Milliseconds between two requests, and for one request. */
 const interval = 2_000;
-const patience = 5_000;
+const timeout = 5_000;
 
 const chain = createChainView(byId('chain'));
 const recent = createRecentView(byId('recent'));
@@ -45,20 +45,20 @@ function showNotices(status) {
       ...lines.map((line) => element('p', {}, line)),
     ),
   );
-  // Read aloud when they are others, not each time.
+  // Screen readers read them when they change, not each time.
   if (list.textContent !== made.map((one) => one.textContent).join('')) list.replaceChildren(...made);
 }
 
 /**
- * Only what has changed: a text that is being marked stays.
+ * Replaces only what has changed, so that a selected text is not lost.
  *
  * @param {StatusDocument} status
  */
 function showFacts(status) {
-  const place = byId('facts');
+  const list = byId('facts');
   for (const [index, fact] of factsOf(status).entries()) {
-    const shown = place.children[index];
-    if (shown === undefined) place.append(fact);
+    const shown = list.children[index];
+    if (shown === undefined) list.append(fact);
     else if (shown.textContent !== fact.textContent) shown.replaceWith(fact);
   }
 }
@@ -74,10 +74,10 @@ function lost(error) {
   setText(byId('pulse'), 'not live');
 }
 
-async function look() {
+async function refresh() {
   try {
-    const answer = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(patience) });
-    if (!answer.ok) throw new Error(`It answers ${answer.status}`);
+    const answer = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(timeout) });
+    if (!answer.ok) throw new Error(`It answered ${answer.status}`);
     show(await answer.json());
     lastAnswer = clock(new Date());
   } catch (error) {
@@ -85,23 +85,15 @@ async function look() {
   }
 }
 
-/** One look at a time, and none while nobody looks at the page. */
+/** Sends one request at a time, and none while the page is hidden. */
 async function follow() {
   for (;;) {
-    if (document.hidden) await once(document, 'visibilitychange');
-    else {
-      await look();
-      await new Promise((resolve) => setTimeout(resolve, interval));
-    }
+    if (!document.hidden) await refresh();
+    await new Promise((resolve) => {
+      if (document.hidden) document.addEventListener('visibilitychange', resolve, { once: true });
+      else setTimeout(resolve, interval);
+    });
   }
-}
-
-/**
- * @param {EventTarget} target
- * @param {string} event
- */
-function once(target, event) {
-  return new Promise((resolve) => target.addEventListener(event, resolve, { once: true }));
 }
 
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chain.redraw());

@@ -10,7 +10,7 @@ function noticed(changes: object) {
     at,
     gateway: { inFlight: 1000, maxInFlight: 1000 },
     config: { refused: [] },
-    stopping: { blocked: 0, cutOff: false },
+    blocking: { blocked: 0, cutOff: false },
     cache: {},
     certificates: [],
     recent: [],
@@ -19,11 +19,11 @@ function noticed(changes: object) {
   return noticesOf(status).map(({ level, title, lines }) => [level, title, ...lines]);
 }
 
-test('says nothing while nothing needs a look', () => {
-  expect(noticed({ cache: { redis: { leftAlone: false } } })).toEqual([]);
+test('has no notice without a problem', () => {
+  expect(noticed({ cache: { redis: { circuitOpen: false } } })).toEqual([]);
 });
 
-test('tells what on disk was refused, and why', () => {
+test('shows what on disk was refused, and why', () => {
   const refused = [
     { what: 'config', at, problems: ['gateway.yaml:1:1: is empty'] },
     { what: '/etc/tokens.yaml', at, problems: ['is bad'] },
@@ -34,25 +34,25 @@ test('tells what on disk was refused, and why', () => {
   ]);
 });
 
-test('tells a Redis that is left alone, and rather that nobody can be stopped here', () => {
-  const cache = { redis: { leftAlone: true } };
-  expect(noticed({ cache })[0]).toEqual(['warn', 'The shared Redis is left alone', expect.any(String)]);
-  const cutOff = noticed({ cache, stopping: { blocked: 0, cutOff: true, listAge: null } });
+test('shows an open circuit of Redis, or instead that blocks do not arrive here', () => {
+  const cache = { redis: { circuitOpen: true } };
+  expect(noticed({ cache })[0]).toEqual(['warn', 'The circuit of the shared Redis is open', expect.any(String)]);
+  const cutOff = noticed({ cache, blocking: { blocked: 0, cutOff: true, listAge: null } });
   expect(cutOff).toEqual([['bad', 'Cut off from the revocation list', expect.any(String)]]);
 });
 
-test('tells an overload while it lasts', () => {
+test('shows an overload while it lasts', () => {
   const recent = (age: number) => [{ outcome: 'overloaded', at: at - age }];
-  expect(noticed({ recent: recent(1_000) })[0]?.[1]).toBe('Overloaded: reviews are refused with 429');
+  expect(noticed({ recent: recent(1_000) })[0]?.[1]).toBe('Overloaded: token reviews are refused with 429');
   expect(noticed({ recent: recent(61_000) })).toEqual([]);
 });
 
-test('tells a certificate that ends within 14 days, but not a CA that another one outlives', () => {
+test('shows a certificate that expires within 14 days, but not a CA that another one outlives', () => {
   const one = (certificate: string, days: number) => ({ certificate, subject: `CN=${days}`, endsAt: at + days * day });
   const certificates = [one('server', 13), one('client-ca', 1), one('client-ca', 400)];
-  expect(noticed({ certificates })).toEqual([['warn', 'The server certificate ends in 13 days', 'CN=13']]);
+  expect(noticed({ certificates })).toEqual([['warn', 'The server certificate expires in 13 days', 'CN=13']]);
   expect(noticed({ certificates: [one('server', -1)] })[0]?.slice(0, 2)).toEqual([
     'bad',
-    'The server certificate has ended',
+    'The server certificate has expired',
   ]);
 });

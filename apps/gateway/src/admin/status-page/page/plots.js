@@ -3,17 +3,17 @@ import { clock } from './element.js';
 import uPlot from './uplot.js';
 import { count, took } from './words.js';
 
-/** From the ground up. `hatched`: told apart without its colour. */
+/** From the bottom up. `hatched`: distinguishable without its colour. */
 export const kinds = /** @type {const} */ ([
-  { name: 'yes', words: 'let in', hatched: false },
-  { name: 'stale', words: 'let in, stale', hatched: true },
-  { name: 'refused', words: 'refused', hatched: false },
-  { name: 'unknown', words: 'not known', hatched: false },
-  { name: 'failed', words: 'not checked', hatched: true },
+  { name: 'authenticated', hatched: false },
+  { name: 'stale', hatched: true },
+  { name: 'rejected', hatched: false },
+  { name: 'unknown', hatched: false },
+  { name: 'error', hatched: true },
 ]);
 
 /**
- * A plot and the line beneath the pointer.
+ * A plot and the line above it, which describes the bucket under the pointer.
  *
  * @typedef {object} Plot
  * @property {HTMLElement} element
@@ -26,39 +26,39 @@ export const kinds = /** @type {const} */ ([
  * @property {string} title
  * @property {readonly { colour: string, hatched?: boolean }[]} bars each before the next one
  * @property {(history: History) => (number | null)[][]} columns of the bars
- * @property {number} least what the height stands for at least: one lone review is no peak
- * @property {(history: History, index: number) => string} told of one bucket
+ * @property {number} least the smallest value of the full height: one review alone is no peak
+ * @property {(history: History, index: number) => string} describe one bucket in words
  * @property {(history: History) => string} summary
  */
 
-/** What an authenticator said, stacked. @type {Drawing} */
+/** The decisions of an authenticator, stacked. @type {Drawing} */
 export const decisions = {
   title: 'Decisions per 10 s',
   bars: kinds.map(({ name, hatched }) => ({ colour: `--${name}`, hatched })).reverse(),
   columns: ({ counts }) =>
     kinds
       .map((_, top) =>
-        counts.yes.map((_, at) => {
+        counts.authenticated.map((_, at) => {
           const sum = kinds.slice(0, top + 1).reduce((total, { name }) => total + (counts[name][at] ?? 0), 0);
           return sum === 0 ? null : sum;
         }),
       )
       .reverse(),
   least: 4,
-  told: ({ counts }, index) => {
+  describe: ({ counts }, index) => {
     const parts = kinds.filter(({ name }) => counts[name][index]);
-    return parts.map(({ name, words }) => `${counts[name][index]} ${words}`).join(', ') || 'none';
+    return parts.map(({ name }) => `${counts[name][index]} ${name}`).join(', ') || 'none';
   },
-  summary: ({ sum }) => kinds.map(({ name, words }) => `${sum[name]} ${words}`).join(', '),
+  summary: ({ sum }) => kinds.map(({ name }) => `${sum[name]} ${name}`).join(', '),
 };
 
-/** What it took: the slowest answer, and before it the mean of the backend. @type {Drawing} */
+/** The slowest answer, and in front of it the mean of the backend. @type {Drawing} */
 export const latency = {
   title: 'Latency',
   bars: [{ colour: '--slowest' }, { colour: '--mean' }],
   columns: ({ slowests, means }) => [[...slowests], [...means]],
   least: 0.005,
-  told: ({ slowests, means }, index) =>
+  describe: ({ slowests, means }, index) =>
     slowests[index] == null ? 'none' : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
   summary: ({ mean, slowest }) =>
     slowest === null ? 'no answers yet' : `backend ${took(mean)}, slowest ${took(slowest)}`,
@@ -83,16 +83,16 @@ export function createPlot(drawing) {
 
   /** @type {{ times: HistoryTimes, history: History } | undefined} */
   let shown;
-  const tell = (/** @type {number | null | undefined} */ index) => {
+  const show = (/** @type {number | null | undefined} */ index) => {
     if (shown === undefined) return;
     const { times, history } = shown;
-    // The whole line is for what is beneath the pointer.
+    // The words for the bucket under the pointer need the whole line.
     title.hidden = index != null;
     const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
     readout.textContent =
-      index == null ? peak(drawing, history) : `${clock(new Date(at))}: ${drawing.told(history, index)}`;
+      index == null ? peak(drawing, history) : `${clock(new Date(at))}: ${drawing.describe(history, index)}`;
   };
-  const plot = new uPlot(optionsOf(drawing, tell), [[], ...drawing.bars.map(() => [])], box);
+  const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
   new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
 
   return {
@@ -103,14 +103,14 @@ export function createPlot(drawing) {
       const xs = Array.from({ length: times.buckets }, (_, index) => index * step);
       plot.setData([xs, ...drawing.columns(history)]);
       box.setAttribute('aria-label', `${drawing.title}: ${drawing.summary(history)}`);
-      tell(plot.cursor.idx);
+      show(plot.cursor.idx);
     },
     redraw: () => plot.redraw(),
   };
 }
 
 /**
- * What the height stands for.
+ * The value of the full height.
  *
  * @param {Drawing} drawing
  * @param {History} history
@@ -128,10 +128,10 @@ function peak(drawing, history) {
 
 /**
  * @param {Drawing} drawing
- * @param {(index: number | null | undefined) => void} tell
+ * @param {(index: number | null | undefined) => void} show
  * @returns {uPlot.Options}
  */
-function optionsOf({ bars, least }, tell) {
+function optionsOf({ bars, least }, show) {
   const paths = uPlot.paths.bars?.({ size: [0.78, 14] });
   return {
     width: 240,
@@ -153,12 +153,12 @@ function optionsOf({ bars, least }, tell) {
         fill: () => paint(colour, hatched),
       })),
     ],
-    hooks: { setCursor: [(self) => tell(self.cursor.idx)] },
+    hooks: { setCursor: [(self) => show(self.cursor.idx)] },
   };
 }
 
 /**
- * A colour of the style sheet; hatched, stripes of it.
+ * A colour of the style sheet, or stripes of it.
  *
  * @param {string} name
  * @param {boolean | undefined} hatched

@@ -2,23 +2,13 @@
 import { element, moment } from './element.js';
 import { took } from './words.js';
 
-/** A word for each outcome; its shape is the style sheet's. @type {Readonly<Record<RecentReview['outcome'], string>>} */
-const outcomes = {
-  authenticated: 'let in',
-  rejected: 'refused',
-  unknown: 'not known',
-  error: 'not checked',
-  invalid: 'no review',
-  overloaded: 'overloaded',
-};
-
 /** @type {Readonly<Record<NonNullable<RecentReview['source']>, string>>} */
 const sources = { memory: 'memory', redis: 'Redis', stale: 'stale' };
 
-/** Where there is nothing to tell. */
+/** For an empty cell. */
 const nothing = '–';
 
-/** On a phone rows are no table rows to the style sheet: said aloud, they stay what they are. */
+/** On a phone the style sheet shows rows as grids. With explicit roles, screen readers still read a table. */
 const roles = /** @type {const} */ ([
   ['thead, tbody', 'rowgroup'],
   ['tr', 'row'],
@@ -26,7 +16,7 @@ const roles = /** @type {const} */ ([
 ]);
 
 /**
- * The table of the last reviews. A row stays as long as its review: what is read or marked does not go away beneath.
+ * The table of the last reviews. A row stays as long as its review, so that a selected text is not lost.
  *
  * @param {HTMLElement} body
  */
@@ -57,13 +47,13 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
     .filter((part) => part !== undefined)
     .join('; ');
   const from = source === undefined ? (authenticator === undefined ? nothing : 'backend') : sources[source];
-  const said = element('span', { class: 'word' }, outcomes[outcome]);
+  const word = element('span', { class: 'word' }, outcome);
   const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
   return element(
     'tr',
     { role: 'row', 'data-outcome': source === 'stale' ? 'stale' : outcome },
     cell('time', moment(at)),
-    cell('outcome', shape, said, ...(why === '' ? [] : [element('span', { class: 'reason' }, why)])),
+    cell('outcome', shape, word, ...(why === '' ? [] : [element('span', { class: 'reason' }, why)])),
     cell('who', username ?? nothing),
     cell('by', authenticator ?? nothing),
     cell('from', from),

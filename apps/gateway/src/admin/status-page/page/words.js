@@ -21,7 +21,7 @@ export function counted(value, one, many = `${one}s`) {
 }
 
 /**
- * What something took, with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`.
+ * A time with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`.
  *
  * @param {number | null} seconds
  */
@@ -34,7 +34,7 @@ export function took(seconds) {
 }
 
 /**
- * In one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`.
+ * A duration in one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`.
  *
  * @param {number} milliseconds
  */
@@ -46,22 +46,22 @@ export function span(milliseconds) {
   return `${count(Math.floor(seconds / 86_400))} days`;
 }
 
-/** Milliseconds. A check is asked at most every 10 s: what reviews saw after it counts until the next one has answered. */
+/** Milliseconds. A check runs at most every 10 s; until its next result, a failure that reviews met counts. */
 const checkedWithin = 15_000;
 
 /**
- * How an authenticator is, in a word, and why.
+ * The state of an authenticator in a word, and the reason.
  *
  * @param {AuthenticatorStatus} one
  * @param {number} now
  * @returns {{ level: Level, word: string, why: string | undefined }}
  */
 export function stateOf(one, now) {
-  if (one.circuit === 'open') return { level: 'bad', word: 'Left alone', why: one.outage?.reason ?? 'circuit open' };
-  if (one.circuit === 'half-open') return { level: 'warn', word: 'Being tried', why: one.outage?.reason };
+  if (one.circuit === 'open') return { level: 'bad', word: 'Circuit open', why: one.outage?.reason ?? 'circuit open' };
+  if (one.circuit === 'half-open') return { level: 'warn', word: 'Circuit half-open', why: one.outage?.reason };
   if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
-  if (seenBy(one, now)) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
-  return { level: 'good', word: 'Answers', why: undefined };
+  if (hasFailed(one, now)) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
+  return { level: 'good', word: 'Healthy', why: undefined };
 }
 
 /**
@@ -70,12 +70,12 @@ export function stateOf(one, now) {
  * @param {AuthenticatorStatus} one
  * @param {number} now
  */
-function seenBy({ outage }, now) {
+function hasFailed({ outage }, now) {
   return outage !== undefined && now - outage.seenAt < checkedWithin;
 }
 
 /** @param {AuthenticatorStatus} one */
-function whatIsWrong({ circuit, healthy }) {
+function problemOf({ circuit, healthy }) {
   if (circuit !== 'closed') return `circuit ${circuit}`;
   return healthy ? 'its last reviews failed' : 'its check fails';
 }
@@ -86,13 +86,13 @@ function fromCache({ circuit, cached, outage }) {
 }
 
 /**
- * The line at the top: whether people can log in.
+ * The line at the top: whether users can log in.
  *
  * @typedef {object} Verdict
  * @property {Level} level
  * @property {string} title
  * @property {string} text
- * @property {string} spoken the title without what changes all the time
+ * @property {string} spoken the title without the count, which changes all the time
  */
 
 /**
@@ -104,18 +104,18 @@ export function verdict({ at, gateway, authenticators }) {
   const level = down.length === authenticators.length ? 'bad' : 'warn';
   const [first, second] = down;
   if (gateway.state === 'stopping') {
-    const text = 'What reaches it is still answered; new logins go to the other replicas.';
+    const text = 'Requests that still arrive are answered; new ones go to the other replicas.';
     return titled('warn', 'This replica is shutting down', text);
   }
-  if (first === undefined) return titled('good', allAnswer(authenticators), 'People can log in.');
+  if (first === undefined) return titled('good', allHealthy(authenticators), 'Users can log in.');
   const text = consequence(down, authenticators);
   if (second === undefined) {
-    return titled(level, `${first.name} can’t be asked: ${whatIsWrong(first)}`, text, fromCache(first));
+    return titled(level, `${first.name} is unavailable: ${problemOf(first)}`, text, fromCache(first));
   }
   const names = down.map(({ name }) => name).join(', ');
   const total = authenticators.length;
-  if (level === 'bad') return titled(level, `None of the ${total} authenticators can be asked`, text);
-  return titled(level, `${down.length} of ${total} authenticators can’t be asked: ${names}`, text);
+  if (level === 'bad') return titled(level, `None of the ${total} authenticators is available`, text);
+  return titled(level, `${down.length} of ${total} authenticators are unavailable: ${names}`, text);
 }
 
 /**
@@ -130,12 +130,12 @@ function titled(level, spoken, text, more = '') {
 }
 
 /** @param {readonly AuthenticatorStatus[]} authenticators */
-function allAnswer(authenticators) {
+function allHealthy(authenticators) {
   const [only, second] = authenticators;
-  if (only !== undefined && second === undefined) return `${only.name} answers`;
+  if (only !== undefined && second === undefined) return `${only.name} is healthy`;
   return authenticators.length === 2
-    ? 'Both authenticators answer'
-    : `All ${authenticators.length} authenticators answer`;
+    ? 'Both authenticators are healthy'
+    : `All ${authenticators.length} authenticators are healthy`;
 }
 
 /**
@@ -143,12 +143,12 @@ function allAnswer(authenticators) {
  * @param {readonly AuthenticatorStatus[]} all
  */
 function consequence(down, all) {
-  const kept = down.some(({ cached }) => cached)
-    ? 'Who logged in lately may stay in by an earlier answer; all others are told that they could not be checked.'
-    : 'Its users are told that they could not be checked.';
+  const users = down.some(({ cached }) => cached)
+    ? 'Users who logged in recently may still get in with a cached answer. The tokens of all others can’t be checked.'
+    : 'The tokens of its users can’t be checked.';
   const stop = down.find((one) => one.onError === 'stop' && one !== all.at(-1));
-  if (stop !== undefined) return `${kept} Nobody after ${stop.name} is asked (onError: stop).`;
+  if (stop !== undefined) return `${users} No authenticator after ${stop.name} is asked (onError: stop).`;
   const others = all.length - down.length;
-  if (others === 0) return kept;
-  return `${kept} ${others === 1 ? 'The other one answers.' : `The other ${others} answer.`}`;
+  if (others === 0) return users;
+  return `${users} ${others === 1 ? 'The other one is healthy.' : `The other ${others} are healthy.`}`;
 }

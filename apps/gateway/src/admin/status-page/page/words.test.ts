@@ -4,8 +4,8 @@ import { span, stateOf, took, verdict } from './words.js';
 
 const now = 100_000;
 const outage = { since: 0, seenAt: 0, reason: 'connect ECONNREFUSED', stale: 12, failed: 3 };
-const well: Partial<AuthenticatorStatus> = { circuit: 'closed', healthy: true, cached: true, onError: 'continue' };
-const open: Partial<AuthenticatorStatus> = { ...well, circuit: 'open', healthy: false, outage };
+const healthy: Partial<AuthenticatorStatus> = { circuit: 'closed', healthy: true, cached: true, onError: 'continue' };
+const open: Partial<AuthenticatorStatus> = { ...healthy, circuit: 'open', healthy: false, outage };
 
 function said(gateway: Partial<GatewayStatus>, ...authenticators: [string, Partial<AuthenticatorStatus>][]) {
   const all = authenticators.map(([name, one]) => ({ name, ...one }));
@@ -13,81 +13,81 @@ function said(gateway: Partial<GatewayStatus>, ...authenticators: [string, Parti
 }
 
 test.each([
-  [[['corp', well]], 'good', 'corp answers'],
+  [[['corp', healthy]], 'good', 'corp is healthy'],
   [
     [
-      ['a', well],
-      ['b', well],
+      ['a', healthy],
+      ['b', healthy],
     ],
     'good',
-    'Both authenticators answer',
+    'Both authenticators are healthy',
   ],
   [
     [
-      ['a', well],
-      ['b', well],
-      ['c', well],
+      ['a', healthy],
+      ['b', healthy],
+      ['c', healthy],
     ],
     'good',
-    'All 3 authenticators answer',
+    'All 3 authenticators are healthy',
   ],
   [
     [
-      ['a', well],
+      ['a', healthy],
       ['corp', open],
     ],
     'warn',
-    'corp can’t be asked: circuit open, 12 answers from cache so far',
+    'corp is unavailable: circuit open, 12 answers from cache so far',
   ],
   [
     [
-      ['a', well],
+      ['a', healthy],
       ['corp', { ...open, outage: { ...outage, stale: 1 } }],
     ],
     'warn',
-    'corp can’t be asked: circuit open, 1 answer from cache so far',
+    'corp is unavailable: circuit open, 1 answer from cache so far',
   ],
   [
     [
-      ['a', well],
+      ['a', healthy],
       ['corp', { ...open, cached: false }],
     ],
     'warn',
-    'corp can’t be asked: circuit open',
+    'corp is unavailable: circuit open',
   ],
   [
     [
-      ['a', well],
+      ['a', healthy],
       ['corp', { ...open, circuit: 'half-open', cached: false }],
     ],
     'warn',
-    'corp can’t be asked: circuit half-open',
+    'corp is unavailable: circuit half-open',
   ],
   [
     [
-      ['a', well],
-      ['corp', { ...well, healthy: false }],
+      ['a', healthy],
+      ['corp', { ...healthy, healthy: false }],
     ],
     'warn',
-    'corp can’t be asked: its check fails',
+    'corp is unavailable: its check fails',
   ],
   [
     [
-      ['a', well],
-      ['corp', { ...well, outage: { ...outage, seenAt: now - 14_999 } }],
+      ['a', healthy],
+      ['corp', { ...healthy, outage: { ...outage, seenAt: now - 14_999 } }],
     ],
     'warn',
-    'corp can’t be asked: its last reviews failed',
+    'corp is unavailable: its last reviews failed',
   ],
-  [[['corp', open]], 'bad', 'corp can’t be asked: circuit open, 12 answers from cache so far'],
+  [[['corp', open]], 'bad', 'corp is unavailable: circuit open, 12 answers from cache so far'],
   [
     [
-      ['a', well],
+      ['a', healthy],
       ['b', open],
       ['c', open],
     ],
     'warn',
-    '2 of 3 authenticators can’t be asked: b, c',
+    '2 of 3 authenticators are unavailable: b, c',
   ],
   [
     [
@@ -95,7 +95,7 @@ test.each([
       ['b', open],
     ],
     'bad',
-    'None of the 2 authenticators can be asked',
+    'None of the 2 authenticators is available',
   ],
 ] as [[string, Partial<AuthenticatorStatus>][], string, string][])(
   '%# the line at the top: %3$s',
@@ -104,25 +104,25 @@ test.each([
   },
 );
 
-test('what is read aloud does not change with each answer', () => {
-  const { spoken, title } = said({ state: 'listening' }, ['a', well], ['corp', open]);
-  expect([spoken, title]).toEqual(['corp can’t be asked: circuit open', expect.stringMatching(/^corp .* so far$/)]);
+test('what screen readers read does not change with each answer', () => {
+  const { spoken, title } = said({ state: 'listening' }, ['a', healthy], ['corp', open]);
+  expect([spoken, title]).toEqual(['corp is unavailable: circuit open', expect.stringMatching(/^corp .* so far$/)]);
 });
 
-test('says who is asked no more, who answers, and a shutdown before all', () => {
-  const stop = said({ state: 'listening' }, ['corp', { ...open, onError: 'stop' }], ['b', well]);
-  expect(stop.text).toContain('Nobody after corp is asked (onError: stop).');
-  expect(said({ state: 'listening' }, ['corp', open], ['b', well]).text).toContain('The other one answers.');
+test('says who is not asked any more, and who is healthy; a shutdown comes before both', () => {
+  const stop = said({ state: 'listening' }, ['corp', { ...open, onError: 'stop' }], ['b', healthy]);
+  expect(stop.text).toContain('No authenticator after corp is asked (onError: stop).');
+  expect(said({ state: 'listening' }, ['corp', open], ['b', healthy]).text).toContain('The other one is healthy.');
   expect(said({ state: 'stopping' }, ['corp', open]).title).toBe('This replica is shutting down');
 });
 
 test.each([
-  [well, 'Answers', undefined],
-  [open, 'Left alone', 'connect ECONNREFUSED'],
-  [{ ...open, circuit: 'half-open' }, 'Being tried', 'connect ECONNREFUSED'],
-  [{ ...well, healthy: false, reason: 'no such base' }, 'Check fails', 'no such base'],
-  [{ ...well, outage: { ...outage, seenAt: now } }, 'Reviews fail', 'connect ECONNREFUSED'],
-  [{ ...well, outage: { ...outage, seenAt: now - 15_000 } }, 'Answers', undefined],
+  [healthy, 'Healthy', undefined],
+  [open, 'Circuit open', 'connect ECONNREFUSED'],
+  [{ ...open, circuit: 'half-open' }, 'Circuit half-open', 'connect ECONNREFUSED'],
+  [{ ...healthy, healthy: false, reason: 'no such base' }, 'Check fails', 'no such base'],
+  [{ ...healthy, outage: { ...outage, seenAt: now } }, 'Reviews fail', 'connect ECONNREFUSED'],
+  [{ ...healthy, outage: { ...outage, seenAt: now - 15_000 } }, 'Healthy', undefined],
 ] as [Partial<AuthenticatorStatus>, string, string | undefined][])(
   '%# an authenticator in a word: %2$s',
   (one, word, why) => {

@@ -2,7 +2,7 @@ import type { ReviewReport } from '../../../server/review-report.ts';
 
 let made = 0;
 
-/** A review that let Ada in, unless told otherwise. */
+/** A review that authenticated Ada, by default. */
 export function report(changes: Partial<ReviewReport> = {}): ReviewReport {
   return {
     id: `review-${made++}`,

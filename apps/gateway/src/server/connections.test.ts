@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { connectionLimits } from './limits.ts';
 import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from './testing/clients.ts';
 import { startTestServer, type TestServer } from './testing/server.ts';
@@ -13,6 +14,7 @@ let authority: Authority;
 let apiServer: Pair;
 let kubelet: Pair;
 let tls: TlsMaterial;
+let serverTls: TlsMaterial;
 beforeAll(async () => {
   authority = await createAuthority();
   const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
@@ -20,12 +22,13 @@ beforeAll(async () => {
   kubelet = await authority.issue({ commonName: 'kubelet' });
   const client = { caFile: authority.certFile, names: ['kube-apiserver'] };
   tls = await readTlsMaterial({ ...pair, client, minVersion: 'TLSv1.2' });
+  serverTls = await readTlsMaterial({ ...pair, minVersion: 'TLSv1.2' });
 });
 afterAll(() => authority.remove());
 
 const as = ({ cert, key }: Pair) => ({ ca: authority.cert, cert, key });
 
-/** Connects and says nothing. */
+/** Connects and sends nothing. */
 async function openSilent(server: TestServer): Promise<{ readonly socket: Socket; readonly closed: Promise<void> }> {
   const socket = connect(server.port, '127.0.0.1').on('error', () => {});
   onTestFinished(() => void socket.destroy());
@@ -34,8 +37,8 @@ async function openSilent(server: TestServer): Promise<{ readonly socket: Socket
   return { socket, closed };
 }
 
-/** Opens silent connections until one more pushed out the first of them. */
-async function crowd(server: TestServer): Promise<void> {
+/** Opens silent connections until one more has closed the first of them. */
+async function flood(server: TestServer): Promise<void> {
   const silent = [];
   for (let count = 0; count <= limits.maxNewcomers; count++) silent.push(await openSilent(server));
   await silent[0]?.closed;
@@ -49,12 +52,12 @@ async function ask(socket: Socket): Promise<string> {
   return String(await answer);
 }
 
-describe('connections that have asked for nothing push out each other, and no connection that has', () => {
+describe('connections without a request close each other, and no connection with one', () => {
   test('over plain HTTP', async () => {
     const server = await startTestServer({ limits });
     const { socket } = await openSilent(server);
     expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
-    await crowd(server);
+    await flood(server);
     expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
   });
 
@@ -63,7 +66,7 @@ describe('connections that have asked for nothing push out each other, and no co
     const socket = connectSecure({ host: '127.0.0.1', port: server.port, ...as(apiServer) });
     onTestFinished(() => void socket.destroy());
     expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
-    await crowd(server);
+    await flood(server);
     expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 /);
   });
 
@@ -71,12 +74,12 @@ describe('connections that have asked for nothing push out each other, and no co
     const server = await startTestServer({ limits, tls });
     const session = openSession(server.url, as(apiServer));
     expect((await sendOn(session)).status).toBe(200);
-    await crowd(server);
+    await flood(server);
     expect((await sendOn(session)).status).toBe(200);
   });
 });
 
-test('a client with a wrong name stays among those that are pushed out', async () => {
+test('a client with a wrong name stays among those that are closed', async () => {
   const server = await startTestServer({ limits, tls });
   const session = openSession(server.url, as(kubelet));
   const closed = once(session, 'close');
@@ -85,9 +88,37 @@ test('a client with a wrong name stays among those that are pushed out', async (
   await closed;
 });
 
-test('more connections than are allowed in all are dropped', async () => {
+test('connections beyond maxConnections are dropped', async () => {
   const server = await startTestServer({ limits: { maxNewcomers: 3, maxConnections: 2 } });
   const [first, , third] = [await openSilent(server), await openSilent(server), await openSilent(server)];
   await third.closed;
   expect(await ask(first.socket)).toMatch(/^HTTP\/1.1 200 /);
+});
+
+test.each(['plain HTTP', 'TLS'])(
+  'an HTTP/1.1 connection stays idle up to the limit and no longer, over %s',
+  async (name) => {
+    const secure = name === 'TLS';
+    const open = async (idleTimeout: number): Promise<Socket> => {
+      const { port } = await startTestServer({ limits: { idleTimeout }, ...(secure && { tls: serverTls }) });
+      const address = { host: '127.0.0.1', port };
+      const socket = secure ? connectSecure({ ...address, ca: authority.cert }) : connect(address);
+      onTestFinished(() => void socket.destroy());
+      await once(socket, secure ? 'secureConnect' : 'connect');
+      return socket;
+    };
+    // Node adds a second to both. The first one is idle first and longest, so only its limit can have kept it open.
+    const long = await open(20_000);
+    expect(await ask(long)).toMatch(/^HTTP\/1.1 200 /);
+    const short = await open(20);
+    expect(await ask(short)).toMatch(/^HTTP\/1.1 200 /);
+    expect(await ask(short)).toMatch(/^HTTP\/1.1 200 /);
+    await once(short, 'close');
+    expect(long.readyState).toBe('open');
+    expect(await ask(long)).toMatch(/^HTTP\/1.1 200 /);
+  },
+);
+
+test('a connection may be idle for longer than the 90 s of Go’s client, so that the client closes first', () => {
+  expect(connectionLimits.idleTimeout).toBeGreaterThan(90_000);
 });

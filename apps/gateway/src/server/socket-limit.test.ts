@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { createCrowd } from './crowd.ts';
+import { createSocketLimit } from './socket-limit.ts';
 
 interface TestSocket extends EventEmitter {
   readonly remoteAddress: string | undefined;
@@ -21,41 +21,41 @@ function socketFrom(remoteAddress: string | undefined): Socket & TestSocket {
   return socket as unknown as Socket & TestSocket;
 }
 
-describe('a crowd', () => {
-  test('over the limit the oldest of the address with the most is closed', () => {
+describe('a socket limit', () => {
+  test('beyond it, the oldest socket of the address with the most is closed', () => {
     const onClosed = vi.fn();
-    const crowd = createCrowd(4, onClosed);
+    const limited = createSocketLimit(4, onClosed);
     const sockets = ['a', 'b', 'b', 'b', 'a'].map(socketFrom);
-    for (const socket of sockets) crowd.add(socket);
+    for (const socket of sockets) limited.add(socket);
     expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false, true, false, false, false]);
     expect(onClosed.mock.calls).toEqual([['b']]);
   });
 
-  test('of addresses with as many, the one that came first loses its oldest', () => {
-    const crowd = createCrowd(2, () => undefined);
+  test('of addresses with equally many, the one that came first loses its oldest', () => {
+    const limited = createSocketLimit(2, () => undefined);
     const sockets = ['a', 'b', 'c'].map(socketFrom);
-    for (const socket of sockets) crowd.add(socket);
+    for (const socket of sockets) limited.add(socket);
     expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, false, false]);
   });
 
-  test('who was taken out, or has closed, is not counted and not closed', () => {
-    const crowd = createCrowd(2, () => undefined);
+  test('a socket that was removed, or has closed, is not counted and not closed', () => {
+    const limited = createSocketLimit(2, () => undefined);
     const [trusted, gone, third, fourth] = ['a', 'a', 'a', undefined].map(socketFrom);
-    for (const socket of [trusted, gone]) if (socket) crowd.add(socket);
-    if (trusted) crowd.delete(trusted);
+    for (const socket of [trusted, gone]) if (socket) limited.add(socket);
+    if (trusted) limited.delete(trusted);
     gone?.emit('close');
-    for (const socket of [third, fourth]) if (socket) crowd.add(socket);
+    for (const socket of [third, fourth]) if (socket) limited.add(socket);
     expect([trusted, gone, third, fourth].map((socket) => socket?.destroyed)).toEqual([false, false, false, false]);
   });
 
-  test('holds no more than its limit, and whoever has no more than a fair share loses nothing', () => {
+  test('is never exceeded, and an address with no more than its fair share loses nothing', () => {
     const address = fc.constantFrom('a', 'b', 'c', 'd');
     fc.assert(
       fc.property(fc.integer({ min: 4, max: 12 }), fc.array(address, { maxLength: 100 }), (limit, addresses) => {
-        const crowd = createCrowd(limit, () => undefined);
+        const limited = createSocketLimit(limit, () => undefined);
         const sockets = addresses.map(socketFrom);
         for (const [index, socket] of sockets.entries()) {
-          crowd.add(socket);
+          limited.add(socket);
           expect(sockets.slice(0, index + 1).filter(({ destroyed }) => !destroyed).length).toBeLessThanOrEqual(limit);
           expect(socket.destroyed).toBe(false);
         }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { connectionsWithin, openFileLimit } from './open-files.ts';
+import { connectionsWithin, openFileLimit } from './limits.ts';
 import { createLog } from './testing/server.ts';
 
 async function limits(line: string): Promise<string> {
@@ -21,13 +21,13 @@ describe('the limit of open files', () => {
   });
 
   test.each(['Max open files  unlimited  unlimited  files', 'Max locked memory  8388608  8388608  bytes'])(
-    'is none after %j',
+    'is infinite after %j',
     async (line) => {
       expect(await openFileLimit(await limits(line))).toBe(Number.POSITIVE_INFINITY);
     },
   );
 
-  test('is none where the system does not say', async () => {
+  test('is infinite if the system does not say', async () => {
     expect(await openFileLimit('/nowhere/limits')).toBe(Number.POSITIVE_INFINITY);
   });
 });
@@ -39,7 +39,7 @@ describe('connections', () => {
     [4095, 2047, 512],
     [1024, 512, 256],
     [256, 128, 64],
-  ])('of %d open files take half at most', (openFiles, maxConnections, maxNewcomers) => {
+  ])('take at most half of %d open files', (openFiles, maxConnections, maxNewcomers) => {
     const { lines, logger } = createLog();
     expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewcomers });
     expect(lines.map(({ level }) => level)).toEqual(openFiles < 4096 ? ['warn'] : []);

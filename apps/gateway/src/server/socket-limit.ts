@@ -1,27 +1,27 @@
 import type { Socket } from 'node:net';
 
-/** Open sockets of all peers that have to be few. */
-export interface Crowd {
+/** Open sockets whose number is limited. */
+export interface SocketLimit {
   add(socket: Socket): void;
   delete(socket: Socket): void;
 }
 
 /**
- * Holds `limit` sockets at most. One more closes the oldest of the address that has the most: whoever opens thousands
- * pushes out their own, and a client from anywhere else still gets in. A client from the same address gets in too, when
- * it needs less time than `limit` further connections.
+ * Allows at most `limit` sockets. One more closes the oldest of the address that has the most: a client that opens
+ * thousands closes its own, and a client at any other address still gets in. A client at the same address gets in too,
+ * if it needs less time than `limit` further connections.
  *
  * @param onClosed called with the address
  */
-export function createCrowd(limit: number, onClosed: (address: string) => void): Crowd {
-  const members = new Map<Socket, string>();
-  /** Both in the order in which they came. */
+export function createSocketLimit(limit: number, onClosed: (address: string) => void): SocketLimit {
+  const addressOf = new Map<Socket, string>();
+  /** The addresses, and the sockets of each, in the order in which they came. */
   const addresses = new Map<string, Set<Socket>>();
 
   const remove = (socket: Socket) => {
-    const address = members.get(socket);
+    const address = addressOf.get(socket);
     if (address === undefined) return;
-    members.delete(socket);
+    addressOf.delete(socket);
     const sockets = addresses.get(address);
     sockets?.delete(socket);
     if (sockets?.size === 0) addresses.delete(address);
@@ -35,16 +35,16 @@ export function createCrowd(limit: number, onClosed: (address: string) => void):
   return {
     add(socket) {
       const address = socket.remoteAddress ?? 'unknown';
-      members.set(socket, address);
+      addressOf.set(socket, address);
       const sockets = addresses.get(address) ?? new Set();
       addresses.set(address, sockets.add(socket));
       socket.once('close', () => remove(socket));
-      if (members.size <= limit) return;
-      const victim = oldestOfLargest();
-      if (victim === undefined) return;
-      onClosed(members.get(victim) ?? address);
-      remove(victim);
-      victim.destroy();
+      if (addressOf.size <= limit) return;
+      const oldest = oldestOfLargest();
+      if (oldest === undefined) return;
+      onClosed(addressOf.get(oldest) ?? address);
+      remove(oldest);
+      oldest.destroy();
     },
     delete: remove,
   };
