@@ -13,8 +13,6 @@ export type Found = { readonly result: 'hit'; readonly kept: Kept } | { readonly
 
 /** The cache that all replicas share. It holds each yes, sealed, and nothing else. */
 export interface RedisTier {
-  /** Milliseconds that it may cost one review in all, whatever is asked of it. */
-  readonly timeout: number;
   /** One round trip. */
   get(question: Question): Promise<Found>;
   /**
@@ -41,7 +39,6 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
   const names = (question: Question) => nameKeys.map((key) => nameOf(key, question));
 
   return {
-    timeout: redis.timeout,
     async get(question) {
       const wanted = names(question);
       try {

@@ -2,7 +2,6 @@ import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { withReviewBudget } from '../shared-redis/review-budget.ts';
 import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createReplica, noOpinion, rejected, yes } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
@@ -11,7 +10,7 @@ import { recordsIn } from './testing/records.ts';
 const start = ({ redis }: OpenedShared) =>
   createReplica({ shared: redis, answer: (token) => (token.startsWith('no') ? noOpinion : yes(`user of ${token}`)) });
 
-const tell = (opened: OpenedShared, token: string) => withReviewBudget(() => start(opened).tell(token));
+const tell = (opened: OpenedShared, token: string) => start(opened).tell(token);
 
 /** As the gateway does every 500 ms. @returns whether it was answered */
 const probe = ({ redis }: OpenedShared) =>
@@ -22,8 +21,8 @@ const probe = ({ redis }: OpenedShared) =>
       () => false,
     );
 
-const leftAlone = 'the cache Redis is left alone: it is down or slow';
-const askedAgain = 'the cache Redis is asked again';
+const circuitOpened = 'circuit of the cache Redis opened: it is down or slow';
+const circuitClosed = 'circuit of the cache Redis closed: it has recovered';
 
 const set = (redis: RedisServer, name: string, value: string) => redis.client().config('SET', name, value);
 
@@ -70,14 +69,14 @@ describe.each(unwilling)('while Redis %s', (_, begin, end) => {
   });
 });
 
-/** What another call would meet, too. */
+/** Another call would fail as well. */
 const outages: readonly (readonly [string, (redis: RedisServer) => Promise<unknown>])[] = [
   ['is stopped', (redis) => redis.stop()],
   ['is killed', (redis) => redis.kill()],
 ];
 
 describe.each(outages)('while Redis %s', (_, begin) => {
-  test('reviews go on, and it is left alone until it is well again', async () => {
+  test('reviews go on, and the circuit is open until it has recovered', async () => {
     const noise = listenForNoise();
     await using redis = await startRedis();
     await using opened = await openShared(redis);
@@ -88,7 +87,7 @@ describe.each(outages)('while Redis %s', (_, begin) => {
       expect(await tell(opened, 'old')).toBe('backend: user of old');
       expect(await tell(opened, `no ${count}`)).toBe('backend: no-opinion');
     }
-    expect(opened.lines).toEqual([leftAlone]);
+    expect(opened.lines).toEqual([circuitOpened]);
     const { calls } = opened;
     await tell(opened, 'old');
     await opened.quiet();
@@ -98,22 +97,22 @@ describe.each(outages)('while Redis %s', (_, begin) => {
     expect(await tell(opened, 'old')).toBe('backend: user of old');
     expect(opened.calls).toBe(calls);
     await waitUntil(() => probe(opened), 'the connection to be back');
-    await waitUntil(async () => (await probe(opened)) && opened.lines.includes(askedAgain), 'reviews to ask again');
+    await waitUntil(async () => (await probe(opened)) && opened.lines.includes(circuitClosed), 'the circuit to close');
     expect(await tell(opened, 'old')).toBe('redis: user of old');
-    expect(opened.lines).toEqual([leftAlone, askedAgain]);
+    expect(opened.lines).toEqual([circuitOpened, circuitClosed]);
     expect(noise).toEqual([]);
   });
 });
 
-test('with a wrong password reviews go on, and it is left alone', async () => {
+test('with a wrong password reviews go on, and the circuit opens', async () => {
   const noise = listenForNoise();
   await using redis = await startRedis({ password: true });
   await using opened = await openShared(redis, { servers: portOf(redis.port), password: 'another' });
   for (let count = 0; count < 20; count += 1) expect(await tell(opened, 'token')).toBe('backend: user of token');
-  expect(opened.lines).toEqual([leftAlone]);
+  expect(opened.lines).toEqual([circuitOpened]);
   for (let count = 0; count < 5; count += 1) expect(await probe(opened)).toBe(false);
   expect(await tell(opened, 'token')).toBe('backend: user of token');
-  expect(opened.lines).toEqual([leftAlone]);
+  expect(opened.lines).toEqual([circuitOpened]);
   expect(await redis.client().dbsize()).toBe(0);
   expect(noise).toEqual([]);
 });

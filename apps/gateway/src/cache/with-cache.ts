@@ -2,9 +2,9 @@ import type { Authenticator, Decision } from '@sallyport/authenticator';
 import type { CacheContext, Source } from '../chain/answer.ts';
 import { layer } from '../chain/layer.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { createFlights } from './flights.ts';
 import type { Question } from './names.ts';
 import type { Found } from './redis-tier.ts';
+import { createSingleFlight } from './single-flight.ts';
 import { type CacheDependencies, type CacheSettings, createStore } from './store.ts';
 
 interface Answered {
@@ -13,9 +13,6 @@ interface Answered {
   readonly source?: Source;
   readonly failure?: unknown;
 }
-
-/** What is there is not known. */
-const notFetched: Found = { result: 'error' };
 
 /**
  * Keeps the answers of one authenticator, in the memory of this process and in the Redis of all: one lookup a process
@@ -29,18 +26,10 @@ export function withCache(
 ): Authenticator {
   const { memory, metrics, revocations } = dependencies;
   const store = createStore(settings, dependencies);
-  const flights = createFlights<Answered>({
-    onJoined: metrics.coalesced,
-    redisTimeout: dependencies.redis?.timeout ?? 0,
-  });
+  const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
 
-  async function lookUp(
-    question: Question,
-    name: string,
-    signal: AbortSignal,
-    hurried: Promise<void>,
-  ): Promise<Answered> {
-    const found = await Promise.race([store.fetch(question, name), hurried.then(() => notFetched)]);
+  async function lookUp(question: Question, name: string, signal: AbortSignal): Promise<Answered> {
+    const found = await store.fetch(question, name);
     if (found.result !== 'hit' || !store.isFresh(found.kept)) return ask(question, name, found, signal);
     store.adopt(name, found.kept);
     return { decision: found.kept.decision, source: 'redis' };
@@ -67,7 +56,7 @@ export function withCache(
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
-    return flights.join(name, revocations.revision, signal, (...ways) => lookUp(question, name, ...ways));
+    return singleFlight.join(name, revocations.revision, signal, (shared) => lookUp(question, name, shared));
   }
 
   return layer(inner, async (token, context: CacheContext) => {

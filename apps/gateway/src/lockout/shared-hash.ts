@@ -42,7 +42,7 @@ export interface SharedHash {
    * Takes a slot, if one is free, and reads what was there before.
    *
    * @param limit how many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case
-   * @param timeLimit milliseconds; undefined: what is left of the review's budget
+   * @param timeLimit milliseconds; undefined: `redis.timeout`
    * @returns undefined when the time of the record was wrong, so that others do not believe it: take it once more
    * @throws RedisProblem
    */

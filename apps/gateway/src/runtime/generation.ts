@@ -11,8 +11,7 @@ import type { ProvenTokens } from '../chain/proven-tokens.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
 import type { Blocks } from '../revocation/types.ts';
-import type { RedisPool } from '../shared-redis/redis-pool.ts';
-import { withReviewBudget } from '../shared-redis/review-budget.ts';
+import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { assembleLink } from './assemble.ts';
 import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from './create-authenticators.ts';
@@ -55,7 +54,7 @@ export async function createGeneration(
   config: GatewayConfig,
   dependencies: GenerationDependencies,
 ): Promise<Generation> {
-  const { redis: settings } = config.cache;
+  const settings = settingsForReviews(config);
   const lease = settings && (await dependencies.caching?.redis.acquire(settings, config.baseDirectory));
   const created = await createAuthenticators(config, dependencies).catch(async (error: unknown) => {
     await lease?.release();
@@ -77,7 +76,7 @@ export async function createGeneration(
     files: [...created.flatMap(({ files }) => files), ...(lease?.files ?? [])],
     ...(lease && { redis: lease.redis }),
     authenticate(token, context) {
-      const decision = withReviewBudget(() => authenticate(token, context));
+      const decision = authenticate(token, context);
       work.add(decision);
       return decision;
     },

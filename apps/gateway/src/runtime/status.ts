@@ -43,7 +43,7 @@ export function createStatus(dependencies: StatusDependencies): Status {
     health: health.authenticators,
     cache() {
       const redis = generation()?.redis;
-      return { entries: shared.caching.memory.entries, ...(redis && { redis: { leftAlone: redis.isLeftAlone } }) };
+      return { entries: shared.caching.memory.entries, ...(redis && { redis: { leftAlone: redis.isCircuitOpen } }) };
     },
     stopping() {
       const { listAge: age } = shared;

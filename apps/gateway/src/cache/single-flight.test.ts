@@ -1,12 +1,11 @@
-import { describe, expect, test, vi } from 'vitest';
-import { currentBudget, withReviewBudget } from '../shared-redis/review-budget.ts';
-import { createFlights } from './flights.ts';
+import { describe, expect, test } from 'vitest';
+import { createSingleFlight } from './single-flight.ts';
 import { never } from './testing/cached-replica.ts';
 
 /** Lookups that end when the test says so. */
 function setUp() {
   let joined = 0;
-  const flights = createFlights<string>({ onJoined: () => joined++, redisTimeout: 100 });
+  const singleFlight = createSingleFlight<string>(() => joined++);
   const begun: { signal: AbortSignal; land: (answer: string) => void; crash: (error: Error) => void }[] = [];
   const begin = (signal: AbortSignal) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -16,7 +15,7 @@ function setUp() {
   return {
     begun,
     counts: () => ({ begun: begun.length, joined }),
-    join: (signal: AbortSignal = never, revision = 0, name = 'a') => flights.join(name, revision, signal, begin),
+    join: (signal: AbortSignal = never, revision = 0, name = 'a') => singleFlight.join(name, revision, signal, begin),
   };
 }
 
@@ -108,75 +107,5 @@ describe('lookups under way', () => {
     expect(counts()).toEqual({ begun: 2, joined: 3 });
     begun[1]?.land('of after');
     expect(await Promise.all([new1, new2, new3, late])).toEqual(new Array(4).fill('of after'));
-  });
-});
-
-describe('what Redis costs a lookup', () => {
-  test('is charged once to who began it, and to each who waited from when it joined', async () => {
-    const flights = createFlights<string>({ onJoined: () => {}, redisTimeout: 100 });
-    const steps = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const begin = async () => {
-      for (const step of steps) {
-        await step.promise;
-        currentBudget().spent += 20;
-      }
-      return 'yes';
-    };
-    const review = (before: number) =>
-      withReviewBudget(async () => {
-        currentBudget().spent = before;
-        await flights.join('a', 0, never, begin);
-        return currentBudget().spent;
-      });
-    const early = [review(5), review(0), review(30)];
-    steps[0]?.resolve();
-    await new Promise(setImmediate);
-    const late = review(7);
-    steps[1]?.resolve();
-    expect(await Promise.all([...early, late])).toEqual([45, 40, 70, 27]);
-  });
-
-  test('ends the wait for Redis when a review that waits has had its share of it, and not sooner', async () => {
-    vi.useFakeTimers();
-    try {
-      const flights = createFlights<string>({ onJoined: () => {}, redisTimeout: 100 });
-      const begin = (_: AbortSignal, hurried: Promise<void>) => hurried.then(() => 'hurried');
-      const answers: string[] = [];
-      const review = (spent: number) =>
-        withReviewBudget(async () => {
-          currentBudget().spent = spent;
-          answers.push(await flights.join('a', 0, never, begin));
-        });
-      const all = [review(10), review(0), review(10)];
-      await vi.advanceTimersByTimeAsync(1_000);
-      // As far as these go, the lookup ends its wait in time by itself.
-      expect(answers).toEqual([]);
-      all.push(review(70));
-      await vi.advanceTimersByTimeAsync(29);
-      expect(answers).toEqual([]);
-      await vi.advanceTimersByTimeAsync(1);
-      expect(answers).toEqual(new Array(4).fill('hurried'));
-      await Promise.all(all);
-    } finally {
-      vi.useRealTimers();
-    }
-  });
-
-  test('is charged too when it fails', async () => {
-    const flights = createFlights<string>({ onJoined: () => {}, redisTimeout: 100 });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const begin = async () => {
-      await promise;
-      currentBudget().spent += 20;
-      throw new Error('down');
-    };
-    const review = () =>
-      withReviewBudget(async () => {
-        await flights.join('a', 0, never, begin).catch(() => {});
-        return currentBudget().spent;
-      });
-    const all = [review(), review()];
-    resolve();
-    expect(await Promise.all(all)).toEqual([20, 20]);
   });
 });
