@@ -40,9 +40,9 @@ const groups = ['dev', 'ops'];
 
 const replica = fc.nat(2);
 const token = fc.constantFrom(...tokens);
-const yes = fc.record(
+const authenticated = fc.record(
   {
-    kind: fc.constant('yes' as const),
+    kind: fc.constant('authenticated' as const),
     username: fc.constantFrom(...users),
     groups: fc.subarray(groups),
     lifetime: fc.constantFrom(2_000, 20_000, 90_000),
@@ -50,7 +50,7 @@ const yes = fc.record(
   { requiredKeys: ['kind', 'username', 'groups'] },
 );
 const state = fc.oneof(
-  { weight: 5, arbitrary: yes },
+  { weight: 5, arbitrary: authenticated },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('rejected' as const, 'no-opinion' as const) }) },
 );
 const subject = fc.oneof(
@@ -140,15 +140,15 @@ async function run(
 const runs = 50;
 const stepsEach = 200;
 
-test('in any order of events: no yes that nobody gave, that has ended, was revoked or is blocked', async () => {
-  let yeses = 0;
+test('in any order of events: no false accept, and no accept that has ended, was revoked or is blocked', async () => {
+  let accepts = 0;
   const sources = new Map<string, number>();
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: stepsEach, maxLength: stepsEach }), async (taken) => {
       await connection.run((client) => client.flushall(), new AbortController().signal);
       const world = new ModelWorld(connection);
       for (const [index, one] of tokens.entries()) {
-        world.backend.set(one, { kind: 'yes', username: users[index % users.length] ?? '', groups: ['dev'] });
+        world.backend.set(one, { kind: 'authenticated', username: users[index % users.length] ?? '', groups: ['dev'] });
       }
       await tick(world);
       for (const one of taken) await run(world, one);
@@ -157,8 +157,8 @@ test('in any order of events: no yes that nobody gave, that has ended, was revok
     }),
     { seed: 20_300_101, numRuns: runs },
   );
-  yeses = [...sources.values()].reduce((sum, count) => sum + count, 0);
-  console.log(`${runs * stepsEach} steps, ${yeses} yeses: ${JSON.stringify(Object.fromEntries(sources))}`);
+  accepts = [...sources.values()].reduce((sum, count) => sum + count, 0);
+  console.log(`${runs * stepsEach} steps, ${accepts} accepts: ${JSON.stringify(Object.fromEntries(sources))}`);
   // Else the steps would show nothing.
   for (const source of ['backend', 'memory', 'redis', 'stale']) expect(sources.get(source)).toBeGreaterThan(20);
 }, 120_000);

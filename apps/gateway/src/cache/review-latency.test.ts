@@ -22,7 +22,7 @@ function createChain({ redis }: OpenedShared): readonly Replica[] {
 /** Milliseconds that one review took. */
 async function review(chain: readonly Replica[], token: string): Promise<number> {
   const start = performance.now();
-  for (const { tell } of chain) expect(await tell(token)).toMatch(/^(backend|memory): no-opinion$/);
+  for (const { outcome } of chain) expect(await outcome(token)).toMatch(/^(backend|memory): no-opinion$/);
   return performance.now() - start;
 }
 

@@ -25,7 +25,7 @@ async function stateOf(waiting: Promise<string>): Promise<unknown> {
   return Promise.race([waiting.catch((error: unknown) => error), later]);
 }
 
-describe('lookups under way', () => {
+describe('lookups in progress', () => {
   test('are begun once, however many ask for the same', async () => {
     const { begun, counts, join } = setUp();
     const all = Array.from({ length: 1_000 }, () => join());
@@ -36,7 +36,7 @@ describe('lookups under way', () => {
     expect(await stateOf(other)).toBe('waits');
   });
 
-  test('are over once they have landed, well or not', async () => {
+  test('are over once they have ended, with an answer or an error', async () => {
     const { begun, counts, join } = setUp();
     const failing = [join(), join()];
     const error = new Error('down');
@@ -51,9 +51,9 @@ describe('lookups under way', () => {
   });
 
   test.each([
-    ['who began it', 0],
-    ['who joined', 1],
-  ])('go on for the others when %s goes, who fails alone and at once', async (_, leaver) => {
+    ['the caller who began it', 0],
+    ['a caller who joined', 1],
+  ])('go on for the others when %s leaves, whose call fails alone and at once', async (_, leaver) => {
     const { begun, join } = setUp();
     const controllers = [new AbortController(), new AbortController(), new AbortController()];
     const all = controllers.map(({ signal }) => join(signal));
@@ -66,7 +66,7 @@ describe('lookups under way', () => {
     expect(await Promise.all(all.map(stateOf))).toEqual([0, 1, 2].map((each) => (each === leaver ? reason : 'yes')));
   });
 
-  test('are aborted with the last who waits, and nobody joins them after that', async () => {
+  test('are aborted when the last caller leaves, and no one joins them after that', async () => {
     const { begun, counts, join } = setUp();
     const controllers = [new AbortController(), new AbortController()];
     const all = controllers.map(({ signal }) => join(signal));
@@ -77,7 +77,7 @@ describe('lookups under way', () => {
     expect(await Promise.all(all.map(stateOf))).toEqual([first, last]);
     const next = join();
     expect(counts().begun).toBe(2);
-    // What the aborted one ends with is nobody's, and takes no place from the next.
+    // The result of the aborted one goes to no one, and does not replace the next.
     begun[0]?.crash(new Error('aborted'));
     expect(await stateOf(next)).toBe('waits');
     void join();
@@ -86,14 +86,14 @@ describe('lookups under way', () => {
     expect(await next).toBe('yes');
   });
 
-  test('are not begun by who has gone already', async () => {
+  test('are not begun by a caller who has already left', async () => {
     const { counts, join } = setUp();
     const reason = new Error('gone');
     await expect(join(AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(counts()).toEqual({ begun: 0, joined: 0 });
   });
 
-  test('are not joined by who knows of a newer revocation, and keep their own waiters', async () => {
+  test('are not joined by a caller who knows of a newer revocation, and keep their own callers', async () => {
     const { begun, counts, join } = setUp();
     const old = join(never, 1);
     const new1 = join(never, 2);

@@ -15,9 +15,10 @@ interface Answered {
 }
 
 /**
- * Keeps the answers of one authenticator, in the memory of this process and in the Redis of all: one lookup a process
- * for a cold question, however many ask. A throw is never kept; while it lasts, the last yes stands in for the answer
- * (`stale`) for `staleTtl` beyond its lifetime. What was revoked after its lookup began is not used, wherever it is.
+ * Caches the answers of one authenticator, in the memory of this process and in the Redis of all replicas. Each process
+ * looks up a cold question once, however many callers ask. A throw is never cached; while it lasts, the last positive
+ * answer stands in (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began is not
+ * used, wherever it is cached.
  */
 export function withCache(
   inner: Authenticator,
@@ -30,9 +31,9 @@ export function withCache(
 
   async function lookUp(question: Question, name: string, signal: AbortSignal): Promise<Answered> {
     const found = await store.fetch(question, name);
-    if (found.result !== 'hit' || !store.isFresh(found.kept)) return ask(question, name, found, signal);
-    store.adopt(name, found.kept);
-    return { decision: found.kept.decision, source: 'redis' };
+    if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, signal);
+    store.adopt(name, found.entry);
+    return { decision: found.entry.decision, source: 'redis' };
   }
 
   async function ask(question: Question, name: string, found: Found, signal: AbortSignal): Promise<Answered> {
@@ -41,12 +42,12 @@ export function withCache(
     try {
       decision = await inner.authenticate(question.token, { audiences: question.audiences, signal });
     } catch (error) {
-      const last = signal.aborted ? undefined : store.lastYes(question, name, found);
+      const last = signal.aborted ? undefined : store.lastPositive(question, name, found);
       if (last === undefined) throw error;
       metrics.lookup(settings.name, last.tier, 'stale');
-      return { decision: last.kept.decision, source: 'stale', failure: error };
+      return { decision: last.entry.decision, source: 'stale', failure: error };
     }
-    store.keep(question, name, { decision, revision }, found);
+    store.save(question, name, { decision, revision }, found);
     return { decision };
   }
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { isUsable } from '../cache/kept.ts';
 import { createMemoryTier } from '../cache/memory-tier.ts';
+import { isUsable } from '../cache/record.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createCacheMetrics } from '../metrics/cache-metrics.ts';
 import type { RevocationList } from '../revocation/list.ts';
@@ -82,7 +82,7 @@ export function createSharedState(dependencies: SharedStateDependencies): Shared
       await reader.poll();
       timers.push(
         setInterval(reader.poll, pollInterval),
-        setInterval(() => memory.sweep((kept) => isUsable(kept, lifetimes, clocks)), sweepInterval),
+        setInterval(() => memory.sweep((entry) => isUsable(entry, lifetimes, clocks)), sweepInterval),
       );
       for (const timer of timers) timer.unref();
     },

@@ -1,7 +1,7 @@
 import type { Decision } from '@sallyport/authenticator';
 import { digestOf } from '../../revocation/list.ts';
 import type { EntryAction, EntryKind } from '../../revocation/types.ts';
-import type { GivenYes, ModelBackend } from './model-backend.ts';
+import type { GivenAnswer, ModelBackend } from './model-backend.ts';
 import { type Answered, lifetimes } from './model-replica.ts';
 
 /** Somebody was stopped, or let in again. */
@@ -12,11 +12,11 @@ export interface Stop {
   readonly until: number;
   /** True time. */
   readonly at: number;
-  /** Whether it stands in Redis now. */
+  /** Whether it is in Redis now. */
   present: boolean;
 }
 
-/** What must hold of one replica, told from what happened and from nothing that it says. */
+/** What must hold of one replica, derived from what happened and not from what the replica reports. */
 export interface ReplicaFacts {
   /** Milliseconds that its clock is ahead. */
   readonly skew: number;
@@ -26,7 +26,7 @@ export interface ReplicaFacts {
   readonly known: Set<Stop>;
 }
 
-/** Who a yes names. */
+/** The user of a positive answer. */
 interface Identity {
   readonly token: string;
   readonly username: string;
@@ -48,24 +48,24 @@ export function judge(
   if (decision?.kind !== 'authenticated') return undefined;
   const { username, groups = [] } = decision.user;
   const block = blockOf({ token, username, groups }, facts, now);
-  if (block !== undefined) return `a yes to ${username}, though ${block.kind} ${block.name} is blocked`;
+  if (block !== undefined) return `an accept of ${username}, though ${block.kind} ${block.name} is blocked`;
   const given = backend.given.filter(
     (one) => one.token === token && one.username === username && sameGroups(one, decision),
   );
-  if (given.length === 0) return `a yes to ${username} that no authenticator ever gave`;
+  if (given.length === 0) return `an accept of ${username} that no authenticator ever gave`;
   const unended = given.filter(
     ({ expiresAt = Number.POSITIVE_INFINITY }) => now - Math.max(0, -facts.skew) < expiresAt,
   );
-  if (unended.length === 0) return `a yes to ${username} past its expiresAt`;
+  if (unended.length === 0) return `an accept of ${username} past its expiresAt`;
   if (source === undefined) {
     const standing = unended.filter((one) => one.at === now && !isRevoked(one, atFirst));
-    return standing.length > 0 ? undefined : `a yes to ${username} of a lookup that began before it was revoked`;
+    return standing.length > 0 ? undefined : `an accept of ${username} of a lookup that began before it was revoked`;
   }
   const oldest = longest(source === 'stale', now - facts.readAt > 1_000, backend.isDown);
   const young = unended.filter(({ at }) => now - at < oldest);
-  if (young.length === 0) return `a yes to ${username} from ${source} that is older than ${oldest} ms`;
+  if (young.length === 0) return `an accept of ${username} from ${source} that is older than ${oldest} ms`;
   const standing = young.filter((one) => !isRevoked(one, facts.known));
-  return standing.length === 0 ? `a yes to ${username} from ${source} that was revoked` : undefined;
+  return standing.length === 0 ? `an accept of ${username} from ${source} that was revoked` : undefined;
 }
 
 function longest(isStale: boolean, isCutOff: boolean, isDown: boolean): number {
@@ -73,7 +73,7 @@ function longest(isStale: boolean, isCutOff: boolean, isDown: boolean): number {
   return isCutOff ? 10_000 : lifetimes.authenticatedTtl;
 }
 
-function sameGroups({ groups }: GivenYes, decision: Decision): boolean {
+function sameGroups({ groups }: GivenAnswer, decision: Decision): boolean {
   return decision.kind === 'authenticated' && JSON.stringify(decision.user.groups) === JSON.stringify(groups);
 }
 
@@ -92,6 +92,6 @@ export function blockOf(identity: Identity, { known }: ReplicaFacts, now: number
   return [...last.values()].find(({ action, until }) => action === 'block' && until > now);
 }
 
-function isRevoked(given: GivenYes, known: ReadonlySet<Stop>): boolean {
+function isRevoked(given: GivenAnswer, known: ReadonlySet<Stop>): boolean {
   return [...known].some((stop) => stop.action === 'revoke' && isAbout(stop, given) && given.began < stop.at);
 }

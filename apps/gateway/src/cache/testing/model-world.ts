@@ -11,8 +11,8 @@ interface Member extends ReplicaFacts {
   readonly name: string;
   /** How far it has come in the change of the sealing key. */
   keys: number;
-  /** When it last said no to a question. */
-  readonly lastNo: Map<string, number>;
+  /** When it last refused a question. */
+  readonly lastRefusal: Map<string, number>;
 }
 
 /** An hour ahead, right, and an hour behind. */
@@ -24,7 +24,7 @@ const rotation = ['A', 'AB', 'BA', 'B', 'BC', 'CB', 'C', 'CA', 'AC'];
 /** Three gateways, one Redis, one backend, and a clock. */
 export class ModelWorld {
   now: number = Date.UTC(2030, 0, 1);
-  /** Yeses, by where they came from. */
+  /** Counts of positive answers, by source. */
   readonly answers: Map<string, number> = new Map();
   readonly backend: ModelBackend = createModelBackend(() => this.now);
   readonly members: readonly Member[];
@@ -44,7 +44,7 @@ export class ModelWorld {
       const name = `replica-${index}`;
       const keys = 0;
       const replica = this.#createReplica(name, skew, keys);
-      return { replica, name, skew, keys, readAt: Number.NEGATIVE_INFINITY, known: new Set(), lastNo: new Map() };
+      return { replica, name, skew, keys, readAt: Number.NEGATIVE_INFINITY, known: new Set(), lastRefusal: new Map() };
     });
   }
 
@@ -118,19 +118,21 @@ export class ModelWorld {
     hasWaited: boolean,
   ): void {
     const question = `${token} ${audiences.join()}`;
-    const lastNo = member.lastNo.get(question) ?? Number.NEGATIVE_INFINITY;
-    const isNo = decision?.kind === 'no-opinion' || (decision?.kind === 'rejected' && decision.reason !== 'blocked');
-    if (isNo) member.lastNo.set(question, this.now);
+    const lastRefusal = member.lastRefusal.get(question) ?? Number.NEGATIVE_INFINITY;
+    const isRefusal =
+      decision?.kind === 'no-opinion' || (decision?.kind === 'rejected' && decision.reason !== 'blocked');
+    if (isRefusal) member.lastRefusal.set(question, this.now);
     const state = this.backend.stateOf(token);
-    if (hasWaited || this.backend.isDown || state?.kind !== 'yes' || decision?.kind === 'authenticated') return;
+    if (hasWaited || this.backend.isDown || state?.kind !== 'authenticated' || decision?.kind === 'authenticated')
+      return;
     // By a clock that is ahead it may have ended already.
     if (state.lifetime !== undefined) return;
-    if (this.now - lastNo <= lifetimes.rejectedTtl) return;
+    if (this.now - lastRefusal <= lifetimes.rejectedTtl) return;
     const known = this.backend.given.filter((one) => one.token === token);
     // By a clock that is behind, a block lasts for longer.
     const earliest = this.now + Math.min(0, member.skew);
     const isBlocked = [{ token, ...state }, ...known].some((identity) => blockOf(identity, member, earliest));
-    if (!isBlocked) throw new Error(`${member.name}: no yes to ${state.username}: ${JSON.stringify(decision)}`);
+    if (!isBlocked) throw new Error(`${member.name}: no accept of ${state.username}: ${JSON.stringify(decision)}`);
   }
 
   async poll(index: number): Promise<void> {
@@ -153,7 +155,7 @@ export class ModelWorld {
     // As the command waits for it: replicas write back what Redis has lost.
     for (const index of this.members.keys()) await this.poll(index);
     this.now += 1;
-    // A revocation is remembered as long as an answer could be kept.
+    // A revocation is remembered as long as an answer could be cached.
     const shortest = action === 'revoke' ? lifetimes.authenticatedTtl + lifetimes.staleTtl : 0;
     const until = this.now + Math.max(lifetime, shortest);
     for (let tries = 0; tries < 3; tries++) {
@@ -206,7 +208,7 @@ export class ModelWorld {
     member.replica = this.#createReplica(member.name, member.skew, member.keys);
     member.replica.isAlone = isAlone;
     member.known.clear();
-    member.lastNo.clear();
+    member.lastRefusal.clear();
     member.readAt = Number.NEGATIVE_INFINITY;
   }
 
