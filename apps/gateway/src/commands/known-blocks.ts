@@ -1,6 +1,6 @@
 import { causeOf } from '../config/problems.ts';
 import { createRevocationList, type RevocationList } from '../revocation/list.ts';
-import { readListing } from '../revocation/listing.ts';
+import { readListing } from '../revocation/redis-list.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 
 /** Who is blocked, as a gateway of this config would know it. */

@@ -5,9 +5,8 @@ import { isUsable } from '../cache/record.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createCacheMetrics } from '../metrics/cache-metrics.ts';
 import type { RevocationList } from '../revocation/list.ts';
-import { pollInterval } from '../revocation/reader.ts';
-import { newReplicaId } from '../revocation/replica.ts';
-import { createStopping } from '../revocation/stopping.ts';
+import { createSharedRevocations, pollInterval } from '../revocation/reader.ts';
+import { newReplicaId } from '../revocation/replicas.ts';
 import type { Entry } from '../revocation/types.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
@@ -52,7 +51,7 @@ export function createSharedState(dependencies: SharedStateDependencies): Shared
     blocks: list.blocks.length,
   }));
   metrics.follow(config);
-  const { list, reader, revocations } = createStopping({
+  const { list, reader, revocations } = createSharedRevocations({
     redis,
     clocks,
     replicaId: newReplicaId(),

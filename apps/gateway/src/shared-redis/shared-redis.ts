@@ -35,7 +35,7 @@ export interface ProbedRedis extends SharedRedis {
 }
 
 /** Calls behind reviews that may be in progress. More are dropped: with a slow Redis they would pile up. */
-const maxTold = 1_000;
+const maxInBackground = 1_000;
 
 /** The server, or the network: another call would fail as well. A server that answers with an error does so at once. */
 const outages: ReadonlySet<FaultKind> = new Set(['timeout', 'connection', 'tls', 'authentication', 'cluster', 'node']);
@@ -45,7 +45,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
   const circuit = createCircuit(now, (isOpen) => logCircuit(isOpen, connection.name, logger));
-  let told = 0;
+  let inBackground = 0;
   /** Probes in a row without an answer. */
   let unanswered = 0;
 
@@ -73,11 +73,11 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
     askWithin: (use, limit, work) => runTraced(use, work, limit),
     tell(use, work) {
       // A login attempt that is not settled counts as refused, so its outcome is sent even while the circuit is open.
-      if ((circuit.isOpen && use !== 'lockout') || told >= maxTold) return;
-      told++;
+      if ((circuit.isOpen && use !== 'lockout') || inBackground >= maxInBackground) return;
+      inBackground++;
       runTraced(use, work)
         .catch(() => {})
-        .finally(() => told--);
+        .finally(() => inBackground--);
     },
     async probe(use, work) {
       const start = now();

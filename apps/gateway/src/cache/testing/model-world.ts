@@ -1,7 +1,8 @@
 import type { Connection } from '@sallyport/redis-connection';
+import { fateOf } from '../../revocation/confirmation.ts';
 import { subjectOf } from '../../revocation/list.ts';
-import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/listing.ts';
-import { fateOf, placeEntry } from '../../revocation/place-entry.ts';
+import { placeEntry } from '../../revocation/publish.ts';
+import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/redis-list.ts';
 import { createModelBackend, type ModelBackend } from './model-backend.ts';
 import { blockOf, judge, type ReplicaFacts, type Stop } from './model-oracle.ts';
 import { type Answered, createModelReplica, lifetimes, type ModelReplica } from './model-replica.ts';
@@ -69,7 +70,7 @@ export class ModelWorld {
     const { replica } = member;
     const { isSlow } = this.backend;
     const atFirst = new Set(member.known);
-    // Judged when it comes, by what is so then. Of one that has waited it is not asked whether it serves.
+    // Judged when it arrives, by the state of that moment. Whether it serves is not checked for one that has waited.
     const review = replica.ask(token, audiences).then((answered) => {
       if (member.replica !== replica) return;
       this.#check(member, token, answered, atFirst);
@@ -109,7 +110,7 @@ export class ModelWorld {
     if (decision?.kind === 'authenticated') this.answers.set(source, (this.answers.get(source) ?? 0) + 1);
   }
 
-  /** A good token is let in, whatever is the matter with Redis. */
+  /** A good token is let in, however Redis fails. */
   #checkService(
     member: Member,
     token: string,
@@ -141,11 +142,11 @@ export class ModelWorld {
     if (member.replica.isAlone) return;
     member.readAt = this.now;
     for (const stop of this.#stops) if (stop.present) member.known.add(stop);
-    // And what it knows is there from now on, but for what was overruled.
-    for (const stop of member.known) stop.present = !this.#isOverruled(stop, member);
+    // And what it knows is there from now on, except for what was superseded.
+    for (const stop of member.known) stop.present = !this.#isSuperseded(stop, member);
   }
 
-  #isOverruled(stop: Stop, { known }: Member): boolean {
+  #isSuperseded(stop: Stop, { known }: Member): boolean {
     return [...known].some((other) => subjectOf(other) === subjectOf(stop) && other.at > stop.at);
   }
 
@@ -163,7 +164,7 @@ export class ModelWorld {
       const placed = placeEntry({ action, kind, name, by: 'model', until }, listing);
       const entry = { ...placed.entry, id: newEntryId() };
       await applyChange(redis, listing, changeTowards([...placed.others, entry], listing, redis.sealingKeys));
-      if (fateOf(entry, (await readListing(redis)).entries) === 'kept') break;
+      if (fateOf(entry, (await readListing(redis)).entries) === 'present') break;
     }
     const stop: Stop = { action, kind, name, until, at: this.now, present: true };
     for (const other of this.#stops) if (subjectOf(other) === subjectOf(stop)) other.present = false;

@@ -1,6 +1,6 @@
 import { printable } from '../../logging/printable.ts';
-import type { Announcement } from '../../revocation/announce.ts';
-import { blocksIn } from '../../revocation/place-entry.ts';
+import type { Publication } from '../../revocation/confirmation.ts';
+import { blocksIn } from '../../revocation/list.ts';
 import type { Entry } from '../../revocation/types.ts';
 import { commandLine } from '../command-line.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -47,7 +47,7 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
   });
 }
 
-function text({ entry, confirmation }: Announcement, before: Entry | undefined, options: BlockOptions): string {
+function text({ entry, confirmation }: Publication, before: Entry | undefined, options: BlockOptions): string {
   const { kind, name, at, until } = entry;
   const whose = kind === 'group' ? 'all who are in it are refused' : 'refused';
   const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [name]), ...(options.exact ? ['--exact'] : [])];

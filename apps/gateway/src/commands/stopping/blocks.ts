@@ -1,7 +1,7 @@
 import { loadConfig } from '../../config/load.ts';
 import { printable } from '../../logging/printable.ts';
-import { readListing } from '../../revocation/listing.ts';
-import { blocksIn } from '../../revocation/place-entry.ts';
+import { blocksIn } from '../../revocation/list.ts';
+import { readListing } from '../../revocation/redis-list.ts';
 import type { Entry } from '../../revocation/types.ts';
 import { configFile } from '../config-file.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';

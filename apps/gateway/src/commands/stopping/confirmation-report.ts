@@ -1,6 +1,5 @@
 import { printable } from '../../logging/printable.ts';
-import type { Announcement } from '../../revocation/announce.ts';
-import type { Absence, Confirmation } from '../../revocation/confirmation.ts';
+import type { Absence, Confirmation, Publication } from '../../revocation/confirmation.ts';
 import type { Entry } from '../../revocation/types.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { humanDuration } from '../human-duration.ts';
@@ -37,7 +36,7 @@ const meanings: Readonly<Record<Absence, string>> = {
 };
 
 /** What went wrong or is to be known, a line each. */
-export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): readonly string[] {
+export function remarks({ confirmation, unreadable, isAboveLimit, supersededBy }: Publication): readonly string[] {
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   return [
@@ -53,7 +52,7 @@ export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }:
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
     ...(isAboveLimit ? [fullRemark] : []),
-    ...(overruledBy ? [overruledRemark(overruledBy)] : []),
+    ...(supersededBy ? [overruledRemark(supersededBy)] : []),
   ];
 }
 
@@ -77,8 +76,8 @@ export function tellRemarks(lines: readonly string[]): void {
   for (const line of lines) process.stderr.write(`sallyport: ${line}\n`);
 }
 
-export function exitCodeOf({ confirmation, overruledBy }: Announcement): ExitCode {
-  return confirmation.unconfirmed.length === 0 && overruledBy === undefined ? exitCodes.success : exitCodes.fault;
+export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
+  return confirmation.unconfirmed.length === 0 && supersededBy === undefined ? exitCodes.success : exitCodes.fault;
 }
 
 /** An entry in JSON. A token is named by its whole digest. */
@@ -90,7 +89,7 @@ export function entryJson({ action, kind, name, at, until, by, reason }: Entry):
 }
 
 /** What became of an entry, in JSON. */
-export function announcementJson({ entry, confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): object {
+export function announcementJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {
   const { confirmed, unconfirmed, gone } = confirmation;
   const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });
   return {
@@ -100,6 +99,6 @@ export function announcementJson({ entry, confirmation, unreadable, isAboveLimit
     gone: gone.map(heard),
     unreadable,
     ...(isAboveLimit && { redisIsFull: true }),
-    ...(overruledBy && { overruledBy: entryJson(overruledBy) }),
+    ...(supersededBy && { overruledBy: entryJson(supersededBy) }),
   };
 }

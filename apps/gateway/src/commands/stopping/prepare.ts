@@ -1,8 +1,8 @@
 import { loadConfig } from '../../config/load.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { type Announcement, announce } from '../../revocation/announce.ts';
-import type { Listing } from '../../revocation/listing.ts';
-import type { Draft } from '../../revocation/place-entry.ts';
+import { type Publication, publishAndConfirm } from '../../revocation/confirmation.ts';
+import type { Draft } from '../../revocation/publish.ts';
+import type { Listing } from '../../revocation/redis-list.ts';
 import type { Entry } from '../../revocation/types.ts';
 import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import { configFile } from '../config-file.ts';
@@ -66,7 +66,7 @@ export async function announceWithPatience(
   redis: ProbedRedis,
   draft: (listing: Listing) => Draft,
   wait: number,
-): Promise<Announcement> {
+): Promise<Publication> {
   using patience = createPatience();
-  return await announce(redis, draft, { wait, signal: patience.signal });
+  return await publishAndConfirm(redis, draft, { wait, signal: patience.signal });
 }

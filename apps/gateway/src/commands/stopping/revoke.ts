@@ -1,6 +1,6 @@
 import { causeOf } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import type { Announcement } from '../../revocation/announce.ts';
+import type { Publication } from '../../revocation/confirmation.ts';
 import type { Entry } from '../../revocation/types.ts';
 import { commandLine } from '../command-line.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
@@ -117,7 +117,7 @@ async function forget({ config, subject, record, wait }: Prepared): Promise<Forg
   }
 }
 
-function forgottenBy(announcement: Announcement, subject: Subject): Forgotten {
+function forgottenBy(announcement: Publication, subject: Subject): Forgotten {
   const first = `Replicas forget what they have cached of ${nameSubject(subject)}, and ask the backend at the next review.\n`;
   return {
     text: first + confirmationLine(announcement.confirmation) + mayStillPass,

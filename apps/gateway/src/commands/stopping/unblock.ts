@@ -1,7 +1,7 @@
 import { nearest } from '../../config/nearest.ts';
 import { printable } from '../../logging/printable.ts';
-import type { Listing } from '../../revocation/listing.ts';
-import { blocksIn } from '../../revocation/place-entry.ts';
+import { blocksIn } from '../../revocation/list.ts';
+import type { Listing } from '../../revocation/redis-list.ts';
 import type { Entry } from '../../revocation/types.ts';
 import { commandLine } from '../command-line.ts';
 import type { ExitCode } from '../exit-codes.ts';
