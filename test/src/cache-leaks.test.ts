@@ -39,7 +39,7 @@ test('no token, password or key stands in Redis or in a metric, and no name of a
   await gateway.waitForLog('circuit of the cache Redis opened: it is down or slow');
   for (const token of [randomToken(), people.bob.token]) await ask(token);
   await redis.client().call('ACL', 'SETUSER', 'gateway', 'on');
-  await gateway.waitForLog('circuit of the cache Redis closed');
+  await gateway.waitForLog('circuit of the cache Redis closed: it has recovered');
 
   const contents = await contentsOf(redis);
   expect(contents.match(/^sallyport:cache:/gm)).toHaveLength(7);
