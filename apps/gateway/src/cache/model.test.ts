@@ -57,7 +57,7 @@ const subject = fc.oneof(
   fc.record({ kind: fc.constant('user' as const), name: fc.constantFrom(...users) }),
   fc.record({ kind: fc.constant('token' as const), name: token.map(digestOf) }),
 );
-const stop = fc.oneof(
+const listed = fc.oneof(
   fc.record({
     action: fc.constant('revoke' as const),
     subject: fc.oneof(subject, fc.constant({ kind: 'all' as const, name: '' })),
@@ -96,7 +96,7 @@ const steps = fc.oneof(
   step(14, 'tick', {}),
   step(4, 'poll', { replica }),
   step(4, 'alone', { replica, isAlone: fc.boolean() }),
-  step(7, 'stop', { stop, time: fc.constantFrom(3_000, 60_000, 600_000) }),
+  step(7, 'publish', { listed, time: fc.constantFrom(3_000, 60_000, 600_000) }),
   step(1, 'flush', {}),
   step(1, 'snapshot', {}),
   step(1, 'failOver', {}),
@@ -126,8 +126,8 @@ async function run(
       return tick(world);
     case 'alone':
       return world.setAlone(one.replica, one.isAlone);
-    case 'stop':
-      return world.stop(one.stop.action, one.stop.subject.kind, one.stop.subject.name, one.time);
+    case 'publish':
+      return world.publish(one.listed.action, one.listed.subject.kind, one.listed.subject.name, one.time);
     case 'poll':
     case 'restart':
     case 'rotate':

@@ -113,7 +113,7 @@ function createSave(
   { memory, clocks, redis }: Pick<CacheDependencies, 'memory' | 'clocks' | 'redis'>,
   isRevoked: IsRevoked,
 ): Store['save'] {
-  // An entry has the lifetimes of its own time: longer ones that an edit brings are for later answers.
+  // An entry keeps the lifetimes that were in force when it was given: longer ones of an edit apply to later answers.
   const lifetime = settings.authenticatedTtl + settings.staleTtl;
 
   function savePositive(question: Question, name: string, decision: Authenticated, revision: number): void {

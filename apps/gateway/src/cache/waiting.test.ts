@@ -2,7 +2,7 @@ import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { authenticated, createReplica, lifetimes, type Replica, rejected } from './testing/cached-replica.ts';
 
-/** A backend that answers when the test says so, or when its signal tells it to stop. */
+/** A backend that answers when the test says so, or when its signal is aborted. */
 function setUp() {
   const begun: { signal: AbortSignal; land(decision: Decision): void }[] = [];
   const replica = createReplica({

@@ -117,14 +117,8 @@ export function currentEntries(entries: readonly Entry[]): readonly Entry[] {
   return [...newest.values()].sort(byRevision);
 }
 
-/** Blocks that are in force now, the newest first. @param list as it is in Redis, and Redis' time */
-export function blocksIn({
-  entries,
-  now,
-}: {
-  readonly entries: readonly Entry[];
-  readonly now: number;
-}): readonly Entry[] {
+/** Blocks in force, the newest first, of a list as it is in Redis. `now` is Redis' time. */
+export function blocksIn({ entries, now }: { entries: readonly Entry[]; now: number }): readonly Entry[] {
   const inForce = currentEntries(entries).filter(({ action, until }) => action === 'block' && until > now);
   return inForce.sort((one, other) => other.at - one.at || other.revision - one.revision);
 }

@@ -4,8 +4,8 @@ import type { EntryAction, EntryKind } from '../../revocation/types.ts';
 import type { GivenAnswer, ModelBackend } from './model-backend.ts';
 import { type Answered, lifetimes } from './model-replica.ts';
 
-/** Somebody was stopped, or let in again. */
-export interface Stop {
+/** An entry of the revocation list, as the model knows it. */
+export interface ModelEntry {
   readonly action: EntryAction;
   readonly kind: EntryKind;
   readonly name: string;
@@ -22,8 +22,8 @@ export interface ReplicaFacts {
   readonly skew: number;
   /** When it last read the list. */
   readAt: number;
-  /** What stood there when it did. */
-  readonly known: Set<Stop>;
+  /** The entries that were in Redis then. */
+  readonly known: Set<ModelEntry>;
 }
 
 /** The user of a positive answer. */
@@ -42,7 +42,7 @@ export function judge(
   { decision, source }: Answered,
   backend: ModelBackend,
   facts: ReplicaFacts,
-  atFirst: ReadonlySet<Stop>,
+  atFirst: ReadonlySet<ModelEntry>,
   now: number,
 ): string | undefined {
   if (decision?.kind !== 'authenticated') return undefined;
@@ -77,21 +77,21 @@ function sameGroups({ groups }: GivenAnswer, decision: Decision): boolean {
   return decision.kind === 'authenticated' && JSON.stringify(decision.user.groups) === JSON.stringify(groups);
 }
 
-function isAbout({ kind, name }: Stop, { token, username, groups }: Identity): boolean {
+function isAbout({ kind, name }: ModelEntry, { token, username, groups }: Identity): boolean {
   if (kind === 'all') return true;
   if (kind === 'user') return name === username;
   return kind === 'group' ? groups.includes(name) : name === digestOf(token);
 }
 
 /** Of a block and what ended it the later one holds, as far as the replica knows of it. */
-export function blockOf(identity: Identity, { known }: ReplicaFacts, now: number): Stop | undefined {
-  const last = new Map<string, Stop>();
-  for (const stop of [...known].sort((one, other) => one.at - other.at)) {
-    if (stop.action !== 'revoke' && isAbout(stop, identity)) last.set(`${stop.kind} ${stop.name}`, stop);
+export function blockOf(identity: Identity, { known }: ReplicaFacts, now: number): ModelEntry | undefined {
+  const last = new Map<string, ModelEntry>();
+  for (const listed of [...known].sort((one, other) => one.at - other.at)) {
+    if (listed.action !== 'revoke' && isAbout(listed, identity)) last.set(`${listed.kind} ${listed.name}`, listed);
   }
   return [...last.values()].find(({ action, until }) => action === 'block' && until > now);
 }
 
-function isRevoked(given: GivenAnswer, known: ReadonlySet<Stop>): boolean {
-  return [...known].some((stop) => stop.action === 'revoke' && isAbout(stop, given) && given.began < stop.at);
+function isRevoked(given: GivenAnswer, known: ReadonlySet<ModelEntry>): boolean {
+  return [...known].some((listed) => listed.action === 'revoke' && isAbout(listed, given) && given.began < listed.at);
 }

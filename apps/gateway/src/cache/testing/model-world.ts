@@ -4,7 +4,7 @@ import { subjectOf } from '../../revocation/list.ts';
 import { placeEntry } from '../../revocation/publish.ts';
 import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/redis-list.ts';
 import { createModelBackend, type ModelBackend } from './model-backend.ts';
-import { blockOf, judge, type ReplicaFacts, type Stop } from './model-oracle.ts';
+import { blockOf, judge, type ModelEntry, type ReplicaFacts } from './model-oracle.ts';
 import { type Answered, createModelReplica, lifetimes, type ModelReplica } from './model-replica.ts';
 
 interface Member extends ReplicaFacts {
@@ -32,9 +32,13 @@ export class ModelWorld {
   readonly #connection: Connection;
   readonly #ends = new Map<string, number>();
   readonly #underWay = { count: 0 };
-  #stops: Stop[] = [];
+  #listed: ModelEntry[] = [];
   #snapshot:
-    | { readonly keys: ReadonlyMap<string, Buffer>; ends: ReadonlyMap<string, number>; stops: ReadonlySet<Stop> }
+    | {
+        readonly keys: ReadonlyMap<string, Buffer>;
+        ends: ReadonlyMap<string, number>;
+        entries: ReadonlySet<ModelEntry>;
+      }
     | undefined;
   readonly #waiting: Set<Promise<unknown>> = new Set();
   #wrong: unknown;
@@ -103,7 +107,7 @@ export class ModelWorld {
     if (this.#wrong !== undefined) throw this.#wrong;
   }
 
-  #check(member: Member, token: string, answered: Answered, atFirst: ReadonlySet<Stop>): void {
+  #check(member: Member, token: string, answered: Answered, atFirst: ReadonlySet<ModelEntry>): void {
     const wrong = judge(token, answered, this.backend, member, atFirst, this.now);
     if (wrong !== undefined) throw new Error(`${member.name}: ${wrong}`);
     const { decision, source = 'backend' } = answered;
@@ -141,16 +145,16 @@ export class ModelWorld {
     await member.replica.reader.poll();
     if (member.replica.isAlone) return;
     member.readAt = this.now;
-    for (const stop of this.#stops) if (stop.present) member.known.add(stop);
+    for (const listed of this.#listed) if (listed.present) member.known.add(listed);
     // And what it knows is there from now on, except for what was superseded.
-    for (const stop of member.known) stop.present = !this.#isSuperseded(stop, member);
+    for (const listed of member.known) listed.present = !this.#isSuperseded(listed, member);
   }
 
-  #isSuperseded(stop: Stop, { known }: Member): boolean {
-    return [...known].some((other) => subjectOf(other) === subjectOf(stop) && other.at > stop.at);
+  #isSuperseded(listed: ModelEntry, { known }: Member): boolean {
+    return [...known].some((other) => subjectOf(other) === subjectOf(listed) && other.at > listed.at);
   }
 
-  async stop(action: Stop['action'], kind: Stop['kind'], name: string, lifetime: number): Promise<void> {
+  async publish(action: ModelEntry['action'], kind: ModelEntry['kind'], name: string, lifetime: number): Promise<void> {
     const redis = this.#member(1).replica.redis();
     if (this.#member(1).replica.isAlone) return;
     // As the command waits for it: replicas write back what Redis has lost.
@@ -166,16 +170,16 @@ export class ModelWorld {
       await applyChange(redis, listing, changeTowards([...placed.others, entry], listing, redis.sealingKeys));
       if (fateOf(entry, (await readListing(redis)).entries) === 'present') break;
     }
-    const stop: Stop = { action, kind, name, until, at: this.now, present: true };
-    for (const other of this.#stops) if (subjectOf(other) === subjectOf(stop)) other.present = false;
-    this.#stops.push(stop);
+    const listed: ModelEntry = { action, kind, name, until, at: this.now, present: true };
+    for (const other of this.#listed) if (subjectOf(other) === subjectOf(listed)) other.present = false;
+    this.#listed.push(listed);
   }
 
   /** As Redis restarts without its data. */
   async flush(): Promise<void> {
     await this.#run((client) => client.flushall());
     this.#ends.clear();
-    for (const stop of this.#stops) stop.present = false;
+    for (const listed of this.#listed) listed.present = false;
   }
 
   /** What a replica of Redis has, that will be promoted. */
@@ -184,7 +188,11 @@ export class ModelWorld {
     await this.#run(async (client) => {
       for (const key of await client.keys('*')) keys.set(key, (await client.dumpBuffer(key)) as Buffer);
     });
-    this.#snapshot = { keys, ends: new Map(this.#ends), stops: new Set(this.#stops.filter(({ present }) => present)) };
+    this.#snapshot = {
+      keys,
+      ends: new Map(this.#ends),
+      entries: new Set(this.#listed.filter(({ present }) => present)),
+    };
   }
 
   /** A failover that loses what came since the snapshot. */
@@ -196,7 +204,7 @@ export class ModelWorld {
       for (const [key, value] of snapshot.keys) await client.restore(key, 0, value, 'REPLACE');
     });
     for (const [key, end] of snapshot.ends) this.#ends.set(key, end);
-    for (const stop of this.#stops) stop.present = snapshot.stops.has(stop);
+    for (const listed of this.#listed) listed.present = snapshot.entries.has(listed);
   }
 
   setAlone(index: number, isAlone: boolean): void {
