@@ -183,41 +183,35 @@ function createPoll(
   };
 }
 
-/** Logs each state once, when it begins and when it ends. */
-interface ReaderLog {
-  /** Why the list could not be read. */
-  failed(error: unknown): void;
-  cutOff(isCutOff: boolean): void;
-  unreadable(entries: number): void;
-  /** Keys of another type were removed. One line in 10 s. */
-  foreign(keys: number): void;
-}
+type ReaderLog = ReturnType<typeof createReaderLog>;
 
-/** @param now monotonic milliseconds */
-function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number): ReaderLog {
+/** Logs each state once, when it begins and when it ends. @param now monotonic milliseconds */
+function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number) {
   const seldom = createSeldom(now);
   let reason = 'not read yet';
   let wasCutOff = false;
   let lastUnreadable = 0;
   return {
-    failed(error) {
+    /** Remembers why the list could not be read. */
+    failed(error: unknown) {
       reason = error instanceof Error ? error.message : 'unknown';
     },
-    cutOff(isCutOff) {
+    cutOff(isCutOff: boolean) {
       if (isCutOff === wasCutOff) return;
       wasCutOff = isCutOff;
       const consequence = 'cached answers are used for 10 s at most, and known blocks stay in force';
       if (isCutOff) logger.warn({ reason }, `cut off from the revocation list: ${consequence}`);
       else logger.info({}, 'the revocation list is read again');
     },
-    unreadable(entries) {
+    unreadable(entries: number) {
       if (entries === lastUnreadable) return;
       lastUnreadable = entries;
       if (entries === 0) return;
       const fix = 'set the same cache.redis.sealingKeys on every replica';
       logger.warn({ entries }, `entries of the revocation list can't be opened and have no effect here: ${fix}`);
     },
-    foreign(keys) {
+    /** Keys of another type were removed. One line in 10 s. */
+    foreign(keys: number) {
       const unloggedSince = seldom('foreign');
       if (unloggedSince === undefined) return;
       const fix = 'find out which other client writes to this Redis';

@@ -31,12 +31,8 @@ export interface RedisPoolDependencies {
   readonly onError: (use: RedisUse) => void;
 }
 
-interface Opened extends Pick<RedisLease, 'redis' | 'files'> {
-  readonly close: () => Promise<void>;
-}
-
 interface Pooled {
-  readonly opening: Promise<Opened>;
+  readonly opening: Promise<Pick<RedisLease, 'redis' | 'files'> & { close(): Promise<void> }>;
   leases: number;
 }
 
@@ -71,7 +67,7 @@ export function settingsForReviews({
 export function createRedisPool({ logger, onError }: RedisPoolDependencies): RedisPool {
   const pooled = new Map<string, Pooled>();
 
-  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Promise<Opened> {
+  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Pooled['opening'] {
     const files: WatchedFile[] = [];
     const connection = await connect(options, wording, {
       logger: logger.child({ cache: 'redis' }),

@@ -1,17 +1,13 @@
 import type { Logger } from '@sallyport/authenticator';
 import { type Connection, type FaultKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { createCircuitWindow } from '../chain/circuit-window.ts';
+import type { CacheRedisConfig } from '../config/types.ts';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 import { inSpan } from '../tracing/in-span.ts';
 import type { RedisUse, SharedRedis } from './types.ts';
 
-export interface SharedRedisSettings {
-  readonly keyPrefix: string;
-  /** At least 32 bytes each; the first seals, all open. */
-  readonly sealingKeys: readonly Uint8Array[];
-  /** Milliseconds that a review waits for one call. */
-  readonly timeout: number;
-}
+/** Here `timeout` is for one call: see `settingsForReviews`. */
+export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection'>;
 
 export interface SharedRedisDependencies {
   readonly connection: Connection;
