@@ -26,7 +26,7 @@ function measureUntil(end: Promise<unknown>, { measure }: Faults): Promise<Laten
 /** Redis is asked by all who had left it alone, once each time. */
 async function untilAskedAgain({ one, other }: Faults): Promise<void> {
   const isAsked = (gateway: typeof one) =>
-    saidBy(gateway, 'the cache Redis is left alone') === saidBy(gateway, 'the cache Redis is asked again');
+    saidBy(gateway, 'circuit of the cache Redis opened') === saidBy(gateway, 'circuit of the cache Redis closed');
   await waitFor(() => isAsked(one) && isAsked(other), 'both replicas to ask Redis again');
 }
 

@@ -36,10 +36,10 @@ test('no token, password or key stands in Redis or in a metric, and no name of a
   // A Redis that it can't log in to, and one that is gone, are told of; with what, is not.
   await redis.client().call('ACL', 'SETUSER', 'gateway', 'off');
   await redis.client().call('CLIENT', 'KILL', 'TYPE', 'normal');
-  await gateway.waitForLog('the cache Redis is left alone: it is down or slow');
+  await gateway.waitForLog('circuit of the cache Redis opened: it is down or slow');
   for (const token of [randomToken(), people.bob.token]) await ask(token);
   await redis.client().call('ACL', 'SETUSER', 'gateway', 'on');
-  await gateway.waitForLog('the cache Redis is asked again');
+  await gateway.waitForLog('circuit of the cache Redis closed: it has recovered');
 
   const contents = await contentsOf(redis);
   expect(contents.match(/^sallyport:cache:/gm)).toHaveLength(7);

@@ -53,7 +53,7 @@ describe.concurrent('a Redis', () => {
       await end(redis);
       await untilShared(faults);
     }
-    for (const gateway of [one, other]) expect(saidBy(gateway, 'the cache Redis is left alone')).toBe(0);
+    for (const gateway of [one, other]) expect(saidBy(gateway, 'circuit of the cache Redis opened')).toBe(0);
   });
 
   test('that has lost its answers or its clients changes no answer, and is filled again', async () => {

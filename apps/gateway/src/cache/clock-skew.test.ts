@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { createClocks, createReplica, hour, minute, type Replica, yes } from './testing/cached-replica.ts';
+import { authenticated, createClocks, createReplica, hour, minute, type Replica } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 import { passInRedis } from './testing/redis-time.ts';
 
@@ -15,7 +15,7 @@ interface History {
   readonly reader: number;
   /** True time until the token ends. */
   readonly lifetime?: number;
-  /** What somebody does to the record in Redis at each step. */
+  /** What another client does to the record in Redis at each step. */
   readonly meddle?: 'lengthen' | 'persist';
   /** Whether to stand in for an answer counts as use. */
   readonly isStaleUse?: boolean;
@@ -38,7 +38,7 @@ function createReader(skew: number): Replica {
 async function usedUntil({ writer, reader, lifetime, meddle, isStaleUse = false }: History) {
   const clocks = createClocks();
   const answer = () =>
-    yes('jane', lifetime === undefined ? {} : { expiresAt: new Date(clocks.wall() - writer + lifetime) });
+    authenticated('jane', lifetime === undefined ? {} : { expiresAt: new Date(clocks.wall() - writer + lifetime) });
   clocks.set(writer);
   await createReplica({ shared: file.opened.redis, clocks, settings, answer }).ask();
   await file.opened.quiet();
@@ -73,13 +73,13 @@ describe.each(pairs)('with clocks off by $writer ms where it was asked and $read
   const older = reader - writer;
 
   test('an answer gains nothing while Redis keeps its end', async () => {
-    // The reader that is ahead loses as much, and no more.
+    // A reader whose clock is ahead loses the same time, and no more.
     expect(await usedUntil(pair)).toEqual(until(2 * hour - Math.max(0, older)));
     await file.redis.client().flushall();
     expect(await usedUntil({ ...pair, isStaleUse: true })).toEqual(until(3 * hour - Math.max(0, older)));
   });
 
-  test('an answer gains nothing when somebody lengthens it', async () => {
+  test('an answer gains nothing when its time to live is changed', async () => {
     // Redis says of none that it is as it was, so that it is not used at all; but from memory, where that was first.
     for (const meddle of ['lengthen', 'persist'] as const) {
       await file.redis.client().flushall();
@@ -89,12 +89,12 @@ describe.each(pairs)('with clocks off by $writer ms where it was asked and $read
     }
   });
 
-  test('a token ends when it does, but for what both clocks explain', async () => {
+  test('a token ends on time, except for the skew of both clocks', async () => {
     // The one that is further behind would give it more, and the other does not.
     expect(await usedUntil({ ...pair, lifetime: hour })).toEqual(until(hour - Math.max(writer, reader)));
   });
 
-  test('a token gains no more than the clock of the reader explains when somebody lengthens its record', async () => {
+  test('a token gains no more than the skew of the reader when the time to live of its record is changed', async () => {
     const used = await usedUntil({ ...pair, lifetime: hour, meddle: 'lengthen' });
     expect(latest(used)).toBeLessThanOrEqual(hour - reader - step);
   });

@@ -1,121 +1,110 @@
 import { randomBytes } from 'node:crypto';
+import type { NoOpinion, Rejected } from '@sallyport/authenticator';
 import { LRUCache } from 'lru-cache';
-import type { Kept } from './kept.ts';
 import { nameOf, type Question } from './names.ts';
-import { sizeOf } from './record.ts';
-import type { NegativeDecision } from './types.ts';
-import { type CachedUser, createUserIndex, mostOfUser, type UserIndex } from './user-index.ts';
+import { type PositiveEntry, sizeOf } from './record.ts';
+import { type CachedUser, createUserIndex, maxAnswersOfUser } from './user-index.ts';
 
-/** A no, and what tells how long it holds. */
-export interface KeptNegative {
-  readonly decision: NegativeDecision;
-  readonly answeredAt: number;
-  readonly answeredMonotonic: number;
-  readonly revision: number;
+/** A negative decision, and what says how long it may be used. */
+export interface NegativeEntry extends Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic' | 'revision'> {
+  readonly decision: Rejected | NoOpinion;
 }
 
-/** What is known of one question. */
-export interface Remembered {
-  readonly yes: Kept | undefined;
-  readonly no: KeptNegative | undefined;
+/** What the memory has for one question. */
+export interface MemoryEntries {
+  readonly positive: PositiveEntry | undefined;
+  readonly negative: NegativeEntry | undefined;
 }
 
 /** The cache of this process, for all authenticators. It outlives a reload of the config. */
 export interface MemoryTier {
   /** Names a question under a random key of this process, so that no token stays in memory. */
   nameOf(question: Question): string;
-  get(name: string): Remembered;
+  get(name: string): MemoryEntries;
   /**
-   * Forgets a no to the same question, and the oldest answer of a user who has too many.
+   * Replaces a negative entry of the same question, and the oldest answer of a user who has too many.
    *
    * @param fingerprint of the question
    */
-  add(name: string, kept: Kept, fingerprint: string): void;
-  /** Forgets a yes to the same question. */
-  addNegative(name: string, kept: KeptNegative): void;
-  /** Drops what nobody may use any more. */
-  sweep(isUsable: (kept: Kept) => boolean): void;
-  /** Questions with a yes, and questions with a no: at most so many of each. What was used last stays. */
+  add(name: string, entry: PositiveEntry, fingerprint: string): void;
+  /** Replaces a positive entry of the same question. */
+  addNegative(name: string, entry: NegativeEntry): void;
+  /** Drops the positive entries that no one may use any more. */
+  sweep(isUsable: (entry: PositiveEntry) => boolean): void;
+  /** Bounds the positive entries, and the negative ones, at this count each. The ones used last stay. */
   resize(maxEntries: number): void;
   readonly entries: number;
 }
 
-/** Bytes for a yes, on average: of users in a hundred groups each, fewer than `maxEntries` are kept. */
+/** Bytes of a positive entry on average: of users in a hundred groups each, fewer than `maxEntries` fit. */
 const averageSize = 4_096;
-/** Bytes for a no, on average: more than the names of people need, and no plugin's longer ones fill the memory. */
+/** Bytes of a negative entry on average: more than names of people need. Longer ones of a plugin can't fill the memory. */
 const averageNegativeSize = 512;
 
-/** A yes, and which authenticator gave it. */
-interface Held {
-  readonly kept: Kept;
+/** A positive entry, and the authenticator that gave it. */
+interface Owned {
+  readonly entry: PositiveEntry;
   readonly fingerprint: string;
 }
 
-interface Room {
-  readonly held: LRUCache<string, Held>;
-  /** Of all that is held. */
-  readonly users: UserIndex;
-}
-
-type NegativeRoom = LRUCache<string, KeptNegative>;
-
-/** Answers of no have a room of their own: no flood of made-up tokens pushes out a good entry. */
+/** Negative entries have a capacity of their own: no flood of made-up tokens evicts a good entry. */
 export function createMemoryTier(maxEntries: number): MemoryTier {
   const key = randomBytes(32);
-  let room = createRoom(maxEntries);
-  let negatives = createNegativeRoom(maxEntries);
+  let positives = createPositives(maxEntries);
+  let negatives = createNegatives(maxEntries);
   let size = maxEntries;
 
   return {
     nameOf: (question) => nameOf(key, question),
-    get: (name) => ({ yes: room.held.get(name)?.kept, no: negatives.get(name) }),
-    add(name, kept, fingerprint) {
+    get: (name) => ({ positive: positives.cache.get(name)?.entry, negative: negatives.get(name) }),
+    add(name, entry, fingerprint) {
       negatives.delete(name);
-      const held = { kept, fingerprint };
-      const others = room.users.namesOf(userOf(held)).filter((one) => one !== name);
-      // Before the new one comes, so that it takes the place of this user's own and of no other user's.
-      if (others[0] !== undefined && others.length >= mostOfUser) room.held.delete(others[0]);
-      room.held.set(name, held);
+      const owned = { entry, fingerprint };
+      const others = positives.users.namesOf(userOf(owned)).filter((one) => one !== name);
+      // First, so that the new entry takes the place of this user's own and of no other user's.
+      if (others[0] !== undefined && others.length >= maxAnswersOfUser) positives.cache.delete(others[0]);
+      positives.cache.set(name, owned);
     },
-    addNegative(name, kept) {
-      room.held.delete(name);
-      negatives.set(name, kept);
+    addNegative(name, entry) {
+      positives.cache.delete(name);
+      negatives.set(name, entry);
     },
     sweep(isUsable) {
-      for (const [name, { kept }] of [...room.held.entries()]) if (!isUsable(kept)) room.held.delete(name);
+      for (const [name, { entry }] of [...positives.cache.entries()])
+        if (!isUsable(entry)) positives.cache.delete(name);
     },
     resize(next) {
       if (next === size) return;
       size = next;
-      const [yes, no] = [room.held.dump(), negatives.dump()];
-      room = createRoom(next);
-      room.held.load(yes);
-      negatives = createNegativeRoom(next);
-      negatives.load(no);
+      const [positive, negative] = [positives.cache.dump(), negatives.dump()];
+      positives = createPositives(next);
+      positives.cache.load(positive);
+      negatives = createNegatives(next);
+      negatives.load(negative);
     },
     get entries() {
-      return room.held.size + negatives.size;
+      return positives.cache.size + negatives.size;
     },
   };
 }
 
-function userOf({ kept, fingerprint }: Held): CachedUser {
-  return { fingerprint, username: kept.decision.user.username };
+function userOf({ entry, fingerprint }: Owned): CachedUser {
+  return { fingerprint, username: entry.decision.user.username };
 }
 
-function createRoom(maxEntries: number): Room {
+function createPositives(maxEntries: number) {
   const users = createUserIndex();
-  const held = new LRUCache<string, Held>({
+  const cache = new LRUCache<string, Owned>({
     max: maxEntries,
     maxSize: maxEntries * averageSize,
-    sizeCalculation: ({ kept }) => sizeOf(kept.decision),
+    sizeCalculation: ({ entry }) => sizeOf(entry.decision),
     onInsert: (one, name) => users.add(userOf(one), name),
     dispose: (one, name) => users.remove(userOf(one), name),
   });
-  return { held, users };
+  return { cache, users };
 }
 
-function createNegativeRoom(maxEntries: number): NegativeRoom {
+function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
   return new LRUCache({
     max: maxEntries,
     maxSize: maxEntries * averageNegativeSize,

@@ -33,9 +33,9 @@ const groups = ['dev', 'ops'];
 
 const replica = fc.nat(2);
 const token = fc.constantFrom(...tokens);
-const yes = fc.record(
+const authenticated = fc.record(
   {
-    kind: fc.constant('yes' as const),
+    kind: fc.constant('authenticated' as const),
     username: fc.constantFrom(...users),
     groups: fc.subarray(groups),
     lifetime: fc.constantFrom(2_000, 20_000, 90_000),
@@ -43,14 +43,14 @@ const yes = fc.record(
   { requiredKeys: ['kind', 'username', 'groups'] },
 );
 const state = fc.oneof(
-  { weight: 5, arbitrary: yes },
+  { weight: 5, arbitrary: authenticated },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('rejected' as const, 'no-opinion' as const) }) },
 );
 const subject = fc.oneof(
   fc.record({ kind: fc.constant('user' as const), name: fc.constantFrom(...users) }),
   fc.record({ kind: fc.constant('token' as const), name: token.map(digestOf) }),
 );
-const stop = fc.oneof(
+const listed = fc.oneof(
   fc.record({
     action: fc.constant('revoke' as const),
     subject: fc.oneof(subject, fc.constant({ kind: 'all' as const, name: '' })),
@@ -89,7 +89,7 @@ const steps = fc.oneof(
   step(14, 'tick', {}),
   step(4, 'poll', { replica }),
   step(4, 'alone', { replica, isAlone: fc.boolean() }),
-  step(7, 'stop', { stop, time: fc.constantFrom(3_000, 60_000, 600_000) }),
+  step(7, 'publish', { listed, time: fc.constantFrom(3_000, 60_000, 600_000) }),
   step(1, 'flush', {}),
   step(1, 'snapshot', {}),
   step(1, 'failOver', {}),
@@ -119,8 +119,8 @@ async function run(
       return tick(world);
     case 'alone':
       return world.setAlone(one.replica, one.isAlone);
-    case 'stop':
-      return world.stop(one.stop.action, one.stop.subject.kind, one.stop.subject.name, one.time);
+    case 'publish':
+      return world.publish(one.listed.action, one.listed.subject.kind, one.listed.subject.name, one.time);
     case 'poll':
     case 'restart':
     case 'rotate':
@@ -133,15 +133,15 @@ async function run(
 const runs = 50;
 const stepsEach = 200;
 
-test('in any order of events: no yes that nobody gave, that has ended, was revoked or is blocked', async () => {
-  let yeses = 0;
+test('in any order of events: no false accept, and no accept that has ended, was revoked or is blocked', async () => {
+  let accepts = 0;
   const sources = new Map<string, number>();
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: stepsEach, maxLength: stepsEach }), async (taken) => {
       await connection.run((client) => client.flushall(), new AbortController().signal);
       const world = new ModelWorld(connection);
       for (const [index, one] of tokens.entries()) {
-        world.backend.set(one, { kind: 'yes', username: users[index % users.length] ?? '', groups: ['dev'] });
+        world.backend.set(one, { kind: 'authenticated', username: users[index % users.length] ?? '', groups: ['dev'] });
       }
       await tick(world);
       for (const one of taken) await run(world, one);
@@ -150,8 +150,8 @@ test('in any order of events: no yes that nobody gave, that has ended, was revok
     }),
     { seed: 20_300_101, numRuns: runs },
   );
-  yeses = [...sources.values()].reduce((sum, count) => sum + count, 0);
-  console.log(`${runs * stepsEach} steps, ${yeses} yeses: ${JSON.stringify(Object.fromEntries(sources))}`);
+  accepts = [...sources.values()].reduce((sum, count) => sum + count, 0);
+  console.log(`${runs * stepsEach} steps, ${accepts} accepts: ${JSON.stringify(Object.fromEntries(sources))}`);
   // Else the steps would show nothing.
   for (const source of ['backend', 'memory', 'redis', 'stale']) expect(sources.get(source)).toBeGreaterThan(20);
 }, 120_000);

@@ -50,7 +50,7 @@ describe('the name of an answer', () => {
     );
   });
 
-  test('is another under another key, and of one length, so that nothing is seen of the token', () => {
+  test('is another under another key, and of one length, so that it reveals nothing of the token', () => {
     fc.assert(
       fc.property(question, (one) => {
         expect(nameOf(key, one)).toMatch(/^[\w-]{43}$/);

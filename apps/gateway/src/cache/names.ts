@@ -1,7 +1,7 @@
 import { createHmacSha256 } from '../sealing/hmac.ts';
 import type { CachedUser } from './user-index.ts';
 
-/** What an answer hangs on. */
+/** What an answer depends on. */
 export interface Question {
   readonly token: string;
   /** A set: neither order nor repeats count. */
@@ -11,7 +11,7 @@ export interface Question {
 }
 
 /**
- * Names an answer by what was asked: injective over (token, audiences, fingerprint), and nobody without the key can tell
+ * Names an answer by what was asked: injective over (token, audiences, fingerprint), and no one without the key can learn
  * a token from it, or make the name of one.
  *
  * @param key 256 bits
@@ -28,7 +28,7 @@ export function nameOfUser(key: Uint8Array, { fingerprint, username }: CachedUse
 const macs = new WeakMap<Uint8Array, (text: string) => string>();
 
 /**
- * As JSON no other list of texts looks the same: ['a', 'bc'] and ['ab', 'c'] differ, and so do lone surrogates, which
+ * As JSON no other list of strings looks the same: ['a', 'bc'] and ['ab', 'c'] differ, and so do lone surrogates, which
  * UTF-8 makes one of (ECMA-262, QuoteJSONString, escapes them).
  */
 function mac(key: Uint8Array, texts: readonly string[]): string {

@@ -16,14 +16,14 @@ const anyRecord: fc.Arbitrary<StoredRecord> = fc.record(
   { noNullPrototype: true },
 );
 
-/** Whether every object in it is frozen: who was given a kept answer must not be able to change it for the next. */
+/** Whether every object in it is frozen: a caller must not be able to change a cached answer for the next. */
 function isFrozen(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || value instanceof Date) return true;
   return Object.isFrozen(value) && Reflect.ownKeys(value).every((key) => isFrozen(Reflect.get(value, key)));
 }
 
 describe('a record', () => {
-  test('comes back as it was, for every decision that is let through, and frozen', () => {
+  test('decodes to what was encoded, for every sound decision, and frozen', () => {
     fc.assert(
       fc.property(anyRecord, (record) => {
         const decoded = decodeRecord(encodeRecord(record));
@@ -44,7 +44,7 @@ describe('a record', () => {
     expect(decoded?.decision.user.groups).toBeUndefined();
   });
 
-  test('keeps apart what is left out and what is empty', () => {
+  test('distinguishes a missing field from an empty one', () => {
     for (const user of [{ username: '' }, { username: 'jane', uid: '', groups: [], extra: {} }]) {
       for (const audiences of [undefined, []]) {
         const decision: Authenticated = { kind: 'authenticated', user, ...(audiences && { audiences }) };
@@ -57,8 +57,8 @@ describe('a record', () => {
 
 const good = { answeredAt: 1, revision: 2, keptFor: 3, user: { username: 'jane' } };
 
-describe('what is no record', () => {
-  test('is told from one, whatever it is', () => {
+describe('a foreign value', () => {
+  test('is not read as a record, whatever it is', () => {
     const json = (value: unknown) => Buffer.from(JSON.stringify(value));
     expect(decodeRecord(json(good))).toBeDefined();
     for (const change of [
@@ -87,7 +87,7 @@ describe('what is no record', () => {
     for (const value of [null, 7, 'x', [], [good], {}, true]) expect(decodeRecord(json(value))).toBeUndefined();
   });
 
-  test('is told in any bytes, without a throw', () => {
+  test('is not read as a record in any bytes, and nothing throws', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         expect(decodeRecord(bytes)).toBeUndefined();

@@ -1,18 +1,20 @@
-import type { Authenticated } from '@sallyport/authenticator';
+import type { Authenticated, Decision } from '@sallyport/authenticator';
 import { readDecision } from '../chain/decision.ts';
+import type { Clocks } from '../clocks.ts';
+import type { CacheLifetimes } from '../config/types.ts';
 
-/** A yes, and what tells how long it holds. */
+/** A positive decision, and what says how long it may be used. */
 export interface CacheRecord {
   readonly decision: Authenticated;
   /** When the backend gave it: wall clock of the replica that asked, milliseconds since 1970. */
   readonly answeredAt: number;
-  /** The revision of the revocation list that was known when it was asked. */
+  /** The revision of the revocation list that was known when the backend was asked. */
   readonly revision: number;
 }
 
-/** As it stands in Redis. What changes its shape changes `recordFormat` too, so that other shapes have other names. */
+/** A record as Redis holds it. A change of its shape must change `recordFormat` too, so that other shapes have other names. */
 export interface StoredRecord extends CacheRecord {
-  /** Milliseconds that Redis was told to keep it: what is left of them tells its age by a clock that all share. */
+  /** The time to live that Redis was given, in milliseconds: what is left of it says the age by a clock that all share. */
   readonly keptFor: number;
 }
 
@@ -33,16 +35,94 @@ export function decodeRecord(bytes: Uint8Array): StoredRecord | undefined {
       audiences,
       ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
     });
-    const sound = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
-    return sound && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
+    const isSound = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
+    return isSound && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** About how many bytes of memory a decision takes: UTF-16 and what surrounds each text. */
+/** About how many bytes of memory a decision takes: UTF-16, and what each string costs beside it. */
 export function sizeOf({ user, audiences = [] }: Authenticated): number {
   const { username, uid = '', groups = [], extra = {} } = user;
   const texts = [username, uid, ...groups, ...audiences, ...Object.entries(extra).flat(2)];
   return texts.reduce((sum, text) => sum + 32 + text.length * 2, 256);
+}
+
+/**
+ * The same decision in strings of its own. V8 does not copy a substring: a name that a plugin cut out of a token would
+ * hold the whole token in memory, password included, for as long as the answer is cached.
+ */
+export function detached(decision: Decision): Decision {
+  return decision.kind === 'no-opinion' ? decision : readDecision(structuredClone(decision));
+}
+
+/** A record in this process: its age and its end are known on two clocks. */
+export interface PositiveEntry extends CacheRecord {
+  /** When the backend gave it, on this process' monotonic clock. */
+  readonly answeredMonotonic: number;
+  /** When the token ends, or the record ends in Redis, on the same clock; Infinity for neither. */
+  readonly expiresMonotonic: number;
+}
+
+/** What the tier that a record came from knows of its time, in milliseconds. */
+export interface TierTime {
+  /** Since the backend gave it. */
+  readonly age: number;
+  /** Until no one may use it any more; Infinity: not known. */
+  readonly left: number;
+}
+
+/** The time of a record that the backend gave just now. */
+export const givenNow: TierTime = { age: 0, left: Number.POSITIVE_INFINITY };
+
+export function toEntry(record: CacheRecord, clocks: Clocks, { age, left }: TierTime): PositiveEntry {
+  const [now, wall] = [clocks.monotonic(), clocks.wall()];
+  return {
+    ...record,
+    // The greater age counts: a clock that is behind must not make anything younger.
+    answeredMonotonic: now - Math.max(age, wall - record.answeredAt),
+    expiresMonotonic: now + Math.min(endOf(record) - wall, left),
+  };
+}
+
+/** When the token ends, by the wall clock. */
+function endOf({ decision }: Pick<CacheRecord, 'decision'>): number {
+  return decision.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+}
+
+/** Milliseconds since the backend gave it: the greater age of two clocks. */
+export function ageOf(
+  { answeredAt, answeredMonotonic }: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>,
+  clocks: Clocks,
+): number {
+  return Math.max(clocks.monotonic() - answeredMonotonic, clocks.wall() - answeredAt);
+}
+
+/** Whether the token itself has ended, or its record in Redis, by either clock. */
+function hasExpired(entry: PositiveEntry, clocks: Clocks): boolean {
+  return clocks.wall() >= endOf(entry) || clocks.monotonic() >= entry.expiresMonotonic;
+}
+
+/** A replica that is cut off from the revocation list believes a positive entry no longer than this. Milliseconds. */
+const longestCutOff = 10_000;
+
+/** Whether it may be used in place of asking the backend. */
+export function isFresh(
+  entry: PositiveEntry,
+  { authenticatedTtl }: CacheLifetimes,
+  clocks: Clocks,
+  isCutOff: boolean,
+): boolean {
+  const lifetime = isCutOff ? Math.min(authenticatedTtl, longestCutOff) : authenticatedTtl;
+  return ageOf(entry, clocks) < lifetime && !hasExpired(entry, clocks);
+}
+
+/** Whether it may still be used: fresh, or stale while the backend can't be asked. */
+export function isUsable(
+  entry: PositiveEntry,
+  { authenticatedTtl, staleTtl }: CacheLifetimes,
+  clocks: Clocks,
+): boolean {
+  return ageOf(entry, clocks) < authenticatedTtl + staleTtl && !hasExpired(entry, clocks);
 }

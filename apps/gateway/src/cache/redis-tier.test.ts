@@ -6,8 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { seal } from '../sealing/seal.ts';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
-import { keep, newest } from './kept.ts';
 import { nameOf, type Question } from './names.ts';
+import { givenNow, toEntry } from './record.ts';
 import { createRedisTier, type RedisTier } from './redis-tier.ts';
 import { anyYes } from './testing/arbitrary-decisions.ts';
 import { createClocks, hour, minute, type TestClocks } from './testing/cached-replica.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
   opened = await openShared(redis);
 });
 beforeEach(async () => {
-  // What the test before has told Redis behind its reviews.
+  // Calls of the test before, behind its reviews.
   await opened.quiet();
   await redis.client().flushall();
   clocks = createClocks();
@@ -35,25 +35,26 @@ afterAll(async () => {
 
 const question: Question = { token: 'token', audiences: ['a', 'b'], fingerprint: 'one' };
 const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', groups: ['dev'] } };
-const keptNow = (decision: Authenticated) => keep({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks, newest);
+const entryNow = (decision: Authenticated) =>
+  toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks, givenNow);
 const secret = Buffer.alloc(32, 'A');
 const keyOf = (one: Question, under: Uint8Array = secret) =>
   `${keyPrefix}cache:${nameOf(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;
 
 async function store(one: Question = question, decision = jane, lifetime = hour): Promise<string> {
-  tier.set(one, keptNow(decision), lifetime);
+  tier.set(one, entryNow(decision), lifetime);
   await opened.quiet();
   return (await redis.client().get(keyOf(one))) ?? '';
 }
 const resultOf = async (one: Question = question) => (await tier.get(one)).result;
-/** What stands at the place of the question then. */
+/** What is under the question's key then. */
 const resultWith = async (value: string | Buffer) => {
   await redis.client().set(keyOf(question), value, 'PX', hour);
   return resultOf();
 };
 
 describe('what is stored', () => {
-  test('is found again, for every decision that is let through', async () => {
+  test('is found again, for every sound decision', async () => {
     await fc.assert(
       fc.asyncProperty(anyYes, async (decision) => {
         const { expiresAt } = decision;
@@ -61,13 +62,13 @@ describe('what is stored', () => {
         const found = await tier.get(question);
         const isOver = expiresAt !== undefined && expiresAt.getTime() <= clocks.wall();
         expect([sealed === '', found.result]).toEqual(isOver ? [true, 'miss'] : [false, 'hit']);
-        if (found.result === 'hit') expect(found.kept).toMatchObject({ decision, answeredAt: clocks.wall() });
+        if (found.result === 'hit') expect(found.entry).toMatchObject({ decision, answeredAt: clocks.wall() });
         await redis.client().flushall();
       }),
     );
   });
 
-  test('has no name, group or audience to be read, and ends with its lifetime', async () => {
+  test('shows no name, group or audience, and ends with its lifetime', async () => {
     const sealed = await store();
     for (const text of ['jane', 'dev', 'token', 'user']) {
       expect(Buffer.from(sealed, 'base64').includes(text)).toBe(false);
@@ -99,8 +100,8 @@ describe('what is stored', () => {
   });
 });
 
-describe('whoever can write that Redis', () => {
-  test('makes a miss of a record by any one bit', async () => {
+describe('a writer of that Redis without the key', () => {
+  test('makes a record a miss by changing any bit', async () => {
     const stored = Buffer.from(await store());
     const results: Promise<string>[] = [];
     for (let bit = 0; bit < stored.length * 8; bit += 1) {
@@ -114,7 +115,7 @@ describe('whoever can write that Redis', () => {
     expect(await resultWith(stored)).toBe('hit');
   });
 
-  test('makes a miss of it by other spellings of the same bytes, and by any other text', async () => {
+  test('makes it a miss by other spellings of the same bytes, and by any other text', async () => {
     const stored = await store();
     const bytes = Buffer.from(stored, 'base64');
     for (const text of [
@@ -170,7 +171,7 @@ describe('whoever can write that Redis', () => {
     }
   });
 
-  test('makes no throw by a value of another type', async () => {
+  test('causes no throw by a value of another type', async () => {
     await redis.client().lpush(keyOf(question), 'a');
     expect(await resultOf()).toBe('error');
   });

@@ -1,79 +1,75 @@
-import { readValue, stringUpTo } from '@sallyport/redis-connection';
+import { type RedisClient, readValue, stringUpTo } from '@sallyport/redis-connection';
 import type { Clocks } from '../clocks.ts';
 import { open, seal } from '../sealing/seal.ts';
 import type { SealingKey } from '../sealing/sealing-key.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import { type Kept, keep } from './kept.ts';
 import { nameOf, nameOfUser, type Question } from './names.ts';
-import { noteOfUser } from './note-of-user.ts';
-import { decodeRecord, encodeRecord } from './record.ts';
+import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
+import { maxAnswersOfUser } from './user-index.ts';
 
-/** What came of a look into Redis. `invalid`: what stood there must not be believed. */
-export type Found = { readonly result: 'hit'; readonly kept: Kept } | { readonly result: 'miss' | 'invalid' | 'error' };
+/** The result of a lookup in Redis. `invalid`: there was something that must not be believed. */
+export type Found =
+  | { readonly result: 'hit'; readonly entry: PositiveEntry }
+  | { readonly result: 'miss' | 'invalid' | 'error' };
 
-/** The cache that all replicas share. It holds each yes, sealed, and nothing else. */
+/** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
 export interface RedisTier {
-  /** Milliseconds that it may cost one review in all, whatever is asked of it. */
-  readonly timeout: number;
   /** One round trip. */
   get(question: Question): Promise<Found>;
   /**
-   * Behind the review. Drops what is too big to share, or has ended.
+   * Writes behind the review. Drops what is too big to share, or has ended.
    *
    * @param lifetime milliseconds that it may be used from now on, at most
    */
-  set(question: Question, kept: Kept, lifetime: number): void;
-  /** Behind the review. */
+  set(question: Question, entry: PositiveEntry, lifetime: number): void;
+  /** Deletes behind the review. */
   delete(question: Question): void;
 }
 
 /** Bytes. A user in a thousand groups with long names has less. */
 const largestRecord = 256 * 1024;
 
-/** What is longer was not written by `set`: in base64 three bytes are four, and sealing adds less than 64. */
+/** `set` writes nothing longer: in base64 three bytes are four, and sealing adds less than 64. */
 const sealedRecord = stringUpTo(Math.ceil((largestRecord + 64) / 3) * 4);
 
 export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
   const nameKeys = redis.sealingKeys.map((key) => key.derive('cache names'));
   const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
-  const userKeyOf = (user: string) => `${redis.keyPrefix}cache-user:${user}`;
-  // In rotation there are two keys, and a record may have been sealed under either: each has its own name for it.
-  const names = (question: Question) => nameKeys.map((key) => nameOf(key, question));
+  // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
+  const namesOf = (question: Question) => nameKeys.map((key) => nameOf(key, question));
 
   return {
-    timeout: redis.timeout,
     async get(question) {
-      const wanted = names(question);
+      const names = namesOf(question);
       try {
         const values = await redis.ask('cache', (client) =>
-          Promise.all(wanted.map((name) => readValue(client, sealedRecord, keyOf(name)))),
+          Promise.all(names.map((name) => readValue(client, sealedRecord, keyOf(name)))),
         );
         return youngest(
           values.map(({ reply, timeToLive }, index) =>
-            readRecord(reply, timeToLive, wanted[index] ?? '', redis.sealingKeys[index], clocks),
+            readRecord(reply, timeToLive, names[index] ?? '', redis.sealingKeys[index], clocks),
           ),
         );
       } catch {
         return { result: 'error' };
       }
     },
-    set(question, kept, lifetime) {
-      const [name] = names(question);
+    set(question, entry, lifetime) {
+      const [name] = namesOf(question);
       const [key] = redis.sealingKeys;
-      const { expiresAt } = kept.decision;
+      const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
       const keptFor = Math.floor(Math.min(lifetime, end - clocks.wall()));
-      const plain = encodeRecord({ ...kept, keptFor });
+      const plain = encodeRecord({ ...entry, keptFor });
       if (name === undefined || key === undefined || keptFor < 1 || plain.length > largestRecord) return;
       const sealed = seal(recordKey(key), name, plain).toString('base64');
-      const { fingerprint } = question;
-      const { username } = kept.decision.user;
+      const cachedUser = { fingerprint: question.fingerprint, username: user.username };
       redis.tell('cache', async (client) => {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(keyOf(name), sealed, 'PX', keptFor);
         try {
-          const user = userKeyOf(nameOfUser(userKey(key), { fingerprint, username }));
-          const surplus = await noteOfUser(client, user, name, keptFor);
+          const userKey = `${redis.keyPrefix}cache-user:${nameOfUser(key.derive('cache users'), cachedUser)}`;
+          const surplus = await noteAnswerOfUser(client, userKey, name, keptFor);
           await Promise.all(surplus.map((other) => client.del(keyOf(other))));
         } catch (error) {
           await client.del(keyOf(name));
@@ -82,14 +78,10 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
       });
     },
     delete(question) {
-      const wanted = names(question).map(keyOf);
-      redis.tell('cache', (client) => Promise.all(wanted.map((key) => client.del(key))));
+      const keys = namesOf(question).map(keyOf);
+      redis.tell('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
-}
-
-function userKey(key: SealingKey): Uint8Array {
-  return key.derive('cache users');
 }
 
 function recordKey(key: SealingKey): Uint8Array {
@@ -109,14 +101,55 @@ function readRecord(
   const plain = sealed.toString('base64') === reply ? open(recordKey(key), name, sealed) : undefined;
   const record = plain && decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };
-  // By Redis' clock, which is the same for all replicas. Without an end, or with a later one, the key is not as it was.
+  // By Redis' clock, which is the same for all replicas. A key without an end, or with a later one, was changed.
   const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.keptFor;
   const left = isOurs ? timeToLive : 0;
-  return { result: 'hit', kept: keep(record, clocks, { age: Math.max(0, record.keptFor - left), left }) };
+  return { result: 'hit', entry: toEntry(record, clocks, { age: Math.max(0, record.keptFor - left), left }) };
 }
 
 function youngest(found: readonly Found[]): Found {
   const hits = found.filter((one) => one.result === 'hit');
-  const [first] = hits.sort((one, other) => other.kept.answeredMonotonic - one.kept.answeredMonotonic);
+  const [first] = hits.sort((one, other) => other.entry.answeredMonotonic - one.entry.answeredMonotonic);
   return first ?? found.find(({ result }) => result === 'invalid') ?? { result: 'miss' };
+}
+
+/**
+ * Notes that a user has an answer in Redis, and returns those that are too many. KEYS: a hash of the time of Redis in
+ * milliseconds at which each answer was noted, by its name. ARGV: the name, its time to live in milliseconds, and how
+ * many answers a user may have.
+ *
+ * Others may have written to the key: one of another type, or with far too many fields, is removed; a time that is
+ * invalid or in the future counts as the oldest; and a field that is too long is not returned.
+ */
+const noteScript = `
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local size = redis.pcall('HLEN', KEYS[1])
+if type(size) ~= 'number' or size > 64 then redis.call('DEL', KEYS[1]) end
+local all, others, surplus = redis.call('HGETALL', KEYS[1]), {}, {}
+for i = 1, #all, 2 do
+  local at = tonumber(all[i + 1]) or 0
+  if all[i] ~= ARGV[1] then others[#others + 1] = {all[i], at <= now and at or 0} end
+end
+table.sort(others, function(one, other) return one[2] < other[2] end)
+for i = 1, #others + 1 - tonumber(ARGV[3]) do
+  redis.call('HDEL', KEYS[1], others[i][1])
+  if #others[i][1] <= 64 then surplus[#surplus + 1] = others[i][1] end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now))
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return surplus`;
+
+/** The form of an answer's name: whatever else is noted there was not noted by a gateway, and is no part of a key. */
+const namePattern = /^[\w-]{43}$/;
+
+/** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
+async function noteAnswerOfUser(
+  client: Pick<RedisClient, 'eval'>,
+  userKey: string,
+  name: string,
+  lifetime: number,
+): Promise<readonly string[]> {
+  const surplus = await client.eval(noteScript, 1, userKey, name, lifetime, maxAnswersOfUser);
+  return (surplus as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
 }

@@ -2,16 +2,18 @@ import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { withReviewBudget } from '../shared-redis/review-budget.ts';
 import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
-import { createReplica, noOpinion, rejected, yes } from './testing/cached-replica.ts';
+import { authenticated, createReplica, noOpinion, rejected } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
 /** Replicas as they start: each with an empty memory. */
 const start = ({ redis }: OpenedShared) =>
-  createReplica({ shared: redis, answer: (token) => (token.startsWith('no') ? noOpinion : yes(`user of ${token}`)) });
+  createReplica({
+    shared: redis,
+    answer: (token) => (token.startsWith('no') ? noOpinion : authenticated(`user of ${token}`)),
+  });
 
-const tell = (opened: OpenedShared, token: string) => withReviewBudget(() => start(opened).tell(token));
+const outcome = (opened: OpenedShared, token: string) => start(opened).outcome(token);
 
 /** As the gateway does every 500 ms. @returns whether it was answered */
 const probe = ({ redis }: OpenedShared) =>
@@ -22,8 +24,8 @@ const probe = ({ redis }: OpenedShared) =>
       () => false,
     );
 
-const leftAlone = 'the cache Redis is left alone: it is down or slow';
-const askedAgain = 'the cache Redis is asked again';
+const circuitOpened = 'circuit of the cache Redis opened: it is down or slow';
+const circuitClosed = 'circuit of the cache Redis closed: it has recovered';
 
 const set = (redis: RedisServer, name: string, value: string) => redis.client().config('SET', name, value);
 
@@ -51,74 +53,74 @@ describe.each(unwilling)('while Redis %s', (_, begin, end) => {
     const noise = listenForNoise();
     await using redis = await startRedis();
     await using opened = await openShared(redis);
-    await tell(opened, 'old');
+    await outcome(opened, 'old');
     await opened.quiet();
     await begin(redis);
     for (let count = 0; count < 20; count += 1) {
-      expect(await tell(opened, 'old')).toBe('redis: user of old');
-      expect(await tell(opened, `new ${count}`)).toBe(`backend: user of new ${count}`);
-      expect(await tell(opened, `no ${count}`)).toBe('backend: no-opinion');
+      expect(await outcome(opened, 'old')).toBe('redis: user of old');
+      expect(await outcome(opened, `new ${count}`)).toBe(`backend: user of new ${count}`);
+      expect(await outcome(opened, `no ${count}`)).toBe('backend: no-opinion');
     }
     await opened.quiet();
-    // Each new yes, which could not be stored. It answers at once, so it is no outage.
+    // Each new positive answer could not be stored. Redis answers at once, so this is no outage.
     expect([opened.errors, opened.lines]).toEqual([new Array(20).fill('cache'), []]);
     await end(redis);
-    await tell(opened, 'new');
+    await outcome(opened, 'new');
     await opened.quiet();
-    expect(await tell(opened, 'new')).toBe('redis: user of new');
+    expect(await outcome(opened, 'new')).toBe('redis: user of new');
     expect(noise).toEqual([]);
   });
 });
 
-/** What another call would meet, too. */
+/** Another call would fail as well. */
 const outages: readonly (readonly [string, (redis: RedisServer) => Promise<unknown>])[] = [
   ['is stopped', (redis) => redis.stop()],
   ['is killed', (redis) => redis.kill()],
 ];
 
 describe.each(outages)('while Redis %s', (_, begin) => {
-  test('reviews go on, and it is left alone until it is well again', async () => {
+  test('reviews go on, and the circuit is open until it has recovered', async () => {
     const noise = listenForNoise();
     await using redis = await startRedis();
     await using opened = await openShared(redis);
-    await tell(opened, 'old');
+    await outcome(opened, 'old');
     await opened.quiet();
     await begin(redis);
     for (let count = 0; count < 50; count += 1) {
-      expect(await tell(opened, 'old')).toBe('backend: user of old');
-      expect(await tell(opened, `no ${count}`)).toBe('backend: no-opinion');
+      expect(await outcome(opened, 'old')).toBe('backend: user of old');
+      expect(await outcome(opened, `no ${count}`)).toBe('backend: no-opinion');
     }
-    expect(opened.lines).toEqual([leftAlone]);
+    expect(opened.lines).toEqual([circuitOpened]);
     const { calls } = opened;
-    await tell(opened, 'old');
+    await outcome(opened, 'old');
     await opened.quiet();
     expect(opened.calls).toBe(calls);
 
     await redis.start();
-    expect(await tell(opened, 'old')).toBe('backend: user of old');
+    expect(await outcome(opened, 'old')).toBe('backend: user of old');
     expect(opened.calls).toBe(calls);
     await waitUntil(() => probe(opened), 'the connection to be back');
-    await waitUntil(async () => (await probe(opened)) && opened.lines.includes(askedAgain), 'reviews to ask again');
-    expect(await tell(opened, 'old')).toBe('redis: user of old');
-    expect(opened.lines).toEqual([leftAlone, askedAgain]);
+    await waitUntil(async () => (await probe(opened)) && opened.lines.includes(circuitClosed), 'the circuit to close');
+    expect(await outcome(opened, 'old')).toBe('redis: user of old');
+    expect(opened.lines).toEqual([circuitOpened, circuitClosed]);
     expect(noise).toEqual([]);
   });
 });
 
-test('with a wrong password reviews go on, and it is left alone', async () => {
+test('with a wrong password reviews go on, and the circuit opens', async () => {
   const noise = listenForNoise();
   await using redis = await startRedis({ password: true });
   await using opened = await openShared(redis, { servers: portOf(redis.port), password: 'another' });
-  for (let count = 0; count < 20; count += 1) expect(await tell(opened, 'token')).toBe('backend: user of token');
-  expect(opened.lines).toEqual([leftAlone]);
+  for (let count = 0; count < 20; count += 1) expect(await outcome(opened, 'token')).toBe('backend: user of token');
+  expect(opened.lines).toEqual([circuitOpened]);
   for (let count = 0; count < 5; count += 1) expect(await probe(opened)).toBe(false);
-  expect(await tell(opened, 'token')).toBe('backend: user of token');
-  expect(opened.lines).toEqual([leftAlone]);
+  expect(await outcome(opened, 'token')).toBe('backend: user of token');
+  expect(opened.lines).toEqual([circuitOpened]);
   expect(await redis.client().dbsize()).toBe(0);
   expect(noise).toEqual([]);
 });
 
-test('a Redis that hangs has a thousand calls to do behind reviews, and no more are gathered', async () => {
+test('a Redis that hangs has at most a thousand calls behind reviews, and more are dropped', async () => {
   const noise = listenForNoise();
   await using redis = await startRedis();
   await using opened = await openShared(redis);
@@ -132,7 +134,7 @@ test('a Redis that hangs has a thousand calls to do behind reviews, and no more 
   expect(noise).toEqual([]);
 });
 
-test('a no that Redis could not be told of is not answered by the yes that it still has', async () => {
+test('a refusal that Redis could not take is not overridden by the positive entry that it still has', async () => {
   await using redis = await startRedis();
   await using opened = await openShared(redis);
   const replica = createReplica({ shared: opened.redis });

@@ -1,7 +1,7 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openShared } from '../shared-redis/testing/opened-shared-redis.ts';
-import { createReplica, hour, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
+import { authenticated, createReplica, hour, noOpinion, type Replica } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
 let redis: RedisServer;
@@ -14,54 +14,56 @@ afterAll(() => redis?.[Symbol.asyncDispose]());
 /** Has a replica with these keys and an empty memory do something, and waits for what it tells Redis. */
 async function withKeys<Result>(keys: string, use: (replica: Replica) => Promise<Result>): Promise<Result> {
   await using opened = await openShared(redis, { keys });
-  const result = await use(createReplica({ shared: opened.redis, answer: (token) => yes(`user of ${token}`) }));
+  const result = await use(
+    createReplica({ shared: opened.redis, answer: (token) => authenticated(`user of ${token}`) }),
+  );
   await opened.quiet();
   return result;
 }
-const told = (keys: string, token: string) => withKeys(keys, (replica) => replica.tell(token));
+const outcomeWith = (keys: string, token: string) => withKeys(keys, (replica) => replica.outcome(token));
 
 test('a new key is added as second, moved first, and the old one dropped: no step loses an answer', async () => {
-  expect(await told('A', 'one')).toBe('backend: user of one');
+  expect(await outcomeWith('A', 'one')).toBe('backend: user of one');
   // While the step is taken, replicas with both lists answer side by side.
-  for (const keys of ['AB', 'A', 'AB']) expect(await told(keys, 'one')).toBe('redis: user of one');
-  expect(await told('AB', 'two')).toBe('backend: user of two');
+  for (const keys of ['AB', 'A', 'AB']) expect(await outcomeWith(keys, 'one')).toBe('redis: user of one');
+  expect(await outcomeWith('AB', 'two')).toBe('backend: user of two');
   for (const keys of ['A', 'AB', 'BA']) {
-    for (const token of ['one', 'two']) expect(await told(keys, token)).toBe(`redis: user of ${token}`);
+    for (const token of ['one', 'two']) expect(await outcomeWith(keys, token)).toBe(`redis: user of ${token}`);
   }
-  expect(await told('BA', 'three')).toBe('backend: user of three');
-  for (const keys of ['AB', 'BA', 'B']) expect(await told(keys, 'three')).toBe('redis: user of three');
+  expect(await outcomeWith('BA', 'three')).toBe('backend: user of three');
+  for (const keys of ['AB', 'BA', 'B']) expect(await outcomeWith(keys, 'three')).toBe('redis: user of three');
   // What only the old key has sealed is looked up once more.
-  for (const token of ['one', 'two']) expect(await told('B', token)).toBe(`backend: user of ${token}`);
-  for (const token of ['one', 'two', 'three']) expect(await told('B', token)).toBe(`redis: user of ${token}`);
+  for (const token of ['one', 'two']) expect(await outcomeWith('B', token)).toBe(`backend: user of ${token}`);
+  for (const token of ['one', 'two', 'three']) expect(await outcomeWith('B', token)).toBe(`redis: user of ${token}`);
 });
 
 test('of records under both keys the younger one counts, whichever key is first', async () => {
   await withKeys('A', async (replica) => {
-    replica.answer = () => yes('first');
+    replica.answer = () => authenticated('first');
     await replica.ask();
   });
   await withKeys('B', async (replica) => {
     replica.clocks.pass(1_000);
-    replica.answer = () => yes('second');
+    replica.answer = () => authenticated('second');
     await replica.ask();
   });
   for (const keys of ['AB', 'BA']) {
     const source = await withKeys(keys, (replica) => {
       replica.clocks.pass(1_000);
-      return replica.tell();
+      return replica.outcome();
     });
     expect(source).toBe('redis: second');
   }
 });
 
-test.each(['AB', 'BA'])('a later no deletes a yes under either key: %s', async (keys) => {
-  for (const key of ['A', 'B']) await told(key, 'token');
+test.each(['AB', 'BA'])('a later refusal deletes a positive entry under either key: %s', async (keys) => {
+  for (const key of ['A', 'B']) await outcomeWith(key, 'token');
   expect(await recordsIn(redis)).toHaveLength(2);
   await withKeys(keys, async (replica) => {
-    // Too old to be an answer, and young enough to be a last yes.
+    // Too old to be an answer, and young enough to be used stale.
     replica.clocks.set(hour / 2);
     replica.answer = () => noOpinion;
-    expect(await replica.tell()).toBe('backend: no-opinion');
+    expect(await replica.outcome()).toBe('backend: no-opinion');
   });
   expect(await recordsIn(redis)).toEqual([]);
 });

@@ -4,7 +4,7 @@ import type { Decision } from '@sallyport/authenticator';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { createReplica, lifetimes, noOpinion, type Replica, yes } from './testing/cached-replica.ts';
+import { authenticated, createReplica, lifetimes, noOpinion, type Replica } from './testing/cached-replica.ts';
 
 const file = redisOfFile();
 
@@ -30,7 +30,7 @@ const passwordOf = (token: string) => Buffer.from(token.slice(token.indexOf(':')
 
 /** As backends answer: with names that they have cut out of the token. */
 function answer(token: string): Decision {
-  if (token.startsWith('good')) return yes(nameIn(token), { groups: [token.slice(0, 20)] });
+  if (token.startsWith('good')) return authenticated(nameIn(token), { groups: [token.slice(0, 20)] });
   if (token.startsWith('bad')) return { kind: 'rejected', reason: 'invalid-credentials', subject: nameIn(token) };
   if (token.startsWith('nobody')) return noOpinion;
   throw new Error('down');
@@ -62,16 +62,16 @@ async function useAll(replicas: readonly Replica[]): Promise<Buffer[]> {
 }
 
 describe('no token or password', () => {
-  test('is referred to once its lookup has ended', async () => {
+  test('is referenced after its lookup has ended', async () => {
     const replicas = [1, 2].map(() => createReplica({ shared: file.opened.redis, answer }));
     const passwords = await useAll(replicas);
-    const kept = newToken('kept');
-    expect(await stillHeld([...passwords, passwordOf(kept)])).toEqual([passwords.length]);
-    // Both are what the answers are kept in.
-    expect([replicas.length, kept.length, replicas[0]?.memory.entries]).toEqual([2, 89, 3]);
+    const cached = newToken('kept');
+    expect(await stillHeld([...passwords, passwordOf(cached)])).toEqual([passwords.length]);
+    // Both are where the answers are cached.
+    expect([replicas.length, cached.length, replicas[0]?.memory.entries]).toEqual([2, 89, 3]);
   });
 
-  test('is sent to Redis, be it a name of a key, or written some other way', async () => {
+  test('is sent to Redis, as a key or encoded in any way', async () => {
     const monitor = await file.redis.client().monitor();
     const heard: string[] = [];
     monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
@@ -90,7 +90,7 @@ describe('no token or password', () => {
     }
   });
 
-  test('is in a label of a metric, or in what Redis is said to be', async () => {
+  test('is in a label of a metric, or in the printed form of the Redis tier', async () => {
     const replica = createReplica({ shared: file.opened.redis, answer });
     await useAll([replica]);
     expect([...replica.labels].sort()).toEqual(['corp', 'hit', 'memory', 'miss', 'redis', 'stale']);

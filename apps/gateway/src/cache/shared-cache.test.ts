@@ -2,6 +2,7 @@ import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command
 import { beforeEach, describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import {
+  authenticated,
   createClocks,
   createReplica,
   lifetimes,
@@ -9,7 +10,6 @@ import {
   noOpinion,
   type ReplicaOptions,
   rejected,
-  yes,
 } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 import { passInRedis } from './testing/redis-time.ts';
@@ -30,7 +30,7 @@ function setUp(options: ReplicaOptions = {}) {
     one: start(),
     other: start(),
     start,
-    /** Time passes for all, once Redis has done what it was told. */
+    /** Time passes for all, once Redis has done its work. */
     async pass(time: number) {
       await file.opened.quiet();
       clocks.pass(time);
@@ -40,24 +40,24 @@ function setUp(options: ReplicaOptions = {}) {
 }
 
 describe('replicas that share a Redis', () => {
-  test('look a token up once, and no replica keeps it longer than from when it was given', async () => {
+  test('look a token up once, and no replica caches it longer than from when it was given', async () => {
     const { one, other, start, pass } = setUp();
     await one.ask();
     await pass(2 * minute);
-    expect(await other.tell()).toBe('redis: jane');
-    expect(await other.tell()).toBe('memory: jane');
+    expect(await other.outcome()).toBe('redis: jane');
+    expect(await other.outcome()).toBe('memory: jane');
     await pass(authenticatedTtl - 2 * minute - 1_000);
-    expect([await start().tell(), await other.tell()]).toEqual(['redis: jane', 'memory: jane']);
+    expect([await start().outcome(), await other.outcome()]).toEqual(['redis: jane', 'memory: jane']);
     await pass(1_000);
-    expect([await start().tell(), await other.tell()]).toEqual(['backend: jane', 'redis: jane']);
+    expect([await start().outcome(), await other.outcome()]).toEqual(['backend: jane', 'redis: jane']);
   });
 
-  test('share no no and no error: Redis is not even told of one that it knew nothing of', async () => {
+  test('share neither refusals nor errors, and do not call Redis for a refusal of a token that it did not have', async () => {
     const { one, other } = setUp();
     for (const decision of [rejected, noOpinion]) {
       one.answer = () => decision;
       await one.ask(decision.kind);
-      expect(await other.tell(decision.kind)).toBe('backend: jane');
+      expect(await other.outcome(decision.kind)).toBe('backend: jane');
     }
     await file.opened.quiet();
     await file.redis.client().flushall();
@@ -68,32 +68,35 @@ describe('replicas that share a Redis', () => {
     expect((await commandCalls(file.redis)).of('del')).toBe(0);
   });
 
-  test('take the last yes of another for their own while the backend is down, in its time', async () => {
+  test('use the last positive answer of another replica while the backend is down, until it expires', async () => {
     const { one, start, pass } = setUp();
     await one.ask();
     await pass(authenticatedTtl + staleTtl - 10_000);
     const later = start();
     later.answer = down;
-    expect(await later.tell()).toBe('stale: jane');
+    expect(await later.outcome()).toBe('stale: jane');
     expect(later.looks).toEqual(['memory miss', 'redis miss', 'redis stale']);
     await pass(10_000);
     await expect(later.ask()).rejects.toThrow('down');
   });
 
-  test.each([rejected, noOpinion])('forget a yes by the later answer of any of them: $kind', async (later) => {
-    const { one, other, start, pass } = setUp();
-    await one.ask();
-    await pass(authenticatedTtl);
-    other.answer = () => later;
-    await other.ask();
-    await file.opened.quiet();
-    expect(await recordsIn(file.redis)).toEqual([]);
-    const third = start();
-    third.answer = down;
-    await expect(third.ask()).rejects.toThrow('down');
-  });
+  test.each([rejected, noOpinion])(
+    'drop a positive entry after a later answer of any of them: $kind',
+    async (later) => {
+      const { one, other, start, pass } = setUp();
+      await one.ask();
+      await pass(authenticatedTtl);
+      other.answer = () => later;
+      await other.ask();
+      await file.opened.quiet();
+      expect(await recordsIn(file.redis)).toEqual([]);
+      const third = start();
+      third.answer = down;
+      await expect(third.ask()).rejects.toThrow('down');
+    },
+  );
 
-  test('do not take for an answer what was given before a no that Redis has not been told of', async () => {
+  test('do not use an answer from before a refusal that Redis was not told of', async () => {
     const { one, start, pass } = setUp();
     await one.ask();
     await file.opened.quiet();
@@ -109,48 +112,48 @@ describe('replicas that share a Redis', () => {
     one.answer = down;
     await expect(one.ask()).rejects.toThrow('down');
     expect(one.looks.at(-1)).toBe('redis invalid');
-    // Of another replica nobody could know better.
+    // Another replica could not know better.
     const other = start();
     other.answer = down;
-    expect(await other.tell()).toBe('stale: jane');
+    expect(await other.outcome()).toBe('stale: jane');
   });
 
-  test('keep nothing in Redis where the config says memory', async () => {
+  test('store nothing in Redis where the config says memory', async () => {
     const { one, other } = setUp({ settings: { store: 'memory' } });
     await one.ask();
     await file.opened.quiet();
     expect(await recordsIn(file.redis)).toEqual([]);
-    expect(await other.tell()).toBe('backend: jane');
+    expect(await other.outcome()).toBe('backend: jane');
     expect((await commandCalls(file.redis)).of('getrange')).toBe(0);
   });
 
   test('ask Redis once for one lookup, however many wait', async () => {
     const { one, other } = setUp();
     const all = await Promise.all(Array.from({ length: 500 }, () => one.ask()));
-    expect(new Set(all.map(({ decision }) => decision))).toEqual(new Set([yes()]));
+    expect(new Set(all.map(({ decision }) => decision))).toEqual(new Set([authenticated()]));
     expect([one.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([1, 1]);
     expect(one.looks.filter((look) => look === 'coalesced')).toHaveLength(499);
     await file.opened.quiet();
-    const found = await Promise.all(Array.from({ length: 500 }, () => other.tell()));
+    const found = await Promise.all(Array.from({ length: 500 }, () => other.outcome()));
     expect(new Set(found)).toEqual(new Set(['redis: jane']));
     expect([other.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([0, 2]);
   });
 });
 
 describe('what was revoked', () => {
-  test('is not taken from Redis, wherever it was asked for', async () => {
+  test('is not taken from Redis, whichever replica looked it up', async () => {
     const { one, other } = setUp();
     await one.ask();
     await file.opened.quiet();
     other.revocations.revision = 1;
     other.revocations.revoked.set('jane', 1);
-    expect(await other.tell()).toBe('backend: jane');
+    expect(await other.outcome()).toBe('backend: jane');
     expect(other.looks).toEqual(['memory miss', 'redis invalid']);
     await file.opened.quiet();
     // That one was given since. Who does not know of the revocation yet leaves it.
-    expect(await one.tell()).toBe('memory: jane');
+    expect(await one.outcome()).toBe('memory: jane');
     const behind = setUp().one;
-    expect(await behind.tell()).toBe('backend: jane');
+    expect(await behind.outcome()).toBe('backend: jane');
     expect(behind.looks).toEqual(['memory miss', 'redis invalid']);
   });
 
@@ -159,26 +162,26 @@ describe('what was revoked', () => {
     one.answer = () => {
       one.revocations.revision = 1;
       one.revocations.revoked.set('jane', 1);
-      return yes();
+      return authenticated();
     };
     await one.ask();
     await file.opened.quiet();
     expect(await recordsIn(file.redis)).toEqual([]);
   });
 
-  test('cut off from the list, a yes of Redis is believed for 10 s, and stale all the same', async () => {
+  test('cut off from the list, an answer from Redis is fresh for 10 s, and can still be used stale', async () => {
     const { one, start, pass } = setUp();
     await one.ask();
     await pass(9_000);
     const [early, late] = [start(), start()];
     for (const each of [early, late]) each.revocations.isCutOff = true;
-    expect(await early.tell()).toBe('redis: jane');
+    expect(await early.outcome()).toBe('redis: jane');
     await pass(1_000);
-    expect(await late.tell()).toBe('backend: jane');
+    expect(await late.outcome()).toBe('backend: jane');
     early.answer = down;
-    expect(await early.tell()).toBe('redis: jane');
+    expect(await early.outcome()).toBe('redis: jane');
     await file.redis.client().flushall();
     await pass(10_000);
-    expect(await early.tell()).toBe('stale: jane');
+    expect(await early.outcome()).toBe('stale: jane');
   });
 });

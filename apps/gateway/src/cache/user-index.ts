@@ -1,4 +1,4 @@
-/** Whose answer is cached: a name means the same user only with one configuration of one authenticator. */
+/** The user of a cached answer: a name means the same user only with one configuration of one authenticator. */
 export interface CachedUser {
   /** Of the authenticator's config, see `AuthenticatorConfig`. */
   readonly fingerprint: string;
@@ -9,9 +9,9 @@ export interface CachedUser {
  * Cached answers that one user may have with one authenticator, in each tier. A directory finds `alice`, `ALICE` and
  * ` alice ` alike, and each spelling is another token: without a limit one user's own password fills the cache.
  */
-export const mostOfUser = 8;
+export const maxAnswersOfUser = 8;
 
-/** Which answers belong to whom. */
+/** The cached answers of each user. */
 export interface UserIndex {
   /** The names of the user's answers, oldest first. */
   namesOf(user: CachedUser): readonly string[];
@@ -20,7 +20,7 @@ export interface UserIndex {
 }
 
 export function createUserIndex(): UserIndex {
-  // In two steps, and as lists: with many users this costs memory for each of them.
+  // Two levels, and arrays in place of sets: with many users each byte counts for each of them.
   const users = new Map<string, Map<string, readonly string[]>>();
   const namesOf = ({ fingerprint, username }: CachedUser) => users.get(fingerprint)?.get(username) ?? [];
   return {

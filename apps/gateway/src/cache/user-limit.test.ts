@@ -3,13 +3,13 @@ import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createMemoryTier } from './memory-tier.ts';
-import { createReplica, never, type Replica, yes } from './testing/cached-replica.ts';
+import { authenticated, createReplica, never, type Replica } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
 const { info: print } = console;
 
 /** As a directory answers: it finds every spelling of a name. */
-const answer = (token: string) => yes(token.trim().toLowerCase());
+const answer = (token: string) => authenticated(token.trim().toLowerCase());
 
 const start = ({ redis }: OpenedShared, maxEntries = 1_000) =>
   createReplica({ shared: redis, memory: createMemoryTier(maxEntries), answer });
@@ -42,15 +42,15 @@ test.each(['redis-server', 'valkey-server'] as const)(
     const replicas = [start(opened, 40), start(otherOpened, 40)] as const;
     for (const replica of replicas) await askAll(replica, others);
     await Promise.all([opened.quiet(), otherOpened.quiet()]);
-    const kept = await recordsIn(redis);
-    expect(kept).toHaveLength(20);
+    const before = await recordsIn(redis);
+    expect(before).toHaveLength(20);
     const tokens = spellings('alice', 600);
     await Promise.all(replicas.map((replica, at) => askAll(replica, tokens.slice(at * 300, at * 300 + 300))));
     await Promise.all([opened.quiet(), otherOpened.quiet()]);
     const records = await recordsIn(redis);
     print(`600 spellings: ${records.length - 20} records in Redis; others lost: ${await lost(replicas[0])} of 20`);
     expect(records).toHaveLength(20 + 8);
-    expect(records).toEqual(expect.arrayContaining(kept));
+    expect(records).toEqual(expect.arrayContaining(before));
     for (const replica of replicas) {
       expect(replica.memory.entries).toBe(20 + 8);
       expect(await lost(replica)).toBe(0);
@@ -62,7 +62,7 @@ test.each(['redis-server', 'valkey-server'] as const)(
   },
 );
 
-test('the newest answers are those that stay, and one that is renewed is new', async () => {
+test('the newest answers stay, and a renewed one is the newest', async () => {
   await using redis = await startRedis();
   await using opened = await openShared(redis);
   const replica = start(opened);
@@ -82,7 +82,7 @@ test('the newest answers are those that stay, and one that is renewed is new', a
   expect(records).toContain(renewed);
 });
 
-test('what others write to the note of a user makes the gateway delete nothing of theirs, and does not last', async () => {
+test('what others write to the note of a user does not make the gateway delete their keys, and does not last', async () => {
   await using redis = await startRedis();
   await using opened = await openShared(redis);
   const client = redis.client();

@@ -1,8 +1,8 @@
 import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { createReplica, lifetimes, type Replica, rejected, yes } from './testing/cached-replica.ts';
+import { authenticated, createReplica, lifetimes, type Replica, rejected } from './testing/cached-replica.ts';
 
-/** A backend that answers when the test says so, or when its signal tells it to stop. */
+/** A backend that answers when the test says so, or when its signal is aborted. */
 function setUp() {
   const begun: { signal: AbortSignal; land(decision: Decision): void }[] = [];
   const replica = createReplica({
@@ -28,8 +28,8 @@ function ask(replica: Replica) {
 /** What is asked in a turn is under way after it. */
 const underWay = () => new Promise(setImmediate);
 
-describe('who waits for an answer', () => {
-  test('goes by its own signal alone, whoever began the lookup', async () => {
+describe('a caller that waits for an answer', () => {
+  test('leaves by its own signal alone, whoever began the lookup', async () => {
     for (const leaver of [0, 1, 2]) {
       const { begun, replica } = setUp();
       const all = [ask(replica), ask(replica), ask(replica)];
@@ -37,14 +37,14 @@ describe('who waits for an answer', () => {
       all[leaver]?.leave('gone');
       expect(await all[leaver]?.ended).toBe('gone');
       expect(begun.map(({ signal }) => signal.aborted)).toEqual([false]);
-      begun[0]?.land(yes());
+      begun[0]?.land(authenticated());
       const ends = await Promise.all(all.map(({ ended }) => ended));
       expect(ends).toEqual([0, 1, 2].map((each) => (each === leaver ? 'gone' : 'authenticated')));
-      expect(await replica.tell()).toBe('memory: jane');
+      expect(await replica.outcome()).toBe('memory: jane');
     }
   });
 
-  test('waits no longer than that for a backend that never answers, which is told when the last one goes', async () => {
+  test('waits no longer than that for a backend that never answers, whose call is aborted when the last caller leaves', async () => {
     const { begun, replica } = setUp();
     const all = [ask(replica), ask(replica)];
     await underWay();
@@ -60,11 +60,11 @@ describe('who waits for an answer', () => {
     expect(await next.ended).toBe('rejected');
   });
 
-  test('gets no stale answer in place of the end of its time', async () => {
+  test('gets no stale answer after its deadline', async () => {
     const { begun, replica } = setUp();
     const first = ask(replica);
     await underWay();
-    begun[0]?.land(yes());
+    begun[0]?.land(authenticated());
     await first.ended;
     replica.clocks.pass(lifetimes.authenticatedTtl);
     const late = ask(replica);
@@ -75,7 +75,7 @@ describe('who waits for an answer', () => {
     expect(replica.looks).not.toContain('memory stale');
   });
 
-  test('is not given what was asked before a revocation that was known when it came', async () => {
+  test('does not join a lookup from before a revocation that was known when it came', async () => {
     const { begun, replica } = setUp();
     const before = ask(replica);
     await underWay();
@@ -87,8 +87,8 @@ describe('who waits for an answer', () => {
     begun[1]?.land(rejected);
     expect(await after.ended).toBe('rejected');
     // What lands last is the older one. It takes the place of nothing.
-    begun[0]?.land(yes());
+    begun[0]?.land(authenticated());
     expect(await before.ended).toBe('authenticated');
-    expect(await replica.tell()).toBe('memory: rejected');
+    expect(await replica.outcome()).toBe('memory: rejected');
   });
 });

@@ -2,9 +2,9 @@ import type { Authenticator, Decision } from '@sallyport/authenticator';
 import type { LinkContext, Source } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { createFlights } from './flights.ts';
 import type { Question } from './names.ts';
 import type { Found } from './redis-tier.ts';
+import { createSingleFlight } from './single-flight.ts';
 import { type CacheDependencies, type CacheSettings, createStore } from './store.ts';
 
 interface Answered {
@@ -14,13 +14,11 @@ interface Answered {
   readonly failure?: unknown;
 }
 
-/** What is there is not known. */
-const notFetched: Found = { result: 'error' };
-
 /**
- * Keeps the answers of one authenticator, in the memory of this process and in the Redis of all: one lookup a process
- * for a cold question, however many ask. A throw is never kept; while it lasts, the last yes stands in for the answer
- * (`stale`) for `staleTtl` beyond its lifetime. What was revoked after its lookup began is not used, wherever it is.
+ * Caches the answers of one authenticator, in the memory of this process and in the Redis of all replicas. Each process
+ * looks up a cold question once, however many callers ask. A throw is never cached; while it lasts, the last positive
+ * answer stands in (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began is not
+ * used, wherever it is cached.
  */
 export function withCache(
   inner: Authenticator,
@@ -29,21 +27,13 @@ export function withCache(
 ): Authenticator {
   const { memory, metrics, revocations } = dependencies;
   const store = createStore(settings, dependencies);
-  const flights = createFlights<Answered>({
-    onJoined: metrics.coalesced,
-    redisTimeout: dependencies.redis?.timeout ?? 0,
-  });
+  const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
 
-  async function lookUp(
-    question: Question,
-    name: string,
-    signal: AbortSignal,
-    hurried: Promise<void>,
-  ): Promise<Answered> {
-    const found = await Promise.race([store.fetch(question, name), hurried.then(() => notFetched)]);
-    if (found.result !== 'hit' || !store.isFresh(found.kept)) return ask(question, name, found, signal);
-    store.adopt(name, found.kept);
-    return { decision: found.kept.decision, source: 'redis' };
+  async function lookUp(question: Question, name: string, signal: AbortSignal): Promise<Answered> {
+    const found = await store.fetch(question, name);
+    if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, signal);
+    store.adopt(name, found.entry);
+    return { decision: found.entry.decision, source: 'redis' };
   }
 
   async function ask(question: Question, name: string, found: Found, signal: AbortSignal): Promise<Answered> {
@@ -52,12 +42,12 @@ export function withCache(
     try {
       decision = await inner.authenticate(question.token, { audiences: question.audiences, signal });
     } catch (error) {
-      const last = signal.aborted ? undefined : store.lastYes(question, name, found);
+      const last = signal.aborted ? undefined : store.lastPositive(question, name, found);
       if (last === undefined) throw error;
       metrics.lookup(settings.name, last.tier, 'stale');
-      return { decision: last.kept.decision, source: 'stale', failure: error };
+      return { decision: last.entry.decision, source: 'stale', failure: error };
     }
-    store.keep(question, name, { decision, revision }, found);
+    store.save(question, name, { decision, revision }, found);
     return { decision };
   }
 
@@ -67,7 +57,7 @@ export function withCache(
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
-    return flights.join(name, revocations.revision, signal, (...ways) => lookUp(question, name, ...ways));
+    return singleFlight.join(name, revocations.revision, signal, (shared) => lookUp(question, name, shared));
   }
 
   return layer(inner, async (token, context: LinkContext) => {

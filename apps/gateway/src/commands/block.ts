@@ -1,8 +1,8 @@
 import { nearest } from '../config/nearest.ts';
 import { printable } from '../logging/printable.ts';
-import type { Announcement } from '../revocation/announce.ts';
-import { type Listing, readListing } from '../revocation/listing.ts';
-import { blocksIn } from '../revocation/place-entry.ts';
+import type { Publication } from '../revocation/confirmation.ts';
+import { blocksIn } from '../revocation/list.ts';
+import { type Listing, readListing } from '../revocation/redis-list.ts';
 import type { Entry } from '../revocation/types.ts';
 import { needCacheRedis, withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
@@ -46,7 +46,7 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
   });
 }
 
-function blockText({ entry, confirmation }: Announcement, before: Entry | undefined, options: BlockOptions): string {
+function blockText({ entry, confirmation }: Publication, before: Entry | undefined, options: BlockOptions): string {
   const { kind, name, at, until } = entry;
   const scope = kind === 'group' ? 'all its members are refused' : 'refused';
   const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [name]), ...(options.exact ? ['--exact'] : [])];

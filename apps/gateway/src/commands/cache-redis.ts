@@ -3,7 +3,7 @@ import type { GatewayConfig, LockoutConfig } from '../config/types.ts';
 import { createAttempts, type LockoutGuard } from '../lockout/attempts.ts';
 import { createLogger } from '../logging/logger.ts';
 import { createRevocationList, type RevocationList } from '../revocation/list.ts';
-import { readListing } from '../revocation/listing.ts';
+import { readListing } from '../revocation/redis-list.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { SharedRedis } from '../shared-redis/types.ts';

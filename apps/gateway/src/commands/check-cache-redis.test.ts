@@ -1,6 +1,6 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { announce } from '../revocation/announce.ts';
+import { publishAndConfirm } from '../revocation/confirmation.ts';
 import { openRedis } from '../revocation/testing/replicas.ts';
 import { checkCacheRedis, judgeClock } from './check-cache-redis.ts';
 
@@ -59,7 +59,7 @@ describe('check of the cache Redis', { timeout: 60_000 }, () => {
     await using other = await openRedis(server.port, 'B');
     const options = { wait: 0, signal: new AbortController().signal };
     const entry = { action: 'block', kind: 'user', name: 'jane', by: 'ada' } as const;
-    await announce(other.redis, ({ now }) => ({ ...entry, until: now + 60_000 }), options);
+    await publishAndConfirm(other.redis, ({ now }) => ({ ...entry, until: now + 60_000 }), options);
     expect(await check(server)).toEqual(
       finding('fault', expect.stringMatching(/^1 entry of the list can't be opened/)),
     );

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Announcement } from '../revocation/announce.ts';
+import type { Publication } from '../revocation/confirmation.ts';
 import type { Entry } from '../revocation/types.ts';
 import { announcementJson, confirmationLine, entryJson, exitCodeOf, remarks } from './report.ts';
 
@@ -8,7 +8,7 @@ const entry: Entry = {
   ...{ id: 'x', action: 'block', kind: 'user', name: 'jane', revision: 7 },
   ...{ at: now, until: now + 1_000, keptUntil: now + 1_000, by: 'ada' },
 };
-const announcement = (confirmation: object = {}, more: object = {}): Announcement => ({
+const announcement = (confirmation: object = {}, more: object = {}): Publication => ({
   entry,
   confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], gone: [], ...confirmation },
   unreadable: 0,
@@ -52,7 +52,7 @@ test('no gateway at all is success, and those long silent do not count', () => {
 });
 
 test('an entry that another operator superseded is no success', () => {
-  const overruled = announcement({}, { overruledBy: { ...entry, action: 'unblock', by: 'eve' }, unreadable: 1 });
+  const overruled = announcement({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' }, unreadable: 1 });
   expect([remarks(overruled), exitCodeOf(overruled)]).toEqual([
     [
       "1 entry of the list can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere",

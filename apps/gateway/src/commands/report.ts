@@ -1,8 +1,7 @@
 import { printable } from '../logging/printable.ts';
-import { type Announcement, announce } from '../revocation/announce.ts';
-import type { Absence, Confirmation } from '../revocation/confirmation.ts';
-import type { Listing } from '../revocation/listing.ts';
-import type { Draft } from '../revocation/place-entry.ts';
+import { type Absence, type Confirmation, type Publication, publishAndConfirm } from '../revocation/confirmation.ts';
+import type { Draft } from '../revocation/publish.ts';
+import type { Listing } from '../revocation/redis-list.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
@@ -27,13 +26,13 @@ export async function publish(
   redis: ProbedRedis,
   draft: (listing: Listing) => Draft,
   wait: number,
-): Promise<Announcement> {
+): Promise<Publication> {
   using interrupt = createInterrupt();
-  return await announce(redis, draft, { wait, signal: interrupt.signal });
+  return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });
 }
 
 /** Prints what became of an entry. @param text for people. @param more for JSON */
-export function report(announcement: Announcement, output: OutputFormat, text: string, more: object = {}): ExitCode {
+export function report(announcement: Publication, output: OutputFormat, text: string, more: object = {}): ExitCode {
   if (output === 'json') printJson({ ...announcementJson(announcement), ...more });
   else process.stdout.write(text);
   for (const remark of remarks(announcement)) printRemark(remark);
@@ -62,7 +61,7 @@ const fullRemark =
   'you raise maxmemory, or remove what else is in that Redis';
 
 /** Lists what went wrong, and what the operator must know, a line each. */
-export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): readonly string[] {
+export function remarks({ confirmation, unreadable, isAboveLimit, supersededBy }: Publication): readonly string[] {
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   return [
@@ -73,7 +72,7 @@ export function remarks({ confirmation, unreadable, isAboveLimit, overruledBy }:
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
     ...(isAboveLimit ? [fullRemark] : []),
-    ...(overruledBy ? [supersededRemark(overruledBy)] : []),
+    ...(supersededBy ? [supersededRemark(supersededBy)] : []),
   ];
 }
 
@@ -88,8 +87,8 @@ function supersededRemark({ action, by, at }: Entry): string {
   return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
 }
 
-export function exitCodeOf({ confirmation, overruledBy }: Announcement): ExitCode {
-  return confirmation.unconfirmed.length === 0 && overruledBy === undefined ? exitCodes.success : exitCodes.failure;
+export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
+  return confirmation.unconfirmed.length === 0 && supersededBy === undefined ? exitCodes.success : exitCodes.failure;
 }
 
 /** An entry in JSON. A token is named by its whole digest. */
@@ -101,7 +100,7 @@ export function entryJson({ action, kind, name, at, until, by, reason }: Entry):
 }
 
 /** What became of an entry, in JSON. */
-export function announcementJson({ entry, confirmation, unreadable, isAboveLimit, overruledBy }: Announcement): object {
+export function announcementJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {
   const { confirmed, unconfirmed, gone } = confirmation;
   const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });
   return {
@@ -111,6 +110,6 @@ export function announcementJson({ entry, confirmation, unreadable, isAboveLimit
     gone: gone.map(heard),
     unreadable,
     ...(isAboveLimit && { redisIsFull: true }),
-    ...(overruledBy && { overruledBy: entryJson(overruledBy) }),
+    ...(supersededBy && { overruledBy: entryJson(supersededBy) }),
   };
 }

@@ -41,8 +41,8 @@ export interface SharedHash {
    * Takes a slot, if one is free, and reads what was in the hash before.
    *
    * @param limit how many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case
-   * @param timeLimit milliseconds; undefined: what is left of the review's budget
-   * @returns undefined when the time of the record was too wrong for others to believe it: take it once more
+   * @param timeLimit milliseconds; undefined: `redis.timeout`
+   * @returns undefined when the time of the record was wrong, so that others do not believe it: take it once more
    * @throws RedisProblem
    */
   take(id: string, limit: number | 'any', timeLimit: number | undefined): Promise<Taken | undefined>;

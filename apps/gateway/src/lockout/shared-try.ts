@@ -97,7 +97,7 @@ interface Question {
   readonly id: string;
   readonly slots: number;
   readonly rightAt: number | undefined;
-  /** Milliseconds; undefined: what is left of the review's budget. */
+  /** Milliseconds; undefined: `redis.timeout`. */
   readonly timeLimit: number | undefined;
 }
 

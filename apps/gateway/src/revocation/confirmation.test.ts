@@ -1,18 +1,179 @@
-import { expect, test } from 'vitest';
-import { judgeReplicas } from './confirmation.ts';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { describe, expect, test } from 'vitest';
+import { createSealingKey } from '../sealing/sealing-key.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { fateOf, judgeReplicas, publishAndConfirm } from './confirmation.ts';
+import { blocksIn, digestOfList } from './list.ts';
+import type { Draft } from './publish.ts';
+import { type Listing, readListing } from './redis-list.ts';
+import { readReplicas, sealApplied } from './replicas.ts';
+import { revocationKeys } from './scripts.ts';
+import { openRedis, startReplica } from './testing/replicas.ts';
+import type { Entry } from './types.ts';
+
+const keys = revocationKeys('sallyport:');
+const waiting = { wait: 20_000, signal: new AbortController().signal };
+const impatient = { ...waiting, wait: 0 };
+
+const block =
+  (name: string, by = 'ada') =>
+  ({ now }: Listing): Draft => ({ action: 'block', kind: 'user', name, by, until: now + 60_000 });
+const unblock =
+  (name: string) =>
+  ({ now }: Listing): Draft => ({ action: 'unblock', kind: 'user', name, by: 'eve', until: now + 60_000 });
+
+const blocked = async (redis: ProbedRedis) => blocksIn(await readListing(redis)).map(({ name }) => name);
+
+/** Calls `then` right after each change of the list. */
+function afterChanges(redis: ProbedRedis, then: (change: number) => Promise<unknown>): ProbedRedis {
+  let changes = 0;
+  let last: unknown;
+  return {
+    ...redis,
+    async probe(use, work) {
+      const answer = await redis.probe(use, work);
+      if (answer === 1) await then(++changes);
+      last = answer;
+      return last as typeof answer;
+    },
+  };
+}
+
+/** Writes what a replica would have reported that many milliseconds ago. */
+async function writeReplica(server: RedisServer, id: string, silence: number, letter = 'A'): Promise<void> {
+  const sealed = sealApplied(id, 'whatever', createSealingKey(Buffer.alloc(32, letter), 'sallyport:'));
+  await server.client().hset(keys.replicas, id, `${Date.now() - silence} ${sealed}`);
+}
+
+describe('an entry that is published', { timeout: 60_000 }, () => {
+  test('is confirmed by all replicas once each of them has the entry', async () => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    await using one = await startReplica('one', server.port);
+    await using two = await startReplica('two', server.port);
+    await using three = await startReplica('three', server.port);
+    const { confirmation, entry } = await publishAndConfirm(opened.redis, block('jane'), waiting);
+    expect(confirmation).toMatchObject({ confirmed: ['one', 'three', 'two'], unconfirmed: [], gone: [] });
+    for (const { list } of [one, two, three]) expect(list.blocks).toEqual([entry]);
+    // A list that was changed before, by a command that knows more keys than the replicas.
+    await using other = await openRedis(server.port, 'AB');
+    expect((await publishAndConfirm(other.redis, block('bob'), waiting)).confirmation.unconfirmed).toEqual([]);
+    for (const { list } of [one, two, three]) expect(list.blocks.map(({ name }) => name)).toEqual(['jane', 'bob']);
+  });
+
+  test('names the replicas that do not confirm it, and forgets those that are long gone', async () => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    await using _one = await startReplica('one', server.port);
+    await using _foreign = await startReplica('foreign', server.port, 'B');
+    await writeReplica(server, 'behind', 0);
+    await writeReplica(server, 'silent', 10_000);
+    await writeReplica(server, 'gone', 120_000);
+    await writeReplica(server, 'forgotten', 4_000_000);
+    const interrupt = new AbortController();
+    const publishing = publishAndConfirm(opened.redis, block('jane'), { ...waiting, signal: interrupt.signal });
+    await waitUntil(async () => {
+      const [{ replicas }, { entries }] = [await readReplicas(opened.redis), await readListing(opened.redis)];
+      const digest = digestOfList(entries);
+      return entries.length > 0 && replicas.some(({ id, applied }) => id === 'one' && applied === digest);
+    }, 'the only replica that can confirm it');
+    interrupt.abort();
+    const { confirmation } = await publishing;
+    expect(confirmation.confirmed).toEqual(['one']);
+    expect(confirmation.unconfirmed.map(({ id }) => id)).toEqual(['behind', 'foreign', 'silent']);
+    expect(confirmation.gone.map(({ id }) => id)).toEqual(['gone']);
+    const left = await server.client().hkeys(keys.replicas);
+    expect(left.sort()).toEqual(['behind', 'foreign', 'gone', 'one', 'silent']);
+  });
+
+  test('is not waited for after an interrupt, and stays in the list', async () => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    await writeReplica(server, 'silent', 1_000);
+    const { confirmation } = await publishAndConfirm(opened.redis, block('jane'), {
+      ...waiting,
+      signal: AbortSignal.abort(),
+    });
+    expect(confirmation.unconfirmed.map(({ id }) => id)).toEqual(['silent']);
+    expect(await blocked(opened.redis)).toEqual(['jane']);
+  });
+
+  test('is made of what the replicas write back to a flushed Redis', async () => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    await using replica = await startReplica('one', server.port);
+    await publishAndConfirm(opened.redis, block('jane'), waiting);
+    await server.client().flushall();
+    let found: string[] = [];
+    await publishAndConfirm(
+      opened.redis,
+      (listing) => {
+        found = blocksIn(listing).map(({ name }) => name);
+        return unblock('jane')(listing);
+      },
+      waiting,
+    );
+    expect(found).toEqual(['jane']);
+    expect(replica.list.blocks).toEqual([]);
+  });
+
+  test('is published again when Redis has lost it, three times at most', async () => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    const flush = (until: number) => (change: number) =>
+      change > until ? Promise.resolve() : server.client().flushall();
+    const { entry } = await publishAndConfirm(afterChanges(opened.redis, flush(2)), block('jane'), waiting);
+    expect((await readListing(opened.redis)).entries).toEqual([entry]);
+    const always = publishAndConfirm(afterChanges(opened.redis, flush(99)), block('bob'), waiting);
+    await expect(always).rejects.toThrow('Redis lost the entry 3 times in a row');
+  });
+
+  test('is not published again when another one has superseded it', async () => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    const redis = afterChanges(opened.redis, () => publishAndConfirm(opened.redis, unblock('jane'), impatient));
+    expect(await publishAndConfirm(redis, block('jane'), impatient)).toMatchObject({
+      supersededBy: { action: 'unblock', by: 'eve' },
+    });
+    expect(await blocked(opened.redis)).toEqual([]);
+  });
+
+  test('beside nine others is not lost, and no two have one revision', async () => {
+    await using server = await startRedis();
+    await using opened = await openRedis(server.port);
+    await using replica = await startReplica('one', server.port);
+    const names = Array.from({ length: 10 }, (_, index) => `user-${index}`);
+    const all = await Promise.all(names.map((name) => publishAndConfirm(opened.redis, block(name), waiting)));
+    expect(all.flatMap(({ confirmation }) => confirmation.unconfirmed)).toEqual([]);
+    expect((await blocked(opened.redis)).sort()).toEqual(names);
+    expect(replica.list.blocks.map(({ name }) => name).sort()).toEqual(names);
+    expect(new Set(all.map(({ entry }) => entry.revision)).size).toBe(10);
+  });
+
+  test('leaves entries that it cannot open in the list, and reports their number', async () => {
+    await using server = await startRedis();
+    await using foreign = await openRedis(server.port, 'B');
+    await using opened = await openRedis(server.port);
+    await publishAndConfirm(foreign.redis, block('bob'), impatient);
+    expect(await publishAndConfirm(opened.redis, block('jane'), impatient)).toMatchObject({ unreadable: 1 });
+    expect(await blocked(opened.redis)).toEqual(['jane']);
+    expect(await blocked(foreign.redis)).toEqual(['bob']);
+  });
+});
 
 const now = 10_000_000;
 const heard = (id: string, silence: number, applied: string | undefined) => ({ id, heardAt: now - silence, applied });
 
-test('each replica confirms, does not, or does not count, by what it has taken in and when it was heard of', () => {
+test('each replica confirms, does not, or does not count, by what it has merged and when it last reported', () => {
   const replicas = [
     heard('b', 0, 'good'),
     heard('a', 60_000, 'good'),
     heard('behind', 5_000, 'older'),
     heard('fresh', 100, ''),
-    heard('strange', 5_000, undefined),
+    heard('foreign', 5_000, undefined),
     heard('silent', 5_001, 'older'),
-    heard('silent-and-strange', 60_000, undefined),
+    heard('silent-and-foreign', 60_000, undefined),
     heard('gone', 60_001, 'good'),
     heard('gone-too', 3_600_000, 'older'),
     heard('forgotten', 3_600_001, 'good'),
@@ -22,14 +183,51 @@ test('each replica confirms, does not, or does not count, by what it has taken i
     confirmed: ['a', 'b'],
     unconfirmed: [
       { id: 'behind', heardAt: now - 5_000, absence: 'behind' },
+      { id: 'foreign', heardAt: now - 5_000, absence: 'other keys' },
       { id: 'fresh', heardAt: now - 100, absence: 'behind' },
       { id: 'silent', heardAt: now - 5_001, absence: 'silent' },
-      { id: 'silent-and-strange', heardAt: now - 60_000, absence: 'silent' },
-      { id: 'strange', heardAt: now - 5_000, absence: 'other keys' },
+      { id: 'silent-and-foreign', heardAt: now - 60_000, absence: 'silent' },
     ],
     gone: [
       { id: 'gone', heardAt: now - 60_001 },
       { id: 'gone-too', heardAt: now - 3_600_000 },
     ],
+  });
+});
+
+describe('what became of an entry', () => {
+  const draft: Draft = { action: 'block', kind: 'user', name: 'jane', by: 'ada', until: now + 1_000 };
+  const entry = (id: string, revision: number, more: Partial<Entry> = {}): Entry => ({
+    ...{ ...draft, id, revision, at: now - 10, until: now + 500, keptUntil: more.until ?? now + 500 },
+    ...more,
+  });
+  const mine = entry('mine', 10);
+  test.each<[string, Entry[], unknown]>([
+    ['it is there', [entry('b', 11, { name: 'bob' }), mine], 'present'],
+    ['a replica has replaced it with the same', [entry('again', 12)], 'present'],
+    ['it is gone', [], 'lost'],
+    ['an older one is back', [entry('old', 9, { action: 'unblock' })], 'lost'],
+    [
+      'an older one is back, with a revision of a clock that was ahead',
+      [entry('old', 99, { action: 'unblock', at: 1 })],
+      'lost',
+    ],
+    [
+      'someone else does the opposite',
+      [entry('other', 12, { action: 'unblock' })],
+      { supersededBy: entry('other', 12, { action: 'unblock' }) },
+    ],
+    [
+      'someone else does the same for a shorter time',
+      [entry('shorter', 12, { until: now + 499, at: now - 20 })],
+      'lost' as const,
+    ],
+    [
+      'someone else does the same for a shorter time, later',
+      [entry('shorter', 12, { until: now + 499, at: now })],
+      { supersededBy: entry('shorter', 12, { until: now + 499, at: now }) },
+    ],
+  ])('%s', (_name, entries, fate) => {
+    expect(fateOf(mine, entries)).toEqual(fate);
   });
 });

@@ -2,11 +2,12 @@ import { startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
 import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
-import { announce } from './announce.ts';
-import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './listing.ts';
-import { blocksIn, type Draft, placeEntry } from './place-entry.ts';
+import { publishAndConfirm } from './confirmation.ts';
+import { blocksIn } from './list.ts';
+import { type Draft, placeEntry } from './publish.ts';
+import { createSharedRevocations } from './reader.ts';
+import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
 import { revocationKeys } from './scripts.ts';
-import { createStopping } from './stopping.ts';
 
 const keys = revocationKeys('sallyport:');
 const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
@@ -19,7 +20,7 @@ const draft =
 function replica(replicaId: string, { redis }: OpenedShared, ownClocks = clocks) {
   const logged = { foreign: 0, lines: [] as string[] };
   const log = (_: object, message: string) => void logged.lines.push(message);
-  const stopping = createStopping({
+  const shared = createSharedRevocations({
     redis: () => redis,
     clocks: ownClocks,
     replicaId,
@@ -29,7 +30,7 @@ function replica(replicaId: string, { redis }: OpenedShared, ownClocks = clocks)
     },
     logger: { warn: log, info: log },
   });
-  return { ...stopping, logged };
+  return { ...shared, logged };
 }
 
 /** Adds an entry without the wait of a command, which gives replicas time to write back what an empty list has lost. */
@@ -41,19 +42,19 @@ async function begin({ redis }: OpenedShared, next: ReturnType<typeof draft>): P
 }
 
 /** Runs a command while replicas poll without a pause. */
-async function announceBeside(
+async function publishBeside(
   { redis }: OpenedShared,
   replicas: readonly ReturnType<typeof replica>[],
   next: ReturnType<typeof draft>,
 ) {
-  const announced = announce(redis, next, { wait: 20_000, signal: new AbortController().signal });
+  const published = publishAndConfirm(redis, next, { wait: 20_000, signal: new AbortController().signal });
   let isOver = false;
   const over = () => {
     isOver = true;
   };
-  announced.then(over, over);
+  published.then(over, over);
   while (!isOver) await Promise.all(replicas.map(({ reader }) => reader.poll()));
-  return announced;
+  return published;
 }
 
 const names = async ({ redis }: OpenedShared) => blocksIn(await readListing(redis)).map(({ name }) => name);
@@ -68,7 +69,7 @@ const types = {
 } as const;
 
 describe.each(['redis-server', 'valkey-server'] as const)('a key of another type in %s', (program) => {
-  test('is removed at the next look and counted; the list is written back, and no replica is cut off', async () => {
+  test('is removed at the next poll and counted; the list is written back, and no replica is cut off', async () => {
     await using server = await startRedis({ program });
     await using opened = await openShared(server);
     const replicas = [replica('one', opened), replica('two', opened)];
@@ -83,7 +84,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
         await client.del(key);
         await client.call(command, key, ...words);
         written += 1;
-        for (let look = 0; look < 3; look++) await pollAll();
+        for (let poll = 0; poll < 3; poll++) await pollAll();
         const found = await Promise.all([names(opened), client.type(key), client.hlen(keys.replicas)]);
         expect([key, type, ...found]).toEqual([key, type, ['jane'], key === keys.revision ? 'string' : 'hash', 2]);
       }
@@ -108,19 +109,19 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
     await server.client().del(key);
     if (key === keys.revision) await server.client().hset(key, 'field', 'x');
     else await server.client().set(key, 'x');
-    const { confirmation } = await announceBeside(opened, [one], draft('block', 'john'));
+    const { confirmation } = await publishBeside(opened, [one], draft('block', 'john'));
     expect(confirmation.confirmed).toEqual(['one']);
     expect(await names(opened)).toEqual(expect.arrayContaining(['jane', 'john']));
   });
 
-  test('that replaces the list between the look of a command and its change has the command look again', async () => {
+  test('that replaces the list before a command changes it makes the command read it again', async () => {
     await using server = await startRedis({ program });
     await using opened = await openShared(server);
     await begin(opened, draft('block'));
     const { redis } = opened;
     const listing = await readListing(redis);
     await server.client().set(keys.list, 'x');
-    // What this change leaves out, since it was there at the look, is not there any more.
+    // What this change leaves out, since it was there before, is not there any more.
     const change = { remove: [], add: new Map([['field', 'x']]) };
     expect(await applyChange(redis, listing, change)).toBeUndefined();
     expect(await server.client().exists(keys.list)).toBe(0);
@@ -141,7 +142,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
   });
 });
 
-test('a list with more bytes than one answer may have is removed and written back, and no replica is cut off', async () => {
+test('a list with more bytes than one reply may have is removed and written back, and no replica is cut off', async () => {
   await using server = await startRedis();
   await using opened = await openShared(server);
   const one = replica('one', opened);
@@ -154,7 +155,7 @@ test('a list with more bytes than one answer may have is removed and written bac
       .hset(keys.list, Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`${batch}.${n}`, value])));
   }
   const before = clocks.monotonic();
-  for (let look = 0; look < 3; look++) await one.reader.poll();
+  for (let poll = 0; poll < 3; poll++) await one.reader.poll();
   expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);
   expect([await names(opened), await server.client().hlen(keys.list)]).toEqual([['jane'], 1]);
   expect(one.logged.lines).toEqual([]);
@@ -169,12 +170,12 @@ test('junk that looks like entries of an unknown key is read at most every 30 s'
   await one.reader.poll();
   const readsIn = async (milliseconds: number) => {
     const before = opened.calls;
-    const looks = milliseconds / 500;
-    for (let look = 0; look < looks; look++) {
+    const polls = milliseconds / 500;
+    for (let poll = 0; poll < polls; poll++) {
       clock.now += 500;
       await one.reader.poll();
     }
-    return opened.calls - before - looks;
+    return opened.calls - before - polls;
   };
   await server.client().hset(keys.list, '9999999999999999.junk.0123456789abcdef', 'x');
   await readsIn(1_000);
@@ -185,7 +186,7 @@ test('junk that looks like entries of an unknown key is read at most every 30 s'
 const full = ['SET', 'maxmemory', '1'] as const;
 
 describe.each(['redis-server', 'valkey-server'] as const)('a %s whose memory is full', (program) => {
-  test('takes each entry all the same, and all replicas confirm it', async () => {
+  test('still takes each entry, and all replicas confirm it', async () => {
     await using server = await startRedis({ program });
     await using opened = await openShared(server);
     const [one, two] = [replica('one', opened), replica('two', opened)];
@@ -194,7 +195,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a %s whose memory is 
     await server.client().config(...full);
     await expect(server.client().set('other', 'x')).rejects.toThrow('OOM');
     for (const action of ['block', 'unblock', 'revoke'] as const) {
-      const { confirmation, isAboveLimit, entry } = await announceBeside(opened, [one, two], draft(action));
+      const { confirmation, isAboveLimit, entry } = await publishBeside(opened, [one, two], draft(action));
       expect([action, confirmation, isAboveLimit]).toMatchObject([
         action,
         { confirmed: ['one', 'two'], unconfirmed: [], gone: [] },
@@ -223,14 +224,14 @@ describe.each(['redis-server', 'valkey-server'] as const)('a %s whose memory is 
     await one.reader.poll();
     await begin(opened, draft('block', 'john'));
     for (const node of cluster.nodes) await node.client().config(...full);
-    const { confirmation, isAboveLimit } = await announceBeside(opened, [one], draft('block'));
+    const { confirmation, isAboveLimit } = await publishBeside(opened, [one], draft('block'));
     expect([confirmation.confirmed, isAboveLimit]).toEqual([['one'], true]);
     // A key of another type is removed there, too.
     const owner = await cluster.masterOf(keys.list);
     await owner.client().del(keys.list);
     for (const node of cluster.nodes) await node.client().config('SET', 'maxmemory', '0');
     await owner.client().set(keys.list, 'x');
-    for (let look = 0; look < 2; look++) await one.reader.poll();
+    for (let poll = 0; poll < 2; poll++) await one.reader.poll();
     expect(await names(opened)).toEqual(['jane', 'john']);
   });
 });

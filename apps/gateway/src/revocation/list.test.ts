@@ -21,7 +21,7 @@ function entry(of: Partial<Entry> & Pick<Entry, 'revision'>): Entry {
 const revoke = (of: Partial<Entry> & Pick<Entry, 'revision'>) => entry({ action: 'revoke', ...of });
 
 describe('a revocation', () => {
-  test('is of answers whose lookup began before it, and of these alone', () => {
+  test('voids answers whose lookup began before it, and only these', () => {
     const { list } = setUp();
     list.merge([revoke({ revision: 10 })]);
     expect([9, 10, 11].map((since) => list.isRevoked(since, 'jane', 't'))).toEqual([true, false, false]);
@@ -29,7 +29,7 @@ describe('a revocation', () => {
     expect(list.isRevoked(0, undefined, 't')).toBe(false);
   });
 
-  test('of a token is of that token, whoever it belongs to', () => {
+  test('of a token voids answers to that token, whoever its user is', () => {
     const { list } = setUp();
     list.merge([revoke({ revision: 10, kind: 'token', name: digestOf('stolen') })]);
     expect(list.isRevoked(9, 'jane', 'stolen')).toBe(true);
@@ -37,14 +37,14 @@ describe('a revocation', () => {
     expect(list.isRevoked(9, 'jane', 'other')).toBe(false);
   });
 
-  test('of all is of everything', () => {
+  test('of all voids everything', () => {
     const { list } = setUp();
     list.merge([revoke({ revision: 10, kind: 'all', name: '' })]);
     expect(list.isRevoked(9, undefined, 'any')).toBe(true);
     expect(list.isRevoked(10, 'jane', 'any')).toBe(false);
   });
 
-  test('stands beside a block of the same name', () => {
+  test('is independent of a block of the same name', () => {
     const { list } = setUp();
     list.merge([entry({ revision: 10 }), revoke({ revision: 11 })]);
     expect(list.isRevoked(10, 'jane', 't')).toBe(true);
@@ -53,7 +53,7 @@ describe('a revocation', () => {
 });
 
 describe('a block', () => {
-  test('is of a user, of whoever is in a group, or of a token, until it ends', () => {
+  test('blocks a user, the members of a group, or a token, until it ends', () => {
     const { list, clock } = setUp();
     const user = entry({ revision: 1 });
     const group = entry({ revision: 2, kind: 'group', name: 'ops' });
@@ -87,8 +87,8 @@ describe('a block', () => {
   });
 });
 
-describe('what is known', () => {
-  test('stays when Redis has lost it, and is to be written back', () => {
+describe('a known entry', () => {
+  test('stays when Redis has lost it, and must be written back', () => {
     const { list } = setUp();
     const known = [entry({ revision: 1 }), revoke({ revision: 2, name: 'john' })];
     list.merge(known);
@@ -98,14 +98,14 @@ describe('what is known', () => {
     expect(list.isRevoked(1, 'john', 't')).toBe(true);
   });
 
-  test('is told once as new', () => {
+  test('is reported once as new', () => {
     const { list } = setUp();
     const one = entry({ revision: 1 });
     expect(list.merge([one]).adopted).toEqual([one]);
     expect(list.merge([one]).adopted).toEqual([]);
   });
 
-  test('goes when it has ended, but for the newest entry, which holds the revision', () => {
+  test('is removed when it has ended, except for the newest, which holds the revision', () => {
     const { list, clock } = setUp();
     const newest = entry({ revision: 9, name: 'john' });
     list.merge([entry({ revision: 3 }), newest]);
@@ -122,7 +122,7 @@ describe('what is known', () => {
     expect(list.entries).toEqual([next]);
   });
 
-  test('never has a lower revision than before', () => {
+  test('never lowers the revision', () => {
     const { list } = setUp();
     list.merge([entry({ revision: 9 })]);
     list.merge([entry({ revision: 4, name: 'john' })]);
@@ -130,8 +130,8 @@ describe('what is known', () => {
   });
 });
 
-describe('a clock that is wrong', () => {
-  test('lifts no block, be it that of Redis or the own one, and has none forgotten', () => {
+describe('a wrong clock', () => {
+  test('lifts no block, be it that of Redis or of the replica, and no block is forgotten', () => {
     const { list, clock } = setUp();
     const block = entry({ revision: 1 });
     clock.wall = 1_000;
@@ -152,7 +152,7 @@ describe('a clock that is wrong', () => {
 });
 
 describe('a shorter block', () => {
-  test('keeps out the longer one that it took the place of, also when it has ended itself', () => {
+  test('is not replaced by the longer one that it superseded, not even when it has ended', () => {
     const { list, clock } = setUp();
     const longer = entry({ revision: 1, until: 90_000 });
     list.merge([longer, entry({ revision: 2, until: 2_000, keptUntil: 90_000 })]);
@@ -163,7 +163,7 @@ describe('a shorter block', () => {
 });
 
 describe('an entry that comes out of its order', () => {
-  test('takes effect after all that was known, and is to be published so', () => {
+  test('takes effect after all known entries, and must be published so', () => {
     const { list } = setUp();
     list.merge([revoke({ revision: 9, name: 'ada' })]);
     // Of a Redis that has lost its last writes, and with them the count.
@@ -174,7 +174,7 @@ describe('an entry that comes out of its order', () => {
     expect(list.isRevoked(list.revision, 'jane', 't')).toBe(false);
   });
 
-  test('is left alone when it has ended', () => {
+  test('is ignored when it has ended', () => {
     const { list } = setUp();
     list.merge([entry({ revision: 9 })]);
     expect(list.merge([entry({ revision: 4, name: 'john', until: 500 })])).toEqual({ adopted: [], outOfOrder: [] });
@@ -182,7 +182,7 @@ describe('an entry that comes out of its order', () => {
   });
 });
 
-test('whatever is merged in whatever order, the newest entry about each thing holds', () => {
+test('in any order of merges, the newest entry of each subject holds', () => {
   const draft = fc.record({
     action: fc.constantFrom('block' as const, 'unblock' as const, 'revoke' as const),
     name: fc.constantFrom('a', 'b', 'c'),

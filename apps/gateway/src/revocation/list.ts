@@ -4,19 +4,19 @@ import type { Blocks, Entry, Revocations } from './types.ts';
 /** The revocation list as this process knows it. It outlives a reload of the config, and the Redis it came from. */
 export interface RevocationList extends Omit<Revocations, 'isCutOff'>, Blocks {
   /**
-   * Takes in what stands in Redis. What is known here and missing there stays: a Redis that was flushed, or has lost
-   * its last writes, does not lift a block.
+   * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
+   * lost its last writes, does not lift a block.
    *
-   * @returns what was new, and which of that came out of its order: to be published again, after all others
+   * @returns the new entries, and those of them that came out of their order: to be published again, after all others
    */
   merge(entries: readonly Entry[]): { readonly adopted: readonly Entry[]; readonly outOfOrder: readonly Entry[] };
-  /** All that is to stand in Redis: what is remembered, and the newest entry in any case, since it holds the revision. */
+  /** The entries that Redis must have: all that are remembered, and always the newest, since it holds the revision. */
   readonly entries: readonly Entry[];
   /** Blocks in force. */
   readonly blocks: readonly Entry[];
 }
 
-/** What of the list is in force, by name, for the look at each review. */
+/** The entries in force by name, for each review. */
 interface Index {
   /** The revision of the newest revocation. */
   readonly revokedUsers: ReadonlyMap<string, number>;
@@ -27,18 +27,18 @@ interface Index {
   readonly blockedTokens: ReadonlyMap<string, Entry>;
 }
 
-/** Milliseconds after `keptUntil` that an entry is kept, whatever the clocks say. */
+/** Milliseconds after `keptUntil` for which an entry is still remembered, in case clocks are wrong. */
 const grace = 3_600_000;
 
 /**
- * Nobody is let in by one clock alone, be it Redis' or this process': a block ends when both have passed its end, and is
+ * No single clock lets a user in: a block ends when both Redis' clock and this process' own have passed its end, and is
  * forgotten a while after that.
  *
- * @param now milliseconds since 1970 by Redis' clock, as well as it is known
+ * @param now milliseconds since 1970 by Redis' clock, as far as it is known
  * @param wall by the clock of this process
  */
 export function createRevocationList(now: () => number, wall: () => number): RevocationList {
-  // By what they are about: of two about the same, the newer one holds.
+  // By subject: of two entries of one subject, the newer one holds.
   let held: ReadonlyMap<string, Entry> = new Map();
   let revision = 0;
   let index = indexOf([]);
@@ -65,16 +65,16 @@ export function createRevocationList(now: () => number, wall: () => number): Rev
         : groups.map((group) => isBlocked(index.blockedGroups.get(group))).find((block) => block !== undefined)),
     merge(entries) {
       const known = new Set([...held.values()].map(({ id }) => id));
-      const strange = entries.filter((entry) => !known.has(entry.id)).sort(byRevision);
+      const unknown = entries.filter((entry) => !known.has(entry.id)).sort(byRevision);
       const next = new Map(held);
       const adopted: Entry[] = [];
       const outOfOrder: Entry[] = [];
       const before = revision;
-      for (const entry of strange) {
+      for (const entry of unknown) {
         if (!isInForce(entry) && entry.revision <= before) continue;
         const placed = entry.revision > before ? entry : { ...entry, revision: revision + 1 };
         const other = next.get(subjectOf(entry));
-        // An older one about the same that was written back by somebody who had missed the newer one.
+        // An older entry of the same subject, written back by a replica that had missed the newer one.
         if (other !== undefined && other.revision >= entry.revision) continue;
         if (placed !== entry) outOfOrder.push(entry);
         revision = Math.max(revision, placed.revision);
@@ -95,20 +95,32 @@ export function createRevocationList(now: () => number, wall: () => number): Rev
   };
 }
 
-/** Tells a list from every other: by this a replica says which one it has taken in. */
+/** Identifies a list: by this a replica reports which one it has merged. */
 export function digestOfList(entries: readonly Pick<Entry, 'id' | 'revision'>[]): string {
   const lines = entries.map(({ id, revision }) => `${id} ${revision}\n`).sort();
   return createHash('sha256').update(lines.join('')).digest('hex');
 }
 
-/** How a token stands in the list. */
+/** The name of a token in the list. */
 export function digestOf(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** A block and what ends it are about the same thing; a revocation or an unlock beside them is another. */
+/** A block and the unblock that ends it have the same subject; a revocation or an unlock of the name has another. */
 export function subjectOf({ action, kind, name }: Pick<Entry, 'action' | 'kind' | 'name'>): string {
   return JSON.stringify([action === 'unblock' ? 'block' : action, kind, name]);
+}
+
+/** The newest of each subject; the newest of all comes last. */
+export function currentEntries(entries: readonly Entry[]): readonly Entry[] {
+  const newest = new Map([...entries].sort(byRevision).map((entry) => [subjectOf(entry), entry]));
+  return [...newest.values()].sort(byRevision);
+}
+
+/** Blocks in force, the newest first, of a list as it is in Redis. `now` is Redis' time. */
+export function blocksIn({ entries, now }: { entries: readonly Entry[]; now: number }): readonly Entry[] {
+  const inForce = currentEntries(entries).filter(({ action, until }) => action === 'block' && until > now);
+  return inForce.sort((one, other) => other.at - one.at || other.revision - one.revision);
 }
 
 function byRevision(one: Entry, other: Entry): number {

@@ -1,9 +1,53 @@
 import { setTimeout } from 'node:timers/promises';
 import { RedisProblem } from '@sallyport/redis-connection';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { type Applied, applyChange, changeTowards, type Listing, newEntryId, readListing } from './listing.ts';
-import { type Draft, placeEntry } from './place-entry.ts';
+import { currentEntries, subjectOf } from './list.ts';
+import { type Applied, applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
 import type { Entry } from './types.ts';
+
+/** An entry that has no place in the list yet. */
+export type Draft = Pick<Entry, 'action' | 'kind' | 'name' | 'by' | 'reason' | 'until'>;
+
+export interface Placed {
+  readonly entry: Omit<Entry, 'id'>;
+  /** The other entries of the list from then on. */
+  readonly others: readonly Entry[];
+}
+
+/** Milliseconds that an entry is remembered at least: a replica that was cut off may still hold what it superseded. */
+const leastKept = 3_600_000;
+
+/** Bytes of one entry: what is longer would not be read. */
+const largestEntry = 4_096;
+
+/** Every replica holds all entries in memory, and checks each review against them. */
+const mostEntries = 10_000;
+
+/**
+ * Puts an entry last. Entries that it supersedes or that have ended are dropped: the new entry holds the highest
+ * revision.
+ *
+ * @throws Error when the list is full
+ */
+export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>): Placed {
+  const highest = entries.reduce((most, { revision }) => Math.max(most, revision), 0);
+  const current = currentEntries(entries);
+  const superseded = current.filter((one) => subjectOf(one) === subjectOf(draft));
+  const keptUntil = Math.max(draft.until, now + leastKept, ...superseded.map((one) => one.keptUntil));
+  // At least Redis' time: a list that was lost begins above all revisions that it had.
+  const entry = { ...draft, revision: Math.max(highest + 1, now), at: now, keptUntil };
+  if (Buffer.byteLength(JSON.stringify(entry)) > largestEntry) {
+    throw new Error(`the name, --reason and --by are too long together: at most ${largestEntry} bytes`);
+  }
+  const others = current.filter((one) => one.keptUntil > now && !superseded.includes(one));
+  if (others.length >= mostEntries) {
+    throw new Error(
+      `the revocation list is full: ${others.length} entries are in force, which is the limit. ` +
+        'Block a group instead of its users, or end a block; the command "blocks" lists them',
+    );
+  }
+  return { entry, others };
+}
 
 /** `revision` is the list's, with the entry in it. */
 export interface Published extends Applied {
@@ -12,17 +56,17 @@ export interface Published extends Applied {
   readonly unreadable: number;
 }
 
-/** Milliseconds that replicas have to write back what they hold, when Redis has lost it: they look each 500 ms. */
+/** Milliseconds in which replicas write back a list that Redis has lost: they poll every 500 ms. */
 const writeBackLimit = 1_500;
-const lookInterval = 100;
+const pause = 100;
 
-/** Each time that somebody else was faster, they got on: so many commands at one time may be. */
+/** Each failed try means that another command succeeded: this many may run at one time. */
 const mostTries = 20;
 
 /**
  * Puts an entry into the list in Redis.
  *
- * @param draft made anew of what the list says whenever somebody else has changed it meanwhile
+ * @param draft called again with the list whenever someone else has changed it
  * @throws RedisProblem, Error when the list is full or can't be changed, and what `draft` throws
  */
 export async function publish(redis: ProbedRedis, draft: (listing: Listing) => Draft): Promise<Published> {
@@ -34,7 +78,7 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
     if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
     listing = await readListing(redis);
   }
-  throw new Error('nothing was done: others change the revocation list all the time. Run the command again');
+  throw new Error('the list kept changing while we tried to update it; nothing was written. Run the command again');
 }
 
 async function change(redis: ProbedRedis, listing: Listing, wanted: readonly Entry[]): Promise<Applied | undefined> {
@@ -42,16 +86,17 @@ async function change(redis: ProbedRedis, listing: Listing, wanted: readonly Ent
     return await applyChange(redis, listing, changeTowards(wanted, listing, redis.sealingKeys));
   } catch (error) {
     if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind)) throw error;
-    throw new Error(`${error.message}; whether it was done is not known: run the command again`, { cause: error });
+    const message = `${error.message}; it is not known whether the entry was written: run the command again`;
+    throw new Error(message, { cause: error });
   }
 }
 
-/** A Redis without a list may be one that was flushed: then the replicas know who is blocked. */
+/** A Redis without a list may have been flushed: then the replicas know who is blocked. */
 async function readWrittenBack(redis: ProbedRedis): Promise<Listing> {
   const end = performance.now() + writeBackLimit;
   let listing = await readListing(redis);
   while (listing.revision === '' && performance.now() < end) {
-    await setTimeout(lookInterval);
+    await setTimeout(pause);
     listing = await readListing(redis);
   }
   return listing;

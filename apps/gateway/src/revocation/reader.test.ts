@@ -2,14 +2,12 @@ import { RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
-import { readReplicas } from './known-replicas.ts';
 import { createRevocationList, digestOfList } from './list.ts';
-import { applyChange, changeTowards, readListing } from './listing.ts';
-import { placeEntry } from './place-entry.ts';
-import { createRevocationReader } from './reader.ts';
-import { openReplica } from './replica.ts';
+import { placeEntry } from './publish.ts';
+import { createRevocationReader, createSharedClock } from './reader.ts';
+import { applyChange, changeTowards, readListing } from './redis-list.ts';
+import { readReplicas } from './replicas.ts';
 import { revocationKeys } from './scripts.ts';
-import { createSharedClock } from './shared-clock.ts';
 import type { Entry } from './types.ts';
 
 let server: RedisServer;
@@ -28,7 +26,7 @@ beforeEach(async () => {
   await server.client().flushall();
 });
 
-/** A gateway whose clock stands, and whose way to Redis can be cut. */
+/** A gateway whose clock does not run, and whose connection to Redis can be cut. */
 function replica(replicaId: string, of: OpenedShared = opened) {
   const clock = { now: 50_000, wall: 1_000_000 };
   const clocks = { monotonic: () => clock.now, wall: () => clock.wall };
@@ -69,12 +67,12 @@ async function publish(action: Entry['action'], name: string, of: OpenedShared =
 }
 
 async function applied(replicaId: string): Promise<string | undefined> {
-  const value = await server.client().hget(keys.replicas, replicaId);
-  return openReplica(replicaId, value?.split(' ')[1] ?? '', opened.redis.sealingKeys)?.applied;
+  const { replicas } = await readReplicas(opened.redis);
+  return replicas.find(({ id }) => id === replicaId)?.applied;
 }
 
-describe('a look', () => {
-  test('takes in what is new, and tells commands that it has', async () => {
+describe('a poll', () => {
+  test('merges what is new, and reports that to commands', async () => {
     const { reader, list, adopted } = replica('one');
     await reader.poll();
     expect(await applied('one')).toBe(digestOfList([]));
@@ -85,7 +83,7 @@ describe('a look', () => {
     expect(await applied('one')).toBe(digestOfList([entry]));
   });
 
-  test('reads the whole list when its revision has changed, and not else', async () => {
+  test('reads the whole list when its revision has changed, and only then', async () => {
     const { reader } = replica('one');
     await publish('block', 'jane');
     await reader.poll();
@@ -95,11 +93,11 @@ describe('a look', () => {
     await publish('block', 'john');
     const between = opened.calls;
     await reader.poll();
-    // The look, the list, and a look that tells of it.
+    // The poll, the list, and a poll that reports it.
     expect(opened.calls - between).toBe(3);
   });
 
-  test('is one at a time', async () => {
+  test('does not overlap another', async () => {
     const { reader } = replica('one');
     await reader.poll();
     const before = opened.calls;
@@ -107,7 +105,7 @@ describe('a look', () => {
     expect(opened.calls - before).toBe(1);
   });
 
-  test('takes the time from Redis, whatever the own clock says', async () => {
+  test('takes the time from Redis, not from its own clock', async () => {
     const { reader, sharedClock, clocks } = replica('one');
     expect(sharedClock.now()).toBe(clocks.wall());
     await reader.poll();
@@ -118,7 +116,7 @@ describe('a look', () => {
 
 describe('a list that Redis has lost', () => {
   test.each(['all', 'the revision', 'the list', 'one entry'])(
-    '%s is written back by whoever knows it',
+    '%s is written back by a replica that knows it',
     async (lost) => {
       const knows = replica('one');
       const [jane, john] = [await publish('block', 'jane'), await publish('revoke', 'john')];
@@ -137,7 +135,7 @@ describe('a list that Redis has lost', () => {
     },
   );
 
-  test('is written back over what somebody else has put there, after half a minute', async () => {
+  test('is written back over what another client has put there, after half a minute', async () => {
     const knows = replica('one');
     const jane = await publish('block', 'jane');
     await knows.reader.poll();
@@ -151,7 +149,7 @@ describe('a list that Redis has lost', () => {
     expect((await readListing(opened.redis)).entries).toEqual([jane]);
   });
 
-  test('is written back by several at once, and then they rest', async () => {
+  test('is written back by several at once, and then not written again', async () => {
     const all = [replica('one'), replica('two'), replica('three')];
     for (const name of ['jane', 'john', 'ada']) await publish('block', name);
     await Promise.all(all.map(({ reader }) => reader.poll()));
@@ -164,7 +162,7 @@ describe('a list that Redis has lost', () => {
   });
 });
 
-test('what was overruled, and is brought back by somebody, is removed again', async () => {
+test('a superseded entry that is brought back is removed again', async () => {
   const knows = replica('one');
   await publish('block', 'jane');
   const client = server.client();
@@ -178,7 +176,7 @@ test('what was overruled, and is brought back by somebody, is removed again', as
   expect(knows.list.ofUser('jane', [])).toBeUndefined();
 });
 
-test('what came out of its order is published again, after all others', async () => {
+test('an entry that came out of its order is published again, after all others', async () => {
   const knows = replica('one');
   await publish('revoke', 'john');
   await knows.reader.poll();
@@ -198,15 +196,15 @@ test('what came out of its order is published again, after all others', async ()
   expect(fresh.list.isRevoked(0, 'john', 't')).toBe(true);
 });
 
-describe('what somebody else writes', () => {
+describe('what another client writes', () => {
   const tag = '0123456789abcdef';
   const junk = (script: string, ...args: string[]) => server.client().eval(script, 1, keys.list, ...args);
 
-  test('is removed some thousand fields at a time, and the list holds meanwhile', async () => {
+  test('is removed some thousand fields at a time, and the list stays in force', async () => {
     const { reader, list, lines } = replica('one');
     const jane = await publish('block', 'jane');
     await reader.poll();
-    // Long ended, as fields of a key that nobody has any more.
+    // Long ended, like fields of a key that no one has any more.
     await junk(`for i = 1, 12000 do redis.call('HSET', KEYS[1], '1.' .. i .. '.${tag}', 'x') end`);
     for (let poll = 0; poll < 4; poll++) await reader.poll();
     expect(await server.client().hlen(keys.list)).toBe(1);
@@ -215,7 +213,7 @@ describe('what somebody else writes', () => {
     expect(await applied('one')).toBe(digestOfList([jane]));
   });
 
-  test('goes as a whole when it is far too much, and the list is written back', async () => {
+  test('is removed as a whole when it is far too much, and the list is written back', async () => {
     const { reader } = replica('one');
     const jane = await publish('block', 'jane');
     await reader.poll();
@@ -239,14 +237,14 @@ describe('what somebody else writes', () => {
     expect((await readReplicas(opened.redis)).replicas.map(({ id }) => id)).toEqual(['one']);
   });
 
-  test('confirms nothing: who has missed the entry can not be made to say that it has it', async () => {
+  test('confirms nothing: a replica that has missed the entry cannot be made to report that it has it', async () => {
     const { reader, list } = replica('one');
     await publish('block', 'john');
     const client = server.client();
     const before = await client.hgetall(keys.list);
     const jane = await publish('block', 'jane');
     const after = await client.hgetall(keys.list);
-    // Without it for the moment of the look, and then in the place of another, so that nothing seems to have changed.
+    // Missing during the poll, and then in the place of another one, so that nothing seems to have changed.
     await client.del(keys.list);
     await client.hset(keys.list, before);
     await reader.poll();
@@ -282,7 +280,7 @@ test('ten thousand entries under many keys are written back in parts', async () 
 });
 
 describe('cut off', () => {
-  test('is who has not looked for more than a second', async () => {
+  test('is a replica that has not polled for more than a second', async () => {
     const { reader, clock, state } = replica('one');
     expect([reader.isCutOff, reader.age]).toEqual([true, Number.POSITIVE_INFINITY]);
     await reader.poll();
@@ -298,21 +296,21 @@ describe('cut off', () => {
     expect(reader.isCutOff).toBe(false);
   });
 
-  test('is told once, with the reason, and so is its end', async () => {
+  test('is logged once, with the reason, and so is its end', async () => {
     const { reader, clock, state, lines } = replica('one');
     await reader.poll();
     state.isCut = true;
     clock.now += 2_000;
-    for (let look = 0; look < 3; look++) await reader.poll();
+    for (let poll = 0; poll < 3; poll++) await reader.poll();
     state.isCut = false;
-    for (let look = 0; look < 3; look++) await reader.poll();
+    for (let poll = 0; poll < 3; poll++) await reader.poll();
     expect(lines).toEqual([
       expect.stringMatching(/^cut off from the revocation list: cached answers are used for 10 s at most/),
       'the revocation list is read again',
     ]);
   });
 
-  test('keeps the blocks that are known', async () => {
+  test('keeps the known blocks', async () => {
     const { reader, list, clock, state } = replica('one');
     await publish('block', 'jane');
     await reader.poll();
@@ -327,7 +325,7 @@ describe('cut off', () => {
     expect(list.ofUser('jane', [])).toBeUndefined();
   });
 
-  test('is nobody whose Redis takes no writes', async () => {
+  test('is no replica whose Redis takes no writes', async () => {
     await server.client().config('SET', 'maxmemory', '1');
     try {
       const { reader } = replica('one');
@@ -340,7 +338,7 @@ describe('cut off', () => {
 });
 
 describe('the change of a sealing key', () => {
-  test('loses no block, whichever replica has come how far', async () => {
+  test('loses no block, however far each replica has come', async () => {
     const stages = await Promise.all(['A', 'AB', 'BA', 'B'].map((letters) => openShared(server, { keys: letters })));
     const [a, ab, ba, b] = stages as [OpenedShared, OpenedShared, OpenedShared, OpenedShared];
     const jane = await publish('block', 'jane', a);
@@ -357,11 +355,11 @@ describe('the change of a sealing key', () => {
     for (const one of stages) await one[Symbol.asyncDispose]();
   });
 
-  test('that is not finished is told, and nothing is confirmed that could not be read', async () => {
+  test('that is not finished is logged, and nothing is confirmed that could not be read', async () => {
     await using other = await openShared(server, { keys: 'B' });
     await publish('block', 'jane', other);
     const { reader, lines } = replica('one');
-    for (let look = 0; look < 3; look++) await reader.poll();
+    for (let poll = 0; poll < 3; poll++) await reader.poll();
     expect(lines).toEqual([expect.stringContaining('sealingKeys')]);
     expect(await applied('one')).toBe('');
     expect(reader.isCutOff).toBe(false);
@@ -369,7 +367,7 @@ describe('the change of a sealing key', () => {
   });
 });
 
-test('who leaves is waited for no more', async () => {
+test('a replica that leaves is not waited for', async () => {
   const { reader } = replica('one');
   await reader.poll();
   expect(await server.client().hexists(keys.replicas, 'one')).toBe(1);

@@ -1,60 +1,104 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Clocks } from '../clocks.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { RevocationList } from './list.ts';
-import { createReaderLog, type ReaderLog } from './reader-log.ts';
-import { sealReplica } from './replica.ts';
+import { createRevocationList, type RevocationList } from './list.ts';
+import { type Synchronized, synchronize } from './redis-list.ts';
+import { sealApplied } from './replicas.ts';
 import { noteAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
-import type { SharedClock } from './shared-clock.ts';
-import { type TakenIn, takeIn } from './take-in.ts';
-import type { Entry } from './types.ts';
+import type { Entry, Revocations } from './types.ts';
 
-/** Milliseconds from one look at the list to the next. */
+/** Milliseconds from one poll of the list to the next. */
 export const pollInterval = 500;
 
-/** Milliseconds after which the whole list is read though its revision is the same: what was changed by hand is mended. */
+/** Milliseconds after which the whole list is read though its revision is the same, which repairs manual changes. */
 const rereadAfter = 30_000;
 
-/** Milliseconds after which it is read again because it could not be put right: Redis took no write, say. */
+/** Milliseconds after which it is read again because it could not be repaired, for example when Redis took no writes. */
 const retryAfter = 5_000;
 
-/** Milliseconds without a look, after which a replica does not know any more what was revoked. */
+/** Milliseconds without a poll after which a replica does not know any more what was revoked. */
 const cutOffAfter = 1_000;
 
 export interface RevocationReader {
-  /** Looks now, and once more when the list had changed, so that it is told that the change was taken in. Never rejects. */
+  /** Polls now, and once more when the list had changed, to report that the change was merged. Never rejects. */
   poll(): Promise<void>;
   /** Commands need not wait for this replica any more. Never rejects. */
   leave(): Promise<void>;
   /** See `Revocations`. Never, where there is no Redis. */
   readonly isCutOff: boolean;
-  /** Milliseconds since the list was looked at; undefined where there is no Redis. Infinity: never. */
+  /** Milliseconds since the last poll; undefined where there is no Redis. Infinity: never. */
   readonly age: number | undefined;
 }
 
 export interface ReaderDependencies {
-  /** Asked at each look: a reload may change it. */
+  /** Asked at each poll: a reload may change it. */
   readonly redis: () => ProbedRedis | undefined;
   readonly list: RevocationList;
   readonly clocks: Clocks;
-  /** Set at each look. */
+  /** Set at each poll. */
   readonly sharedClock: SharedClock;
   readonly replicaId: string;
-  /** Told of each entry that this replica did not know. */
+  /** Called with each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
   /** Called when keys of another type were in the place of the list, and were removed. */
   readonly onForeign: (keys: number) => void;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
 
+/** The revocation list of this process, and what keeps it the same as that of all other replicas. */
+export interface SharedRevocations {
+  readonly list: RevocationList;
+  readonly reader: RevocationReader;
+  /** Both of them, as a cache uses them. */
+  readonly revocations: Revocations;
+}
+
+export function createSharedRevocations(
+  dependencies: Omit<ReaderDependencies, 'list' | 'sharedClock'>,
+): SharedRevocations {
+  const { clocks } = dependencies;
+  const sharedClock = createSharedClock(clocks);
+  const list = createRevocationList(sharedClock.now, clocks.wall);
+  const reader = createRevocationReader({ ...dependencies, list, sharedClock });
+  const revocations: Revocations = {
+    get revision() {
+      return list.revision;
+    },
+    get isCutOff() {
+      return reader.isCutOff;
+    },
+    isRevoked: list.isRevoked,
+  };
+  return { list, reader, revocations };
+}
+
+/** Redis' clock, which all replicas share: a block ends for all of them at one time, however wrong their own clocks are. */
+export interface SharedClock {
+  /** Milliseconds since 1970. This process' own clock until the first reply of Redis. */
+  now(): number;
+  /** @param monotonic when Redis was asked, so that the clock is rather behind than ahead */
+  set(time: number, monotonic: number): void;
+}
+
+export function createSharedClock(clocks: Clocks): SharedClock {
+  let offset: number | undefined;
+  return {
+    now: () => (offset === undefined ? clocks.wall() : clocks.monotonic() + offset),
+    set(time, monotonic) {
+      offset = time - monotonic;
+    },
+  };
+}
+
 export function createRevocationReader(dependencies: ReaderDependencies): RevocationReader {
   const { redis: current, clocks } = dependencies;
   const log = createReaderLog(dependencies.logger, clocks.monotonic);
-  const look = createLook(dependencies, log);
-  let lookedAt = Number.NEGATIVE_INFINITY;
+  const pollList = createPoll(dependencies, log);
+  let polledAt = Number.NEGATIVE_INFINITY;
   let polling: Promise<void> | undefined;
 
-  const age = () => (current() === undefined ? undefined : clocks.monotonic() - lookedAt);
+  const age = () => (current() === undefined ? undefined : clocks.monotonic() - polledAt);
   const isCutOff = () => (age() ?? 0) > cutOffAfter;
 
   async function pollOnce(): Promise<void> {
@@ -62,10 +106,10 @@ export function createRevocationReader(dependencies: ReaderDependencies): Revoca
     if (redis === undefined) return;
     try {
       let isNew = true;
-      for (let looks = 0; looks < 2 && isNew; looks++) {
+      for (let polls = 0; polls < 2 && isNew; polls++) {
         const start = clocks.monotonic();
-        isNew = await look(redis);
-        lookedAt = start;
+        isNew = await pollList(redis);
+        polledAt = start;
       }
     } catch (error) {
       log.failed(error);
@@ -75,7 +119,7 @@ export function createRevocationReader(dependencies: ReaderDependencies): Revoca
 
   return {
     poll() {
-      // A Redis that is slow is not asked twice at a time.
+      // A slow Redis has one poll at a time.
       polling ??= pollOnce().finally(() => {
         polling = undefined;
       });
@@ -97,21 +141,21 @@ export function createRevocationReader(dependencies: ReaderDependencies): Revoca
   };
 }
 
-/** @returns one look at the list; it resolves to whether something was new */
-function createLook(
+/** @returns one poll of the list; it resolves to whether something was new */
+function createPoll(
   { list, clocks, sharedClock, replicaId, onAdopted, onForeign }: ReaderDependencies,
   log: ReaderLog,
 ): (redis: ProbedRedis) => Promise<boolean> {
-  let last: TakenIn | undefined;
+  let last: Synchronized | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   return async (redis) => {
     const start = clocks.monotonic();
     const keys = revocationKeys(redis.keyPrefix);
     const known = last?.redis === redis ? last : undefined;
     const [key] = redis.sealingKeys;
-    const told = key ? sealReplica({ id: replicaId, applied: known?.digest ?? '' }, key) : '';
+    const applied = key ? sealApplied(replicaId, known?.digest ?? '', key) : '';
     const reply = await redis.probe('revocations', (client) =>
-      client.eval(pollScript, 3, keys.revision, keys.list, keys.replicas, replicaId, told),
+      client.eval(pollScript, 3, keys.revision, keys.list, keys.replicas, replicaId, applied),
     );
     const [revision, fields, time, foreign, isFull] = reply as [string, number, string, number, number];
     sharedClock.set(Number(time), start);
@@ -119,14 +163,19 @@ function createLook(
       onForeign(foreign);
       log.foreign(foreign);
     }
-    // Commands wait for each replica that is noted. A Redis that can't run this script is still read.
-    if (isFull === 1) await note(redis, replicaId, told).catch(() => undefined);
+    if (isFull === 1) {
+      // Commands wait for each replica that is noted. A Redis that can't run this script is still read.
+      const note = redis.probe('revocations', (client) =>
+        client.eval(noteAboveLimitScript, 1, keys.replicas, replicaId, applied),
+      );
+      await note.catch(() => undefined);
+    }
     const isSame = known?.revision === revision && known.fields === fields;
-    // Entries of unknown keys stay unknown: 90,000 of them, read every 5 s, stop this process for a part of that.
-    const isToBeRetried = known?.digest === undefined && known?.unreadable === 0;
-    const isRecent = start - readAt < (isToBeRetried ? retryAfter : rereadAfter);
+    // Entries of unknown keys stay unknown: reading 90,000 of them every 5 s would block this process for part of that.
+    const mustRetry = known?.digest === undefined && known?.unreadable === 0;
+    const isRecent = start - readAt < (mustRetry ? retryAfter : rereadAfter);
     if (isSame && isRecent) return false;
-    last = await takeIn(redis, list);
+    last = await synchronize(redis, list);
     readAt = start;
     for (const entry of last.adopted) onAdopted(entry);
     log.unreadable(last.unreadable);
@@ -134,7 +183,42 @@ function createLook(
   };
 }
 
-function note(redis: ProbedRedis, replicaId: string, told: string): Promise<unknown> {
-  const { replicas } = revocationKeys(redis.keyPrefix);
-  return redis.probe('revocations', (client) => client.eval(noteAboveLimitScript, 1, replicas, replicaId, told));
+type ReaderLog = ReturnType<typeof createReaderLog>;
+
+/** Logs each state once, when it begins and when it ends. @param now monotonic milliseconds */
+function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number) {
+  const limit = createLogLimiter(now);
+  let reason = 'not read yet';
+  let wasCutOff = false;
+  let lastUnreadable = 0;
+  return {
+    /** Remembers why the list could not be read. */
+    failed(error: unknown) {
+      reason = error instanceof Error ? error.message : 'unknown';
+    },
+    cutOff(isCutOff: boolean) {
+      if (isCutOff === wasCutOff) return;
+      wasCutOff = isCutOff;
+      const consequence = 'cached answers are used for 10 s at most, and known blocks stay in force';
+      if (isCutOff) logger.warn({ reason }, `cut off from the revocation list: ${consequence}`);
+      else logger.info({}, 'the revocation list is read again');
+    },
+    unreadable(entries: number) {
+      if (entries === lastUnreadable) return;
+      lastUnreadable = entries;
+      if (entries === 0) return;
+      const fix = 'set the same cache.redis.sealingKeys on every replica';
+      logger.warn({ entries }, `entries of the revocation list can't be opened and have no effect here: ${fix}`);
+    },
+    /** Keys of another type were removed. One line in 10 s. */
+    foreign(keys: number) {
+      const unloggedSince = limit('foreign');
+      if (unloggedSince === undefined) return;
+      const fix = 'find out which other client writes to this Redis';
+      logger.warn(
+        { keys, ...(unloggedSince > 0 && { unloggedSince }) },
+        `removed keys of another type in the place of the revocation list, which is written back: ${fix}`,
+      );
+    },
+  };
 }

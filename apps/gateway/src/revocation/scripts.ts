@@ -2,9 +2,9 @@
 export interface RevocationKeys {
   /** A text that changes with every change of the list. */
   readonly revision: string;
-  /** A hash, see `entry-fields.ts`. */
+  /** A hash, see `redis-list.ts`. */
   readonly list: string;
-  /** A hash: by replica, when it was heard of and what it has taken in. */
+  /** A hash: by replica, when it last reported and which list it has merged. */
   readonly replicas: string;
 }
 
@@ -14,15 +14,16 @@ export function revocationKeys(keyPrefix: string): RevocationKeys {
 }
 
 /**
- * Bytes of a hash that are read: above what 10,000 entries under eight sealing keys have, and below the longest answer
+ * Bytes of a hash that are read: more than 10,000 entries under eight sealing keys have, and less than the longest reply
  * that a connection takes (64 MiB).
  */
 const mostBytes = 48 * 1024 * 1024;
 
 /**
- * What all scripts have in common. Somebody else may have written to these keys: a key of another type is removed, a
- * revision that is longer than ours is none, a field too long to be ours is removed, and a hash with far too many is
- * removed as a whole, since every replica has what belongs there. The same for one of more bytes than `mostBytes`. `own` returns `empty` for a key of another type.
+ * The beginning of all scripts. Other clients may have written to these keys: a key of another type is removed, a
+ * revision that is longer than ours counts as none, and a field too long to be ours is removed. A hash of far too many
+ * fields, or of more bytes than `mostBytes`, is removed as a whole, since every replica has what belongs there. `own`
+ * returns `empty` for a key of another type.
  */
 const common = `
 local clock = redis.call('TIME')
@@ -56,14 +57,14 @@ local function pairsOf(key, most, longest)
 end`;
 
 /**
- * Before a script that may write when the memory of Redis is full (Redis 7, Valkey:
+ * The first line of a script that may write when the memory of Redis is full (Redis 7, Valkey:
  * https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags). An older Redis can't compile such a script.
  */
 const aboveLimit = '#!lua flags=allow-oom';
 
 /**
- * Whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it tells of itself. A Redis
- * that takes no writes now is read all the same.
+ * Whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it reports of itself. A Redis
+ * that takes no writes is still read.
  *
  * @returns the revision or '', the number of fields, Redis' time in milliseconds, how many keys of another type were
  *   removed, and 1 when the replica could not be noted because the memory is full
@@ -84,8 +85,9 @@ export const listScript: string = `${common}
 return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192)}`;
 
 /**
- * Changes the list unless somebody else did since it was read. KEYS: revision, list. ARGV: the revision that was read or
- * '', the next one, how many fields go, these, then fields and values that come. Returns 1, or 0 when nothing was done.
+ * Changes the list unless someone else did since it was read. KEYS: revision, list. ARGV: the revision that was read or
+ * '', the next one, the number of fields to remove, these, then fields and values to add. Returns 1, or 0 when nothing
+ * was done.
  */
 export const changeScript: string = `${common}
 own(0, 'HLEN', KEYS[2])
@@ -96,7 +98,7 @@ for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1`;
 
-/** The same in a Redis whose memory is full: the list is small and bounded, and must be writable when others have filled Redis. */
+/** The same in a Redis whose memory is full: the list is bounded, and must be writable when others have filled Redis. */
 export const changeAboveLimitScript: string = `${aboveLimit}${changeScript}`;
 
 /** KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the replicas. */

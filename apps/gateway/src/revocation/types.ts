@@ -1,10 +1,10 @@
-/** Whom an entry of the revocation list is about; `token`: its SHA-256, 64 hexadecimal digits; `all`: everybody. */
+/** The subject of an entry of the revocation list; `token`: its SHA-256, 64 hexadecimal digits; `all`: every user. */
 export type EntryKind = 'user' | 'group' | 'token' | 'all';
 
 /**
- * `unlock`: a user's refused tries are forgotten, once, by each replica that learns of it.
- * `revoke`: what was cached before is not used any more. `block`: refused, whatever a backend says. `unblock`: ends a
- * block; it stays in the list as long as the block could come back from a replica that has missed it.
+ * `unlock`: each replica that learns of it forgets a user's refused tries, once.
+ * `revoke`: what was cached before is not used any more. `block`: refused, whatever a backend answers. `unblock`: ends a
+ * block; it stays in the list as long as a replica that has missed it could bring the block back.
  */
 export type EntryAction = 'revoke' | 'block' | 'unblock' | 'unlock';
 
@@ -16,35 +16,35 @@ export interface Entry {
   readonly kind: EntryKind;
   /** '' for `all`. */
   readonly name: string;
-  /** Its place in the order of all entries: higher than that of every one before it. */
+  /** Its place in the order of all entries: higher than that of every earlier one. */
   readonly revision: number;
   /** Milliseconds since 1970 by Redis' clock: when it was made, and when it ends. */
   readonly at: number;
   readonly until: number;
-  /** Not before `until`: so long it is remembered, since what it overruled could come back. */
+  /** Not before `until`: it is remembered until then, since what it superseded could come back. */
   readonly keptUntil: number;
   readonly by: string;
   readonly reason?: string;
 }
 
-/** What a cache asks of the revocation list. */
+/** The revocation list as a cache uses it. */
 export interface Revocations {
   /** Of the newest entry that is known; to be noted when a lookup begins. */
   readonly revision: number;
-  /** The list could not be read for 1 s, so that what was revoked since is not known. */
+  /** The list could not be read for 1 s, so that later revocations are not known. */
   readonly isCutOff: boolean;
   /**
    * Whether an answer must not be used, because it was revoked after its lookup began.
    *
    * @param since the revision that was known when the lookup began
-   * @param username as Kubernetes sees it; undefined when the answer names nobody
+   * @param username as Kubernetes sees it; undefined when the answer names no user
    */
   isRevoked(since: number, username: string | undefined, token: string): boolean;
 }
 
-/** What is asked of it about each decision. */
+/** The revocation list as each decision uses it. */
 export interface Blocks {
-  /** @returns the block that is in force for the token, whoever it belongs to */
+  /** @returns the block that is in force for the token, whoever its user is */
   ofToken(token: string): Entry | undefined;
   /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
   ofUser(username: string, groups: readonly string[]): Entry | undefined;

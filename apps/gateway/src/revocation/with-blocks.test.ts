@@ -34,7 +34,7 @@ function setUp(decision: Decision, blocks: Partial<Blocks>) {
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane', groups: ['dev'] } };
 
-test('a yes is asked about by name and groups, and refused when one is blocked', async () => {
+test('an authenticated user is refused when the name or a group is blocked', async () => {
   const seen: unknown[] = [];
   const { ask, logged } = setUp(jane, {
     ofUser: (...about) => {
@@ -47,18 +47,18 @@ test('a yes is asked about by name and groups, and refused when one is blocked',
   expect(logged).toEqual([{ authenticator: 'corp', subject: 'jane', blocked: 'user', by: 'root', reason: 'left' }]);
 });
 
-test('what is no yes passes as it is, and so does who is not blocked', async () => {
+test('other decisions pass unchanged, and so do users who are not blocked', async () => {
   for (const decision of [jane, { kind: 'no-opinion' }, { kind: 'rejected', reason: 'expired' }] as const) {
     expect(await setUp(decision, {}).ask()).toBe(decision);
   }
 });
 
-test('a token that is blocked costs no lookup, and one that is blocked meanwhile is refused after it', async () => {
+test('a token that is blocked costs no lookup, and one that is blocked during its lookup is refused after it', async () => {
   const before = setUp(jane, { ofToken: () => block });
   expect(await before.ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked' });
   expect(before.asked()).toBe(0);
   const answers = [undefined, block];
-  const meanwhile = setUp(jane, { ofToken: () => answers.shift() });
-  expect(await meanwhile.ask()).toMatchObject({ reason: 'blocked' });
-  expect(meanwhile.asked()).toBe(1);
+  const during = setUp(jane, { ofToken: () => answers.shift() });
+  expect(await during.ask()).toMatchObject({ reason: 'blocked' });
+  expect(during.asked()).toBe(1);
 });

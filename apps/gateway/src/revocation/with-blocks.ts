@@ -3,8 +3,8 @@ import { layer } from '../chain/layer.ts';
 import type { Blocks, Entry } from './types.ts';
 
 /**
- * Refuses who is blocked, whatever the backend says. It stands outermost, since blocks are told in the names that
- * Kubernetes sees; a blocked token is not even asked about.
+ * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and
+ * groups as Kubernetes sees them; a blocked token is not even looked up.
  *
  * @param name of the authenticator, for the log
  */

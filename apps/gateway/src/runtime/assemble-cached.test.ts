@@ -1,7 +1,14 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
-import { createClocks, createRevocations, lifetimes, minute, never, yes } from '../cache/testing/cached-replica.ts';
+import {
+  authenticated,
+  createClocks,
+  createRevocations,
+  lifetimes,
+  minute,
+  never,
+} from '../cache/testing/cached-replica.ts';
 import type { LinkContext, Source } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { assembleLink } from './assemble.ts';
@@ -50,7 +57,7 @@ function setUp(answer: (token: string) => Promise<Decision>) {
 }
 
 /** The source of the answer and who it is, or why there is none. */
-async function ask({ authenticator }: GuardedLink, token = 'token'): Promise<string> {
+async function outcome({ authenticator }: GuardedLink, token = 'token'): Promise<string> {
   let source: Source | 'backend' = 'backend';
   const context: LinkContext = {
     audiences: [],
@@ -67,58 +74,58 @@ async function ask({ authenticator }: GuardedLink, token = 'token'): Promise<str
   }
 }
 
-describe('the last positive answer is used', () => {
+describe('the last positive answer is used stale', () => {
   test('while the circuit is open: the backend is not asked, and who has none learns why', async () => {
-    const backend = setUp(async () => yes());
+    const backend = setUp(async () => authenticated());
     const { link, clocks } = backend;
-    expect(await ask(link)).toBe('backend: corp:jane');
+    expect(await outcome(link)).toBe('backend: corp:jane');
     clocks.pass(lifetimes.authenticatedTtl);
     backend.answer = async () => {
       throw new AuthenticatorError('unavailable', 'down');
     };
-    for (let count = 0; count < 5; count += 1) expect(await ask(link)).toBe('stale: corp:jane');
+    for (let count = 0; count < 5; count += 1) expect(await outcome(link)).toBe('stale: corp:jane');
     expect(link.guard.circuitState).toBe('open');
     const asked = backend.asked();
-    expect(await ask(link)).toBe('stale: corp:jane');
-    expect(await ask(link, 'other')).toMatch(/circuit/);
+    expect(await outcome(link)).toBe('stale: corp:jane');
+    expect(await outcome(link, 'other')).toMatch(/circuit/);
     expect(backend.asked()).toBe(asked);
   });
 
   test('while as many lookups are under way as may be', async () => {
-    const backend = setUp(async () => yes());
+    const backend = setUp(async () => authenticated());
     const { link, clocks } = backend;
-    await ask(link);
+    await outcome(link);
     clocks.pass(lifetimes.authenticatedTtl);
     const { promise, resolve } = Promise.withResolvers<Decision>();
     backend.answer = () => promise;
-    const long = ask(link, 'other');
-    expect(await ask(link)).toBe('stale: corp:jane');
-    expect(await ask(link, 'third')).toMatch(/maxConcurrent/);
-    resolve(yes('joan'));
+    const long = outcome(link, 'other');
+    expect(await outcome(link)).toBe('stale: corp:jane');
+    expect(await outcome(link, 'third')).toMatch(/maxConcurrent/);
+    resolve(authenticated('joan'));
     expect(await long).toBe('backend: corp:joan');
   });
 
-  test('for what is no sound decision, and that is not cached', async () => {
-    const backend = setUp(async () => yes());
+  test('in place of an unsound decision, which is not cached', async () => {
+    const backend = setUp(async () => authenticated());
     const { link, clocks } = backend;
-    await ask(link);
+    await outcome(link);
     clocks.pass(lifetimes.authenticatedTtl);
     backend.answer = async () => ({ kind: 'authenticated', user: {} }) as unknown as Decision;
-    expect(await ask(link)).toBe('stale: corp:jane');
-    for (const _ of [1, 2]) expect(await ask(link, 'other')).toMatch(/username is not a string/);
+    expect(await outcome(link)).toBe('stale: corp:jane');
+    for (const _ of [1, 2]) expect(await outcome(link, 'other')).toMatch(/username is not a string/);
     expect(backend.asked()).toBe(4);
   });
 });
 
-test('a token that ends is cached until its end, and is expired from then on', async () => {
-  const backend = setUp(async () => yes());
+test('a token with an end is cached until then, and is expired from then on', async () => {
+  const backend = setUp(async () => authenticated());
   const { link, clocks } = backend;
   const expiresAt = new Date(clocks.wall() + minute);
-  backend.answer = async () => yes('jane', { expiresAt });
-  expect(await ask(link)).toBe('backend: corp:jane');
+  backend.answer = async () => authenticated('jane', { expiresAt });
+  expect(await outcome(link)).toBe('backend: corp:jane');
   clocks.pass(minute - 1);
-  expect(await ask(link)).toBe('memory: corp:jane');
+  expect(await outcome(link)).toBe('memory: corp:jane');
   clocks.pass(1);
-  expect(await ask(link)).toBe('backend: rejected');
-  expect(await ask(link)).toBe('memory: rejected');
+  expect(await outcome(link)).toBe('backend: rejected');
+  expect(await outcome(link)).toBe('memory: rejected');
 });

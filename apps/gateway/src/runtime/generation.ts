@@ -13,8 +13,7 @@ import type { GatewayConfig } from '../config/types.ts';
 import { within } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
 import type { Blocks } from '../revocation/types.ts';
-import type { RedisPool } from '../shared-redis/redis-pool.ts';
-import { withReviewBudget } from '../shared-redis/review-budget.ts';
+import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { assembleLink } from './assemble.ts';
 import type { CreateDependencies } from './authenticators.ts';
@@ -57,7 +56,7 @@ export async function createGeneration(
   config: GatewayConfig,
   dependencies: GenerationDependencies,
 ): Promise<Generation> {
-  const { redis: settings } = config.cache;
+  const settings = settingsForReviews(config);
   const lease = settings && (await dependencies.caching?.redis.acquire(settings, config.baseDirectory));
   const created = await createAuthenticators(config, dependencies).catch(async (error: unknown) => {
     await lease?.release();
@@ -79,7 +78,7 @@ export async function createGeneration(
     files: [...created.flatMap(({ files }) => files), ...(lease?.files ?? [])],
     ...(lease && { redis: lease.redis }),
     authenticate(token, context) {
-      const decision = withReviewBudget(() => authenticate(token, context));
+      const decision = authenticate(token, context);
       work.add(decision);
       return decision;
     },

@@ -131,7 +131,10 @@ function statusSources({
     health: health.authenticators,
     cache() {
       const redis = generation()?.redis;
-      return { entries: shared().caching.memory.entries, ...(redis && { redis: { circuitOpen: redis.isLeftAlone } }) };
+      return {
+        entries: shared().caching.memory.entries,
+        ...(redis && { redis: { circuitOpen: redis.isCircuitOpen } }),
+      };
     },
     blocking() {
       const { blocks, attempts, caching, listAge: age } = shared();

@@ -1,16 +1,15 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { isUsable } from '../cache/kept.ts';
 import { createMemoryTier } from '../cache/memory-tier.ts';
+import { isUsable } from '../cache/record.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createAttempts, type LockoutGuard } from '../lockout/attempts.ts';
 import { createLockoutMetrics } from '../metrics/authenticator-metrics.ts';
 import { createCacheMetrics } from '../metrics/cache-metrics.ts';
 import type { RevocationList } from '../revocation/list.ts';
-import { pollInterval } from '../revocation/reader.ts';
-import { newReplicaId } from '../revocation/replica.ts';
-import { createStopping } from '../revocation/stopping.ts';
+import { createSharedRevocations, pollInterval } from '../revocation/reader.ts';
+import { newReplicaId } from '../revocation/replicas.ts';
 import type { Entry } from '../revocation/types.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
@@ -57,7 +56,7 @@ export function createSharedState(dependencies: SharedStateDependencies): Shared
     blocks: list.blocks.length,
   }));
   metrics.follow(config());
-  const { list, reader, revocations } = createStopping({
+  const { list, reader, revocations } = createSharedRevocations({
     redis,
     clocks,
     replicaId: newReplicaId(),
@@ -92,7 +91,7 @@ export function createSharedState(dependencies: SharedStateDependencies): Shared
       await reader.poll();
       timers.push(
         setInterval(reader.poll, pollInterval),
-        setInterval(() => memory.sweep((kept) => isUsable(kept, lifetimes, clocks)), sweepInterval),
+        setInterval(() => memory.sweep((entry) => isUsable(entry, lifetimes, clocks)), sweepInterval),
       );
       for (const timer of timers) timer.unref();
     },

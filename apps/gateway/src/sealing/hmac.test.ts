@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createHmacSha256 } from './hmac.ts';
 
-test('is what Node makes with the digits of the key, for any text, one after the other', () => {
+test('equals what Node computes with the digits of the key, for any text, also in succession', () => {
   const keys = fc.uint8Array({ minLength: 32, maxLength: 32 });
   const texts = fc.array(fc.string({ unit: 'binary', maxLength: 200 }));
   fc.assert(

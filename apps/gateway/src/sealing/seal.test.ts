@@ -17,7 +17,7 @@ function flipped(sealed: Uint8Array, bit: number): Buffer {
 }
 
 describe('a sealed text', () => {
-  test('opens under its key at its place, whatever it is', () => {
+  test('opens under its key at its place, for any text', () => {
     fc.assert(
       fc.property(keys, names, bytes, (key, name, plain) => {
         expect(open(key, name, seal(key, name, plain))).toEqual(Buffer.from(plain));
@@ -36,14 +36,14 @@ describe('a sealed text', () => {
     expect(new Set(nonces).size).toBe(sealed.length);
   });
 
-  test('does not open with any one bit of it flipped', () => {
+  test('does not open with any bit flipped', () => {
     const [key, plain] = [randomBytes(32), Buffer.from('{"user":"jane"}')];
     const sealed = seal(key, 'here', plain);
     for (let bit = 0; bit < sealed.length * 8; bit += 1)
       expect(open(key, 'here', flipped(sealed, bit))).toBeUndefined();
   });
 
-  test('does not open with bits flipped anywhere, cut off at either end, or with bytes put to it', () => {
+  test('does not open with bits flipped anywhere, cut off at either end, or with bytes added', () => {
     fc.assert(
       fc.property(
         keys,
@@ -80,7 +80,7 @@ describe('a sealed text', () => {
     );
   });
 
-  test('does not open with the parts of two put together', () => {
+  test('does not open when parts of two are combined', () => {
     const key = randomBytes(32);
     const [one, other] = ['jane', 'root'].map((user) => seal(key, 'here', Buffer.from(user)));
     if (one === undefined || other === undefined) throw new Error('nothing sealed');
@@ -90,7 +90,7 @@ describe('a sealed text', () => {
     }
   });
 
-  test('never throws, whatever stands there', () => {
+  test('never throws, whatever it is given', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (sealed) => {
         expect(open(Buffer.alloc(32), 'here', sealed)).toBeUndefined();
@@ -108,7 +108,7 @@ test('each place has a key of its own, and the name and the format are bound bes
     return Buffer.concat([Buffer.of(format), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   };
   expect(open(key, 'here', make(1, ownKey, '\u0001here'))).toEqual(plain);
-  // Each is right but for one thing.
+  // Each is right except for one thing.
   expect(open(key, 'here', make(1, key, '\u0001here'))).toBeUndefined();
   expect(open(key, 'here', make(1, ownKey, '\u0001there'))).toBeUndefined();
   expect(open(key, 'here', make(1, ownKey, 'here'))).toBeUndefined();

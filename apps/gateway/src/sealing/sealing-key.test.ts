@@ -22,7 +22,7 @@ test('derives as RFC 5869 says, the same in every replica and at every call', ()
   }
 });
 
-test('has another key for each purpose and each secret, and 256 bits of each', () => {
+test('has a different key for each purpose and each secret, of 256 bits each', () => {
   const secrets = [randomBytes(32), randomBytes(32), randomBytes(33)];
   const purposes = ['cache names', 'cache records', 'cache record', 'tag', ''];
   const made = secrets.flatMap((secret) => purposes.map((purpose) => createSealingKey(secret).derive(purpose)));
@@ -30,14 +30,14 @@ test('has another key for each purpose and each secret, and 256 bits of each', (
   expect(new Set(made.map((one) => Buffer.from(one).toString('hex'))).size).toBe(made.length);
 });
 
-test('is another for each place, so that what one fleet has sealed opens nowhere else', () => {
+test('differs for each place, so that what one fleet has sealed opens nowhere else', () => {
   const secret = randomBytes(32);
   const made = ['', 'a:', 'b:'].map((place) => createSealingKey(secret, place));
   expect(new Set(made.map(({ tag }) => tag)).size).toBe(3);
   expect(new Set(made.map((key) => Buffer.from(key.derive('cache records')).toString('hex'))).size).toBe(3);
 });
 
-test('has a tag that tells keys apart and is no part of what seals', () => {
+test('has a tag that distinguishes keys and is no part of what seals', () => {
   const secret = randomBytes(32);
   const key = createSealingKey(secret);
   expect(key.tag).toMatch(/^[0-9a-f]{16}$/);

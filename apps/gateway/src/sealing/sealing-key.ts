@@ -1,19 +1,19 @@
 import { hkdfSync } from 'node:crypto';
 
-/** What is derived from one configured sealing key. */
+/** The keys that are derived from one configured sealing key. */
 export interface SealingKey {
-  /** Names the key and tells nothing of it: 16 hexadecimal digits. */
+  /** Names the key without revealing it: 16 hexadecimal digits. */
   readonly tag: string;
   /** 256 bits for a purpose of its own, the same in every replica (HKDF, RFC 5869). */
   derive(purpose: string): Uint8Array;
 }
 
-/** RFC 5869, section 3.1: without a salt of its own, this stands in HMAC's place of one for this application. */
+/** RFC 5869, section 3.1: where there is no random salt, this one separates the keys of this application. */
 const salt = 'sallyport cache v1';
 
 /**
  * @param secret at least 32 random bytes
- * @param place what it is used for, besides its purposes: what was sealed with the same secret elsewhere opens nowhere else
+ * @param place where it is used, besides its purposes: what the same secret has sealed elsewhere does not open here
  */
 export function createSealingKey(secret: Uint8Array, place = ''): SealingKey {
   const derived = new Map<string, Uint8Array>();

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
+import type { Metrics } from '@sallyport/authenticator';
 import { connect } from '@sallyport/redis-connection';
 import type { Logger } from 'pino';
-import type { CacheRedisConfig } from '../config/types.ts';
+import type { CacheRedisConfig, GatewayConfig } from '../config/types.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
 import { createSharedRedis, type ProbedRedis } from './shared-redis.ts';
-import { silentMetrics } from './silent-metrics.ts';
 import type { RedisUse } from './types.ts';
 
 /** The share of one generation in a connection to the cache Redis. */
@@ -12,15 +12,16 @@ interface RedisLease {
   readonly redis: ProbedRedis;
   /** The TLS files of the connection. */
   readonly files: readonly WatchedFile[];
-  /** Ends the connection when nobody else has a share in it. */
+  /** Ends the connection when no one else has a share in it. */
   release(): Promise<void>;
 }
 
-/** Connections to the cache Redis, by their settings: a reload that changes none of these goes on with the same one. */
+/** Connections to the cache Redis, by their settings: a reload that changes none of them keeps the connection. */
 export interface RedisPool {
   /**
+   * @param settings see {@link settingsForReviews}
    * @param baseDirectory where relative paths of TLS files start
-   * @throws Error when a TLS file can't be used. A server that is down is no reason: it may come later
+   * @throws Error when a TLS file can't be used. It does not throw when the server is down, which may come up later
    */
   acquire(settings: CacheRedisConfig, baseDirectory: string): Promise<RedisLease>;
 }
@@ -30,14 +31,17 @@ export interface RedisPoolDependencies {
   readonly onError: (use: RedisUse) => void;
 }
 
-interface Opened extends Pick<RedisLease, 'redis' | 'files'> {
-  readonly close: () => Promise<void>;
-}
-
 interface Pooled {
-  readonly opening: Promise<Opened>;
+  readonly opening: Promise<Pick<RedisLease, 'redis' | 'files'> & { close(): Promise<void> }>;
   leases: number;
 }
+
+/** The connection's own metrics are dropped: the gateway counts its calls of the cache Redis itself. */
+const silentMetrics: Metrics = {
+  counter: () => ({ inc: () => {} }),
+  gauge: () => ({ set: () => {}, inc: () => {}, dec: () => {} }),
+  histogram: () => ({ observe: () => {} }),
+};
 
 const wording = {
   consequence: 'the cache is not shared',
@@ -45,10 +49,25 @@ const wording = {
   wrongType: 'than the cache has',
 } as const;
 
+/**
+ * The settings of a generation's lease: `cache.redis.timeout` in equal parts for all calls that one review may wait for,
+ * so that these never cost it more together. A review waits for the shared cache of each authenticator, and once for the
+ * lockout guard.
+ *
+ * @returns undefined where the config has no cache Redis
+ */
+export function settingsForReviews({
+  cache: { redis },
+  authenticators,
+}: Pick<GatewayConfig, 'cache' | 'authenticators'>): CacheRedisConfig | undefined {
+  const sharedCaches = authenticators.filter(({ cache }) => cache !== 'off' && cache.store === 'shared');
+  return redis && { ...redis, timeout: redis.timeout / (sharedCaches.length + 1) };
+}
+
 export function createRedisPool({ logger, onError }: RedisPoolDependencies): RedisPool {
   const pooled = new Map<string, Pooled>();
 
-  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Promise<Opened> {
+  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Pooled['opening'] {
     const files: WatchedFile[] = [];
     const connection = await connect(options, wording, {
       logger: logger.child({ cache: 'redis' }),
@@ -68,7 +87,7 @@ export function createRedisPool({ logger, onError }: RedisPoolDependencies): Red
       const key = JSON.stringify([settings, baseDirectory]);
       const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
       pooled.set(key, one);
-      // Before anything is waited for: who gives back the last share meanwhile must see this one.
+      // Before the first wait: whoever gives back the last share during it must see this one.
       one.leases++;
       const giveBack = (): boolean => {
         one.leases--;

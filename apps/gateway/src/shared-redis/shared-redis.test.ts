@@ -1,6 +1,5 @@
 import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { describe, expect, test } from 'vitest';
-import { currentBudget, withReviewBudget } from './review-budget.ts';
 import { createSharedRedis } from './shared-redis.ts';
 import { secretsOf } from './testing/opened-shared-redis.ts';
 
@@ -38,35 +37,15 @@ const problem = (kind: ProblemKind) => new RedisProblem(kind, `redis: ${kind}`);
 const settled = () => new Promise(setImmediate);
 
 describe('what a review asks', () => {
-  test('has together no more than the timeout', async () => {
-    const { redis, pending, pass } = setUp();
-    await withReviewBudget(async () => {
-      for (const [took, left] of [
-        [20, 50],
-        [29.5, 30],
-      ] as const) {
-        const asking = redis.ask('cache', work);
-        pass(took);
-        pending.at(-1)?.answer('yes');
-        expect(await asking).toBe('yes');
-        expect(pending.at(-1)?.limit).toBe(left);
-      }
-      await expect(redis.ask('lockout', work)).rejects.toMatchObject({ name: 'RedisProblem', kind: 'timeout' });
-      expect(pending).toHaveLength(2);
-    });
-    void redis.ask('cache', work).catch(() => {});
-    expect(pending.at(-1)?.limit).toBe(timeout);
-  });
-
-  test('costs its time when it fails too, and is counted by its use', async () => {
-    const { redis, pending, errors, pass } = setUp();
-    await withReviewBudget(async () => {
-      const asking = redis.ask('revocations', work);
-      pass(40);
-      pending[0]?.fail(problem('server'));
-      await expect(asking).rejects.toMatchObject({ kind: 'server' });
-      expect([currentBudget().spent, errors]).toEqual([40, ['revocations']]);
-    });
+  test('has the timeout for each call, and is counted by its use when it fails', async () => {
+    const { redis, pending, errors } = setUp();
+    const asking = redis.ask('cache', work);
+    pending.at(-1)?.answer('yes');
+    expect(await asking).toBe('yes');
+    const failing = redis.ask('revocations', work);
+    pending.at(-1)?.fail(problem('server'));
+    await expect(failing).rejects.toMatchObject({ kind: 'server' });
+    expect([pending.map(({ limit }) => limit), errors]).toEqual([[timeout, timeout], ['revocations']]);
   });
 
   test.each<[ProblemKind, boolean]>([
@@ -79,9 +58,9 @@ describe('what a review asks', () => {
     ['permission', false],
     ['type', false],
     ['server', false],
-    // This machine ran short of something: Redis may be well.
+    // This machine ran short of something: Redis may be healthy.
     ['local', false],
-  ])('is left alone after five faults of kind %s: %s', async (kind, isOutage) => {
+  ])('opens the circuit after five failures of kind %s: %s', async (kind, isOutage) => {
     const { redis, pending, lines } = setUp();
     const fail = async () => {
       const asking = redis.ask('cache', work);
@@ -89,18 +68,18 @@ describe('what a review asks', () => {
       await expect(asking).rejects.toMatchObject({ kind });
     };
     for (let count = 0; count < 5; count += 1) await fail();
-    expect(lines).toEqual(isOutage ? ['the cache Redis is left alone: it is down or slow'] : []);
+    expect(lines).toEqual(isOutage ? ['circuit of the cache Redis opened: it is down or slow'] : []);
     const before = pending.length;
     void redis.ask('cache', work).catch(() => {});
     redis.tell('cache', work);
     expect(pending.length - before).toBe(isOutage ? 0 : 2);
-    // What came of a login: without that word it would count as refused.
+    // The outcome of a login: without it the attempt would count as refused.
     redis.tell('lockout', work);
     expect(pending.length - before).toBe(isOutage ? 1 : 3);
   });
 });
 
-describe('a Redis that is left alone', () => {
+describe('while the circuit is open, Redis', () => {
   const opened = async () => {
     const own = setUp();
     const asking = Array.from({ length: 5 }, () => own.redis.ask('cache', work));
@@ -122,7 +101,7 @@ describe('a Redis that is left alone', () => {
     return pending.length > before;
   };
 
-  test('is not asked by reviews, and is probed all the same, with the time of a command', async () => {
+  test('is not called by reviews, and still probed, with the deadline of a command', async () => {
     const own = await opened();
     for (let count = 0; count < 100; count += 1) {
       await expect(own.redis.ask('cache', work)).rejects.toMatchObject({ kind: 'timeout' });
@@ -132,16 +111,16 @@ describe('a Redis that is left alone', () => {
     expect(own.pending.map(({ limit }) => limit)).toEqual([undefined]);
   });
 
-  test('is asked again after three probes in the time of a review, and not after slow ones', async () => {
+  test('is called again after three probes within the timeout, and not after slow ones', async () => {
     const own = await opened();
     for (const took of [10, 10, timeout + 1, 10, timeout]) await probe(own, took);
     expect(isAsked(own)).toBe(false);
     await probe(own, timeout);
     expect(isAsked(own)).toBe(true);
-    expect(own.lines.at(-1)).toBe('the cache Redis is asked again');
+    expect(own.lines.at(-1)).toBe('circuit of the cache Redis closed: it has recovered');
   });
 
-  test('is found out by two probes before any review asks, slow or failed', async () => {
+  test('slow or failed, is detected by two probes before any review calls it', async () => {
     for (const [took, error] of [
       [timeout + 1, undefined],
       [1, problem('connection')],
@@ -171,7 +150,7 @@ describe('a Redis', () => {
     const asking = Array.from({ length: 5 }, () => redis.ask('cache', work));
     for (const { fail } of pending) fail(problem('timeout'));
     await Promise.allSettled(asking);
-    expect([redis.isLeftAlone, redis.isDown]).toEqual([true, false]);
+    expect([redis.isCircuitOpen, redis.isDown]).toEqual([true, false]);
     const [late, refused] = [problem('timeout'), problem('server')];
     const states = [];
     for (const error of [late, undefined, late, refused, late, late, late, undefined, late]) {
@@ -180,29 +159,26 @@ describe('a Redis', () => {
     expect(states).toEqual([false, false, false, false, false, true, true, false, false]);
   });
 
-  test('is asked while the breaker is open too, for the time that is given, and not charged to the review', async () => {
+  test('is called with a deadline of its own while the circuit is open too', async () => {
     const { redis, pending, errors, pass } = setUp();
     const asking = Array.from({ length: 5 }, () => redis.ask('cache', work));
     for (const { fail } of pending) fail(problem('timeout'));
     await Promise.allSettled(asking);
-    await withReviewBudget(async () => {
-      for (const isAnswered of [true, false]) {
-        const asked = redis.askWithin('lockout', 700, work);
-        expect(pending.at(-1)?.limit).toBe(700);
-        pass(700);
-        if (isAnswered) pending.at(-1)?.answer('yes');
-        else pending.at(-1)?.fail(problem('timeout'));
-        if (isAnswered) expect(await asked).toBe('yes');
-        else await expect(asked).rejects.toMatchObject({ kind: 'timeout' });
-      }
-      expect(currentBudget().spent).toBe(0);
-    });
+    for (const isAnswered of [true, false]) {
+      const asked = redis.askWithin('lockout', 700, work);
+      expect(pending.at(-1)?.limit).toBe(700);
+      pass(700);
+      if (isAnswered) pending.at(-1)?.answer('yes');
+      else pending.at(-1)?.fail(problem('timeout'));
+      if (isAnswered) expect(await asked).toBe('yes');
+      else await expect(asked).rejects.toMatchObject({ kind: 'timeout' });
+    }
     expect(errors.slice(5)).toEqual(['lockout']);
   });
 });
 
-describe('what is told behind a review', () => {
-  test('is under way a thousand times at most, and what is more is gone', async () => {
+describe('a call behind a review', () => {
+  test('is in progress a thousand times at most, and dropped beyond', async () => {
     const { redis, pending } = setUp();
     for (let count = 0; count < 5_000; count += 1) redis.tell('cache', work);
     expect(pending).toHaveLength(1_000);
@@ -213,15 +189,12 @@ describe('what is told behind a review', () => {
     expect(pending).toHaveLength(1_002);
   });
 
-  test('throws at nobody, is counted, costs the review nothing, and opens no breaker', async () => {
+  test('throws nothing, is counted, and opens no circuit', async () => {
     const { redis, pending, errors, lines, pass } = setUp();
-    await withReviewBudget(async () => {
-      for (let count = 0; count < 20; count += 1) redis.tell('lockout', work);
-      pass(1_000);
-      for (const { fail } of pending) fail(problem('timeout'));
-      await settled();
-      expect(currentBudget().spent).toBe(0);
-    });
+    for (let count = 0; count < 20; count += 1) redis.tell('lockout', work);
+    pass(1_000);
+    for (const { fail } of pending) fail(problem('timeout'));
+    await settled();
     expect([errors.length, new Set(errors), lines]).toEqual([20, new Set(['lockout']), []]);
   });
 });

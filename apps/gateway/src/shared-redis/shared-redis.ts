@@ -1,18 +1,13 @@
 import type { Logger } from '@sallyport/authenticator';
 import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { createCircuitWindow } from '../chain/circuit.ts';
+import type { CacheRedisConfig } from '../config/types.ts';
 import { createSealingKey } from '../sealing/sealing-key.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { createBreaker } from './breaker.ts';
-import { currentBudget } from './review-budget.ts';
 import type { RedisUse, SharedRedis } from './types.ts';
 
-export interface SharedRedisSettings {
-  readonly keyPrefix: string;
-  /** At least 32 bytes each; the first seals, all open. */
-  readonly sealingKeys: readonly Uint8Array[];
-  /** Milliseconds: what it may cost one review in all. */
-  readonly timeout: number;
-}
+/** Here `timeout` is for one call: see `settingsForReviews`. */
+export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection'>;
 
 export interface SharedRedisDependencies {
   readonly connection: Connection;
@@ -22,23 +17,23 @@ export interface SharedRedisDependencies {
   readonly onError: (use: RedisUse) => void;
 }
 
-/** That Redis, and how it is found out whether it is well. */
+/** The shared Redis, and the calls by which the gateway finds out whether it is healthy. */
 export interface ProbedRedis extends SharedRedis {
-  /** It is down or slow, and reviews do not ask it. */
-  readonly isLeftAlone: boolean;
+  /** Redis is down or slow, and reviews do not call it. */
+  readonly isCircuitOpen: boolean;
   /**
-   * A call that no review waits for, also while Redis is left alone: whether it comes in the time of a review decides
-   * whether reviews ask again.
+   * A call that no review waits for, made while the circuit is open as well: whether its answer comes within `timeout`
+   * opens and closes the circuit.
    *
    * @throws RedisProblem, after the time that a command may take
    */
   probe<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
 }
 
-/** Calls behind reviews that may be under way: more are dropped, since a Redis that is slow would gather them. */
-const maxTold = 1_000;
+/** Calls behind reviews that may be in progress. More are dropped: with a slow Redis they would pile up. */
+const maxInBackground = 1_000;
 
-/** The server, or the way to it: what another call would meet, too. Errors that it answers come at once. */
+/** The server, or the network: another call would fail as well. A server that answers with an error does so at once. */
 const outages: ReadonlySet<ProblemKind> = new Set([
   'timeout',
   'connection',
@@ -50,65 +45,60 @@ const outages: ReadonlySet<ProblemKind> = new Set([
 
 export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
   const { connection, now, logger } = dependencies;
+  const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
-  const breaker = createBreaker({ now, onChange: (isOpen) => tellBreaker(isOpen, connection.name, logger) });
-  let told = 0;
+  const circuit = createCircuit(now, (isOpen) => logCircuit(isOpen, connection.name, logger));
+  let inBackground = 0;
   /** Probes in a row without an answer. */
   let unanswered = 0;
 
   return {
     keyPrefix: settings.keyPrefix,
-    timeout: settings.timeout,
+    timeout,
     sealingKeys: settings.sealingKeys.map((secret) => createSealingKey(secret, settings.keyPrefix)),
-    get isLeftAlone() {
-      return breaker.isOpen;
+    get isCircuitOpen() {
+      return circuit.isOpen;
     },
     get isDown() {
       return unanswered >= 2;
     },
     async ask(use, work) {
-      const budget = currentBudget();
-      const left = settings.timeout - budget.spent;
-      if (breaker.isOpen || left < 1) throw new RedisProblem('timeout', `${connection.name}: left alone`);
-      const start = now();
+      if (circuit.isOpen) throw new RedisProblem('timeout', `${connection.name}: circuit open`);
       try {
-        const answer = await runTraced(use, work, left);
-        breaker.note(false);
+        const answer = await runTraced(use, work, timeout);
+        circuit.record(false);
         return answer;
       } catch (error) {
-        // Of a review that had little left, it says little of Redis that this was not enough.
-        if (left > settings.timeout / 2) breaker.note(isOutage(error));
+        circuit.record(isOutage(error));
         throw error;
-      } finally {
-        budget.spent += now() - start;
       }
     },
     askWithin: (use, limit, work) => runTraced(use, work, limit),
     tell(use, work) {
-      // A try at a login that is not settled counts as refused: that word goes out whatever Redis is like.
-      if ((breaker.isOpen && use !== 'lockout') || told >= maxTold) return;
-      told++;
+      // A login attempt that is not settled counts as refused, so its outcome is sent even while the circuit is open.
+      if ((circuit.isOpen && use !== 'lockout') || inBackground >= maxInBackground) return;
+      inBackground++;
       runTraced(use, work)
         .catch(() => {})
-        .finally(() => told--);
+        .finally(() => inBackground--);
     },
     async probe(use, work) {
       const start = now();
       try {
         const answer = await run(use, work);
         unanswered = 0;
-        breaker.probe(now() - start > settings.timeout);
+        circuit.probe(now() - start > timeout);
         return answer;
       } catch (error) {
         unanswered = isOutage(error) ? unanswered + 1 : 0;
-        breaker.probe(isOutage(error));
+        circuit.probe(isOutage(error));
         throw error;
       }
     },
   };
 }
 
-/** Calls of the connection, whose failures are counted by what they were for. */
+/** Calls over the connection. Failures are counted by their use. */
 function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
   async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
     try {
@@ -118,7 +108,7 @@ function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'con
       throw error;
     }
   }
-  /** For a review, in whose trace it stands. */
+  /** For a review: the call is a span of its trace. */
   function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
     return inSpan('redis', { kind: 'client' }, (span) => {
       span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
@@ -131,11 +121,56 @@ function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'con
   return { run, runTraced };
 }
 
-function tellBreaker(isOpen: boolean, servers: string, logger: SharedRedisDependencies['logger']): void {
-  if (isOpen) logger.warn({ servers }, 'the cache Redis is left alone: it is down or slow');
-  else logger.info({ servers }, 'the cache Redis is asked again');
+function logCircuit(isOpen: boolean, servers: string, logger: SharedRedisDependencies['logger']): void {
+  if (isOpen) logger.warn({ servers }, 'circuit of the cache Redis opened: it is down or slow');
+  else logger.info({ servers }, 'circuit of the cache Redis closed: it has recovered');
 }
 
 function isOutage(error: unknown): boolean {
   return !(error instanceof RedisProblem) || outages.has(error.kind);
+}
+
+/** Keeps reviews from calling a Redis that is down or slow. */
+export interface RedisCircuit {
+  readonly isOpen: boolean;
+  /** Counts the outcome of a call on the path of a review. */
+  record(isOutage: boolean): void;
+  /** Counts the outcome of a call that no review waits for: only these close the circuit. */
+  probe(isOutage: boolean): void;
+}
+
+/** Calls of reviews in 10 s, half of them outages, that open the circuit. */
+const minimumCalls = 5;
+/** Failed probes in a row that open it, so that no review has to find out. */
+const failedProbes = 2;
+/** Successful probes in a row that close it. */
+const successfulProbes = 3;
+
+/** @param now monotonic milliseconds */
+export function createCircuit(now: () => number, onChange: (isOpen: boolean) => void): RedisCircuit {
+  const window = createCircuitWindow(now);
+  let isOpen = false;
+  let inARow = 0;
+
+  const enter = (next: boolean) => {
+    isOpen = next;
+    inARow = 0;
+    window.clear();
+    onChange(next);
+  };
+  return {
+    get isOpen() {
+      return isOpen;
+    },
+    record(isOutage) {
+      if (isOpen) return;
+      window.record(isOutage);
+      if (window.calls >= minimumCalls && window.outages * 2 >= window.calls) enter(true);
+    },
+    probe(isOutage) {
+      // Counts the probes in a row that contradict the present state.
+      inARow = isOutage === isOpen ? 0 : inARow + 1;
+      if (inARow >= (isOpen ? successfulProbes : failedProbes)) enter(!isOpen);
+    },
+  };
 }

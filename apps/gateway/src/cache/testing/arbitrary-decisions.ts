@@ -24,7 +24,7 @@ const end = fc.oneof(
   fc.constantFrom(new Date(0), new Date(-1), new Date(8.64e15), new Date(-8.64e15)),
 );
 
-/** Any yes that `chain/decision.ts` lets through, as it makes it. */
+/** Any positive decision that `chain/decision.ts` lets through, as it makes it. */
 export const anyYes: fc.Arbitrary<Authenticated> = fc
   .record(
     { kind: fc.constant('authenticated' as const), user, audiences: texts, expiresAt: end },
@@ -34,5 +34,5 @@ export const anyYes: fc.Arbitrary<Authenticated> = fc
 
 function asYes(decision: Decision): Authenticated {
   if (decision.kind === 'authenticated') return decision;
-  throw new Error(`no yes: ${decision.kind}`);
+  throw new Error(`not authenticated: ${decision.kind}`);
 }

@@ -16,7 +16,7 @@ export const hour: number = 60 * minute;
 export interface TestClocks extends Clocks {
   /** Time passes. Milliseconds. */
   pass(time: number): void;
-  /** Somebody sets the wall clock, by so much. Milliseconds. */
+  /** The wall clock is set by this many milliseconds. */
   set(by: number): void;
 }
 
@@ -58,7 +58,7 @@ export interface ReplicaOptions {
   readonly shared?: SharedRedis;
   readonly clocks?: TestClocks;
   readonly memory?: MemoryTier;
-  /** What stands behind the cache. May be changed by `answer`. */
+  /** The backend behind the cache. `answer` of the replica can replace it. */
   readonly answer?: Answer;
 }
 
@@ -85,8 +85,8 @@ export interface Replica {
   /** Every label that a metric was given. */
   readonly labels: ReadonlySet<string>;
   ask(token?: string, audiences?: readonly string[], signal?: AbortSignal): Promise<Answered>;
-  /** The source of the answer, or `backend`, and of it the username or its kind: `memory: jane`. */
-  tell(token?: string, audiences?: readonly string[]): Promise<string>;
+  /** The source of the answer, or `backend`, then the username or the kind of the decision: `memory: jane`. */
+  outcome(token?: string, audiences?: readonly string[]): Promise<string>;
 }
 
 export const lifetimes: CacheLifetimes = {
@@ -98,7 +98,7 @@ export const lifetimes: CacheLifetimes = {
 
 export const never: AbortSignal = new AbortController().signal;
 
-export function yes(username = 'jane', more: { expiresAt?: Date; groups?: string[] } = {}): Decision {
+export function authenticated(username = 'jane', more: { expiresAt?: Date; groups?: string[] } = {}): Decision {
   const { groups, ...rest } = more;
   return { kind: 'authenticated', user: { username, ...(groups && { groups }) }, ...rest };
 }
@@ -137,11 +137,11 @@ export function createReplica(options: ReplicaOptions = {}): Replica {
     get asked() {
       return asked;
     },
-    answer: options.answer ?? (() => yes()),
+    answer: options.answer ?? (() => authenticated()),
     looks,
     labels,
     ask: (token = 'token', audiences = [], signal = never) => ask(authenticator, token, { audiences, signal }),
-    async tell(token, audiences) {
+    async outcome(token, audiences) {
       const { decision, source = 'backend' } = await replica.ask(token, audiences);
       return `${source}: ${decision.kind === 'authenticated' ? decision.user.username : decision.kind}`;
     },

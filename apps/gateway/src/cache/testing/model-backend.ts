@@ -1,7 +1,7 @@
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 
-/** A yes that the backend gave. Times are true ones, milliseconds. */
-export interface GivenYes {
+/** A positive answer of the backend. Times are true ones, milliseconds. */
+export interface GivenAnswer {
   readonly token: string;
   readonly username: string;
   readonly groups: readonly string[];
@@ -12,13 +12,18 @@ export interface GivenYes {
 }
 
 type BackendState =
-  | { readonly kind: 'yes'; readonly username: string; readonly groups: readonly string[]; readonly lifetime?: number }
+  | {
+      readonly kind: 'authenticated';
+      readonly username: string;
+      readonly groups: readonly string[];
+      readonly lifetime?: number;
+    }
   | { readonly kind: 'rejected' }
   | { readonly kind: 'no-opinion' };
 
-/** What stands behind the cache of every replica, and remembers all that it said. */
+/** The backend behind the cache of every replica. It remembers all its answers. */
 export interface ModelBackend {
-  readonly given: readonly GivenYes[];
+  readonly given: readonly GivenAnswer[];
   isDown: boolean;
   set(token: string, state: BackendState): void;
   stateOf(token: string): BackendState | undefined;
@@ -31,7 +36,7 @@ export interface ModelBackend {
 /** @param now true time, milliseconds since 1970 */
 export function createModelBackend(now: () => number): ModelBackend {
   const states = new Map<string, BackendState>();
-  const given: GivenYes[] = [];
+  const given: GivenAnswer[] = [];
   let held: (() => void)[] = [];
 
   function answer(token: string, began: number): Decision {
@@ -64,8 +69,8 @@ export function createModelBackend(now: () => number): ModelBackend {
         const before = given.length;
         const decision = answer(token, began);
         if (backend.isSlow) await new Promise<void>((resolve) => held.push(resolve));
-        const yes = decision.kind === 'authenticated' ? given[before] : undefined;
-        if (yes !== undefined) yes.at = now();
+        const own = decision.kind === 'authenticated' ? given[before] : undefined;
+        if (own !== undefined) own.at = now();
         return decision;
       },
       close: async () => {},

@@ -1,32 +1,32 @@
 import type { Decision } from '@sallyport/authenticator';
 import { digestOf } from '../../revocation/list.ts';
 import type { EntryAction, EntryKind } from '../../revocation/types.ts';
-import type { GivenYes, ModelBackend } from './model-backend.ts';
+import type { GivenAnswer, ModelBackend } from './model-backend.ts';
 import { type Answered, lifetimes } from './model-replica.ts';
 
-/** Somebody was stopped, or let in again. */
-export interface Stop {
+/** An entry of the revocation list, as the model knows it. */
+export interface ModelEntry {
   readonly action: EntryAction;
   readonly kind: EntryKind;
   readonly name: string;
   readonly until: number;
   /** True time. */
   readonly at: number;
-  /** Whether it stands in Redis now. */
+  /** Whether it is in Redis now. */
   present: boolean;
 }
 
-/** What must hold of one replica, told from what happened and from nothing that it says. */
+/** What must hold of one replica, derived from what happened and not from what the replica reports. */
 export interface ReplicaFacts {
   /** Milliseconds that its clock is ahead. */
   readonly skew: number;
   /** When it last read the list. */
   readAt: number;
-  /** What stood there when it did. */
-  readonly known: Set<Stop>;
+  /** The entries that were in Redis then. */
+  readonly known: Set<ModelEntry>;
 }
 
-/** Who a yes names. */
+/** The user of a positive answer. */
 interface Identity {
   readonly token: string;
   readonly username: string;
@@ -42,30 +42,30 @@ export function judge(
   { decision, source }: Answered,
   backend: ModelBackend,
   facts: ReplicaFacts,
-  atFirst: ReadonlySet<Stop>,
+  atFirst: ReadonlySet<ModelEntry>,
   now: number,
 ): string | undefined {
   if (decision?.kind !== 'authenticated') return undefined;
   const { username, groups = [] } = decision.user;
   const block = blockOf({ token, username, groups }, facts, now);
-  if (block !== undefined) return `a yes to ${username}, though ${block.kind} ${block.name} is blocked`;
+  if (block !== undefined) return `an accept of ${username}, though ${block.kind} ${block.name} is blocked`;
   const given = backend.given.filter(
     (one) => one.token === token && one.username === username && sameGroups(one, decision),
   );
-  if (given.length === 0) return `a yes to ${username} that no authenticator ever gave`;
+  if (given.length === 0) return `an accept of ${username} that no authenticator ever gave`;
   const unended = given.filter(
     ({ expiresAt = Number.POSITIVE_INFINITY }) => now - Math.max(0, -facts.skew) < expiresAt,
   );
-  if (unended.length === 0) return `a yes to ${username} past its expiresAt`;
+  if (unended.length === 0) return `an accept of ${username} past its expiresAt`;
   if (source === undefined) {
     const standing = unended.filter((one) => one.at === now && !isRevoked(one, atFirst));
-    return standing.length > 0 ? undefined : `a yes to ${username} of a lookup that began before it was revoked`;
+    return standing.length > 0 ? undefined : `an accept of ${username} of a lookup that began before it was revoked`;
   }
   const oldest = longest(source === 'stale', now - facts.readAt > 1_000, backend.isDown);
   const young = unended.filter(({ at }) => now - at < oldest);
-  if (young.length === 0) return `a yes to ${username} from ${source} that is older than ${oldest} ms`;
+  if (young.length === 0) return `an accept of ${username} from ${source} that is older than ${oldest} ms`;
   const standing = young.filter((one) => !isRevoked(one, facts.known));
-  return standing.length === 0 ? `a yes to ${username} from ${source} that was revoked` : undefined;
+  return standing.length === 0 ? `an accept of ${username} from ${source} that was revoked` : undefined;
 }
 
 function longest(isStale: boolean, isCutOff: boolean, isDown: boolean): number {
@@ -73,25 +73,25 @@ function longest(isStale: boolean, isCutOff: boolean, isDown: boolean): number {
   return isCutOff ? 10_000 : lifetimes.authenticatedTtl;
 }
 
-function sameGroups({ groups }: GivenYes, decision: Decision): boolean {
+function sameGroups({ groups }: GivenAnswer, decision: Decision): boolean {
   return decision.kind === 'authenticated' && JSON.stringify(decision.user.groups) === JSON.stringify(groups);
 }
 
-function isAbout({ kind, name }: Stop, { token, username, groups }: Identity): boolean {
+function isAbout({ kind, name }: ModelEntry, { token, username, groups }: Identity): boolean {
   if (kind === 'all') return true;
   if (kind === 'user') return name === username;
   return kind === 'group' ? groups.includes(name) : name === digestOf(token);
 }
 
 /** Of a block and what ended it the later one holds, as far as the replica knows of it. */
-export function blockOf(identity: Identity, { known }: ReplicaFacts, now: number): Stop | undefined {
-  const last = new Map<string, Stop>();
-  for (const stop of [...known].sort((one, other) => one.at - other.at)) {
-    if (stop.action !== 'revoke' && isAbout(stop, identity)) last.set(`${stop.kind} ${stop.name}`, stop);
+export function blockOf(identity: Identity, { known }: ReplicaFacts, now: number): ModelEntry | undefined {
+  const last = new Map<string, ModelEntry>();
+  for (const listed of [...known].sort((one, other) => one.at - other.at)) {
+    if (listed.action !== 'revoke' && isAbout(listed, identity)) last.set(`${listed.kind} ${listed.name}`, listed);
   }
   return [...last.values()].find(({ action, until }) => action === 'block' && until > now);
 }
 
-function isRevoked(given: GivenYes, known: ReadonlySet<Stop>): boolean {
-  return [...known].some((stop) => stop.action === 'revoke' && isAbout(stop, given) && given.began < stop.at);
+function isRevoked(given: GivenAnswer, known: ReadonlySet<ModelEntry>): boolean {
+  return [...known].some((listed) => listed.action === 'revoke' && isAbout(listed, given) && given.began < listed.at);
 }

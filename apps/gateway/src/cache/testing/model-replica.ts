@@ -2,9 +2,8 @@ import type { Decision } from '@sallyport/authenticator';
 import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import type { LinkContext, Source } from '../../chain/chain.ts';
 import { withSoundDecision } from '../../chain/decision.ts';
-import type { RevocationReader } from '../../revocation/reader.ts';
+import { createSharedRevocations, type RevocationReader } from '../../revocation/reader.ts';
 import { listScript, pollScript } from '../../revocation/scripts.ts';
-import { createStopping } from '../../revocation/stopping.ts';
 import { withBlocks } from '../../revocation/with-blocks.ts';
 import { createSharedRedis, type ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import { createMemoryTier } from '../memory-tier.ts';
@@ -54,7 +53,7 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
   const clocks = { monotonic: () => now() - 1_000_000_000 - skew * 7, wall: () => now() + skew };
   const memory = createMemoryTier(1_000);
   let redis = openRedis(options, options.keys, () => replica.isAlone);
-  const { list, reader, revocations } = createStopping({
+  const { list, reader, revocations } = createSharedRevocations({
     redis: () => redis,
     clocks,
     replicaId: options.name,

@@ -1,9 +1,10 @@
 import type { Connection } from '@sallyport/redis-connection';
+import { fateOf } from '../../revocation/confirmation.ts';
 import { subjectOf } from '../../revocation/list.ts';
-import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/listing.ts';
-import { fateOf, placeEntry } from '../../revocation/place-entry.ts';
+import { placeEntry } from '../../revocation/publish.ts';
+import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/redis-list.ts';
 import { createModelBackend, type ModelBackend } from './model-backend.ts';
-import { blockOf, judge, type ReplicaFacts, type Stop } from './model-oracle.ts';
+import { blockOf, judge, type ModelEntry, type ReplicaFacts } from './model-oracle.ts';
 import { type Answered, createModelReplica, lifetimes, type ModelReplica } from './model-replica.ts';
 
 interface Member extends ReplicaFacts {
@@ -11,8 +12,8 @@ interface Member extends ReplicaFacts {
   readonly name: string;
   /** How far it has come in the change of the sealing key. */
   keys: number;
-  /** When it last said no to a question. */
-  readonly lastNo: Map<string, number>;
+  /** When it last refused a question. */
+  readonly lastRefusal: Map<string, number>;
 }
 
 /** An hour ahead, right, and an hour behind. */
@@ -24,16 +25,20 @@ const rotation = ['A', 'AB', 'BA', 'B', 'BC', 'CB', 'C', 'CA', 'AC'];
 /** Three gateways, one Redis, one backend, and a clock. */
 export class ModelWorld {
   now: number = Date.UTC(2030, 0, 1);
-  /** Yeses, by where they came from. */
+  /** Counts of positive answers, by source. */
   readonly answers: Map<string, number> = new Map();
   readonly backend: ModelBackend = createModelBackend(() => this.now);
   readonly members: readonly Member[];
   readonly #connection: Connection;
   readonly #ends = new Map<string, number>();
   readonly #underWay = { count: 0 };
-  #stops: Stop[] = [];
+  #listed: ModelEntry[] = [];
   #snapshot:
-    | { readonly keys: ReadonlyMap<string, Buffer>; ends: ReadonlyMap<string, number>; stops: ReadonlySet<Stop> }
+    | {
+        readonly keys: ReadonlyMap<string, Buffer>;
+        ends: ReadonlyMap<string, number>;
+        entries: ReadonlySet<ModelEntry>;
+      }
     | undefined;
   readonly #waiting: Set<Promise<unknown>> = new Set();
   #wrong: unknown;
@@ -44,7 +49,7 @@ export class ModelWorld {
       const name = `replica-${index}`;
       const keys = 0;
       const replica = this.#createReplica(name, skew, keys);
-      return { replica, name, skew, keys, readAt: Number.NEGATIVE_INFINITY, known: new Set(), lastNo: new Map() };
+      return { replica, name, skew, keys, readAt: Number.NEGATIVE_INFINITY, known: new Set(), lastRefusal: new Map() };
     });
   }
 
@@ -69,7 +74,7 @@ export class ModelWorld {
     const { replica } = member;
     const { isSlow } = this.backend;
     const atFirst = new Set(member.known);
-    // Judged when it comes, by what is so then. Of one that has waited it is not asked whether it serves.
+    // Judged when it arrives, by the state of that moment. Whether it serves is not checked for one that has waited.
     const review = replica.ask(token, audiences).then((answered) => {
       if (member.replica !== replica) return;
       this.#check(member, token, answered, atFirst);
@@ -102,14 +107,14 @@ export class ModelWorld {
     if (this.#wrong !== undefined) throw this.#wrong;
   }
 
-  #check(member: Member, token: string, answered: Answered, atFirst: ReadonlySet<Stop>): void {
+  #check(member: Member, token: string, answered: Answered, atFirst: ReadonlySet<ModelEntry>): void {
     const wrong = judge(token, answered, this.backend, member, atFirst, this.now);
     if (wrong !== undefined) throw new Error(`${member.name}: ${wrong}`);
     const { decision, source = 'backend' } = answered;
     if (decision?.kind === 'authenticated') this.answers.set(source, (this.answers.get(source) ?? 0) + 1);
   }
 
-  /** A good token is let in, whatever is the matter with Redis. */
+  /** A good token is let in, however Redis fails. */
   #checkService(
     member: Member,
     token: string,
@@ -118,19 +123,21 @@ export class ModelWorld {
     hasWaited: boolean,
   ): void {
     const question = `${token} ${audiences.join()}`;
-    const lastNo = member.lastNo.get(question) ?? Number.NEGATIVE_INFINITY;
-    const isNo = decision?.kind === 'no-opinion' || (decision?.kind === 'rejected' && decision.reason !== 'blocked');
-    if (isNo) member.lastNo.set(question, this.now);
+    const lastRefusal = member.lastRefusal.get(question) ?? Number.NEGATIVE_INFINITY;
+    const isRefusal =
+      decision?.kind === 'no-opinion' || (decision?.kind === 'rejected' && decision.reason !== 'blocked');
+    if (isRefusal) member.lastRefusal.set(question, this.now);
     const state = this.backend.stateOf(token);
-    if (hasWaited || this.backend.isDown || state?.kind !== 'yes' || decision?.kind === 'authenticated') return;
+    if (hasWaited || this.backend.isDown || state?.kind !== 'authenticated' || decision?.kind === 'authenticated')
+      return;
     // By a clock that is ahead it may have ended already.
     if (state.lifetime !== undefined) return;
-    if (this.now - lastNo <= lifetimes.rejectedTtl) return;
+    if (this.now - lastRefusal <= lifetimes.rejectedTtl) return;
     const known = this.backend.given.filter((one) => one.token === token);
     // By a clock that is behind, a block lasts for longer.
     const earliest = this.now + Math.min(0, member.skew);
     const isBlocked = [{ token, ...state }, ...known].some((identity) => blockOf(identity, member, earliest));
-    if (!isBlocked) throw new Error(`${member.name}: no yes to ${state.username}: ${JSON.stringify(decision)}`);
+    if (!isBlocked) throw new Error(`${member.name}: no accept of ${state.username}: ${JSON.stringify(decision)}`);
   }
 
   async poll(index: number): Promise<void> {
@@ -138,22 +145,22 @@ export class ModelWorld {
     await member.replica.reader.poll();
     if (member.replica.isAlone) return;
     member.readAt = this.now;
-    for (const stop of this.#stops) if (stop.present) member.known.add(stop);
-    // And what it knows is there from now on, but for what was overruled.
-    for (const stop of member.known) stop.present = !this.#isOverruled(stop, member);
+    for (const listed of this.#listed) if (listed.present) member.known.add(listed);
+    // And what it knows is there from now on, except for what was superseded.
+    for (const listed of member.known) listed.present = !this.#isSuperseded(listed, member);
   }
 
-  #isOverruled(stop: Stop, { known }: Member): boolean {
-    return [...known].some((other) => subjectOf(other) === subjectOf(stop) && other.at > stop.at);
+  #isSuperseded(listed: ModelEntry, { known }: Member): boolean {
+    return [...known].some((other) => subjectOf(other) === subjectOf(listed) && other.at > listed.at);
   }
 
-  async stop(action: Stop['action'], kind: Stop['kind'], name: string, lifetime: number): Promise<void> {
+  async publish(action: ModelEntry['action'], kind: ModelEntry['kind'], name: string, lifetime: number): Promise<void> {
     const redis = this.#member(1).replica.redis();
     if (this.#member(1).replica.isAlone) return;
     // As the command waits for it: replicas write back what Redis has lost.
     for (const index of this.members.keys()) await this.poll(index);
     this.now += 1;
-    // A revocation is remembered as long as an answer could be kept.
+    // A revocation is remembered as long as an answer could be cached.
     const shortest = action === 'revoke' ? lifetimes.authenticatedTtl + lifetimes.staleTtl : 0;
     const until = this.now + Math.max(lifetime, shortest);
     for (let tries = 0; tries < 3; tries++) {
@@ -161,18 +168,18 @@ export class ModelWorld {
       const placed = placeEntry({ action, kind, name, by: 'model', until }, listing);
       const entry = { ...placed.entry, id: newEntryId() };
       await applyChange(redis, listing, changeTowards([...placed.others, entry], listing, redis.sealingKeys));
-      if (fateOf(entry, (await readListing(redis)).entries) === 'kept') break;
+      if (fateOf(entry, (await readListing(redis)).entries) === 'present') break;
     }
-    const stop: Stop = { action, kind, name, until, at: this.now, present: true };
-    for (const other of this.#stops) if (subjectOf(other) === subjectOf(stop)) other.present = false;
-    this.#stops.push(stop);
+    const listed: ModelEntry = { action, kind, name, until, at: this.now, present: true };
+    for (const other of this.#listed) if (subjectOf(other) === subjectOf(listed)) other.present = false;
+    this.#listed.push(listed);
   }
 
   /** As Redis restarts without its data. */
   async flush(): Promise<void> {
     await this.#run((client) => client.flushall());
     this.#ends.clear();
-    for (const stop of this.#stops) stop.present = false;
+    for (const listed of this.#listed) listed.present = false;
   }
 
   /** What a replica of Redis has, that will be promoted. */
@@ -181,7 +188,11 @@ export class ModelWorld {
     await this.#run(async (client) => {
       for (const key of await client.keys('*')) keys.set(key, (await client.dumpBuffer(key)) as Buffer);
     });
-    this.#snapshot = { keys, ends: new Map(this.#ends), stops: new Set(this.#stops.filter(({ present }) => present)) };
+    this.#snapshot = {
+      keys,
+      ends: new Map(this.#ends),
+      entries: new Set(this.#listed.filter(({ present }) => present)),
+    };
   }
 
   /** A failover that loses what came since the snapshot. */
@@ -193,7 +204,7 @@ export class ModelWorld {
       for (const [key, value] of snapshot.keys) await client.restore(key, 0, value, 'REPLACE');
     });
     for (const [key, end] of snapshot.ends) this.#ends.set(key, end);
-    for (const stop of this.#stops) stop.present = snapshot.stops.has(stop);
+    for (const listed of this.#listed) listed.present = snapshot.entries.has(listed);
   }
 
   setAlone(index: number, isAlone: boolean): void {
@@ -206,7 +217,7 @@ export class ModelWorld {
     member.replica = this.#createReplica(member.name, member.skew, member.keys);
     member.replica.isAlone = isAlone;
     member.known.clear();
-    member.lastNo.clear();
+    member.lastRefusal.clear();
     member.readAt = Number.NEGATIVE_INFINITY;
   }
 

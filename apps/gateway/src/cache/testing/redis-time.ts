@@ -1,7 +1,7 @@
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { keyPrefix } from '../../shared-redis/testing/opened-shared-redis.ts';
 
-/** As if time had passed for Redis, whose clock nobody can set: each record has so much less left. Milliseconds. */
+/** Simulates that time passes for Redis, whose clock can't be set: reduces the time to live of each record. Milliseconds. */
 export async function passInRedis(redis: RedisServer, time: number): Promise<void> {
   await redis.client().eval(script, 0, `${keyPrefix}cache:*`, time);
 }

@@ -2,8 +2,7 @@ import { pino } from 'pino';
 import { createRedisPool } from '../../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import type { RevocationList } from '../list.ts';
-import { pollInterval } from '../reader.ts';
-import { createStopping } from '../stopping.ts';
+import { createSharedRevocations, pollInterval } from '../reader.ts';
 
 const logger = pino({ level: 'silent' });
 const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
@@ -24,17 +23,17 @@ export async function openRedis(port: number, keys = 'A'): Promise<OpenedRedis> 
   return { redis: lease.redis, [Symbol.asyncDispose]: () => lease.release() };
 }
 
-/** A gateway, as far as the list knows it. */
+/** A gateway as far as the revocation list goes. */
 export interface Replica extends AsyncDisposable {
   readonly list: RevocationList;
-  /** From now on it looks no more, as one that hangs. */
+  /** It does not poll any more, like a process that hangs. */
   hang(): void;
 }
 
-/** Looks as often as a gateway does, from now on. */
+/** Polls as often as a gateway does, from now on. */
 export async function startReplica(replicaId: string, port: number, keys = 'A'): Promise<Replica> {
   const opened = await openRedis(port, keys);
-  const { list, reader } = createStopping({
+  const { list, reader } = createSharedRevocations({
     redis: () => opened.redis,
     clocks,
     replicaId,

@@ -9,15 +9,15 @@ export interface OpenedSharedOptions {
   readonly servers?: Servers;
   /** Sealing keys by a letter each: `AB`. The first seals. */
   readonly keys?: string;
-  /** Milliseconds: what Redis may cost a review. Generous by default: a test that needs Redis to be slow says so. */
+  /** Milliseconds that a review waits for one call. Generous by default: tests of a slow Redis set it. */
   readonly timeout?: number;
-  /** Milliseconds: what it may cost whoever is no review. */
+  /** Milliseconds that any other caller waits. */
   readonly commandTimeout?: number;
   readonly username?: string;
   readonly password?: string;
 }
 
-/** The Redis that replicas share, and what came of its use. */
+/** The Redis that replicas share, and a record of its use. */
 export interface OpenedShared extends AsyncDisposable {
   readonly redis: ProbedRedis;
   /** Calls that went to the connection. */
@@ -25,9 +25,9 @@ export interface OpenedShared extends AsyncDisposable {
   /** Those that have no answer yet. */
   readonly underWay: number;
   readonly errors: readonly RedisUse[];
-  /** Messages about the breaker. */
+  /** Messages about the circuit. */
   readonly lines: readonly string[];
-  /** Resolves when nothing that was asked or told is under way. */
+  /** Resolves when no call is in progress. */
   quiet(): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export async function openShared(redis: RedisServer, options: OpenedSharedOption
 
 const wording = { leastAcl: '', wrongType: '', consequence: '' };
 
-/** Of letters: the same in every replica of a test. */
+/** Keys made of letters: the same in every replica of a test. */
 export function secretsOf(letters: string): readonly Uint8Array[] {
   return Array.from(letters, (letter) => Buffer.alloc(32, letter));
 }

@@ -27,7 +27,7 @@ export function redisOfFile(): RedisOfFile {
     made.opened = await openShared(made.redis);
   });
   beforeEach(async () => {
-    // What the test before has told Redis behind its reviews.
+    // Calls of the test before, behind its reviews.
     await file.opened.quiet();
     await file.redis.client().flushall();
   });

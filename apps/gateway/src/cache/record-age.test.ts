@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ageOf, isFresh, isUsable, keep, newest } from './kept.ts';
 import type { CacheRecord } from './record.ts';
-import { createClocks, hour, lifetimes, minute, yes } from './testing/cached-replica.ts';
+import { ageOf, givenNow, isFresh, isUsable, toEntry } from './record.ts';
+import { authenticated, createClocks, hour, lifetimes, minute } from './testing/cached-replica.ts';
 
 /** Milliseconds. */
 const time = fc.integer({ min: 0, max: 2 * hour });
@@ -14,8 +14,8 @@ const ttls = fc.record({ authenticatedTtl: time, staleTtl: time });
 
 function record(answeredAt: number, lifetime?: number): CacheRecord {
   const expiresAt = lifetime === undefined ? {} : { expiresAt: new Date(answeredAt + lifetime) };
-  const decision = yes('jane', expiresAt);
-  if (decision.kind !== 'authenticated') throw new Error('no yes');
+  const decision = authenticated('jane', expiresAt);
+  if (decision.kind !== 'authenticated') throw new Error('not authenticated');
   return { decision, answeredAt, revision: 0 };
 }
 
@@ -32,14 +32,14 @@ const history = fc.record({
   isCutOff: fc.boolean(),
 });
 
-describe('an answer that is kept', () => {
-  test('ends by whichever clock comes first, whatever the clocks do', () => {
+describe('a cached answer', () => {
+  test('ends by whichever clock comes first, however the clocks are set', () => {
     fc.assert(
       fc.property(history, ttls, ({ writer, age, left, lifetime, steps, isCutOff }, own) => {
         const clocks = createClocks();
         const made = record(clocks.wall() - age + writer, lifetime);
         const [startMonotonic, startWall] = [clocks.monotonic(), clocks.wall()];
-        const kept = keep(made, clocks, { age, left });
+        const entry = toEntry(made, clocks, { age, left });
         for (const { kind, by } of steps) clocks[kind](by);
 
         const [ran, shown] = [clocks.monotonic() - startMonotonic, clocks.wall()];
@@ -53,28 +53,28 @@ describe('an answer that is kept', () => {
           ran >= left;
         const { authenticatedTtl, staleTtl } = own;
         const believed = isCutOff && authenticatedTtl > 10_000 ? 10_000 : authenticatedTtl;
-        expect(isFresh(kept, { ...lifetimes, ...own }, clocks, isCutOff)).toBe(!isOver(believed));
-        expect(isUsable(kept, { ...lifetimes, ...own }, clocks)).toBe(!isOver(authenticatedTtl + staleTtl));
+        expect(isFresh(entry, { ...lifetimes, ...own }, clocks, isCutOff)).toBe(!isOver(believed));
+        expect(isUsable(entry, { ...lifetimes, ...own }, clocks)).toBe(!isOver(authenticatedTtl + staleTtl));
       }),
       { numRuns: 5_000 },
     );
   });
 
-  test('lasts exactly as long as it should while the clocks are right', () => {
+  test('lasts exactly its lifetime while the clocks are right', () => {
     for (const [isCutOff, lifetime] of [
       [false, lifetimes.authenticatedTtl],
       [true, 10_000],
     ] as const) {
       const clocks = createClocks();
-      const kept = keep(record(clocks.wall()), clocks, newest);
+      const entry = toEntry(record(clocks.wall()), clocks, givenNow);
       clocks.pass(lifetime - 1);
-      expect([ageOf(kept, clocks), isFresh(kept, lifetimes, clocks, isCutOff)]).toEqual([lifetime - 1, true]);
+      expect([ageOf(entry, clocks), isFresh(entry, lifetimes, clocks, isCutOff)]).toEqual([lifetime - 1, true]);
       clocks.pass(1);
-      expect(isFresh(kept, lifetimes, clocks, isCutOff)).toBe(false);
+      expect(isFresh(entry, lifetimes, clocks, isCutOff)).toBe(false);
       clocks.pass(lifetimes.authenticatedTtl + lifetimes.staleTtl - lifetime - 1);
-      expect(isUsable(kept, lifetimes, clocks)).toBe(true);
+      expect(isUsable(entry, lifetimes, clocks)).toBe(true);
       clocks.pass(1);
-      expect(isUsable(kept, lifetimes, clocks)).toBe(false);
+      expect(isUsable(entry, lifetimes, clocks)).toBe(false);
     }
   });
 
@@ -84,25 +84,25 @@ describe('an answer that is kept', () => {
     ['set ahead an hour', hour],
   ])('does not outlive its lifetime by a moment with the wall clock %s', (_, by) => {
     const clocks = createClocks();
-    const kept = keep(record(clocks.wall()), clocks, newest);
-    const ending = keep(record(clocks.wall(), minute), clocks, newest);
+    const entry = toEntry(record(clocks.wall()), clocks, givenNow);
+    const ending = toEntry(record(clocks.wall(), minute), clocks, givenNow);
     clocks.set(by);
     clocks.pass(minute - 1);
     expect(isUsable(ending, lifetimes, clocks)).toBe(by <= 0);
     clocks.pass(1);
     expect(isUsable(ending, lifetimes, clocks)).toBe(false);
     clocks.pass(lifetimes.authenticatedTtl - minute);
-    expect(isFresh(kept, lifetimes, clocks, false)).toBe(false);
+    expect(isFresh(entry, lifetimes, clocks, false)).toBe(false);
     clocks.pass(lifetimes.staleTtl);
-    expect(isUsable(kept, lifetimes, clocks)).toBe(false);
+    expect(isUsable(entry, lifetimes, clocks)).toBe(false);
   });
 
-  test('of a token that ends is never used after that, stale neither', () => {
+  test('is not used after its token has ended, not even stale', () => {
     const clocks = createClocks();
-    const kept = keep(record(clocks.wall(), minute), clocks, newest);
+    const entry = toEntry(record(clocks.wall(), minute), clocks, givenNow);
     clocks.pass(minute - 1);
-    expect([isFresh(kept, lifetimes, clocks, false), isUsable(kept, lifetimes, clocks)]).toEqual([true, true]);
+    expect([isFresh(entry, lifetimes, clocks, false), isUsable(entry, lifetimes, clocks)]).toEqual([true, true]);
     clocks.pass(1);
-    expect([isFresh(kept, lifetimes, clocks, false), isUsable(kept, lifetimes, clocks)]).toEqual([false, false]);
+    expect([isFresh(entry, lifetimes, clocks, false), isUsable(entry, lifetimes, clocks)]).toEqual([false, false]);
   });
 });

@@ -1,13 +1,42 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { open, seal } from '../sealing/seal.ts';
+import type { SealingKey } from '../sealing/sealing-key.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { openReplica } from './replica.ts';
 import { replicasScript, revocationKeys } from './scripts.ts';
 
-/** A gateway that has told of itself. */
+/** Its host, and a suffix that no other process has. */
+export function newReplicaId(): string {
+  return `${hostname()}-${randomBytes(4).toString('hex')}`;
+}
+
+/**
+ * What a replica reports of itself, sealed, so that no one else can confirm what it has not merged.
+ *
+ * @param applied the digest of the list that it holds, when it has merged the list as a whole; else ''
+ */
+export function sealApplied(id: string, applied: string, key: SealingKey): string {
+  return seal(keyFor(key), id, Buffer.from(applied)).toString('base64');
+}
+
+function openApplied(id: string, sealed: string, keys: readonly SealingKey[]): string | undefined {
+  const bytes = Buffer.from(sealed, 'base64');
+  return keys
+    .map((key) => open(keyFor(key), id, bytes))
+    .find((plain) => plain !== undefined)
+    ?.toString();
+}
+
+function keyFor(key: SealingKey): Uint8Array {
+  return key.derive('revocation replicas');
+}
+
+/** A gateway that has reported itself. */
 export interface KnownReplica {
   readonly id: string;
-  /** Milliseconds since 1970 by Redis' clock. */
+  /** When it last reported: milliseconds since 1970 by Redis' clock. */
   readonly heardAt: number;
-  /** The digest of the list that it has taken in; undefined when it seals with a key that is not known here. */
+  /** See {@link sealApplied}; undefined when it seals with a key that is not known here. */
   readonly applied: string | undefined;
 }
 
@@ -30,12 +59,12 @@ export async function readReplicas(redis: ProbedRedis): Promise<ReplicaListing> 
   for (let at = 0; at < pairs.length; at += 2) {
     const [id = '', value = ''] = pairs.slice(at, at + 2);
     const [heardAt = '', sealed = ''] = value.split(' ');
-    replicas.push({ id, heardAt: Number(heardAt), applied: openReplica(id, sealed, redis.sealingKeys)?.applied });
+    replicas.push({ id, heardAt: Number(heardAt), applied: openApplied(id, sealed, redis.sealingKeys) });
   }
   return { now: Number(time), revision, replicas };
 }
 
-/** So many at a time: a call with very many breaks. */
+/** Replicas that one call forgets: a call with very many breaks. */
 const mostForgotten = 1_000;
 
 /** Removes replicas that are gone for good. One that is not comes back by itself. */

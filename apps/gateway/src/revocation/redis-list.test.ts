@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { seal } from '../sealing/seal.ts';
 import { createSealingKey } from '../sealing/sealing-key.ts';
-import { fieldName, openEntry, parseFieldName, sealEntry } from './entry-fields.ts';
+import { fieldName, openEntry, parseFieldName, sealEntry } from './redis-list.ts';
 import type { Entry } from './types.ts';
 
 const [key, other] = [createSealingKey(Buffer.alloc(32, 'A')), createSealingKey(Buffer.alloc(32, 'B'))];
@@ -27,14 +27,14 @@ test('an entry is read from the field that it was sealed for, by the key that it
       const sealed = sealEntry(entry, key);
       expect(openEntry(field, sealed, key)).toEqual(entry);
       expect(openEntry(field, sealed, other)).toBeUndefined();
-      // Nobody makes it last longer, or gives it another's name, by writing it elsewhere.
+      // No one can make it last longer, or give it another name, by writing it elsewhere.
       expect(openEntry(fieldName({ ...entry, keptUntil: entry.keptUntil + 1 }, key), sealed, key)).toBeUndefined();
       expect(openEntry(fieldName({ ...entry, id: `${entry.id}x` }, key), sealed, key)).toBeUndefined();
     }),
   );
 });
 
-test('whatever else stands in a field is no entry', () => {
+test('any other value of a field is no entry', () => {
   const entry: Entry = {
     id: 'a',
     action: 'block',
@@ -51,8 +51,8 @@ test('whatever else stands in a field is no entry', () => {
   const asWritten = (value: unknown) =>
     seal(key.derive('revocation entries'), field, Buffer.from(JSON.stringify(value))).toString('base64');
   expect(openEntry(field, asWritten(entry), key)).toEqual(entry);
-  // As a later version might write: what this one does not know must not be taken for something else.
-  for (const strange of [
+  // A later version might write these: what this one does not know must not be taken for something else.
+  for (const unknown of [
     null,
     7,
     [],
@@ -60,7 +60,7 @@ test('whatever else stands in a field is no entry', () => {
     { ...entry, kind: 'pod' },
     { ...entry, at: '1' },
   ]) {
-    expect(openEntry(field, asWritten(strange), key)).toBeUndefined();
+    expect(openEntry(field, asWritten(unknown), key)).toBeUndefined();
   }
 });
 

@@ -1,12 +1,11 @@
-import { describe, expect, test, vi } from 'vitest';
-import { currentBudget, withReviewBudget } from '../shared-redis/review-budget.ts';
-import { createFlights } from './flights.ts';
+import { describe, expect, test } from 'vitest';
+import { createSingleFlight } from './single-flight.ts';
 import { never } from './testing/cached-replica.ts';
 
 /** Lookups that end when the test says so. */
 function setUp() {
   let joined = 0;
-  const flights = createFlights<string>({ onJoined: () => joined++, redisTimeout: 100 });
+  const singleFlight = createSingleFlight<string>(() => joined++);
   const begun: { signal: AbortSignal; land: (answer: string) => void; crash: (error: Error) => void }[] = [];
   const begin = (signal: AbortSignal) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -16,7 +15,7 @@ function setUp() {
   return {
     begun,
     counts: () => ({ begun: begun.length, joined }),
-    join: (signal: AbortSignal = never, revision = 0, name = 'a') => flights.join(name, revision, signal, begin),
+    join: (signal: AbortSignal = never, revision = 0, name = 'a') => singleFlight.join(name, revision, signal, begin),
   };
 }
 
@@ -26,7 +25,7 @@ async function stateOf(waiting: Promise<string>): Promise<unknown> {
   return Promise.race([waiting.catch((error: unknown) => error), later]);
 }
 
-describe('lookups under way', () => {
+describe('lookups in progress', () => {
   test('are begun once, however many ask for the same', async () => {
     const { begun, counts, join } = setUp();
     const all = Array.from({ length: 1_000 }, () => join());
@@ -37,7 +36,7 @@ describe('lookups under way', () => {
     expect(await stateOf(other)).toBe('waits');
   });
 
-  test('are over once they have landed, well or not', async () => {
+  test('are over once they have ended, with an answer or an error', async () => {
     const { begun, counts, join } = setUp();
     const failing = [join(), join()];
     const error = new Error('down');
@@ -52,9 +51,9 @@ describe('lookups under way', () => {
   });
 
   test.each([
-    ['who began it', 0],
-    ['who joined', 1],
-  ])('go on for the others when %s goes, who fails alone and at once', async (_, leaver) => {
+    ['the caller who began it', 0],
+    ['a caller who joined', 1],
+  ])('go on for the others when %s leaves, whose call fails alone and at once', async (_, leaver) => {
     const { begun, join } = setUp();
     const controllers = [new AbortController(), new AbortController(), new AbortController()];
     const all = controllers.map(({ signal }) => join(signal));
@@ -67,7 +66,7 @@ describe('lookups under way', () => {
     expect(await Promise.all(all.map(stateOf))).toEqual([0, 1, 2].map((each) => (each === leaver ? reason : 'yes')));
   });
 
-  test('are aborted with the last who waits, and nobody joins them after that', async () => {
+  test('are aborted when the last caller leaves, and no one joins them after that', async () => {
     const { begun, counts, join } = setUp();
     const controllers = [new AbortController(), new AbortController()];
     const all = controllers.map(({ signal }) => join(signal));
@@ -78,7 +77,7 @@ describe('lookups under way', () => {
     expect(await Promise.all(all.map(stateOf))).toEqual([first, last]);
     const next = join();
     expect(counts().begun).toBe(2);
-    // What the aborted one ends with is nobody's, and takes no place from the next.
+    // The result of the aborted one goes to no one, and does not replace the next.
     begun[0]?.crash(new Error('aborted'));
     expect(await stateOf(next)).toBe('waits');
     void join();
@@ -87,14 +86,14 @@ describe('lookups under way', () => {
     expect(await next).toBe('yes');
   });
 
-  test('are not begun by who has gone already', async () => {
+  test('are not begun by a caller who has already left', async () => {
     const { counts, join } = setUp();
     const reason = new Error('gone');
     await expect(join(AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(counts()).toEqual({ begun: 0, joined: 0 });
   });
 
-  test('are not joined by who knows of a newer revocation, and keep their own waiters', async () => {
+  test('are not joined by a caller who knows of a newer revocation, and keep their own callers', async () => {
     const { begun, counts, join } = setUp();
     const old = join(never, 1);
     const new1 = join(never, 2);
@@ -108,75 +107,5 @@ describe('lookups under way', () => {
     expect(counts()).toEqual({ begun: 2, joined: 3 });
     begun[1]?.land('of after');
     expect(await Promise.all([new1, new2, new3, late])).toEqual(new Array(4).fill('of after'));
-  });
-});
-
-describe('what Redis costs a lookup', () => {
-  test('is charged once to who began it, and to each who waited from when it joined', async () => {
-    const flights = createFlights<string>({ onJoined: () => {}, redisTimeout: 100 });
-    const steps = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const begin = async () => {
-      for (const step of steps) {
-        await step.promise;
-        currentBudget().spent += 20;
-      }
-      return 'yes';
-    };
-    const review = (before: number) =>
-      withReviewBudget(async () => {
-        currentBudget().spent = before;
-        await flights.join('a', 0, never, begin);
-        return currentBudget().spent;
-      });
-    const early = [review(5), review(0), review(30)];
-    steps[0]?.resolve();
-    await new Promise(setImmediate);
-    const late = review(7);
-    steps[1]?.resolve();
-    expect(await Promise.all([...early, late])).toEqual([45, 40, 70, 27]);
-  });
-
-  test('ends the wait for Redis when a review that waits has had its share of it, and not sooner', async () => {
-    vi.useFakeTimers();
-    try {
-      const flights = createFlights<string>({ onJoined: () => {}, redisTimeout: 100 });
-      const begin = (_: AbortSignal, hurried: Promise<void>) => hurried.then(() => 'hurried');
-      const answers: string[] = [];
-      const review = (spent: number) =>
-        withReviewBudget(async () => {
-          currentBudget().spent = spent;
-          answers.push(await flights.join('a', 0, never, begin));
-        });
-      const all = [review(10), review(0), review(10)];
-      await vi.advanceTimersByTimeAsync(1_000);
-      // As far as these go, the lookup ends its wait in time by itself.
-      expect(answers).toEqual([]);
-      all.push(review(70));
-      await vi.advanceTimersByTimeAsync(29);
-      expect(answers).toEqual([]);
-      await vi.advanceTimersByTimeAsync(1);
-      expect(answers).toEqual(new Array(4).fill('hurried'));
-      await Promise.all(all);
-    } finally {
-      vi.useRealTimers();
-    }
-  });
-
-  test('is charged too when it fails', async () => {
-    const flights = createFlights<string>({ onJoined: () => {}, redisTimeout: 100 });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const begin = async () => {
-      await promise;
-      currentBudget().spent += 20;
-      throw new Error('down');
-    };
-    const review = () =>
-      withReviewBudget(async () => {
-        await flights.join('a', 0, never, begin).catch(() => {});
-        return currentBudget().spent;
-      });
-    const all = [review(), review()];
-    resolve();
-    expect(await Promise.all(all)).toEqual([20, 20]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { blocksIn, currentEntries, type Draft, fateOf, placeEntry } from './place-entry.ts';
+import { blocksIn, currentEntries } from './list.ts';
+import { type Draft, placeEntry } from './publish.ts';
 import type { Entry } from './types.ts';
 
 const now = 1_000_000;
@@ -21,8 +22,8 @@ describe('a new entry', () => {
     expect(placeEntry(draft, { entries: ahead, now }).entry.revision).toBe(now + 8);
   });
 
-  test('takes the place of what it overrules and of what has ended, and of nothing else', () => {
-    const kept = [
+  test('replaces what it supersedes and what has ended, and nothing else', () => {
+    const present = [
       entry('revoked', 3, { action: 'revoke' }),
       entry('group', 4, { kind: 'group' }),
       entry('bob', 5, { name: 'bob', action: 'unblock' }),
@@ -32,10 +33,10 @@ describe('a new entry', () => {
       entry('unblock', 2, { action: 'unblock' }),
       entry('old', 9, { name: 'x', until: now }),
     ];
-    expect(placeEntry(draft, { entries: [...gone, ...kept], now }).others).toEqual(kept);
+    expect(placeEntry(draft, { entries: [...gone, ...present], now }).others).toEqual(present);
   });
 
-  test('is remembered for an hour, and for as long as what it overrules would be', () => {
+  test('is remembered for an hour, and for as long as what it supersedes would be', () => {
     const keptUntil = (of: Partial<Draft>, entries: readonly Entry[] = []) =>
       placeEntry({ ...draft, ...of }, { entries, now }).entry.keptUntil - now;
     const hour = 3_600_000;
@@ -53,9 +54,9 @@ describe('a new entry', () => {
     );
   });
 
-  test('is refused when ten thousand are in force, unless it takes the place of one', () => {
+  test('is refused when ten thousand are in force, unless it replaces one', () => {
     const entries = Array.from({ length: 10_000 }, (_, index) => entry(`${index}`, index, { name: `user-${index}` }));
-    expect(() => placeEntry(draft, { entries, now })).toThrow(/full: it has 10000 entries in force/);
+    expect(() => placeEntry(draft, { entries, now })).toThrow(/full: 10000 entries are in force/);
     expect(placeEntry({ ...draft, name: 'user-7' }, { entries, now }).others).toHaveLength(9_999);
     expect(placeEntry(draft, { entries: entries.with(3, entry('3', 3, { until: now })), now }).others).toHaveLength(
       9_999,
@@ -63,12 +64,12 @@ describe('a new entry', () => {
   });
 });
 
-test('of several entries about the same the newest is current', () => {
+test('of several entries of one subject the newest is current', () => {
   const [old, unblock, other] = [entry('a', 1), entry('b', 2, { action: 'unblock' }), entry('c', 3, { name: 'bob' })];
   expect(currentEntries([other, unblock, old])).toEqual([unblock, other]);
 });
 
-test('blocked is who has a block in force that nothing has ended, the newest first', () => {
+test('blocks in force are those that have not ended and that no unblock has ended, the newest first', () => {
   const [first, second] = [entry('a', 1, { name: 'a', at: 5 }), entry('b', 2, { name: 'b', at: 6 })];
   const others = [
     entry('c', 3, { name: 'c', until: now }),
@@ -77,36 +78,4 @@ test('blocked is who has a block in force that nothing has ended, the newest fir
     entry('f', 6, { name: 'f', action: 'revoke' }),
   ];
   expect(blocksIn({ entries: [first, ...others, second], now })).toEqual([second, first]);
-});
-
-describe('what became of an entry', () => {
-  const mine = entry('mine', 10);
-  test.each<[string, Entry[], unknown]>([
-    ['it is there', [entry('b', 11, { name: 'bob' }), mine], 'kept'],
-    ['a replica has put it in its place again', [entry('again', 12)], 'kept'],
-    ['it is gone', [], 'lost'],
-    ['one from before it is back', [entry('old', 9, { action: 'unblock' })], 'lost'],
-    [
-      'one from before it is back, with a revision of a clock that was ahead',
-      [entry('old', 99, { action: 'unblock', at: 1 })],
-      'lost',
-    ],
-    [
-      'somebody else thinks better',
-      [entry('other', 12, { action: 'unblock' })],
-      { overruledBy: entry('other', 12, { action: 'unblock' }) },
-    ],
-    [
-      'somebody else does the same for a shorter time',
-      [entry('shorter', 12, { until: now + 499, at: now - 20 })],
-      'lost' as const,
-    ],
-    [
-      'somebody else does the same for a shorter time, later',
-      [entry('shorter', 12, { until: now + 499, at: now })],
-      { overruledBy: entry('shorter', 12, { until: now + 499, at: now }) },
-    ],
-  ])('%s', (_name, entries, fate) => {
-    expect(fateOf(mine, entries)).toEqual(fate);
-  });
 });
