@@ -33,7 +33,7 @@ describe('hasName', () => {
       'fd00::1',
       'fd00:0::0:1',
     ]) {
-      expect(hasName(all, ['nobody', name]), name).toBe(true);
+      expect(hasName(all, ['no-one', name]), name).toBe(true);
     }
     for (const name of [
       'kube',

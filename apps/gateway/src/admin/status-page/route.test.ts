@@ -38,7 +38,7 @@ describe('the status page', () => {
     ['/status/uplot.js', 'text/javascript; charset=utf-8', 'uPlot as default'],
     ['/status/uplot.css', 'text/css; charset=utf-8', '.uplot'],
     ['/status/icon.svg', 'image/svg+xml', '<svg'],
-  ])('%s is there, as %s, and asks nobody else', async (path, contentType, part) => {
+  ])('%s is served as %s, and loads nothing from other hosts', async (path, contentType, part) => {
     const get = await start('127.0.0.1', () => true);
     const { status, headers, text } = await get(path);
     expect([status, headers['content-type']]).toEqual([200, contentType]);

@@ -19,7 +19,7 @@ export function report(changes: Partial<ReviewReport> = {}): ReviewReport {
         recognized: true,
       },
     ],
-    token: 'a-token-that-nobody-may-see',
+    token: 'a-token-that-no-one-may-see',
     callerGone: false,
     ...changes,
   };
