@@ -32,13 +32,13 @@ const passwordOf = (token: string) => Buffer.from(token.slice(token.indexOf(':')
 function answer(token: string): Decision {
   if (token.startsWith('good')) return authenticated(nameIn(token), { groups: [token.slice(0, 20)] });
   if (token.startsWith('bad')) return { kind: 'rejected', reason: 'invalid-credentials', subject: nameIn(token) };
-  if (token.startsWith('nobody')) return noOpinion;
+  if (token.startsWith('unknown')) return noOpinion;
   throw new Error('down');
 }
 
 /** Of each kind: looked up, found in memory, waited for, found in Redis by another, and stale. */
 async function useAll(replicas: readonly Replica[]): Promise<Buffer[]> {
-  const tokens = ['good', 'bad', 'nobody', 'broken'].map(newToken);
+  const tokens = ['good', 'bad', 'unknown', 'broken'].map(newToken);
   for (const replica of replicas) {
     for (const token of tokens) {
       const controller = new AbortController();
