@@ -167,7 +167,7 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
  * @param all the prefixes of every authenticator, in any order, `own` among them or not
  * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
  */
-export function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {
+function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {
   const longer = [...new Set(all)].filter((prefix) => prefix.length > own.length);
   return (name) => longer.find((prefix) => name.startsWith(prefix));
 }
