@@ -2,8 +2,7 @@ import { getEventListeners } from 'node:events';
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Answer, ChainContext } from './chain.ts';
-import { ChainError, chain, type Link } from './chain.ts';
+import { type Answer, type ChainContext, ChainError, chain, type Link } from './chain.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 const rejected: Decision = { kind: 'rejected', reason: 'revoked' };

@@ -1,7 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { SharedRedis } from '../shared-redis/types.ts';
-import type { CountedTry } from './ledger.ts';
-import { createFingerprint } from './ledger.ts';
+import { type CountedTry, createFingerprint } from './ledger.ts';
 
 /*
  * What all replicas know of the tries of one subject is a hash in Redis:

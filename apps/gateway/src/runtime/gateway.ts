@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type AdminServer, startAdminServer } from '../admin/admin.ts';
 import { createHealth, type Health } from '../admin/health.ts';
@@ -7,6 +6,7 @@ import { createProvenTokens } from '../chain/slots.ts';
 import { isLoopback } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
+import { pause, within } from '../deadlines.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
@@ -194,9 +194,9 @@ function createShutdown({ running, health, shared, observers, watcher, reloader,
     health.stopping();
     watcher.close();
     logger.info({ delay }, 'shutting down: unready, still answering');
-    await setTimeout(delay);
+    await pause(delay);
     await reviews.drain({ timeout: running.generation.config.server.drainTimeout });
-    await Promise.race([reloader.settled(), setTimeout(reloadGrace, undefined, { ref: false })]);
+    await within({ limit: reloadGrace }, reloader.settled).catch(() => undefined);
     await shared.stop();
     await running.generation.retire(0);
     await observers.close();

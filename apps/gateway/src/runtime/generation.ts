@@ -3,8 +3,7 @@ import type { Registry } from 'prom-client';
 import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/store.ts';
-import type { ChainContext } from '../chain/chain.ts';
-import { chain } from '../chain/chain.ts';
+import { type ChainContext, chain } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
 import type { ProvenTokens } from '../chain/slots.ts';
@@ -16,8 +15,12 @@ import type { Blocks } from '../revocation/types.ts';
 import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { assembleLink } from './assemble.ts';
-import type { CreateDependencies } from './authenticators.ts';
-import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from './authenticators.ts';
+import {
+  type CreateDependencies,
+  type CreatedAuthenticator,
+  closeAuthenticator,
+  createAuthenticators,
+} from './authenticators.ts';
 
 /** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
 export interface Generation {

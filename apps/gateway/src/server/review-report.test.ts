@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { createReviewReporter } from './review-report.ts';
+import { createLog } from './testing/server.ts';
+
+test('an observer that throws keeps no other one from the review, and does not change its outcome', () => {
+  const { lines, logger } = createLog();
+  const seen: string[] = [];
+  const failing = () => {
+    throw new Error('bug');
+  };
+  const report = createReviewReporter([failing, ({ outcome }) => seen.push(outcome)], logger);
+  const ended = { id: 'a', at: 0, seconds: 0, token: 't', answers: [], callerGone: false } as const;
+  const { outcome, version } = report({ ...ended, version: 'authentication.k8s.io/v1', end: { kind: 'no-opinion' } });
+  expect([outcome, version, ...seen]).toEqual(['unknown', 'v1', 'unknown']);
+  expect(lines).toEqual([expect.objectContaining({ level: 'error', message: 'a review could not be recorded' })]);
+});
