@@ -57,7 +57,7 @@ export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
   return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
 }
 
-/** What is always a secret can't be written out there, so it is offered as a reference alone. */
+/** Secrets can't be written out in `cache.redis`, so only a reference is offered for them. */
 function describeRedis(redis: Json & { properties: Json }): Json & { properties: Json } {
   const { properties, ...rest } = withSecrets(redis, '#') as typeof redis;
   const reference = { $ref: '#/$defs/secret' };
@@ -78,17 +78,17 @@ function optionsDefinition(plugin: AuthenticatorPlugin<unknown>, index: number):
   return withSecrets(schema, `#/$defs/${definitionName(index)}`);
 }
 
-/** Keywords that hold schemas: one, a list, or a map of them. `if`, `not` and `contains` judge, they do not describe. */
+/** Keywords that hold schemas: one, a list, or a map of them. `if`, `not` and `contains` are left out: they do not describe values. */
 const single = ['items', 'additionalProperties', 'then', 'else'];
 const lists = ['prefixItems', 'allOf', 'anyOf', 'oneOf'];
 const maps = ['properties', 'patternProperties', '$defs'];
 
-/** @param root where the schema will stand: its own references start with `#` and must lead there */
+/** @param root where the schema will be: its own references start with `#` and must lead there */
 function withSecrets(schema: Json, root: string): Json {
   const entries = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
     if (keyword === '$ref' && typeof value === 'string') return ['$ref', value.replace(/^#/, root)];
     if (single.includes(keyword)) return [keyword, within(value, root)];
-    // A reference fits each branch that takes text: exactly one would refuse it.
+    // A reference fits each branch that takes text, so `oneOf` would refuse it.
     if (lists.includes(keyword) && Array.isArray(value)) {
       return [keyword === 'oneOf' ? 'anyOf' : keyword, value.map((inner) => within(inner, root))];
     }
@@ -111,7 +111,7 @@ function takesText({ type, enum: values, const: constant }: Json): boolean {
   return type === 'string' || (Array.isArray(type) && type.includes('string'));
 }
 
-/** What is shown of the value stays outside, where editors look for it. */
+/** Title, description and default stay outside of `anyOf`, where editors read them. */
 function orSecret({ title, description, default: preset, ...rest }: Json): Json {
   return { ...shown({ title, description, default: preset }), anyOf: [rest, { $ref: '#/$defs/secret' }] };
 }
