@@ -76,7 +76,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ],
     ['a missing key', { server: '  tls: { certFile: c, clientAuth: none }' }, '3:8: server.tls.keyFile: is missing'],
     [
-      'a key of a later time',
+      'a section that does not exist',
       { more: 'quotas: {}' },
       '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, audit, provenance, tracing',
     ],
@@ -136,17 +136,17 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       'authenticators[0].timeout: 3s is not less than server.reviewTimeout (2500ms)',
     ],
     [
-      'a bound that leaves no place',
+      'a limit that leaves no slot',
       { authenticator: '    maxConcurrent: 1000' },
       'authenticators[0].maxConcurrent: 1000 is not less than server.maxInFlight (1000): if this authenticator hangs, it alone could take every slot',
     ],
     [
-      'shares that leave no place when all hang',
+      'limits that leave no slot when all hang',
       { authenticator: '    maxConcurrent: 800', more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }' },
       '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (1000): if all of them hang, they take every slot: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
     ],
     [
-      'one share that leaves no place beside the one of an authenticator without a bound',
+      'one limit that leaves no slot beside the share of an authenticator without a limit',
       { more: '  - { name: other, use: ./probe.js, maxConcurrent: 900 }' },
       'authenticators[1].maxConcurrent: the authenticators may have 100 + 900 = 1000 lookups',
     ],
@@ -173,7 +173,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     expect(problems[0]).toContain(expected);
   });
 
-  test('a rule is told beside an item of a wrong pattern', async () => {
+  test('a rule is reported beside an item with a wrong pattern', async () => {
     await using folder = await folderWithProbe();
     const parts = { server: '  listen: 0.0.0.0:8080', authenticator: '    allowSystemNames: ["*"]' };
     expect(await folder.problems(yaml(parts))).toEqual([
@@ -192,7 +192,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ['authenticators: []', '1:17: authenticators: must not be empty'],
     [
       'server: { maxInFlight: 1 }\nauthenticators: [{ name: a, use: ./probe.js }]',
-      '1:24: server.maxInFlight: must be at least 2: with one slot, one authenticator that hangs keeps all others',
+      '1:24: server.maxInFlight: must be at least 2: with one slot, an authenticator that hangs blocks all others',
     ],
     [
       'server: { maxInFlight: 2 }\nauthenticators: [{ name: a, use: ./probe.js }, { name: b, use: ./probe.js }]',

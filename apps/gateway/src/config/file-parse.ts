@@ -29,7 +29,7 @@ export function parseFile(value: Written): ParsedFile {
 
 /**
  * The file without what has a problem: a section without its wrong keys, the list without its wrong authenticators.
- * Defaults are in the place of what is left out. It serves `check`, which looks at what is good; nothing runs on it.
+ * Defaults are in the place of what is left out. It is for `check`, which inspects the good parts; nothing runs on it.
  */
 export function goodParts(value: Written, isGood: (path: Path) => boolean): FileConfig {
   const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {

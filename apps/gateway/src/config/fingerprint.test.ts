@@ -43,7 +43,7 @@ describe('the fingerprint of an authenticator', () => {
     [Number.POSITIVE_INFINITY, null],
     [Number.NaN, 'NaN'],
     [{ a: { b: 1 } }, { a: {}, b: 1 }],
-  ])('tells %j from %j', (one, other) => {
+  ])('differs for %j and %j', (one, other) => {
     expect(of({ a: one })).not.toBe(of({ a: other }));
   });
 
@@ -108,7 +108,7 @@ function shuffled(value: unknown, numbers: Iterator<number>): unknown {
   return Object.fromEntries(entries.sort(([, , one], [, , other]) => one - other));
 }
 
-/** The value with what stands at one place of it, counted from its root, replaced; where there is no such place, itself. */
+/** The value with one part replaced, counted from its root; the value itself when there is no such part. */
 function replaced(value: unknown, place: { left: number }, other: unknown): unknown {
   if (place.left-- === 0) return other;
   if (Array.isArray(value)) return value.map((item) => replaced(item, place, other));

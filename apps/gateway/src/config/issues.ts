@@ -26,7 +26,7 @@ export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-/** What is quoted comes from places that hold no secret. */
+/** Only values of keys that have no secret are quoted. */
 function writeList(input: unknown): string {
   if (typeof input !== 'string' || input.length > 100) return 'begin each of its entries with "- "';
   return `write [${/^\w[\w:./-]*$/.test(input) ? input : JSON.stringify(input)}]`;

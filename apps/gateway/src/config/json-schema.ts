@@ -35,10 +35,10 @@ export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
   const schema = structuredClone(fileJsonSchema()) as Json & {
     properties: {
       authenticators: { items: Json & { properties: Json } };
-      cache: { properties: { redis: Json & { properties: Json } } };
+      cache: { properties: { redis: Json } };
     };
   };
-  schema.properties.cache.properties.redis = describeRedis(schema.properties.cache.properties.redis);
+  schema.properties.cache.properties.redis = withSecrets(schema.properties.cache.properties.redis, '#', false);
   const authenticator = schema.properties.authenticators.items;
   const use = authenticator.properties.use as Json;
   authenticator.properties.use = { ...use, anyOf: [{ enum: plugins.map((plugin) => plugin.use) }, { type: 'string' }] };
@@ -57,52 +57,41 @@ export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
   return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
 }
 
-/** What is always a secret can't be written out there, so it is offered as a reference alone. */
-function describeRedis(redis: Json & { properties: Json }): Json & { properties: Json } {
-  const { properties, ...rest } = withSecrets(redis, '#') as typeof redis;
-  const reference = { $ref: '#/$defs/secret' };
-  const always = ['password', 'sentinelPassword'].map((key) => [
-    key,
-    { ...shown(redis.properties[key]), ...reference },
-  ]);
-  const sealingKeys = { ...(redis.properties.sealingKeys as Json), items: reference };
-  return { ...rest, properties: { ...properties, ...Object.fromEntries(always), sealingKeys } };
-}
-
 function definitionName(index: number): string {
   return `plugin-${index}-options`;
 }
 
 function optionsDefinition(plugin: AuthenticatorPlugin<unknown>, index: number): Json {
   const { $schema: _, ...schema } = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-  return withSecrets(schema, `#/$defs/${definitionName(index)}`);
+  return withSecrets(schema, `#/$defs/${definitionName(index)}`, true);
 }
 
-/** Keywords that hold schemas: one, a list, or a map of them. `if`, `not` and `contains` judge, they do not describe. */
+/** Keywords that hold schemas: one, a list, or a map of them. `if`, `not` and `contains` are left out: they do not describe values. */
 const single = ['items', 'additionalProperties', 'then', 'else'];
 const lists = ['prefixItems', 'allOf', 'anyOf', 'oneOf'];
 const maps = ['properties', 'patternProperties', '$defs'];
 
-/** @param root where the schema will stand: its own references start with `#` and must lead there */
-function withSecrets(schema: Json, root: string): Json {
+/**
+ * @param root where the schema will be: its own references start with `#` and must lead there
+ * @param literals whether a secret may be written out
+ */
+function withSecrets(schema: Json, root: string, literals: boolean): Json {
+  if (schema.writeOnly === true && takesText(schema) && !literals) return { ...shown(schema), $ref: '#/$defs/secret' };
+  const within = (inner: unknown) => (isObject(inner) ? withSecrets(inner, root, literals) : inner);
   const entries = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
     if (keyword === '$ref' && typeof value === 'string') return ['$ref', value.replace(/^#/, root)];
-    if (single.includes(keyword)) return [keyword, within(value, root)];
-    // A reference fits each branch that takes text: exactly one would refuse it.
+    if (single.includes(keyword)) return [keyword, within(value)];
+    // A reference fits each branch that takes text, so `oneOf` would refuse it.
     if (lists.includes(keyword) && Array.isArray(value)) {
-      return [keyword === 'oneOf' ? 'anyOf' : keyword, value.map((inner) => within(inner, root))];
+      return [keyword === 'oneOf' ? 'anyOf' : keyword, value.map(within)];
     }
     if (maps.includes(keyword) && isObject(value)) {
-      return [keyword, Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner, root)]))];
+      return [keyword, Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner)]))];
     }
     return [keyword, value];
   });
   const walked = Object.fromEntries(entries);
   return takesText(schema) ? orSecret(walked) : walked;
-}
-
-function within(schema: unknown, root: string): unknown {
-  return isObject(schema) ? withSecrets(schema, root) : schema;
 }
 
 function takesText({ type, enum: values, const: constant }: Json): boolean {
@@ -111,7 +100,7 @@ function takesText({ type, enum: values, const: constant }: Json): boolean {
   return type === 'string' || (Array.isArray(type) && type.includes('string'));
 }
 
-/** What is shown of the value stays outside, where editors look for it. */
+/** Title, description and default stay outside of `anyOf`, where editors read them. */
 function orSecret({ title, description, default: preset, ...rest }: Json): Json {
   return { ...shown({ title, description, default: preset }), anyOf: [rest, { $ref: '#/$defs/secret' }] };
 }

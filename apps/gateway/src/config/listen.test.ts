@@ -22,11 +22,11 @@ describe('listen addresses', () => {
     ['127.0.0.1:', 'is not an address and a port'],
     ['127.0.0.1:80a', 'is not an address and a port'],
     ['127.0.0.1:65536', 'has a port over 65535'],
-    ['127.0.0.256:80', 'names no host'],
-    ['127.1:80', 'names no host'],
-    ['-a:80', 'names no host'],
-    ['a b:80', 'names no host'],
-    ['*:80', 'names no host'],
+    ['127.0.0.256:80', 'has no valid host'],
+    ['127.1:80', 'has no valid host'],
+    ['-a:80', 'has no valid host'],
+    ['a b:80', 'has no valid host'],
+    ['*:80', 'has no valid host'],
     ['::1', 'has an IPv6 address without brackets'],
     ['::1:8080', 'has an IPv6 address without brackets'],
     ['[127.0.0.1]:80', 'has no IPv6 address in its brackets'],
@@ -85,7 +85,7 @@ test.each([
   ['localhost:80', '127.0.0.1:80', true],
   ['localhost:80', '[::1]:80', true],
   ['a.example.com:80', 'A.example.com:80', true],
-])('whether %s keeps %s from listening: %s', (one, other, expected) => {
+])('whether %s collides with %s: %s', (one, other, expected) => {
   expect(collide(parseListenAddress(one), parseListenAddress(other))).toBe(expected);
   expect(collide(parseListenAddress(other), parseListenAddress(one))).toBe(expected);
 });

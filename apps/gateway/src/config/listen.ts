@@ -15,7 +15,7 @@ loopback.addAddress('::1', 'ipv6');
 
 /**
  * `127.0.0.1:8080`, `[::1]:0`, `localhost:8080`; `:8443` is every interface, IPv6 and IPv4. Port 0 takes a free one.
- * A host name is not looked up here.
+ * A host name is not resolved here.
  */
 export function parseListen(input: unknown): Parsed<ListenAddress> {
   if (typeof input !== 'string') return { problem: 'must be an address and a port', fix };
@@ -26,7 +26,7 @@ export function parseListen(input: unknown): Parsed<ListenAddress> {
   if (six !== undefined && !isIPv6(six)) return { problem: `${quoted} has no IPv6 address in its brackets`, fix };
   if (Number(port) > 65_535) return { problem: `${quoted} has a port over 65535`, fix };
   if (six === undefined && host !== '' && !isIPv4(host) && !isHostName(host))
-    return { problem: `${quoted} names no host`, fix };
+    return { problem: `${quoted} has no valid host`, fix };
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
@@ -47,7 +47,7 @@ export function isLoopback(host: string): boolean {
   return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
 }
 
-/** Whether a server on one address keeps one from the other. Port 0 is never taken. */
+/** Whether two servers cannot listen on both addresses. Port 0 never collides. */
 export function collide(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port === 0 || one.port !== other.port) return false;
   return covers(one.host, other.host) || covers(other.host, one.host);
@@ -57,7 +57,7 @@ function covers(wide: string, narrow: string): boolean {
   if (sameHost(wide, narrow) || sameHost(wide, '::')) return true;
   const isName = (host: string) => host.toLowerCase() === 'localhost';
   if (wide === '0.0.0.0') return isIPv4(narrow) || isName(narrow);
-  // The name may stand for either.
+  // The name may resolve to either.
   return isName(wide) && (narrow === '127.0.0.1' || sameHost(narrow, '::1'));
 }
 

@@ -103,7 +103,7 @@ authenticators:
     expect(config.secretFiles).toEqual([join(folder.path, 'secrets/ldap')]);
   });
 
-  test('clientAuth: none, said aloud', async () => {
+  test('clientAuth: none, set explicitly', async () => {
     await using folder = await folderWithProbe();
     const config = await folder.load(yaml({ server: '  tls: { certFile: c, keyFile: k, clientAuth: none }' }));
     expect(config.server.tls).toEqual({
@@ -113,7 +113,7 @@ authenticators:
     });
   });
 
-  test('what their places leave of maxInFlight is for lookups that wait for one, in equal shares', async () => {
+  test('what the limits leave of maxInFlight is for lookups that wait, in equal shares', async () => {
     await using folder = await folderWithProbe();
     const authenticators = '[{ name: a, use: ./probe.js, maxConcurrent: 40 }, { name: b, use: ./probe.js }]';
     const config = await folder.load(`server: { maxInFlight: 100 }\nauthenticators: ${authenticators}\n`);
@@ -130,18 +130,18 @@ authenticators:
     [4, ['', '', ''], [1, 1, 1]],
     [2, [''], [1]],
   ])(
-    'with maxInFlight %i and the authenticators %j their places are %j',
-    async (maxInFlight, authenticators, places) => {
+    'with maxInFlight %i and the authenticators %j their limits are %j',
+    async (maxInFlight, authenticators, limits) => {
       await using folder = await folderWithProbe();
       const entries = authenticators.map((settings, index) => `  - { name: a${index}, use: ./probe.js, ${settings} }`);
       const config = await folder.load(
         `server: { maxInFlight: ${maxInFlight} }\nauthenticators:\n${entries.join('\n')}\n`,
       );
-      expect(config.authenticators.map(({ maxConcurrent }) => maxConcurrent)).toEqual(places);
+      expect(config.authenticators.map(({ maxConcurrent }) => maxConcurrent)).toEqual(limits);
     },
   );
 
-  test('plugins that are files are told, once each, and packages are not', async () => {
+  test('plugins that are files are listed, once each, and packages are not', async () => {
     await using folder = await folderWithProbe();
     await folder.install('@acme/probe', pluginSource('z.object({})'));
     await folder.write('plugins/other.js', pluginSource('z.object({})'));
@@ -185,16 +185,16 @@ describe('the file itself', () => {
   test('with every YAML problem', async () => {
     await using folder = await configFolder();
     expect(await folder.problems('a: 1\na: 2\nb: 1\nb: 2')).toEqual([
-      'gateway.yaml:2:1: the key stands twice in this map: keep one of them',
-      'gateway.yaml:4:1: the key stands twice in this map: keep one of them',
+      'gateway.yaml:2:1: duplicate key: remove one',
+      'gateway.yaml:4:1: duplicate key: remove one',
     ]);
   });
-  test('a plugin file that is not there is told too', async () => {
+  test('a plugin file that does not exist is listed too', async () => {
     await using folder = await configFolder();
     const error: unknown = await folder.load('authenticators: [{ name: a, use: ./none.ts }]').catch((reason) => reason);
     expect(error).toMatchObject({ files: [folder.file, join(folder.path, 'none.ts')] });
   });
-  test('files that a failed load has read are told, to be watched for the fix', async () => {
+  test('files that a failed load has read are listed, to be watched for the fix', async () => {
     await using folder = await folderWithProbe();
     const text = 'authenticators: [{ name: a, use: ./probe.js, options: { a: { file: none } } }]';
     const error: unknown = await folder.load(text).catch((reason) => reason);
@@ -208,7 +208,7 @@ describe('a secret that is written in the file', () => {
   const source = pluginSource('z.looseObject({ password: z.string().meta({ writeOnly: true }).optional() })');
   const withPassword = (value: string) => yaml({ authenticator: `    options: { password: ${value} }` });
 
-  test('is taken, with a warning at its place that does not quote it', async () => {
+  test('is accepted, with a warning at its line that does not quote it', async () => {
     await using folder = await folderWithProbe(source);
     const { authenticators, warnings } = await folder.load(withPassword('hunter2222'));
     expect(authenticators[0]?.options).toEqual({ password: 'hunter2222' });

@@ -1,8 +1,8 @@
 import { distance } from 'fastest-levenshtein';
 
 /**
- * The candidate that a mistyped word most likely meant, or undefined when none is near: one slip in three letters.
- * Case, dashes and underscores count for nothing; two letters that changed places are one slip.
+ * The candidate that a mistyped word most likely meant, or undefined when none is near. One slip in three letters is allowed.
+ * Case, dashes and underscores do not count; two swapped letters are one slip.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const plain = simplify(word);
@@ -24,7 +24,7 @@ function countSlips(one: string, other: string): number {
   return isSwap(one, other) ? 1 : distance(one, other);
 }
 
-/** Whether two neighbouring letters changed places, and nothing else. */
+/** Whether the words differ only by two neighbouring letters that are swapped. */
 function isSwap(one: string, other: string): boolean {
   const at = [...one].findIndex((letter, index) => letter !== other[index]);
   if (at === -1 || one.length !== other.length) return false;

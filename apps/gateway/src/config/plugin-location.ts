@@ -28,18 +28,18 @@ const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/
 
 /**
  * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file beside
- * the config file, anything else a package's own name. Packages are looked for from the config file's folder, then
+ * the config file, anything else a package's own name. Packages are searched from the config file's folder, then
  * from the gateway, so a deployment's own version wins.
  *
  * @param configFile absolute
- * @throws PluginError when it is not there
+ * @throws PluginError when it does not exist
  */
 export async function locatePlugin(use: string, configFile: string): Promise<PluginLocation> {
   const file = pluginFile(use, configFile);
   if (file !== undefined) return locateFile(file);
   if (!word.test(use) && !packageName.test(use)) {
     throw new PluginError(
-      `${JSON.stringify(use)} names no plugin`,
+      `${JSON.stringify(use)} is not the name of a plugin`,
       'write a word such as static, @scope/name, or ./path',
     );
   }
@@ -64,8 +64,8 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
 export const gatewayManifest: string = fileURLToPath(new URL('../../package.json', import.meta.url));
 
 /**
- * The bare words that name an installed plugin, in alphabetical order: for a config in this place, and those that come
- * with the gateway.
+ * The bare words that name an installed plugin, in alphabetical order: those that a config in this folder can use,
+ * and those that come with the gateway.
  *
  * @param configFile absolute
  */
@@ -74,7 +74,7 @@ export async function installedWords(configFile: string): Promise<readonly strin
   return [...new Set([...beside.flat(), ...(await builtInWords())])].sort();
 }
 
-/** The plugins that come with the gateway: those its own manifest depends on, so that no code names one. */
+/** The plugins that come with the gateway: its own manifest depends on them, so that no code names one. */
 export async function builtInWords(): Promise<readonly string[]> {
   const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
     await readFile(gatewayManifest, 'utf8'),
@@ -99,7 +99,7 @@ function wordsOf(packages: readonly string[]): string[] {
 }
 
 /**
- * The absolute path of a plugin that is named by its path, there or not.
+ * The absolute path of a plugin that is named by its path, whether it exists or not.
  *
  * @param configFile absolute
  * @returns undefined for the name of a package
@@ -108,7 +108,7 @@ export function pluginFile(use: string, configFile: string): string | undefined 
   return /^(\.{1,2})?\//.test(use) ? resolve(dirname(configFile), use) : undefined;
 }
 
-/** The package that a bare word stands for. */
+/** The package of a bare word. */
 export function packageOf(bareWord: string): string {
   return `@sallyport/authenticator-${bareWord}`;
 }
@@ -122,8 +122,8 @@ async function locateFile(file: string): Promise<PluginLocation> {
 }
 
 /**
- * What an import in the file `parent` would get. `import.meta.resolve` takes no notice of a parent that is given to
- * it, and `createRequire` misses packages made for `import` alone: so a hook puts the parent in, for this one call.
+ * Resolves an import as in the file `parent`. `import.meta.resolve` ignores a parent that is passed to it, and
+ * `createRequire` misses packages made for `import` alone: so a hook sets the parent, for this one call.
  *
  * @returns undefined when no such package is installed
  * @throws PluginError when it is installed but can't be imported

@@ -14,7 +14,7 @@ describe('problems of plugins name the authenticator, the package and the fix', 
   test('a wrong version', async () => {
     await using folder = await folderWithProbe(pluginSource('z.object({})', 'specificationVersion: 2,'));
     expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js }]')).toEqual([
-      'gateway.yaml:1:37: authenticators[0].use: authenticator corp: the plugin of probe.js has specificationVersion 2, this gateway wants 1: upgrade the gateway, or take an older probe.js',
+      'gateway.yaml:1:37: authenticators[0].use: authenticator corp: the plugin of probe.js has specificationVersion 2, this gateway needs 1: upgrade the gateway, or take an older probe.js',
     ]);
   });
 
@@ -32,7 +32,7 @@ describe('problems of plugins name the authenticator, the package and the fix', 
     ]);
   });
 
-  test('what the branches of a union want', async () => {
+  test('what the branches of a union allow', async () => {
     await using folder = await folderWithProbe(
       pluginSource('z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })'),
     );
@@ -43,7 +43,7 @@ describe('problems of plugins name the authenticator, the package and the fix', 
     ]);
   });
 
-  test('a key that a validator alone can tell is unknown', async () => {
+  test('a key that only a validator knows is unknown', async () => {
     const union = 'z.union([z.strictObject({ a: z.string() }), z.strictObject({ b: z.string() })])';
     await using folder = await folderWithProbe(pluginSource(union));
     expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: x, b: y } }]')).toEqual(
@@ -60,22 +60,22 @@ describe('problems of plugins name the authenticator, the package and the fix', 
     ]);
   });
 
-  test('create() that throws, told by the config', async () => {
+  test('create() that throws, reported by the config', async () => {
     await using folder = await folderWithProbe();
     const secret = randomBytes(16).toString('hex');
     const text = 'authenticators:\n  - name: corp\n    use: ./probe.js\n    options: { a: { env: A } }';
     const [corp] = (await folder.load(text, { A: secret })).authenticators;
-    const told = (cause: unknown, ...more: [failure?: string, secrets?: string[]]) =>
+    const report = (cause: unknown, ...more: [failure?: string, secrets?: string[]]) =>
       corp ? formatProblem(corp.problem(cause, ...more)).replaceAll(`${folder.path}/`, '') : '';
-    expect(told(new Error('tokensFile is missing'))).toBe(
+    expect(report(new Error('tokensFile is missing'))).toBe(
       "gateway.yaml:2:5: authenticators[0]: authenticator corp (probe.js) can't be made: tokensFile is missing",
     );
-    expect(told(new Error('down'), "can't issue tokens")).toMatch(
+    expect(report(new Error('down'), "can't issue tokens")).toMatch(
       /authenticator corp \(probe\.js\) can't issue tokens: down$/,
     );
     const withheld = / can't be made: what the plugin says of it quotes a secret and is withheld$/;
-    expect(told(new Error(`no server at ${secret}`))).toMatch(withheld);
-    expect(told(new Error('no token abc'), undefined, ['abc'])).toMatch(withheld);
+    expect(report(new Error(`no server at ${secret}`))).toMatch(withheld);
+    expect(report(new Error('no token abc'), undefined, ['abc'])).toMatch(withheld);
     const words = [`https://svc:${secret}@corp`, 'no answer'].map((one) => corp?.withhold(one));
     expect(words).toEqual(['what the plugin says of it quotes a secret and is withheld', 'no answer']);
   });
@@ -116,7 +116,7 @@ describe('secrets never appear in a problem', () => {
     expect((await folder.problems(text, { A: secret })).join('\n')).not.toContain(secret);
   });
 
-  test('a secret that is missing is told once, also where the schema judges the options as a whole', async () => {
+  test('a secret that is missing is reported once, also where the schema judges the options as a whole', async () => {
     await using folder = await folderWithProbe(
       pluginSource(
         'z.strictObject({ url: z.string().optional(), size: z.int() }).refine(({ url }) => url, "no url is given")',
@@ -126,14 +126,14 @@ describe('secrets never appear in a problem', () => {
     const missing = expect.stringContaining('options.url: authenticator corp: the environment variable A is not set');
     expect(await folder.problems(text('{ size: 1, url: { env: A } }'))).toEqual([missing]);
     expect(await folder.problems(text('{ size: 1 }'))).toEqual([expect.stringContaining('no url is given')]);
-    // What stands elsewhere is told with it.
+    // Problems of other options are reported with it.
     expect(await folder.problems(text('{ size: x, url: { env: A } }'))).toEqual([
       expect.stringContaining('options.size'),
       missing,
     ]);
   });
 
-  test('a secret that is missing is told once, without what the schema makes of that', async () => {
+  test('a secret that is missing is reported once, without a second problem from the schema', async () => {
     await using folder = await folderWithProbe(pluginSource('z.object({ url: z.string() })'));
     expect(
       await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { url: { env: A } } }]'),

@@ -7,7 +7,7 @@ import { causeOf, overlaps, type Path, type Problem, valueAt } from './problems.
 import { type FilledOptions, fillSecrets, withholdSecrets } from './secrets.ts';
 import { isObject, type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
 
-/** One entry of `authenticators` with its plugin, as far as it came. */
+/** One entry of `authenticators` with its plugin, as far as it could be loaded. */
 export interface PreparedAuthenticator {
   /** Its index in the file. */
   readonly index: number;
@@ -17,10 +17,10 @@ export interface PreparedAuthenticator {
   readonly options?: unknown;
   readonly secrets: readonly string[];
   readonly secretFiles: readonly string[];
-  /** Of a plugin that is named by its path: that path, absolute, there or not. */
+  /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
   readonly pluginFiles: readonly string[];
   readonly problems: readonly Problem[];
-  /** What works, and is better changed. */
+  /** What works but should be changed. */
   readonly warnings: readonly Problem[];
 }
 
@@ -32,8 +32,8 @@ interface Surroundings {
 }
 
 /**
- * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry: so all is
- * reported at once. What is not there or of the wrong kind is left to the schema of the file.
+ * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
+ * reported at once. Values that are missing or of the wrong type are left to the schema of the file.
  *
  * @param entry as written
  */
@@ -112,7 +112,7 @@ async function validateOptions(
   const result = await validate(plugin.optionsSchema['~standard'], filled.options);
   if (!result.issues) return { options: result.value, problems: unknown };
   const issues = issueProblems(result.issues, path, unknown).filter(
-    // What the schema says of a place where a secret is missing follows from that.
+    // What the schema says of a missing secret follows from that.
     (issue) => !filled.problems.some((problem) => overlaps(problem.path, issue.path)),
   );
   const problems = issues.map((problem) => {

@@ -106,10 +106,10 @@ describe('a plugin that is not there', () => {
     expect(await failure('./plugin', folder.file)).toContain('is a folder | name the file in it');
   });
   test.each(['node:fs', 'data:text/javascript,1', 'STATISTICS', 'a b', '@acme', '..'])(
-    '%j names no plugin',
+    '%j is not the name of a plugin',
     async (use) => {
       await using folder = await configFolder();
-      expect(await failure(use, folder.file)).toContain('names no plugin | write a word such as static');
+      expect(await failure(use, folder.file)).toContain('is not the name of a plugin | write a word such as static');
     },
   );
   test('a package that leads nowhere', async () => {
@@ -121,12 +121,12 @@ describe('a plugin that is not there', () => {
   });
 });
 
-describe('a plugin that can’t be imported keeps the cause', () => {
+describe('the problem of a plugin that can’t be imported has the cause', () => {
   test.each([
     ['a syntax error', 'export default {', /SyntaxError/],
     ['a throw', 'throw new Error("no such table")', /Error: no such table \| fix it, and restart/],
     ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
-    ['a throw of no Error', 'throw null', /something that is no Error was thrown/],
+    ['a throw of no Error', 'throw null', /something that is not an Error was thrown/],
   ])('%s', async (_name, source, expected) => {
     await using folder = await configFolder();
     await folder.install('@acme/corp', source);
@@ -140,7 +140,7 @@ describe('a plugin that breaks the contract', () => {
   const schema = 'z.object({})';
   test.each([
     ['no default export', 'export const plugin = 1', '@acme/corp has no default export'],
-    ['a default export of another kind', 'export default 1', 'the default export of @acme/corp is no plugin'],
+    ['a default export of another kind', 'export default 1', 'the default export of @acme/corp is not a plugin'],
     [
       'nothing in it',
       'export default { specificationVersion: 1 }',
@@ -159,27 +159,27 @@ describe('a plugin that breaks the contract', () => {
     [
       'a newer contract',
       pluginSource(schema, 'specificationVersion: 2,'),
-      'has specificationVersion 2, this gateway wants 1 | upgrade the gateway',
+      'has specificationVersion 2, this gateway needs 1 | upgrade the gateway',
     ],
     [
       'an older contract',
       pluginSource(schema, 'specificationVersion: 0,'),
-      'has specificationVersion 0, this gateway wants 1 | upgrade @acme/corp',
+      'has specificationVersion 0, this gateway needs 1 | upgrade @acme/corp',
     ],
     [
       'no version, as in a module that is something else',
       'export default { app: true }',
-      'the default export of @acme/corp is no plugin: it has no specificationVersion | it must be an AuthenticatorPlugin',
+      'the default export of @acme/corp is not a plugin: it has no specificationVersion | it must be an AuthenticatorPlugin',
     ],
     [
       'a function, as of another framework',
       'export default function app() {}',
-      'the default export of @acme/corp is no',
+      'the default export of @acme/corp is not',
     ],
     [
       'a version of another kind',
       pluginSource(schema, "specificationVersion: '1',"),
-      'has specificationVersion "1", this gateway wants 1 | write specificationVersion: 1',
+      'has specificationVersion "1", this gateway needs 1 | write specificationVersion: 1',
     ],
     [
       'a schema of zod 3.24 or later',

@@ -16,14 +16,14 @@ import {
 import { causeOf } from './problems.ts';
 import { isObject, type JsonSchema } from './unknown-keys.ts';
 
-/** A plugin that keeps the contract, as far as it can be seen without making an authenticator. */
+/** A plugin that keeps the contract, as far as it can be checked without creating an authenticator. */
 interface CheckedPlugin {
   readonly plugin: AuthenticatorPlugin<unknown>;
-  /** What the plugin's options may look like, draft 2020-12. */
+  /** Describes the plugin's options, draft 2020-12. */
   readonly optionsSchema: JsonSchema;
 }
 
-/** A plugin, ready to make authenticators. */
+/** A plugin that can create authenticators. */
 export interface ResolvedPlugin extends CheckedPlugin {
   /** As in the config: a bare word, a package name or a path. */
   readonly use: string;
@@ -34,7 +34,7 @@ export interface ResolvedPlugin extends CheckedPlugin {
 }
 
 /**
- * Finds a plugin, imports it and holds it to the contract. Node evaluates a module once in a process: new code of a
+ * Finds a plugin, imports it and checks it against the contract. Node evaluates a module once in a process: new code of a
  * plugin needs a restart.
  *
  * @param use a bare word, a package name or a path, as in gateway.yaml
@@ -48,7 +48,7 @@ export async function resolvePlugin(use: string, configFile: string): Promise<Re
 }
 
 /**
- * The plugins that come with the gateway: those its own manifest depends on, so that no code names one.
+ * The plugins that come with the gateway: its own manifest depends on them, so that no code names one.
  *
  * @throws PluginError when one of them can't be used: then the gateway itself is badly installed
  */
@@ -110,7 +110,7 @@ const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 const whatItMustBe = 'it must be an AuthenticatorPlugin of @sallyport/authenticator';
 
 /**
- * Holds a module's default export to the contract.
+ * Checks a module's default export against the contract.
  *
  * @throws PluginError with all that is missing
  */
@@ -119,7 +119,7 @@ function checkPlugin(exported: unknown, packageName: string): CheckedPlugin {
     throw new PluginError(
       exported === undefined
         ? `${packageName} has no default export`
-        : `the default export of ${packageName} is no plugin`,
+        : `the default export of ${packageName} is not a plugin`,
       whatItMustBe,
     );
   }
@@ -148,7 +148,7 @@ function checkPlugin(exported: unknown, packageName: string): CheckedPlugin {
 function checkVersion(version: unknown, packageName: string): void {
   if (version === specificationVersion) return;
   if (version === undefined) {
-    const message = `the default export of ${packageName} is no plugin: it has no specificationVersion`;
+    const message = `the default export of ${packageName} is not a plugin: it has no specificationVersion`;
     throw new PluginError(message, whatItMustBe);
   }
   const upgrade =
@@ -156,12 +156,12 @@ function checkVersion(version: unknown, packageName: string): void {
       ? `upgrade the gateway, or take an older ${packageName}`
       : `upgrade ${packageName}`;
   throw new PluginError(
-    `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version)}, this gateway wants ${specificationVersion}`,
+    `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version)}, this gateway needs ${specificationVersion}`,
     Number.isInteger(version) ? upgrade : `write specificationVersion: ${specificationVersion}`,
   );
 }
 
-/** A schema that validates, but can't be shown to editors, nor searched for unknown keys. */
+/** Refuses a schema that validates, but has no JSON Schema for editors and for the search for unknown keys. */
 function refuseSchemaWithoutJson(schema: unknown, packageName: string): void {
   if (isSchema(schema) || !isObject(schema)) return;
   const standard = isObject(schema['~standard']) ? schema['~standard'] : {};
@@ -179,7 +179,7 @@ function refuseSchemaWithoutJson(schema: unknown, packageName: string): void {
   );
 }
 
-/** Duck typing: the plugin may come with any library, and from JavaScript. */
+/** Checks the shape only: the plugin may use any library, and be written in JavaScript. */
 function isSchema(schema: unknown): boolean {
   const standard = (schema as AuthenticatorPlugin<unknown>['optionsSchema'] | undefined)?.['~standard'];
   return (

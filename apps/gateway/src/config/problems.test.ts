@@ -36,6 +36,6 @@ describe('what was thrown, as text', () => {
     ['a map with a message', { message: 'x' }],
     ['an error that can not be read', unreadable],
   ])('%s is not quoted', (_, error) => {
-    expect(causeOf(error)).toBe('something that is no Error was thrown');
+    expect(causeOf(error)).toBe('something that is not an Error was thrown');
   });
 });

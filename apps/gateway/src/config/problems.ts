@@ -1,21 +1,21 @@
-/** The way to a value in the config: `['authenticators', 1, 'timeout']`. */
+/** The path of a value in the config: `['authenticators', 1, 'timeout']`. */
 export type Path = readonly PropertyKey[];
 
-/** What is wrong with one value, before it is known where in the file that is. */
+/** What is wrong with one value, before its line in the file is known. */
 export interface Problem {
   readonly path: Path;
   readonly message: string;
-  /** What to write or run instead. */
+  /** How to fix it: what to write or run instead. */
   readonly fix?: string;
   /** `key`: the place is that of the key, not of the value. */
   readonly at?: 'key';
 }
 
-/** One thing wrong with a config file. Holds no secret. */
+/** One problem of a config file. It has no secret. */
 export interface ConfigProblem {
   /** As it was given to `loadConfig`. */
   readonly file: string;
-  /** From 1. Left out when the problem has no place in the file. */
+  /** From 1. Left out when the problem has no line. */
   readonly line?: number;
   /** From 1. */
   readonly column?: number;
@@ -60,11 +60,11 @@ export function formatPath(path: Path): string {
 }
 
 /**
- * What a plugin or a library threw, as text for a message: the error's own message. Where that is empty, as when every
- * address of a host name refused, what its inner errors say, else its code or its name. Of what is no Error nothing is
- * told, since it may be anything, a token too; nor are `cause` and other properties. Never empty, and never throws.
+ * Returns the text of a thrown value, for a message: the error's own message. Where that is empty, as when every address of
+ * a host name refused, it returns the messages of the inner errors, else the code or the name. It never quotes a value that is
+ * not an Error, since that may be a token, nor `cause` and other properties. The text is never empty, and this never throws.
  *
- * Secrets that a message quotes stay in it: keeping them out is the caller's part.
+ * Secrets that a message quotes stay in it: the caller must withhold them.
  */
 export function causeOf(error: unknown): string {
   try {
@@ -73,12 +73,12 @@ export function causeOf(error: unknown): string {
     const { name, code } = error as NodeJS.ErrnoException;
     return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
   } catch {
-    // Even to look at it may throw: a getter or a proxy of somebody else's.
+    // Reading a property may throw: a plugin may throw a proxy, or an object with a getter.
     return noError;
   }
 }
 
-const noError = 'something that is no Error was thrown';
+const noError = 'something that is not an Error was thrown';
 
 function ownWords(error: unknown): string {
   return error instanceof Error && typeof error.message === 'string' ? error.message.trim() : '';

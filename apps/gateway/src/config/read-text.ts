@@ -8,7 +8,7 @@ export class UnusableFileError extends Error {
   override readonly name = 'UnusableFileError';
   /** The message without the file's name. */
   readonly reason: string;
-  /** What to do about it where the config names the file. Left out where the reason says it, or nothing is known. */
+  /** How to fix it where the config names the file. Left out where the reason says it, or no fix is known. */
   readonly fix?: string;
 
   constructor(file: string, reason: string, fix?: string) {
@@ -22,7 +22,7 @@ export class UnusableFileError extends Error {
  * Reads a whole text file.
  *
  * @param limit in bytes: a bigger file is refused without being held in memory
- * @throws UnusableFileError when it can't be read, is no regular file (a pipe would hang), is too big or no UTF-8
+ * @throws UnusableFileError when it can't be read, is not a regular file (a pipe would hang), is too big or not UTF-8
  */
 export async function readText(file: string, limit: number): Promise<string> {
   const bytes = await readBytes(file, limit);
@@ -37,11 +37,11 @@ export async function readText(file: string, limit: number): Promise<string> {
  * Reads a whole file.
  *
  * @param limit in bytes: a bigger file is refused without being held in memory
- * @throws UnusableFileError when it can't be read, is no regular file (a pipe would hang) or is too big
+ * @throws UnusableFileError when it can't be read, is not a regular file (a pipe would hang) or is too big
  */
 export async function readBytes(file: string, limit: number): Promise<Buffer> {
   try {
-    // Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
+    // Without O_NONBLOCK, opening a pipe waits for a writer.
     await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     return await readWhole(file, handle, limit);
   } catch (error) {
@@ -59,7 +59,7 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
   if (stats.size > limit) throw tooBig();
   const chunks: Buffer[] = [];
   let length = 0;
-  // One byte more than may be there, since a file may grow while it is read, and some tell no size.
+  // It reads one byte more than the limit, since a file may grow while it is read, and some files have no size.
   for await (const chunk of handle.createReadStream({ autoClose: false, end: limit, highWaterMark: mebibyte })) {
     chunks.push(chunk);
     length += chunk.length;

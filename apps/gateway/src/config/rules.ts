@@ -12,7 +12,7 @@ interface Rule {
 }
 
 /**
- * Judges what no value can tell alone.
+ * Checks what no value shows alone.
  *
  * @param file what could be read of the file: a value may be anything where `isGood` is false
  * @param written the same file as it is written: messages repeat its own units
@@ -157,7 +157,7 @@ function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: P
 function judgeConcurrency(own: number | undefined, most: number): Broken | undefined {
   if (own === undefined || own < most) return undefined;
   return {
-    message: `${own} is not less than server.maxInFlight (${most}): if this authenticator hangs, it alone could take every slot and keep the others from answering`,
+    message: `${own} is not less than server.maxInFlight (${most}): if this authenticator hangs, it alone could take every slot and block the others`,
     fix: 'lower it, or raise server.maxInFlight',
   };
 }
@@ -177,7 +177,7 @@ function judgeConcurrencyTogether(authenticators: readonly AuthenticatorSettings
 
 /**
  * How many lookups each authenticator may have in progress: its `maxConcurrent`. Left out, it is an equal share of
- * `server.maxInFlight`, one share kept free: then authenticators that hang never take every slot, not even all of
+ * `server.maxInFlight`, one share left free: then authenticators that hang never take every slot, not even all of
  * them at once. At most 100, at least 1.
  */
 export function concurrencyLimits(

@@ -56,7 +56,7 @@ const server = z
       why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
     }).prefault('16KiB'),
     maxInFlight: count
-      .min(2, 'must be at least 2: with one slot, one authenticator that hangs keeps all others from answering')
+      .min(2, 'must be at least 2: with one slot, an authenticator that hangs blocks all others')
       .max(100_000)
       .default(1000)
       .describe('Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.'),
@@ -87,7 +87,7 @@ const authenticator = z.strictObject({
   maxConcurrent: count
     .exactOptional()
     .describe(
-      'Lookups at once; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share kept free, at most 100. Of all authenticators together less than server.maxInFlight.',
+      'Lookups at once; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
     ),
   circuit: z
     .strictObject({
@@ -169,7 +169,7 @@ const tracing = z
   .strictObject({
     endpoint: z
       .url({ protocol: /^https?$/, error: 'must be a URL, such as http://otel-collector:4318/v1/traces' })
-      .refine((url) => isWithoutLogin(url), 'must have no name or password in it: nothing here is kept secret')
+      .refine((url) => isWithoutLogin(url), 'must have no name or password in it: this section has no secrets')
       .describe('Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.'),
     sampleRatio: z
       .number({ error: 'must be a number from 0 to 1' })
@@ -206,7 +206,7 @@ export const fileSchema = z.strictObject({
         .boolean()
         .exactOptional()
         .describe(
-          'The status page at /. Left out: on a loopback address only. true: whoever reaches the port reads names of users.',
+          'The status page at /. Left out: on a loopback address only. true: any client that reaches the port reads names of users.',
         ),
     })
     .prefault({})

@@ -11,7 +11,7 @@ function fill(folder: ConfigFolder, options: unknown, environment: Record<string
 }
 
 describe('references', () => {
-  test('are replaced at any depth, and their files are told', async () => {
+  test('are replaced at any depth, and their files are listed', async () => {
     await using folder = await configFolder();
     const [inEnvironment, inFile] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
     await folder.write('secrets/ldap', `${inFile}\n`);
@@ -48,7 +48,7 @@ describe('references', () => {
   });
 });
 
-describe('problems name the place and what is missing', () => {
+describe('problems name the path and what is missing', () => {
   test.each([
     ['unset', { env: 'NOT_SET' }, 'the environment variable NOT_SET is not set'],
     ['empty', { env: 'EMPTY' }, 'the environment variable EMPTY is empty'],
@@ -78,7 +78,7 @@ describe('problems name the place and what is missing', () => {
     expect((await fill(folder, { a: { file: 'big' } })).problems).toEqual([]);
   });
 
-  test('a file that is missing is told as one to watch', async () => {
+  test('a file that is missing is listed as one to watch', async () => {
     await using folder = await configFolder();
     expect((await fill(folder, { a: { file: 'none' } })).files).toEqual([join(folder.path, 'none')]);
   });

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Path, Problem } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 
-/** No key or password comes near it; a bigger file is the wrong file. */
+/** Keys and passwords are much smaller: a bigger file is the wrong file. */
 const secretFileLimit = 64 * 1024;
 
 /** Where secrets come from. */
@@ -28,12 +28,12 @@ interface Reference {
 }
 
 /**
- * Replaces each `{ env: NAME }` and `{ file: path }` inside options by the string it stands for. Exactly one key and a
+ * Replaces each `{ env: NAME }` and `{ file: path }` inside options by the string that it refers to. Exactly one key and a
  * string make a reference: any other map is the plugin's own, also one that has `file` beside other keys. The options
  * as a whole are never a reference, so a plugin may have a single option called `file`. One newline at a file's end is
  * dropped, as editors put it there.
  *
- * @param path where the options stand in the config
+ * @param path of the options in the config
  */
 export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<FilledOptions> {
   const problems: Problem[] = [];
@@ -44,7 +44,7 @@ export async function fillSecrets(options: unknown, path: Path, sources: SecretS
     const reference = at.length > path.length ? asReference(value) : undefined;
     if (reference === undefined) return fillWithin(value, (child, key) => fill(child, [...at, key]));
     if (reference.kind === 'file') files.push(resolve(sources.baseDirectory, reference.name));
-    const found = await look(reference, sources);
+    const found = await find(reference, sources);
     if ('secret' in found) secrets.push(found.secret);
     else problems.push({ path: at, ...found });
     return 'secret' in found ? found.secret : undefined;
@@ -74,19 +74,19 @@ function asReference(value: unknown): Reference | undefined {
 
 type Found = { readonly secret: string } | { readonly message: string; readonly fix: string };
 
-async function look({ kind, name }: Reference, sources: SecretSources): Promise<Found> {
+async function find({ kind, name }: Reference, sources: SecretSources): Promise<Found> {
   if (name === '') return { message: `${kind} is empty`, fix: kind === 'env' ? 'name a variable' : 'name a file' };
-  return kind === 'env' ? lookInEnvironment(name, sources) : lookInFile(name, sources);
+  return kind === 'env' ? findInEnvironment(name, sources) : findInFile(name, sources);
 }
 
-function lookInEnvironment(name: string, { environment }: SecretSources): Found {
+function findInEnvironment(name: string, { environment }: SecretSources): Found {
   const secret = Object.hasOwn(environment, name) ? environment[name] : undefined;
   if (secret) return { secret };
   const state = secret === undefined ? 'not set' : 'empty';
   return { message: `the environment variable ${name} is ${state}`, fix: 'set it where the gateway is started' };
 }
 
-async function lookInFile(name: string, { baseDirectory }: SecretSources): Promise<Found> {
+async function findInFile(name: string, { baseDirectory }: SecretSources): Promise<Found> {
   const file = resolve(baseDirectory, name);
   try {
     const secret = (await readText(file, secretFileLimit)).replace(/\r?\n$/, '');
@@ -97,14 +97,14 @@ async function lookInFile(name: string, { baseDirectory }: SecretSources): Promi
   }
 }
 
-/** Said of an option's value, after the option's name. */
+/** Follows the option's name in a message. */
 const refusal = 'is refused; what the plugin says of it quotes a secret and is withheld';
 
 /**
- * Keeps secrets out of a text that others wrote: a plugin or a library may quote what it was given. The whole text is
- * withheld then, since what is left of it could still tell.
+ * Keeps secrets out of a text of a plugin or a library, which may quote its input. The whole text is withheld then, since
+ * the rest of it could still give the secret away.
  *
- * @param instead what is said in its place
+ * @param instead the text in its place
  */
 export function withholdSecrets(text: string, secrets: readonly string[], instead: string = refusal): string {
   const spellings = secrets.flatMap((secret) => [

@@ -63,7 +63,7 @@ export interface AuthenticatorConfig extends Omit<AuthenticatorSettings, 'option
    */
   readonly fingerprint: string;
   /**
-   * What its plugin threw, as a problem at this authenticator's place in the file, naming it and its package. A message
+   * What its plugin threw, as a problem at this authenticator's line of the file, naming it and its package. A message
    * that quotes a secret of its options, or one of `secrets`, is withheld.
    *
    * @param failure what it could not do; left out, that it "can't be made"

@@ -1,15 +1,15 @@
 import { nearest } from './nearest.ts';
 import type { Path, Problem } from './problems.ts';
 
-/** A JSON Schema as a plugin's library made it: nothing in it is sure. */
+/** A JSON Schema from the library of a plugin: it may contain anything. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * The keys of a value that its JSON Schema does not name. It serves every schema library alike, also those that drop
- * unknown keys without a word. Maps of free keys (`additionalProperties`, `patternProperties`) and places that the
- * schema says nothing of are left alone; what only the validator can tell is left to it.
+ * Finds the keys of a value that its JSON Schema does not name. It works for every schema library, also for those that drop
+ * unknown keys silently. It skips maps of free keys (`additionalProperties`, `patternProperties`) and values that the schema
+ * does not describe. Keys that only the validator refuses are left to it.
  *
- * @param path where in the file the value stands
+ * @param path of the value in the file
  */
 export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Problem[] {
   return walk([schema], value, path, schema);
@@ -59,7 +59,7 @@ function unknownKey(path: Path, key: string, known: readonly string[]): Problem 
   return { path, message: 'unknown key', fix: near === undefined ? listed : `did you mean ${near}?`, at: 'key' };
 }
 
-/** The keys that the parts name, with what they say of each; `open`: what they say of any other key, if it may be there. */
+/** The keys that the parts name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
 function describedKeys(parts: readonly JsonSchema[]): {
   known: Map<string, JsonSchema[]>;
   open: JsonSchema[] | undefined;
@@ -88,7 +88,7 @@ function itemSchemas(parts: readonly JsonSchema[], index: number): JsonSchema[] 
   });
 }
 
-/** A schema with everything it stands for: references followed, and of its branches those that can fit the value. */
+/** A schema with all that apply together with it: references followed, and the branches that can fit the value. */
 function alternatives(
   schema: JsonSchema,
   value: unknown,
@@ -133,7 +133,7 @@ function asList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** Whether a value is a map: what a JSON Schema is, and what has keys. */
+/** Whether a value is a map, which has keys. A JSON Schema is one too. */
 export function isObject(value: unknown): value is JsonSchema {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -56,7 +56,7 @@ describe('a slip is reported once, at the line that must change', () => {
       'a: - b\n',
       [expect.stringMatching(/^1:4: a list begins in the line of its key/)],
     ],
-    ['a glob', 'a:\n  - b\n  - *-admins\n', [expect.stringMatching(/^3:5: an alias .* can not be resolved/)]],
+    ['a glob', 'a:\n  - b\n  - *-admins\n', [expect.stringMatching(/^3:5: an alias .* cannot be resolved/)]],
     ['a lone star', 'a: [*]\n', [expect.stringMatching(/^1:5: an alias .* names nothing/)]],
   ])('%s', (_name, text, expected) => {
     expect(problems(text)).toEqual(expected);

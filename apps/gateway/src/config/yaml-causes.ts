@@ -113,7 +113,7 @@ type Words = Omit<YamlCause, 'offset'>;
 
 const words: Readonly<Record<string, Words>> = {
   TAB_AS_INDENT: tab,
-  DUPLICATE_KEY: { message: 'the key stands twice in this map', fix: 'keep one of them' },
+  DUPLICATE_KEY: { message: 'duplicate key', fix: 'remove one' },
   MULTIPLE_DOCS: { message: 'a second document begins here', fix: 'keep one and remove the "---" line' },
   RESOURCE_EXHAUSTION: { message: 'values are nested too deep' },
   TAG_RESOLVE_FAILED: {
@@ -147,7 +147,7 @@ function causeHere(text: string, { code, message, offset }: YamlError): Words {
   }
   if (message === 'Unexpected scalar at node end') return afterValue(text[offset - 1] ?? '');
   // The parser's own words quote the text, and that may be a password written where { env } belongs.
-  return words[code] ?? { message: 'is not valid YAML here', fix: 'look at quotes, indentation and brackets' };
+  return words[code] ?? { message: 'is not valid YAML here', fix: 'check quotes, indentation and brackets' };
 }
 
 function afterValue(before: string): Words {

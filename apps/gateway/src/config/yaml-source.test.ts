@@ -35,8 +35,8 @@ describe('refused', () => {
     ['only a comment', '# nothing\n', '1:1: is empty: it needs at least one entry under authenticators'],
     ['a list at the top', '- a', '1:1: must be keys and values at its top, such as "authenticators:"'],
     ['a text at the top', 'hello', '1:1: must be keys and values at its top, such as "authenticators:"'],
-    ['a key that stands twice', 'a: 1\nb: 2\na: 3', '3:1: the key stands twice in this map: keep one of them'],
-    ['a number and a text of one key', '1: x\n"1": y', '2:1: the key stands twice in this map: keep one of them'],
+    ['a duplicate key', 'a: 1\nb: 2\na: 3', '3:1: duplicate key: remove one'],
+    ['a number and a text of one key', '1: x\n"1": y', '2:1: duplicate key: remove one'],
     ['several documents', 'a: 1\n---\nb: 2', '2:1: a second document begins here: keep one and remove the "---" line'],
     [
       'an unknown tag',
@@ -51,9 +51,9 @@ describe('refused', () => {
       'a: [::1]:0',
       '1:9: a value goes on after its brackets end: quote a value that begins with [ or {',
     ],
-    ['an alias of nothing', 'a: *x', 'an alias (a word that begins with "*") can not be resolved'],
-    ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is no usable key'],
-    ['a list within itself', 'a: &x [*x]', 'an alias stands within itself'],
+    ['an alias of nothing', 'a: *x', 'an alias (a word that begins with "*") cannot be resolved'],
+    ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is not allowed as a key'],
+    ['a list within itself', 'a: &x [*x]', 'an alias contains itself'],
     ['deep nesting', `a: ${'['.repeat(100)}${']'.repeat(100)}`, 'values are nested too deep'],
     ['very deep nesting', `a: ${'['.repeat(100_000)}`, 'values are nested too deep'],
   ])('%s', (_name, text, expected) => {

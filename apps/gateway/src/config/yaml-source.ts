@@ -13,19 +13,19 @@ import {
 import { type ConfigProblem, formatPath, type Path, type Problem } from './problems.ts';
 import { yamlCauses } from './yaml-causes.ts';
 
-/** Far beyond any sensible config, and well within the stack. */
+/** Deeper than any sensible config, and well within the stack. */
 const maxDepth = 64;
 
-/** A config file's text as a value, and the way back from a value to its place in the text. */
+/** A config file's text as a value, with the line and column of each value. */
 export interface YamlSource {
   /** Plain objects, arrays and scalars: no cycles, no tags, no `__proto__`. The top is an object. */
   readonly value: Readonly<Record<string, unknown>>;
-  /** Puts a problem in its place: the deepest part of its path that is in the file. */
+  /** Adds the line and column to a problem: those of the deepest part of its path that is in the file. */
   locate(problem: Problem): ConfigProblem;
 }
 
 /**
- * Reads the one YAML 1.2 document of a config file. Anything a reader could understand in two ways is a problem:
+ * Reads the one YAML 1.2 document of a config file. Anything that can be read in two ways is a problem:
  * duplicate keys, several documents, unknown tags, unresolved aliases; and so are aliases that would grow without end.
  *
  * @param file for the problems' texts only
@@ -78,7 +78,7 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
       problems: [
         at(
           unresolvedAlias(document) ?? 0,
-          'an alias (a word that begins with "*") can not be resolved, or there are too many',
+          'an alias (a word that begins with "*") cannot be resolved, or there are too many',
           'quote a value that begins with *, or write it out instead of an alias',
         ),
       ],
@@ -98,12 +98,12 @@ function unresolvedAlias(document: Document.Parsed): number | undefined {
   return offset;
 }
 
-/** What a walk over the value could trip over later. */
+/** @returns a problem when the value is nested too deep, or has a key that is not safe */
 function unplain(value: unknown, path: Path): Problem | undefined {
-  if (path.length > maxDepth) return { path, message: 'values are nested too deep, or an alias stands within itself' };
+  if (path.length > maxDepth) return { path, message: 'values are nested too deep, or an alias contains itself' };
   if (typeof value !== 'object' || value === null) return undefined;
   if (Object.hasOwn(value, '__proto__'))
-    return { path: [...path, '__proto__'], message: 'is no usable key', at: 'key' };
+    return { path: [...path, '__proto__'], message: 'is not allowed as a key', at: 'key' };
   const entries: [PropertyKey, unknown][] = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
   for (const [key, child] of entries) {
     const problem = unplain(child, [...path, key]);

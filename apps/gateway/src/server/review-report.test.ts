@@ -9,8 +9,9 @@ test('an observer that throws keeps no other one from the review, and does not c
     throw new Error('bug');
   };
   const report = createReviewReporter([failing, ({ outcome }) => seen.push(outcome)], logger);
-  const ended = { id: 'a', at: 0, seconds: 0, token: 't', answers: [], callerGone: false } as const;
-  const { outcome, version } = report({ ...ended, version: 'authentication.k8s.io/v1', end: { kind: 'no-opinion' } });
+  const ended = { id: 'a', at: 0, seconds: 0, answers: [], callerGone: false } as const;
+  const request = { apiVersion: 'authentication.k8s.io/v1', token: 't', audiences: [] } as const;
+  const { outcome, version } = report({ ...ended, request, end: { kind: 'no-opinion' } });
   expect([outcome, version, ...seen]).toEqual(['unknown', 'v1', 'unknown']);
-  expect(lines).toEqual([expect.objectContaining({ level: 'error', message: 'a review could not be recorded' })]);
+  expect(lines).toEqual([expect.objectContaining({ level: 'error', message: 'review could not be recorded' })]);
 });

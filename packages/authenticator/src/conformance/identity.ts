@@ -92,7 +92,7 @@ const usableUser: CaseDefinition = {
       verify(problem === undefined, {
         expected: `the answer to ${valid.name} to be of the contract's shape`,
         got: `${problem}: ${kit.show(decision)}`,
-        why: 'kube-apiserver drops such values or uses them as they are: both give wrong rights.',
+        why: 'Kubernetes drops such values or uses them as they are: both give wrong rights.',
       });
     }
   },

@@ -64,7 +64,7 @@ const complete: CaseDefinition = {
       {
         expected: 'tokenPrefix to be what every token of its own begins with, or left out',
         got: `it is ${kit.show(tokenPrefix)}`,
-        why: "`sallyport check` uses it to find authenticators that recognise each other's tokens.",
+        why: "With it `sallyport check` finds authenticators that recognise each other's tokens.",
       },
     );
   },

@@ -65,7 +65,7 @@ const checkReports: CaseDefinition = {
     const backend = kit.backend();
     const authenticator = await kit.create();
     const up = await checkOf(kit, authenticator);
-    const why = '`sallyport check` and `/readyz?verbose` show it to the operator.';
+    const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
     if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
     await backend.stop();
     const down = await checkOf(kit, authenticator);

@@ -98,12 +98,12 @@ describe('a cache that would do nothing', () => {
   const idle =
     '7:12: authenticators[0].cache: authenticator probe (probe.js): the answers of its plugin are not cached unless store says where: add store: memory, or remove cache';
 
-  test.each(['{}', '{ authenticatedTtl: 1m }'])('is told: %s', async (own) => {
+  test.each(['{}', '{ authenticatedTtl: 1m }'])('is reported: %s', async (own) => {
     await using folder = await folderWithCaching('none');
     expect(await folder.problems(withCache('{}', own))).toEqual([`gateway.yaml:${idle}`]);
   });
 
-  test('is told together with what is wrong elsewhere, and not beside a mistyped store', async () => {
+  test('is reported together with other problems, and not beside a mistyped store', async () => {
     await using folder = await folderWithCaching('none');
     expect(await folder.problems(withCache('{ staleTtl: 1 }', '{ unknownTtl: 1 }'))).toEqual([
       expect.stringContaining('authenticators[0].cache: authenticator probe'),

@@ -47,7 +47,7 @@ const settings = z.strictObject({
 /** `cache` of an authenticator as it is written. What is left out follows from `cache` of the file and from its plugin. */
 export type CacheSettings = z.output<typeof settings>;
 
-/** `off` or keys and values. It is no union of zod: that reports the problems of keys at the place of the whole. */
+/** `off` or keys and values. It is not a union of zod: that reports the problems of keys at the path of the whole. */
 export const authenticatorCache = z
   .unknown()
   .transform((input, context): CacheSettings | 'off' => {

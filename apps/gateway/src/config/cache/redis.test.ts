@@ -36,7 +36,7 @@ describe('cache.redis', () => {
     });
   });
 
-  test('takes the keys of a connection, secrets from files that are told', async () => {
+  test('takes the keys of a connection, secrets from files that are listed', async () => {
     await using folder = await folderWithProbe();
     const [password, other] = [newKey(), newKey()];
     await folder.write('secrets/redis', `${password}\n`);
@@ -67,9 +67,9 @@ describe('cache.redis', () => {
     ['{ url: redis, sealingKeys: [{ env: KEY }] }', 'cache.redis.url: must begin with rediss://, redis:// or unix:/'],
     [
       '{ url: redis://redis, sealingKeys: [{ env: KEY }] }',
-      'cache.redis.url: uses clear text: write rediss://, or insecure: true if everybody on the wire may hold back revocations',
+      'cache.redis.url: uses clear text: write rediss://, or insecure: true if anyone on the network path may hold back revocations',
     ],
-    [`{ ${good}, username: a }`, 'cache.redis.password: must stand beside username: write { file: secrets/redis }'],
+    [`{ ${good}, username: a }`, 'cache.redis.password: is required with username: write { file: secrets/redis }'],
     [`{ ${good}, timeout: 9ms }`, 'cache.redis.timeout: "9ms" is too short: write at least 10ms'],
     [`{ ${good}, timeout: 5001ms }`, 'cache.redis.timeout: "5001ms" is too long: write at most 5s'],
     [
@@ -112,7 +112,7 @@ describe('cache.redis', () => {
     const slow = (more = '') => withRedis(`${good}, timeout: 4s${more}`, '  reviewTimeout: 4s');
     const rule =
       'cache.redis.timeout: 4s is not less than server.reviewTimeout (4s): it would leave authenticators no time: lower it, or raise server.reviewTimeout';
-    expect((await folder.problems(slow(), environment)).filter((told) => told.includes(': cache.'))).toEqual([
+    expect((await folder.problems(slow(), environment)).filter((problem) => problem.includes(': cache.'))).toEqual([
       expect.stringContaining(rule),
     ]);
     // Also beside another problem of the section.
@@ -123,7 +123,7 @@ describe('cache.redis', () => {
 });
 
 describe('problems of cache.redis', () => {
-  test('are told together with all others, each in its place, rules between values among them', async () => {
+  test('are reported together with all others, each at its line, rules between values among them', async () => {
     await using folder = await folderWithProbe();
     const problems = await folder.problems(`server:
   listen: 0.0.0.0:8080
@@ -204,15 +204,15 @@ describe('a sealing key', () => {
   });
 
   test.each([
-    ['31 bytes', newKey(31), 'holds 31 bytes: too short a key'],
-    ['nothing', '', 'holds 0 bytes: too short a key'],
-    ['another sign', `${newKey().slice(0, 20)}!${newKey().slice(20)}`, 'holds no base64'],
-    ['a space', ` ${newKey()}`, 'holds no base64'],
-    ['hexadecimal digits with a colon', randomBytes(40).toString('hex').replace(/^../, 'ab:'), 'holds no base64'],
-    ['two alphabets', `+_${'A'.repeat(42)}`, 'holds no base64'],
-    ['a letter too few', 'A'.repeat(45), 'holds no base64'],
-    ['bits that are left over', `${'A'.repeat(42)}B=`, 'holds no base64'],
-    ['too much padding', `${newKey()}=`, 'holds no base64'],
+    ['31 bytes', newKey(31), 'has 31 bytes, which is too short'],
+    ['nothing', '', 'has 0 bytes, which is too short'],
+    ['another sign', `${newKey().slice(0, 20)}!${newKey().slice(20)}`, 'is not base64'],
+    ['a space', ` ${newKey()}`, 'is not base64'],
+    ['hexadecimal digits with a colon', randomBytes(40).toString('hex').replace(/^../, 'ab:'), 'is not base64'],
+    ['two alphabets', `+_${'A'.repeat(42)}`, 'is not base64'],
+    ['a letter too few', 'A'.repeat(45), 'is not base64'],
+    ['bits that are left over', `${'A'.repeat(42)}B=`, 'is not base64'],
+    ['too much padding', `${newKey()}=`, 'is not base64'],
     ['a number', 7, 'must be a secret'],
     ['a map', { env: 'A', file: 'B' }, 'must be a secret'],
   ])('is refused with %s, and not quoted', (_name, written, problem) => {

@@ -21,8 +21,8 @@ export interface CacheRedisConfig {
 const commandTimeout = 1_000;
 
 const terms: ClearTextTerms = {
-  risk: 'whoever is on the wire learns the password of Redis, and can hold back revocations',
-  consent: 'everybody on the wire may hold back revocations',
+  risk: 'anyone on the network path learns the password of Redis, and can hold back revocations',
+  consent: 'anyone on the network path may hold back revocations',
 };
 
 /** A prefix is part of patterns (SCAN, ACL rules) and must mean itself there; braces choose the slot in a cluster. */
@@ -62,8 +62,8 @@ function parseKey(input: unknown): Parsed<Uint8Array> {
   // openssl breaks the line of a key of more than 48 bytes.
   const text = input.replaceAll(/\r?\n/g, '');
   const bytes = Buffer.from(text, 'base64');
-  if (!spellings(bytes).includes(text)) return { problem: 'holds no base64', fix: keyFix };
-  if (bytes.length < leastKeyBytes) return { problem: `holds ${bytes.length} bytes: too short a key`, fix: keyFix };
+  if (!spellings(bytes).includes(text)) return { problem: 'is not base64', fix: keyFix };
+  if (bytes.length < leastKeyBytes) return { problem: `has ${bytes.length} bytes, which is too short`, fix: keyFix };
   return { value: new Uint8Array(bytes) };
 }
 
@@ -118,7 +118,7 @@ export async function fillCache(
   if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], files: [], secrets: [] };
   const { redis } = cache;
   const filled = await fillSecrets(redis, place, sources);
-  // Once filled in, a secret is no longer told from one that is in the file for all who may read that.
+  // Once filled in, a secret no longer differs from one that is written in the file, for all who may read that.
   const written = secretTexts(z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' }), redis, place);
   return {
     value: { ...value, cache: { ...cache, redis: filled.options } },

@@ -58,7 +58,7 @@ export async function configFolder(): Promise<ConfigFolder> {
     problems: async (yaml, environment) => {
       const error: ConfigError = await load(yaml, environment).then(
         () => {
-          throw new Error('the config was taken');
+          throw new Error('the config was accepted');
         },
         (reason) => reason,
       );
