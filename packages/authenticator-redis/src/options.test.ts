@@ -77,7 +77,7 @@ describe('options', () => {
     [{ layout: null }, 'layout: must be json or hash'],
     [{ unknown: 'yes' }, 'unknown: must be no-opinion or rejected'],
     [{ minVersion: 'TLSv1.1' }, 'minVersion: must be TLSv1.2 or TLSv1.3'],
-    [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is no host\'s name: write redis.example.com'],
+    [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is not a host name: write redis.example.com'],
     [
       { caFile: '-----BEGIN CERTIFICATE-----\n' },
       'caFile: must be a path, not the content of a file: write tls/redis-ca.crt',

@@ -182,6 +182,18 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ]);
   });
 
+  test('a rule that needs a wrong value is not judged', async () => {
+    await using folder = await folderWithProbe();
+    const parts = {
+      server: '  reviewTimeout: 31s\n  maxInFlight: 0.5',
+      authenticator: '    timeout: 40s\n    maxConcurrent: 5000',
+    };
+    expect(await folder.problems(yaml(parts).replace('  maxInFlight: 1000\n', ''))).toEqual([
+      expect.stringContaining('server.reviewTimeout: "31s" is too long'),
+      expect.stringContaining('server.maxInFlight: must be a whole number'),
+    ]);
+  });
+
   test.each(['Probe', '-a', 'a-', 'a_b', 'a.b', 'a b', '', 'a'.repeat(64)])('the name %j', async (name) => {
     await using folder = await folderWithProbe();
     const problems = await folder.problems(`authenticators: [{ name: ${JSON.stringify(name)}, use: ./probe.js }]`);

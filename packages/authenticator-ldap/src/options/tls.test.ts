@@ -20,10 +20,10 @@ test.each<[Record<string, unknown>, string]>([
   [{ caFile: '' }, 'caFile: must not be empty: write tls/ldap-ca.crt'],
   [{ caFile: null }, 'caFile: is empty: write tls/ldap-ca.crt'],
   [{ caFile: ['a'] }, 'caFile: must be text: write tls/ldap-ca.crt'],
-  [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is no host\'s name: write ldap.example.com'],
+  [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is not a host name: write ldap.example.com'],
   [
     { serverName: 'ldap.example.com:636' },
-    'serverName: "ldap.example.com:636" is no host\'s name: write ldap.example.com',
+    'serverName: "ldap.example.com:636" is not a host name: write ldap.example.com',
   ],
   [{ minVersion: 'TLSv1.1' }, 'minVersion: must be TLSv1.2 or TLSv1.3'],
 ])('%j is refused', (keys, complaint) => {
