@@ -1,21 +1,13 @@
-import { existsSync, globSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { find, read, withoutCodeBlocks } from './fixtures/documents.ts';
 import { rootFolder } from './fixtures/pnpm.ts';
 
-const exclude = (name: string): boolean => /^(node_modules|test-results|dist|\..*)$/.test(name.split('/').at(-1) ?? '');
-const find = (pattern: string): string[] => globSync(pattern, { cwd: rootFolder, exclude });
-
 const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
-const read = (page: string): Promise<string> => readFile(join(rootFolder, page), 'utf8');
-
-/** Without code blocks: what looks like a link or a heading there is none. */
-const prose = (markdown: string): string => markdown.replaceAll(/^ *```.*?^ *```$/gms, '');
-
 /** The anchors of its headings, as GitHub and GitLab make them. */
 function anchorsOf(markdown: string): string[] {
-  const headings = [...prose(markdown).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  const headings = [...withoutCodeBlocks(markdown).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
   return headings.map((heading) =>
     heading
       .toLowerCase()
@@ -25,7 +17,9 @@ function anchorsOf(markdown: string): string[] {
 }
 
 async function brokenLinksOf(page: string): Promise<string[]> {
-  const targets = [...prose(await read(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+  const targets = [...withoutCodeBlocks(await read(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(
+    ([, target = '']) => target,
+  );
   const broken: string[] = [];
   for (const target of targets.filter((one) => !/^[a-z]+:/.test(one))) {
     const [path = '', anchor] = target.split('#');
