@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { find, read, withoutCodeBlocks } from './fixtures/documents.ts';
+import { readDocument } from './fixtures/deployed.ts';
+import { find, withoutCodeBlocks } from './fixtures/documents.ts';
 import { rootFolder } from './fixtures/pnpm.ts';
 
 /** What Kubernetes, Go, OpenSSL and the command of "Find gaps" say: the source of the gateway has none of it. */
@@ -39,7 +40,7 @@ function quotedInTables(markdown: string): string[] {
 }
 
 async function quotedMessages(): Promise<string[]> {
-  const markdown = withoutCodeBlocks(await read('docs/operations.md'));
+  const markdown = withoutCodeBlocks(await readDocument('docs/operations.md'));
   const all = [...quotedInTables(markdown), ...quotedIn(markdown).filter(isMessage)];
   return [...new Set(all)].filter((message) => !foreign.has(message));
 }

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { find, read, withoutCodeBlocks } from './fixtures/documents.ts';
+import { readDocument } from './fixtures/deployed.ts';
+import { find, withoutCodeBlocks } from './fixtures/documents.ts';
 import { rootFolder } from './fixtures/pnpm.ts';
 
 const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
@@ -17,7 +18,7 @@ function anchorsOf(markdown: string): string[] {
 }
 
 async function brokenLinksOf(page: string): Promise<string[]> {
-  const targets = [...withoutCodeBlocks(await read(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(
+  const targets = [...withoutCodeBlocks(await readDocument(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(
     ([, target = '']) => target,
   );
   const broken: string[] = [];
@@ -25,7 +26,7 @@ async function brokenLinksOf(page: string): Promise<string[]> {
     const [path = '', anchor] = target.split('#');
     const file = path === '' ? page : join(dirname(page), path);
     const exists = existsSync(join(rootFolder, file));
-    if (!exists || (anchor !== undefined && !anchorsOf(await read(file)).includes(anchor))) broken.push(target);
+    if (!exists || (anchor !== undefined && !anchorsOf(await readDocument(file)).includes(anchor))) broken.push(target);
   }
   return broken;
 }
@@ -38,7 +39,7 @@ test.each(['docs/architecture.md', 'docs/decisions.md', 'docs/limits.md'])(
   'the source files that %s names exist',
   async (page) => {
     const sources = find('**/*.{ts,js}').map((file) => `/${file}`);
-    const named = [...(await read(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, file = '']) => file);
+    const named = [...(await readDocument(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, file = '']) => file);
     expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual([]);
   },
 );
