@@ -21,7 +21,7 @@ const foreign = new Set([
 /** The tables whose first column quotes messages: even one of a single word is a message there. */
 const tablesOfMessages = ['`msg`', '`reason`', 'It says', 'Its log', 'It prints', 'Message', 'Signs'];
 
-const commands = /^(?:curl|kubectl|npx|openssl|pnpm|read|sallyport|ulimit) | --?[a-z]/;
+const commands = /^(?:curl|kill|kubectl|npx|openssl|pnpm|read|sallyport|ulimit) | --?[a-z]/;
 const settings = /^(?:[\w.-]+: \S+|\{ \w+ \})$/;
 const queries = / == | > 0$|^(?:min|rate)\b/;
 const redisCommands = /^[A-Z]+ [A-Z]+$/;
