@@ -10,7 +10,6 @@ const foreign = new Set([
   'error: You must be logged in to the server (Unauthorized)',
   'Unable to authenticate the request',
   'Failed to make webhook authenticator request',
-  'connection refused',
   'no such host',
   'x509: …',
   'remote error: tls: …',
