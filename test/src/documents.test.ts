@@ -1,21 +1,14 @@
-import { existsSync, globSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readDocument } from './fixtures/deployed.ts';
+import { find, withoutCodeBlocks } from './fixtures/documents.ts';
 import { rootFolder } from './fixtures/pnpm.ts';
 
-const exclude = (name: string): boolean => /^(node_modules|test-results|dist|\..*)$/.test(name.split('/').at(-1) ?? '');
-const find = (pattern: string): string[] => globSync(pattern, { cwd: rootFolder, exclude });
-
 const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
-const read = (page: string): Promise<string> => readFile(join(rootFolder, page), 'utf8');
-
-/** Without code blocks: what looks like a link or a heading there is none. */
-const prose = (markdown: string): string => markdown.replaceAll(/^ *```.*?^ *```$/gms, '');
-
 /** The anchors of its headings, as GitHub and GitLab make them. */
 function anchorsOf(markdown: string): string[] {
-  const headings = [...prose(markdown).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  const headings = [...withoutCodeBlocks(markdown).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
   return headings.map((heading) =>
     heading
       .toLowerCase()
@@ -25,13 +18,15 @@ function anchorsOf(markdown: string): string[] {
 }
 
 async function brokenLinksOf(page: string): Promise<string[]> {
-  const targets = [...prose(await read(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+  const targets = [...withoutCodeBlocks(await readDocument(page)).matchAll(/\]\(([^)\s]+)\)/g)].map(
+    ([, target = '']) => target,
+  );
   const broken: string[] = [];
   for (const target of targets.filter((one) => !/^[a-z]+:/.test(one))) {
     const [path = '', anchor] = target.split('#');
     const file = path === '' ? page : join(dirname(page), path);
     const exists = existsSync(join(rootFolder, file));
-    if (!exists || (anchor !== undefined && !anchorsOf(await read(file)).includes(anchor))) broken.push(target);
+    if (!exists || (anchor !== undefined && !anchorsOf(await readDocument(file)).includes(anchor))) broken.push(target);
   }
   return broken;
 }
@@ -44,7 +39,7 @@ test.each(['docs/architecture.md', 'docs/decisions.md', 'docs/limits.md'])(
   'the source files that %s names exist',
   async (page) => {
     const sources = find('**/*.{ts,js}').map((file) => `/${file}`);
-    const named = [...(await read(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, file = '']) => file);
+    const named = [...(await readDocument(page)).matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, file = '']) => file);
     expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual([]);
   },
 );
