@@ -65,13 +65,13 @@ describe('readTlsMaterial', () => {
       async () => ({ certFile: '/nowhere/a.crt' }),
       /certFile: \/nowhere\/a\.crt can't be read: there is no such file/,
     ],
-    ['no certificate', async () => ({ certFile: await file('hello') }), /certFile: .* holds no PEM certificate/],
+    ['no certificate', async () => ({ certFile: await file('hello') }), /certFile: .* has no PEM certificate/],
     [
       'a damaged one',
       async () => ({ certFile: await file(pair.cert.toString().replace('MII', 'AAA')) }),
-      /certFile: .* is damaged in its certificate 1/,
+      /certFile: .* is damaged in certificate 1/,
     ],
-    ['no key', async () => ({ keyFile: await file(pair.cert) }), /keyFile: .* holds no PEM private key/],
+    ['no key', async () => ({ keyFile: await file(pair.cert) }), /keyFile: .* has no PEM private key/],
     ['another key', async () => ({ keyFile: other.keyFile }), /the key in .* does not belong to the certificate/],
     [
       'the chain first',
@@ -81,21 +81,21 @@ describe('readTlsMaterial', () => {
     [
       'no CA',
       async () => ({ client: { caFile: await file(''), names: ['a'] } }),
-      /clientCAFile: .* holds no PEM certificate/,
+      /clientCAFile: .* has no PEM certificate/,
     ],
     [
       'a damaged CA behind a good one',
       async () => ({
         client: { caFile: await file(authority.cert, authority.cert.toString().replace('MII', 'AAA')), names: ['a'] },
       }),
-      /clientCAFile: .* is damaged in its certificate 2/,
+      /clientCAFile: .* is damaged in certificate 2/,
     ],
     [
       'a key with a passphrase',
       async () => ({
         keyFile: await file('-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----'),
       }),
-      /keyFile: .* holds a key with a passphrase/,
+      /keyFile: .* has a key with a passphrase/,
     ],
   ])('refuses %s', async (_name, overrides, message) => {
     await expect(readTlsMaterial(config(await overrides()))).rejects.toThrow(message);
