@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { protocols, startFleet } from './fixtures/protocols.ts';
-import type { Answer } from './fixtures/script-messages.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { apiVersion, type ReviewStatus, reviewBody, versions } from './fixtures/token-review.ts';
-import { awkwardToken, randomToken } from './fixtures/tokens.ts';
+import { protocols, startFleet } from './testing/protocols.ts';
+import type { Answer } from './testing/script-messages.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { apiVersion, type ReviewStatus, reviewBody, versions } from './testing/token-review.ts';
+import { awkwardToken, randomToken } from './testing/tokens.ts';
 
 /** One row: what the only backend says, what the review asks, and the `status` that kube-apiserver must get. */
 interface Row {

@@ -1,14 +1,14 @@
 import { appendFile, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type AuditLine, auditLines, findGaps, readTrail } from './fixtures/audit-trail.ts';
-import { type Client, http1Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { startLoad } from './fixtures/load.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { sum } from './fixtures/sum.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type AuditLine, auditLines, findGaps, readTrail } from './testing/audit-trail.ts';
+import { type Client, http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { startLoad } from './testing/load.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { sum } from './testing/sum.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** Bytes that wait before lines are dropped. Pipes hold far less. */
 const capacity = 8 * 1024 * 1024;

@@ -2,11 +2,11 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { runCommand } from './fixtures/command.ts';
-import type { ListedToken } from './fixtures/redis-commands.ts';
-import { type Announced, cachedRobots, replicasConfig, startReplicas } from './fixtures/replicas.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
+import { runCommand } from './testing/command.ts';
+import type { ListedToken } from './testing/redis-commands.ts';
+import { type Announced, cachedRobots, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_000 }, async () => {
   await using redis = await startRedis();

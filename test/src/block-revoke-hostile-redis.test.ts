@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
-import { isRobot, refused } from './fixtures/redis-gateway.ts';
-import { issue } from './fixtures/redis-tokens.ts';
-import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './fixtures/replicas.ts';
-import { scrape } from './fixtures/scrape.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { isRobot, refused } from './testing/redis-gateway.ts';
+import { issue } from './testing/redis-tokens.ts';
+import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { scrape } from './testing/scrape.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const both = (one: object): object[] => [one, one];
 const list = 'sallyport:{revocations}:list';

@@ -1,9 +1,9 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { isRobot, refused } from './fixtures/redis-gateway.ts';
-import { recordKey } from './fixtures/redis-tokens.ts';
-import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './fixtures/replicas.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
+import { isRobot, refused } from './testing/redis-gateway.ts';
+import { recordKey } from './testing/redis-tokens.ts';
+import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 const both = (one: object): object[] => [one, one];
 

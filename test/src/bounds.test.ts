@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { ada, down, failed, hang, isAda, noOpinion, startChain, unavailable } from './fixtures/chain.ts';
-import { review } from './fixtures/clients.ts';
-import { scrape } from './fixtures/scrape.ts';
-import type { ScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { ada, down, failed, hang, isAda, noOpinion, startChain, unavailable } from './testing/chain.ts';
+import { review } from './testing/clients.ts';
+import { scrape } from './testing/scrape.ts';
+import type { ScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 describe.concurrent('bounds on authenticators', () => {
   test('a hung authenticator costs five deadlines, then nothing', async () => {

@@ -10,9 +10,9 @@ import {
   saidBy,
   startFaults,
   untilShared,
-} from './fixtures/cache-faults.ts';
-import { repeatUntil } from './fixtures/redis-load.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+} from './testing/cache-faults.ts';
+import { repeatUntil } from './testing/redis-load.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** Asks until `end` has come, with a pause in between: what takes the place of the old master needs the machine, too. */
 function measureUntil(end: Promise<unknown>, { measure }: Faults): Promise<Latencies[]> {

@@ -3,15 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './fixtures/cache-gateway.ts';
-import { ada } from './fixtures/chain.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText } from './fixtures/gateway.ts';
-import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { staticAuthenticator } from './fixtures/static-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
+import { ada } from './testing/chain.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText } from './testing/gateway.ts';
+import { keptAnswers, untilKept } from './testing/redis-contents.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator } from './testing/static-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
 
 const maker = 'openssl rand -base64 32';
 

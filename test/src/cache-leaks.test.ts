@@ -1,13 +1,13 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { down } from './fixtures/chain.ts';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { findLeaks } from './fixtures/leaks.ts';
-import { contentsOf, untilKept } from './fixtures/redis-contents.ts';
-import { metricsText } from './fixtures/scrape.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { awkwardToken, randomToken, secret, secretsInUse } from './fixtures/tokens.ts';
+import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { down } from './testing/chain.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { findLeaks } from './testing/leaks.ts';
+import { contentsOf, untilKept } from './testing/redis-contents.ts';
+import { metricsText } from './testing/scrape.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { awkwardToken, randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
 test('no token, password or key stands in Redis or in a metric, and no name of a user', async () => {
   await using people = await startPeople();

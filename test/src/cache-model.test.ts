@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CacheSetup, sealingKey, shared, startReplicas } from './fixtures/cache-gateway.ts';
-import { CacheModel, lifetimes } from './fixtures/cache-model.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheSetup, sealingKey, shared, startReplicas } from './testing/cache-gateway.ts';
+import { CacheModel, lifetimes } from './testing/cache-model.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const users = ['jane', 'john'];
 const tokens = [randomToken(), randomToken(), randomToken()];

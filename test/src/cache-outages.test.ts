@@ -12,12 +12,12 @@ import {
   startFaults,
   startGuardedRedis,
   untilShared,
-} from './fixtures/cache-faults.ts';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { no } from './fixtures/chain.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+} from './testing/cache-faults.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { no } from './testing/chain.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const circuitOpened = 'circuit of the cache Redis opened';
 const circuitClosed = 'circuit of the cache Redis closed: it has recovered';

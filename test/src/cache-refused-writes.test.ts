@@ -1,10 +1,10 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { cutConnections, errorsOf, saidBy, startFaults, untilShared } from './fixtures/cache-faults.ts';
-import { untilKept } from './fixtures/redis-contents.ts';
-import { authenticated } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { cutConnections, errorsOf, saidBy, startFaults, untilShared } from './testing/cache-faults.ts';
+import { untilKept } from './testing/redis-contents.ts';
+import { authenticated } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 type Deed = (redis: RedisServer) => Promise<unknown>;
 

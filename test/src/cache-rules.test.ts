@@ -1,14 +1,14 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { ada, down, isAda, no, noOpinion, refused } from './fixtures/chain.ts';
-import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
-import { isRobot, robots } from './fixtures/redis-gateway.ts';
-import { issue, writeRecord } from './fixtures/redis-tokens.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { ada, down, isAda, no, noOpinion, refused } from './testing/chain.ts';
+import { keptAnswers, untilKept } from './testing/redis-contents.ts';
+import { isRobot, robots } from './testing/redis-gateway.ts';
+import { issue, writeRecord } from './testing/redis-tokens.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 interface Place extends AsyncDisposable {
   readonly backend: ScriptedBackend;

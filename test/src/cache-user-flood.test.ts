@@ -1,11 +1,11 @@
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, startReplicas } from './fixtures/cache-gateway.ts';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, sealingKey, startReplicas } from './testing/cache-gateway.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { keptAnswers, untilKept } from './testing/redis-contents.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** The least that a config may have. */
 const maxEntries = 100;

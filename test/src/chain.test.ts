@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './fixtures/chain.ts';
-import { review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import type { Answer } from './fixtures/script-messages.ts';
-import { authenticated } from './fixtures/scripted-backend.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './testing/chain.ts';
+import { review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import type { Answer } from './testing/script-messages.ts';
+import { authenticated } from './testing/scripted-backend.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 describe.concurrent('the chain', () => {
   describe('three authenticators in order', () => {

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type Client, http1Client, http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { addCrowd, type Member } from './fixtures/ldap-crowd.ts';
-import { type People, startPeople } from './fixtures/ldap-gateway.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { addCrowd, type Member } from './testing/ldap-crowd.ts';
+import { type People, startPeople } from './testing/ldap-gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 
 /** What the gateway may have open, of which Node and the plugins hold some 40 from the start. */
 const openFiles = 512;

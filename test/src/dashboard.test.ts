@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { asked, drawn, promtool, readDashboard, readDocument } from './fixtures/deployed.ts';
+import { asked, drawn, promtool, readDashboard, readDocument } from './testing/deployed.ts';
 
 const dashboard = await readDashboard();
 const panels = drawn(dashboard);

@@ -2,7 +2,7 @@ import { existsSync, globSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { rootFolder } from './fixtures/pnpm.ts';
+import { rootFolder } from './testing/pnpm.ts';
 
 const exclude = (name: string): boolean => /^(node_modules|test-results|dist|\..*)$/.test(name.split('/').at(-1) ?? '');
 const find = (pattern: string): string[] => globSync(pattern, { cwd: rootFolder, exclude });

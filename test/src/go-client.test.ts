@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ClientTls, http2Client } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { buildGoClient, buildLimit, type GoAnswer, type GoClient, type GoRequest } from './fixtures/go-client.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { sabotaged } from './fixtures/sabotage-plugin.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type ClientTls, http2Client } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { buildGoClient, buildLimit, type GoAnswer, type GoClient, type GoRequest } from './testing/go-client.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { sabotaged } from './testing/sabotage-plugin.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
 type Protocol = (typeof protocols)[number];

@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { review } from './fixtures/clients.ts';
-import { protocols, startFleet } from './fixtures/protocols.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { apiVersion, reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { review } from './testing/clients.ts';
+import { protocols, startFleet } from './testing/protocols.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { apiVersion, reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
 
 let backend: ScriptedBackend;
 

@@ -1,16 +1,16 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createAuthority } from './fixtures/certificates.ts';
-import { http1Client, review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, type Gateway, startGateway } from './fixtures/gateway.ts';
-import { ldapToken, type People, startPeople } from './fixtures/ldap-gateway.ts';
-import { metricsText } from './fixtures/scrape.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { createAuthority } from './testing/certificates.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, type Gateway, startGateway } from './testing/gateway.ts';
+import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
+import { metricsText } from './testing/scrape.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
 const refused = { authenticated: false };

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { startGateway } from './fixtures/gateway.ts';
-import { disguises, findLeaks, goJson } from './fixtures/leaks.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { awkwardToken, randomToken, secret } from './fixtures/tokens.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { startGateway } from './testing/gateway.ts';
+import { disguises, findLeaks, goJson } from './testing/leaks.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { awkwardToken, randomToken, secret } from './testing/tokens.ts';
 
 const noise = (): string => `{"level":"debug","msg":"${randomBytes(300).toString('base64')}"}\n`;
 

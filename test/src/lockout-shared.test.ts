@@ -1,9 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { sealingKey, startReplicas } from './fixtures/cache-gateway.ts';
-import { ldapToken, type People, startPeople } from './fixtures/ldap-gateway.ts';
-import { startLockoutWriter } from './fixtures/lockout-writer.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { sealingKey, startReplicas } from './testing/cache-gateway.ts';
+import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
+import { startLockoutWriter } from './testing/lockout-writer.ts';
+import { randomToken } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;

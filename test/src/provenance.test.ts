@@ -1,9 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { readTrail } from './fixtures/audit-trail.ts';
-import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { readTrail } from './testing/audit-trail.ts';
+import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
 
 const keyPrefix = 'sallyport.example.com';
 const credentialId = 'authentication.kubernetes.io/credential-id';

@@ -1,8 +1,8 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { operatorOf } from './fixtures/redis-commands.ts';
-import { robots } from './fixtures/redis-gateway.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { operatorOf } from './testing/redis-commands.ts';
+import { robots } from './testing/redis-gateway.ts';
+import { randomToken } from './testing/tokens.ts';
 
 type Fault = readonly [string, (redis: RedisServer) => object, RegExp];
 

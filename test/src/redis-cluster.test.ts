@@ -1,11 +1,11 @@
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import type { RedisCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
-import { type ClusterGateway, startClusterGateway } from './fixtures/redis-cluster-gateway.ts';
-import { type ListedToken, type Operator, operatorIn } from './fixtures/redis-commands.ts';
-import { isRobot, refused, unavailable } from './fixtures/redis-gateway.ts';
-import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './fixtures/redis-load.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type ClusterGateway, startClusterGateway } from './testing/redis-cluster-gateway.ts';
+import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
+import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
+import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** In which the tokens of a node are good again after a promotion, in milliseconds; tests fail at five times that. */
 const bound = 5_000;

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type ListedToken, operatorIn, operatorOf } from './fixtures/redis-commands.ts';
-import { isRobot, refused, robots, startRobotGateway } from './fixtures/redis-gateway.ts';
-import { recordKey } from './fixtures/redis-tokens.ts';
-import { sha256 } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type ListedToken, operatorIn, operatorOf } from './testing/redis-commands.ts';
+import { isRobot, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
+import { recordKey } from './testing/redis-tokens.ts';
+import { sha256 } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** What `token list -o json` prints. */
 interface Listing {

@@ -2,24 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { type ManglingProxy, startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { refused as refusedByBackend } from './fixtures/chain.ts';
-import { peakMemory } from './fixtures/process-memory.ts';
-import { untilKept } from './fixtures/redis-contents.ts';
-import {
-  breakGlass,
-  closedCircuit,
-  isRobot,
-  robots,
-  startRobotGateway,
-  unavailable,
-} from './fixtures/redis-gateway.ts';
-import { issue, issueHash, newToken, recordKey } from './fixtures/redis-tokens.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { seededRandom } from './fixtures/seeded-random.ts';
-import type { ReviewStatus } from './fixtures/token-review.ts';
-import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { refused as refusedByBackend } from './testing/chain.ts';
+import { peakMemory } from './testing/process-memory.ts';
+import { untilKept } from './testing/redis-contents.ts';
+import { breakGlass, closedCircuit, isRobot, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
+import { issue, issueHash, newToken, recordKey } from './testing/redis-tokens.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { seededRandom } from './testing/seeded-random.ts';
+import type { ReviewStatus } from './testing/token-review.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const seed = Number(process.env.SEED ?? 20261125);
 /** `FUZZ_REVIEWS=100000` makes a long run. */

@@ -9,10 +9,10 @@ import {
   robots,
   startRobotGateway,
   unavailable,
-} from './fixtures/redis-gateway.ts';
-import { issue, newToken } from './fixtures/redis-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+} from './testing/redis-gateway.ts';
+import { issue, newToken } from './testing/redis-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const isAda = { authenticated: true, user: { username: 'ada' } };
 

@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import type { LogLine } from './fixtures/output.ts';
-import { operatorIn } from './fixtures/redis-commands.ts';
-import { closedCircuit, isRobot, refused, robots, startRobotGateway, unavailable } from './fixtures/redis-gateway.ts';
-import { issue, newToken } from './fixtures/redis-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import type { LogLine } from './testing/output.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { closedCircuit, isRobot, refused, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
+import { issue, newToken } from './testing/redis-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const readHash = '+eval_ro +hlen +hkeys +hstrlen +hgetall';
 

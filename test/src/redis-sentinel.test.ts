@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { describe, expect, test } from 'vitest';
-import { operatorIn } from './fixtures/redis-commands.ts';
-import { closedCircuit, isRobot, refused, robots, startRobotGateway } from './fixtures/redis-gateway.ts';
-import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './fixtures/redis-load.ts';
-import { issue, newToken, untilReplicated } from './fixtures/redis-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { closedCircuit, isRobot, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
+import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** In which lookups are good again after a promotion, in milliseconds; tests fail at five times that. */
 const bound = 5_000;

@@ -8,7 +8,7 @@ import {
   robots,
   startRobotGateway,
   unavailable,
-} from './fixtures/redis-gateway.ts';
+} from './testing/redis-gateway.ts';
 import {
   issue,
   issueHash,
@@ -17,10 +17,10 @@ import {
   recordKey,
   serviceAccountToken,
   writeRecord,
-} from './fixtures/redis-tokens.ts';
-import { metricsText } from './fixtures/scrape.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
+} from './testing/redis-tokens.ts';
+import { metricsText } from './testing/scrape.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 const programs = ['redis-server', 'valkey-server'] as const;
 

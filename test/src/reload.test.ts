@@ -1,14 +1,14 @@
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, startGateway } from './fixtures/gateway.ts';
-import { startLoad } from './fixtures/load.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, startGateway } from './testing/gateway.ts';
+import { startLoad } from './testing/load.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const named = (prefix: string): object => ({ username: { prefix: `${prefix}:` }, groups: { prefix: `${prefix}:` } });
 

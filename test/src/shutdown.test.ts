@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { type Client, type ClientTls, get, http1Client, http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { startLoad } from './fixtures/load.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor, within } from './fixtures/wait-for.ts';
+import { type Client, type ClientTls, get, http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { startLoad } from './testing/load.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor, within } from './testing/wait-for.ts';
 
 interface Busy extends AsyncDisposable {
   readonly backend: ScriptedBackend;

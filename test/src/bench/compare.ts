@@ -1,5 +1,5 @@
-import { median } from '../fixtures/median.ts';
-import { cpuSeconds } from '../fixtures/process-cpu.ts';
+import { median } from '../testing/median.ts';
+import { cpuSeconds } from '../testing/process-cpu.ts';
 import type { Measured } from './gateways.ts';
 
 /** What one gateway was measured at. */

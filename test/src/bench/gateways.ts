@@ -1,9 +1,9 @@
 import { stringify } from 'yaml';
-import { type Client, http1Client } from '../fixtures/clients.ts';
-import { type Gateway, startGateway } from '../fixtures/gateway.ts';
-import { staticAuthenticator, tokensFile } from '../fixtures/static-tokens.ts';
-import { reviewBody } from '../fixtures/token-review.ts';
-import { randomToken } from '../fixtures/tokens.ts';
+import { type Client, http1Client } from '../testing/clients.ts';
+import { type Gateway, startGateway } from '../testing/gateway.ts';
+import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
+import { reviewBody } from '../testing/token-review.ts';
+import { randomToken } from '../testing/tokens.ts';
 
 /** A gateway that is measured, and a client of it. */
 export interface Measured extends AsyncDisposable {

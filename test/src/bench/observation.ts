@@ -1,5 +1,5 @@
-import { median } from '../fixtures/median.ts';
-import { sum } from '../fixtures/sum.ts';
+import { median } from '../testing/median.ts';
+import { sum } from '../testing/sum.ts';
 import { type CompareOptions, compare, type Figures } from './compare.ts';
 import { type Measured, startMeasured } from './gateways.ts';
 
