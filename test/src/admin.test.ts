@@ -26,7 +26,7 @@ test('/livez?verbose lists its checks as Kubernetes does', async () => {
   expect(text).toMatch(/^\[\+\]ping ok\n([[+\]\w -]+ ok\n)*livez check passed\n$/);
 });
 
-test('/readyz?verbose tells of a backend that is down, which does not decide readiness', async () => {
+test('/readyz?verbose reports a backend that is down, which does not decide readiness', async () => {
   const { status, text } = await get(gateway.adminUrl, '/readyz?verbose');
   expect(status).toBe(200);
   expect(text).toMatch(/^\[\+\]ping ok\n/);

@@ -67,7 +67,7 @@ const rows: readonly Row[] = [
     backend: { kind: 'rejected', reason: 'invalid-credentials', subject: 'ada' },
     status: no,
   },
-  { name: 'a token that nobody knows', backend: { kind: 'no-opinion' }, status: no },
+  { name: 'a token that no one knows', backend: { kind: 'no-opinion' }, status: no },
   { name: 'a backend that is down', backend: { kind: 'throw', code: 'unavailable' }, status: cannotCheck },
   { name: 'a record that can not be read', backend: { kind: 'throw', code: 'failed' }, status: cannotCheck },
   { name: 'a decision of no known kind', backend: { kind: 'nonsense', value: { kind: 'yes' } }, status: cannotCheck },

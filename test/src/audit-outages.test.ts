@@ -43,7 +43,7 @@ async function untilDropped(gateway: Gateway, client: Client): Promise<void> {
   const load = startLoad(client, 8);
   await waitFor(async () => (await droppedBy(gateway)) > 20, 'lines to be dropped');
   await load.stop();
-  expect(load.faults()).toEqual([]);
+  expect(load.problems()).toEqual([]);
   // A line is its name and some hundred bytes.
   expect(load.answered() * (longName.length + 1_000)).toBeGreaterThan(capacity);
 }
@@ -65,7 +65,7 @@ test('SIGHUP under load: the trail goes on in a new file, and no line is lost, s
     await gateway.waitForLog('audit trail reopened', from);
   }
   await load.stop();
-  expect(load.faults()).toEqual([]);
+  expect(load.problems()).toEqual([]);
   await gateway.stop();
   files.push('audit.log');
   const lines = (await Promise.all(files.map((file) => readTrail(gateway.folder, file)))).flat();

@@ -3,7 +3,7 @@ import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
 import { isRobot, refused } from './testing/redis-gateway.ts';
 import { issue } from './testing/redis-tokens.ts';
-import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
 import { scrape } from './testing/scrape.ts';
 import { waitFor } from './testing/wait-for.ts';
 
@@ -63,7 +63,7 @@ async function expectStopped({ operator, ask }: Replicas, token: string): Promis
     expect(stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
     expect([words, await ask(token)]).toEqual([words, both(status)]);
   }
-  const json = (await operator.json('block', '--user', 'robot:ci', '--for', '1h')) as Announced;
+  const json = (await operator.json('block', '--user', 'robot:ci', '--for', '1h')) as Published;
   expect(json).toMatchObject({ redisIsFull: true, unconfirmed: [] });
   expect((await operator.run(['blocks'])).stdout).toContain('robot:ci');
 }

@@ -76,7 +76,7 @@ describe.concurrent('a caller that hangs up', () => {
     };
   }
 
-  test('ends nobody else’s lookup, also when it began it', async () => {
+  test('does not end the lookup of others, also when it began it', async () => {
     await using place = await start();
     const { backend, gateway, askToo, hangUp } = place;
     const token = randomToken();
@@ -97,7 +97,7 @@ describe.concurrent('a caller that hangs up', () => {
     expect(backend.callsOf(token)).toHaveLength(1);
   });
 
-  test('ends the lookup when it was the last, and whoever comes then is not told of it', async () => {
+  test('ends the lookup when it was the last, and the next caller does not notice', async () => {
     await using place = await start();
     const { backend, gateway, askToo, hangUp } = place;
     const token = randomToken();

@@ -2,7 +2,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
 import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
 import { down, no, refused, unavailable } from './testing/chain.ts';
-import { keptAnswers } from './testing/redis-contents.ts';
+import { cachedAnswers } from './testing/redis-contents.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
@@ -29,12 +29,12 @@ async function start(cache: object = {}): Promise<Place> {
     backend,
     redis,
     async keep(more) {
-      const [token, before] = [randomToken(), await keptAnswers(redis)];
-      // Each of another user, of whom Redis has eight answers at most.
+      const [token, before] = [randomToken(), await cachedAnswers(redis)];
+      // Each is of another user: Redis has eight answers of one at most.
       backend.answer(token, authenticated(`ada-${users++}`, [], more));
       expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
       const isNew = (one: string) => !before.includes(one);
-      const key = await waitFor(async () => (await keptAnswers(redis)).find(isNew), 'the yes in Redis');
+      const key = await waitFor(async () => (await cachedAnswers(redis)).find(isNew), 'the answer in Redis');
       return { token, key, value: (await redis.client().get(key)) ?? '' };
     },
     replica: () => startCacheGateway(setup),
@@ -42,11 +42,11 @@ async function start(cache: object = {}): Promise<Place> {
   };
 }
 
-/** Milliseconds that whoever writes to Redis has a forgery kept for. */
+/** Milliseconds that an attacker who writes to Redis asks for a forgery to stay there. */
 const long = 600_000;
 
 describe.concurrent('whoever can write to Redis', () => {
-  test('gets no yes for another token out of a record, nor out of one with a byte changed', async () => {
+  test('is not let in for another token by a record, nor by one with a byte changed', async () => {
     await using place = await start();
     const { backend, redis } = place;
     const known = await place.keep({});

@@ -42,13 +42,13 @@ afterAll(async () => {
   await people[Symbol.asyncDispose]();
 });
 
-/** A login that nobody remembers: the directory is asked over a new connection. */
+/** A login that no one remembers: the directory is asked over a new connection. */
 async function expectLogin(client: Client): Promise<void> {
   const { name, token } = members[logins++ % members.length] as Member;
   expect(await review(client, token)).toMatchObject({ user: { username: `corp:${name}` } });
 }
 
-/** Opens so many connections and says nothing on them. */
+/** Opens `count` connections and sends nothing on them. */
 async function openIdle(url: string, count: number): Promise<Socket[]> {
   const { hostname, port } = new URL(url);
   const opened = Array.from({ length: count }, () => {

@@ -53,7 +53,7 @@ describe('the dashboard', () => {
     expect(new Set(titles).size).toBe(titles.length);
   });
 
-  test('can be kept in a repository: keys in order, panels counted, nothing that an export changes', async () => {
+  test('fits a repository: keys in order, panels counted, nothing that an export changes', async () => {
     const exported = JSON.parse(await readDocument('deploy/grafana/sallyport.json'));
     expect(JSON.stringify(exported)).toBe(JSON.stringify(sorted(exported)));
     expect(exported.panels.map(({ id }: { id: number }) => id)).toEqual(

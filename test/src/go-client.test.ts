@@ -180,7 +180,7 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     backend.answer(hung, { kind: 'hang' });
     const waiting = [1, 2].map(() => others.send({ body: reviewBody(hung) }));
     const isFull = async () => (await others.send({ body: ada() })).status === 429;
-    await waitFor(isFull, 'two reviews under way');
+    await waitFor(isFull, 'two reviews in progress');
     expectStatus(await send(whole(ada()), client, full), protocol, 429, 'TooManyRequests', /maxInFlight/);
     expectStatus(
       await send({ body: ada(), padding: 128 * 1024 }, client, full),

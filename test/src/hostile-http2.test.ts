@@ -56,7 +56,7 @@ test('a client that resets streams as fast as it opens them is cut off, leaves n
   const ended = new Promise((resolve) => session.once('close', resolve));
   const token = randomToken();
   const body = reviewBody(token);
-  // One lookup is under way before the resets begin: whatever comes of those, there is one to abort.
+  // One lookup is in progress before the resets begin: whatever comes of those, there is one to abort.
   session
     .request(head)
     .on('error', () => {})
@@ -261,7 +261,7 @@ test.each([
   ['HTTP in clear', Buffer.from('POST /authenticate HTTP/1.1\r\nhost: a\r\n\r\n'), 'closed'],
   ['zeros', Buffer.alloc(4000), 'closed'],
   ['half a hello', Buffer.from('160301020001', 'hex'), 'waited for'],
-])('%s on the TLS port holds up nobody', async (_name, bytes, fate) => {
+])('%s on the TLS port delays no other client', async (_name, bytes, fate) => {
   using raw = await openRawSocket(gateway.url.replace('https:', 'http:'));
   raw.send(bytes);
   if (fate === 'closed') {

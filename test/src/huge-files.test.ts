@@ -75,9 +75,9 @@ describe('while the gateway runs', { timeout: 180_000 }, () => {
       } finally {
         await gateway.write(name, files[name] ?? configText({ ...config }));
       }
-      const mended = gateway.output.lines.length;
+      const fixed = gateway.output.lines.length;
       gateway.signal('SIGHUP');
-      await gateway.waitForLog('config reloaded', mended);
+      await gateway.waitForLog('config reloaded', fixed);
     }
   }
 

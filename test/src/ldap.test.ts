@@ -21,7 +21,7 @@ function startWith(people: People, ...more: readonly object[]): Promise<Gateway>
 }
 
 describe.concurrent('a gateway in front of a directory', () => {
-  test('lets people in with their passwords, as their groups, and nobody else', async () => {
+  test('lets people in with their passwords, as their groups, and no one else', async () => {
     await using people = await startPeople();
     await using gateway = await startWith(people);
     using client = http1Client(gateway.url);
@@ -64,7 +64,7 @@ describe.concurrent('a gateway in front of a directory', () => {
       await people.slapd.start();
       await waitFor(async () => (await review(client, people.alice.token)).authenticated, `a yes after ${end}`);
     }
-    // The answers that came meanwhile were cached nowhere and locked nobody.
+    // The answers during the outage were cached nowhere and locked no user.
     expect(await review(client, people.alice.token)).toEqual(isAlice);
   });
 
@@ -93,13 +93,13 @@ describe.concurrent('a gateway in front of a directory', () => {
     const complaint = (line: object): boolean => JSON.stringify(line).includes('ldap-ca.crt');
     await gateway.output.waitForLine(complaint, 'a complaint about the CA file');
     expect(await review(client, people.alice.token)).toEqual(isAlice);
-    const stranger = await createAuthority('stranger');
-    await gateway.write('tls/ldap-ca.crt', await readFile(stranger.certificateFile, 'utf8'));
+    const foreign = await createAuthority('foreign');
+    await gateway.write('tls/ldap-ca.crt', await readFile(foreign.certificateFile, 'utf8'));
     gateway.signal('SIGHUP');
     await waitFor(async () => 'error' in (await review(client, people.bob.token)), 'the new CA to be in force');
   });
 
-  test('shows its connections and binds on /metrics, and nobody by name', async () => {
+  test('shows its connections and binds on /metrics, and no one by name', async () => {
     await using people = await startPeople();
     await using gateway = await startWith(people);
     using client = http1Client(gateway.url);
@@ -124,13 +124,13 @@ describe.concurrent('a gateway in front of a directory', () => {
 });
 
 describe.concurrent('sallyport check', () => {
-  const faults: readonly [string, (people: People) => object, RegExp][] = [
+  const problems: readonly [string, (people: People) => object, RegExp][] = [
     [
       'a wrong password of the service account',
       (people) => ({ bind: { dn: people.slapd.service.dn, password: { file: 'wrong' } } }),
       /bind\.password/,
     ],
-    ['a wrong CA', () => ({ caFile: 'stranger.crt' }), /caFile/],
+    ['a wrong CA', () => ({ caFile: 'foreign.crt' }), /caFile/],
     [
       'a missing user base',
       () => ({ user: { base: 'ou=nowhere,dc=example,dc=com', filter: '(uid={username})' } }),
@@ -148,16 +148,16 @@ describe.concurrent('sallyport check', () => {
     ],
   ];
 
-  test.each([['nothing wrong', () => ({}), undefined] as const, ...faults])(
+  test.each([['nothing wrong', () => ({}), undefined] as const, ...problems])(
     'finds %s',
     async (_name, options, complaint) => {
       await using people = await startPeople();
       const folder = await temporaryFolder('check');
-      const stranger = await createAuthority('stranger');
+      const foreign = await createAuthority('foreign');
       const files = {
         ...people.files,
         wrong: randomToken(),
-        'stranger.crt': await readFile(stranger.certificateFile, 'utf8'),
+        'foreign.crt': await readFile(foreign.certificateFile, 'utf8'),
         'gateway.yaml': configText({ authenticators: [people.authenticator({ options: options(people) })] }),
       };
       await temporaryFiles(folder, files);

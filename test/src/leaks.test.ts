@@ -29,7 +29,7 @@ for (const kind of [randomToken, awkwardToken]) {
     expect(findLeaks(lines.join(''), secrets)).toEqual([]);
     lines.splice(123, 0, `{"msg":"${plant(secrets[1] ?? '')}"}\n`);
     const leaks = findLeaks(lines.join(''), secrets);
-    expect(leaks).toContain(`secret 2 of 3 stands ${encoding} in line 124`);
+    expect(leaks).toContain(`secret 2 of 3 is ${encoding} in line 124`);
     expect(leaks.join()).not.toContain('secret 1');
   });
 }
@@ -60,11 +60,11 @@ test('a gateway that logs a token of the test file fails at its stop', async () 
   const gateway = await startGateway({ config: { authenticators: [careless] } });
   using client = http1Client(gateway.url);
   expect(await review(client, randomToken())).toEqual({ authenticated: false });
-  await expect(gateway.stop()).rejects.toThrow(/the gateway tells secrets: .*stands in clear/);
+  await expect(gateway.stop()).rejects.toThrow(/the gateway printed secrets: .*is in clear/);
 });
 
 test('a command whose output holds a secret of the test file fails', async () => {
   const cwd = await temporaryFolder('leak');
   secret('Usage: sallyport');
-  await expect(runCommand(['--help'], { cwd })).rejects.toThrow('tells secrets');
+  await expect(runCommand(['--help'], { cwd })).rejects.toThrow('printed secrets');
 });

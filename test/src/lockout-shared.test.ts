@@ -52,7 +52,7 @@ describe.concurrent('replicas that share a Redis', () => {
     expect(await bindsOf(people, bob.dn)).toBe(maxFailures);
   });
 
-  test('all let in whom one of them knows, though strangers have used up the tries', async () => {
+  test('all let in a user whom one of them knows, though unknown secrets have used up the tries', async () => {
     await using place = await start();
     const { people, replicas } = place;
     const [first, second, third] = replicas;

@@ -109,7 +109,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
       const load = startLoad(client, 8);
       await watch.untilFiring('SallyportAuditLinesDropped');
       await load.stop();
-      expect(load.faults()).toEqual([]);
+      expect(load.problems()).toEqual([]);
     }
     await redis.stop();
     await gateway.configure({ ...config, authenticators: [] });

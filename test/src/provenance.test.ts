@@ -23,7 +23,7 @@ test('kube-apiserver learns which authenticator and which credential it was, in 
     authenticated(username, [], { user: { username, extra: given } });
   backend.answer(plain, authenticated('ada'), 'corp');
   backend.answer(cloud, withExtra('grace', extra), 'cloud');
-  backend.answer(forger, withExtra('mallory', { [`${keyPrefix}/credential`]: ['of somebody else'] }), 'corp');
+  backend.answer(forger, withExtra('mallory', { [`${keyPrefix}/credential`]: ['of another user'] }), 'corp');
   backend.answer(off, withExtra('ada', extra), 'corp');
 
   await using stamped = await startCacheGateway({ ...setup, more });

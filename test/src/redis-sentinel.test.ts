@@ -23,7 +23,7 @@ function options({ addresses, name }: RedisSentinels): object {
   return { sentinels: addresses, name };
 }
 
-/** Tokens of many users, some that are revoked and some that nobody knows. */
+/** Tokens of many users, some that are revoked and some that no one knows. */
 async function questionsFor(sentinels: RedisSentinels): Promise<Question[]> {
   const master = await sentinels.master();
   const serverOf = () => master;
@@ -51,8 +51,8 @@ interface Moments {
 /** In whole milliseconds. */
 const ms = (from: number, to: number): string => `${Math.round(to - from)} ms`;
 
-/** What there is to tell of a failover, as one line. */
-function tell(what: string, load: RobotLoad, { went, promoted, good }: Moments): void {
+/** Prints the figures of a failover in one line. */
+function report(what: string, load: RobotLoad, { went, promoted, good }: Moments): void {
   const errors = load.errors();
   const last = Math.max(promoted, ...errors.map(({ answered }) => answered));
   console.info(
@@ -99,7 +99,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:jane'])).toMatchObject({ code: 0 });
     expect(await ask(jane)).toEqual(refused);
     await load.stop();
-    tell('killed', load, moments);
+    report('killed', load, moments);
     expectOnlyErrorsBetween(load, moments);
   });
 
@@ -113,7 +113,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
       const old = await sentinels.master();
       await untilReplicated(old);
       expect(await ask(token)).toEqual(isRobot('ci'));
-      // So the gateway looks for the master most of the time, and is told of the new one in the middle of it.
+      // So the gateway looks for the master most of the time, and learns of the new one in the middle of it.
       await Promise.all([old.kill(), sentinel.hang()]);
       await sentinels.untilPromoted(old);
       const promoted = performance.now();
@@ -132,7 +132,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     // Within half of what one command may take: it is not that which ends the wait.
     const moments = await failOver(sentinels, load, 15_000, (old) => old.hang());
     await load.stop();
-    tell('hangs', load, moments);
+    report('hangs', load, moments);
     expectOnlyErrorsBetween(load, moments);
   });
 

@@ -7,7 +7,7 @@ import { apiVersion, reviewBody, type Version, versions } from './testing/token-
 import { randomToken } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
 
-/** A request that is no review, and the `Status` that tells so. */
+/** A request that is no review, and the `Status` that reports it. */
 interface Row {
   readonly name: string;
   readonly request: (token: string, version: Version) => Request;

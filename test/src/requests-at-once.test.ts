@@ -74,7 +74,7 @@ test.each([
   ['HTTP/2', http2Client],
   ['HTTP/1.1', http1Client],
 ] as const)(
-  'a client with a wrong name that asks once at a time is always told why, over %s',
+  'a client with a wrong name that asks once at a time always gets the reason, over %s',
   async (_name, create) => {
     using client = create(gateway.url, kubelet);
     for (let time = 0; time < 20; time++) {

@@ -79,7 +79,7 @@ test.concurrent.each(movingKinds)(
     expect(await within(busy.gateway.ended, 'the end')).toBe(0);
     await waitFor(() => other.backend.calls.length > 100, 'reviews of the other replica');
     await load.stop();
-    expect(load.faults()).toEqual([]);
+    expect(load.problems()).toEqual([]);
   },
 );
 
@@ -98,14 +98,14 @@ describe.concurrent.each(kinds)('under load over %s', (_name, createClient) => {
     using late = createClient(gateway.url, mutualTls.client);
     expect(await review(late, randomToken())).toMatchObject({ authenticated: true });
     await load.stop();
-    expect(load.faults()).toEqual([]);
+    expect(load.problems()).toEqual([]);
     const response = await client.send({ body: reviewBody(randomToken()) });
     expect(response.headers.connection).not.toBe('close');
     expect(http2Session(client)).toBe(session);
     await gateway.kill();
   });
 
-  test('a review under way is answered after SIGTERM, and twice SIGTERM changes nothing', async () => {
+  test('a review in progress is answered after SIGTERM, and twice SIGTERM changes nothing', async () => {
     await using busy = await start();
     const { backend, gateway, mutualTls } = busy;
     using client = createClient(gateway.url, mutualTls.client);

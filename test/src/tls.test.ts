@@ -87,8 +87,8 @@ describe.each([
   });
 
   test('a client with a certificate of another authority is refused', async () => {
-    const stranger = await createAuthority('stranger');
-    using client = createClient(gateway.url, mutualTls.clientWith(await stranger.issueClient('kube-apiserver')));
+    const foreign = await createAuthority('foreign');
+    using client = createClient(gateway.url, mutualTls.clientWith(await foreign.issueClient('kube-apiserver')));
     await expect(review(client, randomToken())).rejects.toThrow();
   });
 
@@ -99,7 +99,7 @@ describe.each([
   });
 });
 
-test('clientAuth: none, said aloud, serves anybody', async () => {
+test('an explicit clientAuth: none serves any client', async () => {
   const { files, clientWith } = mutualTls;
   const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
   const config = { server: { tls }, authenticators: [backend.authenticator('corp')] };
@@ -120,7 +120,7 @@ async function refusedStart(server: object, files: Readonly<Record<string, strin
   return result.stderr;
 }
 
-test('plain HTTP off loopback is refused at start, with the mend', async () => {
+test('plain HTTP off loopback is refused at start, with how to fix it', async () => {
   const message = await refusedStart({ listen: '0.0.0.0:0' });
   expect(message).toMatch(/gateway\.yaml/);
   expect(message).toMatch(/server\.(listen|tls)/);

@@ -14,12 +14,12 @@ export interface Figures {
 export interface CompareOptions {
   readonly rounds: number;
   readonly reviewsEach: number;
-  /** Under way at a time. */
+  /** Reviews in progress at a time. */
   readonly width: number;
 }
 
 /**
- * Sends the same reviews to several gateways in turns, another one first each time: what the machine does meanwhile meets
+ * Sends the same reviews to several gateways in turns, another one first each time: what the machine does besides meets
  * all of them alike, so ratios of figures of one round mean something, and the figures alone little.
  */
 export async function compare(gateways: readonly Measured[], options: CompareOptions): Promise<readonly Figures[]> {

@@ -16,7 +16,7 @@ export interface Measured extends AsyncDisposable {
 
 const tokenCount = 200;
 
-/** As users run it: the log as talkative as it is unless said otherwise, answers kept in memory. */
+/** As users run it: with the default log level, and answers cached in memory. */
 export async function startMeasured(name: string, more: object = {}): Promise<Measured> {
   const tokens = Array.from({ length: tokenCount }, () => randomToken());
   const users = Object.fromEntries(tokens.map((token, at) => [token, `user-${at}`]));

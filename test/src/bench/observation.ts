@@ -32,7 +32,7 @@ const observers: Looks = { '/metrics': 5_000, '/status.json': 2_000 };
 
 function look({ gateway }: Measured, looks: Looks): Disposable {
   const running = Object.entries(looks).map(([path, interval]) => {
-    // What comes of it shows in nobody's figures but the gateway's, whose answer is what is measured.
+    // The result is ignored: only the reviews of the gateway are measured.
     const ask = () => {
       void fetch(new URL(path, gateway.adminUrl)).then(
         (answer) => answer.text(),

@@ -153,13 +153,13 @@ describe.concurrent('the first of two servers', () => {
     }
   });
 
-  test('that nobody listens on, at both calls', async () => {
+  test('that no one listens on, at both calls', async () => {
     const gone = await startFakeServer();
     await gone[Symbol.asyncDispose]();
     await using good = await startWorkingServer();
     for (const use of ['service', 'user'] as const) {
       const { times, values } = await askAll(use, gone.server, good.server);
-      figures.push(`  nobody listens (${use}): ${times.join(', ')}`);
+      figures.push(`  no one listens (${use}): ${times.join(', ')}`);
       expect(values.get(`connects_total{server=${gone.server.url},result=unreachable}`)).toBe(failures);
     }
   });
