@@ -73,7 +73,7 @@ const rows: readonly Row[] = [
   { name: 'a decision of no known kind', backend: { kind: 'nonsense', value: { kind: 'yes' } }, status: cannotCheck },
   { name: 'no decision at all', backend: { kind: 'nonsense', value: null }, status: cannotCheck },
   {
-    name: 'a yes without a user',
+    name: 'a positive answer without a user',
     backend: { kind: 'nonsense', value: { kind: 'authenticated' } },
     status: cannotCheck,
   },
@@ -139,7 +139,7 @@ describe.each(protocols)('over %s', (protocol) => {
       expect(JSON.parse(response.text).status.authenticated).toBe(true);
     });
 
-    test('for an empty username is never a yes', async () => {
+    test('for an empty username never lets a user in', async () => {
       const token = randomToken();
       backend.answer(token, authenticated(''));
       const response = await fleet.client(protocol).send({ body: reviewBody(token, version) });

@@ -24,7 +24,10 @@ describe.concurrent('bounds on authenticators', () => {
     const settings = { circuit: { minimumCalls: 1, openFor: '100ms' } };
     await using chain = await startChain((backend) => [backend.authenticator('corp', settings)]);
     expect(await review(chain.client, chain.token({ corp: down }))).toEqual(unavailable);
-    await waitFor(async () => (await review(chain.client, chain.token({ corp: ada }))).authenticated, 'a yes');
+    await waitFor(
+      async () => (await review(chain.client, chain.token({ corp: ada }))).authenticated,
+      'the token to be accepted',
+    );
     expect(await review(chain.client, chain.token({ corp: ada }))).toEqual(isAda);
   });
 

@@ -26,7 +26,7 @@ async function start(cache: object = {}): Promise<Place> {
 /** Replicas write their state to Redis within half a second, in one key more than it had before. */
 const keysOf = async (redis: RedisServer) => (await redis.client().keys('*')).sort();
 
-describe.concurrent('an answer that is no yes', () => {
+describe.concurrent('a negative answer', () => {
   test.each([
     ['a refusal', 'rejectedTtl', refused],
     ['no opinion', 'unknownTtl', noOpinion],
@@ -84,7 +84,7 @@ describe.concurrent('an answer that is no yes', () => {
   });
 });
 
-test('a yes ends with its token, in both tiers, and does not stand in for anything then', async () => {
+test('a positive answer ends with its token, in both tiers, and is not used as a stale one then', async () => {
   await using place = await start();
   const { backend, gateway, redis } = place;
   const token = randomToken();

@@ -10,7 +10,7 @@ import { waitFor } from './testing/wait-for.ts';
 interface Place extends AsyncDisposable {
   readonly backend: ScriptedBackend;
   readonly redis: RedisServer;
-  /** A new token, and the key and the value of the yes that Redis has for it. */
+  /** A new token, and the key and the value of the positive entry that Redis has for it. */
   keep(answer: object): Promise<{ token: string; key: string; value: string }>;
   /** A replica that has nothing in its memory. */
   replica(): Promise<CacheGateway>;
@@ -86,7 +86,7 @@ describe.concurrent('whoever can write to Redis', () => {
     }
     expect(await replica.lookups('redis', 'invalid')).toBe(targets.length + 1);
     expect(await replica.lookups('redis', 'hit')).toBe(0);
-    // Nor do they stand in for a backend that is down.
+    // They are not used as stale answers either while the backend is down.
     await using another = await place.replica();
     await redis.client().mset(targets.flatMap(({ key, forgery }) => [key, forgery]));
     for (const { token } of targets) {
@@ -97,7 +97,7 @@ describe.concurrent('whoever can write to Redis', () => {
     expect(await another.ask(known.token)).toMatchObject({ user: { username: 'ada-0' } });
   });
 
-  test('gets no yes out of an older copy after the end of its token, or after its time', async () => {
+  test('is not let in by an older copy after the end of its token, or after its time', async () => {
     await using place = await start({ authenticatedTtl: '4s', staleTtl: '500ms' });
     const { backend, redis } = place;
     await using replica = await place.replica();

@@ -31,7 +31,7 @@ async function start(staleTtl: string, entry: object = {}): Promise<Place> {
 const staleOf = async ({ lookups }: CacheGateway) =>
   (await lookups('memory', 'stale')) + (await lookups('redis', 'stale'));
 
-/** Log lines of reviews that an earlier yes stood in for. */
+/** Log lines of reviews that used a stale answer. */
 const markedStale = ({ gateway: { output } }: CacheGateway) =>
   output.lines.filter(
     ({ msg, cached, outcome }) => msg === 'token review' && cached === 'stale' && outcome === 'authenticated',
@@ -82,7 +82,7 @@ describe.concurrent('while the backend', () => {
     },
   );
 
-  test('is down, its last yes does not stand in with staleTtl: 0', async () => {
+  test('is down, its last positive answer is not used with staleTtl: 0', async () => {
     await using place = await start('0', neverOpens);
     const { backend, gateway } = place;
     const token = randomToken();
@@ -95,18 +95,21 @@ describe.concurrent('while the backend', () => {
       const status = await gateway.ask(token);
       if (began - known > authenticatedTtl) expect(status).toEqual(unavailable);
       return !status.authenticated;
-    }, 'the end of the yes');
+    }, 'the end of the positive answer');
     expect([await staleOf(gateway), markedStale(gateway)]).toEqual([0, []]);
   });
 
-  test('was asked again and refused, its earlier yes is gone, on the replica that asked and in Redis', async () => {
+  test('was asked again and refused, its earlier positive answer is gone, on the replica that asked and in Redis', async () => {
     await using place = await start('60s', neverOpens);
     const { backend, gateway, redis } = place;
     const token = randomToken();
     backend.answer(token, ada);
     expect(await gateway.ask(token)).toEqual(isAda);
     backend.answer(token, down);
-    await waitFor(async () => (await gateway.ask(token)).authenticated && markedStale(gateway)[0], 'a last yes');
+    await waitFor(
+      async () => (await gateway.ask(token)).authenticated && markedStale(gateway)[0],
+      'a last positive answer',
+    );
     await untilCached(redis, 1);
     backend.answer(token, refused);
     expect(await gateway.ask(token)).toEqual(no);
@@ -116,7 +119,7 @@ describe.concurrent('while the backend', () => {
       const status = await gateway.ask(token);
       expect(status.authenticated).toBe(false);
       return 'error' in status;
-    }, 'the end of the refusal, behind which no yes is left');
+    }, 'the end of the refusal, behind which no positive answer is left');
     await using other = await startCacheGateway(gateway.setup);
     expect(await other.ask(token)).toEqual(unavailable);
   });

@@ -10,7 +10,7 @@ import { waitFor } from './testing/wait-for.ts';
 describe.concurrent('the chain', () => {
   describe('three authenticators in order', () => {
     const rows: readonly [string, Record<string, Answer>, string[], object][] = [
-      ['the first yes decides', { a: noOpinion, b: ada, c: refused }, ['a', 'b'], isAda],
+      ['the first positive answer decides', { a: noOpinion, b: ada, c: refused }, ['a', 'b'], isAda],
       ['the first refusal decides', { a: noOpinion, b: refused, c: ada }, ['a', 'b'], no],
       ['no one knows it', {}, ['a', 'b', 'c'], no],
       ['a positive answer counts after an outage', { a: down, b: noOpinion, c: ada }, ['a', 'b', 'c'], isAda],

@@ -62,7 +62,10 @@ describe.concurrent('a gateway in front of a directory', () => {
       for (let login = 0; login < 10; login++) expect(await review(client, people.alice.token)).toEqual(unavailable);
       expect(await review(client, robot)).toHaveProperty('user.username', 'ci');
       await people.slapd.start();
-      await waitFor(async () => (await review(client, people.alice.token)).authenticated, `a yes after ${end}`);
+      await waitFor(
+        async () => (await review(client, people.alice.token)).authenticated,
+        `alice to be let in after ${end}`,
+      );
     }
     // The answers during the outage were cached nowhere and locked no user.
     expect(await review(client, people.alice.token)).toEqual(isAlice);

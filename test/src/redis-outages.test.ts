@@ -54,7 +54,7 @@ describe.concurrent('while Redis is away', () => {
       for (const token of [ci, gone, unknown]) expect(await ask(token)).toEqual(unavailable);
       expect(await ask(ada)).toEqual(isAda);
       await redis.start();
-      await waitFor(async () => (await ask(ci)).authenticated, `a yes after ${end}`);
+      await waitFor(async () => (await ask(ci)).authenticated, `ci to be let in after ${end}`);
       for (const token of [gone, unknown]) expect(await ask(token)).toEqual(refused);
     }
     expect(await metric('connected')).toBe(1);
@@ -71,7 +71,7 @@ describe.concurrent('while Redis is away', () => {
     expect(await ask(token)).toEqual(unavailable);
     expect(await ask(ada)).toEqual(isAda);
     await redis.start();
-    await waitFor(async () => (await ask(token)).authenticated, 'a yes');
+    await waitFor(async () => (await ask(token)).authenticated, 'the token to be accepted');
   });
 
   test('with onError: stop no other authenticator is asked', async () => {
@@ -115,8 +115,8 @@ describe.concurrent('when Redis accepts and never answers', () => {
       expect(await ask(ada)).toEqual(isAda);
       await redis.start();
       const began = performance.now();
-      await waitFor(async () => (await ask(token)).authenticated, 'a yes after the thaw');
-      console.info(`${which}: a yes ${Math.round(performance.now() - began)} ms after the thaw`);
+      await waitFor(async () => (await ask(token)).authenticated, 'the token to be accepted after the thaw');
+      console.info(`${which}: accepted ${Math.round(performance.now() - began)} ms after the thaw`);
       expect(await ask(newToken())).toEqual(refused);
     },
   );

@@ -117,12 +117,12 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
       await Promise.all([old.kill(), sentinel.hang()]);
       await sentinels.untilPromoted(old);
       const promoted = performance.now();
-      await waitFor(async () => (await ask(token)).authenticated, 'a yes of the new master', bound * 5);
+      await waitFor(async () => (await ask(token)).authenticated, 'the new master to accept the token', bound * 5);
       times.push(ms(promoted, performance.now()));
       await Promise.all([old.start(), sentinel.start()]);
       await sentinels.untilSettled();
     }
-    console.info(`a yes came ${times.join(', ')} after the promotions`);
+    console.info(`accepted ${times.join(', ')} after the promotions`);
   });
 
   test('follows a promotion when the old master hangs, however long a command may take', async () => {
@@ -181,7 +181,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     expect(await operator.run(['check'])).toMatchObject({ code: 0 });
     await old.kill();
     await sentinels.untilPromoted(old);
-    await waitFor(async () => (await ask(token)).authenticated, 'a yes of the new master', bound * 5);
+    await waitFor(async () => (await ask(token)).authenticated, 'the new master to accept the token', bound * 5);
     expect(await ask(newToken())).toEqual(refused);
     expect(await operator.run(['check'])).toMatchObject({ code: 0 });
   });

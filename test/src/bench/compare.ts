@@ -53,7 +53,8 @@ async function review({ client, bodies }: Measured, count: number, width: number
     while (sent < count) {
       const body = bodies[sent++ % bodies.length] ?? '';
       const { status, text } = await client.send({ body });
-      if (status !== 200 || !text.includes('"authenticated":true')) throw new Error(`no yes: ${status} ${text}`);
+      if (status !== 200 || !text.includes('"authenticated":true'))
+        throw new Error(`not authenticated: ${status} ${text}`);
     }
   };
   await Promise.all(Array.from({ length: width }, work));

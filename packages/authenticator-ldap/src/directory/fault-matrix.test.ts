@@ -65,7 +65,7 @@ const faults: readonly Fault[] = [
   ...early('talks no TLS', 'tls', () => startRawServer('ldaps', (socket) => socket.write(garbage))),
   ...early('is silent at StartTLS', 'timeout', () => startRawServer('starttls')),
   ...early('ends at StartTLS', 'closed', () => startFakeServer({ security: 'starttls', onStartTls: end })),
-  ...early('says yes to StartTLS and is silent then', 'timeout', () => startRawServer('starttls', yesToStartTls)),
+  ...early('accepts StartTLS and is silent then', 'timeout', () => startRawServer('starttls', yesToStartTls)),
   fault('service', 'is silent at the service bind', 'timeout', at(serviceBind, silent)),
   fault('service', 'resets at the service bind', 'closed', at(serviceBind, reset)),
   fault('service', 'answers the service bind with garbage', 'protocol', at(serviceBind, babble)),
