@@ -17,7 +17,7 @@ interface History {
   readonly lifetime?: number;
   /** What another client does to the record in Redis at each step. */
   readonly meddle?: 'lengthen' | 'persist';
-  /** Whether the use of a stale answer counts. */
+  /** Whether an answer that is used as a stale one counts as used. */
   readonly isStaleUse?: boolean;
 }
 
