@@ -36,9 +36,7 @@ describe.concurrent('token create', () => {
       const { setup, calls } = await createPlace({ options: { hangs: 'create' } });
       const child = spawnCommand(['token', ...create], setup);
       const ended = new Promise((resolve) => child.once('close', resolve));
-      if (!child.stdout || !child.stderr) {
-        throw new Error('no output');
-      }
+      if (!child.stdout || !child.stderr) throw new Error('no output');
       const output = collectOutput(child.stdout, child.stderr);
       await waitFor(async () => (await calls()) === 'hangs\n', 'the call');
       child.kill(signal);

@@ -58,9 +58,7 @@ describe.concurrent('revoke', () => {
     const { setup, calls } = await createPlace({ tokens, options: { hangs: 'revoke', after: 1 } });
     const child = spawnCommand(['revoke', '--user', 'robot:jane', '-o', 'json'], setup);
     const ended = new Promise((resolve) => child.once('close', resolve));
-    if (!child.stdout || !child.stderr) {
-      throw new Error('no output');
-    }
+    if (!child.stdout || !child.stderr) throw new Error('no output');
     const output = collectOutput(child.stdout, child.stderr);
     await waitFor(async () => (await calls()) === 'hangs\n', 'the second token');
     child.kill('SIGINT');
