@@ -123,7 +123,7 @@ describe.each(protocols)('over %s', (protocol) => {
       expect(JSON.parse(response.text).status).toEqual({ authenticated: true, user: { username: 'ada', groups: [] } });
     });
 
-    test('for a token over maxTokenSize is unknown, without asking anyone', async () => {
+    test('for a token over maxTokenSize is unknown, and no backend is asked', async () => {
       const token = randomToken(12 * 1024 + 3);
       backend.answer(token, authenticated('ada'));
       const response = await fleet.client(protocol).send({ body: reviewBody(token, version) });

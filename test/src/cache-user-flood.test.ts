@@ -10,7 +10,7 @@ import { waitFor } from './testing/wait-for.ts';
 /** The least that a config may have. */
 const maxEntries = 100;
 
-/** What a directory takes for the same name: 32 ways to write its letters, each after up to seven spaces. */
+/** Spellings that a directory takes for the same name: 32 ways to write its letters, each after up to seven spaces. */
 function spellingsOf(name: string): string[] {
   return Array.from({ length: 240 }, (_, n) => {
     const letters = Array.from(name, (letter, at) => ((n >> at) & 1 ? letter.toUpperCase() : letter));

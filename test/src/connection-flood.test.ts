@@ -7,7 +7,7 @@ import { addCrowd, type Member } from './testing/ldap-crowd.ts';
 import { type People, startPeople } from './testing/ldap-gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 
-/** What the gateway may have open, of which Node and the plugins hold some 40 from the start. */
+/** The number of files that the gateway may have open. Node and the plugins hold some 40 from the start. */
 const openFiles = 512;
 
 let people: People;

@@ -4,7 +4,7 @@ import { asked, drawn, promtool, readDashboard, readDocument } from './testing/d
 const dashboard = await readDashboard();
 const panels = drawn(dashboard);
 
-/** With the keys of each object in order. */
+/** Returns the value with the keys of each object in order. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

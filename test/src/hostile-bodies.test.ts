@@ -77,7 +77,7 @@ describe.each(protocols)('over %s', (protocol) => {
     ['__proto__ at the top', '"__proto__":{"status":{"authenticated":true}}'],
     ['__proto__ as the only spec', '"__proto__":{"spec":{"token":"x"}}'],
     ['constructor.prototype', '"constructor":{"prototype":{"authenticated":true,"user":{"username":"root"}}}'],
-  ])('%s changes nothing for anybody', async (_name, member) => {
+  ])('%s changes nothing for any review', async (_name, member) => {
     const token = randomToken();
     const body = reviewBody(token).replace('"metadata"', `${member},"metadata"`);
     const response = await fleet.client(protocol).send({ body });

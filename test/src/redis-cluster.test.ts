@@ -7,7 +7,7 @@ import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
 import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
 import { waitFor } from './testing/wait-for.ts';
 
-/** In which the tokens of a node are good again after a promotion, in milliseconds; tests fail at five times that. */
+/** Milliseconds after a promotion until the tokens of a node work again; tests fail at five times that. */
 const bound = 5_000;
 
 /** Only the tokens of the node that went may fail: all nodes share one circuit. */

@@ -153,7 +153,7 @@ async function writeTokens(redis: RedisServer, count: number, users: number): Pr
   await pipeline.exec();
 }
 
-/** By the name of the command; microseconds. */
+/** Microseconds, by the name of the command. */
 async function commandStats(redis: RedisServer): Promise<Map<string, { calls: number; usecPerCall: number }>> {
   const info = await redis.client().info('commandstats');
   const lines = info.matchAll(/^cmdstat_([\w|]+):calls=(\d+),.*usec_per_call=([\d.]+)/gm);

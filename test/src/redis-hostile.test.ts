@@ -219,7 +219,7 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
   return people;
 }
 
-/** In clear text a name may be changed on the wire, and then it is no name that anybody has; but it needs a record. */
+/** In clear text a name may be changed on the wire, and then it is the name of no user; but it needs a record. */
 function robotOf(token: string, name: string | undefined, names: ReadonlySet<string>): Person {
   const isRight = ({ authenticated: isIn, user }: ReviewStatus) =>
     name === undefined ? !isIn : isIn && user?.username === `robot:${name}`;

@@ -9,7 +9,7 @@ import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
 
-/** In which lookups are good again after a promotion, in milliseconds; tests fail at five times that. */
+/** Milliseconds after a promotion until lookups work again; tests fail at five times that. */
 const bound = 5_000;
 
 /** A command may take longer than any test here waits: a connection that is not given up is believed. */
@@ -48,7 +48,7 @@ interface Moments {
   readonly good: number;
 }
 
-/** In whole milliseconds. */
+/** The time in whole milliseconds. */
 const ms = (from: number, to: number): string => `${Math.round(to - from)} ms`;
 
 /** Prints the figures of a failover in one line. */

@@ -35,7 +35,7 @@ async function untilSays(page: Page, selector: string, words: string | RegExp): 
   await page.locator(selector).filter({ hasText: words }).first().waitFor();
 }
 
-/** Nothing hidden at the right, nothing to complain of, and nothing asked of anybody else. */
+/** Expects that nothing is hidden at the right, that there are no warnings, and no requests to other servers. */
 async function expectQuiet({ page, complaints, requested }: WatchedPage, url: string): Promise<void> {
   expect(await overhang(page)).toBe(0);
   expect(complaints).toEqual([]);

@@ -2,10 +2,10 @@ import { median } from '../testing/median.ts';
 import { cpuSeconds } from '../testing/process-cpu.ts';
 import type { Measured } from './gateways.ts';
 
-/** What one gateway was measured at. */
+/** The figures of one gateway. */
 export interface Figures {
   readonly name: string;
-  /** Of the gateway's process, user and system, in microseconds a review: of each round. */
+  /** CPU time of the gateway's process, user and system, in microseconds a review: one figure a round. */
   readonly cpu: readonly number[];
   /** The median of all rounds. */
   readonly reviewsPerSecond: number;

@@ -10,7 +10,7 @@ export interface Measured extends AsyncDisposable {
   readonly name: string;
   readonly gateway: Gateway;
   readonly client: Client;
-  /** Of reviews, each of another token that is let in. */
+  /** The bodies of reviews, each of another token that is let in. */
   readonly bodies: readonly string[];
 }
 

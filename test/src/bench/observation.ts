@@ -9,7 +9,7 @@ export interface ObservationCost {
   readonly figures: readonly Figures[];
   /** CPU a review, looked at, by that of those that are not, in the same round: 1.1 is a tenth more. The median of all. */
   readonly ratio: number;
-  /** Of all rounds together. */
+  /** The figure of all rounds together. */
   readonly ratioInAll: number;
 }
 
@@ -18,7 +18,7 @@ export interface ObservationOptions extends CompareOptions {
   readonly pairs: number;
 }
 
-/** What is asked for, and each how many milliseconds. */
+/** The paths that are fetched, and after how many milliseconds each. */
 type Looks = Readonly<Record<string, number>>;
 
 /**
