@@ -18,7 +18,7 @@ const alone = [
   'token-list',
 ].map((name) => `src/${name}.test.ts`);
 
-// Projects add their lists of files to one that stands here.
+// Projects add their lists of files to one that is set here.
 const { include, ...common } = { ...base.test, testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({

@@ -17,7 +17,7 @@ const otherFiles = '*.ts';
 const testSupport = '/src/testing/';
 
 /** What may import it: tests, test support of a folder, and programs that only developers run. */
-const ofTests = ['[.]test[.]ts$', '/(testing|fixtures|bench|soak)/', '^(test|test-servers|scripts)/'];
+const ofTests = ['[.]test[.]ts$', '/(testing|bench|soak)/', '^(test|test-servers|scripts)/'];
 
 const howToFix = 'Imports go down in the pictures of docs/architecture.md, "The order of the folders".';
 
@@ -34,9 +34,9 @@ export function rulesOfFolders(markdown: string): IForbiddenRuleType[] {
     {
       name: 'test support in what runs',
       severity: 'error',
-      comment: 'Only tests import what is in testing/ and fixtures/.',
+      comment: 'Only tests import what is in testing/.',
       from: { pathNot: ofTests },
-      to: { path: '/(testing|fixtures)/' },
+      to: { path: '/testing/' },
     },
     {
       name: 'no picture of these folders',

@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { type Client, get, http1Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { residentMemory } from './fixtures/process-memory.ts';
-import { openRawSocket } from './fixtures/raw-socket.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { type Client, get, http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { residentMemory } from './testing/process-memory.ts';
+import { openRawSocket } from './testing/raw-socket.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
 
 interface Slowest {
   /** Milliseconds. */

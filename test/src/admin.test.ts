@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { get, http1Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { get, http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
 
 let backend: ScriptedBackend;
 let gateway: Gateway;
@@ -26,7 +26,7 @@ test('/livez?verbose lists its checks as Kubernetes does', async () => {
   expect(text).toMatch(/^\[\+\]ping ok\n([[+\]\w -]+ ok\n)*livez check passed\n$/);
 });
 
-test('/readyz?verbose tells of a backend that is down, which does not decide readiness', async () => {
+test('/readyz?verbose reports a backend that is down, which does not decide readiness', async () => {
   const { status, text } = await get(gateway.adminUrl, '/readyz?verbose');
   expect(status).toBe(200);
   expect(text).toMatch(/^\[\+\]ping ok\n/);

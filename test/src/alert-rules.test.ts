@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { alertsOf, promtool, readDocument, readRules, ruleTests } from './fixtures/deployed.ts';
+import { alertsOf, promtool, readDocument, readRules, ruleTests } from './testing/deployed.ts';
 
 const files = await readRules();
 const tests = await ruleTests();

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { protocols, startFleet } from './fixtures/protocols.ts';
-import type { Answer } from './fixtures/script-messages.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { apiVersion, type ReviewStatus, reviewBody, versions } from './fixtures/token-review.ts';
-import { awkwardToken, randomToken } from './fixtures/tokens.ts';
+import { protocols, startFleet } from './testing/protocols.ts';
+import type { Answer } from './testing/script-messages.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { apiVersion, type ReviewStatus, reviewBody, versions } from './testing/token-review.ts';
+import { awkwardToken, randomToken } from './testing/tokens.ts';
 
 /** One row: what the only backend says, what the review asks, and the `status` that kube-apiserver must get. */
 interface Row {
@@ -67,13 +67,13 @@ const rows: readonly Row[] = [
     backend: { kind: 'rejected', reason: 'invalid-credentials', subject: 'ada' },
     status: no,
   },
-  { name: 'a token that nobody knows', backend: { kind: 'no-opinion' }, status: no },
+  { name: 'a token that no one knows', backend: { kind: 'no-opinion' }, status: no },
   { name: 'a backend that is down', backend: { kind: 'throw', code: 'unavailable' }, status: cannotCheck },
   { name: 'a record that can not be read', backend: { kind: 'throw', code: 'failed' }, status: cannotCheck },
   { name: 'a decision of no known kind', backend: { kind: 'nonsense', value: { kind: 'yes' } }, status: cannotCheck },
   { name: 'no decision at all', backend: { kind: 'nonsense', value: null }, status: cannotCheck },
   {
-    name: 'a yes without a user',
+    name: 'a positive answer without a user',
     backend: { kind: 'nonsense', value: { kind: 'authenticated' } },
     status: cannotCheck,
   },
@@ -123,7 +123,7 @@ describe.each(protocols)('over %s', (protocol) => {
       expect(JSON.parse(response.text).status).toEqual({ authenticated: true, user: { username: 'ada', groups: [] } });
     });
 
-    test('for a token over maxTokenSize is unknown, without asking anyone', async () => {
+    test('for a token over maxTokenSize is unknown, and no backend is asked', async () => {
       const token = randomToken(12 * 1024 + 3);
       backend.answer(token, authenticated('ada'));
       const response = await fleet.client(protocol).send({ body: reviewBody(token, version) });
@@ -139,7 +139,7 @@ describe.each(protocols)('over %s', (protocol) => {
       expect(JSON.parse(response.text).status.authenticated).toBe(true);
     });
 
-    test('for an empty username is never a yes', async () => {
+    test('for an empty username never lets a user in', async () => {
       const token = randomToken();
       backend.answer(token, authenticated(''));
       const response = await fleet.client(protocol).send({ body: reviewBody(token, version) });

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { type AuditLine, findGaps, readTrail, readTrailSoFar } from './fixtures/audit-trail.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { operatorIn } from './fixtures/redis-commands.ts';
-import { cachedRobots, replicasConfig } from './fixtures/replicas.ts';
-import { secret, sha256 } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type AuditLine, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { cachedRobots, replicasConfig } from './testing/replicas.ts';
+import { secret, sha256 } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const actsOf = (lines: readonly AuditLine[]): AuditLine[] => lines.filter(({ event }) => event !== undefined);
 

@@ -1,14 +1,14 @@
 import { appendFile, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type AuditLine, auditLines, findGaps, readTrail } from './fixtures/audit-trail.ts';
-import { type Client, http1Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { startLoad } from './fixtures/load.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { sum } from './fixtures/sum.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type AuditLine, auditLines, findGaps, readTrail } from './testing/audit-trail.ts';
+import { type Client, http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { startLoad } from './testing/load.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { sum } from './testing/sum.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** Bytes that wait before lines are dropped. Pipes hold far less. */
 const capacity = 8 * 1024 * 1024;
@@ -43,7 +43,7 @@ async function untilDropped(gateway: Gateway, client: Client): Promise<void> {
   const load = startLoad(client, 8);
   await waitFor(async () => (await droppedBy(gateway)) > 20, 'lines to be dropped');
   await load.stop();
-  expect(load.faults()).toEqual([]);
+  expect(load.problems()).toEqual([]);
   // A line is its name and some hundred bytes.
   expect(load.answered() * (longName.length + 1_000)).toBeGreaterThan(capacity);
 }
@@ -65,7 +65,7 @@ test('SIGHUP under load: the trail goes on in a new file, and no line is lost, s
     await gateway.waitForLog('audit trail reopened', from);
   }
   await load.stop();
-  expect(load.faults()).toEqual([]);
+  expect(load.problems()).toEqual([]);
   await gateway.stop();
   files.push('audit.log');
   const lines = (await Promise.all(files.map((file) => readTrail(gateway.folder, file)))).flat();

@@ -1,17 +1,17 @@
 import { readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { auditLines, findGaps, readTrail, readTrailSoFar } from './fixtures/audit-trail.ts';
-import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { down, failed, refused } from './fixtures/chain.ts';
-import { http1Client, review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls } from './fixtures/mutual-tls.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { awkwardToken, randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { auditLines, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
+import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { down, failed, refused } from './testing/chain.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, startGateway } from './testing/gateway.ts';
+import { createMutualTls } from './testing/mutual-tls.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { awkwardToken, randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const audit = { output: 'audit.log' };
 

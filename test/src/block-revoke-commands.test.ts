@@ -2,11 +2,11 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { runCommand } from './fixtures/command.ts';
-import type { ListedToken } from './fixtures/redis-commands.ts';
-import { type Announced, cachedRobots, replicasConfig, startReplicas } from './fixtures/replicas.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
+import { runCommand } from './testing/command.ts';
+import type { ListedToken } from './testing/redis-commands.ts';
+import { cachedRobots, type Published, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_000 }, async () => {
   await using redis = await startRedis();
@@ -17,7 +17,7 @@ test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_0
   const times = { at: expect.stringMatching(/Z$/), until: expect.stringMatching(/Z$/) };
   const entry = { ...times, kind: 'user', name: 'robot:ci', by: 'eve' };
   const words = ['--user', 'robot:ci', '--by', 'eve'];
-  const revoked = (await operator.json('revoke', ...words, '--reason', 'lost')) as { replicas: Announced };
+  const revoked = (await operator.json('revoke', ...words, '--reason', 'lost')) as { replicas: Published };
   expect(revoked).toEqual({
     ...{ revoked: [expect.objectContaining({ authenticator: 'robots', state: 'revoked' })], already: [] },
     ...{ unreadable: [], problems: [] },
@@ -28,7 +28,7 @@ test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_0
   expect(Date.parse(tokens[0]?.revoked?.at ?? '')).toBeLessThanOrEqual(Date.parse(String(revoked.replicas.entry.at)));
   const block = { ...done, entry: { ...entry, action: 'block' } };
   expect(await operator.json('block', ...words, '--for', '30d')).toEqual(block);
-  const again = (await operator.json('block', ...words, '--for', '1h')) as Announced;
+  const again = (await operator.json('block', ...words, '--for', '1h')) as Published;
   expect(again).toEqual({ ...block, before: { ...entry, action: 'block' } });
   const { at, until } = again.entry as { at: string; until: string };
   expect(Date.parse(until) - Date.parse(at)).toBe(3_600_000);

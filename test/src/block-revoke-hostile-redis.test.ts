@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
-import { isRobot, refused } from './fixtures/redis-gateway.ts';
-import { issue } from './fixtures/redis-tokens.ts';
-import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './fixtures/replicas.ts';
-import { scrape } from './fixtures/scrape.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { isRobot, refused } from './testing/redis-gateway.ts';
+import { issue } from './testing/redis-tokens.ts';
+import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { scrape } from './testing/scrape.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const both = (one: object): object[] => [one, one];
 const list = 'sallyport:{revocations}:list';
@@ -63,7 +63,7 @@ async function expectStopped({ operator, ask }: Replicas, token: string): Promis
     expect(stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
     expect([words, await ask(token)]).toEqual([words, both(status)]);
   }
-  const json = (await operator.json('block', '--user', 'robot:ci', '--for', '1h')) as Announced;
+  const json = (await operator.json('block', '--user', 'robot:ci', '--for', '1h')) as Published;
   expect(json).toMatchObject({ redisIsFull: true, unconfirmed: [] });
   expect((await operator.run(['blocks'])).stdout).toContain('robot:ci');
 }

@@ -1,9 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { refused } from './fixtures/redis-gateway.ts';
-import { cachedRobots, replicasConfig, startReplicas } from './fixtures/replicas.ts';
-import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { refused } from './testing/redis-gateway.ts';
+import { cachedRobots, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 describe('a token that carries a password', { timeout: 120_000 }, () => {
   test('is not blocked by its bytes, since other spellings would still get in; its user is, as the command says', async () => {

@@ -1,9 +1,9 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { isRobot, refused } from './fixtures/redis-gateway.ts';
-import { recordKey } from './fixtures/redis-tokens.ts';
-import { type Announced, cachedRobots, type Replicas, replicasConfig, startReplicas } from './fixtures/replicas.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
+import { isRobot, refused } from './testing/redis-gateway.ts';
+import { recordKey } from './testing/redis-tokens.ts';
+import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 const both = (one: object): object[] => [one, one];
 
@@ -145,13 +145,13 @@ describe('with two gateways', { timeout: 180_000 }, () => {
       );
       const json = await operator.run(['block', '--user', 'robot:ci', '--for', '1h', '--wait', '100ms', '-o', 'json']);
       expect(json.code).toBe(1);
-      const { confirmed, unconfirmed } = JSON.parse(json.stdout) as Announced;
+      const { confirmed, unconfirmed } = JSON.parse(json.stdout) as Published;
       expect([confirmed.length <= 1, unconfirmed.length >= 1]).toEqual([true, true]);
     } finally {
       gateways[1]?.signal('SIGCONT');
     }
     expect(
-      (await operator.json('block', '--user', 'robot:ci', '--for', '1h', '--wait', '30s')) as Announced,
+      (await operator.json('block', '--user', 'robot:ci', '--for', '1h', '--wait', '30s')) as Published,
     ).toMatchObject({
       unconfirmed: [],
     });

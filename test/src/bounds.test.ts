@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { ada, down, failed, hang, isAda, noOpinion, startChain, unavailable } from './fixtures/chain.ts';
-import { review } from './fixtures/clients.ts';
-import { scrape } from './fixtures/scrape.ts';
-import type { ScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { ada, down, failed, hang, isAda, noOpinion, startChain, unavailable } from './testing/chain.ts';
+import { review } from './testing/clients.ts';
+import { scrape } from './testing/scrape.ts';
+import type { ScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 describe.concurrent('bounds on authenticators', () => {
   test('a hung authenticator costs five deadlines, then nothing', async () => {
@@ -24,7 +24,10 @@ describe.concurrent('bounds on authenticators', () => {
     const settings = { circuit: { minimumCalls: 1, openFor: '100ms' } };
     await using chain = await startChain((backend) => [backend.authenticator('corp', settings)]);
     expect(await review(chain.client, chain.token({ corp: down }))).toEqual(unavailable);
-    await waitFor(async () => (await review(chain.client, chain.token({ corp: ada }))).authenticated, 'a yes');
+    await waitFor(
+      async () => (await review(chain.client, chain.token({ corp: ada }))).authenticated,
+      'the token to be accepted',
+    );
     expect(await review(chain.client, chain.token({ corp: ada }))).toEqual(isAda);
   });
 

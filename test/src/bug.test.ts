@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { review } from './fixtures/clients.ts';
-import { protocols, startFleet } from './fixtures/protocols.ts';
-import { sabotaged } from './fixtures/sabotage-plugin.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody, versions } from './fixtures/token-review.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { review } from './testing/clients.ts';
+import { protocols, startFleet } from './testing/protocols.ts';
+import { sabotaged } from './testing/sabotage-plugin.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody, versions } from './testing/token-review.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 

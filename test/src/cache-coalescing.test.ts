@@ -1,13 +1,13 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './fixtures/cache-gateway.ts';
-import { ada, hang, isAda, unavailable } from './fixtures/chain.ts';
-import { startPeople } from './fixtures/ldap-gateway.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { sum } from './fixtures/sum.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
+import { ada, hang, isAda, unavailable } from './testing/chain.ts';
+import { startPeople } from './testing/ldap-gateway.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { sum } from './testing/sum.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
 const joined = (gateway: CacheGateway) => gateway.metric('sallyport_coalesced_lookups_total');
@@ -76,7 +76,7 @@ describe.concurrent('a caller that hangs up', () => {
     };
   }
 
-  test('ends nobody else’s lookup, also when it began it', async () => {
+  test('does not end the lookup of others, also when it began it', async () => {
     await using place = await start();
     const { backend, gateway, askToo, hangUp } = place;
     const token = randomToken();
@@ -97,7 +97,7 @@ describe.concurrent('a caller that hangs up', () => {
     expect(backend.callsOf(token)).toHaveLength(1);
   });
 
-  test('ends the lookup when it was the last, and whoever comes then is not told of it', async () => {
+  test('ends the lookup when it was the last, and the next caller does not notice', async () => {
     await using place = await start();
     const { backend, gateway, askToo, hangUp } = place;
     const token = randomToken();

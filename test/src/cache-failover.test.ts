@@ -10,9 +10,9 @@ import {
   saidBy,
   startFaults,
   untilShared,
-} from './fixtures/cache-faults.ts';
-import { repeatUntil } from './fixtures/redis-load.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+} from './testing/cache-faults.ts';
+import { repeatUntil } from './testing/redis-load.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** Asks until `end` has come, with a pause in between: what takes the place of the old master needs the machine, too. */
 function measureUntil(end: Promise<unknown>, { measure }: Faults): Promise<Latencies[]> {
@@ -23,7 +23,7 @@ function measureUntil(end: Promise<unknown>, { measure }: Faults): Promise<Laten
   });
 }
 
-/** Redis is asked by all who had left it alone, once each time. */
+/** Both replicas ask Redis again: each circuit that opened has closed. */
 async function untilAskedAgain({ one, other }: Faults): Promise<void> {
   const isAsked = (gateway: typeof one) =>
     saidBy(gateway, 'circuit of the cache Redis opened') === saidBy(gateway, 'circuit of the cache Redis closed');
@@ -64,7 +64,7 @@ describe('answers stay right, reviews cost no more than cache.redis.timeout, and
     await using cluster = await startCluster();
     await using faults = await startFaults({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) });
     await untilAllShared(faults);
-    // The one that has the revocation list: by it replicas find out whether Redis is well.
+    // The one that has the revocation list: by it replicas find out whether Redis is healthy.
     const old = await cluster.masterOf('{revocations}');
     await old.kill();
     const during = await measureUntil(cluster.untilPromoted(old), faults);

@@ -3,15 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './fixtures/cache-gateway.ts';
-import { ada } from './fixtures/chain.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText } from './fixtures/gateway.ts';
-import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { staticAuthenticator } from './fixtures/static-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
+import { ada } from './testing/chain.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText } from './testing/gateway.ts';
+import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator } from './testing/static-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
 
 const maker = 'openssl rand -base64 32';
 
@@ -60,18 +60,18 @@ interface Pair {
 /** Asks each of two replicas about three new tokens, and then the other one about the same. @returns the calls of that */
 async function callsForEachOther({ backend, redis, one, other }: Pair, records: 'shared' | 'apart' = 'shared') {
   const before = backend.calls.length;
-  let kept = (await keptAnswers(redis)).length;
+  let cached = (await cachedAnswers(redis)).length;
   for (const [first, second] of [
     [one, other],
     [other, one],
   ] as const) {
     const tokens = Array.from({ length: 3 }, () => tokenOfNewUser(backend));
     for (const token of tokens) expect(await first.ask(token)).toMatchObject({ authenticated: true });
-    kept += tokens.length;
-    await untilKept(redis, kept);
+    cached += tokens.length;
+    await untilCached(redis, cached);
     for (const token of tokens) expect(await second.ask(token)).toMatchObject({ authenticated: true });
-    if (records === 'apart') kept += tokens.length;
-    await untilKept(redis, kept);
+    if (records === 'apart') cached += tokens.length;
+    await untilCached(redis, cached);
   }
   return backend.calls.length - before;
 }
@@ -85,14 +85,14 @@ describe.concurrent('sealing keys', () => {
     await using all = await startReplicas(2, setup);
     const [one, other] = all.replicas as [CacheGateway, CacheGateway];
     const pair = { backend, redis, one, other };
-    const kept: string[] = [];
+    const cached: string[] = [];
     /** An answer of the first replica that the other one is not asked for until the next step. */
     const keepOne = async () => {
       const token = tokenOfNewUser(backend);
-      const before = await keptAnswers(redis);
+      const before = await cachedAnswers(redis);
       expect(await one.ask(token)).toMatchObject({ authenticated: true });
-      await untilKept(redis, before.length + 1);
-      kept.push(token);
+      await untilCached(redis, before.length + 1);
+      cached.push(token);
     };
     expect(await callsForEachOther(pair)).toBe(6);
     await keepOne();
@@ -107,7 +107,7 @@ describe.concurrent('sealing keys', () => {
       expect([keys.length, await callsForEachOther(pair)]).toEqual([2, 6]);
       await keepOne();
     }
-    const [underA, underAToo, underB] = kept as [string, string, string];
+    const [underA, underAToo, underB] = cached as [string, string, string];
     // Sealed under the old key, which both still open.
     expect(await other.ask(underA)).toMatchObject({ authenticated: true });
     expect(backend.callsOf(underA)).toHaveLength(1);

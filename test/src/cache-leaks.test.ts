@@ -1,15 +1,15 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { down } from './fixtures/chain.ts';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { findLeaks } from './fixtures/leaks.ts';
-import { contentsOf, untilKept } from './fixtures/redis-contents.ts';
-import { metricsText } from './fixtures/scrape.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { awkwardToken, randomToken, secret, secretsInUse } from './fixtures/tokens.ts';
+import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { down } from './testing/chain.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { findLeaks } from './testing/leaks.ts';
+import { contentsOf, untilCached } from './testing/redis-contents.ts';
+import { metricsText } from './testing/scrape.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { awkwardToken, randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
-test('no token, password or key stands in Redis or in a metric, and no name of a user', async () => {
+test('no token, password, key or user name is in Redis or in a metric', async () => {
   await using people = await startPeople();
   const [password, backend] = [randomToken(), await startScriptedBackend()];
   await using redis = await startRedis({ users: [`user gateway on >${password} ~sallyport:* +@all`], password: true });
@@ -31,9 +31,9 @@ test('no token, password or key stands in Redis or in a metric, and no name of a
   const lost = awkwardToken();
   backend.answer(lost, down);
   await ask(lost);
-  await untilKept(redis, 7);
+  await untilCached(redis, 7);
 
-  // A Redis that it can't log in to, and one that is gone, are told of; with what, is not.
+  // The log reports a Redis that it can't log in to, and one that is gone, but no credentials.
   await redis.client().call('ACL', 'SETUSER', 'gateway', 'off');
   await redis.client().call('CLIENT', 'KILL', 'TYPE', 'normal');
   await gateway.waitForLog('circuit of the cache Redis opened: it is down or slow');

@@ -1,18 +1,18 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CacheSetup, sealingKey, shared, startReplicas } from './fixtures/cache-gateway.ts';
-import { CacheModel, lifetimes } from './fixtures/cache-model.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheSetup, sealingKey, shared, startReplicas } from './testing/cache-gateway.ts';
+import { CacheModel, lifetimes } from './testing/cache-model.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const users = ['jane', 'john'];
 const tokens = [randomToken(), randomToken(), randomToken()];
 
 const gateway = fc.nat(1);
 const token = fc.constantFrom(...tokens);
-const whom = fc.oneof(fc.record({ user: fc.constantFrom(...users) }), fc.record({ token }));
+const subject = fc.oneof(fc.record({ user: fc.constantFrom(...users) }), fc.record({ token }));
 
 const step = fc.oneof(
   { weight: 60, arbitrary: fc.record({ do: fc.constant('review' as const), gateway, token }) },
@@ -28,8 +28,11 @@ const step = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant('pass' as const), time: fc.constantFrom(100, 700, 1_500) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('expire' as const) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('down' as const), isDown: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('revoke' as const), whom: fc.oneof(whom, fc.constant({})) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('block' as const, 'unblock' as const), whom }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('revoke' as const), subject: fc.oneof(subject, fc.constant({})) }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('block' as const, 'unblock' as const), subject }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('redis' as const), isUp: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('flush' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), gateway, isKilled: fc.boolean() }) },
@@ -66,7 +69,7 @@ async function take(one: Step, model: CacheModel, redis: RedisServer): Promise<v
       return replica?.reconfigure({});
     }
     default:
-      await model.stop(one.do, one.whom);
+      await model.stop(one.do, one.subject);
       return reviewAll(model, tokens);
   }
 }
@@ -100,7 +103,7 @@ async function flush(redis: RedisServer): Promise<void> {
   await waitFor(async () => (await client.hlen(list)) >= before, 'the revocation list to be written back');
 }
 
-test('in any order of events no gateway says yes on nobody’s word, to whom has been stopped, or too late', {
+test('in any order of events no gateway lets a user in without an answer of the backend, when blocked, or too late', {
   timeout: 300_000,
 }, async () => {
   await using redis = await startRedis();

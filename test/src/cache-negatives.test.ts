@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { ada, down, failed, isAda, no, noOpinion, refused, unavailable } from './fixtures/chain.ts';
-import { untilKept } from './fixtures/redis-contents.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { ada, down, failed, isAda, no, noOpinion, refused, unavailable } from './testing/chain.ts';
+import { untilCached } from './testing/redis-contents.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 interface Place extends AsyncDisposable {
   readonly backend: ScriptedBackend;
@@ -23,10 +23,10 @@ async function start(cache: object = {}): Promise<Place> {
   return { backend, redis, gateway, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Redis has what replicas tell of themselves within half a second, in one key more than it had before. */
+/** Replicas write their state to Redis within half a second, in one key more than it had before. */
 const keysOf = async (redis: RedisServer) => (await redis.client().keys('*')).sort();
 
-describe.concurrent('an answer that is no yes', () => {
+describe.concurrent('a negative answer', () => {
   test.each([
     ['a refusal', 'rejectedTtl', refused],
     ['no opinion', 'unknownTtl', noOpinion],
@@ -41,7 +41,7 @@ describe.concurrent('an answer that is no yes', () => {
     backend.answer(token, ada);
     await waitFor(async () => (await gateway.ask(token)).authenticated, 'the backend to be asked again');
     expect(backend.callsOf(token)).toHaveLength(2);
-    await untilKept(redis, 1);
+    await untilCached(redis, 1);
   });
 
   test('never comes to Redis: 1,000 made-up tokens and 1,000 wrong passwords leave not one key more', async () => {
@@ -69,29 +69,29 @@ describe.concurrent('an answer that is no yes', () => {
     expect(backend.callsOf(known)).toHaveLength(1);
   });
 
-  test('as an error is not kept at all', async () => {
+  test('as an error is not cached at all', async () => {
     await using place = await start();
     const { backend, gateway, redis } = place;
-    for (const fault of [down, failed]) {
+    for (const outage of [down, failed]) {
       const token = randomToken();
-      backend.answer(token, fault);
+      backend.answer(token, outage);
       for (const _ of [1, 2]) expect(await gateway.ask(token)).toEqual(unavailable);
       expect(backend.callsOf(token)).toHaveLength(2);
       backend.answer(token, ada);
       expect(await gateway.ask(token)).toEqual(isAda);
     }
-    await untilKept(redis, 2);
+    await untilCached(redis, 2);
   });
 });
 
-test('a yes ends with its token, in both tiers, and does not stand in for anything then', async () => {
+test('a positive answer ends with its token, in both tiers, and is not used as a stale one then', async () => {
   await using place = await start();
   const { backend, gateway, redis } = place;
   const token = randomToken();
   const expiresAt = new Date(Date.now() + 2_000);
   backend.answer(token, authenticated('ada', [], { expiresAt }));
   expect(await gateway.ask(token)).toEqual(isAda);
-  const [key = ''] = await untilKept(redis, 1);
+  const [key = ''] = await untilCached(redis, 1);
   // By the time that the write took it may be there longer: the record itself has its end in it.
   expect(await redis.client().pexpiretime(key)).toBeLessThanOrEqual(expiresAt.getTime() + 1_000);
   expect(await gateway.ask(token)).toEqual(isAda);

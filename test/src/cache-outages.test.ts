@@ -12,12 +12,12 @@ import {
   startFaults,
   startGuardedRedis,
   untilShared,
-} from './fixtures/cache-faults.ts';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { no } from './fixtures/chain.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+} from './testing/cache-faults.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { no } from './testing/chain.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const circuitOpened = 'circuit of the cache Redis opened';
 const circuitClosed = 'circuit of the cache Redis closed: it has recovered';
@@ -28,7 +28,7 @@ interface Outage extends AsyncDisposable {
   end(): Promise<unknown>;
 }
 
-/** An outage of a Redis, which comes through a proxy that is late once it is told to be. */
+/** An outage of a Redis behind a proxy, which is late from the call of `begin` on. */
 async function startSlow(): Promise<Outage> {
   await using resources = new AsyncDisposableStack();
   const redis = resources.use(await startRedis());
@@ -127,7 +127,7 @@ test('a Redis that hangs costs a review its timeout once, however many authentic
   await using redis = await startRedis();
   const backend = await startScriptedBackend();
   const authenticators = Array.from({ length: 8 }, (_, index) => shared(backend, `corp-${index}`));
-  // All eight together are less than a command may take, after which the connection is closed and nobody waits for it.
+  // All eight together are less than a command may take, after which the connection is closed and no one waits for it.
   const timeout = 100;
   const sharing = { redis: { url: redis.url, timeout: `${timeout}ms` }, keys: [sealingKey()] };
   await using gateway = await startCacheGateway({ authenticators, ...sharing });

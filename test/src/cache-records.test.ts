@@ -1,16 +1,16 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { down, no, refused, unavailable } from './fixtures/chain.ts';
-import { keptAnswers } from './fixtures/redis-contents.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { down, no, refused, unavailable } from './testing/chain.ts';
+import { cachedAnswers } from './testing/redis-contents.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 interface Place extends AsyncDisposable {
   readonly backend: ScriptedBackend;
   readonly redis: RedisServer;
-  /** A new token, and the key and the value of the yes that Redis has for it. */
+  /** A new token, and the key and the value of the positive entry that Redis has for it. */
   keep(answer: object): Promise<{ token: string; key: string; value: string }>;
   /** A replica that has nothing in its memory. */
   replica(): Promise<CacheGateway>;
@@ -29,12 +29,12 @@ async function start(cache: object = {}): Promise<Place> {
     backend,
     redis,
     async keep(more) {
-      const [token, before] = [randomToken(), await keptAnswers(redis)];
-      // Each of another user, of whom Redis has eight answers at most.
+      const [token, before] = [randomToken(), await cachedAnswers(redis)];
+      // Each is of another user: Redis has eight answers of one at most.
       backend.answer(token, authenticated(`ada-${users++}`, [], more));
       expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
       const isNew = (one: string) => !before.includes(one);
-      const key = await waitFor(async () => (await keptAnswers(redis)).find(isNew), 'the yes in Redis');
+      const key = await waitFor(async () => (await cachedAnswers(redis)).find(isNew), 'the answer in Redis');
       return { token, key, value: (await redis.client().get(key)) ?? '' };
     },
     replica: () => startCacheGateway(setup),
@@ -42,11 +42,11 @@ async function start(cache: object = {}): Promise<Place> {
   };
 }
 
-/** Milliseconds that whoever writes to Redis has a forgery kept for. */
+/** Milliseconds that an attacker who writes to Redis asks for a forgery to stay there. */
 const long = 600_000;
 
 describe.concurrent('whoever can write to Redis', () => {
-  test('gets no yes for another token out of a record, nor out of one with a byte changed', async () => {
+  test('is not let in for another token by a record, nor by one with a byte changed', async () => {
     await using place = await start();
     const { backend, redis } = place;
     const known = await place.keep({});
@@ -86,7 +86,7 @@ describe.concurrent('whoever can write to Redis', () => {
     }
     expect(await replica.lookups('redis', 'invalid')).toBe(targets.length + 1);
     expect(await replica.lookups('redis', 'hit')).toBe(0);
-    // Nor do they stand in for a backend that is down.
+    // They are not used as stale answers either while the backend is down.
     await using another = await place.replica();
     await redis.client().mset(targets.flatMap(({ key, forgery }) => [key, forgery]));
     for (const { token } of targets) {
@@ -97,7 +97,7 @@ describe.concurrent('whoever can write to Redis', () => {
     expect(await another.ask(known.token)).toMatchObject({ user: { username: 'ada-0' } });
   });
 
-  test('gets no yes out of an older copy after the end of its token, or after its time', async () => {
+  test('is not let in by an older copy after the end of its token, or after its time', async () => {
     await using place = await start({ authenticatedTtl: '4s', staleTtl: '500ms' });
     const { backend, redis } = place;
     await using replica = await place.replica();

@@ -1,10 +1,10 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { cutConnections, errorsOf, saidBy, startFaults, untilShared } from './fixtures/cache-faults.ts';
-import { untilKept } from './fixtures/redis-contents.ts';
-import { authenticated } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { cutConnections, errorsOf, saidBy, startFaults, untilShared } from './testing/cache-faults.ts';
+import { untilCached } from './testing/redis-contents.ts';
+import { authenticated } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 type Deed = (redis: RedisServer) => Promise<unknown>;
 
@@ -32,7 +32,7 @@ const losses: readonly (readonly [string, Deed])[] = [
 ];
 
 describe.concurrent('a Redis', () => {
-  test('that takes no writes still tells what it has, and takes new answers again by itself', async () => {
+  test('that takes no writes still gives what it has, and takes new answers again by itself', async () => {
     await using redis = await startRedis();
     await using faults = await startFaults({ url: redis.url });
     const { backend, one, other, measure } = faults;
@@ -41,14 +41,14 @@ describe.concurrent('a Redis', () => {
       const token = randomToken();
       backend.answer(token, authenticated('bob'));
       expect(await one.ask(token)).toEqual(isBob);
-      await untilKept(redis, 1);
+      await untilCached(redis, 1);
       const before = await errorsOf(one, 'cache');
       await begin(redis);
       await measure(18);
       expect([state, await faults.isShared()]).toEqual([state, false]);
       expect(await other.ask(token)).toEqual(isBob);
       expect([state, backend.callsOf(token).length]).toEqual([state, 1]);
-      // Six of them were a yes, and one more of the last. What is not told at once is told behind the reviews.
+      // Six of them were positive, and one more of the last. What is not written at once is written behind the reviews.
       await waitFor(async () => (await errorsOf(one, 'cache')) - before >= 7, 'the errors to be counted');
       await end(redis);
       await untilShared(faults);

@@ -1,14 +1,14 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { ada, down, isAda, no, noOpinion, refused } from './fixtures/chain.ts';
-import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
-import { isRobot, robots } from './fixtures/redis-gateway.ts';
-import { issue, writeRecord } from './fixtures/redis-tokens.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, type CacheSetup, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { ada, down, isAda, no, noOpinion, refused } from './testing/chain.ts';
+import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
+import { isRobot, robots } from './testing/redis-gateway.ts';
+import { issue, writeRecord } from './testing/redis-tokens.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 interface Place extends AsyncDisposable {
   readonly backend: ScriptedBackend;
@@ -32,7 +32,7 @@ async function start(
 }
 
 describe.concurrent('a cached answer', () => {
-  test('never goes before an earlier authenticator, and stands in its own place while that one is down', async () => {
+  test('never goes before an earlier authenticator, and keeps its own place while that one is down', async () => {
     await using place = await start((backend) => [backend.authenticator('first'), shared(backend, 'second')]);
     const { backend, gateway } = place;
     const token = randomToken();
@@ -74,7 +74,7 @@ describe.concurrent('a cached answer', () => {
     await gateway.gateway.waitForLog('config reloaded');
     expect(await gateway.ask(token)).toEqual(no);
     expect(await gateway.ask(other)).toMatchObject({ authenticated: true });
-    expect(await keptAnswers(redis)).toEqual([]);
+    expect(await cachedAnswers(redis)).toEqual([]);
     expect(await gateway.metric('sallyport_cache_lookups_total')).toBe(0);
   });
 
@@ -92,7 +92,7 @@ describe.concurrent('a cached answer', () => {
       if (asked - known > 5_000) expect(status).toEqual(no);
       return !status.authenticated;
     }, 'the revocation to hold');
-    expect(await keptAnswers(redis)).toEqual([]);
+    expect(await cachedAnswers(redis)).toEqual([]);
     expect(await gateway.metric('sallyport_cache_lookups_total', 'tier="redis"')).toBe(0);
   });
 
@@ -107,7 +107,7 @@ describe.concurrent('a cached answer', () => {
     expect(await gateway.ask(token)).toEqual(no);
     backend.answer(token, down);
     expect(await gateway.ask(token)).toMatchObject({ error: 'authenticator corp unavailable' });
-    expect(await keptAnswers(redis)).toEqual([]);
+    expect(await cachedAnswers(redis)).toEqual([]);
   });
 });
 
@@ -127,7 +127,7 @@ describe.concurrent('an edit of gateway.yaml', () => {
     await gateway.reconfigure({ authenticators: entries(backend, true) });
     for (const token of [...tokens, ...tokens]) expect(await gateway.ask(token)).toEqual(isAda);
     expect(calls()).toEqual([2, 1]);
-    // What was kept under the old options is theirs still.
+    // What was cached under the old options belongs to these still.
     await gateway.reconfigure({ authenticators: entries(backend, false) });
     for (const token of tokens) expect(await gateway.ask(token)).toEqual(isAda);
     expect(calls()).toEqual([2, 1]);
@@ -144,7 +144,7 @@ describe.concurrent('an edit of gateway.yaml', () => {
     expect(await gateway.ask(token)).toEqual(isUser('corp:ada', 'corp:k8s-admins'));
     await gateway.reconfigure({ authenticators: [shared(backend, 'corp', {}, edited)] });
     expect(await gateway.ask(token)).toEqual(isUser('acme:ada', 'acme:dev-web'));
-    await untilKept(redis, 1);
+    await untilCached(redis, 1);
     const authenticators = [shared(backend, 'corp', {}, edited)];
     await using other = await startCacheGateway({ ...gateway.setup, authenticators });
     expect(await other.ask(token)).toEqual(isUser('acme:ada', 'acme:dev-web'));

@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { ada, down, hang, isAda, no, refused, unavailable } from './fixtures/chain.ts';
-import { untilKept } from './fixtures/redis-contents.ts';
-import { type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { ada, down, hang, isAda, no, refused, unavailable } from './testing/chain.ts';
+import { untilCached } from './testing/redis-contents.ts';
+import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 interface Place extends AsyncDisposable {
   readonly backend: ScriptedBackend;
@@ -13,7 +13,7 @@ interface Place extends AsyncDisposable {
   readonly gateway: CacheGateway;
 }
 
-/** An answer is no longer one after a tenth of a second, and stands in for as long as `staleTtl` says. */
+/** An answer expires after a tenth of a second, and is used as a stale one for as long as `staleTtl` says. */
 const authenticatedTtl = 100;
 
 async function start(staleTtl: string, entry: object = {}): Promise<Place> {
@@ -31,7 +31,7 @@ async function start(staleTtl: string, entry: object = {}): Promise<Place> {
 const staleOf = async ({ lookups }: CacheGateway) =>
   (await lookups('memory', 'stale')) + (await lookups('redis', 'stale'));
 
-/** Log lines of reviews that an earlier yes stood in for. */
+/** Log lines of reviews that used a stale answer. */
 const markedStale = ({ gateway: { output } }: CacheGateway) =>
   output.lines.filter(
     ({ msg, cached, outcome }) => msg === 'token review' && cached === 'stale' && outcome === 'authenticated',
@@ -43,37 +43,46 @@ describe.concurrent('while the backend', () => {
   test.each([
     ['is down', down, neverOpens],
     ['hangs', hang, neverOpens],
-    ['is left alone', down, { circuit: { minimumCalls: 1, openFor: '60s' } }],
-  ] as const)('%s, its last yes stands in, is counted and logged, and ends in its time', async (name, fault, entry) => {
-    await using place = await start('3s', entry);
-    const { backend, gateway } = place;
-    const [token, stranger] = [randomToken(), randomToken()];
-    backend.answer(token, ada);
-    expect(await gateway.ask(token)).toEqual(isAda);
-    const known = performance.now();
-    backend.answer(token, fault);
-    backend.answer(stranger, fault);
-    await waitFor(async () => {
+    ['has an open circuit', down, { circuit: { minimumCalls: 1, openFor: '60s' } }],
+  ] as const)(
+    '%s, its last positive answer takes its place, is counted and logged, and ends in its time',
+    async (name, outage, entry) => {
+      await using place = await start('3s', entry);
+      const { backend, gateway } = place;
+      const [token, unknown] = [randomToken(), randomToken()];
+      backend.answer(token, ada);
       expect(await gateway.ask(token)).toEqual(isAda);
-      return markedStale(gateway).length > 0;
-    }, 'the last yes to stand in');
-    expect(await gateway.ask(stranger)).toEqual(unavailable);
-    const asked = backend.callsOf(token).length;
-    await waitFor(async () => {
-      const began = performance.now();
-      const status = await gateway.ask(token);
-      if (began - known > authenticatedTtl + 3_000) expect(status).toEqual(unavailable);
-      return !status.authenticated;
-    }, 'its end');
-    expect(await staleOf(gateway)).toBe(markedStale(gateway).length);
-    const told = gateway.gateway.output.lines.find(({ cached, reason }) => cached === 'stale' && reason !== undefined);
-    expect(told).toMatchObject({ level: 'warn', msg: 'authenticator could not check a token', authenticator: 'corp' });
-    // Left alone means that it was not asked even once more.
-    if (name === 'is left alone') expect(backend.callsOf(token)).toHaveLength(asked);
-    expect(await gateway.ask(stranger)).toEqual(unavailable);
-  });
+      const known = performance.now();
+      backend.answer(token, outage);
+      backend.answer(unknown, outage);
+      await waitFor(async () => {
+        expect(await gateway.ask(token)).toEqual(isAda);
+        return markedStale(gateway).length > 0;
+      }, 'the last positive answer to be used');
+      expect(await gateway.ask(unknown)).toEqual(unavailable);
+      const asked = backend.callsOf(token).length;
+      await waitFor(async () => {
+        const began = performance.now();
+        const status = await gateway.ask(token);
+        if (began - known > authenticatedTtl + 3_000) expect(status).toEqual(unavailable);
+        return !status.authenticated;
+      }, 'its end');
+      expect(await staleOf(gateway)).toBe(markedStale(gateway).length);
+      const line = gateway.gateway.output.lines.find(
+        ({ cached, reason }) => cached === 'stale' && reason !== undefined,
+      );
+      expect(line).toMatchObject({
+        level: 'warn',
+        msg: 'authenticator could not check a token',
+        authenticator: 'corp',
+      });
+      // With an open circuit it is not asked even once more.
+      if (name === 'has an open circuit') expect(backend.callsOf(token)).toHaveLength(asked);
+      expect(await gateway.ask(unknown)).toEqual(unavailable);
+    },
+  );
 
-  test('is down, its last yes does not stand in with staleTtl: 0', async () => {
+  test('is down, its last positive answer is not used with staleTtl: 0', async () => {
     await using place = await start('0', neverOpens);
     const { backend, gateway } = place;
     const token = randomToken();
@@ -86,45 +95,48 @@ describe.concurrent('while the backend', () => {
       const status = await gateway.ask(token);
       if (began - known > authenticatedTtl) expect(status).toEqual(unavailable);
       return !status.authenticated;
-    }, 'the end of the yes');
+    }, 'the end of the positive answer');
     expect([await staleOf(gateway), markedStale(gateway)]).toEqual([0, []]);
   });
 
-  test('was asked again and refused, its earlier yes is gone, on the replica that asked and in Redis', async () => {
+  test('was asked again and refused, its earlier positive answer is gone, on the replica that asked and in Redis', async () => {
     await using place = await start('60s', neverOpens);
     const { backend, gateway, redis } = place;
     const token = randomToken();
     backend.answer(token, ada);
     expect(await gateway.ask(token)).toEqual(isAda);
     backend.answer(token, down);
-    await waitFor(async () => (await gateway.ask(token)).authenticated && markedStale(gateway)[0], 'a last yes');
-    await untilKept(redis, 1);
+    await waitFor(
+      async () => (await gateway.ask(token)).authenticated && markedStale(gateway)[0],
+      'a last positive answer',
+    );
+    await untilCached(redis, 1);
     backend.answer(token, refused);
     expect(await gateway.ask(token)).toEqual(no);
-    await untilKept(redis, 0);
+    await untilCached(redis, 0);
     backend.answer(token, down);
     await waitFor(async () => {
       const status = await gateway.ask(token);
       expect(status.authenticated).toBe(false);
       return 'error' in status;
-    }, 'the end of the refusal, behind which no yes is left');
+    }, 'the end of the refusal, behind which no positive answer is left');
     await using other = await startCacheGateway(gateway.setup);
     expect(await other.ask(token)).toEqual(unavailable);
   });
 
-  test('is down, the yes in Redis stands in on a replica that has just started', async () => {
+  test('is down, a replica that has just started uses the stale answer in Redis', async () => {
     await using place = await start('60s', neverOpens);
     const { backend, gateway, redis } = place;
-    const [token, stranger] = [randomToken(), randomToken()];
+    const [token, unknown] = [randomToken(), randomToken()];
     backend.answer(token, ada);
     expect(await gateway.ask(token)).toEqual(isAda);
-    await untilKept(redis, 1);
+    await untilCached(redis, 1);
     await gateway.gateway.stop();
     backend.answerOthers(down);
     backend.answer(token, down);
     await using again = await startCacheGateway({ ...gateway.setup, folder: gateway.gateway.folder });
     expect(await again.ask(token)).toEqual(isAda);
     expect([await again.lookups('redis', 'stale'), markedStale(again).length]).toEqual([1, 1]);
-    expect(await again.ask(stranger)).toEqual(unavailable);
+    expect(await again.ask(unknown)).toEqual(unavailable);
   });
 });

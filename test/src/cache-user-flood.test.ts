@@ -1,16 +1,16 @@
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, startReplicas } from './fixtures/cache-gateway.ts';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { keptAnswers, untilKept } from './fixtures/redis-contents.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, sealingKey, startReplicas } from './testing/cache-gateway.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** The least that a config may have. */
 const maxEntries = 100;
 
-/** What a directory takes for the same name: 32 ways to write its letters, each after up to seven spaces. */
+/** Spellings that a directory takes for the same name: 32 ways to write its letters, each after up to seven spaces. */
 function spellingsOf(name: string): string[] {
   return Array.from({ length: 240 }, (_, n) => {
     const letters = Array.from(name, (letter, at) => ((n >> at) & 1 ? letter.toUpperCase() : letter));
@@ -34,9 +34,9 @@ async function askAll({ ask }: CacheGateway, tokens: readonly string[]): Promise
 
 /** What Redis has once nothing is written behind reviews any more, or after five seconds. */
 async function settled(redis: RedisServer, most: number): Promise<string[]> {
-  const isSettled = async () => (await keptAnswers(redis)).length === most;
+  const isSettled = async () => (await cachedAnswers(redis)).length === most;
   await waitFor(isSettled, 'Redis to settle', 5_000).catch(() => undefined);
-  return keptAnswers(redis);
+  return cachedAnswers(redis);
 }
 
 test('a user who writes the own name in hundreds of ways pushes no other user out of memory, and does not fill Redis', {
@@ -62,7 +62,7 @@ test('a user who writes the own name in hundreds of ways pushes no other user ou
   });
   const [one, other] = started.replicas as [CacheGateway, CacheGateway];
   for (const replica of [one, other]) await askAll(replica, otherTokens);
-  const before = await untilKept(redis, otherTokens.length);
+  const before = await untilCached(redis, otherTokens.length);
   const spellings = spellingsOf(alice.name).map((name) => ldapToken(name, alice.password));
   const halves = [spellings.slice(0, 120), spellings.slice(120)] as const;
   const answers = await Promise.all([askAll(one, halves[0]), askAll(other, halves[1])]);

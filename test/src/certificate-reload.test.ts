@@ -1,14 +1,14 @@
 import { connect } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { createAuthority } from './fixtures/certificates.ts';
-import { type Client, http1Client, http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { openRawSocket, rawRequest } from './fixtures/raw-socket.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor, within } from './fixtures/wait-for.ts';
+import { createAuthority } from './testing/certificates.ts';
+import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { openRawSocket, rawRequest } from './testing/raw-socket.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor, within } from './testing/wait-for.ts';
 
 interface Secure extends AsyncDisposable {
   readonly gateway: Gateway;

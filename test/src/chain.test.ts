@@ -1,22 +1,22 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './fixtures/chain.ts';
-import { review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import type { Answer } from './fixtures/script-messages.ts';
-import { authenticated } from './fixtures/scripted-backend.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './testing/chain.ts';
+import { review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import type { Answer } from './testing/script-messages.ts';
+import { authenticated } from './testing/scripted-backend.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 describe.concurrent('the chain', () => {
   describe('three authenticators in order', () => {
     const rows: readonly [string, Record<string, Answer>, string[], object][] = [
-      ['the first yes decides', { a: noOpinion, b: ada, c: refused }, ['a', 'b'], isAda],
+      ['the first positive answer decides', { a: noOpinion, b: ada, c: refused }, ['a', 'b'], isAda],
       ['the first refusal decides', { a: noOpinion, b: refused, c: ada }, ['a', 'b'], no],
-      ['nobody knows it', {}, ['a', 'b', 'c'], no],
-      ['a yes stands after an outage', { a: down, b: noOpinion, c: ada }, ['a', 'b', 'c'], isAda],
-      ['a refusal stands after an outage', { a: failed, b: refused }, ['a', 'b'], no],
+      ['no one knows it', {}, ['a', 'b', 'c'], no],
+      ['a positive answer counts after an outage', { a: down, b: noOpinion, c: ada }, ['a', 'b', 'c'], isAda],
+      ['a refusal counts after an outage', { a: failed, b: refused }, ['a', 'b'], no],
       [
-        'an outage is an error when nobody else knows it',
+        'an outage is an error when no one else knows it',
         { b: down },
         ['a', 'b', 'c'],
         { authenticated: false, error: 'authenticator b unavailable' },
@@ -43,7 +43,7 @@ describe.concurrent('the chain', () => {
     });
   });
 
-  test('onError: stop ends the review as an error, and nobody after is asked', async () => {
+  test('onError: stop ends the review as an error, and no one after is asked', async () => {
     await using chain = await startChain((backend) => [
       backend.authenticator('a', { onError: 'stop' }),
       backend.authenticator('b'),
@@ -58,9 +58,9 @@ describe.concurrent('the chain', () => {
     const message = 'the directory says that the record has no name';
     await review(chain.client, chain.token({ corp: { kind: 'throw', code: 'failed', message } }));
     await review(chain.client, chain.token({ corp: hang }));
-    const tells = async (reason: string): Promise<boolean> => chain.gateway.output.text().includes(reason);
-    await waitFor(() => tells(message), "the plugin's reason in the log");
-    await waitFor(() => tells('no answer within 100ms'), 'the deadline in the log');
+    const isLogged = async (reason: string): Promise<boolean> => chain.gateway.output.text().includes(reason);
+    await waitFor(() => isLogged(message), "the plugin's reason in the log");
+    await waitFor(() => isLogged('no answer within 100ms'), 'the deadline in the log');
   });
 
   test('a token that an authenticator does not recognise neither waits for it nor fails with it', async () => {

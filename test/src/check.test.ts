@@ -2,13 +2,13 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createAuthority } from './fixtures/certificates.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
+import { createAuthority } from './testing/certificates.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, startGateway } from './testing/gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 interface Finding {
   readonly check: string;

@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText } from './fixtures/gateway.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText } from './testing/gateway.ts';
+import { randomToken } from './testing/tokens.ts';
 
 /** A plugin, without a dependency, that leaves a timer behind, which keeps a process alive. */
 const lingeringPlugin = `

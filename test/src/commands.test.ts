@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { http1Client, review } from './fixtures/clients.ts';
-import { type CommandResult, runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, startGateway } from './fixtures/gateway.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { awkwardToken, randomToken, secret, sha256 } from './fixtures/tokens.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { type CommandResult, runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, startGateway } from './testing/gateway.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
 
 interface Place {
   readonly folder: string;

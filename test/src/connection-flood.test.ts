@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type Client, http1Client, http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { addCrowd, type Member } from './fixtures/ldap-crowd.ts';
-import { type People, startPeople } from './fixtures/ldap-gateway.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
+import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { addCrowd, type Member } from './testing/ldap-crowd.ts';
+import { type People, startPeople } from './testing/ldap-gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 
-/** What the gateway may have open, of which Node and the plugins hold some 40 from the start. */
+/** The number of files that the gateway may have open. Node and the plugins hold some 40 from the start. */
 const openFiles = 512;
 
 let people: People;
@@ -42,13 +42,13 @@ afterAll(async () => {
   await people[Symbol.asyncDispose]();
 });
 
-/** A login that nobody remembers: the directory is asked over a new connection. */
+/** A login that no one remembers: the directory is asked over a new connection. */
 async function expectLogin(client: Client): Promise<void> {
   const { name, token } = members[logins++ % members.length] as Member;
   expect(await review(client, token)).toMatchObject({ user: { username: `corp:${name}` } });
 }
 
-/** Opens so many connections and says nothing on them. */
+/** Opens `count` connections and sends nothing on them. */
 async function openIdle(url: string, count: number): Promise<Socket[]> {
   const { hostname, port } = new URL(url);
   const opened = Array.from({ length: count }, () => {

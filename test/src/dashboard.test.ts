@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { asked, drawn, promtool, readDashboard, readDocument } from './fixtures/deployed.ts';
+import { asked, drawn, promtool, readDashboard, readDocument } from './testing/deployed.ts';
 
 const dashboard = await readDashboard();
 const panels = drawn(dashboard);
 
-/** With the keys of each object in order. */
+/** Returns the value with the keys of each object in order. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
@@ -53,7 +53,7 @@ describe('the dashboard', () => {
     expect(new Set(titles).size).toBe(titles.length);
   });
 
-  test('can be kept in a repository: keys in order, panels counted, nothing that an export changes', async () => {
+  test('fits a repository: keys in order, panels counted, nothing that an export changes', async () => {
     const exported = JSON.parse(await readDocument('deploy/grafana/sallyport.json'));
     expect(JSON.stringify(exported)).toBe(JSON.stringify(sorted(exported)));
     expect(exported.panels.map(({ id }: { id: number }) => id)).toEqual(

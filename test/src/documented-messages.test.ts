@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readDocument } from './fixtures/deployed.ts';
-import { find, withoutCodeBlocks } from './fixtures/documents.ts';
-import { rootFolder } from './fixtures/pnpm.ts';
+import { readDocument } from './testing/deployed.ts';
+import { find, withoutCodeBlocks } from './testing/documents.ts';
+import { rootFolder } from './testing/pnpm.ts';
 
 /** What Kubernetes, Go, OpenSSL and the command of "Find gaps" say: the source of the gateway has none of it. */
 const foreign = new Set([

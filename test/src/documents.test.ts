@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readDocument } from './fixtures/deployed.ts';
-import { find, withoutCodeBlocks } from './fixtures/documents.ts';
-import { rootFolder } from './fixtures/pnpm.ts';
+import { readDocument } from './testing/deployed.ts';
+import { find, withoutCodeBlocks } from './testing/documents.ts';
+import { rootFolder } from './testing/pnpm.ts';
 
 const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
 /** The anchors of its headings, as GitHub and GitLab make them. */

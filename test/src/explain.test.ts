@@ -2,13 +2,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { sealingKey, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText } from './fixtures/gateway.ts';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText } from './testing/gateway.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
 
 /** A folder with a gateway.yaml, for commands. */
 async function place(config: object, files: Readonly<Record<string, string>>) {

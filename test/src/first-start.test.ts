@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { type CommandResult, gatewayFolder } from './fixtures/command.ts';
-import { startGateway } from './fixtures/gateway.ts';
-import { anyPort, copyGateway, curlLine } from './fixtures/private-gateway.ts';
-import { tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
+import { type CommandResult, gatewayFolder } from './testing/command.ts';
+import { startGateway } from './testing/gateway.ts';
+import { anyPort, copyGateway, curlLine } from './testing/private-gateway.ts';
+import { tokensFile } from './testing/static-tokens.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 test('the first start loads the demo token once', async () => {
   const folder = await copyGateway();

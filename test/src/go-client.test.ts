@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ClientTls, http2Client } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { buildGoClient, buildLimit, type GoAnswer, type GoClient, type GoRequest } from './fixtures/go-client.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { sabotaged } from './fixtures/sabotage-plugin.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type ClientTls, http2Client } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { buildGoClient, buildLimit, type GoAnswer, type GoClient, type GoRequest } from './testing/go-client.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { sabotaged } from './testing/sabotage-plugin.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
 type Protocol = (typeof protocols)[number];
@@ -180,7 +180,7 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     backend.answer(hung, { kind: 'hang' });
     const waiting = [1, 2].map(() => others.send({ body: reviewBody(hung) }));
     const isFull = async () => (await others.send({ body: ada() })).status === 429;
-    await waitFor(isFull, 'two reviews under way');
+    await waitFor(isFull, 'two reviews in progress');
     expectStatus(await send(whole(ada()), client, full), protocol, 429, 'TooManyRequests', /maxInFlight/);
     expectStatus(
       await send({ body: ada(), padding: 128 * 1024 }, client, full),

@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { review } from './fixtures/clients.ts';
-import { protocols, startFleet } from './fixtures/protocols.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { apiVersion, reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { review } from './testing/clients.ts';
+import { protocols, startFleet } from './testing/protocols.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { apiVersion, reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
 
 let backend: ScriptedBackend;
 
@@ -26,8 +26,8 @@ afterEach(async () => {
 });
 
 describe.each(protocols)('over %s', (protocol) => {
-  test('bytes that are no UTF-8 in a token ask nobody and are no yes', async () => {
-    backend.answerOthers(authenticated('everybody'));
+  test('bytes that are no UTF-8 in a token reach no backend and let no one in', async () => {
+    backend.answerOthers(authenticated('anyone'));
     const [head = '', tail = ''] = reviewBody(`${randomToken()}|${randomToken()}`).split('|');
     const before = backend.calls.length;
     const body = Buffer.concat([
@@ -42,8 +42,8 @@ describe.each(protocols)('over %s', (protocol) => {
     expect(backend.calls.slice(before)).toEqual([]);
   });
 
-  test('half a surrogate pair in a token asks nobody and is no yes', async () => {
-    backend.answerOthers(authenticated('everybody'));
+  test('half a surrogate pair in a token reaches no backend and lets no one in', async () => {
+    backend.answerOthers(authenticated('anyone'));
     const before = backend.calls.length;
     const body = reviewBody(`${randomToken()}|`).replace('|', '\\ud800');
     const response = await fleet.client(protocol).send({ body });
@@ -77,7 +77,7 @@ describe.each(protocols)('over %s', (protocol) => {
     ['__proto__ at the top', '"__proto__":{"status":{"authenticated":true}}'],
     ['__proto__ as the only spec', '"__proto__":{"spec":{"token":"x"}}'],
     ['constructor.prototype', '"constructor":{"prototype":{"authenticated":true,"user":{"username":"root"}}}'],
-  ])('%s changes nothing for anybody', async (_name, member) => {
+  ])('%s changes nothing for any review', async (_name, member) => {
     const token = randomToken();
     const body = reviewBody(token).replace('"metadata"', `${member},"metadata"`);
     const response = await fleet.client(protocol).send({ body });

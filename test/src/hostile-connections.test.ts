@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Client, http1Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { openRawSocket, type RawSocket, rawRequest } from './fixtures/raw-socket.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type Client, http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { openRawSocket, type RawSocket, rawRequest } from './testing/raw-socket.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** Lookups at one time; of reviews the gateway under test takes one more, the least that it may. */
 const maxConcurrent = 400;
@@ -41,11 +41,11 @@ function ada(): string {
 }
 
 /**
- * Takes every place for a lookup at once, with callers that go again in the midst of it.
+ * Takes every slot for a lookup at once, with callers that close the connection during it.
  *
- * @returns false when a place was still taken by somebody else
+ * @returns false when another caller still held a slot
  */
-async function takeAllPlaces(): Promise<boolean> {
+async function takeAllSlots(): Promise<boolean> {
   const tokens = Array.from({ length: lookups }, () => randomToken());
   const raws = await Promise.all(tokens.map(() => openRawSocket(gateway.url)));
   let refused = 0;
@@ -184,7 +184,7 @@ test('bodies that never end, more than maxInFlight, do not delay other reviews',
     expect(await review(client, ada())).toMatchObject({ authenticated: true });
   }
   // They do not count in maxInFlight.
-  await waitFor(takeAllPlaces, 'as many lookups as the gateway takes');
+  await waitFor(takeAllSlots, 'as many lookups as the gateway takes');
   for (const raw of slow) {
     expect(raw.socket.destroyed).toBe(false);
     raw[Symbol.dispose]();
@@ -202,6 +202,6 @@ test('a caller that goes in mid-lookup aborts it', async () => {
 });
 
 test('callers that go in mid-lookup, hundreds at once, leave room for as many', async () => {
-  await waitFor(takeAllPlaces, 'every place');
-  await waitFor(takeAllPlaces, 'every place again');
+  await waitFor(takeAllSlots, 'every place');
+  await waitFor(takeAllSlots, 'every place again');
 });

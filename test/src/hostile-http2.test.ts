@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { cancelled, preface, reviewBegun, reviewData } from './fixtures/http2-frames.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import type { LogLine } from './fixtures/output.ts';
-import { residentMemory } from './fixtures/process-memory.ts';
-import { openRawSocket } from './fixtures/raw-socket.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody, reviewHeaders, reviewPath } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor, within } from './fixtures/wait-for.ts';
+import { http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { cancelled, preface, reviewBegun, reviewData } from './testing/http2-frames.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import type { LogLine } from './testing/output.ts';
+import { residentMemory } from './testing/process-memory.ts';
+import { openRawSocket } from './testing/raw-socket.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor, within } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 let gateway: Gateway;
@@ -56,7 +56,7 @@ test('a client that resets streams as fast as it opens them is cut off, leaves n
   const ended = new Promise((resolve) => session.once('close', resolve));
   const token = randomToken();
   const body = reviewBody(token);
-  // One lookup is under way before the resets begin: whatever comes of those, there is one to abort.
+  // One lookup is in progress before the resets begin: whatever comes of those, there is one to abort.
   session
     .request(head)
     .on('error', () => {})
@@ -261,7 +261,7 @@ test.each([
   ['HTTP in clear', Buffer.from('POST /authenticate HTTP/1.1\r\nhost: a\r\n\r\n'), 'closed'],
   ['zeros', Buffer.alloc(4000), 'closed'],
   ['half a hello', Buffer.from('160301020001', 'hex'), 'waited for'],
-])('%s on the TLS port holds up nobody', async (_name, bytes, fate) => {
+])('%s on the TLS port delays no other client', async (_name, bytes, fate) => {
   using raw = await openRawSocket(gateway.url.replace('https:', 'http:'));
   raw.send(bytes);
   if (fate === 'closed') {

@@ -2,16 +2,16 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdir, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { gatewayFolder, runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, type Gateway, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import type { LogLine } from './fixtures/output.ts';
-import { peakMemory } from './fixtures/process-memory.ts';
-import { tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { within } from './fixtures/wait-for.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { gatewayFolder, runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import type { LogLine } from './testing/output.ts';
+import { peakMemory } from './testing/process-memory.ts';
+import { tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { within } from './testing/wait-for.ts';
 
 /** A file whose size is all that there is of it takes no room on the disk. */
 const huge = 1024 * 1024 * 1024;
@@ -75,9 +75,9 @@ describe('while the gateway runs', { timeout: 180_000 }, () => {
       } finally {
         await gateway.write(name, files[name] ?? configText({ ...config }));
       }
-      const mended = gateway.output.lines.length;
+      const fixed = gateway.output.lines.length;
       gateway.signal('SIGHUP');
-      await gateway.waitForLog('config reloaded', mended);
+      await gateway.waitForLog('config reloaded', fixed);
     }
   }
 

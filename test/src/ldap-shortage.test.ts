@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { startGateway } from './fixtures/gateway.ts';
-import { startPeople } from './fixtures/ldap-gateway.ts';
-import { scrape } from './fixtures/scrape.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { startGateway } from './testing/gateway.ts';
+import { startPeople } from './testing/ldap-gateway.ts';
+import { scrape } from './testing/scrape.ts';
 
 const run = promisify(execFile);
 

@@ -1,16 +1,16 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createAuthority } from './fixtures/certificates.ts';
-import { http1Client, review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, type Gateway, startGateway } from './fixtures/gateway.ts';
-import { ldapToken, type People, startPeople } from './fixtures/ldap-gateway.ts';
-import { metricsText } from './fixtures/scrape.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { createAuthority } from './testing/certificates.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, type Gateway, startGateway } from './testing/gateway.ts';
+import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
+import { metricsText } from './testing/scrape.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
 const refused = { authenticated: false };
@@ -21,7 +21,7 @@ function startWith(people: People, ...more: readonly object[]): Promise<Gateway>
 }
 
 describe.concurrent('a gateway in front of a directory', () => {
-  test('lets people in with their passwords, as their groups, and nobody else', async () => {
+  test('lets people in with their passwords, as their groups, and no one else', async () => {
     await using people = await startPeople();
     await using gateway = await startWith(people);
     using client = http1Client(gateway.url);
@@ -62,9 +62,12 @@ describe.concurrent('a gateway in front of a directory', () => {
       for (let login = 0; login < 10; login++) expect(await review(client, people.alice.token)).toEqual(unavailable);
       expect(await review(client, robot)).toHaveProperty('user.username', 'ci');
       await people.slapd.start();
-      await waitFor(async () => (await review(client, people.alice.token)).authenticated, `a yes after ${end}`);
+      await waitFor(
+        async () => (await review(client, people.alice.token)).authenticated,
+        `alice to be let in after ${end}`,
+      );
     }
-    // The answers that came meanwhile were cached nowhere and locked nobody.
+    // The answers during the outage were cached nowhere and locked no user.
     expect(await review(client, people.alice.token)).toEqual(isAlice);
   });
 
@@ -93,13 +96,13 @@ describe.concurrent('a gateway in front of a directory', () => {
     const complaint = (line: object): boolean => JSON.stringify(line).includes('ldap-ca.crt');
     await gateway.output.waitForLine(complaint, 'a complaint about the CA file');
     expect(await review(client, people.alice.token)).toEqual(isAlice);
-    const stranger = await createAuthority('stranger');
-    await gateway.write('tls/ldap-ca.crt', await readFile(stranger.certificateFile, 'utf8'));
+    const foreign = await createAuthority('foreign');
+    await gateway.write('tls/ldap-ca.crt', await readFile(foreign.certificateFile, 'utf8'));
     gateway.signal('SIGHUP');
     await waitFor(async () => 'error' in (await review(client, people.bob.token)), 'the new CA to be in force');
   });
 
-  test('shows its connections and binds on /metrics, and nobody by name', async () => {
+  test('shows its connections and binds on /metrics, and no one by name', async () => {
     await using people = await startPeople();
     await using gateway = await startWith(people);
     using client = http1Client(gateway.url);
@@ -124,13 +127,13 @@ describe.concurrent('a gateway in front of a directory', () => {
 });
 
 describe.concurrent('sallyport check', () => {
-  const faults: readonly [string, (people: People) => object, RegExp][] = [
+  const problems: readonly [string, (people: People) => object, RegExp][] = [
     [
       'a wrong password of the service account',
       (people) => ({ bind: { dn: people.slapd.service.dn, password: { file: 'wrong' } } }),
       /bind\.password/,
     ],
-    ['a wrong CA', () => ({ caFile: 'stranger.crt' }), /caFile/],
+    ['a wrong CA', () => ({ caFile: 'foreign.crt' }), /caFile/],
     [
       'a missing user base',
       () => ({ user: { base: 'ou=nowhere,dc=example,dc=com', filter: '(uid={username})' } }),
@@ -148,16 +151,16 @@ describe.concurrent('sallyport check', () => {
     ],
   ];
 
-  test.each([['nothing wrong', () => ({}), undefined] as const, ...faults])(
+  test.each([['nothing wrong', () => ({}), undefined] as const, ...problems])(
     'finds %s',
     async (_name, options, complaint) => {
       await using people = await startPeople();
       const folder = await temporaryFolder('check');
-      const stranger = await createAuthority('stranger');
+      const foreign = await createAuthority('foreign');
       const files = {
         ...people.files,
         wrong: randomToken(),
-        'stranger.crt': await readFile(stranger.certificateFile, 'utf8'),
+        'foreign.crt': await readFile(foreign.certificateFile, 'utf8'),
         'gateway.yaml': configText({ authenticators: [people.authenticator({ options: options(people) })] }),
       };
       await temporaryFiles(folder, files);

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { startGateway } from './fixtures/gateway.ts';
-import { disguises, findLeaks, goJson } from './fixtures/leaks.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { awkwardToken, randomToken, secret } from './fixtures/tokens.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { startGateway } from './testing/gateway.ts';
+import { disguises, findLeaks, goJson } from './testing/leaks.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { awkwardToken, randomToken, secret } from './testing/tokens.ts';
 
 const noise = (): string => `{"level":"debug","msg":"${randomBytes(300).toString('base64')}"}\n`;
 
@@ -29,7 +29,7 @@ for (const kind of [randomToken, awkwardToken]) {
     expect(findLeaks(lines.join(''), secrets)).toEqual([]);
     lines.splice(123, 0, `{"msg":"${plant(secrets[1] ?? '')}"}\n`);
     const leaks = findLeaks(lines.join(''), secrets);
-    expect(leaks).toContain(`secret 2 of 3 stands ${encoding} in line 124`);
+    expect(leaks).toContain(`secret 2 of 3 is ${encoding} in line 124`);
     expect(leaks.join()).not.toContain('secret 1');
   });
 }
@@ -60,11 +60,11 @@ test('a gateway that logs a token of the test file fails at its stop', async () 
   const gateway = await startGateway({ config: { authenticators: [careless] } });
   using client = http1Client(gateway.url);
   expect(await review(client, randomToken())).toEqual({ authenticated: false });
-  await expect(gateway.stop()).rejects.toThrow(/the gateway tells secrets: .*stands in clear/);
+  await expect(gateway.stop()).rejects.toThrow(/the gateway printed secrets: .*is in clear/);
 });
 
 test('a command whose output holds a secret of the test file fails', async () => {
   const cwd = await temporaryFolder('leak');
   secret('Usage: sallyport');
-  await expect(runCommand(['--help'], { cwd })).rejects.toThrow('tells secrets');
+  await expect(runCommand(['--help'], { cwd })).rejects.toThrow('printed secrets');
 });

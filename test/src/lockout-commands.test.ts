@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { sealingKey, startReplicas } from './fixtures/cache-gateway.ts';
-import { runCommand } from './fixtures/command.ts';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { sealingKey, startReplicas } from './testing/cache-gateway.ts';
+import { runCommand } from './testing/command.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { randomToken } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;

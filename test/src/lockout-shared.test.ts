@@ -1,9 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { sealingKey, startReplicas } from './fixtures/cache-gateway.ts';
-import { ldapToken, type People, startPeople } from './fixtures/ldap-gateway.ts';
-import { startLockoutWriter } from './fixtures/lockout-writer.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { sealingKey, startReplicas } from './testing/cache-gateway.ts';
+import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
+import { startLockoutWriter } from './testing/lockout-writer.ts';
+import { randomToken } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;
@@ -52,7 +52,7 @@ describe.concurrent('replicas that share a Redis', () => {
     expect(await bindsOf(people, bob.dn)).toBe(maxFailures);
   });
 
-  test('all let in whom one of them knows, though strangers have used up the tries', async () => {
+  test('all let in a user whom one of them knows, though unknown secrets have used up the tries', async () => {
     await using place = await start();
     const { people, replicas } = place;
     const [first, second, third] = replicas;

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { http1Client, http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls } from './fixtures/mutual-tls.ts';
-import type { LogLine } from './fixtures/output.ts';
-import { startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls } from './testing/mutual-tls.ts';
+import type { LogLine } from './testing/output.ts';
+import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const times = 100;
 

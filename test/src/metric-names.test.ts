@@ -1,8 +1,8 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { sealingKey, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { asked, drawn, metricsIn, readDashboard, readRules, recordsOf } from './fixtures/deployed.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
+import { asked, drawn, metricsIn, readDashboard, readRules, recordsOf } from './testing/deployed.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 
 /** What each kind of metric has besides its own name. */
 const endings: Readonly<Record<string, readonly string[]>> = {

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, http1Client, type Response, review } from './fixtures/clients.ts';
-import { type CountedGateway, startCountedGateway } from './fixtures/counted-gateway.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { scrape } from './fixtures/scrape.ts';
-import { authenticated } from './fixtures/scripted-backend.ts';
-import { reviewBody, type Version } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type Client, http1Client, type Response, review } from './testing/clients.ts';
+import { type CountedGateway, startCountedGateway } from './testing/counted-gateway.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { scrape } from './testing/scrape.ts';
+import { authenticated } from './testing/scripted-backend.ts';
+import { reviewBody, type Version } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** server.maxInFlight of the gateway. */
 const maxInFlight = 5;

@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls } from './fixtures/mutual-tls.ts';
-import { scrape } from './fixtures/scrape.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls } from './testing/mutual-tls.ts';
+import { scrape } from './testing/scrape.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** Reloads that succeeded, reloads that failed, and whether what is on disk is in force. */
 async function reloads(gateway: Gateway): Promise<readonly unknown[]> {

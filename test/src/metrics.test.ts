@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Client, review } from './fixtures/clients.ts';
-import { type CountedGateway, startCountedGateway } from './fixtures/counted-gateway.ts';
-import { readDocument } from './fixtures/deployed.ts';
-import type { Gateway } from './fixtures/gateway.ts';
-import { type Scrape, scrape } from './fixtures/scrape.ts';
-import { authenticated } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { type Client, review } from './testing/clients.ts';
+import { type CountedGateway, startCountedGateway } from './testing/counted-gateway.ts';
+import { readDocument } from './testing/deployed.ts';
+import type { Gateway } from './testing/gateway.ts';
+import { type Scrape, scrape } from './testing/scrape.ts';
+import { authenticated } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
 
 /** Of the design: what operators' dashboards and rules are built on. */
 const types: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { measureObservation } from './bench/observation.ts';
-import { median } from './fixtures/median.ts';
+import { median } from './testing/median.ts';
 
 const bound = 1.1;
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { http1Client } from './fixtures/clients.ts';
-import { startGateway } from './fixtures/gateway.ts';
-import { addCrowd, addSlowUser, type Logins, logInEach, startGuessing } from './fixtures/ldap-crowd.ts';
-import { ldapToken, startPeople } from './fixtures/ldap-gateway.ts';
-import { median } from './fixtures/median.ts';
-import { scrape } from './fixtures/scrape.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { http1Client } from './testing/clients.ts';
+import { startGateway } from './testing/gateway.ts';
+import { addCrowd, addSlowUser, type Logins, logInEach, startGuessing } from './testing/ldap-crowd.ts';
+import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
+import { median } from './testing/median.ts';
+import { scrape } from './testing/scrape.ts';
+import { randomToken } from './testing/tokens.ts';
 
 /** Milliseconds of an attack: longer than all deadlines of a login together. */
 const duration = 5_000;

@@ -2,11 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText } from './fixtures/gateway.ts';
-import { rootFolder, runPnpm } from './fixtures/pnpm.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText } from './testing/gateway.ts';
+import { rootFolder, runPnpm } from './testing/pnpm.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
 
 /** The folder of a good config, with a name that is not there anywhere else. */
 async function createConfig(): Promise<string> {

@@ -2,15 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { readTrail } from './fixtures/audit-trail.ts';
-import { sealingKey } from './fixtures/cache-gateway.ts';
-import { http1Client, http2Client, review } from './fixtures/clients.ts';
-import { startGateway } from './fixtures/gateway.ts';
-import { startPeople } from './fixtures/ldap-gateway.ts';
-import { createMutualTls } from './fixtures/mutual-tls.ts';
-import { rootFolder } from './fixtures/pnpm.ts';
-import { operatorIn } from './fixtures/redis-commands.ts';
-import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
+import { readTrail } from './testing/audit-trail.ts';
+import { sealingKey } from './testing/cache-gateway.ts';
+import { http1Client, http2Client, review } from './testing/clients.ts';
+import { startGateway } from './testing/gateway.ts';
+import { startPeople } from './testing/ldap-gateway.ts';
+import { createMutualTls } from './testing/mutual-tls.ts';
+import { rootFolder } from './testing/pnpm.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 /** The shipped file with the addresses of this test in it: each is there as often as it says, and nothing else changes. */
 async function shipped(places: Readonly<Record<string, readonly [times: number, here: string]>>): Promise<string> {

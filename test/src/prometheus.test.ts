@@ -1,17 +1,17 @@
 import { freePort } from '@sallyport/test-servers/ports';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { cacheConfig, sealingKey, shared } from './fixtures/cache-gateway.ts';
-import { createAuthority } from './fixtures/certificates.ts';
-import { ada, down } from './fixtures/chain.ts';
-import { http1Client } from './fixtures/clients.ts';
-import { asked, drawn, readDashboard, readRules, recordsOf } from './fixtures/deployed.ts';
-import { startGateway } from './fixtures/gateway.ts';
-import { startLoad } from './fixtures/load.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
-import { startTraffic, startWatch, type Watch } from './fixtures/watched.ts';
+import { cacheConfig, sealingKey, shared } from './testing/cache-gateway.ts';
+import { createAuthority } from './testing/certificates.ts';
+import { ada, down } from './testing/chain.ts';
+import { http1Client } from './testing/clients.ts';
+import { asked, drawn, readDashboard, readRules, recordsOf } from './testing/deployed.ts';
+import { startGateway } from './testing/gateway.ts';
+import { startLoad } from './testing/load.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
+import { startTraffic, startWatch, type Watch } from './testing/watched.ts';
 
 const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
 
@@ -109,7 +109,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
       const load = startLoad(client, 8);
       await watch.untilFiring('SallyportAuditLinesDropped');
       await load.stop();
-      expect(load.faults()).toEqual([]);
+      expect(load.problems()).toEqual([]);
     }
     await redis.stop();
     await gateway.configure({ ...config, authenticators: [] });

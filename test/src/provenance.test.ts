@@ -1,9 +1,9 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { readTrail } from './fixtures/audit-trail.ts';
-import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { randomToken } from './fixtures/tokens.ts';
+import { readTrail } from './testing/audit-trail.ts';
+import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { randomToken } from './testing/tokens.ts';
 
 const keyPrefix = 'sallyport.example.com';
 const credentialId = 'authentication.kubernetes.io/credential-id';
@@ -23,7 +23,7 @@ test('kube-apiserver learns which authenticator and which credential it was, in 
     authenticated(username, [], { user: { username, extra: given } });
   backend.answer(plain, authenticated('ada'), 'corp');
   backend.answer(cloud, withExtra('grace', extra), 'cloud');
-  backend.answer(forger, withExtra('mallory', { [`${keyPrefix}/credential`]: ['of somebody else'] }), 'corp');
+  backend.answer(forger, withExtra('mallory', { [`${keyPrefix}/credential`]: ['of another user'] }), 'corp');
   backend.answer(off, withExtra('ada', extra), 'corp');
 
   await using stamped = await startCacheGateway({ ...setup, more });

@@ -1,16 +1,16 @@
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import type { RedisCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
-import { type ClusterGateway, startClusterGateway } from './fixtures/redis-cluster-gateway.ts';
-import { type ListedToken, type Operator, operatorIn } from './fixtures/redis-commands.ts';
-import { isRobot, refused, unavailable } from './fixtures/redis-gateway.ts';
-import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './fixtures/redis-load.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type ClusterGateway, startClusterGateway } from './testing/redis-cluster-gateway.ts';
+import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
+import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
+import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { waitFor } from './testing/wait-for.ts';
 
-/** In which the tokens of a node are good again after a promotion, in milliseconds; tests fail at five times that. */
+/** Milliseconds after a promotion until the tokens of a node work again; tests fail at five times that. */
 const bound = 5_000;
 
-/** Nobody but the tokens of the node that went may notice: the circuit is one for all. */
+/** Only the tokens of the node that went may fail: all nodes share one circuit. */
 function expectOthersUnharmed({ robotGateway, groups }: ClusterGateway, load: RobotLoad): void {
   expect(load.wrong()).toEqual([]);
   for (const group of groups.slice(1)) expect(load.errors(0, group)).toEqual([]);
@@ -55,7 +55,7 @@ describe('a gateway in front of a cluster', { timeout: 180_000 }, () => {
       expect(await listed(operator)).toEqual(all.digests);
       expect(await ask(jane)).toEqual(isRobot('jane'));
       expect(await operator.run(['revoke', '--token'], jane)).toMatchObject({ code: 0 });
-      // The old node begins with what it knew: it has to be told that it is no master any more.
+      // The old node begins with what it knew: it has to learn that it is no master any more.
       const settled = old?.start().then(() => cluster.untilSettled()) ?? Promise.reject();
       const statuses = await repeatUntil(settled, () => ask(jane));
       expect(statuses).toEqual(statuses.map(() => refused));

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type ListedToken, operatorIn, operatorOf } from './fixtures/redis-commands.ts';
-import { isRobot, refused, robots, startRobotGateway } from './fixtures/redis-gateway.ts';
-import { recordKey } from './fixtures/redis-tokens.ts';
-import { sha256 } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type ListedToken, operatorIn, operatorOf } from './testing/redis-commands.ts';
+import { isRobot, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
+import { recordKey } from './testing/redis-tokens.ts';
+import { sha256 } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 /** What `token list -o json` prints. */
 interface Listing {
@@ -50,8 +50,8 @@ describe('sallyport token', { timeout: 180_000 }, () => {
       const words = ['revoke', ...which, '--reason', 'leaked', '--by', 'eve'];
       expect(await operator.run(words, input)).toMatchObject({ code: 0, stderr: '' });
       expect(await ask(token)).toEqual(refused);
-      const told = await gateway.output.waitForLine(({ subject }) => subject === name, 'of the refusal');
-      expect(told).toMatchObject({ outcome: 'rejected', reason: 'revoked' });
+      const line = await gateway.output.waitForLine(({ subject }) => subject === name, 'of the refusal');
+      expect(line).toMatchObject({ outcome: 'rejected', reason: 'revoked' });
     }
     const revoked = { state: 'revoked', revoked: { by: 'eve', reason: 'leaked' } };
     const after = (await operator.json('token', 'list')) as Listing;
@@ -68,7 +68,7 @@ describe('sallyport token', { timeout: 180_000 }, () => {
     const [used, unused] = [await operator.create('--user', 'ci'), await operator.create('--user', 'cd')];
     const began = Date.now();
     expect(await robotGateway.ask(used)).toEqual(isRobot('ci'));
-    // Nobody waits for the note, so it may come after the answer.
+    // No review waits for the note, so it may come after the answer.
     await waitFor(async () => (await redis.client().exists(`${recordKey(used)}:last-use`)) === 1, 'the note');
     const { tokens } = (await operator.json('token', 'list')) as Listing;
     const lastUse = new Map(tokens.map(({ digest, lastUsedAt }) => [digest, lastUsedAt]));
@@ -80,7 +80,7 @@ describe('sallyport token', { timeout: 180_000 }, () => {
     );
   });
 
-  test('lists ten thousand tokens and revokes those of one user, and Redis keeps nobody waiting', async () => {
+  test('lists ten thousand tokens and revokes those of one user, and Redis delays no review', async () => {
     await using redis = await startRedis();
     const operator = await operatorOf([robots({ url: redis.url })]);
     await writeTokens(redis, 10_000, 100);
@@ -142,7 +142,7 @@ describe('sallyport token', { timeout: 180_000 }, () => {
   });
 });
 
-/** Records of tokens that nobody has, dealt out to the users in turn. */
+/** Records of tokens that no one has, dealt out to the users in turn. */
 async function writeTokens(redis: RedisServer, count: number, users: number): Promise<void> {
   const pipeline = redis.client().pipeline();
   for (let number = 0; number < count; number++) {
@@ -153,7 +153,7 @@ async function writeTokens(redis: RedisServer, count: number, users: number): Pr
   await pipeline.exec();
 }
 
-/** By the name of the command; microseconds. */
+/** Microseconds, by the name of the command. */
 async function commandStats(redis: RedisServer): Promise<Map<string, { calls: number; usecPerCall: number }>> {
   const info = await redis.client().info('commandstats');
   const lines = info.matchAll(/^cmdstat_([\w|]+):calls=(\d+),.*usec_per_call=([\d.]+)/gm);

@@ -2,24 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { type ManglingProxy, startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { refused as refusedByBackend } from './fixtures/chain.ts';
-import { peakMemory } from './fixtures/process-memory.ts';
-import { untilKept } from './fixtures/redis-contents.ts';
-import {
-  breakGlass,
-  closedCircuit,
-  isRobot,
-  robots,
-  startRobotGateway,
-  unavailable,
-} from './fixtures/redis-gateway.ts';
-import { issue, issueHash, newToken, recordKey } from './fixtures/redis-tokens.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { seededRandom } from './fixtures/seeded-random.ts';
-import type { ReviewStatus } from './fixtures/token-review.ts';
-import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { refused as refusedByBackend } from './testing/chain.ts';
+import { peakMemory } from './testing/process-memory.ts';
+import { untilCached } from './testing/redis-contents.ts';
+import { breakGlass, closedCircuit, isRobot, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
+import { issue, issueHash, newToken, recordKey } from './testing/redis-tokens.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { seededRandom } from './testing/seeded-random.ts';
+import type { ReviewStatus } from './testing/token-review.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const seed = Number(process.env.SEED ?? 20261125);
 /** `FUZZ_REVIEWS=100000` makes a long run. */
@@ -112,7 +105,7 @@ describe('whoever is on the wire to Redis', () => {
     expect(hits).toBeGreaterThan(0);
     expect(counts.get('wrong')).toBeUndefined();
     for (const outcome of ['robot', 'unavailable', 'person', 'refused']) expect(counts.get(outcome)).toBeGreaterThan(0);
-    // All is well again, with the connections that come once the wire is good.
+    // Everything works again with new connections, once the wire is good.
     for (const person of people) await untilRight(person);
   });
 });
@@ -165,7 +158,7 @@ describe('a value of 512 MB', () => {
     backend.answer(token, authenticated('ada'));
     await using first = await startCacheGateway(setup);
     expect((await first.ask(token)).authenticated).toBe(true);
-    const [key = ''] = await untilKept(redis, 1);
+    const [key = ''] = await untilCached(redis, 1);
     await redis.client().setrange(key, lastByte, '}');
     await using replica = await startCacheGateway(setup);
     await expectSmallCost(replica.gateway.pid, async () => {
@@ -205,7 +198,7 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
   const people: Person[] = [];
   for (let count = 0; count < 40; count += 1) {
     const layout = count % 2 === 0 ? 'json' : 'hash';
-    const [known, unknown, stranger] = [
+    const [known, unknown, rejected] = [
       secret(`${layout}_${randomToken()}`),
       secret(`${layout}_${randomToken()}`),
       randomToken(),
@@ -215,8 +208,8 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
     const key = `${layout}:${sha256(known)}`;
     if (layout === 'json') await redis.client().set(key, JSON.stringify({ username }));
     else await redis.client().hset(key, { username });
-    backend.answer(stranger, refusedByBackend);
-    people.push(robotOf(known, username, names), robotOf(unknown, undefined, names), personOf(stranger, undefined));
+    backend.answer(rejected, refusedByBackend);
+    people.push(robotOf(known, username, names), robotOf(unknown, undefined, names), personOf(rejected, undefined));
   }
   for (let count = 0; count < 150; count += 1) {
     const [token, name] = [randomToken(), randomUUID()];
@@ -226,7 +219,7 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
   return people;
 }
 
-/** In clear text a name may be changed on the wire, and then it is no name that anybody has; but it needs a record. */
+/** In clear text a name may be changed on the wire, and then it is the name of no user; but it needs a record. */
 function robotOf(token: string, name: string | undefined, names: ReadonlySet<string>): Person {
   const isRight = ({ authenticated: isIn, user }: ReviewStatus) =>
     name === undefined ? !isIn : isIn && user?.username === `robot:${name}`;
@@ -243,7 +236,7 @@ function robotOf(token: string, name: string | undefined, names: ReadonlySet<str
   };
 }
 
-/** What a cache gives is sealed, and the backend is well: each answer is right, whatever Redis says. */
+/** Cached answers are sealed, and the backend is healthy: each answer is right, whatever Redis says. */
 function personOf(token: string, name: string | undefined): Person {
   const isRight = ({ authenticated: isIn, user, error }: ReviewStatus) =>
     error === undefined && (name === undefined ? !isIn : isIn && user?.username === name);

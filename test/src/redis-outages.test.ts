@@ -9,10 +9,10 @@ import {
   robots,
   startRobotGateway,
   unavailable,
-} from './fixtures/redis-gateway.ts';
-import { issue, newToken } from './fixtures/redis-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+} from './testing/redis-gateway.ts';
+import { issue, newToken } from './testing/redis-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const isAda = { authenticated: true, user: { username: 'ada' } };
 
@@ -21,7 +21,7 @@ function openings({ gateway }: RobotGateway): number {
   return gateway.output.lines.filter(({ msg }) => msg.startsWith('circuit opened')).length;
 }
 
-/** How many lookups waited for Redis: the others were told at once that there is no connection, or an open circuit. */
+/** How many lookups waited for Redis: the others failed at once: there was no connection, or an open circuit. */
 function waits({ gateway }: RobotGateway): number {
   const isWait = /^redis:\S+ no answer in time$|^no answer within /;
   return gateway.output.lines.filter(({ reason }) => isWait.test(String(reason))).length;
@@ -40,7 +40,7 @@ async function askWhileHung(robotGateway: RobotGateway, token: string): Promise<
 }
 
 describe.concurrent('while Redis is away', () => {
-  test('tokens could not be checked, another authenticator goes on, and all is well after its start', async () => {
+  test('tokens could not be checked, another authenticator goes on, and all recover after its start', async () => {
     await using redis = await startRedis();
     const { entry, files, token: ada } = breakGlass('ada');
     await using robotGateway = await startRobotGateway([robots({ url: redis.url }, closedCircuit), entry], { files });
@@ -54,7 +54,7 @@ describe.concurrent('while Redis is away', () => {
       for (const token of [ci, gone, unknown]) expect(await ask(token)).toEqual(unavailable);
       expect(await ask(ada)).toEqual(isAda);
       await redis.start();
-      await waitFor(async () => (await ask(ci)).authenticated, `a yes after ${end}`);
+      await waitFor(async () => (await ask(ci)).authenticated, `ci to be let in after ${end}`);
       for (const token of [gone, unknown]) expect(await ask(token)).toEqual(refused);
     }
     expect(await metric('connected')).toBe(1);
@@ -71,10 +71,10 @@ describe.concurrent('while Redis is away', () => {
     expect(await ask(token)).toEqual(unavailable);
     expect(await ask(ada)).toEqual(isAda);
     await redis.start();
-    await waitFor(async () => (await ask(token)).authenticated, 'a yes');
+    await waitFor(async () => (await ask(token)).authenticated, 'the token to be accepted');
   });
 
-  test('with onError: stop nobody else is asked', async () => {
+  test('with onError: stop no other authenticator is asked', async () => {
     await using redis = await startRedis();
     const { entry, files, token: ada } = breakGlass('ada');
     const first = robots({ url: redis.url, tokenPattern: '[A-Za-z0-9_-]+' }, { onError: 'stop' });
@@ -90,7 +90,7 @@ describe.concurrent('when Redis accepts and never answers', () => {
     ['commandTimeout', { commandTimeout: '400ms' }, {}],
     ['timeout', { commandTimeout: '20s' }, { timeout: '400ms' }],
   ])(
-    'lookups cost a few times its %s, then nothing, and all is well once it goes on',
+    'lookups cost a few times its %s, then nothing, and all recover once it goes on',
     async (which, options, entry) => {
       const limit = 400;
       await using redis = await startRedis();
@@ -115,8 +115,8 @@ describe.concurrent('when Redis accepts and never answers', () => {
       expect(await ask(ada)).toEqual(isAda);
       await redis.start();
       const began = performance.now();
-      await waitFor(async () => (await ask(token)).authenticated, 'a yes after the thaw');
-      console.info(`${which}: a yes ${Math.round(performance.now() - began)} ms after the thaw`);
+      await waitFor(async () => (await ask(token)).authenticated, 'the token to be accepted after the thaw');
+      console.info(`${which}: accepted ${Math.round(performance.now() - began)} ms after the thaw`);
       expect(await ask(newToken())).toEqual(refused);
     },
   );

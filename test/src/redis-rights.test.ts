@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
-import type { LogLine } from './fixtures/output.ts';
-import { operatorIn } from './fixtures/redis-commands.ts';
-import { closedCircuit, isRobot, refused, robots, startRobotGateway, unavailable } from './fixtures/redis-gateway.ts';
-import { issue, newToken } from './fixtures/redis-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import type { LogLine } from './testing/output.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { closedCircuit, isRobot, refused, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
+import { issue, newToken } from './testing/redis-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const readHash = '+eval_ro +hlen +hkeys +hstrlen +hgetall';
 
@@ -96,8 +96,8 @@ describe('without the rights', { timeout: 180_000 }, () => {
     await using robotGateway = await startRobotGateway([robots(options)], { files: { 'secrets/redis': password } });
     const { gateway, ask, metric } = robotGateway;
     expect(await ask(await issue(() => redis, { username: 'ci' }))).toEqual(unavailable);
-    const told = await gateway.waitForLog('authenticator could not check a token');
-    expect(told.reason).toMatch(/the user may not do this/);
+    const line = await gateway.waitForLog('authenticator could not check a token');
+    expect(line.reason).toMatch(/the user may not do this/);
     expect(await metric('faults_total', 'kind="permission"')).toBe(1);
     const { code, stdout } = await operatorIn(gateway.folder).run(['check']);
     expect(code).toBe(1);
@@ -116,10 +116,10 @@ describe('without the rights', { timeout: 180_000 }, () => {
     expect(await ask(token)).toEqual(isRobot('ci'));
     await redis.client().call('ACL', 'SETUSER', 'gateway', `>${next}`, `<${old}`);
     await redis.client().call('CLIENT', 'KILL', 'USER', 'gateway');
-    const isTold = ({ reason }: LogLine): boolean => /refuses the username or the password/.test(String(reason));
+    const isReported = ({ reason }: LogLine): boolean => /refuses the username or the password/.test(String(reason));
     await waitFor(async () => {
       expect(await ask(token)).toEqual(unavailable);
-      return gateway.output.lines.some(isTold);
+      return gateway.output.lines.some(isReported);
     }, 'the log to name the password');
     await gateway.write('secrets/redis', next);
     gateway.signal('SIGHUP');

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { describe, expect, test } from 'vitest';
-import { operatorIn } from './fixtures/redis-commands.ts';
-import { closedCircuit, isRobot, refused, robots, startRobotGateway } from './fixtures/redis-gateway.ts';
-import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './fixtures/redis-load.ts';
-import { issue, newToken, untilReplicated } from './fixtures/redis-tokens.ts';
-import { randomToken, secret } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { closedCircuit, isRobot, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
+import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
-/** In which lookups are good again after a promotion, in milliseconds; tests fail at five times that. */
+/** Milliseconds after a promotion until lookups work again; tests fail at five times that. */
 const bound = 5_000;
 
 /** A command may take longer than any test here waits: a connection that is not given up is believed. */
@@ -23,7 +23,7 @@ function options({ addresses, name }: RedisSentinels): object {
   return { sentinels: addresses, name };
 }
 
-/** Tokens of many users, some that are revoked and some that nobody knows. */
+/** Tokens of many users, some that are revoked and some that no one knows. */
 async function questionsFor(sentinels: RedisSentinels): Promise<Question[]> {
   const master = await sentinels.master();
   const serverOf = () => master;
@@ -48,11 +48,11 @@ interface Moments {
   readonly good: number;
 }
 
-/** In whole milliseconds. */
+/** The time in whole milliseconds. */
 const ms = (from: number, to: number): string => `${Math.round(to - from)} ms`;
 
-/** What there is to tell of a failover, as one line. */
-function tell(what: string, load: RobotLoad, { went, promoted, good }: Moments): void {
+/** Prints the figures of a failover in one line. */
+function report(what: string, load: RobotLoad, { went, promoted, good }: Moments): void {
   const errors = load.errors();
   const last = Math.max(promoted, ...errors.map(({ answered }) => answered));
   console.info(
@@ -99,7 +99,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:jane'])).toMatchObject({ code: 0 });
     expect(await ask(jane)).toEqual(refused);
     await load.stop();
-    tell('killed', load, moments);
+    report('killed', load, moments);
     expectOnlyErrorsBetween(load, moments);
   });
 
@@ -113,16 +113,16 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
       const old = await sentinels.master();
       await untilReplicated(old);
       expect(await ask(token)).toEqual(isRobot('ci'));
-      // So the gateway looks for the master most of the time, and is told of the new one in the middle of it.
+      // So the gateway looks for the master most of the time, and learns of the new one in the middle of it.
       await Promise.all([old.kill(), sentinel.hang()]);
       await sentinels.untilPromoted(old);
       const promoted = performance.now();
-      await waitFor(async () => (await ask(token)).authenticated, 'a yes of the new master', bound * 5);
+      await waitFor(async () => (await ask(token)).authenticated, 'the new master to accept the token', bound * 5);
       times.push(ms(promoted, performance.now()));
       await Promise.all([old.start(), sentinel.start()]);
       await sentinels.untilSettled();
     }
-    console.info(`a yes came ${times.join(', ')} after the promotions`);
+    console.info(`accepted ${times.join(', ')} after the promotions`);
   });
 
   test('follows a promotion when the old master hangs, however long a command may take', async () => {
@@ -132,7 +132,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     // Within half of what one command may take: it is not that which ends the wait.
     const moments = await failOver(sentinels, load, 15_000, (old) => old.hang());
     await load.stop();
-    tell('hangs', load, moments);
+    report('hangs', load, moments);
     expectOnlyErrorsBetween(load, moments);
   });
 
@@ -181,7 +181,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     expect(await operator.run(['check'])).toMatchObject({ code: 0 });
     await old.kill();
     await sentinels.untilPromoted(old);
-    await waitFor(async () => (await ask(token)).authenticated, 'a yes of the new master', bound * 5);
+    await waitFor(async () => (await ask(token)).authenticated, 'the new master to accept the token', bound * 5);
     expect(await ask(newToken())).toEqual(refused);
     expect(await operator.run(['check'])).toMatchObject({ code: 0 });
   });

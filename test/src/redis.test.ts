@@ -8,7 +8,7 @@ import {
   robots,
   startRobotGateway,
   unavailable,
-} from './fixtures/redis-gateway.ts';
+} from './testing/redis-gateway.ts';
 import {
   issue,
   issueHash,
@@ -17,10 +17,10 @@ import {
   recordKey,
   serviceAccountToken,
   writeRecord,
-} from './fixtures/redis-tokens.ts';
-import { metricsText } from './fixtures/scrape.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
+} from './testing/redis-tokens.ts';
+import { metricsText } from './testing/scrape.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 const programs = ['redis-server', 'valkey-server'] as const;
 
@@ -45,7 +45,7 @@ const isJane = {
   user: { username: 'robot:jane', uid: 'u-7', groups: ['team:dev', 'team:ops'], extra: { team: ['build', 'run'] } },
 };
 
-/** How often the gateway has read so far: the fixture itself never does. */
+/** How often the gateway has read so far: this file itself never does. */
 async function reads(redis: RedisServer): Promise<string[]> {
   const info = await redis.client().info('commandstats');
   return info.match(/^cmdstat_(getrange|hgetall|pttl|exists|eval|scan):calls=\d+/gm) ?? [];
@@ -83,8 +83,8 @@ describe.concurrent.each(programs)('a gateway in front of %s', (program) => {
       revoked: { revokedAt: '2026-05-01T00:00:00Z', revokedBy: 'ada', revokedReason: 'leaked' },
     })) {
       expect(await robotGateway.ask(await issue(() => redis, { ...jane, ...fields }))).toEqual(refused);
-      const told = await output.waitForLine((line) => line.reason === reason, reason);
-      expect(told).toMatchObject({ level: 'info', msg: 'token review', outcome: 'rejected', subject: 'jane' });
+      const logged = await output.waitForLine((line) => line.reason === reason, reason);
+      expect(logged).toMatchObject({ level: 'info', msg: 'token review', outcome: 'rejected', subject: 'jane' });
     }
   });
 });
@@ -108,7 +108,7 @@ describe.concurrent('a gateway in front of Redis', () => {
   test.each([
     ['no-opinion', { authenticated: true, user: { username: 'ada' } }],
     ['rejected', refused],
-  ])('with unknown: %s asks the next authenticator, or nobody', async (unknown, status) => {
+  ])('with unknown: %s asks the next authenticator, or none', async (unknown, status) => {
     await using redis = await startRedis();
     const token = newToken();
     const others = [{ ...staticAuthenticator, name: 'people' }];
@@ -122,7 +122,7 @@ describe.concurrent('a gateway in front of Redis', () => {
   test('can not check a record that is bad, and the log names its digest and its field', async () => {
     await using robotGateway = await startWithRedis();
     const { ask, gateway, serverOf } = robotGateway;
-    for (const [text, fault] of [
+    for (const [text, problem] of [
       ['{"username": "jane"', 'is not JSON'],
       ['{"groups":["dev"]}', 'username is missing'],
       ['{"username":"jane","expires":"2099-05-01T00:00:00Z"}', 'has an unknown field expires'],
@@ -132,9 +132,9 @@ describe.concurrent('a gateway in front of Redis', () => {
       const token = newToken();
       await writeRecord(serverOf, token, text);
       expect(await ask(token)).toEqual(unavailable);
-      const told = await gateway.output.waitForLine((line) => String(line.reason).includes(sha256(token)), fault);
-      expect(told).toMatchObject({ msg: 'authenticator could not check a token', authenticator: 'robots' });
-      expect(told.reason).toContain(`is bad: ${fault}`);
+      const logged = await gateway.output.waitForLine((line) => String(line.reason).includes(sha256(token)), problem);
+      expect(logged).toMatchObject({ msg: 'authenticator could not check a token', authenticator: 'robots' });
+      expect(logged.reason).toContain(`is bad: ${problem}`);
     }
   });
 

@@ -1,13 +1,13 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { Request, Response } from './fixtures/clients.ts';
-import { protocols, startFleet } from './fixtures/protocols.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { apiVersion, reviewBody, type Version, versions } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import type { Request, Response } from './testing/clients.ts';
+import { protocols, startFleet } from './testing/protocols.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { apiVersion, reviewBody, type Version, versions } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
-/** A request that is no review, and the `Status` that tells so. */
+/** A request that is no review, and the `Status` that reports it. */
 interface Row {
   readonly name: string;
   readonly request: (token: string, version: Version) => Request;

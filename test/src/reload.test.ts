@@ -1,14 +1,14 @@
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, startGateway } from './fixtures/gateway.ts';
-import { startLoad } from './fixtures/load.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, startGateway } from './testing/gateway.ts';
+import { startLoad } from './testing/load.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const named = (prefix: string): object => ({ username: { prefix: `${prefix}:` }, groups: { prefix: `${prefix}:` } });
 
@@ -34,12 +34,12 @@ describe.concurrent('gateway.yaml', () => {
       await waitFor(() => load.answered() > answered + 50, 'reviews after the reload');
     }
     await load.stop();
-    expect(load.faults()).toEqual([]);
+    expect(load.problems()).toEqual([]);
     expect([...seen]).toEqual(['one', 'two', 'three', 'four', 'five'].map((prefix) => `${prefix}:ada,${prefix}:ops`));
     await waitFor(() => backend.connections() === 1, 'the end of the old chains');
   });
 
-  test('a review under way keeps the chain it began with, whose plugin is closed after it', async () => {
+  test('a review in progress keeps the chain it began with, whose plugin is closed after it', async () => {
     const backend = await startScriptedBackend();
     const config = (prefix: string): object => ({ authenticators: [backend.authenticator('corp', named(prefix))] });
     await using gateway = await startGateway({ config: { ...config('old') } });
@@ -90,9 +90,9 @@ describe.concurrent('gateway.yaml', () => {
       expect(await review(client, randomToken())).toMatchObject({ user: { username: 'ada' } });
     }
     const from = gateway.output.lines.length;
-    await gateway.configure({ authenticators: [backend.authenticator('corp', named('mended'))] });
+    await gateway.configure({ authenticators: [backend.authenticator('corp', named('fixed'))] });
     await gateway.waitForLog('config reloaded', from);
-    expect(await review(client, randomToken())).toMatchObject({ user: { username: 'mended:ada' } });
+    expect(await review(client, randomToken())).toMatchObject({ user: { username: 'fixed:ada' } });
   });
 
   test('another address to listen on says that it needs a restart, and the rest holds at once', async () => {

@@ -1,13 +1,13 @@
 import http2 from 'node:http2';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type ClientTls, http1Client, http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { openRawSocket } from './fixtures/raw-socket.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody, reviewHeaders, reviewPath } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { within } from './fixtures/wait-for.ts';
+import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { openRawSocket } from './testing/raw-socket.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { within } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 let gateway: Gateway;
@@ -74,7 +74,7 @@ test.each([
   ['HTTP/2', http2Client],
   ['HTTP/1.1', http1Client],
 ] as const)(
-  'a client with a wrong name that asks once at a time is always told why, over %s',
+  'a client with a wrong name that asks once at a time always gets the reason, over %s',
   async (_name, create) => {
     using client = create(gateway.url, kubelet);
     for (let time = 0; time < 20; time++) {

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { type Client, type ClientTls, get, http1Client, http2Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { startLoad } from './fixtures/load.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor, within } from './fixtures/wait-for.ts';
+import { type Client, type ClientTls, get, http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { startLoad } from './testing/load.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor, within } from './testing/wait-for.ts';
 
 interface Busy extends AsyncDisposable {
   readonly backend: ScriptedBackend;
@@ -79,7 +79,7 @@ test.concurrent.each(movingKinds)(
     expect(await within(busy.gateway.ended, 'the end')).toBe(0);
     await waitFor(() => other.backend.calls.length > 100, 'reviews of the other replica');
     await load.stop();
-    expect(load.faults()).toEqual([]);
+    expect(load.problems()).toEqual([]);
   },
 );
 
@@ -98,14 +98,14 @@ describe.concurrent.each(kinds)('under load over %s', (_name, createClient) => {
     using late = createClient(gateway.url, mutualTls.client);
     expect(await review(late, randomToken())).toMatchObject({ authenticated: true });
     await load.stop();
-    expect(load.faults()).toEqual([]);
+    expect(load.problems()).toEqual([]);
     const response = await client.send({ body: reviewBody(randomToken()) });
     expect(response.headers.connection).not.toBe('close');
     expect(http2Session(client)).toBe(session);
     await gateway.kill();
   });
 
-  test('a review under way is answered after SIGTERM, and twice SIGTERM changes nothing', async () => {
+  test('a review in progress is answered after SIGTERM, and twice SIGTERM changes nothing', async () => {
     await using busy = await start();
     const { backend, gateway, mutualTls } = busy;
     using client = createClient(gateway.url, mutualTls.client);

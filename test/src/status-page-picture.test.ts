@@ -5,16 +5,16 @@ import { toLdif } from '@sallyport/test-servers/ldif';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { expect, test } from 'vitest';
-import { keepPicture, startBrowser, watchedPage } from './fixtures/browser.ts';
-import { sealingKey } from './fixtures/cache-gateway.ts';
-import { type Client, http1Client, review } from './fixtures/clients.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { ldapToken } from './fixtures/ldap-gateway.ts';
-import { rootFolder } from './fixtures/pnpm.ts';
-import { operatorIn } from './fixtures/redis-commands.ts';
-import { seededRandom } from './fixtures/seeded-random.ts';
-import { tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, secret, secretsInUse } from './fixtures/tokens.ts';
+import { keepPicture, startBrowser, watchedPage } from './testing/browser.ts';
+import { sealingKey } from './testing/cache-gateway.ts';
+import { type Client, http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { ldapToken } from './testing/ldap-gateway.ts';
+import { rootFolder } from './testing/pnpm.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { seededRandom } from './testing/seeded-random.ts';
+import { tokensFile } from './testing/static-tokens.ts';
+import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
 // `pnpm --filter @sallyport/test run picture` lets a quarter of an hour of traffic pass, as much as the page shows, and
 // replaces docs/status-page.png. Among the other tests a moment has to do, and the picture stays with their results.

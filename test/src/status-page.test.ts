@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { keepPicture, overhang, startBrowser, type WatchedPage, watchedPage } from './fixtures/browser.ts';
-import { get, http1Client, review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls } from './fixtures/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { statusDocument } from './fixtures/status-document.ts';
-import { randomToken, secret, sha256 } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { keepPicture, overhang, startBrowser, type WatchedPage, watchedPage } from './testing/browser.ts';
+import { get, http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls } from './testing/mutual-tls.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { statusDocument } from './testing/status-document.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const laptop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
@@ -35,14 +35,14 @@ async function untilSays(page: Page, selector: string, words: string | RegExp): 
   await page.locator(selector).filter({ hasText: words }).first().waitFor();
 }
 
-/** Nothing hidden at the right, nothing to complain of, and nothing asked of anybody else. */
+/** Expects that nothing is hidden at the right, that there are no warnings, and no requests to other servers. */
 async function expectQuiet({ page, complaints, requested }: WatchedPage, url: string): Promise<void> {
   expect(await overhang(page)).toBe(0);
   expect(complaints).toEqual([]);
   expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(new Set([new URL(url).origin]));
 }
 
-/** What the page looks like everywhere, kept; it is to be quiet everywhere. */
+/** Saves what the page looks like everywhere; it must be quiet everywhere. */
 async function keepLooks(
   url: string,
   name: string,
@@ -95,7 +95,7 @@ const config = (more: object = {}): Record<string, unknown> => ({
 });
 
 describe('on a page that is open all the while', () => {
-  test('people log in, a backend goes down, a config is refused, somebody is blocked', async () => {
+  test('people log in, a backend goes down, a config is refused, a user is blocked', async () => {
     await using redis = await startRedis();
     const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
     const { files, tls, client: certificate } = await createMutualTls();
@@ -121,13 +121,13 @@ describe('on a page that is open all the while', () => {
     await keepLooks(adminUrl, 'empty');
 
     // A name that would be markup, with a character that no one sees, and one that would turn the line around.
-    const [ada, mallory, stranger] = [randomToken(), randomToken(), randomToken()];
+    const [ada, mallory, unknown] = [randomToken(), randomToken(), randomToken()];
     backend.answer(ada, authenticated('<img src="//evil.example/x">\u200bada'), 'corp');
     const subject = 'mallory\u202e';
     backend.answer(mallory, { kind: 'rejected', reason: 'invalid-credentials', subject }, 'corp');
     expect((await review(client, ada)).authenticated).toBe(true);
     expect((await review(client, mallory)).authenticated).toBe(false);
-    expect((await review(client, stranger)).authenticated).toBe(false);
+    expect((await review(client, unknown)).authenticated).toBe(false);
     await untilSays(page, '#recent-note', 'the last 3, newest first');
     const rows = page.locator('#recent tr');
     expect(await rows.locator('.c-outcome').allTextContents()).toEqual([
@@ -178,10 +178,10 @@ describe('on a page that is open all the while', () => {
     expect((await runCommand(block, { cwd: gateway.folder, env })).code).toBe(0);
     await untilSays(page, '#facts', '1 user, group or token');
     await expectQuiet(watched, adminUrl);
-    const told = (await page.content()) + (await get(adminUrl, '/status.json')).text;
-    for (const token of [ada, mallory, stranger, newcomer]) {
-      expect(told).not.toContain(token);
-      expect(told).not.toContain(sha256(token));
+    const shown = (await page.content()) + (await get(adminUrl, '/status.json')).text;
+    for (const token of [ada, mallory, unknown, newcomer]) {
+      expect(shown).not.toContain(token);
+      expect(shown).not.toContain(sha256(token));
     }
   }, 180_000);
 
@@ -213,7 +213,7 @@ test('says that logins fail before the circuit opens and before the next check, 
   using client = http1Client(gateway.url);
   for (let logins = 0; logins < 2; logins++) expect((await review(client, token)).error).toContain('unavailable');
   await untilSays(page, 'h1', /^corp is unavailable: its last reviews failed$/);
-  console.log(`logins failed, and the page said so ${Date.now() - checked} ms after it had said that all is well`);
+  console.log(`logins failed, and the page said so ${Date.now() - checked} ms after it had shown that all are healthy`);
   await untilSays(page, '.card[data-level="bad"] .word', 'Reviews fail');
   const why = page.locator('.card[data-level="bad"] .why');
   expect(await why.textContent()).toMatch(/: dc1: connection refused\ndc2: timeout$/);
@@ -276,7 +276,7 @@ describe('with a quarter of an hour behind it', () => {
     }
   });
 
-  test('a step beneath the pointer is told in words, in all plots at once', async () => {
+  test('a step beneath the pointer is shown in words, in all plots at once', async () => {
     const json = statusDocument(['break-glass', 'corp'], ['corp']);
     await using watched = await watchedPage(browser, { viewport: laptop });
     const { page } = watched;
@@ -298,9 +298,9 @@ describe('with a quarter of an hour behind it', () => {
       Reflect.set(window, 'shifted', 0);
       // What the first look puts there has to be put somewhere.
       document.addEventListener('DOMContentLoaded', () => {
-        const told = (list: PerformanceObserverEntryList) =>
+        const note = (list: PerformanceObserverEntryList) =>
           Reflect.set(window, 'shifted', Reflect.get(window, 'shifted') + list.getEntries().length);
-        Reflect.set(window, 'watch', () => new PerformanceObserver(told).observe({ type: 'layout-shift' }));
+        Reflect.set(window, 'watch', () => new PerformanceObserver(note).observe({ type: 'layout-shift' }));
       });
     });
     await page.goto(adminUrl);

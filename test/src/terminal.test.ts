@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { http1Client, review } from './fixtures/clients.ts';
-import { gatewayFolder } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText } from './fixtures/gateway.ts';
-import { findLeaks } from './fixtures/leaks.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
-import { randomToken, secretsInUse } from './fixtures/tokens.ts';
-import { waitFor, within } from './fixtures/wait-for.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { gatewayFolder } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText } from './testing/gateway.ts';
+import { findLeaks } from './testing/leaks.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, secretsInUse } from './testing/tokens.ts';
+import { waitFor, within } from './testing/wait-for.ts';
 
 // `script` of util-linux gives the gateway a terminal.
 test('on a terminal the log is for reading, and holds no token', async () => {

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createAuthority } from './fixtures/certificates.ts';
-import { type Gateway, startGateway } from './fixtures/gateway.ts';
-import { staticAuthenticator, tokensFile } from './fixtures/static-tokens.ts';
+import { createAuthority } from './testing/certificates.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 
 const run = promisify(execFile);
 

@@ -1,16 +1,16 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAuthority } from './fixtures/certificates.ts';
-import { type ClientTls, http1Client, http2Client, review } from './fixtures/clients.ts';
-import { runCommand } from './fixtures/command.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { configText, type Gateway, startGateway } from './fixtures/gateway.ts';
-import { createMutualTls, type MutualTls } from './fixtures/mutual-tls.ts';
-import { authenticated, type ScriptedBackend, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { within } from './fixtures/wait-for.ts';
+import { createAuthority } from './testing/certificates.ts';
+import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { configText, type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { within } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 let mutualTls: MutualTls;
@@ -87,8 +87,8 @@ describe.each([
   });
 
   test('a client with a certificate of another authority is refused', async () => {
-    const stranger = await createAuthority('stranger');
-    using client = createClient(gateway.url, mutualTls.clientWith(await stranger.issueClient('kube-apiserver')));
+    const foreign = await createAuthority('foreign');
+    using client = createClient(gateway.url, mutualTls.clientWith(await foreign.issueClient('kube-apiserver')));
     await expect(review(client, randomToken())).rejects.toThrow();
   });
 
@@ -99,7 +99,7 @@ describe.each([
   });
 });
 
-test('clientAuth: none, said aloud, serves anybody', async () => {
+test('an explicit clientAuth: none serves any client', async () => {
   const { files, clientWith } = mutualTls;
   const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
   const config = { server: { tls }, authenticators: [backend.authenticator('corp')] };
@@ -120,7 +120,7 @@ async function refusedStart(server: object, files: Readonly<Record<string, strin
   return result.stderr;
 }
 
-test('plain HTTP off loopback is refused at start, with the mend', async () => {
+test('plain HTTP off loopback is refused at start, with how to fix it', async () => {
   const message = await refusedStart({ listen: '0.0.0.0:0' });
   expect(message).toMatch(/gateway\.yaml/);
   expect(message).toMatch(/server\.(listen|tls)/);

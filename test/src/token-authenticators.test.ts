@@ -1,10 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type CommandResult, runCommand } from './fixtures/command.ts';
-import { staticAuthenticator } from './fixtures/static-tokens.ts';
-import { createPlace, issuerPlugin, issuing } from './fixtures/token-place.ts';
-import { secret, sha256 } from './fixtures/tokens.ts';
+import { type CommandResult, runCommand } from './testing/command.ts';
+import { staticAuthenticator } from './testing/static-tokens.ts';
+import { createPlace, issuerPlugin, issuing } from './testing/token-place.ts';
+import { secret, sha256 } from './testing/tokens.ts';
 
 describe.concurrent('whose tokens', () => {
   const two = [issuing('ci', {}, { tokenPrefix: 'ci_' }), issuing('robots'), staticAuthenticator2('people')];

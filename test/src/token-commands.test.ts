@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { runCommand } from './fixtures/command.ts';
-import { createPlace } from './fixtures/token-place.ts';
-import { secret, sha256 } from './fixtures/tokens.ts';
+import { runCommand } from './testing/command.ts';
+import { createPlace } from './testing/token-place.ts';
+import { secret, sha256 } from './testing/tokens.ts';
 
 describe.concurrent('sallyport token', () => {
   test.each(['create', 'list', 'hash'])('%s --help explains it, and exits 0', async (verb) => {

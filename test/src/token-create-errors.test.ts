@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { gatewayFolder, spawnCommand } from './fixtures/command.ts';
-import { collectOutput } from './fixtures/output.ts';
-import { createPlace } from './fixtures/token-place.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor, within } from './fixtures/wait-for.ts';
+import { gatewayFolder, spawnCommand } from './testing/command.ts';
+import { collectOutput } from './testing/output.ts';
+import { createPlace } from './testing/token-place.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor, within } from './testing/wait-for.ts';
 
 describe.concurrent('token create', () => {
   const create = ['create', '--user', 'jane', '--ttl', '8h'];
@@ -36,9 +36,7 @@ describe.concurrent('token create', () => {
       const { setup, calls } = await createPlace({ options: { hangs: 'create' } });
       const child = spawnCommand(['token', ...create], setup);
       const ended = new Promise((resolve) => child.once('close', resolve));
-      if (!child.stdout || !child.stderr) {
-        throw new Error('no output');
-      }
+      if (!child.stdout || !child.stderr) throw new Error('no output');
       const output = collectOutput(child.stdout, child.stderr);
       await waitFor(async () => (await calls()) === 'hangs\n', 'the call');
       child.kill(signal);

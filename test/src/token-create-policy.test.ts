@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { staticAuthenticator } from './fixtures/static-tokens.ts';
-import { createPlace, issuing } from './fixtures/token-place.ts';
+import { staticAuthenticator } from './testing/static-tokens.ts';
+import { createPlace, issuing } from './testing/token-place.ts';
 
 describe.concurrent('token create', () => {
   const create = ['create', '--user', 'jane', '--ttl', '8h'];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createPlace } from './fixtures/token-place.ts';
-import { sha256 } from './fixtures/tokens.ts';
+import { createPlace } from './testing/token-place.ts';
+import { sha256 } from './testing/tokens.ts';
 
 describe.concurrent('token create', () => {
   const create = ['create', '--user', 'jane', '--ttl', '8h'];

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { StoredToken } from './fixtures/issuer-plugin.ts';
-import { staticAuthenticator } from './fixtures/static-tokens.ts';
-import { createPlace, issuing } from './fixtures/token-place.ts';
-import { inHours, record } from './fixtures/token-records.ts';
-import { sha256 } from './fixtures/tokens.ts';
+import type { StoredToken } from './testing/issuer-plugin.ts';
+import { staticAuthenticator } from './testing/static-tokens.ts';
+import { createPlace, issuing } from './testing/token-place.ts';
+import { inHours, record } from './testing/token-records.ts';
+import { sha256 } from './testing/tokens.ts';
 
 describe.concurrent('token list', () => {
   // Made by each test: their ages are looked at.

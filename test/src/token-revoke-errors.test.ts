@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { spawnCommand } from './fixtures/command.ts';
-import { collectOutput } from './fixtures/output.ts';
-import { createPlace } from './fixtures/token-place.ts';
-import { record, recordsOfJaneAndBob } from './fixtures/token-records.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
-import { waitFor, within } from './fixtures/wait-for.ts';
+import { spawnCommand } from './testing/command.ts';
+import { collectOutput } from './testing/output.ts';
+import { createPlace } from './testing/token-place.ts';
+import { record, recordsOfJaneAndBob } from './testing/token-records.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
+import { waitFor, within } from './testing/wait-for.ts';
 
 describe.concurrent('revoke', () => {
   const tokens = recordsOfJaneAndBob();
@@ -58,9 +58,7 @@ describe.concurrent('revoke', () => {
     const { setup, calls } = await createPlace({ tokens, options: { hangs: 'revoke', after: 1 } });
     const child = spawnCommand(['revoke', '--user', 'robot:jane', '-o', 'json'], setup);
     const ended = new Promise((resolve) => child.once('close', resolve));
-    if (!child.stdout || !child.stderr) {
-      throw new Error('no output');
-    }
+    if (!child.stdout || !child.stderr) throw new Error('no output');
     const output = collectOutput(child.stdout, child.stderr);
     await waitFor(async () => (await calls()) === 'hangs\n', 'the second token');
     child.kill('SIGINT');

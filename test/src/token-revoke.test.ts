@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { staticAuthenticator } from './fixtures/static-tokens.ts';
-import { createPlace, issuing } from './fixtures/token-place.ts';
-import { record, recordsOfJaneAndBob } from './fixtures/token-records.ts';
-import { randomToken, sha256 } from './fixtures/tokens.ts';
+import { staticAuthenticator } from './testing/static-tokens.ts';
+import { createPlace, issuing } from './testing/token-place.ts';
+import { record, recordsOfJaneAndBob } from './testing/token-records.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 describe.concurrent('revoke without cache.redis', () => {
   const tokens = recordsOfJaneAndBob();

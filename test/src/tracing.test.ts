@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { sealingKey, shared, startCacheGateway } from './fixtures/cache-gateway.ts';
-import { temporaryFolder } from './fixtures/folder.ts';
-import { authenticated, startScriptedBackend } from './fixtures/scripted-backend.ts';
-import { reviewBody } from './fixtures/token-review.ts';
-import { randomToken } from './fixtures/tokens.ts';
-import { waitFor } from './fixtures/wait-for.ts';
+import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 interface SentSpan {
   readonly name: string;

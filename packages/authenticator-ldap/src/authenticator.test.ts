@@ -272,7 +272,7 @@ describe('an attempt is settled once', () => {
   test.each([
     [8, 'unavailable'],
     [80, 'failed'],
-  ])('as unavailable when the server says neither yes nor no: %i is %s', async (code, error) => {
+  ])('as unavailable when the server neither accepts nor refuses: %i is %s', async (code, error) => {
     const { outcomes, attempts } = counting();
     const { logIn } = await gateway({ attempts, script: { onBind: () => ({ code }) } });
     await expect(logIn('alice')).rejects.toMatchObject({ code: error });

@@ -155,10 +155,10 @@ async function logIn(
   tally: Tally,
 ): Promise<void> {
   const signal = AbortSignal.timeout(deadline);
-  // From the moment at which the deadline was told: a timer that a busy machine lets wait is not the plugin's.
-  let toldAt = Number.POSITIVE_INFINITY;
+  // From the moment at which the signal was aborted: a timer that a busy machine lets wait is not the plugin's.
+  let abortedAt = Number.POSITIVE_INFINITY;
   signal.addEventListener('abort', () => {
-    toldAt = performance.now();
+    abortedAt = performance.now();
   });
   try {
     const decision = await authenticator.authenticate(token, { audiences: [], signal });
@@ -168,5 +168,5 @@ async function logIn(
     if (error === signal.reason || AuthenticatorError.is(error)) tally.unchecked += 1;
     else tally.wrong.push(`thrown: ${error}`);
   }
-  tally.latest = Math.max(tally.latest, performance.now() - toldAt);
+  tally.latest = Math.max(tally.latest, performance.now() - abortedAt);
 }

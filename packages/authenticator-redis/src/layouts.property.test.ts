@@ -14,7 +14,7 @@ const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = {
 
 const names = Object.keys(layouts) as LayoutName[];
 
-/** Stands in every text of a bad record, and in no word of ours. */
+/** Every text of a bad record contains it, and no text of ours does. */
 const mark = '§';
 const marked = fc.string({ maxLength: 8 }).map((text) => mark + text);
 const moments = fc.constantFrom('2031-05-01T00:00:00Z', '1970-01-01T00:00:00Z', '2031-05-01', 'never');

@@ -173,11 +173,11 @@ describe('an error of the connection', () => {
   test.each([
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: connect EMFILE 192.0.2.1:26379 - Local (undefined)',
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: getaddrinfo EBUSY sentinel.example.com',
-  ])('is a local shortage when it kept all sentinels from being asked: %s', (message) => {
+  ])('is a local shortage when it prevents that any sentinel is asked: %s', (message) => {
     expect(problemOf(new Error(message), terms).kind).toBe('local');
   });
 
-  test('is a local shortage when it kept all nodes of a cluster from being asked', () => {
+  test('is a local shortage when it prevents that any node of a cluster is asked', () => {
     const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError: systemError('EMFILE') });
     expect(problemOf(error, terms).kind).toBe('local');
     expect(problemOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind).toBe('cluster');

@@ -119,7 +119,7 @@ describe('renewed TLS files', () => {
     expect(started.values.get('connected')).toBe(1);
   });
 
-  test('leave no connection when it is closed meanwhile', async () => {
+  test('leave no connection when it is closed at the same time', async () => {
     const started = await startWithFiles();
     await started.touch();
     await started.connection.close();

@@ -1,11 +1,11 @@
-import { median } from '../fixtures/median.ts';
-import { cpuSeconds } from '../fixtures/process-cpu.ts';
+import { median } from '../testing/median.ts';
+import { cpuSeconds } from '../testing/process-cpu.ts';
 import type { Measured } from './gateways.ts';
 
-/** What one gateway was measured at. */
+/** The figures of one gateway. */
 export interface Figures {
   readonly name: string;
-  /** Of the gateway's process, user and system, in microseconds a review: of each round. */
+  /** CPU time of the gateway's process, user and system, in microseconds a review: one figure a round. */
   readonly cpu: readonly number[];
   /** The median of all rounds. */
   readonly reviewsPerSecond: number;
@@ -14,12 +14,12 @@ export interface Figures {
 export interface CompareOptions {
   readonly rounds: number;
   readonly reviewsEach: number;
-  /** Under way at a time. */
+  /** Reviews in progress at a time. */
   readonly width: number;
 }
 
 /**
- * Sends the same reviews to several gateways in turns, another one first each time: what the machine does meanwhile meets
+ * Sends the same reviews to several gateways in turns, another one first each time: what the machine does besides meets
  * all of them alike, so ratios of figures of one round mean something, and the figures alone little.
  */
 export async function compare(gateways: readonly Measured[], options: CompareOptions): Promise<readonly Figures[]> {
@@ -53,7 +53,8 @@ async function review({ client, bodies }: Measured, count: number, width: number
     while (sent < count) {
       const body = bodies[sent++ % bodies.length] ?? '';
       const { status, text } = await client.send({ body });
-      if (status !== 200 || !text.includes('"authenticated":true')) throw new Error(`no yes: ${status} ${text}`);
+      if (status !== 200 || !text.includes('"authenticated":true'))
+        throw new Error(`not authenticated: ${status} ${text}`);
     }
   };
   await Promise.all(Array.from({ length: width }, work));

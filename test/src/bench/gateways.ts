@@ -1,22 +1,22 @@
 import { stringify } from 'yaml';
-import { type Client, http1Client } from '../fixtures/clients.ts';
-import { type Gateway, startGateway } from '../fixtures/gateway.ts';
-import { staticAuthenticator, tokensFile } from '../fixtures/static-tokens.ts';
-import { reviewBody } from '../fixtures/token-review.ts';
-import { randomToken } from '../fixtures/tokens.ts';
+import { type Client, http1Client } from '../testing/clients.ts';
+import { type Gateway, startGateway } from '../testing/gateway.ts';
+import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
+import { reviewBody } from '../testing/token-review.ts';
+import { randomToken } from '../testing/tokens.ts';
 
 /** A gateway that is measured, and a client of it. */
 export interface Measured extends AsyncDisposable {
   readonly name: string;
   readonly gateway: Gateway;
   readonly client: Client;
-  /** Of reviews, each of another token that is let in. */
+  /** The bodies of reviews, each of another token that is let in. */
   readonly bodies: readonly string[];
 }
 
 const tokenCount = 200;
 
-/** As users run it: the log as talkative as it is unless said otherwise, answers kept in memory. */
+/** As users run it: with the default log level, and answers cached in memory. */
 export async function startMeasured(name: string, more: object = {}): Promise<Measured> {
   const tokens = Array.from({ length: tokenCount }, () => randomToken());
   const users = Object.fromEntries(tokens.map((token, at) => [token, `user-${at}`]));

@@ -1,5 +1,5 @@
-import { median } from '../fixtures/median.ts';
-import { sum } from '../fixtures/sum.ts';
+import { median } from '../testing/median.ts';
+import { sum } from '../testing/sum.ts';
 import { type CompareOptions, compare, type Figures } from './compare.ts';
 import { type Measured, startMeasured } from './gateways.ts';
 
@@ -9,7 +9,7 @@ export interface ObservationCost {
   readonly figures: readonly Figures[];
   /** CPU a review, looked at, by that of those that are not, in the same round: 1.1 is a tenth more. The median of all. */
   readonly ratio: number;
-  /** Of all rounds together. */
+  /** The figure of all rounds together. */
   readonly ratioInAll: number;
 }
 
@@ -18,7 +18,7 @@ export interface ObservationOptions extends CompareOptions {
   readonly pairs: number;
 }
 
-/** What is asked for, and each how many milliseconds. */
+/** The paths that are fetched, and after how many milliseconds each. */
 type Looks = Readonly<Record<string, number>>;
 
 /**
@@ -32,7 +32,7 @@ const observers: Looks = { '/metrics': 5_000, '/status.json': 2_000 };
 
 function look({ gateway }: Measured, looks: Looks): Disposable {
   const running = Object.entries(looks).map(([path, interval]) => {
-    // What comes of it shows in nobody's figures but the gateway's, whose answer is what is measured.
+    // The result is ignored: only the reviews of the gateway are measured.
     const ask = () => {
       void fetch(new URL(path, gateway.adminUrl)).then(
         (answer) => answer.text(),

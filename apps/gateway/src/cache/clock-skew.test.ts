@@ -17,7 +17,7 @@ interface History {
   readonly lifetime?: number;
   /** What another client does to the record in Redis at each step. */
   readonly meddle?: 'lengthen' | 'persist';
-  /** Whether to stand in for an answer counts as use. */
+  /** Whether an answer that is used as a stale one counts as used. */
   readonly isStaleUse?: boolean;
 }
 

@@ -76,7 +76,7 @@ test('a million made-up questions evict no good answer, put nothing into Redis, 
   const before = memoryUsed();
 
   const start = performance.now();
-  // Negative answers fill their room by then: what is more is growth.
+  // Negative answers have reached their limit by then: what is more is growth.
   await review(replica, maxEntries * 2, madeUp);
   const filled = memoryUsed();
   const kinds = await review(replica, million - maxEntries * 2, (n) => madeUp(n + maxEntries * 2));
@@ -85,7 +85,7 @@ test('a million made-up questions evict no good answer, put nothing into Redis, 
 
   const perReview = (seconds * 1e6) / million;
   print(`${million} made-up questions: ${seconds.toFixed(1)} s, ${perReview.toFixed(1)} us each`);
-  print(`memory: ${before.toFixed(1)} MiB before, ${filled.toFixed(1)} with a full room, ${after.toFixed(1)} after`);
+  print(`memory: ${before.toFixed(1)} MiB before, ${filled.toFixed(1)} at the limit, ${after.toFixed(1)} after`);
   expect(Object.keys(kinds).sort()).toEqual(['no-opinion', 'rejected']);
   expect(after - filled).toBeLessThan(10);
   expect(memory.entries).toBe(users + maxEntries);

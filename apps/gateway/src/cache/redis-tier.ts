@@ -64,7 +64,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
       if (name === undefined || key === undefined || keptFor < 1 || plain.length > largestRecord) return;
       const sealed = seal(recordKey(key), name, plain).toString('base64');
       const cachedUser = { fingerprint: question.fingerprint, username: user.username };
-      redis.tell('cache', async (client) => {
+      redis.send('cache', async (client) => {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(keyOf(name), sealed, 'PX', keptFor);
         try {
@@ -79,7 +79,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
     },
     delete(question) {
       const keys = namesOf(question).map(keyOf);
-      redis.tell('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
+      redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
 }

@@ -125,8 +125,8 @@ test('a Redis that hangs has at most a thousand calls behind reviews, and more a
   await using redis = await startRedis();
   await using opened = await openShared(redis);
   await redis.hang();
-  for (let count = 0; count < 5_000; count += 1) opened.redis.tell('cache', (client) => client.set(`${count}`, 'x'));
-  expect(opened.underWay).toBe(1_000);
+  for (let count = 0; count < 5_000; count += 1) opened.redis.send('cache', (client) => client.set(`${count}`, 'x'));
+  expect(opened.inProgress).toBe(1_000);
   await redis.start();
   await opened.quiet();
   expect(await redis.client().dbsize()).toBe(1_000);

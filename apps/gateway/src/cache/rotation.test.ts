@@ -11,7 +11,7 @@ beforeAll(async () => {
 beforeEach(() => redis.client().flushall());
 afterAll(() => redis?.[Symbol.asyncDispose]());
 
-/** Has a replica with these keys and an empty memory do something, and waits for what it tells Redis. */
+/** Has a replica with these keys and an empty memory do something, and waits for what it writes to Redis. */
 async function withKeys<Result>(keys: string, use: (replica: Replica) => Promise<Result>): Promise<Result> {
   await using opened = await openShared(redis, { keys });
   const result = await use(

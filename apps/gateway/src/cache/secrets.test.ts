@@ -65,7 +65,7 @@ describe('no token or password', () => {
   test('is referenced after its lookup has ended', async () => {
     const replicas = [1, 2].map(() => createReplica({ shared: file.opened.redis, answer }));
     const passwords = await useAll(replicas);
-    const cached = newToken('kept');
+    const cached = newToken('cached');
     expect(await stillHeld([...passwords, passwordOf(cached)])).toEqual([passwords.length]);
     // Both are where the answers are cached.
     expect([replicas.length, cached.length, replicas[0]?.memory.entries]).toEqual([2, 89, 3]);

@@ -96,7 +96,7 @@ describe('replicas that share a Redis', () => {
     },
   );
 
-  test('do not use an answer from before a refusal that Redis was not told of', async () => {
+  test('do not use an answer from before a refusal that did not reach Redis', async () => {
     const { one, start, pass } = setUp();
     await one.ask();
     await file.opened.quiet();

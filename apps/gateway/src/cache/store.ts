@@ -33,7 +33,7 @@ export interface CacheMetrics {
   coalesced(): void;
 }
 
-/** A positive entry that may stand in for an answer, and the tier it was found in. */
+/** A positive entry that may be used as a stale answer, and the tier it was found in. */
 interface Candidate {
   readonly entry: PositiveEntry;
   readonly tier: CacheTier;
@@ -43,7 +43,7 @@ interface Candidate {
 export interface Store {
   /** What memory answers. */
   recall(name: string, token: string): { readonly decision: Decision } | undefined;
-  /** What Redis has. A hit may be too old to be an answer, and may still stand in for one. */
+  /** What Redis has. A hit may be too old to be an answer, but still good as a stale one. */
   fetch(question: Question, name: string): Promise<Found>;
   isFresh(entry: PositiveEntry): boolean;
   /** @param answer with the revision that was known when the backend was asked */

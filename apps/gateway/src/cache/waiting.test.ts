@@ -25,15 +25,15 @@ function ask(replica: Replica) {
   );
   return { ended, leave: (why: string) => controller.abort(new Error(why)) };
 }
-/** What is asked in a turn is under way after it. */
-const underWay = () => new Promise(setImmediate);
+/** Resolves when the questions of this turn of the event loop are in progress. */
+const untilInProgress = () => new Promise(setImmediate);
 
 describe('a caller that waits for an answer', () => {
   test('leaves by its own signal alone, whoever began the lookup', async () => {
     for (const leaver of [0, 1, 2]) {
       const { begun, replica } = setUp();
       const all = [ask(replica), ask(replica), ask(replica)];
-      await underWay();
+      await untilInProgress();
       all[leaver]?.leave('gone');
       expect(await all[leaver]?.ended).toBe('gone');
       expect(begun.map(({ signal }) => signal.aborted)).toEqual([false]);
@@ -47,14 +47,14 @@ describe('a caller that waits for an answer', () => {
   test('waits no longer than that for a backend that never answers, whose call is aborted when the last caller leaves', async () => {
     const { begun, replica } = setUp();
     const all = [ask(replica), ask(replica)];
-    await underWay();
+    await untilInProgress();
     all[0]?.leave('first');
     expect([await all[0]?.ended, begun[0]?.signal.aborted]).toEqual(['first', false]);
     all[1]?.leave('last');
     expect([await all[1]?.ended, begun[0]?.signal.aborted]).toEqual(['last', true]);
     // The next one begins anew.
     const next = ask(replica);
-    await underWay();
+    await untilInProgress();
     expect(begun).toHaveLength(2);
     begun[1]?.land(rejected);
     expect(await next.ended).toBe('rejected');
@@ -63,26 +63,26 @@ describe('a caller that waits for an answer', () => {
   test('gets no stale answer after its deadline', async () => {
     const { begun, replica } = setUp();
     const first = ask(replica);
-    await underWay();
+    await untilInProgress();
     begun[0]?.land(authenticated());
     await first.ended;
     replica.clocks.pass(lifetimes.authenticatedTtl);
     const late = ask(replica);
-    await underWay();
+    await untilInProgress();
     late.leave('too late');
     expect(await late.ended).toBe('too late');
-    await underWay();
+    await untilInProgress();
     expect(replica.looks).not.toContain('memory stale');
   });
 
   test('does not join a lookup from before a revocation that was known when it came', async () => {
     const { begun, replica } = setUp();
     const before = ask(replica);
-    await underWay();
+    await untilInProgress();
     replica.revocations.revision = 1;
     replica.revocations.revoked.set('jane', 1);
     const after = ask(replica);
-    await underWay();
+    await untilInProgress();
     expect(begun).toHaveLength(2);
     begun[1]?.land(rejected);
     expect(await after.ended).toBe('rejected');

@@ -17,7 +17,7 @@ interface Answered {
 /**
  * Caches the answers of one authenticator, in the memory of this process and in the Redis of all replicas. Each process
  * looks up a cold question once, however many callers ask. A throw is never cached; while it lasts, the last positive
- * answer stands in (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began is not
+ * answer is used (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began is not
  * used, wherever it is cached.
  */
 export function withCache(

@@ -196,7 +196,7 @@ describe('the listener', () => {
   });
 });
 
-test('whatever the authenticators say, the outcome is that of the rule, and yes only where one in reach said so', async () => {
+test('whatever the authenticators say, the outcome is that of the rule, and a user is let in only where one in reach said so', async () => {
   const script = fc.record({
     recognizes: fc.constantFrom(true, false, 'throws' as const),
     says: fc.constantFrom('authenticated' as const, 'rejected' as const, 'no-opinion' as const, 'throws' as const),

@@ -160,7 +160,7 @@ async function answerOf(link: Link, token: string, context: ChainContext, now: (
   }
 }
 
-/** Strict: the promise of a `recognizes` that is `async` by mistake would always read as yes. */
+/** Strict: the promise of a `recognizes` that is `async` by mistake would always read as true. */
 function recognizes(link: Link, token: string): boolean {
   const answer: unknown = link.recognizes(token);
   if (typeof answer === 'boolean') return answer;

@@ -91,7 +91,7 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
   let state: CircuitState = 'closed';
   let openUntil = 0;
   let probing = false;
-  // Tells a call that began in an earlier state from one of the present.
+  // Distinguishes a call that began in an earlier state from one of the present.
   let era = 0;
 
   const enter = (next: CircuitState) => {

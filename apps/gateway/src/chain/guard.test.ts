@@ -185,13 +185,13 @@ describe("the caller's abort", () => {
   });
 });
 
-describe('the bound on calls under way', () => {
+describe('the bound on calls in progress', () => {
   test('refuses at once, for this token alone, and is no outage', async () => {
     const { ask, askNow, guard } = setUp(hang, { maxConcurrent: 2, circuit: { minimumCalls: 1, openFor: 5000 } });
     ask();
     ask();
     for (let call = 0; call < 10; call++) {
-      expect(await askNow()).toBe('failed: too many lookups under way (maxConcurrent 2)');
+      expect(await askNow()).toBe('failed: too many lookups in progress (maxConcurrent 2)');
     }
     expect(guard.circuitState).toBe('closed');
   });
@@ -249,7 +249,7 @@ describe('the bound on calls under way', () => {
   });
 });
 
-describe('more calls than may be under way', () => {
+describe('more calls than may be in progress', () => {
   /** A plugin that answers when the test says so, in the order of the calls. */
   const held = (settings: Partial<GuardSettings>) => {
     const ends: ((decision: Decision | Promise<Decision>) => void)[] = [];
@@ -265,7 +265,7 @@ describe('more calls than may be under way', () => {
     const { ask, askNow, calls, endFirst } = held({ maxConcurrent: 1, maxWaiting: 2 });
     const results = [ask(undefined, 'a'), ask(undefined, 'b'), ask(undefined, 'c')];
     await settle();
-    expect(await askNow(undefined, 'd')).toBe('failed: too many lookups under way (maxConcurrent 1)');
+    expect(await askNow(undefined, 'd')).toBe('failed: too many lookups in progress (maxConcurrent 1)');
     await endFirst();
     expect(results.map(({ outcome }) => outcome)).toEqual(['authenticated', undefined, undefined]);
     await vi.advanceTimersByTimeAsync(2999);
@@ -274,7 +274,7 @@ describe('more calls than may be under way', () => {
     expect(results.map(({ outcome }) => outcome)).toEqual([
       'authenticated',
       late,
-      'failed: too many lookups under way (maxConcurrent 1)',
+      'failed: too many lookups in progress (maxConcurrent 1)',
     ]);
     expect([calls.length, vi.getTimerCount()]).toEqual([2, 0]);
   });

@@ -72,7 +72,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     try {
       await slots.wait(proven.has(token), signal);
     } catch {
-      throw refusal(signal, `too many lookups under way (maxConcurrent ${settings.maxConcurrent})`);
+      throw refusal(signal, `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`);
     }
     try {
       return circuit.admit();

@@ -33,7 +33,7 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
   const { config, record } = await prepare(options, 'block', ['user', 'group', 'token']);
   return withCacheRedis(config, async (redis) => {
     let before: Entry | undefined;
-    const announcement = await publish(
+    const publication = await publish(
       redis,
       (listing) => {
         before = find(blocksIn(listing), record);
@@ -41,8 +41,8 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
       },
       options.wait,
     );
-    const text = blockText(announcement, before, options);
-    return report(announcement, options.output, text, before && { before: entryJson(before) });
+    const text = blockText(publication, before, options);
+    return report(publication, options.output, text, before && { before: entryJson(before) });
   });
 }
 
@@ -63,13 +63,13 @@ function blockText({ entry, confirmation }: Publication, before: Entry | undefin
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
   const { config, record } = await prepare(options, 'unblock', ['user', 'group', 'token']);
   return withCacheRedis(config, async (redis) => {
-    const announcement = await publish(
+    const publication = await publish(
       redis,
       (listing) => ({ ...record, action: 'unblock', until: requireBlock(listing, record, options.config).until }),
       options.wait,
     );
-    const text = `unblocked ${nameSubject(record)}: the backend decides again.\n${confirmationLine(announcement.confirmation)}${mayStillBeRefused}`;
-    return report(announcement, options.output, text);
+    const text = `unblocked ${nameSubject(record)}: the backend decides again.\n${confirmationLine(publication.confirmation)}${mayStillBeRefused}`;
+    return report(publication, options.output, text);
   });
 }
 

@@ -94,7 +94,7 @@ export function joinAttempts(
     get isDown() {
       return redis.isDown;
     },
-    tell: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
+    send: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
   };
   return {
     attempts: createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared }),

@@ -73,12 +73,12 @@ export async function unlock(options: UnlockOptions): Promise<ExitCode> {
     const cleared = all.filter(({ user }) => user === name);
     for (const one of cleared) await clearLockout(redis, one);
     const record = { action: 'unlock', kind: 'user', name, by, ...(reason && { reason }) } as const;
-    const announcement = await publish(redis, ({ now }) => ({ ...record, until: now + inForceFor }), options.wait);
+    const publication = await publish(redis, ({ now }) => ({ ...record, until: now + inForceFor }), options.wait);
     const text =
       unlockText(name, cleared, config.lockout.maxFailures, options.config) +
-      confirmationLine(announcement.confirmation) +
+      confirmationLine(publication.confirmation) +
       (cleared.length > 0 ? mayStillBeRefused : '');
-    const code = report(announcement, options.output, text, { cleared: cleared.map(lockoutJson) });
+    const code = report(publication, options.output, text, { cleared: cleared.map(lockoutJson) });
     return code === exitCodes.success && cleared.length === 0 ? exitCodes.negative : code;
   });
 }

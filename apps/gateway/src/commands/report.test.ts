@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Publication } from '../revocation/confirmation.ts';
 import type { Entry } from '../revocation/types.ts';
-import { announcementJson, confirmationLine, entryJson, exitCodeOf, remarks } from './report.ts';
+import { confirmationLine, entryJson, exitCodeOf, publicationJson, remarks } from './report.ts';
 
 const now = Date.parse('2030-01-01T00:00:00.250Z');
 const entry: Entry = {
   ...{ id: 'x', action: 'block', kind: 'user', name: 'jane', revision: 7 },
   ...{ at: now, until: now + 1_000, keptUntil: now + 1_000, by: 'ada' },
 };
-const announcement = (confirmation: object = {}, more: object = {}): Publication => ({
+const publication = (confirmation: object = {}, more: object = {}): Publication => ({
   entry,
   confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], gone: [], ...confirmation },
   unreadable: 0,
@@ -18,7 +18,7 @@ const announcement = (confirmation: object = {}, more: object = {}): Publication
 const silent = { id: 'c\u001b', heardAt: now - 12_000, absence: 'silent' };
 
 test('confirmed by all is success, without a remark', () => {
-  const all = announcement();
+  const all = publication();
   expect([confirmationLine(all.confirmation), remarks(all), exitCodeOf(all)]).toEqual([
     'confirmed by 2 of 2 replicas.\n',
     [],
@@ -27,14 +27,14 @@ test('confirmed by all is success, without a remark', () => {
 });
 
 test('an entry that was written above maxmemory is a success, and says what else does not work', () => {
-  const full = announcement({}, { isAboveLimit: true });
+  const full = publication({}, { isAboveLimit: true });
   expect(remarks(full)).toEqual([expect.stringMatching(/^the memory of the cache Redis is full.*raise maxmemory/)]);
-  expect([exitCodeOf(full), announcementJson(full)]).toMatchObject([0, { redisIsFull: true }]);
-  expect(announcementJson(announcement())).not.toHaveProperty('redisIsFull');
+  expect([exitCodeOf(full), publicationJson(full)]).toMatchObject([0, { redisIsFull: true }]);
+  expect(publicationJson(publication())).not.toHaveProperty('redisIsFull');
 });
 
 test('one that has not confirmed is named, with what that means', () => {
-  const some = announcement({ unconfirmed: [silent] });
+  const some = publication({ unconfirmed: [silent] });
   expect([confirmationLine(some.confirmation), exitCodeOf(some)]).toEqual(['confirmed by 2 of 3 replicas.\n', 1]);
   expect(remarks(some)).toEqual([
     'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or stopped',
@@ -43,7 +43,7 @@ test('one that has not confirmed is named, with what that means', () => {
 });
 
 test('no gateway at all is success, and those long silent do not count', () => {
-  const none = announcement({ confirmed: [], gone: [{ id: 'old', heardAt: now - 600_000 }] });
+  const none = publication({ confirmed: [], gone: [{ id: 'old', heardAt: now - 600_000 }] });
   expect([confirmationLine(none.confirmation), remarks(none), exitCodeOf(none)]).toEqual([
     'no gateway is running on this Redis: it takes effect when one starts.\n',
     ['old is not counted: last heard of 10m ago'],
@@ -52,8 +52,8 @@ test('no gateway at all is success, and those long silent do not count', () => {
 });
 
 test('an entry that another operator superseded is no success', () => {
-  const overruled = announcement({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' }, unreadable: 1 });
-  expect([remarks(overruled), exitCodeOf(overruled)]).toEqual([
+  const superseded = publication({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' }, unreadable: 1 });
+  expect([remarks(superseded), exitCodeOf(superseded)]).toEqual([
     [
       "1 entry of the list can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere",
       'superseded: eve ran unblock for the same subject at 2030-01-01T00:00:00Z',
@@ -63,7 +63,7 @@ test('an entry that another operator superseded is no success', () => {
 });
 
 test('JSON has the entry without its place in the list, and who has confirmed', () => {
-  expect(JSON.parse(JSON.stringify(announcementJson(announcement({ unconfirmed: [silent] }))))).toEqual({
+  expect(JSON.parse(JSON.stringify(publicationJson(publication({ unconfirmed: [silent] }))))).toEqual({
     entry: {
       ...{ action: 'block', kind: 'user', name: 'jane', by: 'ada' },
       ...{ at: '2030-01-01T00:00:00.250Z', until: '2030-01-01T00:00:01.250Z' },

@@ -32,11 +32,11 @@ export async function publish(
 }
 
 /** Prints what became of an entry. @param text for people. @param more for JSON */
-export function report(announcement: Publication, output: OutputFormat, text: string, more: object = {}): ExitCode {
-  if (output === 'json') printJson({ ...announcementJson(announcement), ...more });
+export function report(publication: Publication, output: OutputFormat, text: string, more: object = {}): ExitCode {
+  if (output === 'json') printJson({ ...publicationJson(publication), ...more });
   else process.stdout.write(text);
-  for (const remark of remarks(announcement)) printRemark(remark);
-  return exitCodeOf(announcement);
+  for (const remark of remarks(publication)) printRemark(remark);
+  return exitCodeOf(publication);
 }
 
 /** Returns `confirmed by 3 of 3 replicas.` */
@@ -100,7 +100,7 @@ export function entryJson({ action, kind, name, at, until, by, reason }: Entry):
 }
 
 /** What became of an entry, in JSON. */
-export function announcementJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {
+export function publicationJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {
   const { confirmed, unconfirmed, gone } = confirmation;
   const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });
   return {

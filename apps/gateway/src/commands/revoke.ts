@@ -9,7 +9,7 @@ import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
 import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { digestLength } from './options.ts';
 import { printJson, printRemark, shortDigest } from './output.ts';
-import { announcementJson, confirmationLine, exitCodeOf, mayStillPass, publish, remarks } from './report.ts';
+import { confirmationLine, exitCodeOf, mayStillPass, publicationJson, publish, remarks } from './report.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare, type Subject } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
 
@@ -203,16 +203,16 @@ async function forget({ config, subject, record }: Prepared, options: RevokeOpti
   }
   const next = advice(subject, options);
   try {
-    const announcement = await withCacheRedis(config, (redis) => {
+    const publication = await withCacheRedis(config, (redis) => {
       const entry = { ...record, name: subject.name, action: 'revoke' } as const;
       return publish(redis, ({ now }) => ({ ...entry, until: now + rememberedFor }), options.wait);
     });
     const first = `Replicas forget what they have cached of ${nameSubject(subject)}, and ask the backend at the next review.\n`;
     return {
-      text: first + confirmationLine(announcement.confirmation) + mayStillPass + next,
-      remarks: remarks(announcement),
-      json: announcementJson(announcement),
-      isDone: exitCodeOf(announcement) === exitCodes.success,
+      text: first + confirmationLine(publication.confirmation) + mayStillPass + next,
+      remarks: remarks(publication),
+      json: publicationJson(publication),
+      isDone: exitCodeOf(publication) === exitCodes.success,
     };
   } catch (error) {
     const problem = `the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`;

@@ -22,10 +22,9 @@ describe('places', () => {
   test('an entry of a list', () => expect(place(text, ['authenticators', 1])).toBe('7:5'));
   test('a value in a list', () => expect(place(text, ['authenticators', 0, 'options', 'url', 'env'])).toBe('6:18'));
   test('a value behind an alias', () => expect(place(text, ['authenticators', 1, 'options', 'url'])).toBe('6:12'));
-  test('an empty value stands after its key', () => expect(place(text, ['authenticators', 1, 'empty'])).toBe('8:11'));
-  test('what is missing stands where its parent does', () =>
-    expect(place(text, ['server', 'tls', 'certFile'])).toBe('2:3'));
-  test('a problem of the whole file stands at its top', () => expect(place(text, [])).toBe('1:1'));
+  test('an empty value is after its key', () => expect(place(text, ['authenticators', 1, 'empty'])).toBe('8:11'));
+  test('a missing value is where its parent is', () => expect(place(text, ['server', 'tls', 'certFile'])).toBe('2:3'));
+  test('a problem of the whole file is at its top', () => expect(place(text, [])).toBe('1:1'));
   test('a key that looks like a number', () => expect(place('a:\n  1: x', ['a', '1'])).toBe('2:6'));
 });
 

@@ -77,7 +77,7 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
     await expect(loadWatchedFile(file, ignore)).rejects.toThrow(`${file} is a folder: name a file in it`);
   });
 
-  test('a pipe that nobody writes into', async () => {
+  test('a pipe that no one writes into', async () => {
     const file = join(await folder(), 'pipe');
     execFileSync('mkfifo', [file]);
     await expect(loadWatchedFile(file, ignore)).rejects.toThrow(`${file} is not a regular file: name one`);

@@ -137,7 +137,7 @@ describe('createFileWatcher', () => {
     expect({ changes, others }).toEqual({ changes: 1, others: 0 });
   });
 
-  test('a scan asked for while another is under way sees what was written before it was asked for', async () => {
+  test('a scan asked for while another is in progress sees what was written before it was asked for', async () => {
     const seen = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
     await watcher.watch([file], later, async () => {

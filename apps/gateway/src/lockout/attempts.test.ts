@@ -25,7 +25,7 @@ function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDe
     await attempt.settle(outcome);
     return 'sent';
   };
-  /** Asks to send and leaves it under way. */
+  /** Asks to send and leaves it in progress. */
   const begin = (subject: string, secret: string) => {
     const state: { verdict?: string; settle: (outcome: AttemptOutcome) => Promise<void> } = { settle: async () => {} };
     attempts.admit(subject, secret).then(
@@ -154,7 +154,7 @@ describe('a secret that was right', () => {
   });
 });
 
-describe('tries under way', () => {
+describe('tries in progress', () => {
   test('hold their slots: others wait for the outcome, and are sent when one is given back', async () => {
     const { begin } = setUp({ maxFailures: 2, window });
     const [first, second, third, fourth] = ['a', 'b', 'c', 'd'].map((secret) => begin('jane', secret));
@@ -361,8 +361,8 @@ test('in any order of events: no refused pair again, no right secret denied, no 
         } else if (step.do === 'pass') {
           vi.setSystemTime(now() + step.time);
         } else {
-          const underWay = tries.filter((one) => !one.settled);
-          const one = underWay[step.index % Math.max(1, underWay.length)];
+          const inProgress = tries.filter((one) => !one.settled);
+          const one = inProgress[step.index % Math.max(1, inProgress.length)];
           if (!one) continue;
           one.settled = true;
           if (step.outcome === 'accepted') known.add(one.pair);

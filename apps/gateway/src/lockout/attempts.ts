@@ -46,9 +46,9 @@ export interface LockoutGuard {
  * its own counts, since its directory has.
  *
  * At most `maxFailures` tries of a subject are refused in any `window`. A try takes its slot before it is sent. While
- * tries under way hold the last slots, others wait for these to end, so that many first logins at once are not
+ * tries in progress hold the last slots, others wait for these to end, so that many first logins at once are not
  * throttled. They wait 1 s at most, and few of them: each holds one of the authenticator's slots, which all users share.
- * A secret that was right the last time is always sent, one at a time: if the password has been changed meanwhile, that
+ * A secret that was right the last time is always sent, one at a time: if the password has changed since then, that
  * costs one more refused try for each such secret, once.
  *
  * With a shared Redis all that holds for all replicas together. What this process refused in the window is never sent
@@ -90,7 +90,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
       for (;;) {
         const own = local.judge(subject, secret);
         if (own === 'invalid-credentials') return { admitted: false, reason: own };
-        // Taken before Redis is asked, since others ask here meanwhile, and held while Redis says to wait: only tries
+        // Taken before Redis is asked, since others ask here at the same time, and held while Redis says to wait: only tries
         // that were sent hold slots there, so no two wait for each other, and those behind it here ask less often.
         const slot = own === 'admit' ? local.reserve(subject, secret, local.isKnown(secret), user) : undefined;
         let verdict: Verdict = own;
@@ -100,7 +100,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
           if (answer === 'throttled' && !slot) mayBeKnown = false;
           else if (answer) verdict = answer;
         }
-        // Redis knows it to be right: one at a time, even if the record of the one under way was lost or removed there.
+        // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
         if (verdict === 'admit' && !slot) {
           verdict = local.judge(subject, secret, true);
           if (verdict !== 'admit') shared?.settle('unavailable');
@@ -113,7 +113,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         if (verdict === 'invalid-credentials') local.forget(secret);
         if (verdict === 'throttled') lockedOut.throttled(authenticator, subject, user);
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
-        // Those that were under way here may have ended while Redis was asked.
+        // Those that were in progress here may have ended while Redis was asked.
         const next = local.judge(subject, secret);
         if (next === 'wait' || answer === 'admit') await local.nextChange(subject, signal, until - dependencies.now());
         else if (next === 'throttled' && answer === 'wait') await shared?.pause(signal);

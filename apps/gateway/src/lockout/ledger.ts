@@ -2,10 +2,10 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { bounded } from '../deadlines.ts';
 
-/** `wait`: whether it may be sent depends on the outcome of the tries under way. */
+/** `wait`: whether it may be sent depends on the outcome of the tries in progress. */
 export type Verdict = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
 
-/** A try that counts: it is under way, or its window has not passed. */
+/** A try that counts: it is in progress, or its window has not passed. */
 export interface CountedTry {
   /** `abandoned`: its outcome was never reported, so it counts, and its secret is not known to be wrong. */
   readonly state: 'pending' | 'refused' | 'abandoned';
@@ -65,7 +65,7 @@ export interface Try extends CountedTry {
 
 /** The tries of all subjects in the window. */
 export interface Ledger {
-  /** Those under way, and those counted in the window. */
+  /** Those in progress, and those counted in the window. */
   triesOf(subject: string): readonly Try[];
   /**
    * @param known the secret was right before: its subject is added even when there are too many
@@ -75,10 +75,10 @@ export interface Ledger {
   giveBack(one: Try): void;
   /** From now on it counts until the window has passed. */
   count(one: Try, as: 'refused' | 'abandoned'): void;
-  /** Forgets what is counted of a user. Those under way go on. */
+  /** Forgets what is counted of a user. Those in progress go on. */
   clear(user: string): void;
   /**
-   * Resolves when a try of the subject is given back or counted. To be called only while one is under way.
+   * Resolves when a try of the subject is given back or counted. To be called only while one is in progress.
    *
    * @param longest milliseconds
    * @throws AuthenticatorError `failed` when `maxWaiting` wait already, or nothing has changed for `longest`

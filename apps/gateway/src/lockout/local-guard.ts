@@ -31,7 +31,7 @@ export interface LocalGuardLimits {
 }
 
 /**
- * Tries of one subject under way at a time. What a directory does for one user may take long, and all users share its
+ * Tries of one subject in progress at a time. What a directory does for one user may take long, and all users share its
  * connections. A secret that was right has one slot more, so that guesses never take the last one.
  */
 const maxUnderWay = 3;

@@ -114,7 +114,7 @@ describe('a secret that was right on one replica', () => {
     ['there', [0]],
     ['here', [1]],
     ['on all', replicas],
-  ])('goes out on another though strangers have used up the tries %s', async (_, on) => {
+  ])('goes out on another though unknown secrets have used up the tries %s', async (_, on) => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'right', 'accepted');
     await useUp(all, on);
@@ -122,7 +122,7 @@ describe('a secret that was right on one replica', () => {
     for (const replica of replicas) expect(await all.send(replica, 'jane', 'guess', 'refused')).toBe('throttled');
   });
 
-  test.each([0, 1])('does not wait for tries of strangers, which replica %i has under way', async (replica) => {
+  test.each([0, 1])('does not wait for tries of unknown secrets, which replica %i has in progress', async (replica) => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'right', 'accepted');
     for (const password of ['a', 'b', 'c']) all.begin(replica, 'jane', password);
@@ -138,9 +138,9 @@ describe('a secret that was right on one replica', () => {
     const settled = new Set<Begun>();
     for (let left = tries.length; left > 0; left--) {
       await all.settled();
-      const underWay = tries.filter((one) => one.verdict === 'admitted' && !settled.has(one));
-      expect(underWay).toHaveLength(Math.min(3, left));
-      const [one] = underWay;
+      const inProgress = tries.filter((one) => one.verdict === 'admitted' && !settled.has(one));
+      expect(inProgress).toHaveLength(Math.min(3, left));
+      const [one] = inProgress;
       if (one) settled.add(one);
       await one?.settle('accepted');
     }

@@ -155,7 +155,7 @@ describe('records that are put back', () => {
     expect(await all.send(2, 'jane', 'soon right', 'accepted')).toBe('invalid-credentials');
   });
 
-  test('of a try under way keep out passwords that no replica knows, for 60 s and a window', async () => {
+  test('of a try in progress keep out passwords that no replica knows, for 60 s and a window', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     const one = all.begin(0, 'jane', 'right');
     await all.settled();

@@ -71,7 +71,7 @@ export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies:
   function read({ time, removed, fields }: Reply): SharedRecords {
     const seen = records.read(fields, time, { window: settings().window, abandonedAfter, knownFor });
     const gone = [...seen.foreign, ...seen.expired];
-    if (gone.length > 0) redis.tell('lockout', (client) => client.hdel(key, ...gone));
+    if (gone.length > 0) redis.send('lockout', (client) => client.hdel(key, ...gone));
     if (removed + seen.foreign.length > 0) onForeign(removed + seen.foreign.length);
     known = seen.known;
     return seen;
@@ -104,7 +104,7 @@ export function createSharedHash(redis: SharedRedis, tried: Tried, dependencies:
         come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
       }
       const rest = [outcome === 'accepted' ? knownFor : atLeast(), knownFor, gone.length, ...gone, ...come];
-      redis.tell('lockout', (client) => client.eval(changeScript, 1, key, ...rest));
+      redis.send('lockout', (client) => client.eval(changeScript, 1, key, ...rest));
     },
   };
 }

@@ -144,7 +144,7 @@ export function noteName(redis: SharedRedis, name: CountedName, time: number, li
   const field = subjectDigest(name);
   const plain = Buffer.from(JSON.stringify([name.authenticator, name.subject, name.username]));
   const value = seal(keyFor(sealingKey), field, plain).toString('base64');
-  redis.tell('lockout', (client) => client.eval(noteScript, 1, key, field, value, period + lifetime));
+  redis.send('lockout', (client) => client.eval(noteScript, 1, key, field, value, period + lifetime));
 }
 
 /** The hashes that may have names whose tries still count. */

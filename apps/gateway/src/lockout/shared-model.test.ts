@@ -51,7 +51,7 @@ test('in any order of events on three replicas: no refused pair again, no right 
   await fc.assert(
     fc.asyncProperty(fc.array(event, { maxLength: 40 }), async (events) => {
       await redis.client().flushall();
-      // Nobody dies here: none is given up for being under way for long.
+      // No replica dies here: no try is given up for being in progress for long.
       await using all = await startReplicas(redis, { maxFailures, abandonedAfter: 2_000_000_000 });
       all.settings.window = oddWindow;
       const known = new Set<string>();
@@ -82,8 +82,8 @@ test('in any order of events on three replicas: no refused pair again, no right 
           now += one.steps * step;
           await all.pass(one.steps * step);
         } else {
-          const underWay = tries.filter(({ begun, isSettled }) => begun.verdict === 'admitted' && !isSettled);
-          const tried = underWay[one.index % Math.max(1, underWay.length)];
+          const inProgress = tries.filter(({ begun, isSettled }) => begun.verdict === 'admitted' && !isSettled);
+          const tried = inProgress[one.index % Math.max(1, inProgress.length)];
           if (!tried) continue;
           tried.isSettled = true;
           if (one.outcome === 'accepted') known.add(tried.pair);

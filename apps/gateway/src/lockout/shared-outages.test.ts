@@ -142,7 +142,7 @@ describe('while Redis is late and not down', () => {
     expect(await both.late.send(0, 'jane', 'a', 'refused')).toBe('sent');
     both.state.isDeaf = true;
     expect(await both.late.send(0, 'jane', 'right', 'accepted')).toBe('throttled');
-    // Were it under way still, it would have to be waited for.
+    // Were it in progress still, it would have to be waited for.
     expect(await both.healthy.send(0, 'jane', 'right', 'accepted')).toBe('sent');
   });
 

@@ -48,7 +48,7 @@ function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = [])
     },
     ask: () => answer(undefined),
     askWithin: (_, limit) => answer(limit),
-    tell() {},
+    send() {},
   };
   const tried = create(redis, {
     now: () => state.now,
@@ -134,7 +134,7 @@ test.each([[[]], ['OK'], [null], [[1, 'x', 0, []]], [[1, 1, 0, [1]]], [[1, 1, 0,
       sealingKeys,
       isDown: false,
       ask: async () => reply,
-      tell() {},
+      send() {},
     } as unknown as SharedRedis;
     const tried = create(shared, { now: () => 0, random: () => 0, pause });
     expect(await tried.ask(1, undefined)).toBeUndefined();

@@ -115,8 +115,8 @@ test('whatever someone does to the records: what a replica knows goes out, and e
           now += one.steps * step;
           await all.pass(one.steps * step);
         } else if (one.do === 'settle') {
-          const underWay = tries.filter(({ begun, isSettled }) => begun.verdict === 'admitted' && !isSettled);
-          const tried = underWay[one.index % Math.max(1, underWay.length)];
+          const inProgress = tries.filter(({ begun, isSettled }) => begun.verdict === 'admitted' && !isSettled);
+          const tried = inProgress[one.index % Math.max(1, inProgress.length)];
           if (!tried) continue;
           tried.isSettled = true;
           if (one.outcome === 'accepted') {

@@ -40,7 +40,7 @@ test('is named as Kubernetes sees them, of each authenticator that may have them
   expect([await send('c'), await send('c', 'jane', 'bare')]).toEqual(['throttled', 'sent']);
 });
 
-test('a try under way goes on, and counts when it is refused', async () => {
+test('a try in progress goes on, and counts when it is refused', async () => {
   const { guard, send } = setUp();
   const attempt = await guard('corp').admit('uid=jane', 'a', undefined, 'jane');
   guard.unlock('corp:jane', [corp]);

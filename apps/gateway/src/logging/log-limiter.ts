@@ -3,7 +3,7 @@ const interval = 10_000;
 
 /**
  * Limits how many similar lines are written, where an outage or a client that sends rubbish would make thousands a
- * second: of each kind one line in 10 s stands for all.
+ * second: of each kind one line in 10 s is written.
  *
  * @param now monotonic milliseconds
  * @returns undefined: this one is not written. Otherwise how many of its kind were not since the last

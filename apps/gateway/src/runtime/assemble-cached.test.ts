@@ -91,7 +91,7 @@ describe('the last positive answer is used stale', () => {
     expect(backend.asked()).toBe(asked);
   });
 
-  test('while as many lookups are under way as may be', async () => {
+  test('while as many lookups are in progress as may be', async () => {
     const backend = setUp(async () => authenticated());
     const { link, clocks } = backend;
     await outcome(link);

@@ -186,7 +186,7 @@ interface Parts {
   readonly logger: Logger;
 }
 
-/** Milliseconds that a reload under way may take before the process ends without it. */
+/** Milliseconds that a reload in progress may take before the process ends without it. */
 const reloadGrace = 2_000;
 
 function createShutdown({ running, health, shared, observers, watcher, reloader, reviews, admin, logger }: Parts) {

@@ -134,7 +134,7 @@ describe('createGeneration', () => {
 });
 
 describe('retire', () => {
-  test('closes at once when nothing is under way', async () => {
+  test('closes at once when nothing is in progress', async () => {
     const close = vi.fn(async () => undefined);
     const generation = await createGeneration(
       config(configured('one', async () => authenticator({ close }))),
@@ -144,7 +144,7 @@ describe('retire', () => {
     expect(close).toHaveBeenCalledTimes(1);
   });
 
-  test('waits for the reviews under way before it closes', async () => {
+  test('waits for the reviews in progress before it closes', async () => {
     const answer = Promise.withResolvers<{ kind: 'no-opinion' }>();
     const close = vi.fn(async () => undefined);
     const one = configured('one', async () => authenticator({ close, authenticate: () => answer.promise }));

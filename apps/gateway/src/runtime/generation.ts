@@ -32,7 +32,7 @@ export interface Generation {
   readonly redis?: ProbedRedis;
   authenticate(token: string, context: ChainContext): Promise<Decision>;
   /**
-   * Closes the authenticators as soon as nothing of this chain is under way, or after `limit` milliseconds: a plugin may
+   * Closes the authenticators as soon as nothing of this chain is in progress, or after `limit` milliseconds: a plugin may
    * never finish. No review may begin after this call.
    */
   retire(limit: number): Promise<void>;
@@ -125,14 +125,14 @@ function assemble(
 
 /** The calls of a chain, to be waited for. */
 function createWork(): { add(work: Promise<unknown>): void; ended(limit: number): Promise<void> } {
-  const underWay = new Set<Promise<unknown>>();
+  const inProgress = new Set<Promise<unknown>>();
   const allEnded = async () => {
-    while (underWay.size > 0) await Promise.allSettled(underWay);
+    while (inProgress.size > 0) await Promise.allSettled(inProgress);
   };
   return {
     add(work) {
-      underWay.add(work);
-      const end = () => void underWay.delete(work);
+      inProgress.add(work);
+      const end = () => void inProgress.delete(work);
       work.then(end, end);
     },
     // At the limit they count as ended.

@@ -33,7 +33,7 @@ export interface Reloader {
   watch(since: number): Promise<void>;
   /** Reads everything again, changed or not. Never rejects. */
   reload(): Promise<void>;
-  /** Resolves when no reload is under way. */
+  /** Resolves when no reload is in progress. */
   settled(): Promise<void>;
 }
 
@@ -220,7 +220,7 @@ interface Watches {
   config(running: Generation, since: number, more?: readonly string[]): Promise<void>;
   /**
    * Watches certificates and the files of plugins. Not to be called after a reload that was refused: a file that has
-   * changed meanwhile, and was not loaded, would count as known.
+   * changed since then, and was not loaded, would count as known.
    */
   others(running: Generation, since: number): Promise<void>;
 }

@@ -22,7 +22,7 @@ export interface Connection {
   endUnread(): boolean;
   /** Whether the answer that is being written must say that the connection ends. */
   isLastAnswer(): boolean;
-  /** Tells the client to send its next requests elsewhere. A second call does nothing. */
+  /** Makes the client send its next requests elsewhere. A second call does nothing. */
   announceEnd(): void;
   /** Closes as soon as no request is in progress. */
   endWhenIdle(): void;

@@ -107,7 +107,7 @@ test.each(['plain HTTP', 'TLS'])(
       await once(socket, secure ? 'secureConnect' : 'connect');
       return socket;
     };
-    // Node adds a second to both. The first one is idle first and longest, so only its limit can have kept it open.
+    // Node adds a second to both. The first one is idle first and longest, so only its limit can be why it is open.
     const long = await open(20_000);
     expect(await ask(long)).toMatch(/^HTTP\/1.1 200 /);
     const short = await open(20);

@@ -20,23 +20,23 @@ beforeAll(async () => {
 afterAll(() => authority.remove());
 
 /**
- * Requests of each client after one of them was told to reconnect: on new connections, which the grace still accepts. Few, so
+ * Requests of each client after an answer made it reconnect: on new connections, which the grace still accepts. Few, so
  * that a busy machine makes them all within it.
  */
 const more = 1;
-/** A client that is never told to reconnect has failed the test. */
+/** A client that no answer makes reconnect has failed the test. */
 const most = 20_000;
 
-/** Drains while clients send one request after another, until they were told to reconnect, and a few more. */
+/** Drains while clients send one request after another, until an answer makes them reconnect, and a few more. */
 async function drainUnderLoad(
   server: TestServer,
   next: () => Promise<{ status: number }>,
-  wasTold: () => boolean,
+  mustReconnect: () => boolean,
 ): Promise<number[]> {
   const statuses: number[] = [];
   const started = Promise.withResolvers<void>();
   const client = async () => {
-    for (let count = 0, told = 0; count < most && told < more; count++) {
+    for (let count = 0, after = 0; count < most && after < more; count++) {
       statuses.push(
         await next().then(
           ({ status }) => status,
@@ -44,7 +44,7 @@ async function drainUnderLoad(
         ),
       );
       if (statuses.length > 200) started.resolve();
-      if (wasTold()) told++;
+      if (mustReconnect()) after++;
     }
   };
   const clients = Array.from({ length: 8 }, client);
@@ -53,7 +53,7 @@ async function drainUnderLoad(
   await Promise.all(clients);
   await drained;
   expect(server.log.map(({ message }) => message)).not.toContainEqual(expect.stringMatching(/cut/));
-  expect(wasTold()).toBe(true);
+  expect(mustReconnect()).toBe(true);
   return statuses;
 }
 
@@ -67,26 +67,26 @@ describe('drain', () => {
     const secure = name !== 'plain HTTP';
     const server = await startTestServer({ authenticate, limits: { drainGrace: 1000 }, ...(secure && { tls }) });
     const agent = secure ? new Agent({ keepAlive: true, ca: authority.cert }) : new PlainAgent({ keepAlive: true });
-    let told = false;
+    let isLast = false;
     const next = async () => {
       const answer = await send(server.url, { agent });
-      if (answer.headers.connection === 'close') told = true;
+      if (answer.headers.connection === 'close') isLast = true;
       return answer;
     };
-    const statuses = await drainUnderLoad(server, next, () => told);
+    const statuses = await drainUnderLoad(server, next, () => isLast);
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
     agent.destroy();
   });
 
   test('loses nothing under load, over HTTP/2', async () => {
     const server = await startTestServer({ tls, authenticate, limits: { drainGrace: 1000 } });
-    let told = false;
+    let isLast = false;
     let session: ClientHttp2Session | undefined;
     const current = () => {
       if (session !== undefined) return session;
       const fresh = openSession(server.url, { ca: authority.cert });
       fresh.once('goaway', () => {
-        told = true;
+        isLast = true;
         if (session === fresh) session = undefined;
       });
       session = fresh;
@@ -104,7 +104,7 @@ describe('drain', () => {
           throw error;
         });
       },
-      () => told,
+      () => isLast,
     );
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
     expect(server.outcomes).toHaveLength(statuses.length);

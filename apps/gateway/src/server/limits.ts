@@ -20,7 +20,7 @@ export interface ConnectionLimits {
    * being made, still find a server: closing at once lost up to 6 of 12,000 requests.
    */
   readonly drainGrace: number;
-  /** For a client that was told to reconnect and has requests open, or does not read its answers. */
+  /** For a client that must reconnect and has requests open, or does not read its answers. */
   readonly linger: number;
   /** All connections; more are dropped. */
   readonly maxConnections: number;

@@ -32,7 +32,7 @@ export interface ReviewServer {
    */
   updateTls(material: TlsMaterial): void;
   /**
-   * Stops without losing a request: accepts connections while it tells clients to reconnect, then ends when all is answered.
+   * Stops without losing a request: accepts connections while it makes clients reconnect, then ends when all is answered.
    *
    * @param timeout milliseconds in all, after which connections are closed
    */

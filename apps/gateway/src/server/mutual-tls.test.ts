@@ -9,24 +9,24 @@ import { startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
 let authority: Authority;
-let stranger: Authority;
+let foreign: Authority;
 let server: Pair;
 let renewed: Pair;
 let apiServer: Pair;
 let kubelet: Pair;
 let forged: Pair;
 beforeAll(async () => {
-  [authority, stranger] = await Promise.all([createAuthority(), createAuthority('stranger CA')]);
+  [authority, foreign] = await Promise.all([createAuthority(), createAuthority('foreign CA')]);
   const loopback = { alternativeNames: ['IP.1 = 127.0.0.1'] };
   [server, renewed, apiServer, kubelet, forged] = await Promise.all([
     authority.issue({ commonName: 'gateway', ...loopback }),
     authority.issue({ commonName: 'gateway renewed', ...loopback }),
     authority.issue({ commonName: 'kube-apiserver' }),
     authority.issue({ commonName: 'system:node:a' }),
-    stranger.issue({ commonName: 'kube-apiserver' }),
+    foreign.issue({ commonName: 'kube-apiserver' }),
   ]);
 });
-afterAll(() => Promise.all([authority.remove(), stranger.remove()]));
+afterAll(() => Promise.all([authority.remove(), foreign.remove()]));
 
 const material = (pair = server, names = ['kube-apiserver'], caFile = authority.certFile): Promise<TlsMaterial> =>
   readTlsMaterial({ ...pair, minVersion: 'TLSv1.2', client: { caFile, names } });
@@ -171,7 +171,7 @@ describe('updateTls', () => {
     const idle = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
     await Promise.all([sendOn(session), once(idle, 'secureConnect')]);
     const away = once(session, 'goaway');
-    gateway.updateTls(await material(server, ['kube-apiserver'], stranger.certFile));
+    gateway.updateTls(await material(server, ['kube-apiserver'], foreign.certFile));
     await Promise.all([away, once(session, 'close'), once(idle.resume(), 'close')]);
     await expect(send(gateway.url, as(apiServer))).rejects.toThrow();
     expect((await send(gateway.url, as(forged))).status).toBe(200);
@@ -210,7 +210,7 @@ describe('updateTls', () => {
     });
     client.write(rawPost(review()));
     const upstream = await holding.promise;
-    gateway.updateTls(await material(server, ['kube-apiserver'], stranger.certFile));
+    gateway.updateTls(await material(server, ['kube-apiserver'], foreign.certFile));
     for (const chunk of held) upstream.write(chunk);
     await closed;
     expect(received).toBe('');

@@ -71,10 +71,10 @@ describe('what a review asks', () => {
     expect(lines).toEqual(isOutage ? ['circuit of the cache Redis opened: it is down or slow'] : []);
     const before = pending.length;
     void redis.ask('cache', work).catch(() => {});
-    redis.tell('cache', work);
+    redis.send('cache', work);
     expect(pending.length - before).toBe(isOutage ? 0 : 2);
     // The outcome of a login: without it the attempt would count as refused.
-    redis.tell('lockout', work);
+    redis.send('lockout', work);
     expect(pending.length - before).toBe(isOutage ? 1 : 3);
   });
 });
@@ -180,18 +180,18 @@ describe('a Redis', () => {
 describe('a call behind a review', () => {
   test('is in progress a thousand times at most, and dropped beyond', async () => {
     const { redis, pending } = setUp();
-    for (let count = 0; count < 5_000; count += 1) redis.tell('cache', work);
+    for (let count = 0; count < 5_000; count += 1) redis.send('cache', work);
     expect(pending).toHaveLength(1_000);
     pending[0]?.answer();
     pending[1]?.fail(problem('server'));
     await settled();
-    for (let count = 0; count < 5_000; count += 1) redis.tell('cache', work);
+    for (let count = 0; count < 5_000; count += 1) redis.send('cache', work);
     expect(pending).toHaveLength(1_002);
   });
 
   test('throws nothing, is counted, and opens no circuit', async () => {
     const { redis, pending, errors, lines, pass } = setUp();
-    for (let count = 0; count < 20; count += 1) redis.tell('lockout', work);
+    for (let count = 0; count < 20; count += 1) redis.send('lockout', work);
     pass(1_000);
     for (const { fail } of pending) fail(problem('timeout'));
     await settled();

@@ -74,7 +74,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
       }
     },
     askWithin: (use, limit, work) => runTraced(use, work, limit),
-    tell(use, work) {
+    send(use, work) {
       // A login attempt that is not settled counts as refused, so its outcome is sent even while the circuit is open.
       if ((circuit.isOpen && use !== 'lockout') || inBackground >= maxInBackground) return;
       inBackground++;

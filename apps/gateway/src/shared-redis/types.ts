@@ -29,5 +29,5 @@ export interface SharedRedis {
    */
   askWithin<T>(use: RedisUse, limit: number, work: (client: RedisClient) => Promise<T>): Promise<T>;
   /** Behind a review: no one waits for it. Failures are only counted, so nothing may depend on it. */
-  tell(use: RedisUse, work: (client: RedisClient) => Promise<unknown>): void;
+  send(use: RedisUse, work: (client: RedisClient) => Promise<unknown>): void;
 }

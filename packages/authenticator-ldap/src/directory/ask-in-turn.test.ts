@@ -144,7 +144,7 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('answers whenever one server is well, whatever the others do and whichever is preferred', async () => {
+  test('answers whenever one server is healthy, whatever the others do and whichever is preferred', async () => {
     const behaviour = fc.constantFrom<Behaviour>(0, 'hang', 'unreachable', 'closed', 'tls', 'protocol', 'answer');
     const step = fc.constantFrom('connecting' as const, 'searching' as const);
     await fc.assert(
@@ -155,13 +155,13 @@ describe('failover', () => {
         async (faults, preferred, order) => {
           const { directory, servers } = memoryDirectory(faults.length, { order });
           for (const [index, [where, what]] of faults.entries()) Object.assign(servers[index] ?? {}, { [where]: what });
-          const well = servers.filter((_, index) => faults[index]?.[1] === 0).map(({ server }) => server.host);
+          const healthy = servers.filter((_, index) => faults[index]?.[1] === 0).map(({ server }) => server.host);
           const prefer = servers[preferred ?? -1]?.server;
           for (let call = 0; call < 5; call++) {
             const options = { signal: never, ...(prefer && { prefer }) };
             const [outcome] = await timed(() => outcomeOf(directory.withService(searchOnce(), options)));
-            if (well.length === 0) expect(outcome).toMatch(/^unavailable: no directory server could answer: /);
-            else expect(well.map((host) => `0 by ${host}`)).toContain(outcome);
+            if (healthy.length === 0) expect(outcome).toMatch(/^unavailable: no directory server could answer: /);
+            else expect(healthy.map((host) => `0 by ${host}`)).toContain(outcome);
           }
           await directory.close();
           expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([servers.map(() => 0), 0]);
@@ -218,7 +218,7 @@ describe('a connection that was used before', () => {
     await directory.close();
   });
 
-  test('and is silent does not open the circuit of the only server when a fresh one is well', async () => {
+  test('and is silent does not open the circuit of the only server when a fresh one works', async () => {
     const { directory, server, lines } = await used(1);
     for (const connection of server(0).connections) connection.deaden();
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));

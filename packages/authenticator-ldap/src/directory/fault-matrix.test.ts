@@ -65,7 +65,7 @@ const faults: readonly Fault[] = [
   ...early('talks no TLS', 'tls', () => startRawServer('ldaps', (socket) => socket.write(garbage))),
   ...early('is silent at StartTLS', 'timeout', () => startRawServer('starttls')),
   ...early('ends at StartTLS', 'closed', () => startFakeServer({ security: 'starttls', onStartTls: end })),
-  ...early('says yes to StartTLS and is silent then', 'timeout', () => startRawServer('starttls', yesToStartTls)),
+  ...early('accepts StartTLS and is silent then', 'timeout', () => startRawServer('starttls', yesToStartTls)),
   fault('service', 'is silent at the service bind', 'timeout', at(serviceBind, silent)),
   fault('service', 'resets at the service bind', 'closed', at(serviceBind, reset)),
   fault('service', 'answers the service bind with garbage', 'protocol', at(serviceBind, babble)),
@@ -153,13 +153,13 @@ describe.concurrent('the first of two servers', () => {
     }
   });
 
-  test('that nobody listens on, at both calls', async () => {
+  test('that no one listens on, at both calls', async () => {
     const gone = await startFakeServer();
     await gone[Symbol.asyncDispose]();
     await using good = await startWorkingServer();
     for (const use of ['service', 'user'] as const) {
       const { times, values } = await askAll(use, gone.server, good.server);
-      figures.push(`  nobody listens (${use}): ${times.join(', ')}`);
+      figures.push(`  no one listens (${use}): ${times.join(', ')}`);
       expect(values.get(`connects_total{server=${gone.server.url},result=unreachable}`)).toBe(failures);
     }
   });

@@ -14,7 +14,7 @@ test('any other number is "other", so that labels are few', () => {
   expect([9, 35, 4096, -1].map(resultCodeName)).toEqual(['other', 'other', 'other', 'other']);
 });
 
-test('each result code of a search is a fault of the server, a matter of one login, or an answer', () => {
+test('each result code of a search is an error of the server, a matter of one login, or an answer', () => {
   const by = (outcome: string) => [...Array(300).keys()].filter((code) => classifySearch(code) === outcome);
   expect([by('ok'), by('size-limit'), by('not-found'), by('no-such-object')]).toEqual([[0], [4], [10], [32]]);
   expect(by('failed')).toEqual([3, 11, 18, 21, 34]);

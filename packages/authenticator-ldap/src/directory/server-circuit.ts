@@ -40,7 +40,7 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
   const consecutive: Record<Use, number> = { service: 0, user: 0 };
   let isOpen = false;
   let lastFailure: LastFailure | undefined;
-  // Tells a call that began before the last change from a current one.
+  // Distinguishes a call that began before the last change from a current one.
   let epoch = 0;
 
   const close = () => {

@@ -153,7 +153,7 @@ describe('the service account', () => {
     await directory.close();
   });
 
-  test('whose password must be changed is warned of once, until all is well', async () => {
+  test('whose password must be changed is warned of once, until it is changed', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     server(0).passwordPolicyError = 2;
     const open = async () => {

@@ -4,7 +4,7 @@ import { isObjectIdentifier } from './attribute-description.ts';
 export interface AttributeValue {
   /** A name or an OID, as spelled. */
   readonly attribute: string;
-  /** The bytes that the spelling stands for. */
+  /** The bytes that the spelling encodes. */
   readonly value: Buffer;
 }
 

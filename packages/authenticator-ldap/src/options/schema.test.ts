@@ -116,7 +116,7 @@ describe('options', () => {
   test('report every problem of single values at once', () => {
     expect(
       complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
-        (fault) => fault.split(':')[0],
+        (problem) => problem.split(':')[0],
       ),
     ).toEqual(['urls.0', 'order', 'user.base', 'pool.max']);
   });

@@ -60,7 +60,7 @@ async function readPage(
     const { reply, timeToLive } = values[index] ?? noValue;
     if (reply instanceof Error) return [{ digest, fault: `is not a ${layout.type}, as layout says` }];
     const read = layout.read(reply);
-    // The key expired meanwhile.
+    // The key has expired since it was listed.
     if (read === undefined || timeToLive === -2) return [];
     if ('problem' in read) return [{ digest, fault: read.problem }];
     const lastUsedAt = lastUses?.[index];

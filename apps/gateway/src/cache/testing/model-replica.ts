@@ -25,7 +25,7 @@ export interface ReplicaOptions {
   readonly skew: number;
   readonly connection: Connection;
   /** Calls of Redis that have no answer yet. */
-  readonly underWay: { count: number };
+  readonly inProgress: { count: number };
   /** By a letter each. The first seals. */
   readonly keys: string;
 }
@@ -107,16 +107,16 @@ function openRedis(options: ReplicaOptions, keys: string, isAlone: () => boolean
 }
 
 /** The real connection, of which this replica can be cut off, and behind which Redis' clock is that of the model. */
-function connectionOf({ connection, now, ends, underWay }: ReplicaOptions, isAlone: () => boolean): Connection {
+function connectionOf({ connection, now, ends, inProgress }: ReplicaOptions, isAlone: () => boolean): Connection {
   return {
     ...connection,
     async run(work, signal, timeout) {
       if (isAlone()) throw new RedisProblem('connection', 'cut off');
-      underWay.count++;
+      inProgress.count++;
       try {
         return await connection.run((client) => work(withClock(client, now, ends)), signal, timeout);
       } finally {
-        underWay.count--;
+        inProgress.count--;
       }
     },
   };

@@ -31,7 +31,7 @@ export class ModelWorld {
   readonly members: readonly Member[];
   readonly #connection: Connection;
   readonly #ends = new Map<string, number>();
-  readonly #underWay = { count: 0 };
+  readonly #inProgress = { count: 0 };
   #listed: ModelEntry[] = [];
   #snapshot:
     | {
@@ -54,7 +54,7 @@ export class ModelWorld {
   }
 
   #createReplica(name: string, skew: number, keys: number): ModelReplica {
-    const [connection, ends, underWay] = [this.#connection, this.#ends, this.#underWay];
+    const [connection, ends, inProgress] = [this.#connection, this.#ends, this.#inProgress];
     const now = () => this.now;
     return createModelReplica({
       name,
@@ -63,7 +63,7 @@ export class ModelWorld {
       ends,
       skew,
       connection,
-      underWay,
+      inProgress,
       keys: rotation[keys] ?? 'A',
     });
   }
@@ -93,7 +93,7 @@ export class ModelWorld {
   /** Whatever goes on without the backend has ended: the next step must not cross it. */
   async #quiet(): Promise<void> {
     do await new Promise(setImmediate);
-    while (this.#underWay.count > 0);
+    while (this.#inProgress.count > 0);
     await new Promise(setImmediate);
   }
 

@@ -23,7 +23,7 @@ export interface OpenedShared extends AsyncDisposable {
   /** Calls that went to the connection. */
   readonly calls: number;
   /** Those that have no answer yet. */
-  readonly underWay: number;
+  readonly inProgress: number;
   readonly errors: readonly RedisUse[];
   /** Messages about the circuit. */
   readonly lines: readonly string[];
@@ -61,14 +61,14 @@ export async function openShared(redis: RedisServer, options: OpenedSharedOption
     get calls() {
       return counted.calls;
     },
-    get underWay() {
-      return counted.underWay.size;
+    get inProgress() {
+      return counted.inProgress.size;
     },
     async quiet() {
       do {
-        await Promise.allSettled(counted.underWay);
+        await Promise.allSettled(counted.inProgress);
         await new Promise(setImmediate);
-      } while (counted.underWay.size > 0);
+      } while (counted.inProgress.size > 0);
     },
     [Symbol.asyncDispose]: () => connection.close(),
   };
@@ -90,17 +90,17 @@ function socketOf({ socket }: RedisServer): Servers {
 }
 
 function countCalls(connection: Connection) {
-  const underWay = new Set<Promise<unknown>>();
+  const inProgress = new Set<Promise<unknown>>();
   const counted = {
     calls: 0,
-    underWay,
+    inProgress,
     connection: {
       ...connection,
       run: (work, signal, timeout) => {
         counted.calls += 1;
         const running = connection.run(work, signal, timeout);
-        underWay.add(running);
-        const end = () => void underWay.delete(running);
+        inProgress.add(running);
+        const end = () => void inProgress.delete(running);
         running.then(end, end);
         return running;
       },

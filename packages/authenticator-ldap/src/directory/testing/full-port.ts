@@ -9,7 +9,7 @@ export interface FullPort extends AsyncDisposable {
 
 const backlog = 1;
 
-/** Listens, tells its port, and stops itself before it accepts anything. */
+/** Listens, prints its port, and stops itself before it accepts anything. */
 const program = `
   const server = require('node:net').createServer();
   server.listen({ port: 0, host: '127.0.0.1', backlog: ${backlog} }, () => {

@@ -57,7 +57,7 @@ export function directoryOf(
 
 export interface MemorySetUp extends DirectorySetUp {
   readonly servers: readonly MemoryServer[];
-  /** As `servers`; throws when there are not so many. */
+  /** As `servers`; throws when there is none with this index. */
   server(index: number): MemoryServer;
 }
 

@@ -8,12 +8,12 @@ const people = 'ou=people';
 
 export const user: BindCredentials = { dn: `uid=jane,${people}`, password: 'of the user' };
 
-/** Somebody else for each number. */
+/** Another user for each number. */
 export function userNumber(number: number): BindCredentials {
   return { dn: `uid=user-${number},${people}`, password: 'of the user' };
 }
 
-/** A server that is well, except for what `options` say of it. */
+/** A server that works, except for what `options` change. */
 export function startWorkingServer(options: FakeServerOptions = {}): Promise<FakeServer> {
   return startFakeServer({ onRequest: answerSuccess, ...options });
 }
