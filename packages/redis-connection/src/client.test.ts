@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor, waitUntil } from '@sallyport/test-servers/wait-until';
 import fc from 'fast-check';
-import { SentinelConnector } from 'ioredis';
+import { Redis, type RedisOptions, SentinelConnector } from 'ioredis';
 import { expect, test } from 'vitest';
 import { retryDelay } from './client.ts';
+import './strict-data-handler.ts';
 import { open } from './testing/opened.ts';
 
 /** The range of Math.random(). */
@@ -53,6 +54,46 @@ test('a server that accepts a connection and never answers is abandoned within s
     await (await starting)[Symbol.asyncDispose]();
   } finally {
     for (const socket of sockets) socket.destroy();
+    silent.close();
+  }
+});
+
+/** Connects to this port as if sentinels had named it. */
+function namedBySentinels(port: number): NonNullable<RedisOptions['Connector']> {
+  const connector = class extends SentinelConnector {};
+  Object.assign(connector.prototype, { resolve: async () => ({ host: '127.0.0.1', port }) });
+  return connector as unknown as NonNullable<RedisOptions['Connector']>;
+}
+
+const unconnected = { tls: {}, lazyConnect: true, retryStrategy: () => null };
+
+test.each<[string, (port: number) => Omit<RedisOptions, 'replyMapping'>]>([
+  ['a server', (port) => ({ port, ...unconnected })],
+  [
+    'the master that sentinels name',
+    (port) => ({
+      Connector: namedBySentinels(port),
+      sentinels: [{ port: 1 }],
+      name: 'm',
+      enableTLSForSentinelMode: true,
+      ...unconnected,
+    }),
+  ],
+])('a second error while a connection to %s is made does not end the process', async (_what, optionsOf) => {
+  // It never answers, so the TLS handshake does not end.
+  const silent = createServer((socket) => socket.on('error', () => {}));
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const client = new Redis(optionsOf((silent.address() as AddressInfo).port));
+  client
+    .on('error', () => {})
+    .connect()
+    .catch(() => {});
+  try {
+    const stream = await waitFor(async () => (client as unknown as { stream?: Socket }).stream, 'a socket');
+    stream.emit('error', new Error('the first'));
+    expect(stream.emit('error', new Error('the second'))).toBe(true);
+  } finally {
+    client.disconnect();
     silent.close();
   }
 });

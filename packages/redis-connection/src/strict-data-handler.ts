@@ -34,8 +34,20 @@ interface DataHandler {
 
 type DataHandlerClass = new (redis: Client, options: unknown) => DataHandler;
 
+const require = createRequire(import.meta.url);
+
 /** ioredis takes the class from this module for each new connection. */
-const ioredis = createRequire(import.meta.url)('ioredis/built/DataHandler.js') as { default: DataHandlerClass };
+const ioredis = require('ioredis/built/DataHandler.js') as { default: DataHandlerClass };
+
+interface Connector {
+  connect(reportError: unknown): Promise<Socket>;
+}
+
+/** They make the connections to a server, a node and a sentinel, and to the master that sentinels name. */
+const connectors = require('ioredis/built/connectors/index.js') as Record<
+  'StandaloneConnector' | 'SentinelConnector',
+  { readonly prototype: Connector }
+>;
 
 /**
  * Reads the answers on one connection. Bad answers of a server only end that connection. ioredis throws some errors where
@@ -50,8 +62,6 @@ class StrictDataHandler extends ioredis.default {
   constructor(redis: Client, options: unknown) {
     super(redis, options);
     this.#stream = redis.stream;
-    // ioredis listens for one error only. A TLS socket that receives bad bytes during a write has a second (EPROTO).
-    this.#stream.on('error', () => {});
     // The decoder is ioredis' first listener and must stay first: it empties the queue that the others read.
     const [decode] = this.#stream.listeners('data') as [(piece: Buffer) => void];
     this.#stream.prependListener('data', (piece: Buffer) => this.#read(piece, decode));
@@ -106,6 +116,16 @@ class StrictDataHandler extends ioredis.default {
 }
 
 ioredis.default = StrictDataHandler;
+
+// ioredis listens for one error of a socket only. A TLS socket can have a second one: when a handshake fails, or when it
+// receives bad bytes during a write (EPROTO). Without a listener it ends the process.
+for (const { prototype } of [connectors.StandaloneConnector, connectors.SentinelConnector]) {
+  const { connect } = prototype;
+  prototype.connect = async function (reportError) {
+    const socket = await connect.call(this, reportError);
+    return socket.on('error', () => {});
+  };
+}
 
 // ioredis 6.0.0 uses these answers of a cluster unchecked, in timers and callbacks, where an error ends the process.
 
