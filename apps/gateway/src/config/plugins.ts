@@ -93,6 +93,8 @@ const digests = new Map<string, Promise<string>>();
 function digestOf({ url, isPackage }: PluginLocation): Promise<string> {
   const digest = digests.get(url) ?? digestNow(url, isPackage);
   digests.set(url, digest);
+  // A file that could not be read for a moment is read again at the next reload.
+  digest.catch(() => digests.delete(url));
   return digest;
 }
 

@@ -50,9 +50,9 @@ const wording = {
 } as const;
 
 /**
- * The settings of a generation's lease: `cache.redis.timeout` in equal parts for all calls that one review may wait for,
- * so that these never cost it more together. A review waits for the shared cache of each authenticator, and once for the
- * lockout guard.
+ * The settings of a generation's lease: `cache.redis.timeout` in equal parts for the calls that a review waits for, so that
+ * together they cost it no more: the shared cache of each authenticator, and the lockout guard once. The guard's further
+ * calls come on top. They are rare: Redis' clock was unknown, or one directory failed and the next one is asked.
  *
  * @returns undefined where the config has no cache Redis
  */
