@@ -1,5 +1,6 @@
-import { writeSync } from 'node:fs';
+import fs, { writeSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,4 +77,30 @@ test('a probe leaves nothing behind', async () => {
   await probeOutput({ output: { file: join(folder, 'audit.log') } });
   await probeOutput({ output: 'stdout' });
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('a file that fails to close, as over NFS on a full disk, is refused by a probe and ends nothing', async () => {
+  const config = { output: { file: join(folder, 'audit.log') } };
+  const output = await openOutput(config);
+  const { close } = fs;
+  const ended: number[] = [];
+  // What Node does without a callback: it throws where no one can catch it.
+  const unheard = (error: Error | null) => {
+    if (error) throw error;
+  };
+  const failing = (fd: number, done: typeof unheard = unheard) =>
+    close(fd, () => {
+      ended.push(fd);
+      done(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }));
+    });
+  fs.close = Object.assign(failing, { __promisify__: close.__promisify__ });
+  syncBuiltinESMExports();
+  try {
+    output.close();
+    await expect.poll(() => ended).toContain(output.fd);
+    await expect(probeOutput(config)).rejects.toThrow(`audit.output: cannot open ${config.output.file}: ENOSPC`);
+  } finally {
+    fs.close = close;
+    syncBuiltinESMExports();
+  }
 });

@@ -48,7 +48,7 @@ export async function probeOutput({ output }: AuditConfig): Promise<void> {
   const { file } = output;
   try {
     // Without O_CREAT: a command that another user runs must not make a file that the gateway may not write.
-    close(await openItself(file, constants.O_RDWR));
+    await promisify(close)(await openItself(file, constants.O_RDWR));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(file, error);
     await access(dirname(file), constants.W_OK | constants.X_OK).catch((inner: unknown) => {
@@ -76,12 +76,20 @@ async function openFile(file: string): Promise<AuditOutput> {
       maxWrite: stats.isFile() ? fileAtOnce : pipeAtomic,
       endsTorn: stats.isFile() && (await endsTorn(fd, Number(stats.size))),
       identity: `${stats.dev}:${stats.ino}`,
-      close: () => close(fd),
+      close: () => closeQuietly(fd),
     };
   } catch (error) {
-    close(fd);
+    closeQuietly(fd);
     throw error;
   }
+}
+
+/**
+ * Ignores that closing fails, as it does over NFS when the disk of the server is full (close(2)): nothing was written to
+ * this descriptor. Without a callback Node throws the error where no one can catch it.
+ */
+function closeQuietly(fd: number): void {
+  close(fd, () => undefined);
 }
 
 /**
