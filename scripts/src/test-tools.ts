@@ -37,6 +37,8 @@ export const testTools: readonly TestTool[] = [
     command: 'kubectl',
     use: 'reads the kubeconfig of the webhook, with the client library of kube-apiserver',
   },
+  { name: 'systemd', command: 'systemd-analyze', use: 'checks the unit of deploy/systemd' },
+  { name: 'logrotate', command: 'logrotate', use: 'rotates an audit trail, as deploy/systemd says' },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 
