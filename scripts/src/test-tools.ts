@@ -32,6 +32,11 @@ export const testTools: readonly TestTool[] = [
     command: 'go',
     use: "compiles a client with Go's net/http, as kube-apiserver's client is",
   },
+  {
+    name: 'kubectl',
+    command: 'kubectl',
+    use: 'reads the kubeconfig of the webhook, with the client library of kube-apiserver',
+  },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 
