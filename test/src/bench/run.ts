@@ -5,8 +5,10 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { createBackends } from './backends.ts';
 import type { ClientMessage } from './client.ts';
-import { contenders, type Place } from './contenders.ts';
+import type { Place } from './contender.ts';
+import { contenders } from './contenders.ts';
 import type { Driven, Protocol } from './drive.ts';
 import { measure, type Named, type Row } from './measure.ts';
 import { tableOf } from './table.ts';
@@ -72,7 +74,7 @@ async function main(): Promise<void> {
   if (unknown !== undefined) throw new Error(`--only: no contender ${unknown}\n\n${usage}`);
   await using resources = new AsyncDisposableStack();
   const client = resources.use(startWorker<ClientMessage, Driven>('client.ts'));
-  const place: Place = { tls: await createTls(resources), client, resources };
+  const place: Place = { tls: await createTls(resources), client, backends: createBackends(resources), resources };
   const entries = entriesOf(values.gateway);
   const started: Named[] = [];
   for (const contender of contenders) {
@@ -113,4 +115,8 @@ function progress(words: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${words}`);
 }
 
-await main();
+await main().catch((error: unknown) => {
+  progress('');
+  console.error(`bench: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+});
