@@ -4,6 +4,7 @@ import type { Backends, Robot } from './backends.ts';
 import type { ClientMessage, Question } from './client.ts';
 import type { Driven, Order } from './drive.ts';
 import { type GatewaySetup, startGateway } from './gateway.ts';
+import type { OfferedPoint } from './offered-load.ts';
 import { constantUser, type ServerKind, type ServerMessage } from './server.ts';
 import type { Tls } from './tls.ts';
 import { startWorker, type Worker } from './worker.ts';
@@ -11,7 +12,7 @@ import { startWorker, type Worker } from './worker.ts';
 /** What all contenders of a run share. */
 export interface Place {
   readonly tls: Tls;
-  readonly client: Worker<ClientMessage, Driven>;
+  readonly client: Worker<ClientMessage, unknown>;
   readonly backends: Backends;
   /** Disposed at the end of the run. */
   readonly resources: AsyncDisposableStack;
@@ -22,6 +23,8 @@ export interface Running {
   /** The process whose CPU and memory are measured. */
   readonly pid: number;
   drive(order: Order): Promise<Driven>;
+  /** Sends reviews at a fixed rate over HTTP/2; undefined if it can't keep up. What is no server has none. */
+  offer?(rate: number, seconds: number): Promise<OfferedPoint | undefined>;
   /** Throws if the reviews did not go the way that the contender is there for. */
   verify?(): Promise<void>;
 }
@@ -41,10 +44,14 @@ export async function asTarget(
   { client, tls }: Place,
   url: string,
   questions: readonly Question[],
-): Promise<Running['drive']> {
+): Promise<Required<Pick<Running, 'drive' | 'offer'>>> {
   const id = targets++;
   await client.ask({ kind: 'target', target: { id, url, tls: tls.client, questions } });
-  return (order) => client.ask({ kind: 'drive', id, order });
+  return {
+    drive: async (order) => (await client.ask({ kind: 'drive', id, order })) as Driven,
+    offer: async (rate, seconds) =>
+      (await client.ask({ kind: 'offer', id, rate, seconds })) as OfferedPoint | undefined,
+  };
 }
 
 export const tokenCount = 200;
@@ -66,9 +73,9 @@ export function server(name: ServerKind): Contender {
       const redisUrl = name === 'stack-redis' ? (await place.backends.redis()).url : undefined;
       const url = await worker.ask({ kind: name, tls: place.tls.server, ...(redisUrl && { redisUrl }) });
       const questions = redisUrl ? robotQuestions(await place.backends.robots(robotCount)) : constantQuestions();
-      const drive = await asTarget(place, url, questions);
-      await drive({ protocol: 'h2', at: 16, reviews: usualPrime });
-      return { pid: worker.pid, drive };
+      const target = await asTarget(place, url, questions);
+      await target.drive({ protocol: 'h2', at: 16, reviews: usualPrime });
+      return { pid: worker.pid, ...target };
     },
   };
 }
@@ -90,9 +97,9 @@ export function gateway(name: string, prepare: (place: Place) => Promise<Gateway
     async start(place, entry) {
       const { questions, verify, prime = usualPrime, ...setup } = await prepare(place);
       const started = place.resources.use(await startGateway({ entry, tls: place.tls, ...setup }));
-      const drive = await asTarget(place, started.url, questions);
-      await drive({ protocol: 'h2', at: 16, reviews: prime });
-      return { pid: started.pid, drive, ...(verify && { verify: () => verify(started.adminUrl) }) };
+      const target = await asTarget(place, started.url, questions);
+      await target.drive({ protocol: 'h2', at: 16, reviews: prime });
+      return { pid: started.pid, ...target, ...(verify && { verify: () => verify(started.adminUrl) }) };
     },
   };
 }

@@ -123,7 +123,7 @@ async function startGo(place: Place) {
   const directory = await place.backends.directory();
   const { url, pid } = place.resources.use(await startGoLogin(place.tls, directory));
   const questions = directory.people.map(({ name, token }) => ({ body: reviewBody(token), username: name }));
-  return { pid, drive: await asTarget(place, url, questions) };
+  return { pid, ...(await asTarget(place, url, questions)) };
 }
 
 async function startLdapLoop({ backends, resources }: Place) {

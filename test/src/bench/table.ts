@@ -1,7 +1,7 @@
 import { figures, medianOf, type Row, ratioOf } from './measure.ts';
 
 /** A Markdown table, its columns aligned: medians, and in brackets the median of the ratios to the baseline. */
-export function tableOf(rows: readonly Row[], baseline: string): string {
+export function reviewsTable(rows: readonly Row[], baseline: string): string {
   const names = [...Object.keys(figures), 'peak MiB'];
   const head = ['at once', 'contender', ...names.map((name) => `${name} (×)`)];
   const lines = rows.map((row) => {
