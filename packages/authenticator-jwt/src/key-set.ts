@@ -5,7 +5,7 @@ import { fetchDocument } from './document.ts';
 import type { KeyLimits } from './options.ts';
 
 /** What `check` compares with the config. */
-export interface Discovery {
+interface Discovery {
   readonly jwksUri: string;
   /** What the issuer says that it signs with. Undefined: it does not say. */
   readonly algorithms: readonly string[] | undefined;

@@ -23,7 +23,7 @@ const algorithms = [
 const kubernetesAlgorithms = algorithms.filter((one) => one !== 'EdDSA' && one !== 'Ed25519');
 
 /** Where a value of the user comes from. */
-export interface ClaimMapping {
+interface ClaimMapping {
   readonly claim: string;
   readonly prefix: string;
 }

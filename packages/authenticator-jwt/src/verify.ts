@@ -87,7 +87,7 @@ function judgeIssuedAt({ iat }: Claims, { clockTolerance }: IssuerOptions, at: n
 /**
  * @throws AuthenticatorError for what says nothing of the token: a key that can't be used
  */
-export function refusalOf(error: unknown): Refusal {
+function refusalOf(error: unknown): Refusal {
   if (error instanceof errors.JWTExpired) return expired;
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason } = error;
