@@ -1,5 +1,6 @@
 import { createRollupLicensePlugin } from 'rollup-license-plugin';
 import type { CopyEntry, UserConfig } from 'tsdown';
+import { asciiOnly } from './build-plugins.ts';
 
 /** Licenses that allow their code in a package of ours, if their text is there too. */
 const allowedLicenses = [
@@ -49,6 +50,7 @@ export const base: UserConfig = {
   copy: license,
   // koa and its packages do: depd makes functions of the texts of others.
   checks: { eval: false },
+  minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   failOnWarn: true,
   logLevel: 'warn',
 };
@@ -57,6 +59,7 @@ export const base: UserConfig = {
 export const bundling: UserConfig = {
   ...base,
   plugins: [
+    asciiOnly(),
     createRollupLicensePlugin({
       outputFilename: false,
       additionalFiles: { 'bundled.json': listPackages, 'THIRD-PARTY-LICENSES.txt': licenseTexts },
