@@ -42,6 +42,8 @@ export const testTools: readonly TestTool[] = [
     command: '/usr/share/gocode/src/github.com/go-ldap/ldap/v3/conn.go',
     use: 'logs in by LDAP as kubeguard/guard does, in the bench',
   },
+  { name: 'systemd', command: 'systemd-analyze', use: 'checks the unit of deploy/systemd' },
+  { name: 'logrotate', command: 'logrotate', use: 'rotates an audit trail, as deploy/systemd says' },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 
