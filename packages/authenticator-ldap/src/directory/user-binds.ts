@@ -31,8 +31,8 @@ const maxLate = 64;
  * a bind that crosses with that end gets no answer, and may not be sent again.
  */
 const longestIdle = 10_000;
-/** Milliseconds for which a server that has failed a second bind on a connection gets one connection for each bind. */
-const distrustTime = 600_000;
+/** Milliseconds without reuse after a server has failed a second bind on a connection. */
+const distrustTime = 60_000;
 
 type UserBindOptions = Pick<LdapOptions, 'maxUserBinds' | 'pool' | 'reuseUserConnections'>;
 
@@ -41,17 +41,18 @@ export function createUserBinds(access: ServerAccess, options: UserBindOptions, 
   const pool = poolOf(access, options, random);
   let late = 0;
   // As `now`.
-  let trustedFrom = options.reuseUserConnections ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  let reusedFrom = options.reuseUserConnections ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 
   const distrust = (reason: string) => {
-    trustedFrom = Math.max(trustedFrom, now() + distrustTime);
+    if (now() < reusedFrom) return;
+    reusedFrom = now() + distrustTime;
     pool.dropIdle();
     const fields = { server: server.url, reason, pause: durationText(distrustTime) };
-    logger.info(fields, 'second bind on a connection failed: each user bind gets a connection of its own');
+    logger.warn(fields, 'second bind on a connection failed: each user bind gets a new connection');
   };
   const giveBack = (lease: Lease, result: BindResult) => {
-    if (lease.reused && !isVerdict(result)) distrust(`it was answered with ${namedCode(result.code)}`);
-    lease.release(isPlain(result) && now() >= trustedFrom);
+    if (lease.reused && isOutOfPlace(result)) distrust(`${server.url}: bind: ${namedCode(result.code)}`);
+    lease.release(isPlain(result) && now() >= reusedFrom);
   };
   return {
     ...pool,
@@ -115,14 +116,14 @@ async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lea
   return lease;
 }
 
-/** A success or a refusal, as `judgeBind` has them. Other codes may be about the connection. */
-function isVerdict({ code }: BindResult): boolean {
-  return code === 0 || code === 19 || code === 49 || code === 53 || isServerOutage(code);
-}
-
-/** After such an answer servers keep the connection open. 389-DS, for one, ends it when a password has expired. */
+/** A right or a wrong password, without anything more to say about it. Whatever else is answered ends the connection. */
 function isPlain({ code, passwordPolicyError, passwordMustChange }: BindResult): boolean {
   return (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
+}
+
+/** operationsError and protocolError (RFC 4511 appendix A.2): the operation is not in its place. */
+function isOutOfPlace({ code }: BindResult): boolean {
+  return code === 1 || code === 2;
 }
 
 /** The server ended the connection, or its answer was none. */
