@@ -1,5 +1,5 @@
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
 import type { BindResult } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
@@ -149,12 +149,11 @@ describe('a kept connection', () => {
   });
 
   test('ends with its age, and when the TLS files change', async () => {
-    const { fake, directory, bind, pass } = await setUpKept({ pool: { max: 1, idleTimeout: 60_000, maxAge: 1000 } });
+    const { fake, directory, bind, pass } = await setUpKept({ pool: { max: 1, idleTimeout: 60_000, maxAge: 9000 } });
     await bind();
-    pass(1000);
+    pass(9000);
     await bind();
     directory.renewConnections();
-    await fake.untilClosed();
     await bind();
     expect(fake.connections).toBe(3);
   });
@@ -180,16 +179,16 @@ describe('a server that fails the second bind on a connection', () => {
     ['calls it out of place', ({ id }, peer) => peer.write(bindResponse({ id, code: 1 })), /"code":1,/],
   ])('and %s gets the password once, and then new connections for a minute', async (_what, answer, outcome) => {
     const { fake, bind, script, pass, sent, lines } = await setUpKept();
-    await bind();
+    await Promise.all([bind(), bind()]);
     script(answer);
     expect(await bind()).toMatch(outcome);
-    expect(sent()).toBe(2);
+    expect(sent()).toBe(3);
     script(answerSuccess);
     for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
-    expect(fake.connections).toBe(3);
+    expect(fake.connections).toBe(4);
     pass(60_000);
     for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
-    expect(fake.connections).toBe(4);
+    expect(fake.connections).toBe(5);
     const warned = lines.filter(({ message }) => message.startsWith('second bind on a connection failed'));
     expect(warned).toMatchObject([{ level: 'warn', fields: { server: fake.server.url, pause: '60s' } }]);
   });
@@ -202,6 +201,18 @@ describe('a server that fails the second bind on a connection', () => {
     for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
     expect([fake.connections, lines]).toEqual([2, []]);
   });
+});
+
+test('a kept one that was not used for 10 s is closed', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { directory, server } = memoryDirectory(1);
+  await directory.bindUser(user, { signal: never });
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(server(0).openConnections).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(server(0).openConnections).toBe(0);
+  await directory.close();
 });
 
 test('when a search finds its connection dead, the kept ones of the server are not used either', async () => {
