@@ -1,5 +1,5 @@
 import type { Authenticator } from '@sallyport/authenticator';
-import { layer } from './layer.ts';
+import { judgingLayer } from './layer.ts';
 
 /**
  * Holds a token to the audiences it is bound to: what the plugin names is intersected with what the review asks for, or
@@ -10,8 +10,7 @@ import { layer } from './layer.ts';
  * @param apiAudiences `server.apiAudiences`, read at each answer
  */
 export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
-  return layer(inner, async (token, context) => {
-    const decision = await inner.authenticate(token, context);
+  return judgingLayer(inner, (decision, _token, context) => {
     if (decision.kind !== 'authenticated' || decision.audiences === undefined) return decision;
     const asked = context.audiences.length > 0 ? context.audiences : apiAudiences();
     const bound = new Set(decision.audiences);

@@ -8,7 +8,7 @@ import {
   rejectionReasons,
   type UserInfo,
 } from '@sallyport/authenticator';
-import { layer } from './layer.ts';
+import { judgingLayer } from './layer.ts';
 
 /**
  * Checks the plugin's answer and rebuilds it as a frozen decision of our own: a mistake in a plugin never reads as
@@ -18,8 +18,8 @@ import { layer } from './layer.ts';
  * @param now wall clock, milliseconds since 1970, for `expiresAt`
  */
 export function withSoundDecision(inner: Authenticator, now: () => number): Authenticator {
-  return layer(inner, async (token, context) => {
-    const decision = readDecision(await inner.authenticate(token, context));
+  return judgingLayer(inner, (answer) => {
+    const decision = readDecision(answer);
     if (decision.kind === 'authenticated' && decision.expiresAt && decision.expiresAt.getTime() <= now()) {
       return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
     }

@@ -1,8 +1,7 @@
 import type { Authenticated, Authenticator, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
 import { isMisleading, printable } from '../logging/printable.ts';
-import type { LinkContext } from './chain.ts';
-import { layer } from './layer.ts';
+import { judgingLayer } from './layer.ts';
 
 /** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
 export interface IdentityPrefixes {
@@ -67,8 +66,7 @@ export function withIdentityPolicy(
     log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
     return { kind: 'rejected', reason: 'identity-policy', subject };
   };
-  return layer(inner, async (token, context: LinkContext) => {
-    const decision = await inner.authenticate(token, context);
+  return judgingLayer(inner, (decision, _token, context) => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
     context.onNames?.(decision.user, user);

@@ -1,5 +1,5 @@
 import type { Authenticator } from '@sallyport/authenticator';
-import { layer } from './layer.ts';
+import { judgingLayer } from './layer.ts';
 
 /** What is put beside each identity, so that kube-apiserver's audit log can be joined with ours. */
 export interface Provenance {
@@ -15,8 +15,7 @@ export interface Provenance {
  */
 export function withProvenance(inner: Authenticator, authenticator: string, provenance: Provenance): Authenticator {
   const { keyPrefix, fingerprint } = provenance;
-  return layer(inner, async (token, context) => {
-    const decision = await inner.authenticate(token, context);
+  return judgingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;
     const extra = {
       ...decision.user.extra,
