@@ -37,16 +37,14 @@ export interface ChainObserver {
 /** The context of a review. Its signal may be made when it is read, so only who waits reads it, and no one copies it. */
 export interface ChainContext extends AuthenticateContext {
   /** Whether the signal is aborted, without making it. Left out: the signal says so. */
-  readonly isAborted?: boolean;
+  readonly isAborted?: boolean | undefined;
   /** Called with each answer on the way to the decision. */
   readonly onAnswer?: (answer: Answer) => void;
   readonly observer?: ChainObserver;
 }
 
 /** The context of one authenticator with its layers, which say more than a plugin does. */
-export interface LinkContext extends AuthenticateContext {
-  /** See `ChainContext`. */
-  readonly isAborted?: boolean | undefined;
+export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
   /**
    * Called when the answer came from a cache, before it is given.
    *
@@ -162,6 +160,9 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
   const failed = (error: unknown): Answer => ({ authenticator, seconds: seconds(), error: asError(error) });
   try {
     if (!recognizes(link, token)) return { authenticator, seconds: seconds(), decision: noOpinion, recognized: false };
+    const gone = () =>
+      new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: review.signal.reason });
+    if (isAborted(review)) return failed(gone());
     const own = createLinkContext(link, review);
     const answered = (decision: Decision): Answer => ({
       authenticator,
@@ -172,11 +173,8 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
     });
     const decision = link.authenticator.authenticate(token, own);
     if (!(decision instanceof Promise)) return answered(decision);
-    const { signal } = review;
-    const aborted = () =>
-      new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
     // It holds for a layer that does not look at its signal, too.
-    return within({ signal, aborted }, () => decision).then(answered, failed);
+    return within({ signal: review.signal, aborted: gone }, () => decision).then(answered, failed);
   } catch (error) {
     return failed(error);
   }

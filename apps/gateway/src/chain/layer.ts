@@ -17,15 +17,39 @@ export function layer(
   };
 }
 
-/** A layer that judges each answer of `inner`: at once, when it is there at once. */
-export function judgingLayer(
-  inner: Authenticator,
-  judge: (decision: Decision, token: string, context: LinkContext) => Decision,
-): Authenticator {
+type Judge = (decision: Decision, token: string, context: LinkContext) => Decision;
+
+/**
+ * A layer that judges each answer of `inner`: at once, when it is there at once.
+ *
+ * @param judgeAtHand judges an answer that was at hand: it may come again, as the same object. Default: `judge`
+ */
+export function judgingLayer(inner: Authenticator, judge: Judge, judgeAtHand: Judge = judge): Authenticator {
   return layer(inner, (token, context) => {
     const answer = inner.authenticate(token, context);
     return answer instanceof Promise
       ? answer.then((decision) => judge(decision, token, context))
-      : judge(answer, token, context);
+      : judgeAtHand(answer, token, context);
   });
+}
+
+/**
+ * Remembers the last judgement of each decision that was at hand, for as long as there is that decision: decisions are
+ * frozen, so the same object is the same answer. A judgement that refuses is not remembered, since each is logged.
+ *
+ * @param judge judges by the decision and its basis, and by nothing else that changes
+ */
+export function judgedOnce<Basis>(
+  judge: (decision: Decision, basis: Basis) => Decision,
+  isSame: (one: Basis, other: Basis) => boolean,
+): (decision: Decision, basis: Basis) => Decision {
+  const known = new WeakMap<Decision, { readonly basis: Basis; readonly judgement: Decision }>();
+  return (decision, basis) => {
+    const last = known.get(decision);
+    if (last !== undefined && isSame(last.basis, basis)) return last.judgement;
+    const judgement = judge(decision, basis);
+    // One that stays as it is needs no memory.
+    if (judgement.kind === 'authenticated' && judgement !== decision) known.set(decision, { basis, judgement });
+    return judgement;
+  };
 }
