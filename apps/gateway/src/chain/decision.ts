@@ -45,13 +45,14 @@ function endOf(decision: Decision): number | undefined {
 /** Whether nothing that a decision is read from can ever be different, except for its `expiresAt`. */
 function isUnchangeable(decision: Decision): boolean {
   if (decision.kind !== 'authenticated') return isFixed(decision);
-  const { user, audiences = [] } = decision;
-  const { groups = [], extra = {} } = user;
-  return [decision, user, audiences, groups, extra, ...Object.values(extra)].every(isFixed);
+  const { user, audiences } = decision;
+  const { groups, extra } = user;
+  return [decision, user, audiences, groups, extra, ...Object.values(extra ?? {})].every(isFixed);
 }
 
 /** Frozen, with values of its own: what a getter or a prototype says can change. */
-function isFixed(value: object): boolean {
+function isFixed(value: object | undefined): boolean {
+  if (value === undefined) return true;
   const prototype: unknown = Object.getPrototypeOf(value);
   const isPlain = prototype === null || prototype === Object.prototype || prototype === Array.prototype;
   const descriptors: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(value);
