@@ -20,6 +20,8 @@ export interface Place {
 
 /** A contender that has started. */
 export interface Running {
+  /** What it is called, if the start has more to say than the contender's name. */
+  readonly name?: string;
   /** The process whose CPU and memory are measured. */
   readonly pid: number;
   drive(order: Order): Promise<Driven>;
@@ -43,7 +45,7 @@ let targets = 0;
 export async function asTarget(
   { client, tls }: Place,
   url: string,
-  questions: readonly Question[],
+  questions: readonly Question[] | 'numbered',
 ): Promise<Required<Pick<Running, 'drive' | 'offer'>>> {
   const id = targets++;
   await client.ask({ kind: 'target', target: { id, url, tls: tls.client, questions } });
@@ -86,6 +88,8 @@ export interface GatewayCase extends Pick<GatewaySetup, 'config' | 'files'> {
   readonly questions: readonly Question[];
   /** How many reviews are sent before the first turn. Default 1,000: V8 compiles code that is used often. */
   readonly prime?: number;
+  /** Does what is done to it before the first turn, besides reviews. Returns a name that says so. */
+  occupy?(url: string): Promise<string>;
   verify?(adminUrl: string): Promise<void>;
 }
 
@@ -95,11 +99,13 @@ export function gateway(name: string, prepare: (place: Place) => Promise<Gateway
     name,
     isGateway: true,
     async start(place, entry) {
-      const { questions, verify, prime = usualPrime, ...setup } = await prepare(place);
+      const { questions, verify, occupy, prime = usualPrime, ...setup } = await prepare(place);
       const started = place.resources.use(await startGateway({ entry, tls: place.tls, ...setup }));
       const target = await asTarget(place, started.url, questions);
       await target.drive({ protocol: 'h2', at: 16, reviews: prime });
-      return { pid: started.pid, ...target, ...(verify && { verify: () => verify(started.adminUrl) }) };
+      const name = await occupy?.(started.url);
+      const check = verify && { verify: () => verify(started.adminUrl) };
+      return { pid: started.pid, ...target, ...check, ...(name !== undefined && { name }) };
     },
   };
 }
