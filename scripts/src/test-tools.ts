@@ -32,6 +32,7 @@ export const testTools: readonly TestTool[] = [
     command: 'go',
     use: "compiles a client with Go's net/http, as kube-apiserver's client is",
   },
+  { name: 'unzip', command: 'unzip', use: 'unpacks Helm and kubectl for the tests of the manifests' },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 
