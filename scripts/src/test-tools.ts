@@ -33,6 +33,16 @@ export const testTools: readonly TestTool[] = [
     use: "compiles a client with Go's net/http, as kube-apiserver's client is",
   },
   { name: 'unzip', command: 'unzip', use: 'unpacks Helm and kubectl for the tests of the manifests' },
+  {
+    name: 'kubectl',
+    command: 'kubectl',
+    use: 'reads the kubeconfig of the webhook, with the client library of kube-apiserver',
+  },
+  {
+    name: 'golang-github-go-ldap-ldap-dev',
+    command: '/usr/share/gocode/src/github.com/go-ldap/ldap/v3/conn.go',
+    use: 'logs in by LDAP as kubeguard/guard does, in the bench',
+  },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 

@@ -24,8 +24,8 @@ export function loadNamedConfig({ config }: { readonly config?: string }): Promi
   return loadConfig(configFile(config).file, process.env);
 }
 
-/** Resolves a path from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
-function userPath(path: string): string {
+/** Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
+export function userPath(path: string): string {
   const folder = process.cwd();
   return resolve(resolve(folder) === resolve(packageFolder) ? (process.env.INIT_CWD ?? folder) : folder, path);
 }
