@@ -35,7 +35,10 @@ function component(
   });
 }
 
-function npmComponent(manifest: Pick<Manifest, 'name' | 'version' | 'license'>, inside?: Iterable<Component>): Component {
+function npmComponent(
+  manifest: Pick<Manifest, 'name' | 'version' | 'license'>,
+  inside?: Iterable<Component>,
+): Component {
   const [name = '', scope] = manifest.name.split('/').reverse();
   const purl = new PackageURL('npm', scope, name, manifest.version, undefined, undefined);
   return component(ComponentType.Library, manifest, purl, inside);

