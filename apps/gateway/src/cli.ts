@@ -1,5 +1,4 @@
 import './refuse-inspector.ts';
-import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { exampleText, pipedToken, programFor } from './commands/command-line.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/exit-codes.ts';
@@ -15,10 +14,11 @@ import {
   waitOption,
 } from './commands/options.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
+import { manifest } from './package-files.ts';
 
 const program = new Command('sallyport')
   .description('Kubernetes webhook token authentication gateway')
-  .version(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
+  .version(manifest.version)
   .addHelpText(
     'after',
     '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage,' +

@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import { packagePath } from '../package-files.ts';
 import { UsageError } from './exit-codes.ts';
 
 /** The shipped config: static tokens with a demo token made at each start. */
-const shipped = fileURLToPath(new URL('../../gateway.yaml', import.meta.url));
+const shipped = packagePath('gateway.yaml');
 
-const packageFolder = fileURLToPath(new URL('../..', import.meta.url));
+const packageFolder = packagePath('.');
 
 /**
  * The absolute path of the config: that of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.

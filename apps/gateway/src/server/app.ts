@@ -24,7 +24,7 @@ export interface ReviewDependencies {
   /** Read at each request, so that a changed config takes effect. */
   readonly settings: () => ServerConfig;
   /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */
-  readonly authenticate: (token: string, context: ChainContext) => Promise<Decision>;
+  readonly authenticate: (token: string, context: ChainContext) => Decision | Promise<Decision>;
   readonly inFlight: InFlight;
   readonly logger: Logger;
   /** Called with each review, in this order. */
@@ -147,7 +147,7 @@ interface Caller {
   /** Whether it closed the connection or stream before the answer was written. */
   isGone(): boolean;
   /** Runs work with a signal that aborts when the caller has gone, or after the time. */
-  within<T>(milliseconds: number, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  within<T>(milliseconds: number, work: (signal: AbortSignal) => T | Promise<T>): Promise<T>;
 }
 
 /** The answer's 'close' reports the end on both protocols. The request's 'aborted' does not, once the body was read. */

@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { stringify } from 'yaml';
+import { ownedChild } from './owned-child.ts';
+import type { Tls } from './tls.ts';
+
+/** A gateway in a process of its own, started as users start it. */
+export interface Gateway extends AsyncDisposable {
+  readonly pid: number;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly folder: string;
+  /** Milliseconds from its spawn until it listened. */
+  readonly started: number;
+}
+
+export interface GatewaySetup {
+  /** The file that Node runs, such as `apps/gateway/src/sallyport.js`. */
+  readonly entry: string;
+  readonly tls: Tls;
+  /** On top of mutual TLS, the audit trail in a file, and metrics and the status page on a loopback address. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Beside gateway.yaml, by their names. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** @throws Error if it ends before it listens, with what it wrote */
+export async function startGateway({ entry, tls, config, files }: GatewaySetup): Promise<Gateway> {
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await temporaryFolder('bench')).path;
+  const { server: more, ...others } = config;
+  const names = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientCAFile: 'tls/ca.crt' };
+  const text = stringify({
+    server: {
+      listen: '127.0.0.1:0',
+      shutdownDelay: '0s',
+      tls: { ...names, clientNames: ['kube-apiserver'] },
+      ...(more ?? {}),
+    },
+    admin: { listen: '127.0.0.1:0' },
+    audit: { output: 'audit.log' },
+    ...others,
+  });
+  const { cert, key, ca } = tls.server;
+  const all = {
+    'gateway.yaml': text,
+    [names.certFile]: cert,
+    [names.keyFile]: key,
+    [names.clientCAFile]: ca,
+    ...files,
+  };
+  for (const [name, content] of Object.entries(all)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content, { mode: 0o600 });
+  }
+  const spawned = performance.now();
+  const child = spawn(
+    process.execPath,
+    ['--disable-sigusr1', entry, 'serve', '--config', join(folder, 'gateway.yaml')],
+    {
+      cwd: folder,
+      env: { PATH: process.env.PATH ?? '', HOME: folder, NO_COLOR: '1' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
+  resources.use(ownedChild(child));
+  const listening = await untilListening(child);
+  const started = performance.now() - spawned;
+  const owned = resources.move();
+  return { pid: child.pid ?? 0, ...listening, folder, started, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function untilListening(child: ChildProcess): Promise<{ readonly url: string; readonly adminUrl: string }> {
+  if (child.stderr === null) throw new Error('the gateway has no stderr');
+  const written: string[] = [];
+  // The rest of the log is read too: a full pipe would hold the gateway up.
+  const lines = createInterface({ input: child.stderr });
+  return await new Promise((resolve, reject) => {
+    lines.on('line', (line) => {
+      written.push(line);
+      const { msg, url, adminUrl } = parseLine(line);
+      if (msg === 'listening') {
+        resolve({ url: String(url), adminUrl: String(adminUrl) });
+        lines.removeAllListeners('line').on('line', () => {});
+      }
+    });
+    lines.on('close', () => reject(new Error(`the gateway ended before it listened:\n${written.join('\n')}`)));
+  });
+}
+
+function parseLine(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+/** The value of one series of /metrics, 0 when there is none. */
+export async function metric(adminUrl: string, name: string, labels: readonly string[]): Promise<number> {
+  const text = await (await fetch(new URL('/metrics', adminUrl))).text();
+  const isMeant = (line: string) => line.startsWith(`${name}{`) && labels.every((label) => line.includes(label));
+  return Number(text.split('\n').find(isMeant)?.split(' ').at(-1) ?? 0);
+}

@@ -1,0 +1,46 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { ownedChild } from './owned-child.ts';
+
+/** A process of its own, started from a file of this folder, that answers one message at a time. */
+export interface Worker<Message, Reply> extends AsyncDisposable {
+  readonly pid: number;
+  /** @throws Error what the process threw, or that it ended */
+  ask(message: Message): Promise<Reply>;
+}
+
+type Envelope<Reply> = { readonly reply: Reply } | { readonly error: string };
+
+/** @param file beside this one, such as `client.ts` */
+export function startWorker<Message extends object, Reply>(file: string): Worker<Message, Reply> {
+  const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), { execArgv: [] });
+  const owned = ownedChild(child);
+  const ended = once(child, 'exit').then(([code, signal]): never => {
+    throw new Error(`${file} ended with ${code ?? signal}`);
+  });
+  ended.catch(() => {});
+  return {
+    pid: child.pid ?? 0,
+    async ask(message) {
+      const answered = once(child, 'message') as Promise<[Envelope<Reply>]>;
+      child.send(message);
+      const [envelope] = await Promise.race([answered, ended]);
+      if ('error' in envelope) throw new Error(envelope.error);
+      return envelope.reply;
+    },
+    [Symbol.asyncDispose]: owned[Symbol.asyncDispose],
+  };
+}
+
+/** The other end. The process ends with the one that started it. */
+export function answerMessages<Message, Reply>(answer: (message: Message) => Promise<Reply>): void {
+  process.on('disconnect', () => process.exit());
+  process.on('message', (message: Message) => {
+    answer(message).then(
+      (reply) => process.send?.({ reply }),
+      (error: unknown) =>
+        process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+    );
+  });
+}
