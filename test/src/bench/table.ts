@@ -49,7 +49,7 @@ function cell(value: number, ratio?: number): string {
   return ratio === undefined ? text : `${text} (${ratio.toFixed(2)})`;
 }
 
-function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
+export function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
   const widths = head.map((name, at) => Math.max(...[head, ...lines].map((line) => (line[at] ?? name).length)));
   const isFigure = (at: number): boolean => at > 1;
   const padded = (line: readonly string[]): string =>
