@@ -127,9 +127,9 @@ async function failInTurn({ slapd, servers, load }: Scene, cycle: number): Promi
 
 function report({ counts, wrong }: SoakLoad, samples: readonly Sample[]): void {
   const figures = samples.map((one) => Object.values(one).map((value) => value.toFixed(1)));
-  console.log(markdown(['minute', 'heap MiB', 'memory MiB', 'open files', 'p50 ms', 'p99 ms'], figures));
-  const lines = [...counts].map(([name, { right, unavailable }]) => [name, '', `${right}`, `${unavailable}`]);
-  console.log(`\n${markdown(['kind of review', '', 'right', 'could not be checked'], lines)}`);
+  console.log(markdown(['minute', 'heap MiB', 'memory MiB', 'open files', 'p50 ms', 'p99 ms'], figures, 0));
+  const lines = [...counts].map(([name, { right, unavailable }]) => [name, `${right}`, `${unavailable}`]);
+  console.log(`\n${markdown(['kind of review', 'right', 'could not be checked'], lines, 1)}`);
   const problems = [...wrong.slice(0, 10), ...judge(samples)];
   for (const problem of problems) console.error(`soak: ${problem}`);
   console.log(problems.length === 0 ? '\nNo wrong answer; nothing grew.' : `\n${problems.length} problems`);
