@@ -102,7 +102,7 @@ async function setUp() {
   };
 }
 
-test('whatever happens: each verdict is that of a new connection, and no password is sent twice', async () => {
+test('rule 2: whatever happens, each verdict is that of a new connection, and no password is sent twice', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
