@@ -4,7 +4,12 @@ import { connect } from '../connection/connection.ts';
 import type { BindResult } from '../connection/types.ts';
 import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
 import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, disconnectionNotice, passwordPolicyControl, type ResultFields } from '../testing/ldap-answers.ts';
+import {
+  bindResponse,
+  disconnectionNotice,
+  passwordPolicyControl,
+  type ResultFields,
+} from '../testing/ldap-answers.ts';
 import { directoryOf, ldapOptions, outcomeOf } from './testing/set-up.ts';
 
 afterEach(() => {
