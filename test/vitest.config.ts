@@ -4,13 +4,13 @@ import { defineConfig } from 'vitest/config';
 /** These flood a gateway, or measure what a flood, an outage or a look at it costs others: nothing else runs beside them. */
 const alone = [
   'admin-flood',
+  'bench',
   'cache-failover',
   'cache-outages',
   'cache-user-flood',
   'connection-flood',
   'hostile-connections',
   'hostile-http2',
-  'observation-cost',
   'one-user',
   'redis-hostile',
   'redis-outages',
