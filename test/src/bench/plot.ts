@@ -1,4 +1,5 @@
-import type { Offered, OfferedPoint } from './offered-load.ts';
+import type { OfferedPoint } from './drive.ts';
+import type { Offered } from './offered-load.ts';
 
 const [width, height] = [960, 540];
 const area = { left: 70, right: width - 190, top: 40, bottom: height - 60 };
