@@ -18,8 +18,8 @@ const alone = [
   'token-list',
 ].map((name) => `src/${name}.test.ts`);
 
-// Projects add their lists of files to one that is set here.
-const { include, ...common } = { ...base.test, testTimeout: 60_000, hookTimeout: 60_000 };
+// Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file.
+const { include, ...common } = { ...base.test, isolate: true, testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {

@@ -1,4 +1,4 @@
-import { base } from '@sallyport/scripts/vitest-base';
+import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig(base);
+export default defineConfig(withOwnProcesses(['src/cache/flood.test.ts', 'src/cache/secrets.test.ts']));
