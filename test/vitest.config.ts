@@ -6,10 +6,10 @@ const filesOf = (...names: readonly string[]) => names.map((name) => `src/${name
 /** These flood a gateway, or compare times and CPU: nothing else runs beside them. */
 const alone = filesOf(
   'admin-flood',
+  'bench',
   'connection-flood',
   'hostile-connections',
   'hostile-http2',
-  'observation-cost',
   'one-user',
 );
 

@@ -36,7 +36,7 @@ describe('a release', () => {
   test('has the packages, the image, the chart, the manifests, bills of materials and notes, and their checksums', async () => {
     const { version } = source;
     const tarballs = (await publicPackages()).map(({ manifest }) => tarballOf(manifest));
-    expect(tarballs).toHaveLength(7);
+    expect(tarballs).toContain(`sallyport-gateway-${version}.tgz`);
     const names = [
       ...tarballs,
       `sallyport-${version}-linux-${architecture}.oci.tar`,

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import type { Authority, KeyPair } from '@sallyport/test-servers/certificates';
 
 /** What a client reads of an answer. */
-export interface Answer {
+interface Answer {
   readonly status: { readonly authenticated?: boolean; readonly user?: { readonly username: string } };
   /** The gateway asks the client to go elsewhere. */
   readonly isLast: boolean;

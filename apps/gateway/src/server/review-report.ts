@@ -21,7 +21,7 @@ export interface ReviewReport {
   readonly at: number;
   readonly seconds: number;
   /** The subject of the caller's certificate. Left out if client certificates are not required. */
-  readonly client?: string;
+  readonly client?: string | undefined;
   /** Undefined if none could be read. */
   readonly version: 'v1' | 'v1beta1' | undefined;
   readonly outcome: ReviewOutcome;
@@ -48,9 +48,11 @@ export function createReviewReporter(
   observers: readonly OnReview[],
   logger: Logger,
 ): (ended: EndedReview) => ReviewReport {
-  return ({ request, ...ended }) => {
+  return ({ id, at, seconds, client, request, end, answers, callerGone }) => {
     const version = request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
-    const report: ReviewReport = { ...ended, version, outcome: outcomeOf(ended.end), token: request?.token };
+    const outcome = outcomeOf(end);
+    const token = request?.token;
+    const report: ReviewReport = { id, at, seconds, client, version, outcome, end, answers, token, callerGone };
     for (const observe of observers) {
       try {
         observe(report);
