@@ -1,4 +1,6 @@
 import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig(withOwnProcesses(['src/cache/flood.test.ts', 'src/cache/secrets.test.ts']));
+const own = ['src/cache/flood.test.ts', 'src/cache/secrets.test.ts', 'src/commands/interrupt.test.ts'];
+
+export default defineConfig(withOwnProcesses(own));

@@ -18,7 +18,7 @@ export const base: ViteUserConfig = {
   },
 };
 
-/** As `config`, but each of these files has a process of its own, because it reads all its memory or changes its modules. */
+/** As `config`, but these files have a process each: they read all its memory, change its modules or need its signals. */
 export function withOwnProcesses(files: readonly string[], config: ViteUserConfig = base): ViteUserConfig {
   // Projects add their lists of files to one that is set here.
   const { include: _, ...common } = config.test ?? {};
