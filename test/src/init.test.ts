@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
@@ -157,18 +157,23 @@ test('the files of the kubeconfig let a client in, over both protocols', async (
 });
 
 test("Go's client reads the kubeconfig, from another folder, and gets through", async () => {
+  const kubeconfig = join(folder, 'kube-apiserver/webhook.kubeconfig');
+  const env = { PATH: process.env.PATH ?? '', HOME: parent };
   const kubectl = (...how: string[]) => {
-    const file = join(folder, 'kube-apiserver/webhook.kubeconfig');
-    return run('kubectl', ['--kubeconfig', file, '--server', gateway.url, ...how, 'get', '--raw', '/authenticate'], {
-      cwd: '/',
-      env: { PATH: process.env.PATH ?? '', HOME: parent },
-    }).catch(({ stderr }) => stderr);
+    const all = ['--kubeconfig', kubeconfig, '--server', gateway.url, ...how, 'get', '--raw', '/authenticate'];
+    return run('kubectl', all, { cwd: '/', env }).catch(({ stderr }) => stderr);
   };
   // kubectl can't send a review: that its GET is answered as one means that the certificates were good for both sides.
   expect(await kubectl()).toContain('Error from server (MethodNotAllowed)');
   // Without the option, gw.example.com would be asked for in DNS.
   expect(await kubectl('--tls-server-name', 'gw.example.com')).toContain('Error from server (MethodNotAllowed)');
   expect(await kubectl('--tls-server-name', 'other')).toContain('not other');
+  // The form for Talos, which can't read files.
+  const flat = await run('kubectl', ['--kubeconfig', kubeconfig, 'config', 'view', '--flatten', '--raw'], { env });
+  await writeFile(join(parent, 'inline.kubeconfig'), flat.stdout, { mode: 0o600 });
+  const inline = await kubectl('--kubeconfig', join(parent, 'inline.kubeconfig'));
+  await rm(join(parent, 'inline.kubeconfig'));
+  expect(inline).toContain('Error from server (MethodNotAllowed)');
 });
 
 test('the review that it prints works as it is', async () => {

@@ -44,6 +44,7 @@ describe('claimMappings, as in kube-apiserver', () => {
       { username: 'a', groups: ['g:x'] },
     ],
     ['no groups', { sub: 'a' }, { username, groups: { claim: 'groups' } }, { username: 'a' }],
+    ['a claim that every object has', { sub: 'a' }, { username, groups: { claim: 'constructor' } }, { username: 'a' }],
     ['groups of null', { sub: 'a', groups: null }, { username, groups: { claim: 'groups' } }, { username: 'a' }],
     [
       'an empty group',

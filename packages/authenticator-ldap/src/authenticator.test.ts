@@ -52,7 +52,7 @@ async function gateway({ options, script, deny, attempts }: Setup = {}): Promise
     ...recording,
     authenticator,
     directory,
-    logIn: (username, secret = password, signal = never) =>
+    logIn: async (username, secret = password, signal = never) =>
       authenticator.authenticate(tokenOf(username, secret), { audiences: [], signal }),
   };
 }

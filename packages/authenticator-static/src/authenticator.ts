@@ -1,4 +1,4 @@
-import type { Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import type { Authenticated, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
 import { mostProblems, type Problem, TokenFileError } from './token-file.ts';
@@ -42,13 +42,16 @@ export async function createStaticAuthenticator(
   }
 
   return {
-    async authenticate(token, { signal }) {
+    authenticate(token, { signal }) {
       signal.throwIfAborted();
       // In UTF-8, all unpaired surrogates become U+FFFD, so different tokens would be the same.
-      if (!token.isWellFormed()) return { kind: 'no-opinion' };
+      if (!token.isWellFormed()) return noOpinion;
       const key = blind(digestToken(token));
-      const record = active.map((set) => set.get(key)).find((found) => found !== undefined);
-      return record === undefined ? { kind: 'no-opinion' } : decide(record, now());
+      for (const set of active) {
+        const record = set.get(key);
+        if (record !== undefined) return decide(record, now());
+      }
+      return noOpinion;
     },
     *knownUsers() {
       for (const set of active) for (const { user } of set.values()) yield user;
@@ -89,17 +92,28 @@ function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
   if (problems.length > 0) throw new TokenFileError(other[0].file, problems);
 }
 
-function decide({ user, audiences, notBefore, expiresAt }: TokenRecord, now: number): Decision {
+const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
+
+/** The same for each review of a token, so that the gateway need not judge it again. */
+const decisions = new WeakMap<TokenRecord, Authenticated>();
+
+function decide(record: TokenRecord, now: number): Decision {
+  const { user, audiences, notBefore, expiresAt } = record;
   if (expiresAt !== undefined && now >= expiresAt) {
     return { kind: 'rejected', reason: 'expired', subject: user.username };
   }
   if (notBefore !== undefined && now < notBefore) {
     return { kind: 'rejected', reason: 'not-yet-valid', subject: user.username };
   }
-  return {
+  const known = decisions.get(record);
+  // A Date can be changed, also in a frozen object.
+  if (known !== undefined && known.expiresAt?.getTime() === expiresAt) return known;
+  const decision: Authenticated = Object.freeze({
     kind: 'authenticated',
     user,
     ...(audiences && { audiences }),
     ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt) }),
-  };
+  });
+  decisions.set(record, decision);
+  return decision;
 }

@@ -17,10 +17,10 @@ const users: ValidToken[] = Array.from({ length: 150 }, (_, index) => ({
   user: { username: `robot-${index}`, uid: `${index}`, groups: ['robots', `team-${index}`] },
 }));
 
-const entries = users.slice(0, 100).map(({ token, user }) => ({ sha256: digestToken(token).toString('hex'), ...user }));
+const entries = users.slice(0, 100).map(({ token, user }) => ({ sha256: digestToken(token), ...user }));
 const refused = [
-  { sha256: digestToken(expired).toString('hex'), username: 'former', expiresAt: '2020-01-01T00:00:00Z' },
-  { sha256: digestToken(early).toString('hex'), username: 'future', notBefore: '2999-01-01T00:00:00Z' },
+  { sha256: digestToken(expired), username: 'former', expiresAt: '2020-01-01T00:00:00Z' },
+  { sha256: digestToken(early), username: 'future', notBefore: '2999-01-01T00:00:00Z' },
 ];
 // JSON is YAML.
 writeFileSync(path.join(baseDirectory, 'tokens.yaml'), JSON.stringify({ tokens: [...entries, ...refused] }));

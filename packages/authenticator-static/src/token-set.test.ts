@@ -10,7 +10,7 @@ const sets: readonly [string, () => Promise<TokenSet>][] = [
   [
     'tokens.yaml',
     () => {
-      const entries = tokens.map((token) => `- { sha256: ${digestToken(token).toString('hex')}, username: alice }\n`);
+      const entries = tokens.map((token) => `- { sha256: ${digestToken(token)}, username: alice }\n`);
       return readTokensFile('tokens.yaml', Buffer.from(`tokens:\n${entries.join('')}`));
     },
   ],
@@ -31,7 +31,11 @@ test.each(sets)('no key of the look-up map of %s is or holds a digest or a token
   expect(keys).toHaveLength(tokens.length);
   const all = keys.join('\n');
   for (const token of tokens) {
-    for (const spelling of [...spellings(digestToken(token)), ...spellings(Buffer.from(token)), token.toLowerCase()]) {
+    for (const spelling of [
+      ...spellings(Buffer.from(digestToken(token), 'hex')),
+      ...spellings(Buffer.from(token)),
+      token.toLowerCase(),
+    ]) {
       // No expect on the text itself: its message would quote it.
       expect(all.includes(spelling)).toBe(false);
     }
@@ -45,8 +49,9 @@ test.each(sets)('each key of the look-up map of %s is the blinded digest', async
 
 test('digests that differ only in their last bit have unrelated keys', () => {
   const digest = digestToken(tokens[0] ?? '');
-  const other = Buffer.from(digest);
-  other[31] = (other[31] ?? 0) ^ 1;
+  const bytes = Buffer.from(digest, 'hex');
+  bytes[31] = (bytes[31] ?? 0) ^ 1;
+  const other = bytes.toString('hex');
   // 128 bits of each: chance has them agree once in 2^128 times.
   expect(blind(digest).slice(0, 22) === blind(other).slice(0, 22)).toBe(false);
   expect(blind(digest).slice(22) === blind(other).slice(22)).toBe(false);

@@ -56,7 +56,7 @@ tokens:
     const [one, two] = [digest(), digest()];
     const text = `\uFEFFtokens:\r\n- {sha256: ${one.toUpperCase()}, username: a, groups: &all [g]}\r\n- {sha256: ${two}, username: b, groups: *all}\r\n`;
     const tokens = await read(text);
-    expect([...tokens.keys()]).toEqual([one, two].map((hex) => blind(Buffer.from(hex, 'hex'))));
+    expect([...tokens.keys()]).toEqual([one, two].map((hex) => blind(hex)));
     expect([...tokens.values()].map(({ user }) => user.groups)).toEqual([['g'], ['g']]);
   });
 
@@ -230,17 +230,17 @@ describe('for any', () => {
     await fc.assert(
       fc.asyncProperty(entries, fc.nat(), async (list, bit) => {
         const tokens = await read(
-          dump({ tokens: list.map(({ token, ...rest }) => ({ sha256: digestToken(token).toString('hex'), ...rest })) }),
+          dump({ tokens: list.map(({ token, ...rest }) => ({ sha256: digestToken(token), ...rest })) }),
         );
         expect(tokens.size).toBe(list.length);
         for (const { token, username, groups, audiences } of list) {
           const found = tokens.get(blind(digestToken(token)));
           expect(found?.user).toEqual({ username, ...(groups && { groups }) });
           expect(found?.audiences).toEqual(audiences);
-          const altered = digestToken(token);
+          const altered = Buffer.from(digestToken(token), 'hex');
           const at = (bit >> 3) % altered.length;
           altered[at] = (altered[at] ?? 0) ^ (1 << (bit & 7));
-          expect(tokens.get(blind(altered))).toBeUndefined();
+          expect(tokens.get(blind(altered.toString('hex')))).toBeUndefined();
         }
       }),
     );

@@ -67,7 +67,7 @@ function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord
     for (const issue of error.issues) problems.push(...issueProblems(issue, node, unknownKeyMessage));
     return;
   }
-  const key = blind(Buffer.from(data.sha256, 'hex'));
+  const key = blind(data.sha256);
   const earlier = tokens.get(key);
   if (earlier === undefined) {
     tokens.set(key, toRecord(data, node.place.line));
@@ -104,7 +104,7 @@ const text = z
   .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'must be text: put it in quotes') })
   .min(1, 'must not be empty');
 
-const emptyDigest = digestToken('').toString('hex');
+const emptyDigest = digestToken('');
 
 const sha256 = z
   .string({

@@ -2,28 +2,17 @@
 import http2 from 'node:http2';
 import https from 'node:https';
 import { reviewHeaders, reviewPath, type TokenReview } from '../testing/token-review.ts';
-import { type Driven, drive, type Order, type Protocol } from './drive.ts';
-import { type OfferedPoint, offer } from './offered-load.ts';
+import { type Driven, drive, type OfferedPoint, type Order, offer, type Protocol } from './drive.ts';
+import { numberedQuestion, type Question } from './questions.ts';
+import type { ClientFiles } from './tls.ts';
 import { answerMessages } from './worker.ts';
 
-/** PEM texts. */
-export interface ClientFiles {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** A review, and the only answer to it that is right: this user, or not authenticated. */
-export interface Question {
-  readonly body: string;
-  readonly username?: string;
-}
-
-export interface Target {
+interface Target {
   readonly id: number;
   readonly url: string;
   readonly tls: ClientFiles;
-  readonly questions: readonly Question[];
+  /** Asked in turn; or each another one of `numberedQuestion`. */
+  readonly questions: readonly Question[] | 'numbered';
 }
 
 export type ClientMessage =
@@ -39,7 +28,7 @@ interface Answer {
 type Send = (body: string) => Promise<Answer>;
 
 interface Asked {
-  readonly questions: readonly Question[];
+  readonly question: (index: number) => Question;
   readonly send: Record<Protocol, Send>;
   /** The question that is next: a turn goes on where the last one ended. */
   next: number;
@@ -50,13 +39,15 @@ const targets = new Map<number, Asked>();
 answerMessages<ClientMessage, Driven | OfferedPoint | undefined>(async (message) => {
   if (message.kind === 'target') {
     const { id, url, tls, questions } = message.target;
-    targets.set(id, { questions, send: { h2: http2Sender(url, tls), 'http1.1': http1Sender(url, tls) }, next: 0 });
+    const listed = (index: number) => questions[index % questions.length] as Question;
+    const question = questions === 'numbered' ? numberedQuestion : listed;
+    targets.set(id, { question, send: { h2: http2Sender(url, tls), 'http1.1': http1Sender(url, tls) }, next: 0 });
     return undefined;
   }
   const asked = targets.get(message.id);
   if (asked === undefined) throw new Error(`no target ${message.id}`);
   const once = (protocol: Protocol) => async (): Promise<void> => {
-    const question = asked.questions[asked.next++ % asked.questions.length] as Question;
+    const question = asked.question(asked.next++);
     check(await asked.send[protocol](question.body), question);
   };
   if (message.kind === 'offer') return await offer(message.rate, message.seconds, once('h2'));

@@ -7,26 +7,50 @@ import type { Place } from './contender.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { plot } from './plot.ts';
 import { measureReviews } from './reviews.ts';
-import { reviewsTable } from './table.ts';
+import { measureScale } from './scale.ts';
+import { measureStart } from './start.ts';
+import { reviewsTable, scaleTables, startTable } from './table.ts';
 import { createTls } from './tls.ts';
 import { startWorker } from './worker.ts';
 
 const machine = `Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim()}`;
 
+/** @returns what goes into the file of `--json` */
 async function run(options: Options): Promise<object> {
   await using resources = new AsyncDisposableStack();
   const client = resources.use(startWorker<ClientMessage, unknown>('client.ts'));
   const place: Place = { tls: await createTls(resources), client, backends: createBackends(resources), resources };
-  const { rows, offered } = await measureReviews(place, options, progress);
-  progress('');
+  switch (options.mode) {
+    case 'reviews':
+      return await reviews(place, options);
+    case 'start': {
+      const rows = await measureStart(place, options, progress);
+      print(`${machine}.`, startTable(rows));
+      return { machine, rows };
+    }
+    case 'scale': {
+      const scale = await measureScale(place, options, progress);
+      print(`${machine}. ${explanation(options.rounds, 'the first line of each table')}`, scaleTables(scale));
+      return { machine, ...scale };
+    }
+  }
+}
+
+async function reviews(place: Place, options: Options): Promise<object> {
   const { baseline, rounds } = options;
-  console.log(
-    `${machine}. All figures are medians of ${rounds} rounds; (×) is the median ratio to ${baseline}, in the same round.\n`,
-  );
-  console.log(reviewsTable(rows, baseline));
+  const { rows, offered } = await measureReviews(place, options, progress);
+  print(`${machine}. ${explanation(rounds, baseline)}`, reviewsTable(rows, baseline));
   if (options.plot !== undefined)
-    await writeFile(options.plot, plot(offered, `Latency of reviews: p50, and p99 dashed`));
+    await writeFile(options.plot, plot(offered, 'Latency of reviews: p50, and p99 dashed'));
   return { machine, baseline, rows, offered };
+}
+
+const explanation = (rounds: number, baseline: string): string =>
+  `All figures are medians of ${rounds} rounds; (×) is the median ratio to ${baseline}, in the same round.`;
+
+function print(...paragraphs: readonly string[]): void {
+  progress('');
+  console.log(paragraphs.join('\n\n'));
 }
 
 /** One line that changes, on a terminal. */

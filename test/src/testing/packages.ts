@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { CommandResult } from './command.ts';
 import { findLeaks } from './leaks.ts';
 import { rootFolder, runPnpm } from './pnpm.ts';
+import { cpuSeconds } from './process-cpu.ts';
 import { secretsInUse } from './tokens.ts';
 import { within } from './wait-for.ts';
 
@@ -51,8 +52,8 @@ export interface InstalledCommand {
 export interface InstalledGateway extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
-  /** Milliseconds from the spawn to the line that it listens. */
-  readonly readyAfter: number;
+  /** Milliseconds from the spawn to the line that it listens, and those in which it used a processor. */
+  readonly start: { readonly elapsed: number; readonly cpu: number };
 }
 
 export function installedCommand(program: string, node: string): InstalledCommand {
@@ -87,10 +88,11 @@ export function installedCommand(program: string, node: string): InstalledComman
         });
         void closed.then(() => reject(new Error(`serve ended:\n${log}`)));
       });
+      const { pid = 0 } = child;
       return {
         url: await within(url, 'the line that it listens'),
-        readyAfter: performance.now() - since,
-        pid: child.pid ?? 0,
+        start: { elapsed: performance.now() - since, cpu: (await cpuSeconds(pid)) * 1000 },
+        pid,
         async [Symbol.asyncDispose]() {
           child.kill('SIGINT');
           await within(closed, 'the end of serve');

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { NoOpinion, Rejected } from '@sallyport/authenticator';
 import { LRUCache } from 'lru-cache';
-import { nameOf, type Question } from './names.ts';
+import { createPrivateNames, type Question } from './names.ts';
 import { type PositiveEntry, sizeOf } from './record.ts';
 import { type CachedUser, createUserIndex, maxAnswersOfUser } from './user-index.ts';
 
@@ -49,14 +48,17 @@ interface Owned {
 
 /** Negative entries have a capacity of their own: no flood of made-up tokens evicts a good entry. */
 export function createMemoryTier(maxEntries: number): MemoryTier {
-  const key = randomBytes(32);
   let positives = createPositives(maxEntries);
   let negatives = createNegatives(maxEntries);
   let size = maxEntries;
 
   return {
-    nameOf: (question) => nameOf(key, question),
-    get: (name) => ({ positive: positives.cache.get(name)?.entry, negative: negatives.get(name) }),
+    nameOf: createPrivateNames(),
+    get(name) {
+      // A question has one of them at most: each replaces the other.
+      const positive = positives.cache.get(name)?.entry;
+      return { positive, negative: positive === undefined ? negatives.get(name) : undefined };
+    },
     add(name, entry, fingerprint) {
       negatives.delete(name);
       const owned = { entry, fingerprint };

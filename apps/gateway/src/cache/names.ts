@@ -1,3 +1,4 @@
+import { hash, randomBytes } from 'node:crypto';
 import { createHmacSha256 } from '../sealing/hmac.ts';
 import type { CachedUser } from './user-index.ts';
 
@@ -16,8 +17,22 @@ export interface Question {
  *
  * @param key 256 bits
  */
-export function nameOf(key: Uint8Array, { token, audiences, fingerprint }: Question): string {
-  return mac(key, [fingerprint, token, ...[...new Set(audiences)].sort()]);
+export function nameOf(key: Uint8Array, question: Question): string {
+  return mac(key, textsOf(question));
+}
+
+/**
+ * Names answers under a random key, as `nameOf` does. It is no HMAC, which hashes twice: no one sees these names, and
+ * only who sees a digest can extend it.
+ */
+export function createPrivateNames(): (question: Question) => string {
+  const key = randomBytes(32).toString('hex');
+  return (question) => hash('sha256', key + JSON.stringify(textsOf(question)), 'base64url');
+}
+
+function textsOf({ token, audiences, fingerprint }: Question): readonly string[] {
+  const set = audiences.length > 1 ? [...new Set(audiences)].sort() : audiences;
+  return [fingerprint, token, ...set];
 }
 
 /** Names a user by a keyed digest. @param key another one than that of `nameOf` */

@@ -99,9 +99,11 @@ export function ageOf(
   return Math.max(clocks.monotonic() - answeredMonotonic, clocks.wall() - answeredAt);
 }
 
-/** Whether the token itself has ended, or its record in Redis, by either clock. */
-function hasExpired(entry: PositiveEntry, clocks: Clocks): boolean {
-  return clocks.wall() >= endOf(entry) || clocks.monotonic() >= entry.expiresMonotonic;
+/** Whether it is younger than that, and neither the token itself nor its record in Redis has ended: each by both clocks. */
+function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boolean {
+  const [wall, monotonic] = [clocks.wall(), clocks.monotonic()];
+  const isYoung = wall - entry.answeredAt < lifetime && monotonic - entry.answeredMonotonic < lifetime;
+  return isYoung && wall < endOf(entry) && monotonic < entry.expiresMonotonic;
 }
 
 /** A replica that is cut off from the revocation list believes a positive entry no longer than this. Milliseconds. */
@@ -115,7 +117,7 @@ export function isFresh(
   isCutOff: boolean,
 ): boolean {
   const lifetime = isCutOff ? Math.min(authenticatedTtl, longestCutOff) : authenticatedTtl;
-  return ageOf(entry, clocks) < lifetime && !hasExpired(entry, clocks);
+  return isWithin(lifetime, entry, clocks);
 }
 
 /** Whether it may still be used: fresh, or stale while the backend can't be asked. */
@@ -124,5 +126,5 @@ export function isUsable(
   { authenticatedTtl, staleTtl }: CacheLifetimes,
   clocks: Clocks,
 ): boolean {
-  return ageOf(entry, clocks) < authenticatedTtl + staleTtl && !hasExpired(entry, clocks);
+  return isWithin(authenticatedTtl + staleTtl, entry, clocks);
 }

@@ -1,7 +1,7 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
 import type { LinkContext, Source } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
-import { inSpan } from '../tracing/in-span.ts';
+import { inSpan, isTracing } from '../tracing/in-span.ts';
 import type { Question } from './names.ts';
 import type { Found } from './redis-tier.ts';
 import { createSingleFlight } from './single-flight.ts';
@@ -51,22 +51,28 @@ export function withCache(
     return { decision };
   }
 
-  async function answer(token: string, { audiences, signal }: LinkContext): Promise<Answered> {
+  function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
+    const { audiences } = context;
     const question = { token, audiences, fingerprint: settings.fingerprint };
     const name = memory.nameOf(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
-    return singleFlight.join(name, revocations.revision, signal, (shared) => lookUp(question, name, shared));
+    return singleFlight.join(name, revocations.revision, context.signal, (shared) => lookUp(question, name, shared));
   }
-
-  return layer(inner, async (token, context: LinkContext) => {
-    const { decision, source, failure } = await inSpan('cache', {}, async (span) => {
+  const answerInSpan = (token: string, context: LinkContext): Promise<Answered> =>
+    inSpan('cache', {}, async (span) => {
       const answered = await answer(token, context);
       span.set({ 'sallyport.source': answered.source ?? 'backend' });
       return answered;
     });
+  const decide = ({ decision, source, failure }: Answered, context: LinkContext): Decision => {
     if (source !== undefined) context.onCached?.(source, failure);
     return decision;
+  };
+
+  return layer(inner, (token, context) => {
+    const answered = isTracing() ? answerInSpan(token, context) : answer(token, context);
+    return answered instanceof Promise ? answered.then((late) => decide(late, context)) : decide(answered, context);
   });
 }

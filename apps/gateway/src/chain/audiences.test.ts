@@ -5,7 +5,7 @@ import { withAudiences } from './audiences.ts';
 const { signal } = new AbortController();
 const user = { username: 'jane' };
 
-function judge(decision: Decision, asked: string[], apiAudiences: string[] = []): Promise<Decision> {
+async function judge(decision: Decision, asked: string[], apiAudiences: string[] = []): Promise<Decision> {
   const plugin = { authenticate: async () => decision, close: async () => {} };
   return withAudiences(plugin, () => apiAudiences).authenticate('t', { audiences: asked, signal });
 }

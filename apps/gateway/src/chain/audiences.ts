@@ -1,5 +1,6 @@
-import type { Authenticator } from '@sallyport/authenticator';
-import { layer } from './layer.ts';
+import type { Authenticator, Decision } from '@sallyport/authenticator';
+import type { LinkContext } from './chain.ts';
+import { judgedOnce, judgingLayer } from './layer.ts';
 
 /**
  * Holds a token to the audiences it is bound to: what the plugin names is intersected with what the review asks for, or
@@ -10,15 +11,23 @@ import { layer } from './layer.ts';
  * @param apiAudiences `server.apiAudiences`, read at each answer
  */
 export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
-  return layer(inner, async (token, context) => {
-    const decision = await inner.authenticate(token, context);
-    if (decision.kind !== 'authenticated' || decision.audiences === undefined) return decision;
-    const asked = context.audiences.length > 0 ? context.audiences : apiAudiences();
-    const bound = new Set(decision.audiences);
-    const audiences = [...new Set(asked)].filter((audience) => bound.has(audience));
-    if (audiences.length === 0) {
-      return { kind: 'rejected', reason: 'audience-mismatch', subject: decision.user.username };
-    }
-    return { ...decision, audiences };
-  });
+  const askedBy = ({ audiences }: LinkContext) => (audiences.length > 0 ? audiences : apiAudiences());
+  const bindOnce = judgedOnce(bind, isSameList);
+  return judgingLayer(
+    inner,
+    (decision, _token, context) => bind(decision, askedBy(context)),
+    (decision, _token, context) => bindOnce(decision, askedBy(context)),
+  );
+}
+
+function bind(decision: Decision, asked: readonly string[]): Decision {
+  if (decision.kind !== 'authenticated' || decision.audiences === undefined) return decision;
+  const bound = new Set(decision.audiences);
+  const audiences = [...new Set(asked)].filter((audience) => bound.has(audience));
+  if (audiences.length > 0) return { ...decision, audiences };
+  return { kind: 'rejected', reason: 'audience-mismatch', subject: decision.user.username };
+}
+
+function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((audience, at) => audience === other[at]);
 }

@@ -30,7 +30,7 @@ function setUp() {
       close: more.close ?? (async () => {}),
     },
   });
-  const run = (links: Link[], context: Partial<ChainContext> = {}) =>
+  const run = async (links: Link[], context: Partial<ChainContext> = {}) =>
     chain(links, { now: () => time, log: { error: (fields) => logged.push(fields) } }).authenticate('token', {
       audiences: [],
       signal: new AbortController().signal,

@@ -8,7 +8,7 @@ import {
 } from '@sallyport/authenticator';
 import { within } from '../deadlines.ts';
 import { asError } from '../logging/error-fields.ts';
-import { inSpan } from '../tracing/in-span.ts';
+import { inSpan, isTracing } from '../tracing/in-span.ts';
 
 /** Where an answer came from if no backend gave it now. `stale`: an earlier one, since the backend was unavailable. */
 export type Source = 'memory' | 'redis' | 'stale';
@@ -34,15 +34,17 @@ export interface ChainObserver {
   onNames(authenticator: string, given: UserInfo, named: UserInfo): void;
 }
 
-/** The context of a review. */
+/** The context of a review. Its signal may be made when it is read, so only who waits reads it, and no one copies it. */
 export interface ChainContext extends AuthenticateContext {
+  /** Whether the signal is aborted, without making it. Left out: the signal says so. */
+  readonly isAborted?: boolean | undefined;
   /** Called with each answer on the way to the decision. */
   readonly onAnswer?: (answer: Answer) => void;
   readonly observer?: ChainObserver;
 }
 
 /** The context of one authenticator with its layers, which say more than a plugin does. */
-export interface LinkContext extends AuthenticateContext {
+export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
   /**
    * Called when the answer came from a cache, before it is given.
    *
@@ -67,11 +69,18 @@ export interface Link {
 /** All authenticators as one. */
 export interface Chain {
   /**
-   * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token.
+   * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token. The decision is
+   * returned at once when all who were asked had their answers at hand, and is a promise otherwise.
    *
-   * @throws ChainError when none decided and at least one could not check, or when `context.signal` aborted first
+   * @returns a promise that rejects with ChainError when none decided and at least one could not check, or when
+   *   `context.signal` aborted first
    */
-  authenticate(token: string, context: ChainContext): Promise<Decision>;
+  authenticate(token: string, context: ChainContext): Decision | Promise<Decision>;
+}
+
+interface Failure {
+  readonly authenticator: string;
+  readonly error: Error;
 }
 
 /** The review could not be decided: no authenticator that answered knew the token, and these could not check it. */
@@ -80,7 +89,7 @@ export class ChainError extends AggregateError {
   /** Names of the authenticators that could not check, in the order in which they failed; `errors` has the same order. */
   readonly authenticators: readonly string[];
 
-  constructor(failures: readonly { readonly authenticator: string; readonly error: Error }[]) {
+  constructor(failures: readonly Failure[]) {
     const names = failures.map((failure) => failure.authenticator);
     super(
       failures.map((failure) => failure.error),
@@ -96,30 +105,41 @@ export interface ChainDependencies {
   readonly log: Pick<Logger, 'error'>;
 }
 
+const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
+
 /** Puts the links in order. An empty chain knows no token. */
 export function chain(links: readonly Link[], { now, log }: ChainDependencies): Chain {
-  return {
-    async authenticate(token, context) {
-      const failures: { authenticator: string; error: Error }[] = [];
-      for (const link of links) {
-        const answer = await ask(link, token, context, now);
-        report(answer, context, log);
-        if ('error' in answer) {
-          failures.push({ authenticator: link.name, error: answer.error });
-          if (link.onError === 'stop' || context.signal.aborted) break;
-        } else if (answer.decision.kind !== 'no-opinion') {
-          return answer.decision;
-        }
+  function ask(token: string, context: ChainContext, failures: Failure[], first: number): Decision | Promise<Decision> {
+    for (let at = first; at < links.length; at++) {
+      const link = links[at] as Link;
+      const answer = isTracing() ? askInSpan(link, token, context, now) : askLink(link, token, context, now);
+      if (answer instanceof Promise) {
+        return answer.then((late) => decide(link, late, context, failures) ?? ask(token, context, failures, at + 1));
       }
-      if (failures.length > 0) throw new ChainError(failures);
-      return { kind: 'no-opinion' };
-    },
-  };
+      const decision = decide(link, answer, context, failures);
+      if (decision !== undefined) return decision;
+    }
+    return failures.length > 0 ? Promise.reject(new ChainError(failures)) : noOpinion;
+  }
+  /** Undefined: the next one is asked. */
+  function decide(link: Link, answer: Answer, context: ChainContext, failures: Failure[]) {
+    report(answer, context, log);
+    if (!('error' in answer)) return answer.decision.kind === 'no-opinion' ? undefined : answer.decision;
+    failures.push({ authenticator: link.name, error: answer.error });
+    const isEnd = link.onError === 'stop' || isAborted(context);
+    return isEnd ? Promise.reject<Decision>(new ChainError(failures)) : undefined;
+  }
+  return { authenticate: (token, context) => ask(token, context, [], 0) };
 }
 
-function ask(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
+/** Whether no one waits for the answer any more. */
+export function isAborted(context: Pick<ChainContext, 'isAborted' | 'signal'>): boolean {
+  return context.isAborted ?? context.signal.aborted;
+}
+
+function askInSpan(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
   return inSpan('authenticator', {}, async (span) => {
-    const answer = await answerOf(link, token, context, now);
+    const answer = await askLink(link, token, context, now);
     span.set({ 'sallyport.authenticator': link.name });
     if ('error' in answer) span.fail(AuthenticatorError.is(answer.error) ? answer.error.code : answer.error.name);
     else {
@@ -132,32 +152,66 @@ function ask(link: Link, token: string, context: ChainContext, now: () => number
   });
 }
 
-async function answerOf(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
+/** Never throws and never rejects. */
+function askLink(link: Link, token: string, review: ChainContext, now: () => number): Answer | Promise<Answer> {
   const start = now();
-  const common = () => ({ authenticator: link.name, seconds: (now() - start) / 1000 });
+  const authenticator = link.name;
+  const seconds = () => (now() - start) / 1000;
+  const failed = (error: unknown): Answer => ({ authenticator, seconds: seconds(), error: asError(error) });
   try {
-    if (!recognizes(link, token)) return { ...common(), decision: { kind: 'no-opinion' }, recognized: false };
-    const { audiences, signal, observer } = context;
-    let cached: { readonly source?: Source; readonly failure?: Error } = {};
-    const own: LinkContext = {
-      audiences,
-      signal,
-      onCached: (source, failure) => {
-        cached = { source, ...(failure !== undefined && { failure: asError(failure) }) };
-      },
-      ...(observer && {
-        trace: (step) => observer.onStep(link.name, step),
-        onNames: (given, named) => observer.onNames(link.name, given, named),
-      }),
-    };
-    const aborted = () =>
-      new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
+    if (!recognizes(link, token)) return { authenticator, seconds: seconds(), decision: noOpinion, recognized: false };
+    const gone = () =>
+      new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: review.signal.reason });
+    if (isAborted(review)) return failed(gone());
+    const own = createLinkContext(link, review);
+    const answered = (decision: Decision): Answer => ({
+      authenticator,
+      seconds: seconds(),
+      decision,
+      recognized: true,
+      ...own.cached,
+    });
+    const decision = link.authenticator.authenticate(token, own);
+    if (!(decision instanceof Promise)) return answered(decision);
     // It holds for a layer that does not look at its signal, too.
-    const decision = await within({ signal, aborted }, () => link.authenticator.authenticate(token, own));
-    return { ...common(), decision, recognized: true, ...cached };
+    return within({ signal: review.signal, aborted: gone }, () => decision).then(answered, failed);
   } catch (error) {
-    return { ...common(), error: asError(error) };
+    return failed(error);
   }
+}
+
+interface OwnContext extends LinkContext {
+  readonly review: ChainContext;
+  cached: { readonly source: Source; readonly failure?: Error } | undefined;
+}
+
+/** A prototype: a getter in an object of its own costs more than all else that a cached answer takes here. */
+const ownContext = {
+  get audiences() {
+    return this.review.audiences;
+  },
+  get signal() {
+    return this.review.signal;
+  },
+  get isAborted() {
+    return this.review.isAborted;
+  },
+  onCached(source: Source, failure?: unknown) {
+    this.cached = { source, ...(failure !== undefined && { failure: asError(failure) }) };
+  },
+} as OwnContext;
+
+function createLinkContext(link: Link, review: ChainContext): OwnContext {
+  const own: OwnContext = Object.create(ownContext);
+  const { observer } = review;
+  return Object.assign(
+    own,
+    { review, cached: undefined },
+    observer && {
+      trace: (step: string) => observer.onStep(link.name, step),
+      onNames: (given: UserInfo, named: UserInfo) => observer.onNames(link.name, given, named),
+    },
+  );
 }
 
 /** Strict: the promise of a `recognizes` that is `async` by mistake would always read as true. */

@@ -143,10 +143,10 @@ test('the window has the counts of a plain list of times, but for the length of 
         list.push({ at: time, outage });
         const within = (span: number, only: boolean) =>
           list.filter((call) => time - call.at <= span && (call.outage || !only)).length;
-        expect(window.calls).toBeGreaterThanOrEqual(within(10_000, false));
-        expect(window.calls).toBeLessThanOrEqual(within(11_000, false));
-        expect(window.outages).toBeGreaterThanOrEqual(within(10_000, true));
-        expect(window.outages).toBeLessThanOrEqual(within(11_000, true));
+        expect(window.counts().calls).toBeGreaterThanOrEqual(within(10_000, false));
+        expect(window.counts().calls).toBeLessThanOrEqual(within(11_000, false));
+        expect(window.counts().outages).toBeGreaterThanOrEqual(within(10_000, true));
+        expect(window.counts().outages).toBeLessThanOrEqual(within(11_000, true));
       }
     }),
   );

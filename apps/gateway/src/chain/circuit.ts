@@ -36,8 +36,8 @@ export interface CircuitDependencies {
 export interface CircuitWindow {
   /** Counts one more, now. */
   record(outage: boolean): void;
-  readonly calls: number;
-  readonly outages: number;
+  /** All that count now. */
+  counts(): { readonly calls: number; readonly outages: number };
   clear(): void;
 }
 
@@ -53,26 +53,27 @@ const slices = 10;
  */
 export function createCircuitWindow(now: () => number): CircuitWindow {
   let counts: { readonly slice: number; calls: number; outages: number }[] = [];
-  const current = () => Math.floor(now() / slice);
-  const sum = (what: 'calls' | 'outages') => {
-    const oldest = current() - slices;
-    return counts.reduce((total, one) => (one.slice < oldest ? total : total + one[what]), 0);
-  };
+  const currentSlice = () => Math.floor(now() / slice);
   return {
     record(outage) {
+      const current = currentSlice();
       let newest = counts.at(-1);
-      if (newest?.slice !== current()) {
-        newest = { slice: current(), calls: 0, outages: 0 };
+      if (newest?.slice !== current) {
+        newest = { slice: current, calls: 0, outages: 0 };
         counts = [...counts.slice(-slices), newest];
       }
       newest.calls++;
       if (outage) newest.outages++;
     },
-    get calls() {
-      return sum('calls');
-    },
-    get outages() {
-      return sum('outages');
+    counts() {
+      const oldest = currentSlice() - slices;
+      let [calls, outages] = [0, 0];
+      for (const one of counts) {
+        if (one.slice < oldest) continue;
+        calls += one.calls;
+        outages += one.outages;
+      }
+      return { calls, outages };
     },
     clear() {
       counts = [];
@@ -109,7 +110,8 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
   const settleCall = (outcome: CallOutcome) => {
     if (outcome === 'nothing') return;
     window.record(outcome === 'outage');
-    if (window.calls >= settings.minimumCalls && window.outages * 2 >= window.calls) enter('open');
+    const { calls, outages } = window.counts();
+    if (calls >= settings.minimumCalls && outages * 2 >= calls) enter('open');
   };
 
   return {
@@ -117,8 +119,8 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
       return state === 'open' && now() >= openUntil ? 'half-open' : state;
     },
     admit() {
-      const wait = openUntil - now();
       if (state === 'open') {
+        const wait = openUntil - now();
         if (wait > 0) throw refusal(`circuit open, next try in ${Math.ceil(wait / 1000)}s`);
         enter('half-open');
       }

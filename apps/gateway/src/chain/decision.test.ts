@@ -6,7 +6,7 @@ import { withSoundDecision } from './decision.ts';
 const context = { audiences: [], signal: new AbortController().signal };
 
 /** What the layer makes of whatever a plugin returned, at the wall time 1000. */
-function sound(answer: unknown): Promise<Decision> {
+async function sound(answer: unknown): Promise<Decision> {
   const plugin = { authenticate: async () => answer as Decision, close: async () => {} };
   return withSoundDecision(plugin, () => 1000).authenticate('t', context);
 }

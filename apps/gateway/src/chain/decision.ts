@@ -8,7 +8,7 @@ import {
   rejectionReasons,
   type UserInfo,
 } from '@sallyport/authenticator';
-import { layer } from './layer.ts';
+import { judgingLayer } from './layer.ts';
 
 /**
  * Checks the plugin's answer and rebuilds it as a frozen decision of our own: a mistake in a plugin never reads as
@@ -18,13 +18,45 @@ import { layer } from './layer.ts';
  * @param now wall clock, milliseconds since 1970, for `expiresAt`
  */
 export function withSoundDecision(inner: Authenticator, now: () => number): Authenticator {
-  return layer(inner, async (token, context) => {
-    const decision = readDecision(await inner.authenticate(token, context));
-    if (decision.kind === 'authenticated' && decision.expiresAt && decision.expiresAt.getTime() <= now()) {
-      return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
-    }
-    return decision;
-  });
+  const inTime = (decision: Decision): Decision => {
+    if (decision.kind !== 'authenticated' || decision.expiresAt === undefined) return decision;
+    if (decision.expiresAt.getTime() > now()) return decision;
+    return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
+  };
+  const known = new WeakMap<Decision, Decision>();
+  return judgingLayer(
+    inner,
+    (answer) => inTime(readDecision(answer)),
+    (answer) => {
+      const last = known.get(answer);
+      if (last !== undefined && endOf(last) === endOf(answer)) return inTime(last);
+      const decision = readDecision(answer);
+      if (isUnchangeable(answer)) known.set(answer, decision);
+      return inTime(decision);
+    },
+  );
+}
+
+/** A Date can be changed, also in a frozen object. */
+function endOf(decision: Decision): number | undefined {
+  return decision.kind === 'authenticated' ? decision.expiresAt?.getTime() : undefined;
+}
+
+/** Whether nothing that a decision is read from can ever be different, except for its `expiresAt`. */
+function isUnchangeable(decision: Decision): boolean {
+  if (decision.kind !== 'authenticated') return isFixed(decision);
+  const { user, audiences } = decision;
+  const { groups, extra } = user;
+  return [decision, user, audiences, groups, extra, ...Object.values(extra ?? {})].every(isFixed);
+}
+
+/** Frozen, with values of its own: what a getter or a prototype says can change. */
+function isFixed(value: object | undefined): boolean {
+  if (value === undefined) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const isPlain = prototype === null || prototype === Object.prototype || prototype === Array.prototype;
+  const descriptors: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(value);
+  return isPlain && Object.isFrozen(value) && Object.values(descriptors).every((one) => 'value' in one);
 }
 
 type Writable<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };

@@ -46,7 +46,7 @@ function setUp(
   const ask = (caller: AbortSignal = new AbortController().signal, token = 't') => {
     const result: { outcome?: string; at?: number } = {};
     const end = (outcome: string) => Object.assign(result, { outcome, at: Date.now() });
-    guard.authenticate(token, { audiences: [], signal: caller }).then(
+    Promise.resolve(guard.authenticate(token, { audiences: [], signal: caller })).then(
       (decision) => end(decision.kind),
       (error: unknown) => end(AuthenticatorError.is(error) ? `${error.code}: ${error.message}` : String(error)),
     );
@@ -512,8 +512,8 @@ test('a hung authenticator at full load keeps no one from those before it', asyn
     { now: () => Date.now(), log: { error: () => {} } },
   );
   const context = { audiences: [], signal: new AbortController().signal };
-  const others = Array.from({ length: 50 }, () =>
-    both.authenticate('other', context).catch((error: Error) => error.message),
+  const others = Array.from({ length: 50 }, async () =>
+    Promise.resolve(both.authenticate('other', context)).catch((error: Error) => error.message),
   );
   const start = Date.now();
   for (let review = 0; review < 100; review++) expect(await both.authenticate('mine', context)).toBe(jane);

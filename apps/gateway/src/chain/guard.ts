@@ -1,11 +1,6 @@
-import {
-  type AuthenticateContext,
-  type Authenticator,
-  AuthenticatorError,
-  type Decision,
-} from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import type { Link } from './chain.ts';
+import { isAborted, type Link, type LinkContext } from './chain.ts';
 import {
   type CallOutcome,
   type CircuitDependencies,
@@ -59,16 +54,19 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
    * Takes a slot. A refusal here is no outage: the backend may be healthy, and many callers must not open the circuit.
    * The circuit is asked again after a wait: it may have opened.
    */
-  const admit = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
+  const admit = (token: string, context: LinkContext): CircuitPermit | Promise<CircuitPermit> => {
     const name = plugin.claimedName?.(token);
     const permit = circuit.admit();
-    if (isOneTooMany(name, token)) {
-      permit.settle('nothing');
-      await slots.holdBack(signal);
-      throw refusal(signal, `more than ${mostOfOneName} lookups of one name in a second`);
-    }
-    if (slots.tryTake(() => proven.has(token))) return permit;
+    const isTooMuch = isOneTooMany(name, token);
+    if (!isTooMuch && slots.tryTake(() => proven.has(token))) return permit;
     permit.settle('nothing');
+    return isTooMuch ? refuseLater(context.signal) : waitForSlot(token, context.signal);
+  };
+  const refuseLater = async (signal: AbortSignal): Promise<never> => {
+    await slots.holdBack(signal);
+    throw refusal(signal, `more than ${mostOfOneName} lookups of one name in a second`);
+  };
+  const waitForSlot = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
     try {
       await slots.wait(proven.has(token), signal);
     } catch {
@@ -82,19 +80,36 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     }
   };
 
-  const guarded = layer(plugin, async (token, context) => {
-    if (context.signal.aborted) throw callerGone(context.signal);
-    const permit = await admit(token, context.signal);
-    const decision = await call(permit, settings.timeout, context, dependencies.onAbandoned, async (own) => {
-      try {
-        const { audiences, trace } = context;
-        return await plugin.authenticate(token, { audiences, ...own, ...(trace && { trace }) });
-      } finally {
-        slots.leave();
-      }
+  const call = (permit: CircuitPermit, token: string, context: LinkContext): Decision | Promise<Decision> => {
+    const { audiences, trace } = context;
+    const controller = new AbortController();
+    const progress = { isOutage: true };
+    const backendAnswered = () => {
+      progress.isOutage = false;
+    };
+    const own = { audiences, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
+    const answer = attempt(() => plugin.authenticate(token, own));
+    if (!(answer instanceof Promise)) {
+      // No one waited, so there is nothing to bound, and no backend that the token could be proven to.
+      slots.leave();
+      permit.settle('answered');
+      return answer;
+    }
+    const work = answer.finally(() => slots.leave());
+    const end = { permit, controller, progress, caller: context.signal };
+    return bound(work, settings.timeout, end, dependencies.onAbandoned).then((decision) => {
+      if (decision.kind === 'authenticated') proven.add(token);
+      return decision;
     });
-    if (decision.kind === 'authenticated') proven.add(token);
-    return decision;
+  };
+
+  const guarded = layer(plugin, (token, context) => {
+    if (isAborted(context)) return Promise.reject(callerGone(context.signal));
+    return attempt(() => {
+      const permit = admit(token, context);
+      if (!(permit instanceof Promise)) return call(permit, token, context);
+      return permit.then((late) => call(late, token, context));
+    });
   });
   return {
     ...guarded,
@@ -104,24 +119,40 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   };
 }
 
-/** One call, from its start to the first of these: the plugin's answer, the deadline, the caller's abort. */
-function call(
-  permit: CircuitPermit,
+/** A throw as a rejection, and any thenable as a promise. */
+function attempt(work: () => Decision | Promise<Decision>): Decision | Promise<Decision> {
+  try {
+    const answer = work();
+    return isThenable(answer) ? Promise.resolve(answer) : answer;
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** Of a plugin: it may be anything. */
+function isThenable(answer: Decision | Promise<Decision> | undefined | null): answer is Promise<Decision> {
+  return typeof (answer as { then?: unknown } | undefined | null)?.then === 'function';
+}
+
+/** What a call that goes on is ended with. */
+interface CallInProgress {
+  readonly permit: CircuitPermit;
+  readonly controller: AbortController;
+  readonly progress: { readonly isOutage: boolean };
+  readonly caller: AbortSignal;
+}
+
+/** One call in progress, until the first of these: the plugin's answer, the deadline, the caller's abort. */
+function bound(
+  work: Promise<Decision>,
   timeout: number,
-  caller: AuthenticateContext,
+  { permit, controller, progress, caller }: CallInProgress,
   onAbandoned: (work: Promise<unknown>) => void,
-  start: (own: Pick<AuthenticateContext, 'signal' | 'backendAnswered'>) => Promise<Decision>,
 ): Promise<Decision> {
   return new Promise((resolve, reject) => {
-    const controller = new AbortController();
-    let isOutage = true;
-    const backendAnswered = () => {
-      isOutage = false;
-    };
-    const work = start({ signal: controller.signal, backendAnswered });
     let waitedFor = true;
     const abandon = (error: AuthenticatorError) => {
-      caller.signal.removeEventListener('abort', leave);
+      caller.removeEventListener('abort', leave);
       if (!waitedFor) return;
       waitedFor = false;
       reject(error);
@@ -133,6 +164,7 @@ function call(
       controller.abort(error);
     };
     const expire = () => {
+      const { isOutage } = progress;
       const error = isOutage
         ? new AuthenticatorError('unavailable', `no answer within ${inWords(timeout)}`)
         : new AuthenticatorError(
@@ -143,19 +175,19 @@ function call(
       abandon(error);
     };
     const leave = () => {
-      const error = callerGone(caller.signal);
+      const error = callerGone(caller);
       // A probe runs on to its own end: callers who hang up must neither close nor open the circuit.
       if (!permit.probe) end(error, 'nothing');
       abandon(error);
     };
     const timer = setTimeout(expire, timeout);
-    if (caller.signal.aborted) leave();
-    else caller.signal.addEventListener('abort', leave, { once: true });
+    if (caller.aborted) leave();
+    else caller.addEventListener('abort', leave, { once: true });
 
     const finish = (outcome: CallOutcome) => {
       if (controller.signal.aborted) return; // Settled already, at the deadline or when the caller left.
       clearTimeout(timer);
-      caller.signal.removeEventListener('abort', leave);
+      caller.removeEventListener('abort', leave);
       permit.settle(outcome);
     };
     work.then(

@@ -1,8 +1,8 @@
-import type { Authenticated, Authenticator, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
+import type { Authenticated, Authenticator, Decision, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
 import { isMisleading, printable } from '../logging/printable.ts';
 import type { LinkContext } from './chain.ts';
-import { layer } from './layer.ts';
+import { judgedOnce, judgingLayer } from './layer.ts';
 
 /** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
 export interface IdentityPrefixes {
@@ -67,13 +67,18 @@ export function withIdentityPolicy(
     log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
     return { kind: 'rejected', reason: 'identity-policy', subject };
   };
-  return layer(inner, async (token, context: LinkContext) => {
-    const decision = await inner.authenticate(token, context);
+  const name = (decision: Decision, onNames: LinkContext['onNames']): Decision => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
-    context.onNames?.(decision.user, user);
+    onNames?.(decision.user, user);
     return breach ? refuse(decision, breach) : { ...decision, user };
-  });
+  };
+  const nameOnce = judgedOnce(name, (one, other) => one === other);
+  return judgingLayer(
+    inner,
+    (decision, _token, { onNames }) => name(decision, onNames),
+    (decision, _token, { onNames }) => nameOnce(decision, onNames),
+  );
 }
 
 /** Groups are compared with `allow` as the backend names them, before the prefix; those that match none are left out. */

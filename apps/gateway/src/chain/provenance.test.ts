@@ -5,7 +5,7 @@ import { withProvenance } from './provenance.ts';
 const context = { audiences: [], signal: new AbortController().signal };
 const provenance = { keyPrefix: 'sallyport.example.com', fingerprint: (token: string) => `digest of ${token}` };
 
-function ask(decision: Decision): Promise<Decision> {
+async function ask(decision: Decision): Promise<Decision> {
   const inner = { authenticate: async () => decision, close: async () => {} };
   return withProvenance(inner, 'corp', provenance).authenticate('t', context);
 }

@@ -1,5 +1,5 @@
-import type { Authenticator } from '@sallyport/authenticator';
-import { layer } from './layer.ts';
+import type { Authenticator, Decision } from '@sallyport/authenticator';
+import { judgedOnce, judgingLayer } from './layer.ts';
 
 /** What is put beside each identity, so that kube-apiserver's audit log can be joined with ours. */
 export interface Provenance {
@@ -15,14 +15,19 @@ export interface Provenance {
  */
 export function withProvenance(inner: Authenticator, authenticator: string, provenance: Provenance): Authenticator {
   const { keyPrefix, fingerprint } = provenance;
-  return layer(inner, async (token, context) => {
-    const decision = await inner.authenticate(token, context);
+  const stamp = (decision: Decision, credential: string): Decision => {
     if (decision.kind !== 'authenticated') return decision;
     const extra = {
       ...decision.user.extra,
       [`${keyPrefix}/authenticator`]: [authenticator],
-      [`${keyPrefix}/credential`]: [fingerprint(token)],
+      [`${keyPrefix}/credential`]: [credential],
     };
     return { ...decision, user: { ...decision.user, extra } };
-  });
+  };
+  const stampOnce = judgedOnce(stamp, (one, other) => one === other);
+  return judgingLayer(
+    inner,
+    (decision, token) => stamp(decision, fingerprint(token)),
+    (decision, token) => stampOnce(decision, fingerprint(token)),
+  );
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { Blocks, Entry, Revocations } from './types.ts';
 
 /** The revocation list as this process knows it. It outlives a reload of the config, and the Redis it came from. */
@@ -53,7 +53,8 @@ export function createRevocationList(now: () => number, wall: () => number): Rev
     },
     isRevoked(since, username, token) {
       if (index.revokedAll > since) return true;
-      if (username !== undefined && (index.revokedUsers.get(username) ?? 0) > since) return true;
+      const { revokedUsers } = index;
+      if (username !== undefined && revokedUsers.size > 0 && (revokedUsers.get(username) ?? 0) > since) return true;
       return index.revokedTokens.size > 0 && (index.revokedTokens.get(digestOf(token)) ?? 0) > since;
     },
     ofToken: (token) =>
@@ -103,7 +104,7 @@ export function digestOfList(entries: readonly Pick<Entry, 'id' | 'revision'>[])
 
 /** The name of a token in the list. */
 export function digestOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
+  return hash('sha256', token, 'hex');
 }
 
 /** A block and the unblock that ends it have the same subject; a revocation or an unlock of the name has another. */

@@ -1,5 +1,5 @@
-import type { Authenticator, Logger, Rejected } from '@sallyport/authenticator';
-import { layer } from '../chain/layer.ts';
+import type { Authenticator, Decision, Logger, Rejected } from '@sallyport/authenticator';
+import { judgingLayer, layer } from '../chain/layer.ts';
 import type { Blocks, Entry } from './types.ts';
 
 /**
@@ -18,13 +18,16 @@ export function withBlocks(
     log.info({ authenticator: name, subject, blocked: kind, by, reason }, 'blocked');
     return { kind: 'rejected', reason: 'blocked', ...(subject !== undefined && { subject }) };
   };
-  return layer(inner, async (token, context) => {
-    const blocked = blocks.ofToken(token);
-    if (blocked) return refuse(blocked);
-    const decision = await inner.authenticate(token, context);
+  const judge = (decision: Decision, token?: string): Decision => {
     if (decision.kind !== 'authenticated') return decision;
     const { username, groups = [] } = decision.user;
-    const block = blocks.ofUser(username, groups) ?? blocks.ofToken(token);
+    const block = blocks.ofUser(username, groups) ?? (token === undefined ? undefined : blocks.ofToken(token));
     return block ? refuse(block, username) : decision;
+  };
+  // The token may have been blocked while its answer was waited for.
+  const judged = judgingLayer(inner, judge, (decision) => judge(decision));
+  return layer(inner, (token, context) => {
+    const blocked = blocks.ofToken(token);
+    return blocked ? refuse(blocked) : judged.authenticate(token, context);
   });
 }

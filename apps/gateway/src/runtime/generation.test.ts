@@ -166,7 +166,7 @@ describe('retire', () => {
       authenticator({ close, authenticate: () => new Promise(() => undefined) }),
     );
     const generation = await createGeneration(config(hung), dependencies);
-    const review = generation.authenticate('t', context).catch((error: Error) => error.message);
+    const review = Promise.resolve(generation.authenticate('t', context)).catch((error: Error) => error.message);
     await vi.advanceTimersByTimeAsync(3_000);
     expect(await review).toBe('authenticator hung unavailable');
     const retired = generation.retire(5_000);

@@ -30,7 +30,8 @@ export interface Generation {
   readonly files: readonly WatchedFile[];
   /** The Redis that all replicas share. */
   readonly redis?: ProbedRedis;
-  authenticate(token: string, context: ChainContext): Promise<Decision>;
+  /** See `Chain`. */
+  authenticate(token: string, context: ChainContext): Decision | Promise<Decision>;
   /**
    * Closes the authenticators as soon as nothing of this chain is in progress, or after `limit` milliseconds: a plugin may
    * never finish. No review may begin after this call.
@@ -82,7 +83,7 @@ export async function createGeneration(
     ...(lease && { redis: lease.redis }),
     authenticate(token, context) {
       const decision = authenticate(token, context);
-      work.add(decision);
+      if (decision instanceof Promise) work.add(decision);
       return decision;
     },
     async retire(limit) {

@@ -165,7 +165,8 @@ export function createCircuit(now: () => number, onChange: (isOpen: boolean) => 
     record(isOutage) {
       if (isOpen) return;
       window.record(isOutage);
-      if (window.calls >= minimumCalls && window.outages * 2 >= window.calls) enter(true);
+      const { calls, outages } = window.counts();
+      if (calls >= minimumCalls && outages * 2 >= calls) enter(true);
     },
     probe(isOutage) {
       // Counts the probes in a row that contradict the present state.

@@ -34,6 +34,11 @@ export function useTracer(next: Tracer | undefined): void {
   tracer = next;
 }
 
+/** Whether there is a tracer: without one, an answer that is at hand needs no promise. */
+export function isTracing(): boolean {
+  return tracer !== undefined;
+}
+
 /** Does work in a span that is a child of the running one. Costs one call while there is no tracer. */
 export function inSpan<Result>(
   name: string,

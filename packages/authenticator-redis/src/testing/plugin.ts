@@ -35,7 +35,7 @@ export async function startAuthenticator(
   return {
     ...traces,
     authenticator,
-    ask: (token, signal = never) => authenticator.authenticate(token, { audiences: [], signal }),
+    ask: async (token, signal = never) => authenticator.authenticate(token, { audiences: [], signal }),
     check: async () => await authenticator.check?.(never),
     [Symbol.asyncDispose]: () => authenticator.close(),
   };
