@@ -142,7 +142,9 @@ describe.each(forms)('sallyport from %s', (form, program, node) => {
     const status = await readFile(`/proc/${gateway.pid}/status`, 'utf8');
     const memory = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
     const { elapsed, cpu } = gateway.start;
-    console.log(`${form}: ready after ${elapsed.toFixed()} ms, ${cpu.toFixed()} of a CPU; ${memory.toFixed()} MB resident`);
+    console.log(
+      `${form}: ready after ${elapsed.toFixed()} ms, ${cpu.toFixed()} of a CPU; ${memory.toFixed()} MB resident`,
+    );
     // Five times what is aimed at: 300 ms on a machine of its own, and 90 MB.
     expect([cpu < 5 * 300, memory < 5 * 90]).toEqual([true, true]);
   }, 120_000);
