@@ -145,8 +145,8 @@ describe.each(forms)('sallyport from %s', (form, program, node) => {
     console.log(
       `${form}: ready after ${elapsed.toFixed()} ms, ${cpu.toFixed()} of a CPU; ${memory.toFixed()} MB resident`,
     );
-    // Five times what is aimed at: 300 ms on a machine of its own, and 90 MB.
-    expect([cpu < 5 * 300, memory < 5 * 90]).toEqual([true, true]);
+    // Five times what is aimed at on a machine of its own: 300 ms, twice that with Redis and a busy machine, and 90 MB.
+    expect([cpu < 5 * 600, memory < 5 * 90]).toEqual([true, true]);
   }, 120_000);
 
   test('says in its hints how it was started', async () => {

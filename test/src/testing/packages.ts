@@ -49,7 +49,7 @@ export interface InstalledCommand {
   serve(commandArguments: readonly string[], cwd: string): Promise<InstalledGateway>;
 }
 
-export interface InstalledGateway extends AsyncDisposable {
+interface InstalledGateway extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
   /** Milliseconds from the spawn to the line that it listens, and those in which it used a processor. */
