@@ -91,6 +91,6 @@ const configs = await Promise.all(
   ),
 );
 
-test.concurrent.each(configs.flat())('%s: config %i can be loaded', async (_page, _index, config) => {
+test.each(configs.flat())('%s: config %i can be loaded', async (_page, _index, config) => {
   expect(await problemsOf(config)).toBe('');
 });

@@ -1,10 +1,10 @@
 import { reviewBody } from '../testing/token-review.ts';
 import { randomToken } from '../testing/tokens.ts';
 import type { Backends, Robot } from './backends.ts';
-import type { ClientMessage, Question } from './client.ts';
-import type { Driven, Order } from './drive.ts';
+import type { ClientMessage } from './client.ts';
+import type { Driven, OfferedPoint, Order } from './drive.ts';
 import { type GatewaySetup, startGateway } from './gateway.ts';
-import type { OfferedPoint } from './offered-load.ts';
+import type { Question } from './questions.ts';
 import { constantUser, type ServerKind, type ServerMessage } from './server.ts';
 import type { Tls } from './tls.ts';
 import { startWorker, type Worker } from './worker.ts';

@@ -7,7 +7,7 @@ import type { DirectoryFacts } from './backends.ts';
 import type { Exchange, Kind } from './soak-load.ts';
 
 /** The names of the authenticators, in their order. */
-export const authenticatorNames = { static: 'break-glass', redis: 'robots', ldap: 'corp' } as const;
+const authenticatorNames = { static: 'break-glass', redis: 'robots', ldap: 'corp' } as const;
 
 export interface SoakServers {
   readonly directory: DirectoryFacts;

@@ -23,7 +23,7 @@ export interface Kind {
 }
 
 /** What one kind of request came to. */
-export interface Counts {
+interface Counts {
   right: number;
   /** It could not be checked, while its backend was away. */
   unavailable: number;

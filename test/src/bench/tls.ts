@@ -1,5 +1,11 @@
 import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
-import type { ClientFiles } from './client.ts';
+
+/** PEM texts. */
+export interface ClientFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
 
 /** Both ends of mutual TLS, as PEM texts: the same for all contenders. */
 export interface Tls {

@@ -11,7 +11,12 @@ const maxBuffered = 8 * 1024 * 1024;
  */
 export async function createLogger(level: LogLevel): Promise<Logger> {
   const stream = process.stderr.isTTY
-    ? (await import('pino-pretty')).PinoPretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
+    ? (await import('pino-pretty')).PinoPretty({
+        destination: 2,
+        sync: true,
+        translateTime: 'SYS:HH:MM:ss.l',
+        ignore: 'pid,hostname',
+      })
     : destination({ dest: 2, sync: false, maxLength: maxBuffered });
   return pino(
     {

@@ -162,7 +162,7 @@ type BeginBody = (refuse: Refuse) => ArrivingBody;
 export function createArrivingBodies(limits: ArrivingLimits, timeout?: number): BeginBody {
   const bodies = new Map<ArrivingBody, { bytes: number; readonly at: number; readonly refuse: Refuse }>();
   let bytes = 0;
-  let timer: NodeJS.Timeout | undefined;
+  let isWatched = false;
   const refuseOldest = () => {
     for (const [body, { refuse }] of bodies) {
       if (bodies.size <= limits.count && bytes <= limits.bytes) return;
@@ -170,12 +170,16 @@ export function createArrivingBodies(limits: ArrivingLimits, timeout?: number): 
       refuse('many');
     }
   };
+  const watch = (time: number, left: number) => {
+    isWatched = true;
+    setTimeout(refuseLate, left, time).unref();
+  };
   const refuseLate = (time: number) => {
-    timer = undefined;
+    isWatched = false;
     for (const [body, { at, refuse }] of bodies) {
       const left = at + time - performance.now();
       if (left > 0) {
-        timer = setTimeout(refuseLate, left, time).unref();
+        watch(time, left);
         return;
       }
       body.end();
@@ -196,7 +200,7 @@ export function createArrivingBodies(limits: ArrivingLimits, timeout?: number): 
       },
     };
     bodies.set(body, held);
-    if (timeout !== undefined) timer ??= setTimeout(refuseLate, timeout, timeout).unref();
+    if (timeout !== undefined && !isWatched) watch(timeout, timeout);
     refuseOldest();
     return body;
   };

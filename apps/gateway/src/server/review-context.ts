@@ -39,7 +39,11 @@ const methods = {
  *
  * @param timeout milliseconds, from when an authenticator first waits
  */
-export function createReviewContext(answer: ServerAnswer, timeout: number, audiences: readonly string[]): ReviewContext {
+export function createReviewContext(
+  answer: ServerAnswer,
+  timeout: number,
+  audiences: readonly string[],
+): ReviewContext {
   const review: Review = Object.create(methods);
   review.answer = answer;
   review.timeout = timeout;

@@ -65,6 +65,9 @@ export function createReviewReporter(
   };
 }
 
+/** pino's can say what it would leave out: most reviews are at `debug`. */
+type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
+
 /**
  * Writes one log line for each review, never with the token: `debug` for everyday answers, `info` for refusals, `warn`
  * for what an operator should fix. Of similar warnings it writes one in 10 s, with the number of those since the last
@@ -72,7 +75,7 @@ export function createReviewReporter(
  *
  * @param now monotonic milliseconds
  */
-export function createReviewLog(logger: Logger, now: () => number): OnReview {
+export function createReviewLog(logger: ReviewLogger, now: () => number): OnReview {
   const limit = createLogLimiter(now);
   const levelOf = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
     const { outcome, callerGone } = report;
@@ -84,8 +87,9 @@ export function createReviewLog(logger: Logger, now: () => number): OnReview {
   };
   return (report) => {
     const { id, seconds, version, outcome, callerGone, end, answers, token } = report;
-    const source = sourceOf(answers.at(-1));
     const { level, ...unlogged } = levelOf(report);
+    if (level === 'debug' && logger.isLevelEnabled?.('debug') === false) return;
+    const source = sourceOf(answers.at(-1));
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }), ...unlogged };
     logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
   };

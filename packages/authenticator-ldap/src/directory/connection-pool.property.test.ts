@@ -123,7 +123,9 @@ test('whatever happens in whatever order: never more than max, none used twice a
       for (const opening of openings.splice(0)) opening.resolve(connect());
       await settle();
       expect(connections.size).toBe(0);
-      const left = ['opening', 'idle', 'busy'].map((state) => values.get(`connections{server=u,use=service,state=${state}}`) ?? 0);
+      const left = ['opening', 'idle', 'busy'].map(
+        (state) => values.get(`connections{server=u,use=service,state=${state}}`) ?? 0,
+      );
       expect(left).toEqual([0, 0, 0]);
     }),
     { numRuns: 300 },

@@ -35,7 +35,9 @@ function setUp(more: Partial<PoolSettings> = {}) {
     random: () => 0.5,
   });
   const states = () =>
-    ['opening', 'idle', 'busy'].map((state) => values.get(`connections{server=${url},use=service,state=${state}}`) ?? 0);
+    ['opening', 'idle', 'busy'].map(
+      (state) => values.get(`connections{server=${url},use=service,state=${state}}`) ?? 0,
+    );
   const use = async (count: number) => {
     const leases = await Promise.all(Array.from({ length: count }, () => pool.acquire(never)));
     for (const lease of leases) lease.release(true);

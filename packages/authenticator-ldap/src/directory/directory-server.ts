@@ -17,7 +17,10 @@ import { createUserBinds } from './user-binds.ts';
 
 export interface DirectoryServerDependencies {
   readonly server: Server;
-  readonly options: Pick<LdapOptions, 'bind' | 'circuit' | 'maxUserBinds' | 'pool' | 'reuseUserConnections' | 'serverTimeout'>;
+  readonly options: Pick<
+    LdapOptions,
+    'bind' | 'circuit' | 'maxUserBinds' | 'pool' | 'reuseUserConnections' | 'serverTimeout'
+  >;
   readonly tls: () => TlsSettings;
   readonly connect: Connect;
   readonly metrics: ServerMetrics;
@@ -53,7 +56,12 @@ export function createDirectoryServer(dependencies: DirectoryServerDependencies)
   const account = createServiceAccount(access, options.bind);
   const lend = createLend(metrics, now);
   const poolSettings = { ...options.pool, url: server.url, waitTimeout: options.serverTimeout };
-  const searches = createConnectionPool(poolSettings, { open: account.open, metrics: metrics.pool('service'), now, random });
+  const searches = createConnectionPool(poolSettings, {
+    open: account.open,
+    metrics: metrics.pool('service'),
+    now,
+    random,
+  });
   const userBinds = createUserBinds(access, options, random);
   const pools = [searches, userBinds];
   const dropIdle = () => {

@@ -64,7 +64,7 @@ function makeMetrics(metrics: Metrics) {
   return {
     connections: metrics.gauge({
       name: 'connections',
-      help: 'Open connections to a server, by use (service: searches; user: binds) and state: opening, idle, busy. If pool.max of the service are busy for long, raise it.',
+      help: 'Open connections to a server, by use (service: searches, user: binds of users) and state (opening, idle, busy). If all of the service are busy for long, raise pool.max.',
       labelNames: ['server', 'use', 'state'],
     }),
     circuit: metrics.gauge({

@@ -4,7 +4,12 @@ import { connect } from '../connection/connection.ts';
 import type { BindResult } from '../connection/types.ts';
 import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
 import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, disconnectionNotice, passwordPolicyControl, type ResultFields } from '../testing/ldap-answers.ts';
+import {
+  bindResponse,
+  disconnectionNotice,
+  passwordPolicyControl,
+  type ResultFields,
+} from '../testing/ldap-answers.ts';
 import { directoryOf, ldapOptions, outcomeOf } from './testing/set-up.ts';
 
 afterEach(() => {
@@ -102,7 +107,7 @@ async function setUp() {
   };
 }
 
-test('whatever happens: each verdict is that of a new connection, and no password is sent twice', async () => {
+test('rule 2: whatever happens, each verdict is that of a new connection, and no password is sent twice', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {

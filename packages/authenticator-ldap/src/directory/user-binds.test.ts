@@ -31,7 +31,7 @@ async function setUp() {
 
 const noAnswer = /^failed: this login got no answer: .*no answer within 100ms/;
 
-describe('late answers', () => {
+describe('rule 16: late answers', () => {
   test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
     const { fake, directory, held, late, onLate } = await setUp();
     expect(await outcomeOf(directory.bindUser(user, { signal: never, onLate }))).toMatch(noAnswer);
@@ -99,7 +99,7 @@ async function setUpKept(more: Partial<LdapOptions> = {}) {
 
 const success = expect.stringContaining('"code":0');
 
-describe('a kept connection', () => {
+describe('rule 2: a kept connection', () => {
   test('takes the next bind after a right and after a wrong password', async () => {
     const { fake, bind, script } = await setUpKept();
     expect(await bind()).toEqual(success);
@@ -171,7 +171,7 @@ describe('a kept connection', () => {
   });
 });
 
-describe('a server that fails the second bind on a connection', () => {
+describe('rule 3: a server that fails the second bind on a connection', () => {
   test.each<readonly [string, Answer, RegExp]>([
     ['ends it', (_request, peer) => peer.end(), /^failed: this login got no answer: .*closed the connection$/],
     ['resets it', (_request, peer) => peer.reset(), /^failed: this login got no answer: .*broke/],
@@ -203,7 +203,7 @@ describe('a server that fails the second bind on a connection', () => {
   });
 });
 
-test('a kept one that was not used for 10 s is closed', async () => {
+test('rule 2: a kept one that was not used for 10 s is closed', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const { directory, server } = memoryDirectory(1);
@@ -215,7 +215,7 @@ test('a kept one that was not used for 10 s is closed', async () => {
   await directory.close();
 });
 
-test('when a search finds its connection dead, the kept ones of the server are not used either', async () => {
+test('rule 2: when a search finds its connection dead, the kept ones of the server are not used either', async () => {
   const { directory, server } = memoryDirectory(1, { serverTimeout });
   await directory.withService(searchOnce(), { signal: never });
   await directory.bindUser(user, { signal: never });
@@ -225,7 +225,7 @@ test('when a search finds its connection dead, the kept ones of the server are n
   await directory.close();
 });
 
-test('a circuit that opens closes the kept ones', async () => {
+test('rule 2: a circuit that opens closes the kept ones', async () => {
   const { directory, server } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 600_000 } });
   await directory.bindUser(user, { signal: never });
   server(0).connecting = 'unreachable';

@@ -116,7 +116,7 @@ async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lea
   return lease;
 }
 
-/** A right or a wrong password, without anything more to say about it. Whatever else is answered ends the connection. */
+/** A right or a wrong password, and nothing more to say about it. Any other answer ends the connection. */
 function isPlain({ code, passwordPolicyError, passwordMustChange }: BindResult): boolean {
   return (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
 }
