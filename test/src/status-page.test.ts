@@ -42,7 +42,7 @@ async function expectQuiet({ page, complaints, requested }: WatchedPage, url: st
   expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(new Set([new URL(url).origin]));
 }
 
-/** Saves what the page looks like everywhere; it must be quiet everywhere. */
+/** The page must be quiet on each device, in light and in dark. */
 async function keepLooks(
   url: string,
   name: string,

@@ -1,5 +1,4 @@
-import { Cluster } from 'ioredis';
-import { abandon, type RedisClient } from './client.ts';
+import { abandon, isCluster, type RedisClient } from './nodes.ts';
 import { WireError } from './problems.ts';
 
 /** A value with its time to live. */
@@ -61,7 +60,7 @@ async function ask(client: RedisClient, query: ValueQuery, key: string): Promise
   try {
     return await Promise.all([client.call(...query(key)), client.pttl(key), client.echo(key)]);
   } catch (error) {
-    if (!(client instanceof Cluster) || !mayHaveMoved(error)) throw error;
+    if (!isCluster(client) || !mayHaveMoved(error)) throw error;
     return await askAlone(client, query, key);
   }
 }

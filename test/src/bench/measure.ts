@@ -1,11 +1,11 @@
 import { median } from '../testing/median.ts';
 import { cpuSeconds } from '../testing/process-cpu.ts';
 import { peakMemory } from '../testing/process-memory.ts';
-import type { Running } from './contenders.ts';
+import type { Running } from './contender.ts';
 import type { Driven, Order } from './drive.ts';
 
 /** One turn of a contender. */
-export interface Turn extends Driven {
+interface Turn extends Driven {
   /** CPU time of its process, user and system, in microseconds a review. */
   readonly cpu: number;
 }

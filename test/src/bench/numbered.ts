@@ -1,0 +1,19 @@
+import { readFile } from 'node:fs/promises';
+import type { GatewayCase } from './contender.ts';
+import { numberedQuestion } from './questions.ts';
+
+/** A gateway whose answers need no backend, and are cached in memory for a day. */
+export async function numberedSetup(): Promise<Pick<GatewayCase, 'config' | 'files'>> {
+  const plugin = await readFile(new URL('./numbered-plugin.ts', import.meta.url), 'utf8');
+  const cache = { authenticatedTtl: '24h' };
+  return {
+    config: { authenticators: [{ name: 'numbered', use: './numbered-plugin.ts', cache }] },
+    files: { 'numbered-plugin.ts': plugin },
+  };
+}
+
+/** So many users, each with a cached answer before the first turn. */
+export async function cachedUsersCase(count: number): Promise<GatewayCase> {
+  const questions = Array.from({ length: count }, (_, number) => numberedQuestion(number));
+  return { ...(await numberedSetup()), questions, prime: Math.max(count, 1_000) };
+}
