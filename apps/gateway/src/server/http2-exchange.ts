@@ -55,6 +55,8 @@ const withBody = { waitForTrailers: true };
 
 /** A prototype, because an answer must not cost a dozen functions. */
 const answerMethods: ThisType<Http2Answer> = {
+  /** Koa's `on-finished` adds a listener for what only HTTP/1.1 reports: that its socket failed. */
+  __onFinished: { queue: { push: ignore } },
   /** Null: a closed stream is noticed in `end`. Undefined would make Koa wait for a socket. */
   socket: null,
   get finished() {
@@ -95,13 +97,6 @@ const answerMethods: ThisType<Http2Answer> = {
     headers[':status'] = this.statusCode;
     stream.respond(headers, body === undefined ? withoutBody : withBody);
     if (body !== undefined) stream.end(body);
-  },
-  /** Koa asks for events that only a socket of HTTP/1.1 has. */
-  on() {
-    return this;
-  },
-  removeListener() {
-    return this;
   },
 };
 
