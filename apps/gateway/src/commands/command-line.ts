@@ -44,6 +44,8 @@ export function programFor(
     const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
     return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;
   }
+  // In a folder that npm installed it in, it is not to be found through PATH.
+  if (/(^|\/)node_modules\/\.bin\/sallyport$/.test(script) && !isCheckout) return 'npx sallyport';
   // npm links it under this name, to be found through PATH.
   if (basename(script) === 'sallyport' || !isCheckout) return 'sallyport';
   return 'npx -y pnpm@10 sallyport';

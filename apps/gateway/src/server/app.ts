@@ -80,12 +80,13 @@ function createReviewHandler(
   const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
   const report = createReviewReporter(observers, logger);
 
-  async function answer(context: Context, known: KnownReview): Promise<ReviewResult> {
-    const body = await readBody(context);
-    // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
-    const leave = inFlight.enter(settings().maxInFlight);
-    if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
+  async function answer(context: Context, known: KnownReview): Promise<ReviewResult | Error> {
+    let leave: (() => void) | undefined;
     try {
+      const body = await readBody(context);
+      // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
+      leave = inFlight.enter(settings().maxInFlight);
+      if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
       const request = parseTokenReview(body);
       known.request = request;
       const decided = decide(request, known, context.res, dependencies);
@@ -93,9 +94,11 @@ function createReviewHandler(
       context.res.setHeader('Content-Type', 'application/json; charset=utf-8');
       context.body = JSON.stringify(toTokenReview(request.apiVersion, result));
       return result;
+    } catch (error) {
+      return asError(error);
     } finally {
       known.context?.end();
-      leave();
+      leave?.();
     }
   }
 
@@ -103,7 +106,7 @@ function createReviewHandler(
     const start = now();
     const at = Date.now();
     const known: KnownReview = { request: undefined, context: undefined };
-    const end = await answer(context, known).catch(asError);
+    const end = await answer(context, known);
     const { id, outcome, version } = report({
       id: randomUUID(),
       at,
@@ -119,12 +122,15 @@ function createReviewHandler(
     return end;
   }
 
-  return async (context) => {
+  return (context) => {
     const { headers } = context.req;
-    const end = await inSpan('token review', { kind: 'server', headers }, (span) => review(context, span));
-    // Thrown outside of the span: a request that is malformed, or one too many, is no failure of the gateway.
-    if (end instanceof Error) throw end;
+    return inSpan('token review', { kind: 'server', headers }, (span) => review(context, span)).then(throwError);
   };
+}
+
+/** Outside of the span: a request that is malformed, or one too many, is no failure of the gateway. */
+function throwError(end: ReviewResult | Error): void {
+  if (end instanceof Error) throw end;
 }
 
 /** What is known of a review so far. */

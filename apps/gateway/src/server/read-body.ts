@@ -119,7 +119,8 @@ function arrival(req: ServerRequest, limit: number, timeout: number, beginBody: 
     const body = beginBody((why) => refuse(why === 'late' ? tooLate(timeout) : tooMany()));
     req.on('data', onData);
     req.on('end', () => {
-      if (!hasEnded) resolve(textOf(end()));
+      // A stream that was reset ends as well.
+      if (!hasEnded && !req.aborted) resolve(textOf(end()));
     });
     req.on('close', () => {
       if (!hasEnded) refuse(new StatusError(400, 'the body did not arrive whole'));

@@ -41,7 +41,7 @@ export function createLend(metrics: ServerMetrics, now: () => number): Lend {
   };
 }
 
-export interface ServiceSearches {
+interface ServiceSearches {
   readonly pool: ConnectionPool;
   readonly lend: Lend;
   /** A connection that was used before was silent: the network may have lost all of this server's. */

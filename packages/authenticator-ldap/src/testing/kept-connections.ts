@@ -5,7 +5,7 @@ import plugin from '../index.ts';
 import { type PluginGateway, pluginGateway } from './plugin-gateway.ts';
 
 /** A directory with users in several states. Wrong passwords must change no state. */
-export interface Place {
+interface Place {
   /** As gateway.yaml has them, with `ldaps://`. */
   readonly options: Record<string, unknown>;
   /** For StartTLS. */

@@ -85,29 +85,26 @@ const css = 'text/css; charset=utf-8';
 const script = 'text/javascript; charset=utf-8';
 const text = 'text/plain; charset=utf-8';
 
-/** Where the build puts all of them together; in a checkout, only the page's own are there. */
-const page = (name: string): URL => new URL(`./page/${name}`, import.meta.url);
-
-/** A file that the build copies to the page. @param source where it is in a checkout */
+/** A file that the build copies to the page's own. @param source where it is in a checkout */
 function copied(name: string, source: () => string): URL {
-  const copy = page(name);
+  const copy = new URL(`./page/${name}`, import.meta.url);
   return existsSync(copy) ? copy : new URL(source(), import.meta.url);
 }
 
 /** All files that are served, by their paths. A request never names a file. */
 const files: Readonly<Record<string, readonly [contentType: string, file: () => URL]>> = {
-  '/': [html, () => page('index.html')],
-  '/status/icon.svg': ['image/svg+xml', () => page('icon.svg')],
-  '/status/base.css': [css, () => page('base.css')],
-  '/status/parts.css': [css, () => page('parts.css')],
-  '/status/main.js': [script, () => page('main.js')],
-  '/status/chain-view.js': [script, () => page('chain-view.js')],
-  '/status/element.js': [script, () => page('element.js')],
-  '/status/facts-view.js': [script, () => page('facts-view.js')],
-  '/status/notices.js': [script, () => page('notices.js')],
-  '/status/plots.js': [script, () => page('plots.js')],
-  '/status/recent-view.js': [script, () => page('recent-view.js')],
-  '/status/words.js': [script, () => page('words.js')],
+  '/': [html, () => new URL('./page/index.html', import.meta.url)],
+  '/status/icon.svg': ['image/svg+xml', () => new URL('./page/icon.svg', import.meta.url)],
+  '/status/base.css': [css, () => new URL('./page/base.css', import.meta.url)],
+  '/status/parts.css': [css, () => new URL('./page/parts.css', import.meta.url)],
+  '/status/main.js': [script, () => new URL('./page/main.js', import.meta.url)],
+  '/status/chain-view.js': [script, () => new URL('./page/chain-view.js', import.meta.url)],
+  '/status/element.js': [script, () => new URL('./page/element.js', import.meta.url)],
+  '/status/facts-view.js': [script, () => new URL('./page/facts-view.js', import.meta.url)],
+  '/status/notices.js': [script, () => new URL('./page/notices.js', import.meta.url)],
+  '/status/plots.js': [script, () => new URL('./page/plots.js', import.meta.url)],
+  '/status/recent-view.js': [script, () => new URL('./page/recent-view.js', import.meta.url)],
+  '/status/words.js': [script, () => new URL('./page/words.js', import.meta.url)],
   // The page asks no other host, so the docs that it links to are served beside it.
   '/status/operations.md': [text, () => copied('operations.md', () => '../../../../../docs/operations.md')],
   '/status/uplot.css': [css, () => copied('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css'))],
