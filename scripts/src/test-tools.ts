@@ -32,6 +32,11 @@ export const testTools: readonly TestTool[] = [
     command: 'go',
     use: "compiles a client with Go's net/http, as kube-apiserver's client is",
   },
+  {
+    name: 'golang-github-go-ldap-ldap-dev',
+    command: '/usr/share/gocode/src/github.com/go-ldap/ldap/v3/conn.go',
+    use: 'logs in by LDAP as kubeguard/guard does, in the bench',
+  },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 

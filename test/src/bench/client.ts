@@ -2,7 +2,9 @@
 import http2 from 'node:http2';
 import https from 'node:https';
 import { reviewHeaders, reviewPath, type TokenReview } from '../testing/token-review.ts';
-import { type Driven, drive, type Order } from './drive.ts';
+import { type Driven, drive, type Order, type Protocol } from './drive.ts';
+import { numberedQuestion } from './numbered.ts';
+import { type OfferedPoint, offer } from './offered-load.ts';
 import { answerMessages } from './worker.ts';
 
 /** PEM texts. */
@@ -22,12 +24,14 @@ export interface Target {
   readonly id: number;
   readonly url: string;
   readonly tls: ClientFiles;
-  readonly questions: readonly Question[];
+  /** Asked in turn; or each another one of `numberedQuestion`. */
+  readonly questions: readonly Question[] | 'numbered';
 }
 
 export type ClientMessage =
   | { readonly kind: 'target'; readonly target: Target }
-  | { readonly kind: 'drive'; readonly id: number; readonly order: Order };
+  | { readonly kind: 'drive'; readonly id: number; readonly order: Order }
+  | { readonly kind: 'offer'; readonly id: number; readonly rate: number; readonly seconds: number };
 
 interface Answer {
   readonly status: number;
@@ -37,27 +41,30 @@ interface Answer {
 type Send = (body: string) => Promise<Answer>;
 
 interface Asked {
-  readonly questions: readonly Question[];
-  readonly send: Record<Order['protocol'], Send>;
+  readonly question: (index: number) => Question;
+  readonly send: Record<Protocol, Send>;
   /** The question that is next: a turn goes on where the last one ended. */
   next: number;
 }
 
 const targets = new Map<number, Asked>();
 
-answerMessages<ClientMessage, Driven | undefined>(async (message) => {
+answerMessages<ClientMessage, Driven | OfferedPoint | undefined>(async (message) => {
   if (message.kind === 'target') {
     const { id, url, tls, questions } = message.target;
-    targets.set(id, { questions, send: { h2: http2Sender(url, tls), 'http1.1': http1Sender(url, tls) }, next: 0 });
+    const listed = (index: number) => questions[index % questions.length] as Question;
+    const question = questions === 'numbered' ? numberedQuestion : listed;
+    targets.set(id, { question, send: { h2: http2Sender(url, tls), 'http1.1': http1Sender(url, tls) }, next: 0 });
     return undefined;
   }
   const asked = targets.get(message.id);
   if (asked === undefined) throw new Error(`no target ${message.id}`);
-  const send = asked.send[message.order.protocol];
-  return await drive(message.order, async () => {
-    const question = asked.questions[asked.next++ % asked.questions.length] as Question;
-    check(await send(question.body), question);
-  });
+  const once = (protocol: Protocol) => async (): Promise<void> => {
+    const question = asked.question(asked.next++);
+    check(await asked.send[protocol](question.body), question);
+  };
+  if (message.kind === 'offer') return await offer(message.rate, message.seconds, once('h2'));
+  return await drive(message.order, once(message.order.protocol));
 });
 
 function check({ status, text }: Answer, { username }: Question): void {

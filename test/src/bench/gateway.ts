@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { atProcessEnd } from '@sallyport/test-servers/process-end';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { stringify } from 'yaml';
+import { ownedChild } from './owned-child.ts';
 import type { Tls } from './tls.ts';
 
 /** A gateway in a process of its own, started as users start it. */
@@ -27,11 +26,6 @@ export interface GatewaySetup {
   /** Beside gateway.yaml, by their names. */
   readonly files?: Readonly<Record<string, string>>;
 }
-
-const running = new Set<ChildProcess>();
-atProcessEnd('servers', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 /** @throws Error if it ends before it listens, with what it wrote */
 export async function startGateway({ entry, tls, config, files }: GatewaySetup): Promise<Gateway> {
@@ -72,12 +66,7 @@ export async function startGateway({ entry, tls, config, files }: GatewaySetup):
       stdio: ['ignore', 'ignore', 'pipe'],
     },
   );
-  running.add(child);
-  const ended = once(child, 'exit').finally(() => running.delete(child));
-  resources.defer(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
+  resources.use(ownedChild(child));
   const listening = await untilListening(child);
   const started = performance.now() - spawned;
   const owned = resources.move();
@@ -111,11 +100,7 @@ function parseLine(line: string): Record<string, unknown> {
 }
 
 /** The value of one series of /metrics, 0 when there is none. */
-export async function metric(
-  { adminUrl }: Pick<Gateway, 'adminUrl'>,
-  name: string,
-  labels: readonly string[],
-): Promise<number> {
+export async function metric(adminUrl: string, name: string, labels: readonly string[]): Promise<number> {
   const text = await (await fetch(new URL('/metrics', adminUrl))).text();
   const isMeant = (line: string) => line.startsWith(`${name}{`) && labels.every((label) => line.includes(label));
   return Number(text.split('\n').find(isMeant)?.split(' ').at(-1) ?? 0);

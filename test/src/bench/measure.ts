@@ -1,7 +1,7 @@
 import { median } from '../testing/median.ts';
 import { cpuSeconds } from '../testing/process-cpu.ts';
 import { peakMemory } from '../testing/process-memory.ts';
-import type { Running } from './contenders.ts';
+import type { Running } from './contender.ts';
 import type { Driven, Order } from './drive.ts';
 
 /** One turn of a contender. */

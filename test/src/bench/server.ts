@@ -2,10 +2,9 @@
 import http2, { type SecureServerOptions } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import Router from '@koa/router';
-import { Redis } from 'ioredis';
 import Koa, { type Context } from 'koa';
 import bodyParser from 'koa-bodyparser';
-import { recordKey } from '../testing/redis-tokens.ts';
+import { createLookup } from './bare-redis.ts';
 import { answerMessages } from './worker.ts';
 
 /** `http2`: Node alone. `koa`: Koa, and a few lines that read the body. `stack`: Koa, @koa/router and koa-bodyparser. */
@@ -41,9 +40,10 @@ type Handler = ReturnType<Koa['callback']>;
 const handlers: Record<ServerKind, (message: ServerMessage) => Handler> = {
   http2: () => async (request, response) => {
     const text = JSON.stringify(answerTo(await read(request)));
-    response
-      .writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
-      .end(text);
+    response.statusCode = 200;
+    response.setHeader('content-type', 'application/json');
+    response.setHeader('content-length', Buffer.byteLength(text));
+    response.end(text);
   },
   koa: () => {
     const app = new Koa();
@@ -67,14 +67,9 @@ function stack(answer: (body: Body) => object | Promise<object>): Handler {
   return app.callback();
 }
 
-/** Sends what the gateway sends for a lookup, and believes the record. */
 function stackWithRedis(url: string): Handler {
-  const redis = new Redis(url, { enableAutoPipelining: true });
-  return stack(async (body) => {
-    const key = recordKey(body.spec.token);
-    const [record] = await Promise.all([redis.getrange(key, 0, 65_536), redis.pttl(key), redis.echo(key)]);
-    return answerTo(body, (JSON.parse(record) as { username: string }).username);
-  });
+  const lookUp = createLookup(url);
+  return stack(async (body) => answerTo(body, await lookUp(body.spec.token)));
 }
 
 answerMessages<ServerMessage, string>(async (message) => {

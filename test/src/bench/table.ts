@@ -1,7 +1,10 @@
+import { median } from '../testing/median.ts';
 import { figures, medianOf, type Row, ratioOf } from './measure.ts';
+import type { Scale } from './scale.ts';
+import type { StartRow } from './start.ts';
 
 /** A Markdown table, its columns aligned: medians, and in brackets the median of the ratios to the baseline. */
-export function tableOf(rows: readonly Row[], baseline: string): string {
+export function reviewsTable(rows: readonly Row[], baseline: string): string {
   const names = [...Object.keys(figures), 'peak MiB'];
   const head = ['at once', 'contender', ...names.map((name) => `${name} (×)`)];
   const lines = rows.map((row) => {
@@ -15,16 +18,38 @@ export function tableOf(rows: readonly Row[], baseline: string): string {
   return markdown(head, lines);
 }
 
+/** Medians, and the least and the most of all rounds. */
+export function startTable(rows: readonly StartRow[]): string {
+  const lines = rows.map(({ what, gateway, unit, values }) => {
+    const some = [median(values), Math.min(...values), Math.max(...values)];
+    return [what, gateway, ...some.map((value) => `${cell(value)} ${unit}`)];
+  });
+  return markdown(['what', 'gateway', 'median', 'least', 'most'], lines);
+}
+
+/** One line for each tenth of the tokens, then few beside many of each thing. */
+export function scaleTables({ tokens, pairs }: Scale): string {
+  const lines = tokens.map(({ gateway, tokens: sent, entries, memory, cpu }) => [
+    sent.toLocaleString('en'),
+    gateway,
+    entries.toLocaleString('en'),
+    cell(memory),
+    cell(cpu),
+  ]);
+  const head = ['distinct tokens', 'gateway', 'cached answers', 'memory MiB', 'CPU µs a review'];
+  return [markdown(head, lines), ...pairs.map((pair) => reviewsTable(pair, pair[0]?.name ?? ''))].join('\n\n');
+}
+
 const isSame = (one: Row['order'], other: Row['order']): boolean =>
   one.at === other.at && one.protocol === other.protocol;
 
-function cell(value: number, ratio: number | undefined): string {
+function cell(value: number, ratio?: number): string {
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
   const text = value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return ratio === undefined ? text : `${text} (${ratio.toFixed(2)})`;
 }
 
-export function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
+function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
   const widths = head.map((name, at) => Math.max(...[head, ...lines].map((line) => (line[at] ?? name).length)));
   const isFigure = (at: number): boolean => at > 1;
   const padded = (line: readonly string[]): string =>

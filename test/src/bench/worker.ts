@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { ownedChild } from './owned-child.ts';
 
 /** A process of its own, started from a file of this folder, that answers one message at a time. */
 export interface Worker<Message, Reply> extends AsyncDisposable {
@@ -14,6 +15,7 @@ type Envelope<Reply> = { readonly reply: Reply } | { readonly error: string };
 /** @param file beside this one, such as `client.ts` */
 export function startWorker<Message extends object, Reply>(file: string): Worker<Message, Reply> {
   const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), { execArgv: [] });
+  const owned = ownedChild(child);
   const ended = once(child, 'exit').then(([code, signal]): never => {
     throw new Error(`${file} ended with ${code ?? signal}`);
   });
@@ -27,10 +29,7 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
       if ('error' in envelope) throw new Error(envelope.error);
       return envelope.reply;
     },
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL');
-      await ended.catch(() => {});
-    },
+    [Symbol.asyncDispose]: owned[Symbol.asyncDispose],
   };
 }
 

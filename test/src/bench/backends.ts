@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { toLdif } from '@sallyport/test-servers/ldif';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { startSlapd } from '@sallyport/test-servers/slapd';
+import { newToken, recordKey } from '../testing/redis-tokens.ts';
+
+/** An OpenLDAP server with people in it, each in one group. */
+export interface DirectoryFacts {
+  /** That of LDAPS on 127.0.0.1. */
+  readonly port: number;
+  readonly url: string;
+  /** PEM. */
+  readonly ca: string;
+  readonly service: { readonly dn: string; readonly password: string };
+  readonly userBase: string;
+  readonly groupBase: string;
+  readonly people: readonly {
+    readonly name: string;
+    readonly dn: string;
+    readonly password: string;
+    /** What `kubectl` would send. */
+    readonly token: string;
+  }[];
+}
+
+/** A user with a token that is in Redis. */
+export interface Robot {
+  readonly token: string;
+  readonly username: string;
+}
+
+/** Started when a contender first needs them, and shared by all that do. */
+export interface Backends {
+  directory(): Promise<DirectoryFacts>;
+  redis(): Promise<RedisServer>;
+  /** The first of the robots in Redis, which are added as needed. */
+  robots(count: number): Promise<readonly Robot[]>;
+}
+
+const peopleCount = 1_000;
+const peopleInGroup = 50;
+
+export function createBackends(resources: AsyncDisposableStack): Backends {
+  let directory: Promise<DirectoryFacts> | undefined;
+  let redis: Promise<RedisServer> | undefined;
+  const robots: Robot[] = [];
+  // Tests write each change to the disk; what is written here are cached answers.
+  const start = async () => resources.use(await startRedis({ settings: { appendonly: 'no' } }));
+  const startedRedis = (): Promise<RedisServer> => (redis ??= start());
+  return {
+    directory: () => (directory ??= startDirectory(resources)),
+    redis: startedRedis,
+    async robots(count) {
+      const client = (await startedRedis()).client();
+      const pipeline = client.pipeline();
+      while (robots.length < count) {
+        const robot = { token: newToken(), username: `robot-${robots.length}` };
+        robots.push(robot);
+        pipeline.set(recordKey(robot.token), JSON.stringify({ username: robot.username }));
+      }
+      await pipeline.exec();
+      return robots.slice(0, count);
+    },
+  };
+}
+
+async function startDirectory(resources: AsyncDisposableStack): Promise<DirectoryFacts> {
+  const slapd = resources.use(await startSlapd({ countsOperations: false }));
+  const [userBase, groupBase] = [`ou=people,${slapd.suffix}`, `ou=groups,${slapd.suffix}`];
+  const people = Array.from({ length: peopleCount }, (_, at) => {
+    const [name, password] = [`person-${at}`, randomBytes(18).toString('base64url')];
+    const token = Buffer.from(`${name}:${password}`).toString('base64');
+    return { name, dn: `uid=${name},${userBase}`, password, token };
+  });
+  const users = people.map(({ dn, password }) => ({
+    dn,
+    attributes: { objectClass: ['account', 'simpleSecurityObject'], userPassword: password },
+  }));
+  const groups = Array.from({ length: peopleCount / peopleInGroup }, (_, at) => ({
+    dn: `cn=team-${at},${groupBase}`,
+    attributes: {
+      objectClass: ['groupOfNames'],
+      member: people.slice(at * peopleInGroup, (at + 1) * peopleInGroup).map(({ dn }) => dn),
+    },
+  }));
+  await slapd.add(toLdif([...users, ...groups]));
+  const { ldapsPort: port, ldapsUrl: url, service } = slapd;
+  return { port, url, ca: await readFile(slapd.caFile, 'utf8'), service, userBase, groupBase, people };
+}

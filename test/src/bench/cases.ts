@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
+import { reviewBody } from '../testing/token-review.ts';
+import { randomToken } from '../testing/tokens.ts';
+import { type GatewayCase, type Place, robotCount, robotQuestions, tokenCount } from './contender.ts';
+import { metric } from './gateway.ts';
+
+/** Static tokens, with what is changed of their authenticator. */
+export function staticCase(entry: object = {}, count: number = tokenCount): GatewayCase {
+  const tokens = Array.from({ length: count }, (_, at) => ({ token: randomToken(), username: `user-${at}` }));
+  return {
+    config: { authenticators: [{ ...staticAuthenticator, ...entry }] },
+    files: { 'tokens.yaml': tokensFile(Object.fromEntries(tokens.map(({ token, username }) => [token, username]))) },
+    questions: tokens.map(({ token, username }) => ({ body: reviewBody(token), username })),
+  };
+}
+
+export const memoryCase = (): GatewayCase => ({
+  ...staticCase({ cache: { store: 'memory', authenticatedTtl: '24h' } }),
+  verify: (adminUrl) => verifyHits(adminUrl, 'memory', tokenCount),
+});
+
+/** Tokens that no one knows, each another one. */
+export const unknownCase = (): GatewayCase => ({
+  ...staticCase(),
+  questions: Array.from({ length: 20_000 }, () => ({ body: reviewBody(randomToken()) })),
+});
+
+/** Answers in Redis that the memory has no capacity for: each review finds its answer in Redis, after the first pass. */
+export async function redisTierCase(place: Place): Promise<GatewayCase> {
+  const { config, ...rest } = staticCase({ cache: { store: 'shared', authenticatedTtl: '24h' } }, robotCount);
+  const shared = await sharedCache(place);
+  return {
+    ...rest,
+    config: { ...config, cache: { memory: { maxEntries: 100 }, redis: shared.redis } },
+    files: { ...rest.files, ...shared.files },
+    prime: robotCount,
+    verify: (adminUrl) => verifyHits(adminUrl, 'redis', robotCount),
+  };
+}
+
+async function sharedCache({ backends }: Place) {
+  const redis = { url: (await backends.redis()).url, sealingKeys: [{ file: 'secrets/sealing-key' }] };
+  return { redis, files: { 'secrets/sealing-key': randomBytes(32).toString('base64') } };
+}
+
+/** Throws unless a tier of the cache answered all but `misses` reviews, and nothing in front of it answered many. */
+async function verifyHits(adminUrl: string, tier: 'memory' | 'redis', misses: number): Promise<void> {
+  const lookups = (one: string, result: string) =>
+    metric(adminUrl, 'sallyport_cache_lookups_total', [`tier="${one}"`, `result="${result}"`]);
+  const [hits, missed] = [await lookups(tier, 'hit'), await lookups(tier, 'miss')];
+  const before = tier === 'memory' ? 0 : await lookups('memory', 'hit');
+  if (missed > misses * 1.05 || before > hits / 20) {
+    throw new Error(`${hits} hits in ${tier}, ${missed} misses, and ${before} hits in front of it`);
+  }
+}
+
+/** Tokens that are looked up in Redis. */
+export async function robotsCase({ backends }: Place, count: number, cache: object | string): Promise<GatewayCase> {
+  const { url } = await backends.redis();
+  return {
+    config: { authenticators: [{ name: 'robots', use: 'redis', cache, options: { url } }] },
+    questions: robotQuestions(await backends.robots(count)),
+  };
+}
+
+/** People who log in by LDAPS. */
+export async function directoryCase({ backends }: Place, cache: object | string): Promise<GatewayCase> {
+  const { url, ca, service, userBase, groupBase, people } = await backends.directory();
+  const options = {
+    urls: [url],
+    caFile: 'tls/ldap-ca.crt',
+    bind: { dn: service.dn, password: { file: 'secrets/ldap' } },
+    user: { base: userBase, filter: '(uid={username})' },
+    groups: { base: groupBase, filter: '(member={dn})' },
+  };
+  return {
+    config: { authenticators: [{ name: 'corp', use: 'ldap', cache, options }] },
+    files: { 'tls/ldap-ca.crt': ca, 'secrets/ldap': service.password },
+    questions: people.map(({ name, token }) => ({ body: reviewBody(token), username: name })),
+  };
+}
+
+export async function directoryMemoryCase(place: Place): Promise<GatewayCase> {
+  const { questions, ...others } = await directoryCase(place, { authenticatedTtl: '24h' });
+  const verify = (adminUrl: string) => verifyHits(adminUrl, 'memory', tokenCount);
+  return { ...others, questions: questions.slice(0, tokenCount), verify };
+}
+
+/** All plugins that are shipped, and the cache in Redis. Its questions are of all three. */
+export async function everythingCase(place: Place): Promise<GatewayCase> {
+  const [robots, people, shared] = [
+    await robotsCase(place, robotCount, {}),
+    await directoryCase(place, {}),
+    await sharedCache(place),
+  ];
+  const tokens = staticCase({ name: 'break-glass' });
+  const cases = [robots, people, tokens];
+  const authenticators = cases.flatMap(({ config }) => config.authenticators as object[]);
+  return {
+    config: { authenticators, cache: { redis: shared.redis } },
+    files: Object.assign({}, shared.files, ...cases.map(({ files }) => files)) as Record<string, string>,
+    questions: cases.flatMap(({ questions }) => questions),
+  };
+}
