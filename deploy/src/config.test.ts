@@ -5,16 +5,13 @@ import { dirname, join } from 'node:path';
 import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { type KubernetesTools, kubernetesTools, run } from './testing/kubernetes-tools.ts';
+import { kubernetesTools, run } from './testing/kubernetes-tools.ts';
 import { deployFolder, type KubernetesObject, kustomizeFolder, renderOverlay } from './testing/manifests.ts';
 import { mountConfig, type Secrets } from './testing/mounted-config.ts';
 
-let tools: KubernetesTools;
-beforeAll(async () => {
-  tools = await kubernetesTools();
-}, 120_000);
+const tools = kubernetesTools();
 
 interface Finding {
   readonly check: string;

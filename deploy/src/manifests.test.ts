@@ -1,39 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { type KubernetesTools, kubernetesTools } from './testing/kubernetes-tools.ts';
+import { kubernetesTools } from './testing/kubernetes-tools.ts';
 import {
+  componentsOf,
   deployFolder,
   type KubernetesObject,
-  kustomizeFolder,
   only,
+  podOf,
   problemOf,
-  renderChart,
   renderOverlay,
   unknownFieldsOf,
+  ways,
 } from './testing/manifests.ts';
 
-let tools: KubernetesTools;
-beforeAll(async () => {
-  tools = await kubernetesTools();
-}, 120_000);
-
-/** Each way, with all components that work with it. */
-const all: Readonly<Record<string, readonly string[]>> = {
-  'control-plane': ['redis', 'cert-manager'],
-  service: ['redis', 'cert-manager', 'monitoring', 'network-policy'],
-  'load-balancer': ['redis', 'cert-manager', 'monitoring', 'network-policy'],
-};
-const ways = Object.keys(all);
+const tools = kubernetesTools();
 
 const renderAll = async (): Promise<KubernetesObject[]> =>
-  (await Promise.all(ways.map((way) => renderOverlay(tools, way, all[way])))).flat();
-
-const podOf = (objects: readonly KubernetesObject[]) => {
-  const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
-  return workload?.spec.template.spec;
-};
+  (await Promise.all(ways.map((way) => renderOverlay(tools, way, componentsOf[way])))).flat();
 
 describe('the objects', () => {
   test('have the types, values and required fields of Kubernetes, cert-manager and the Prometheus operator', async () => {
@@ -46,7 +31,7 @@ describe('the objects', () => {
   });
 
   test('would be refused with a wrong type, a missing field or a mistyped one', async () => {
-    const objects = await renderOverlay(tools, 'service', all.service);
+    const objects = await renderOverlay(tools, 'service', componentsOf.service);
     const changed = (kind: string, change: (object: KubernetesObject) => void) => {
       const copy = structuredClone(only(objects, kind, 'sallyport'));
       change(copy);
@@ -89,7 +74,7 @@ describe('the objects', () => {
 
 describe('the pod', () => {
   test.each(ways)('of %s passes pod security "restricted", apart from the network of the host', async (way) => {
-    const objects = await renderOverlay(tools, way, all[way]);
+    const objects = await renderOverlay(tools, way, componentsOf[way]);
     const { securityContext, containers, volumes, ...pod } = podOf(objects);
     expect(securityContext).toMatchObject({
       runAsNonRoot: true,
@@ -173,86 +158,4 @@ test('the network policy leaves the review port to client certificates, and rest
   expect([reviews, others]).toEqual([{ ports: [{ port: 'reviews' }] }, []]);
   expect([metrics.ports, metrics.from.length]).toEqual([[{ port: 'admin' }], 1]);
   expect(spec.egress.every(({ ports = [] }) => ports.length > 0)).toBe(true);
-});
-
-describe('the chart', () => {
-  const withoutNamespace = (objects: readonly KubernetesObject[]) => objects.filter(({ kind }) => kind !== 'Namespace');
-
-  test.each(ways)('has the objects of %s, but for the namespace', async (way) => {
-    expect(await renderChart(tools, { way })).toEqual(withoutNamespace(await renderOverlay(tools, way)));
-  });
-
-  test('has those of service when no value is set', async () => {
-    expect(await renderChart(tools)).toEqual(withoutNamespace(await renderOverlay(tools, 'service')));
-  });
-
-  test('has the objects of each component', async () => {
-    const values = {
-      certManager: { enabled: true },
-      monitoring: { enabled: true },
-      networkPolicy: { enabled: true },
-      config: await readFile(join(kustomizeFolder, 'components/redis/gateway.yaml'), 'utf8'),
-    };
-    expect(await renderChart(tools, values)).toEqual(
-      withoutNamespace(await renderOverlay(tools, 'service', all.service)),
-    );
-  });
-
-  test('does what its values say, and the result is valid', async () => {
-    const digest = `sha256:${'0'.repeat(64)}`;
-    const resources = { requests: { cpu: '1', memory: '1Gi' }, limits: { memory: '1Gi' } };
-    const objects = await renderChart(tools, {
-      image: { repository: 'registry.example.com/other', digest },
-      imagePullSecrets: [{ name: 'pull' }],
-      replicas: 5,
-      secrets: { tls: 'my-tls', files: 'my-files' },
-      service: { clusterIP: '10.43.0.53', annotations: { a: 'b' } },
-      resources,
-      certManager: {
-        enabled: true,
-        ipAddresses: ['10.43.0.53'],
-        dnsNames: ['a.example.com'],
-        issuerRef: { name: 'corp' },
-      },
-      monitoring: { enabled: true, labels: { release: 'prometheus' } },
-      networkPolicy: { enabled: true, prometheus: [{ podSelector: {} }], egress: [{ ports: [{ port: 53 }] }] },
-    });
-    const pod = podOf(objects);
-    expect(pod.containers[0]).toMatchObject({ image: `registry.example.com/other@${digest}`, resources });
-    expect(pod.imagePullSecrets).toEqual([{ name: 'pull' }]);
-    const secrets = pod.volumes[0].projected.sources.flatMap(({ secret }: KubernetesObject) => secret?.name ?? []);
-    expect(secrets).toEqual(['my-tls', 'my-files']);
-    expect(only(objects, 'Deployment').spec.replicas).toBe(5);
-    const service = only(objects, 'Service', 'sallyport');
-    expect([service.spec.clusterIP, service.metadata.annotations]).toEqual(['10.43.0.53', { a: 'b' }]);
-    expect(only(objects, 'Certificate').spec).toMatchObject({
-      secretName: 'my-tls',
-      ipAddresses: ['10.43.0.53'],
-      dnsNames: ['a.example.com'],
-      issuerRef: { name: 'corp' },
-    });
-    expect(objects.filter(({ kind }) => kind === 'Issuer')).toEqual([]);
-    for (const kind of ['ServiceMonitor', 'PrometheusRule']) {
-      expect(only(objects, kind).metadata.labels.release).toBe('prometheus');
-    }
-    const policy = only(objects, 'NetworkPolicy').spec;
-    expect([policy.ingress[1].from, policy.egress]).toEqual([[{ podSelector: {} }], [{ ports: [{ port: 53 }] }]]);
-    expect((await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined)).toEqual([]);
-    expect(await unknownFieldsOf(objects)).toBe('');
-  });
-
-  test.each([
-    [{ way: 'gateway' }, '/way'],
-    [{ image: { repositry: 'x' } }, 'repositry'],
-    [{ replicas: 0 }, '/replicas'],
-    [{ resources: { requests: { cpu: '1' } } }, '/resources'],
-    [{ way: 'control-plane', monitoring: { enabled: true } }, '/monitoring/enabled'],
-    [{ way: 'control-plane', networkPolicy: { enabled: true } }, '/networkPolicy/enabled'],
-  ])('refuses the values %j', async (values, place) => {
-    await expect(renderChart(tools, values)).rejects.toThrow(place);
-  });
-
-  test('passes the checks of Helm', async () => {
-    expect(await tools.helm('lint', '--strict', join(deployFolder, 'helm/sallyport'))).toContain('0 chart(s) failed');
-  });
 });

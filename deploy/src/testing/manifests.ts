@@ -62,6 +62,21 @@ export async function renderChart(
   return readObjects(await tools.helm('template', 'sallyport', chart, '--namespace=sallyport', `--values=${file}`));
 }
 
+/** Each way, with all components that work with it. */
+export const componentsOf: Readonly<Record<string, readonly string[]>> = {
+  'control-plane': ['redis', 'cert-manager'],
+  service: ['redis', 'cert-manager', 'monitoring', 'network-policy'],
+  'load-balancer': ['redis', 'cert-manager', 'monitoring', 'network-policy'],
+};
+export const ways: readonly string[] = Object.keys(componentsOf);
+
+/** The spec of the pod. */
+// biome-ignore lint/suspicious/noExplicitAny: as the fields of an object
+export function podOf(objects: readonly KubernetesObject[]): any {
+  const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
+  return workload?.spec.template.spec;
+}
+
 export function only(objects: readonly KubernetesObject[], kind: string, name?: string): KubernetesObject {
   const found = objects.filter(
     (object) => object.kind === kind && (name === undefined || object.metadata.name === name),
