@@ -45,12 +45,12 @@ const handshakeTimeout = 2_000;
 export function createClient(options: ConnectionOptions, tls: TlsSettings | undefined): RedisClient {
   const { servers } = options;
   const common = commonOptions(options, tls);
-  if (servers.kind === 'cluster') return createCluster(servers, common);
+  if (servers.kind === 'cluster') return createCluster(servers, common, options.commandTimeout);
   const client = new Redis({
     ...common,
     ...(servers.kind === 'socket' && { path: servers.path }),
     ...(servers.kind === 'server' && servers.address),
-    ...(servers.kind === 'sentinel' && sentinelOptions(servers, common)),
+    ...(servers.kind === 'sentinel' && sentinelOptions(servers, common, options.commandTimeout)),
     db: servers.database,
     retryStrategy,
     enableAutoPipelining: true,
@@ -86,8 +86,8 @@ function commonOptions(
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: commandTimeout,
-    commandTimeout,
-    // A command that timed out does not close its connection. This does.
+    // `run` has the deadline of each command, and a timer for each would cost as much as the command. This closes the
+    // connection of commands that have no answer.
     socketTimeout: commandTimeout,
     disconnectTimeout,
     // INFO and CLIENT are not needed to read a value, so an ACL may not allow them.
@@ -109,7 +109,8 @@ function handshake({ ca, certificate, key, serverName, minVersion }: TlsSettings
 
 function sentinelOptions(
   servers: Extract<Servers, { kind: 'sentinel' }>,
-  { tls, commandTimeout }: RedisOptions,
+  { tls }: RedisOptions,
+  commandTimeout: number,
 ): RedisOptions {
   const { sentinels, name, sentinelUsername, sentinelPassword } = servers;
   return {
@@ -119,7 +120,7 @@ function sentinelOptions(
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
-    ...(commandTimeout !== undefined && { sentinelCommandTimeout: commandTimeout }),
+    sentinelCommandTimeout: commandTimeout,
     sentinelRetryStrategy: retryStrategy,
     // A former master that still answers would return outdated data, such as a token that was revoked since.
     failoverDetector: true,
@@ -127,7 +128,11 @@ function sentinelOptions(
   };
 }
 
-function createCluster({ nodes }: Extract<Servers, { kind: 'cluster' }>, redisOptions: RedisOptions): Cluster {
+function createCluster(
+  { nodes }: Extract<Servers, { kind: 'cluster' }>,
+  redisOptions: RedisOptions,
+  commandTimeout: number,
+): Cluster {
   const cluster = new Cluster(
     nodes.map((node) => ({ ...node })),
     {
@@ -144,7 +149,7 @@ function createCluster({ nodes }: Extract<Servers, { kind: 'cluster' }>, redisOp
       retryDelayOnClusterDown: delayOnTrouble,
       retryDelayOnTryAgain: delayOnTrouble,
       slotsRefreshInterval,
-      slotsRefreshTimeout: redisOptions.commandTimeout ?? 1_000,
+      slotsRefreshTimeout: commandTimeout,
       clusterRetryStrategy: retryStrategy,
       // Host names must stay as they are: certificates are checked against them.
       dnsLookup: (host, callback) => callback(null, host),

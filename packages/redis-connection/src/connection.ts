@@ -24,12 +24,13 @@ export interface Connection {
   /**
    * Runs commands, within `commandTimeout`.
    *
+   * @param signal undefined: no one aborts them
    * @param timeout milliseconds, for callers with a shorter deadline than `commandTimeout`. Commands that were sent by
    *   then go on, and the connection stays
    * @throws RedisProblem
    * @throws the signal's reason when it is aborted
    */
-  run<T>(work: (client: RedisClient) => Promise<T>, signal: AbortSignal, timeout?: number): Promise<T>;
+  run<T>(work: (client: RedisClient) => Promise<T>, signal: AbortSignal | undefined, timeout?: number): Promise<T>;
   /** Explains an error of one server that `work` caught. @param host the name that its certificate must have */
   problemOf(error: unknown, host: string): string;
   /** Closes all connections, also to a server that hangs. A second call does nothing. */
@@ -68,7 +69,7 @@ export async function connect(
       try {
         return await within(Math.min(timeout, commandTimeout), signal, work(link.client));
       } catch (error) {
-        if (signal.aborted) throw signal.reason;
+        if (signal?.aborted) throw signal.reason;
         const problem = explain(error, link, terms);
         events.onProblem(problem);
         throw new RedisProblem(problem.kind, `${name}: ${problem.problem}`);

@@ -6,18 +6,25 @@ export class TimedOut extends Error {
 /**
  * Waits for the work until its deadline. The work itself goes on.
  *
+ * @param signal undefined: no one aborts it
  * @throws TimedOut
  * @throws the signal's reason when it is aborted
  */
-export function within<T>(milliseconds: number, signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const abort = () => reject(signal.reason);
-  const timer = setTimeout(() => reject(new TimedOut(`no answer in ${milliseconds} ms`)), milliseconds);
-  if (signal.aborted) abort();
-  else signal.addEventListener('abort', abort);
-  work.then(resolve, reject);
-  return promise.finally(() => {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
+export function within<T>(milliseconds: number, signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const settle = <Value>(end: (value: Value) => void, value: Value) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      end(value);
+    };
+    const abort = () => settle(reject, signal?.reason);
+    const late = () => settle(reject, new TimedOut(`no answer in ${milliseconds} ms`));
+    const timer = setTimeout(late, milliseconds);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener('abort', abort);
+    work.then(
+      (value) => settle(resolve, value),
+      (error: unknown) => settle(reject, error),
+    );
   });
 }

@@ -1,4 +1,4 @@
-import { abandon, isCluster, type RedisClient } from './nodes.ts';
+import { abandon, isCluster, type Redis, type RedisClient } from './nodes.ts';
 import { WireError } from './problems.ts';
 
 /** A value with its time to live. */
@@ -44,8 +44,8 @@ export function hashUpTo(bytes: number): ValueQuery {
 }
 
 /**
- * Reads a value in one round trip. ioredis sends all commands of one turn of the event loop in one pipeline, in a cluster
- * one for each node. Redis repeats the key after its value: when answers do not match their commands, as after a surplus
+ * Reads a value in one round trip. All reads of one turn of the event loop are sent in one pipeline, in a cluster one for
+ * each node. Redis repeats the key after its value: when answers do not match their commands, as after a surplus
  * one, no caller gets the value of another key.
  *
  * @throws WireError for the answer to another command; the connection is closed by then
@@ -57,12 +57,59 @@ export async function readValue(client: RedisClient, query: ValueQuery, key: str
 type Answers = readonly [reply: unknown, timeToLive: unknown, echoed: unknown];
 
 async function ask(client: RedisClient, query: ValueQuery, key: string): Promise<Answers> {
+  if (!isCluster(client)) return await askTogether(client, query, key);
   try {
     return await Promise.all([client.call(...query(key)), client.pttl(key), client.echo(key)]);
   } catch (error) {
-    if (!isCluster(client) || !mayHaveMoved(error)) throw error;
+    if (!mayHaveMoved(error)) throw error;
     return await askAlone(client, query, key);
   }
+}
+
+interface Read {
+  readonly query: ValueQuery;
+  readonly key: string;
+  resolve(answers: Answers): void;
+  reject(error: unknown): void;
+}
+
+/** The reads of one client that are sent next, in this turn or when the answers to those before have come. */
+interface Batch {
+  reads: Read[];
+  isScheduled: boolean;
+}
+
+const batches = new WeakMap<Redis, Batch>();
+
+/** As ioredis does for commands (`enableAutoPipelining`), but with one promise for all three, at two thirds of the cost. */
+function askTogether(client: Redis, query: ValueQuery, key: string): Promise<Answers> {
+  const batch = batches.get(client) ?? { reads: [], isScheduled: false };
+  batches.set(client, batch);
+  if (!batch.isScheduled) setImmediate(send, client, batch);
+  batch.isScheduled = true;
+  return new Promise((resolve, reject) => batch.reads.push({ query, key, resolve, reject }));
+}
+
+function send(client: Redis, batch: Batch): void {
+  const { reads } = batch;
+  batch.reads = [];
+  const pipeline = client.pipeline();
+  for (const { query, key } of reads) {
+    pipeline
+      .call(...query(key))
+      .pttl(key)
+      .echo(key);
+  }
+  pipeline.exec((error, results = []) => {
+    reads.forEach((read, at) => {
+      const own = results?.slice(3 * at, 3 * at + 3) ?? [];
+      const problem = error ?? own.find(([one]) => one)?.[0];
+      if (problem) read.reject(problem);
+      else read.resolve(own.map(([, answer]) => answer) as unknown as Answers);
+    });
+    if (batch.reads.length > 0) send(client, batch);
+    else batch.isScheduled = false;
+  });
 }
 
 /**

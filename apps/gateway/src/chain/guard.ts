@@ -95,12 +95,19 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
       permit.settle('answered');
       return answer;
     }
-    const work = answer.finally(() => slots.leave());
-    const end = { permit, controller, progress, caller: context.signal };
-    return bound(work, settings.timeout, end, dependencies.onAbandoned).then((decision) => {
-      if (decision.kind === 'authenticated') proven.add(token);
-      return decision;
-    });
+    const work = answer.then(
+      (decision) => {
+        slots.leave();
+        if (decision?.kind === 'authenticated') proven.add(token);
+        return decision;
+      },
+      (error: unknown) => {
+        slots.leave();
+        throw error;
+      },
+    );
+    const inProgress = { work, permit, controller, progress, caller: context.signal };
+    return bound(inProgress, settings.timeout, dependencies.onAbandoned);
   };
 
   const guarded = layer(plugin, (token, context) => {
@@ -134,8 +141,10 @@ function isThenable(answer: Decision | Promise<Decision> | undefined | null): an
   return typeof (answer as { then?: unknown } | undefined | null)?.then === 'function';
 }
 
-/** What a call that goes on is ended with. */
+/** A call that goes on, and what it is ended with. */
 interface CallInProgress {
+  /** Settles when the plugin's own promise has. */
+  readonly work: Promise<Decision>;
   readonly permit: CircuitPermit;
   readonly controller: AbortController;
   readonly progress: { readonly isOutage: boolean };
@@ -144,9 +153,8 @@ interface CallInProgress {
 
 /** One call in progress, until the first of these: the plugin's answer, the deadline, the caller's abort. */
 function bound(
-  work: Promise<Decision>,
+  { work, permit, controller, progress, caller }: CallInProgress,
   timeout: number,
-  { permit, controller, progress, caller }: CallInProgress,
   onAbandoned: (work: Promise<unknown>) => void,
 ): Promise<Decision> {
   return new Promise((resolve, reject) => {

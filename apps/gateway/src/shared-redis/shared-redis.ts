@@ -102,7 +102,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
 function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
   async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
     try {
-      return await connection.run(work, new AbortController().signal, limit);
+      return await connection.run(work, undefined, limit);
     } catch (error) {
       onError(use);
       throw error;
