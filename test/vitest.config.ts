@@ -1,25 +1,23 @@
 import { base } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
-/** These flood a gateway, or measure what a flood, an outage or a look at it costs others: nothing else runs beside them. */
-const alone = [
-  'admin-flood',
+const filesOf = (...names: readonly string[]) => names.map((name) => `src/${name}.test.ts`);
+
+/** These flood a gateway, or compare times and CPU: nothing else runs beside them. */
+const alone = filesOf('admin-flood', 'bench', 'connection-flood', 'hostile-connections', 'hostile-http2', 'one-user');
+
+/** These look at what an outage costs others, which is mostly waiting for timeouts: two at once leave cores idle. */
+const inPairs = filesOf(
   'cache-failover',
   'cache-outages',
   'cache-user-flood',
-  'connection-flood',
-  'hostile-connections',
-  'hostile-http2',
-  'observation-cost',
-  'one-user',
   'redis-hostile',
   'redis-outages',
   'redis-shortage',
-  'token-list',
-].map((name) => `src/${name}.test.ts`);
+);
 
-// Projects add their lists of files to one that is set here.
-const { include, ...common } = { ...base.test, testTimeout: 60_000, hookTimeout: 60_000 };
+// Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file.
+const { include, ...common } = { ...base.test, isolate: true, testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
@@ -28,9 +26,16 @@ export default defineConfig({
       // Most of these tests wait for another process: more files at once than cores.
       {
         extends: true,
-        test: { name: 'together', include, exclude: alone, maxWorkers: 4, sequence: { groupOrder: 0 } },
+        test: {
+          name: 'together',
+          include,
+          exclude: [...inPairs, ...alone],
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
+        },
       },
-      { extends: true, test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'in pairs', include: inPairs, maxWorkers: 2, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 2 } } },
     ],
   },
 });

@@ -1,4 +1,6 @@
-import { base } from '@sallyport/scripts/vitest-base';
+import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig(base);
+const own = ['src/cache/flood.test.ts', 'src/cache/secrets.test.ts', 'src/commands/interrupt.test.ts'];
+
+export default defineConfig(withOwnProcesses(own));

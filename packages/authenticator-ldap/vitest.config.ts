@@ -1,5 +1,7 @@
-import { base } from '@sallyport/scripts/vitest-base';
+import { base, withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
 // Servers start and TLS is made for most tests: on a busy machine that takes its time.
-export default defineConfig({ ...base, test: { ...base.test, testTimeout: 60_000, hookTimeout: 60_000 } });
+const slow = { ...base, test: { ...base.test, testTimeout: 60_000, hookTimeout: 60_000 } };
+
+export default defineConfig(withOwnProcesses(['src/connection/codec.test.ts', 'src/late-password.test.ts'], slow));

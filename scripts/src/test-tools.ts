@@ -32,11 +32,21 @@ export const testTools: readonly TestTool[] = [
     command: 'go',
     use: "compiles a client with Go's net/http, as kube-apiserver's client is",
   },
+  { name: 'unzip', command: 'unzip', use: 'unpacks Helm for the tests of the chart' },
+  { name: 'binutils', command: 'strip', use: 'removes symbols from the Node in the image' },
+  { name: 'umoci', command: 'umoci', use: 'unpacks the image, as a container runtime does' },
+  {
+    name: 'kubectl',
+    command: 'kubectl',
+    use: 'reads the kubeconfig of the webhook with the client library of kube-apiserver, and renders manifests',
+  },
   {
     name: 'golang-github-go-ldap-ldap-dev',
     command: '/usr/share/gocode/src/github.com/go-ldap/ldap/v3/conn.go',
     use: 'logs in by LDAP as kubeguard/guard does, in the bench',
   },
+  { name: 'systemd', command: 'systemd-analyze', use: 'checks the unit of deploy/systemd' },
+  { name: 'logrotate', command: 'logrotate', use: 'rotates an audit trail, as deploy/systemd says' },
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 

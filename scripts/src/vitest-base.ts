@@ -1,9 +1,14 @@
 import type { ViteUserConfig } from 'vitest/config';
 
+const include = ['src/**/*.test.ts'];
+
 /** Settings that the tests of all packages share: no retries, any order, and a report that `pnpm test` counts. */
 export const base: ViteUserConfig = {
   test: {
-    include: ['src/**/*.test.ts'],
+    include,
+    // Files share a process, and with it what was imported: that takes longer than most tests. No test may leave anything
+    // behind in a module or in the process.
+    isolate: false,
     retry: 0,
     passWithNoTests: false,
     allowOnly: !process.env.CI,
@@ -12,3 +17,19 @@ export const base: ViteUserConfig = {
     reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
   },
 };
+
+/** As `config`, but these files have a process each: they read all its memory, change its modules or need its signals. */
+export function withOwnProcesses(files: readonly string[], config: ViteUserConfig = base): ViteUserConfig {
+  // Projects add their lists of files to one that is set here.
+  const { include: _, ...common } = config.test ?? {};
+  const own = [...files];
+  return {
+    test: {
+      ...common,
+      projects: [
+        { extends: true, test: { name: 'shared', include, exclude: own } },
+        { extends: true, test: { name: 'own process', include: own, isolate: true } },
+      ],
+    },
+  };
+}

@@ -20,7 +20,8 @@ test.each([
   await using people = await startPeople();
   const { ldapsUrl } = people.slapd;
   const url = ldapsUrl.replace('127.0.0.1', host);
-  const authenticators = [people.authenticator({ options: { urls: [url] } })];
+  // A kept connection needs no file descriptor.
+  const authenticators = [people.authenticator({ options: { urls: [url], reuseUserConnections: false } })];
   await using gateway = await startGateway({ config: { authenticators }, files: people.files });
   using client = http1Client(gateway.url);
   expect((await review(client, people.alice.token)).user?.username).toBe('corp:alice');

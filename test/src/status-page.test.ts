@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { keepPicture, overhang, startBrowser, type WatchedPage, watchedPage } from './testing/browser.ts';
+import { keepPicture, overhang, startBrowser, untilDrawn, type WatchedPage, watchedPage } from './testing/browser.ts';
 import { get, http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -42,7 +42,7 @@ async function expectQuiet({ page, complaints, requested }: WatchedPage, url: st
   expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(new Set([new URL(url).origin]));
 }
 
-/** Saves what the page looks like everywhere; it must be quiet everywhere. */
+/** The page must be quiet on each device, in light and in dark. */
 async function keepLooks(
   url: string,
   name: string,
@@ -53,6 +53,7 @@ async function keepLooks(
     await prepare(watched.page);
     await watched.page.goto(url);
     await watched.page.locator('.card .readout').first().waitFor({ state: 'attached' });
+    await untilDrawn(watched.page);
     await keepPicture(watched.page, `${name}-${look}`);
     await expectQuiet(watched, url);
   }

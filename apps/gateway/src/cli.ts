@@ -1,6 +1,5 @@
 import './refuse-inspector.ts';
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { exampleText, pipedToken, programFor } from './commands/command-line.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/exit-codes.ts';
 import {
@@ -15,10 +14,11 @@ import {
   waitOption,
 } from './commands/options.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
+import { manifest } from './package-files.ts';
 
 const program = new Command('sallyport')
   .description('Kubernetes webhook token authentication gateway')
-  .version(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
+  .version(manifest.version)
   .addHelpText(
     'after',
     '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage,' +
@@ -36,19 +36,38 @@ interface Verb<Options> {
   readonly exitStatus?: string;
   /** The rest of the help. */
   readonly help?: string;
+  /** What the command is about, in front of its options; among them under its name. */
+  readonly argument?: Argument;
 }
 
 function add<Options>(parent: Command, name: string, verb: Verb<Options>): void {
-  const { exitStatus, help = '' } = verb;
+  const { argument, exitStatus, help = '' } = verb;
   const command = parent.command(name).description(verb.description);
+  if (argument !== undefined) command.addArgument(argument);
   for (const option of verb.options) command.addOption(option);
   command
     .addHelpText('after', (exitStatus === undefined ? '' : `\nExit status: ${exitStatus}.`) + help)
-    .action(async (options) => {
+    .action(async () => {
       const run = await verb.load();
-      exitCode = await run(options);
+      const named = argument === undefined ? {} : { [argument.name()]: command.processedArgs[0] };
+      exitCode = await run({ ...command.opts(), ...named } as Options);
     });
 }
+
+add(program, 'init', {
+  description: 'make a config, certificates, and the kubeconfig with which kube-apiserver calls this gateway',
+  argument: new Argument('<dir>', 'the folder for them; nothing in it is overwritten'),
+  options: [
+    textOption(
+      '--host <host...>',
+      "names and IP addresses for the server's certificate; kube-apiserver calls the first. Required, except with --renew",
+    ),
+    new Option('--renew', 'replace the certificates of the server and of kube-apiserver by new ones from the same CA'),
+  ],
+  load: async () => (await import('./commands/init.ts')).init,
+  exitStatus: '0 success, 1 nothing was written, 2 wrong usage',
+  help: exampleText('init /etc/sallyport --host gateway.example.com 192.0.2.1'),
+});
 
 add(program, 'serve', {
   description: 'answer token reviews until SIGTERM; SIGHUP reads all files again',

@@ -5,6 +5,7 @@ import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import plugin from './index.ts';
+import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { tokenOf } from './testing/ldap-options.ts';
 
 interface Person {
@@ -158,6 +159,12 @@ const casesFor = (way: () => object) =>
     deadline: 10_000,
     limit: 60_000,
   });
+
+test('each login on a kept connection gets the answer that a new one gets', { timeout: 120_000 }, async () => {
+  const some = [...users.slice(0, 2), locked, expired, mustChange];
+  const options = optionsFor(ways['LDAPS, groups by search']);
+  await compareWithNewConnections({ options, url: slapd.url, users: some });
+});
 
 describe.each(Object.entries(ways))('%s', (_what, way) => {
   for (const { name, run } of casesFor(way)) test(name, run, 130_000);

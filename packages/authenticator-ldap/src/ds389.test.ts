@@ -3,6 +3,7 @@ import { type Ds389, startDs389 } from '@sallyport/test-servers/ds389';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
+import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const password = randomUUID();
@@ -12,7 +13,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => server?.[Symbol.asyncDispose]());
 
-function gateway(changed: object = {}): Promise<PluginGateway> {
+function options() {
   const { ldapsUrl, caFile, service, suffix } = server;
   const user = {
     base: `ou=people,${suffix}`,
@@ -20,15 +21,22 @@ function gateway(changed: object = {}): Promise<PluginGateway> {
     attributes: { uid: 'nsUniqueId' },
   };
   const groups = { base: `ou=groups,${suffix}`, filter: '(member={dn})', nested: true };
-  return pluginGateway(plugin, {
-    urls: [ldapsUrl],
-    caFile,
-    serverTimeout: '10s',
-    bind: service,
-    user,
-    groups,
-    ...changed,
-  });
+  return { urls: [ldapsUrl], caFile, serverTimeout: '10s', bind: service, user, groups };
+}
+
+function gateway(changed: object = {}): Promise<PluginGateway> {
+  return pluginGateway(plugin, { ...options(), ...changed });
+}
+
+async function configured<T>(attributes: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T> {
+  const set = (values: Readonly<Record<string, string>>) =>
+    server.modify(toReplacements([{ dn: 'cn=config', attributes: values }]));
+  await set(attributes);
+  try {
+    return await work();
+  } finally {
+    await set({ passwordMustChange: 'off', passwordLockout: 'on' });
+  }
 }
 
 /** @param rdn as RFC 4514 writes it; left out: the uid */
@@ -86,17 +94,22 @@ describe('389-DS', () => {
 
   test('a password that the manager has set, and that must be changed, is refused though the server takes it', async () => {
     const { dn, uid } = await addUser();
-    const mustChange = (value: string) =>
-      server.modify(toReplacements([{ dn: 'cn=config', attributes: { passwordMustChange: value } }]));
-    await mustChange('on');
-    try {
+    await configured({ passwordMustChange: 'on' }, async () => {
       await server.modify(toReplacements([{ dn, attributes: { userPassword: password } }]));
       await using made = await gateway();
       expect(await made.logIn(uid, password)).toEqual({ kind: 'rejected', reason: 'password-expired', subject: uid });
       expect(made.attempts).toMatchObject([{ outcome: 'accepted' }]);
-    } finally {
-      await mustChange('off');
-    }
+    });
+  });
+
+  test('answers each login on a kept connection as on a new one', async () => {
+    const [right, other] = [await addUser(), await addUser()];
+    const disabled = await addUser({ nsAccountLock: 'true' });
+    const expired = await addUser({ passwordExpirationTime: '20200101000000Z' });
+    const users = [right, other, disabled, expired].map(({ uid }) => ({ name: uid, password }));
+    await configured({ passwordLockout: 'off' }, () =>
+      compareWithNewConnections({ options: options(), url: server.url, users }),
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Decision } from '@sallyport/authenticator';
-import { type LdifEntry, toLdif } from '@sallyport/test-servers/ldif';
+import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import {
   type AdUser,
   accountControl,
@@ -11,6 +11,7 @@ import {
 } from '@sallyport/test-servers/samba';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
+import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 const password = newAdPassword();
@@ -22,9 +23,9 @@ afterAll(() => samba?.[Symbol.asyncDispose]());
 
 const inChain = '(&(objectClass=group)(member:1.2.840.113556.1.4.1941:={dn}))';
 
-function gateway(changed: object = {}): Promise<PluginGateway> {
+function options() {
   const { ldapsUrl, caFile, suffix, administrator } = samba;
-  return pluginGateway(plugin, {
+  return {
     urls: [ldapsUrl],
     caFile,
     serverTimeout: '10s',
@@ -36,8 +37,11 @@ function gateway(changed: object = {}): Promise<PluginGateway> {
       attributes: { username: 'sAMAccountName', uid: 'objectGUID', extra: { sid: 'objectSid' } },
     },
     groups: { base: suffix, filter: inChain, name: 'sAMAccountName' },
-    ...changed,
-  });
+  };
+}
+
+function gateway(changed: object = {}): Promise<PluginGateway> {
+  return pluginGateway(plugin, { ...options(), ...changed });
 }
 
 async function addUser(state: Partial<AdUser> = {}): Promise<{ readonly dn: string; readonly name: string }> {
@@ -102,6 +106,22 @@ describe('Active Directory', () => {
     await using made = await gateway();
     for (let attempt = 0; attempt < 3; attempt += 1) await made.logIn(name, `${password}${attempt}`);
     expect(await made.logIn(name, password)).toEqual({ kind: 'rejected', reason: 'locked', subject: name });
+  });
+
+  test('answers each login on a kept connection as on a new one', { timeout: 120_000 }, async () => {
+    const [right, other] = [await addUser(), await addUser()];
+    const disabled = await addUser({ control: accountControl.disabled });
+    const expired = await addUser({ more: { accountExpires: '1' } });
+    const mustChange = await addUser({ control: accountControl.normal, more: { pwdLastSet: '0' } });
+    const users = [right, other, disabled, expired, mustChange].map(({ name }) => ({ name, password }));
+    const lockAfter = (failures: string) =>
+      samba.modify(toReplacements([{ dn: samba.suffix, attributes: { lockoutThreshold: failures } }]));
+    await lockAfter('0');
+    try {
+      await compareWithNewConnections({ options: options(), url: samba.url, users });
+    } finally {
+      await lockAfter('3');
+    }
   });
 
   test('an unknown name is no opinion, and an empty password is no token', async () => {

@@ -1,6 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import type { RE2JS } from 're2js';
 
 /** SHA-256 of the token's UTF-8, 64 lowercase hexadecimal digits. Redis never sees more of a token. */
 export function digestToken(token: string): string {
@@ -46,7 +45,7 @@ export interface TokenOptions {
   /** The prefix of tokens that are issued elsewhere. */
   readonly prefix?: string;
   /** A pattern for whole tokens that are issued elsewhere. Its time is linear in the length of the token. */
-  readonly pattern?: RE2JS;
+  readonly pattern?: Pick<TokenShape, 'matches'>;
 }
 
 /** The shape of the tokens of one authenticator. */

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls';
 import type { TlsSettings } from '@sallyport/plugin-options';
 import {
@@ -9,11 +8,8 @@ import {
   SentinelConnector,
 } from 'ioredis';
 import type { ConnectionOptions, Servers } from './connection-options.ts';
-import { RedisProblem } from './problems.ts';
+import type { RedisClient } from './nodes.ts';
 import './strict-data-handler.ts';
-
-export type { Redis };
-export type RedisClient = Redis | Cluster;
 
 /** `replyMapping` also changes the types of replies. It is not used here. */
 type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
@@ -76,39 +72,6 @@ export function retryDelay(attempt: number, random: number = Math.random()): num
 }
 
 const retryStrategy = (attempt: number): number => retryDelay(attempt);
-
-/** Closes its connections at once, of a cluster those to all nodes. The client connects again by itself. */
-export function abandon(client: RedisClient, error: Error): void {
-  const nodes = client instanceof Cluster ? client.nodes() : [client];
-  for (const { stream } of nodes as readonly { readonly stream?: Socket }[]) stream?.destroy(error);
-}
-
-/** https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
-const slotCount = 16_384;
-
-/**
- * The servers that hold keys: the one server itself, or the current masters of the cluster.
- *
- * @throws RedisProblem unless all of them are known and connected, since a part of the keys is not enough
- */
-export async function knownMasters(client: RedisClient): Promise<readonly Redis[]> {
-  if (!(client instanceof Cluster)) return [client];
-  await new Promise<void>((resolve, reject) => {
-    client.refreshSlotsCache((error) => (error ? reject(error) : resolve()));
-  });
-  return mastersOf(client);
-}
-
-function mastersOf(client: Cluster): readonly Redis[] {
-  const owners = new Set(Array.from({ length: slotCount }, (_, slot) => client.slots[slot]?.[0]));
-  const nodes = new Map(client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]));
-  return [...owners].map((owner) => {
-    const node = owner === undefined ? undefined : nodes.get(owner);
-    if (node !== undefined) return node;
-    const problem = owner === undefined ? 'no node serves some of its slots' : `its node ${owner} is unreachable`;
-    throw new RedisProblem('cluster', problem);
-  });
-}
 
 function commonOptions(
   { username, password, commandTimeout }: ConnectionOptions,

@@ -1,10 +1,9 @@
 import type { PluginContext } from '@sallyport/authenticator';
 import { watchTlsFiles } from '@sallyport/plugin-options';
-import { Cluster } from 'ioredis';
-import type { RedisClient } from './client.ts';
 import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
 import { TimedOut, within } from './deadline.ts';
-import { type Link, type Links, openLinks, type StateEvents } from './links.ts';
+import type { Link, Links, StateEvents } from './links.ts';
+import { isCluster, type RedisClient } from './nodes.ts';
 import {
   isReplyError,
   noAnswer,
@@ -59,6 +58,8 @@ export async function connect(
   const readTls = await watchTlsFiles(options.tls, context, () => void links?.renew());
   const tls = () => (servers.secure ? readTls() : undefined);
   const events = createEvents(name, wording, context);
+  // With ioredis, which takes a while to load, and not every config has a Redis.
+  const { openLinks } = await import('./links.ts');
   const opened = await openLinks(options, tls, terms, events, context.signal);
   links = opened;
   return {
@@ -83,9 +84,9 @@ export async function connect(
 function explain(error: unknown, { client, problem }: Link, terms: ProblemTerms): Problem {
   const own = error instanceof TimedOut ? noAnswer : problemOf(error, terms);
   if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(problem);
-  if (own.kind === 'timeout' && client instanceof Cluster && client.status === 'ready') return nodeSilent;
+  if (own.kind === 'timeout' && isCluster(client) && client.status === 'ready') return nodeSilent;
   if (isReplyError(error) || own.kind !== 'connection') return own;
-  if (client instanceof Cluster && client.status === 'ready') return nodeUnreachable;
+  if (isCluster(client) && client.status === 'ready') return nodeUnreachable;
   if (problem !== undefined) return notConnected(problem);
   const isConnecting = client.status === 'connecting' || client.status === 'connect';
   return isConnecting ? notConnected(noAnswer) : own;

@@ -1,5 +1,5 @@
-export { knownMasters, type Redis, type RedisClient } from './client.ts';
 export { type Connection, connect } from './connection.ts';
 export type { ConnectionOptions, Servers, Wording } from './connection-options.ts';
+export { knownMasters, type Redis, type RedisClient } from './nodes.ts';
 export { type ProblemKind, RedisProblem } from './problems.ts';
 export { hashUpTo, readValue, type StoredValue, stringUpTo, type ValueQuery } from './read-value.ts';

@@ -1,8 +1,9 @@
 import type { TlsSettings } from '@sallyport/plugin-options';
-import { Cluster, type Redis } from 'ioredis';
-import { createClient, type RedisClient, retryDelay } from './client.ts';
+import type { Redis } from 'ioredis';
+import { createClient, retryDelay } from './client.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import { within } from './deadline.ts';
+import { isCluster, type RedisClient } from './nodes.ts';
 import { closed, isReplyError, type Problem, type ProblemTerms, problemOf } from './problems.ts';
 
 /** A client with the state of its connection. */
@@ -128,7 +129,7 @@ function watch(link: Link, terms: ProblemTerms, events: StateEvents): void {
     events.onUp();
   });
   client.on('close', noteDown);
-  if (client instanceof Cluster) {
+  if (isCluster(client)) {
     // The other nodes still work, so the connection is not down.
     client.on('node error', noteProblem);
   } else {

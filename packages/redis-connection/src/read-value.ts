@@ -1,5 +1,4 @@
-import { Cluster, Redis } from 'ioredis';
-import { abandon, type RedisClient } from './client.ts';
+import { abandon, isCluster, type Redis, type RedisClient } from './nodes.ts';
 import { WireError } from './problems.ts';
 
 /** A value with its time to live. */
@@ -58,11 +57,11 @@ export async function readValue(client: RedisClient, query: ValueQuery, key: str
 type Answers = readonly [reply: unknown, timeToLive: unknown, echoed: unknown];
 
 async function ask(client: RedisClient, query: ValueQuery, key: string): Promise<Answers> {
-  if (client instanceof Redis) return await askTogether(client, query, key);
+  if (!isCluster(client)) return await askTogether(client, query, key);
   try {
     return await Promise.all([client.call(...query(key)), client.pttl(key), client.echo(key)]);
   } catch (error) {
-    if (!(client instanceof Cluster) || !mayHaveMoved(error)) throw error;
+    if (!mayHaveMoved(error)) throw error;
     return await askAlone(client, query, key);
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { startSlapd } from '@sallyport/test-servers/slapd';
+import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { newToken, recordKey } from '../testing/redis-tokens.ts';
 
 /** An OpenLDAP server with people in it, each in one group. */
@@ -42,14 +42,17 @@ const peopleCount = 1_000;
 const peopleInGroup = 50;
 
 export function createBackends(resources: AsyncDisposableStack): Backends {
-  let directory: Promise<DirectoryFacts> | undefined;
+  let directory: ReturnType<typeof startDirectory> | undefined;
   let redis: Promise<RedisServer> | undefined;
   const robots: Robot[] = [];
   // Tests write each change to the disk; what is written here are cached answers.
   const start = async () => resources.use(await startRedis({ settings: { appendonly: 'no' } }));
   const startedRedis = (): Promise<RedisServer> => (redis ??= start());
   return {
-    directory: () => (directory ??= startDirectory(resources)),
+    async directory() {
+      directory ??= startDirectory(resources);
+      return (await directory).facts;
+    },
     redis: startedRedis,
     async robots(count) {
       const client = (await startedRedis()).client();
@@ -65,7 +68,10 @@ export function createBackends(resources: AsyncDisposableStack): Backends {
   };
 }
 
-async function startDirectory(resources: AsyncDisposableStack): Promise<DirectoryFacts> {
+/** An OpenLDAP server, and what its clients need to know of it. */
+export async function startDirectory(
+  resources: AsyncDisposableStack,
+): Promise<{ readonly slapd: Slapd; readonly facts: DirectoryFacts }> {
   const slapd = resources.use(await startSlapd({ countsOperations: false }));
   const [userBase, groupBase] = [`ou=people,${slapd.suffix}`, `ou=groups,${slapd.suffix}`];
   const people = Array.from({ length: peopleCount }, (_, at) => {
@@ -86,5 +92,6 @@ async function startDirectory(resources: AsyncDisposableStack): Promise<Director
   }));
   await slapd.add(toLdif([...users, ...groups]));
   const { ldapsPort: port, ldapsUrl: url, service } = slapd;
-  return { port, url, ca: await readFile(slapd.caFile, 'utf8'), service, userBase, groupBase, people };
+  const ca = await readFile(slapd.caFile, 'utf8');
+  return { slapd, facts: { port, url, ca, service, userBase, groupBase, people } };
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 
 /** What a server answered to one operation (RFC 4511). */
-export interface LdapResult {
+interface LdapResult {
   /** `resultCode`; 0: success. */
   readonly code: number;
   /** How many entries a search returned before its end. */

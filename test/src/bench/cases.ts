@@ -20,6 +20,12 @@ export const memoryCase = (): GatewayCase => ({
   verify: (adminUrl) => verifyHits(adminUrl, 'memory', tokenCount),
 });
 
+/** The same with no audit trail, and only probes that look at it: what the others cost in addition is to be seen. */
+export function quietCase(): GatewayCase {
+  const { config, ...others } = memoryCase();
+  return { ...others, config: { ...config, audit: undefined }, isWatched: false };
+}
+
 /** Tokens that no one knows, each another one. */
 export const unknownCase = (): GatewayCase => ({
   ...staticCase(),

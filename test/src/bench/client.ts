@@ -2,25 +2,12 @@
 import http2 from 'node:http2';
 import https from 'node:https';
 import { reviewHeaders, reviewPath, type TokenReview } from '../testing/token-review.ts';
-import { type Driven, drive, type Order, type Protocol } from './drive.ts';
-import { numberedQuestion } from './numbered.ts';
-import { type OfferedPoint, offer } from './offered-load.ts';
+import { type Driven, drive, type OfferedPoint, type Order, offer, type Protocol } from './drive.ts';
+import { numberedQuestion, type Question } from './questions.ts';
+import type { ClientFiles } from './tls.ts';
 import { answerMessages } from './worker.ts';
 
-/** PEM texts. */
-export interface ClientFiles {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** A review, and the only answer to it that is right: this user, or not authenticated. */
-export interface Question {
-  readonly body: string;
-  readonly username?: string;
-}
-
-export interface Target {
+interface Target {
   readonly id: number;
   readonly url: string;
   readonly tls: ClientFiles;

@@ -1,10 +1,10 @@
 import { reviewBody } from '../testing/token-review.ts';
 import { randomToken } from '../testing/tokens.ts';
 import type { Backends, Robot } from './backends.ts';
-import type { ClientMessage, Question } from './client.ts';
-import type { Driven, Order } from './drive.ts';
+import type { ClientMessage } from './client.ts';
+import type { Driven, OfferedPoint, Order } from './drive.ts';
 import { type GatewaySetup, startGateway } from './gateway.ts';
-import type { OfferedPoint } from './offered-load.ts';
+import type { Question } from './questions.ts';
 import { constantUser, type ServerKind, type ServerMessage } from './server.ts';
 import type { Tls } from './tls.ts';
 import { startWorker, type Worker } from './worker.ts';
@@ -86,11 +86,44 @@ const usualPrime = 1_000;
 
 export interface GatewayCase extends Pick<GatewaySetup, 'config' | 'files'> {
   readonly questions: readonly Question[];
+  /** False: only probes look at it. Default: also Prometheus, and an open status page. */
+  readonly isWatched?: boolean;
   /** How many reviews are sent before the first turn. Default 1,000: V8 compiles code that is used often. */
   readonly prime?: number;
   /** Does what is done to it before the first turn, besides reviews. Returns a name that says so. */
   occupy?(url: string): Promise<string>;
   verify?(adminUrl: string): Promise<void>;
+}
+
+/** The paths that are fetched, and after how many milliseconds each. */
+type Looks = Readonly<Record<string, number>>;
+
+/**
+ * What a kubelet does by default. Without it, a process would serve one kind of request alone, for which V8 makes code
+ * that is faster by some hundredths, and that the first probe makes it give up.
+ */
+const probes: Looks = { '/livez': 10_000, '/readyz': 10_000 };
+
+/** Twelve times as often as Prometheus asks by default, and as often as an open status page does. */
+const watchers: Looks = { '/metrics': 5_000, '/status.json': 2_000 };
+
+function lookAt(adminUrl: string, looks: Looks): Disposable {
+  const timers = Object.entries(looks).map(([path, interval]) => {
+    // The result is ignored: only the reviews of the gateway are measured.
+    const ask = () => {
+      fetch(new URL(path, adminUrl)).then(
+        (answer) => answer.text(),
+        () => {},
+      );
+    };
+    ask();
+    return setInterval(ask, interval);
+  });
+  return {
+    [Symbol.dispose]: () => {
+      for (const timer of timers) clearInterval(timer);
+    },
+  };
 }
 
 /** @param prepare makes the config, and what is asked */
@@ -99,8 +132,9 @@ export function gateway(name: string, prepare: (place: Place) => Promise<Gateway
     name,
     isGateway: true,
     async start(place, entry) {
-      const { questions, verify, occupy, prime = usualPrime, ...setup } = await prepare(place);
+      const { questions, verify, occupy, isWatched = true, prime = usualPrime, ...setup } = await prepare(place);
       const started = place.resources.use(await startGateway({ entry, tls: place.tls, ...setup }));
+      place.resources.use(lookAt(started.adminUrl, isWatched ? { ...probes, ...watchers } : probes));
       const target = await asTarget(place, started.url, questions);
       await target.drive({ protocol: 'h2', at: 16, reviews: prime });
       const name = await occupy?.(started.url);

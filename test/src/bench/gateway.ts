@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
@@ -15,6 +15,8 @@ export interface Gateway extends AsyncDisposable {
   readonly folder: string;
   /** Milliseconds from its spawn until it listened. */
   readonly started: number;
+  /** Replaces a file beside its config, in one step. */
+  write(name: string, content: string): Promise<void>;
 }
 
 export interface GatewaySetup {
@@ -23,43 +25,53 @@ export interface GatewaySetup {
   readonly tls: Tls;
   /** On top of mutual TLS, the audit trail in a file, and metrics and the status page on a loopback address. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** True: SIGUSR2 makes it collect its garbage. Default: it runs as users start it. */
+  readonly collectsGarbage?: boolean;
   /** Beside gateway.yaml, by their names. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** @throws Error if it ends before it listens, with what it wrote */
-export async function startGateway({ entry, tls, config, files }: GatewaySetup): Promise<Gateway> {
-  await using resources = new AsyncDisposableStack();
-  const folder = resources.use(await temporaryFolder('bench')).path;
-  const { server: more, ...others } = config;
-  const names = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientCAFile: 'tls/ca.crt' };
-  const text = stringify({
-    server: {
-      listen: '127.0.0.1:0',
-      shutdownDelay: '0s',
-      tls: { ...names, clientNames: ['kube-apiserver'] },
-      ...(more ?? {}),
-    },
+/** Where the gateway finds its certificate. */
+export const names = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientCAFile: 'tls/ca.crt' } as const;
+
+/** Fills in what all gateways of the bench share. */
+export function configText({ server, ...others }: GatewaySetup['config']): string {
+  const tls = { ...names, clientNames: ['kube-apiserver'] };
+  return stringify({
+    server: { listen: '127.0.0.1:0', shutdownDelay: '0s', tls, ...(server ?? {}) },
     admin: { listen: '127.0.0.1:0' },
     audit: { output: 'audit.log' },
     ...others,
   });
-  const { cert, key, ca } = tls.server;
-  const all = {
-    'gateway.yaml': text,
-    [names.certFile]: cert,
-    [names.keyFile]: key,
-    [names.clientCAFile]: ca,
-    ...files,
+}
+
+const garbageCollection = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2", () => gc())'];
+
+/** @throws Error if it ends before it listens, with what it wrote */
+export async function startGateway({ entry, tls, config, files, collectsGarbage }: GatewaySetup): Promise<Gateway> {
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await temporaryFolder('bench')).path;
+  const write = async (name: string, content: string): Promise<void> => {
+    const file = join(folder, name);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(`${file}.new`, content, { mode: 0o600 });
+    await rename(`${file}.new`, file);
   };
-  for (const [name, content] of Object.entries(all)) {
-    await mkdir(dirname(join(folder, name)), { recursive: true });
-    await writeFile(join(folder, name), content, { mode: 0o600 });
-  }
+  const { cert, key, ca } = tls.server;
+  const all = { [names.certFile]: cert, [names.keyFile]: key, [names.clientCAFile]: ca, ...files };
+  for (const [name, content] of Object.entries(all)) await write(name, content);
+  await write('gateway.yaml', configText(config));
   const spawned = performance.now();
   const child = spawn(
     process.execPath,
-    ['--disable-sigusr1', entry, 'serve', '--config', join(folder, 'gateway.yaml')],
+    [
+      ...(collectsGarbage ? garbageCollection : []),
+      '--disable-sigusr1',
+      entry,
+      'serve',
+      '--config',
+      join(folder, 'gateway.yaml'),
+    ],
     {
       cwd: folder,
       env: { PATH: process.env.PATH ?? '', HOME: folder, NO_COLOR: '1' },
@@ -70,7 +82,14 @@ export async function startGateway({ entry, tls, config, files }: GatewaySetup):
   const listening = await untilListening(child);
   const started = performance.now() - spawned;
   const owned = resources.move();
-  return { pid: child.pid ?? 0, ...listening, folder, started, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    pid: child.pid ?? 0,
+    ...listening,
+    folder,
+    started,
+    write,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 async function untilListening(child: ChildProcess): Promise<{ readonly url: string; readonly adminUrl: string }> {
@@ -99,9 +118,10 @@ function parseLine(line: string): Record<string, unknown> {
   }
 }
 
-/** The value of one series of /metrics, 0 when there is none. */
-export async function metric(adminUrl: string, name: string, labels: readonly string[]): Promise<number> {
+/** The value of the first series of /metrics with this name and these labels; 0 when there is none. */
+export async function metric(adminUrl: string, name: string, labels: readonly string[] = []): Promise<number> {
   const text = await (await fetch(new URL('/metrics', adminUrl))).text();
-  const isMeant = (line: string) => line.startsWith(`${name}{`) && labels.every((label) => line.includes(label));
+  const isMeant = (line: string): boolean =>
+    /[{ ]/.test(line.charAt(name.length)) && line.startsWith(name) && labels.every((label) => line.includes(label));
   return Number(text.split('\n').find(isMeant)?.split(' ').at(-1) ?? 0);
 }

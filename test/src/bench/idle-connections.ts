@@ -1,7 +1,8 @@
 /** Clients that ask once and then keep their connections, in a process of their own. */
 import http2, { type ClientHttp2Session } from 'node:http2';
 import { reviewHeaders, reviewPath } from '../testing/token-review.ts';
-import type { ClientFiles, Question } from './client.ts';
+import type { Question } from './questions.ts';
+import type { ClientFiles } from './tls.ts';
 import { answerMessages } from './worker.ts';
 
 export interface IdleMessage {

@@ -5,7 +5,7 @@ import type { Running } from './contender.ts';
 import type { Driven, Order } from './drive.ts';
 
 /** One turn of a contender. */
-export interface Turn extends Driven {
+interface Turn extends Driven {
   /** CPU time of its process, user and system, in microseconds a review. */
   readonly cpu: number;
 }

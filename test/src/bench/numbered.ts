@@ -1,21 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import { reviewBody } from '../testing/token-review.ts';
-import type { Question } from './client.ts';
 import type { GatewayCase } from './contender.ts';
-
-/** As long as a token of the Redis plugin. */
-const padding = 'x'.repeat(40);
-
-export function numberedQuestion(number: number): Question {
-  return { body: reviewBody(`number-${number}-${padding}`), username: `user-${number}` };
-}
+import { numberedQuestion } from './questions.ts';
 
 /** A gateway whose answers need no backend, and are cached in memory for a day. */
 export async function numberedSetup(): Promise<Pick<GatewayCase, 'config' | 'files'>> {
-  const use = './numbered-plugin.ts';
+  const plugin = await readFile(new URL('./numbered-plugin.ts', import.meta.url), 'utf8');
+  const cache = { authenticatedTtl: '24h' };
   return {
-    config: { authenticators: [{ name: 'numbered', use, cache: { authenticatedTtl: '24h' } }] },
-    files: { 'numbered-plugin.ts': await readFile(new URL(use, import.meta.url), 'utf8') },
+    config: { authenticators: [{ name: 'numbered', use: './numbered-plugin.ts', cache }] },
+    files: { 'numbered-plugin.ts': plugin },
   };
 }
 

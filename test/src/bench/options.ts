@@ -108,11 +108,16 @@ function count(name: string, text: string): number {
 }
 
 // pnpm runs this in the package's folder, and INIT_CWD is where the user is.
-const pathOf = (text: string): string => resolve(process.env.INIT_CWD ?? '.', text);
+export const pathOf = (text: string): string => resolve(process.env.INIT_CWD ?? '.', text);
+
+/** The gateway of this checkout, as `pnpm start` runs it. */
+export const checkout: string = join(
+  dirname(createRequire(import.meta.url).resolve('@sallyport/gateway/package.json')),
+  'src/sallyport.js',
+);
 
 function entriesOf(text: string | undefined): ReadonlyMap<string, string> {
-  const folder = dirname(createRequire(import.meta.url).resolve('@sallyport/gateway/package.json'));
-  if (text === undefined) return new Map([['', join(folder, 'src/sallyport.js')]]);
+  if (text === undefined) return new Map([['', checkout]]);
   return new Map(
     list(text).map((word) => {
       const [, name = '', file = ''] = /^(?:([\w.-]+)=)?(.+)$/.exec(word) ?? [];

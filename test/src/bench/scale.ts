@@ -1,17 +1,17 @@
 import { cpuSeconds } from '../testing/process-cpu.ts';
 import { residentMemory } from '../testing/process-memory.ts';
 import { staticCase } from './cases.ts';
-import type { Question } from './client.ts';
 import { asTarget, type Contender, type GatewayCase, gateway, type Place } from './contender.ts';
 import { metric, startGateway } from './gateway.ts';
 import type { IdleMessage } from './idle-connections.ts';
 import { measure, type Row } from './measure.ts';
 import { cachedUsersCase, numberedSetup } from './numbered.ts';
 import type { Options } from './options.ts';
+import type { Question } from './questions.ts';
 import { startWorker } from './worker.ts';
 
 /** What a gateway holds after so many distinct tokens. */
-export interface TokensRow {
+interface TokensRow {
   readonly gateway: string;
   readonly tokens: number;
   /** Answers in its cache. */

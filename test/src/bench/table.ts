@@ -49,9 +49,10 @@ function cell(value: number, ratio?: number): string {
   return ratio === undefined ? text : `${text} (${ratio.toFixed(2)})`;
 }
 
-function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
+/** @param words how many columns from the left have words; the others have figures */
+export function markdown(head: readonly string[], lines: readonly (readonly string[])[], words = 2): string {
   const widths = head.map((name, at) => Math.max(...[head, ...lines].map((line) => (line[at] ?? name).length)));
-  const isFigure = (at: number): boolean => at > 1;
+  const isFigure = (at: number): boolean => at >= words;
   const padded = (line: readonly string[]): string =>
     `| ${line.map((text, at) => (isFigure(at) ? text.padStart(widths[at] ?? 0) : text.padEnd(widths[at] ?? 0))).join(' | ')} |`;
   const rule = `| ${widths.map((width, at) => (isFigure(at) ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width))).join(' | ')} |`;

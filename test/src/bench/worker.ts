@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { ownedChild } from './owned-child.ts';
 
-/** A process of its own, started from a file of this folder, that answers one message at a time. */
+/** A process of its own, started from a file of this folder, that answers one message after the other. */
 export interface Worker<Message, Reply> extends AsyncDisposable {
   readonly pid: number;
   /** @throws Error what the process threw, or that it ended */
@@ -20,14 +20,23 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
     throw new Error(`${file} ended with ${code ?? signal}`);
   });
   ended.catch(() => {});
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function exchange(message: Message): Promise<Reply> {
+    const answered = once(child, 'message') as Promise<[Envelope<Reply>]>;
+    child.send(message);
+    const [envelope] = await Promise.race([answered, ended]);
+    if ('error' in envelope) throw new Error(envelope.error);
+    return envelope.reply;
+  }
+
   return {
     pid: child.pid ?? 0,
-    async ask(message) {
-      const answered = once(child, 'message') as Promise<[Envelope<Reply>]>;
-      child.send(message);
-      const [envelope] = await Promise.race([answered, ended]);
-      if ('error' in envelope) throw new Error(envelope.error);
-      return envelope.reply;
+    ask(message) {
+      const reply = last.then(() => exchange(message));
+      // The next one waits for its end, whatever comes of it.
+      last = reply.catch(() => {});
+      return reply;
     },
     [Symbol.asyncDispose]: owned[Symbol.asyncDispose],
   };

@@ -74,19 +74,14 @@ interface AdministrativeAct {
 
 const shortDigest = 12;
 
-/** Describes one review by values that are ours, or that Kubernetes sees. */
-export function auditEntry(report: ReviewReport): AuditEntry {
-  const { client, outcome, end, answers, token, seconds, callerGone } = report;
+/** What was decided of one review, by values that are ours, or that Kubernetes sees. */
+export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
   const safe = (text: string | undefined) => text && withoutToken(text, token);
   const decided = end instanceof Error || end.kind === 'no-opinion' || end.kind === 'error' ? undefined : end;
   const by = decided && answers.at(-1);
   const user = decided?.kind === 'authenticated' ? decided.user : undefined;
   const refused = decided?.kind === 'rejected' ? decided : undefined;
-  // The object has every key that there may be, in the order of a line: JSON.stringify takes five times as long for
-  // objects of many shapes.
   return {
-    caller: client,
-    outcome,
     reason: safe(end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason),
     authenticator: by?.authenticator,
     cached: by && 'decision' in by ? by.source : undefined,
@@ -94,6 +89,25 @@ export function auditEntry(report: ReviewReport): AuditEntry {
     uid: safe(user?.uid),
     groups: user && (user.groups?.length ?? 0),
     subject: safe(refused?.subject),
+  };
+}
+
+/** Describes one review. */
+export function auditEntry(report: ReviewReport): AuditEntry {
+  const { client, outcome, answers, seconds, callerGone } = report;
+  const { reason, authenticator, cached, username, uid, groups, subject } = decisionOf(report);
+  // The object has every key that there may be, in the order of a line: JSON.stringify takes five times as long for
+  // objects of many shapes.
+  return {
+    caller: client,
+    outcome,
+    reason,
+    authenticator,
+    cached,
+    username,
+    uid,
+    groups,
+    subject,
     seconds: toMicroseconds(seconds),
     callerGone: callerGone || undefined,
     asked: answers.map(asked),

@@ -32,7 +32,8 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   const startedAt = Date.now();
   const acts = new LRUCache<string, true>({ max: maxActs });
   const limit = createLogLimiter(() => performance.now());
-  const writeNext = createNumberedLines(boot, offer, onDropped);
+  const writeNext = createNumberedLines(offer, onDropped);
+  const toTime = createTimes();
   let fingerprint: Fingerprint | undefined;
   let batch: ReviewReport[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -42,14 +43,18 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
     // sending rubbish than by sending tokens.
     const unwritten = isUnread(report.outcome) ? limit(report.outcome) : 0;
     if (unwritten === undefined) return;
-    writeNext((origin) => {
-      const more = {
-        time: new Date(report.at).toISOString(),
+    writeNext(({ sequence, dropped }) => {
+      const { at, id: review, token } = report;
+      const origin = {
+        time: toTime(at),
+        boot,
+        sequence,
+        dropped,
         unwritten: unwritten || undefined,
-        fingerprint: report.token === undefined ? undefined : fingerprint?.(report.token),
-        review: report.id,
+        fingerprint: token === undefined ? undefined : fingerprint?.(token),
+        review,
       };
-      return auditLine({ ...origin, ...more }, auditEntry(report));
+      return auditLine(origin, auditEntry(report));
     });
   }
 
@@ -74,7 +79,7 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       acts.set(key, true);
       flush();
       writeNext((origin) =>
-        auditLine({ ...origin, time: new Date().toISOString() }, administrativeAct(entry, startedAt)),
+        auditLine({ ...origin, boot, time: new Date().toISOString() }, administrativeAct(entry, startedAt)),
       );
     },
     use(next) {
@@ -84,19 +89,25 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   };
 }
 
-type MakeLine = (origin: Pick<LineOrigin, 'boot' | 'sequence' | 'dropped'>) => string;
+/** ISO 8601 of milliseconds since 1970. Lines of one batch share many times. */
+function createTimes(): (at: number) => string {
+  let last = Number.NaN;
+  let text = '';
+  return (at) => {
+    if (at !== last) [last, text] = [at, new Date(at).toISOString()];
+    return text;
+  };
+}
+
+type MakeLine = (origin: Pick<LineOrigin, 'sequence' | 'dropped'>) => string;
 
 /** A line that cannot be made counts as dropped: it is no reason to change an answer. */
-function createNumberedLines(
-  boot: string,
-  offer: (line: string) => boolean,
-  onDropped: () => void,
-): (make: MakeLine) => void {
+function createNumberedLines(offer: (line: string) => boolean, onDropped: () => void): (make: MakeLine) => void {
   let sequence = 0;
   let dropped = 0;
   const tryWrite = (make: MakeLine) => {
     try {
-      return offer(make({ boot, sequence, dropped: dropped || undefined }));
+      return offer(make({ sequence, dropped: dropped || undefined }));
     } catch {
       return false;
     }

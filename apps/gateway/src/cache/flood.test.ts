@@ -11,8 +11,8 @@ const { info: print } = console;
 
 const file = redisOfFile();
 
-const maxEntries = 20_000;
-const users = 5_000;
+const maxEntries = 4_000;
+const users = 1_000;
 const goodToken = (user: number) => `ldap:user-${user}:the right password of user ${user}`;
 
 /** As a backend would, at once: right passwords, wrong ones of known users, and tokens of no one. */
@@ -53,7 +53,7 @@ async function review(replica: Replica, count: number, nth: (n: number) => reado
   for (let start = 0; start < count; start += atOnce) {
     const batch = Array.from({ length: Math.min(atOnce, count - start) }, (_, at) => start + at);
     await Promise.all(batch.map(one));
-    // Of a million, they would be what fills the memory.
+    // Of a flood, they would be what fills the memory.
     replica.looks.length = 0;
   }
   await file.opened.quiet();
@@ -61,10 +61,10 @@ async function review(replica: Replica, count: number, nth: (n: number) => reado
 }
 const atOnce = 100;
 
-const million = 1_000_000;
+const flood = 50_000;
 
-test('a million made-up questions evict no good answer, put nothing into Redis, and do not fill the memory', {
-  timeout: 300_000,
+test('a flood of made-up questions evicts no good answer, puts nothing into Redis, and does not fill the memory', {
+  timeout: 180_000,
 }, async () => {
   const memory = createMemoryTier(maxEntries);
   const replica = createReplica({ shared: file.opened.redis, memory, answer });
@@ -79,32 +79,33 @@ test('a million made-up questions evict no good answer, put nothing into Redis, 
   // Negative answers have reached their limit by then: what is more is growth.
   await review(replica, maxEntries * 2, madeUp);
   const filled = memoryUsed();
-  const kinds = await review(replica, million - maxEntries * 2, (n) => madeUp(n + maxEntries * 2));
+  const kinds = await review(replica, flood - maxEntries * 2, (n) => madeUp(n + maxEntries * 2));
   const seconds = (performance.now() - start) / 1_000;
   const after = memoryUsed();
 
-  const perReview = (seconds * 1e6) / million;
-  print(`${million} made-up questions: ${seconds.toFixed(1)} s, ${perReview.toFixed(1)} us each`);
+  const perReview = (seconds * 1e6) / flood;
+  print(`${flood} made-up questions: ${seconds.toFixed(1)} s, ${perReview.toFixed(1)} us each`);
   print(`memory: ${before.toFixed(1)} MiB before, ${filled.toFixed(1)} at the limit, ${after.toFixed(1)} after`);
   expect(Object.keys(kinds).sort()).toEqual(['no-opinion', 'rejected']);
-  expect(after - filled).toBeLessThan(10);
+  // 50 bytes of each question would be more.
+  expect(after - filled).toBeLessThan(2);
   expect(memory.entries).toBe(users + maxEntries);
   expect(file.opened.errors).toEqual([]);
   expect((await file.redis.client().keys('*')).sort()).toEqual(keys);
-  expect(replica.asked).toBe(users + million);
+  expect(replica.asked).toBe(users + flood);
   // Not one good answer is lost, in memory or in Redis.
   const fresh = createReplica({ shared: file.opened.redis, answer });
   for (const each of [replica, fresh]) expect(await review(each, users, all)).toEqual({ authenticated: users });
-  expect([replica.asked, fresh.asked]).toEqual([users + million, 0]);
+  expect([replica.asked, fresh.asked]).toEqual([users + flood, 0]);
 });
 
-test('good tokens with made-up audiences evict no answer of other users', async () => {
+test('good tokens with made-up audiences evict no answer of other users', { timeout: 60_000 }, async () => {
   const memory = createMemoryTier(1_000);
   const replica = createReplica({ shared: file.opened.redis, memory, answer });
   const others = (n: number) => [goodToken(n + 10), []] as const;
   await review(replica, 920, others);
   const before = memoryUsed();
-  const count = 20_000;
+  const count = 5_000;
   const kinds = await review(replica, count, (n) => [goodToken(n % 10), [`made up ${n}`]]);
   expect(kinds).toEqual({ authenticated: count });
   print(`memory: ${(memoryUsed() - before).toFixed(1)} MiB more after ${count} made-up audiences of good tokens`);

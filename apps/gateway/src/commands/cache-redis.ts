@@ -37,7 +37,7 @@ export async function withCacheRedis<Result>(
 ): Promise<Result> {
   if (cache.redis === undefined) throw new Error('the config has no cache.redis');
   // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
-  const pool = createRedisPool({ logger: createLogger('error'), onError: () => undefined });
+  const pool = createRedisPool({ logger: await createLogger('error'), onError: () => undefined });
   const lease = await pool.acquire(cache.redis, baseDirectory);
   try {
     return await work(lease.redis);

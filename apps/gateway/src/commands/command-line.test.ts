@@ -8,6 +8,7 @@ const pod: Start = { ...installed, environment: { KUBERNETES_SERVICE_HOST: '10.0
 test.each([
   ['installed', installed, 'sallyport'],
   ['a bundle that is run by its path', { ...installed, script: '/opt/sallyport.js' }, 'sallyport'],
+  ['installed in a folder', { ...installed, script: '/srv/gw/node_modules/.bin/sallyport' }, 'npx sallyport'],
   ['a checkout', checkout, 'npx -y pnpm@10 sallyport'],
   ['a link to a checkout', { ...checkout, script: '/usr/local/bin/sallyport' }, 'sallyport'],
   ['a pod', pod, 'kubectl exec gw-1 -- sallyport'],

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { printable } from '../logging/printable.ts';
+import { packagePath } from '../package-files.ts';
 
 /** How this process was started. What a user types to start the program again depends on it. */
 export interface Start {
@@ -16,7 +17,7 @@ function thisStart(): Start {
   return {
     environment: process.env,
     script: process.argv[1],
-    isCheckout: existsSync(new URL('../../../../pnpm-workspace.yaml', import.meta.url)),
+    isCheckout: existsSync(packagePath('../../pnpm-workspace.yaml')),
     host: hostname(),
   };
 }
@@ -43,6 +44,8 @@ export function programFor(
     const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
     return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;
   }
+  // In a folder that npm installed it in, it is not to be found through PATH.
+  if (/(^|\/)node_modules\/\.bin\/sallyport$/.test(script) && !isCheckout) return 'npx sallyport';
   // npm links it under this name, to be found through PATH.
   if (basename(script) === 'sallyport' || !isCheckout) return 'sallyport';
   return 'npx -y pnpm@10 sallyport';

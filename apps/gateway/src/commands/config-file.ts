@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import { packagePath } from '../package-files.ts';
 import { UsageError } from './exit-codes.ts';
 
 /** The shipped config: static tokens with a demo token made at each start. */
-const shipped = fileURLToPath(new URL('../../gateway.yaml', import.meta.url));
+const shipped = packagePath('gateway.yaml');
 
-const packageFolder = fileURLToPath(new URL('../..', import.meta.url));
+const packageFolder = packagePath('.');
 
 /**
  * The absolute path of the config: that of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.
@@ -24,8 +24,8 @@ export function loadNamedConfig({ config }: { readonly config?: string }): Promi
   return loadConfig(configFile(config).file, process.env);
 }
 
-/** Resolves a path from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
-function userPath(path: string): string {
+/** Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
+export function userPath(path: string): string {
   const folder = process.cwd();
   return resolve(resolve(folder) === resolve(packageFolder) ? (process.env.INIT_CWD ?? folder) : folder, path);
 }

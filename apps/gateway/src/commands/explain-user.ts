@@ -89,7 +89,7 @@ async function readFleet(
 }
 
 async function knownBy(config: GatewayConfig, name: string, observed: Observed): Promise<readonly KnownBy[]> {
-  const logger = createLogger('error');
+  const logger = await createLogger('error');
   const attempts = localAttempts(config);
   const theirs = config.authenticators.filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
   const created = await createAuthenticators({ ...config, authenticators: theirs }, { logger, attempts });

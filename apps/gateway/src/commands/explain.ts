@@ -45,7 +45,7 @@ async function explainToken(
   const { attempts, written } = joinAttempts(config.lockout, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
     // The identity policy logs its objections as warnings.
-    logger: createLogger('warn'),
+    logger: await createLogger('warn'),
     attempts,
     blocks,
     onAbandoned: () => undefined,

@@ -114,7 +114,7 @@ export async function withIssuer<Result>(
 ): Promise<Result> {
   const { config, authenticator } = issuing;
   // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
-  const logger = createLogger('error');
+  const logger = await createLogger('error');
   const dependencies = { logger, attempts: localAttempts(config) };
   const issuer = await createTokenIssuer(authenticator, config.baseDirectory, dependencies).catch((error) => {
     throw problemOf(issuing, error, "can't issue tokens");

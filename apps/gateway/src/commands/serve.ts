@@ -17,7 +17,7 @@ export interface ServeOptions {
 /** Answers reviews until a signal ends it. */
 export async function serve(options: ServeOptions): Promise<ExitCode> {
   const { file, isShipped } = configFile(options.config);
-  const logger = createLogger('info');
+  const logger = await createLogger('info');
   const end = Promise.withResolvers<ExitCode>();
   const bodyFile = isShipped ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
   const starting = startGateway({

@@ -23,22 +23,39 @@ const minimumLength = 22;
 export async function tokenHash(options: TokenHashOptions): Promise<ExitCode> {
   const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY } = options;
   const token = options.generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
-  const entry = {
-    sha256: createHash('sha256').update(token).digest('hex'),
+  const fields = {
     username: user,
     ...(uid !== undefined && { uid }),
     ...(group && { groups: group }),
     ...(audience && { audiences: audience }),
-    ...(ttl !== Number.POSITIVE_INFINITY && { expiresAt: timeText(new Date(Date.now() + ttl)) }),
   };
+  const entry = entryOf(token, fields, ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl));
   if (options.output === 'json') {
     printJson(options.generate ? { token, entry } : { entry });
     return exitCodes.success;
   }
   // The token goes to standard error, so that `>> tokens.yaml` does not store it.
   if (options.generate) process.stderr.write(`The token, shown this once: ${token}\n`);
-  process.stdout.write(`${stringify([entry]).trimEnd().replace(/^/gm, '  ')}\n`);
+  process.stdout.write(textOf(entry));
   return exitCodes.success;
+}
+
+type Fields = Readonly<Record<'username', string> & Partial<Record<'groups' | 'audiences', readonly string[]>>> & {
+  readonly uid?: string;
+};
+
+/** Returns an entry of a static tokens file, as text. @param end when the token stops being good; left out: never */
+export function staticEntry(token: string, fields: Fields, end?: Date): string {
+  return textOf(entryOf(token, fields, end));
+}
+
+function entryOf(token: string, fields: Fields, end: Date | undefined) {
+  const sha256 = createHash('sha256').update(token).digest('hex');
+  return { sha256, ...fields, ...(end && { expiresAt: timeText(end) }) };
+}
+
+function textOf(entry: object): string {
+  return `${stringify([entry]).trimEnd().replace(/^/gm, '  ')}\n`;
 }
 
 function checkToken(token: string): string {

@@ -1,7 +1,8 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
+import { manifest, packagePath } from '../package-files.ts';
 
 /** A plugin that can't be used: what is wrong with it, and how to fix that. */
 export class PluginError extends Error {
@@ -61,7 +62,7 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
   return `choose one that is installed (${installed.join(', ')}), or name a package (@scope/name) or a file (./plugin.js)`;
 }
 
-export const gatewayManifest: string = fileURLToPath(new URL('../../package.json', import.meta.url));
+export const gatewayManifest: string = packagePath('package.json');
 
 /**
  * The bare words that name an installed plugin, in alphabetical order: those that a config in this folder can use,
@@ -71,15 +72,12 @@ export const gatewayManifest: string = fileURLToPath(new URL('../../package.json
  */
 export async function installedWords(configFile: string): Promise<readonly string[]> {
   const beside = await Promise.all(foldersAbove(configFile).map(wordsIn));
-  return [...new Set([...beside.flat(), ...(await builtInWords())])].sort();
+  return [...new Set([...beside.flat(), ...builtInWords()])].sort();
 }
 
 /** The plugins that come with the gateway: its own manifest depends on them, so that no code names one. */
-export async function builtInWords(): Promise<readonly string[]> {
-  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
-    await readFile(gatewayManifest, 'utf8'),
-  );
-  return wordsOf(Object.keys(dependencies));
+export function builtInWords(): readonly string[] {
+  return wordsOf(Object.keys(manifest.dependencies));
 }
 
 function foldersAbove(file: string): string[] {

@@ -53,7 +53,7 @@ export async function resolvePlugin(use: string, configFile: string): Promise<Re
  * @throws PluginError when one of them can't be used: then the gateway itself is badly installed
  */
 export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
-  return Promise.all((await builtInWords()).map((use) => resolvePlugin(use, gatewayManifest)));
+  return Promise.all(builtInWords().map((use) => resolvePlugin(use, gatewayManifest)));
 }
 
 async function locateOrSuggest(use: string, configFile: string): Promise<PluginLocation> {

@@ -60,12 +60,22 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
   const chunks: Buffer[] = [];
   let length = 0;
   // It reads one byte more than the limit, since a file may grow while it is read, and some files have no size.
-  for await (const chunk of handle.createReadStream({ autoClose: false, end: limit, highWaterMark: mebibyte })) {
+  const highWaterMark = pieceOf(stats.size, mebibyte);
+  for await (const chunk of handle.createReadStream({ autoClose: false, end: limit, highWaterMark })) {
     chunks.push(chunk);
     length += chunk.length;
   }
   if (length > limit) throw tooBig();
   return Buffer.concat(chunks, length);
+}
+
+/**
+ * Returns how many bytes of a file to read at once: a stream allocates all of them, for each read.
+ *
+ * @param size that of the file; some have none, such as those in /proc
+ */
+export function pieceOf(size: number, most: number): number {
+  return Math.min(most, Math.max(size + 1, 4 * kibibyte));
 }
 
 const wherePathsStart = ' (relative paths start at the folder of the config file)';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, lstat, open, stat } from 'node:fs/promises';
+import { pieceOf } from '../config/read-text.ts';
 import { pause } from '../deadlines.ts';
 
 /** Milliseconds between two looks at the files. */
@@ -138,7 +139,7 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
     const changedAt = Number(ctimeNs / 1_000_000n);
     // Written twice within one tick of the file system's clock, a file keeps its stamp: only an old one is trusted.
     if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval) return known;
-    const digest = size > largestFile ? 'too big' : await digestOf(file);
+    const digest = size > largestFile ? 'too big' : await digestOf(file, Number(size));
     return { stamp, digest, readAt, changedAt };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
@@ -147,11 +148,12 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
 }
 
 /** In pieces, so that no file fills the memory. */
-async function digestOf(file: string): Promise<string> {
+async function digestOf(file: string, size: number): Promise<string> {
   // A pipe may have replaced it since: without O_NONBLOCK, opening a pipe waits for a writer.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const hash = createHash('sha256');
-  const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark: chunkSize });
+  const highWaterMark = pieceOf(size, chunkSize);
+  const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark });
   for await (const chunk of content) hash.update(chunk);
   return hash.digest('base64');
 }

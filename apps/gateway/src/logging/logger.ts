@@ -1,5 +1,4 @@
 import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
-import { PinoPretty } from 'pino-pretty';
 import type { LogLevel } from '../config/types.ts';
 import { errorFields } from './error-fields.ts';
 
@@ -8,11 +7,16 @@ const maxBuffered = 8 * 1024 * 1024;
 
 /**
  * Writes JSON lines to standard error, or readable ones when that is a terminal. Standard output is for what commands
- * print, and for the audit trail.
+ * print, and for the audit trail. What makes lines readable is loaded for a terminal only.
  */
-export function createLogger(level: LogLevel): Logger {
+export async function createLogger(level: LogLevel): Promise<Logger> {
   const stream = process.stderr.isTTY
-    ? PinoPretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
+    ? (await import('pino-pretty')).PinoPretty({
+        destination: 2,
+        sync: true,
+        translateTime: 'SYS:HH:MM:ss.l',
+        ignore: 'pid,hostname',
+      })
     : destination({ dest: 2, sync: false, maxLength: maxBuffered });
   return pino(
     {

@@ -1,8 +1,8 @@
 import { type RejectionReason, rejectionReasons } from '@sallyport/authenticator';
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Answer } from '../chain/chain.ts';
 import type { CircuitState } from '../chain/circuit.ts';
-import { durationBuckets } from './review-metrics.ts';
+import { addDuration, createDurations, type Durations, registerDurations } from './durations.ts';
 
 /** Counts the answers of each authenticator. */
 export interface AuthenticatorMetrics {
@@ -21,10 +21,10 @@ export interface CircuitLink {
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
 type DecisionLabel = (typeof decisions)[number];
 
-/** The labels of one authenticator, made once, since each review counts with them. */
+/** The counts of one authenticator. Its decisions are counted with their times. */
 interface Followed {
-  readonly decisions: Readonly<Record<DecisionLabel, { authenticator: string; decision: DecisionLabel }>>;
-  readonly reasons: Readonly<Record<RejectionReason, { authenticator: string; reason: RejectionReason }>>;
+  readonly decisions: Readonly<Record<DecisionLabel, Durations>>;
+  readonly reasons: Record<RejectionReason, number>;
 }
 
 /** @param links the authenticators of the running chain, read at each scrape */
@@ -32,71 +32,69 @@ export function createAuthenticatorMetrics(
   registry: Registry,
   links: () => readonly CircuitLink[],
 ): AuthenticatorMetrics {
-  const { answers, durations, rejections } = createMetrics(registry);
-  createCircuitGauge(registry, links);
   const followed = new Map<string, Followed>();
-
-  const begin = (authenticator: string) => {
-    const labels = labelsOf(authenticator);
-    for (const each of Object.values(labels.decisions)) answers.inc(each, 0);
-    for (const each of Object.values(labels.reasons)) rejections.inc(each, 0);
-    followed.set(authenticator, labels);
-  };
-  const end = (authenticator: string, labels: Followed) => {
-    followed.delete(authenticator);
-    for (const each of Object.values(labels.decisions)) {
-      answers.remove(each);
-      durations.remove(each);
-    }
-    for (const each of Object.values(labels.reasons)) rejections.remove(each);
-  };
-
+  createMetrics(registry, followed);
+  createCircuitGauge(registry, links);
   return {
     follow(authenticators) {
-      for (const [name, labels] of followed) if (!authenticators.includes(name)) end(name, labels);
-      for (const name of authenticators) begin(name);
+      for (const name of followed.keys()) if (!authenticators.includes(name)) followed.delete(name);
+      for (const name of authenticators) if (!followed.has(name)) followed.set(name, createFollowed());
     },
     record(answer) {
       const known = followed.get(answer.authenticator);
       if (known === undefined) return;
       if ('error' in answer) {
-        answers.inc(known.decisions.error);
-        durations.observe(known.decisions.error, answer.seconds);
+        addDuration(known.decisions.error, answer.seconds);
         return;
       }
       const { decision, recognized, seconds } = answer;
       // It has not checked the token: that is no decision, and its times would hide those of decisions.
       if (!recognized) return;
-      answers.inc(known.decisions[decision.kind]);
-      durations.observe(known.decisions[decision.kind], seconds);
-      if (decision.kind === 'rejected') rejections.inc(known.reasons[decision.reason]);
+      addDuration(known.decisions[decision.kind], seconds);
+      if (decision.kind === 'rejected') known.reasons[decision.reason] += 1;
     },
   };
 }
 
-function createMetrics(registry: Registry) {
+function createFollowed(): Followed {
+  return {
+    decisions: Object.fromEntries(decisions.map((decision) => [decision, createDurations()])) as Followed['decisions'],
+    reasons: Object.fromEntries(rejectionReasons.map((reason) => [reason, 0])) as Followed['reasons'],
+  };
+}
+
+function createMetrics(registry: Registry, followed: ReadonlyMap<string, Followed>): void {
   const registers = [registry];
-  const labelNames = ['authenticator', 'decision'] as const;
-  const answers = new Counter({
+  const series = () =>
+    [...followed].flatMap(([authenticator, known]) =>
+      decisions.map((decision) => ({ labels: { authenticator, decision }, durations: known.decisions[decision] })),
+    );
+  new Counter({
     name: 'sallyport_authenticator_decisions_total',
     help: 'Decisions of each authenticator on tokens that it recognised, from its cache or its backend; other tokens are not counted. A rise of error means that it could not check tokens; of no-opinion, tokens that it does not know.',
-    labelNames,
+    labelNames: ['authenticator', 'decision'] as const,
     registers,
+    collect() {
+      this.reset();
+      for (const { labels, durations } of series()) this.inc(labels, durations.count);
+    },
   });
-  const durations = new Histogram({
-    name: 'sallyport_authenticator_duration_seconds',
-    help: 'Seconds until an authenticator decided, from its cache or its backend. A rise means a slow backend or fewer answers from the cache. Errors near its timeout mean that the backend does not answer.',
-    labelNames,
-    buckets: [...durationBuckets],
-    registers,
-  });
-  const rejections = new Counter({
+  const name = 'sallyport_authenticator_duration_seconds';
+  const help =
+    'Seconds until an authenticator decided, from its cache or its backend. A rise means a slow backend or fewer answers from the cache. Errors near its timeout mean that the backend does not answer.';
+  registerDurations(registry, { name, help }, series);
+  new Counter({
     name: 'sallyport_authenticator_rejections_total',
     help: 'Tokens that an authenticator refused, by reason. A rise of invalid-credentials or throttled means that someone guesses passwords; of identity-policy, that a backend gives names that the config does not allow.',
     labelNames: ['authenticator', 'reason'] as const,
     registers,
+    collect() {
+      this.reset();
+      for (const [authenticator, { reasons }] of followed) {
+        for (const reason of rejectionReasons) this.inc({ authenticator, reason }, reasons[reason]);
+      }
+    },
   });
-  return { answers, durations, rejections };
 }
 
 const circuitValues: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 };
@@ -112,17 +110,6 @@ function createCircuitGauge(registry: Registry, links: () => readonly CircuitLin
       for (const { name, guard } of links()) this.set({ authenticator: name }, circuitValues[guard.circuitState]);
     },
   });
-}
-
-function labelsOf(authenticator: string): Followed {
-  return {
-    decisions: Object.fromEntries(
-      decisions.map((decision) => [decision, { authenticator, decision }]),
-    ) as Followed['decisions'],
-    reasons: Object.fromEntries(
-      rejectionReasons.map((reason) => [reason, { authenticator, reason }]),
-    ) as Followed['reasons'],
-  };
 }
 
 /** What a scrape reads of the lockout guard. */

@@ -34,11 +34,20 @@ const uses: readonly RedisUse[] = ['cache', 'revocations', 'lockout'];
 
 export function createCacheMetrics(registry: Registry, state: () => CacheState): GatewayCacheMetrics {
   const registers = [registry];
-  const lookups = new Counter({
+  let followed: ReadonlyMap<string, Lookups> = new Map();
+  new Counter({
     name: 'sallyport_cache_lookups_total',
     help: 'Lookups in a tier of the cache, by result. A rise of stale means that earlier answers are used because a backend is unavailable; of invalid, that records were not sealed by these gateways, or are older than a revocation.',
     labelNames: ['authenticator', 'tier', 'result'],
     registers,
+    collect() {
+      this.reset();
+      for (const [authenticator, tiers] of followed) {
+        for (const [tier, counts] of Object.entries(tiers)) {
+          for (const [result, count] of Object.entries(counts)) this.inc({ authenticator, tier, result }, count);
+        }
+      }
+    },
   });
   const coalesced = new Counter({
     name: 'sallyport_coalesced_lookups_total',
@@ -65,11 +74,11 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
   for (const kind of kinds) revocations.inc({ kind }, 0);
   for (const use of uses) errors.inc({ use }, 0);
   createGauges(registers, state);
-  let followed: ReadonlySet<string> = new Set();
   return {
     lookup(authenticator, tier, result) {
       // A review may end after the reload that removed its authenticator.
-      if (followed.has(authenticator)) lookups.inc({ authenticator, tier, result });
+      const counts = followed.get(authenticator)?.[tier];
+      if (counts !== undefined) counts[result] = (counts[result] ?? 0) + 1;
     },
     coalesced: () => coalesced.inc(),
     redisError: (use) => errors.inc({ use }),
@@ -78,20 +87,20 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState):
     },
     foreignKeys: (count) => foreign.inc(count),
     follow(config) {
-      const next = new Set(config.authenticators.map(({ name }) => name));
-      for (const name of followed) if (!next.has(name)) for (const each of labelsOf(name, tiers)) lookups.remove(each);
-      for (const each of config.authenticators.flatMap((one) => labelsOf(one.name, tiersOf(one, config)))) {
-        lookups.inc(each, 0);
-      }
-      followed = next;
+      const next = config.authenticators.map((one) => {
+        const lookups = tiersOf(one, config).map((tier) => [tier, followed.get(one.name)?.[tier] ?? countsOf(tier)]);
+        return [one.name, Object.fromEntries(lookups)] as const;
+      });
+      followed = new Map(next);
     },
   };
 }
 
-type CacheLabels = Readonly<Record<'authenticator' | 'tier' | 'result', string>>;
+/** The lookups of one authenticator, by tier and result. */
+type Lookups = { readonly [Tier in CacheTier]?: Record<string, number> };
 
-function labelsOf(authenticator: string, of: readonly CacheTier[]): readonly CacheLabels[] {
-  return of.flatMap((tier) => results[tier].map((result) => ({ authenticator, tier, result })));
+function countsOf(tier: CacheTier): Record<string, number> {
+  return Object.fromEntries(results[tier].map((result) => [result, 0]));
 }
 
 function tiersOf(

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import type { AuthenticatorConfig } from '../config/types.ts';
 import { createPluginMetrics, renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import type { ReviewReport } from '../server/review-report.ts';
+import { durationBuckets } from './durations.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.ts';
-import { durationBuckets } from './review-metrics.ts';
 import { answer, decisions, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 

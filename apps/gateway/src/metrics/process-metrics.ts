@@ -1,11 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { manifest } from '../package-files.ts';
 import type { TlsMaterial } from '../server/tls.ts';
-
-const manifest = new URL('../../package.json', import.meta.url);
-
-/** The version of this gateway's package. */
-export const gatewayVersion: string = JSON.parse(readFileSync(manifest, 'utf8')).version;
 
 export function createBuildInfo(registry: Registry): void {
   const { node, openssl } = process.versions;
@@ -14,7 +9,7 @@ export function createBuildInfo(registry: Registry): void {
     help: 'Always 1. The labels are the version of the gateway, of Node.js and of OpenSSL.',
     labelNames: ['version', 'node', 'openssl'],
     registers: [registry],
-  }).set({ version: gatewayVersion, node, openssl: openssl ?? 'none' }, 1);
+  }).set({ version: manifest.version, node, openssl: openssl ?? 'none' }, 1);
 }
 
 type Certificates = TlsMaterial['certificates'];

@@ -10,7 +10,8 @@ import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import type { ReloadSource } from '../metrics/process-metrics.ts';
-import { createAuditMetrics, gatewayVersion } from '../metrics/process-metrics.ts';
+import { createAuditMetrics } from '../metrics/process-metrics.ts';
+import { manifest } from '../package-files.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import { createReviewLog, type OnReview } from '../server/review-report.ts';
@@ -121,7 +122,7 @@ function statusSources({
   const running = () => generation()?.config ?? config;
   return {
     gateway: () => ({
-      version: gatewayVersion,
+      version: manifest.version,
       state: health.state,
       startedAt,
       inFlight: inFlight.count,
@@ -183,5 +184,5 @@ function createTracing(logger: Logger): Tracing {
 async function createTracer(config: TracingConfig, logger: Logger): Promise<Tracer> {
   // Loaded only where it is configured: it is more code than the rest of the gateway.
   const { createOtelTracer } = await import('../tracing/open-telemetry.ts');
-  return createOtelTracer(config, gatewayVersion, logger);
+  return createOtelTracer(config, manifest.version, logger);
 }

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import Router from '@koa/router';
 import type { Decision, Logger } from '@sallyport/authenticator';
-import Koa, { type Context } from 'koa';
-import { type Answer, type ChainContext, ChainError } from '../chain/chain.ts';
+import Koa, { type Context, type Middleware } from 'koa';
+import { type ChainContext, ChainError } from '../chain/chain.ts';
 import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
-import { inSpan } from '../tracing/in-span.ts';
+import { inSpan, type Span } from '../tracing/in-span.ts';
 import { answerErrors, refuseUnmatched } from './answer-errors.ts';
-import type { ServerAnswer, ServerRequest } from './http-server.ts';
+import { http2Stream, isClosed, type ServerAnswer, type ServerRequest } from './http-server.ts';
 import type { InFlight } from './in-flight.ts';
 import { StatusError } from './kubernetes-status.ts';
 import { createBodyReader } from './read-body.ts';
+import { createReviewContext, type ReviewContext } from './review-context.ts';
 import { createReviewReporter, type OnReview } from './review-report.ts';
 import {
   isCheckable,
@@ -38,7 +39,7 @@ export interface ConnectionGate {
    * @throws StatusError for a client that is not allowed
    */
   admit(request: ServerRequest): string | undefined;
-  /** Whether the answer must announce the end of its connection. */
+  /** Whether an answer over HTTP/1.1 must announce the end of its connection. */
   isLastAnswer(request: ServerRequest): boolean;
 }
 
@@ -52,15 +53,16 @@ export function createReviewApp(dependencies: ReviewDependencies, bodyTimeout: n
   const router = new Router({ strict: true, sensitive: true });
   router.post('/authenticate', createReviewHandler(dependencies, bodyTimeout));
 
-  const app = new Koa();
-  app.use(async (context, next) => {
+  const announceEnd: Middleware = async (context, next) => {
     await next();
     if (gate?.isLastAnswer(context.req)) context.set('Connection', 'close');
-  });
+  };
+  const app = new Koa();
+  app.use((context, next) => (http2Stream(context.req) === undefined ? announceEnd(context, next) : next()));
   app.use(answerErrors(logger, bodyTimeout));
-  app.use(async (context, next) => {
+  app.use((context, next) => {
     context.state.client = gate?.admit(context.req);
-    await next();
+    return next();
   });
   app.use(router.routes());
   app.use(refuseUnmatched('POST'));
@@ -78,96 +80,81 @@ function createReviewHandler(
   const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
   const report = createReviewReporter(observers, logger);
 
-  async function answer(context: Context, caller: Caller, known: KnownReview): Promise<ReviewResult> {
-    const body = await readBody(context);
-    // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
-    const leave = inFlight.enter(settings().maxInFlight);
-    if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
+  async function answer(context: Context, known: KnownReview): Promise<ReviewResult | Error> {
+    let leave: (() => void) | undefined;
     try {
-      known.request = parseTokenReview(body);
-      const result = await decide(known.request, caller, dependencies, (one) => known.answers.push(one));
-      context.body = toTokenReview(known.request.apiVersion, result);
+      const body = await readBody(context);
+      // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
+      leave = inFlight.enter(settings().maxInFlight);
+      if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
+      const request = parseTokenReview(body);
+      known.request = request;
+      const decided = decide(request, known, context.res, dependencies);
+      const result = decided instanceof Promise ? await decided : decided;
+      context.res.setHeader('Content-Type', 'application/json; charset=utf-8');
+      context.body = JSON.stringify(toTokenReview(request.apiVersion, result));
       return result;
+    } catch (error) {
+      return asError(error);
     } finally {
-      leave();
+      known.context?.end();
+      leave?.();
     }
   }
 
-  return async (context) => {
-    const end = await inSpan('token review', { kind: 'server', headers: context.headers }, async (span) => {
-      const start = now();
-      const at = Date.now();
-      const caller = watchCaller(context.res);
-      const known: KnownReview = { answers: [] };
-      const end = await answer(context, caller, known).catch(asError);
-      const { client } = context.state as { readonly client?: string };
-      const { id, outcome, version } = report({
-        id: randomUUID(),
-        at,
-        seconds: (now() - start) / 1000,
-        ...(client !== undefined && { client }),
-        request: known.request,
-        end,
-        answers: known.answers,
-        callerGone: caller.isGone(),
-      });
-      span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });
-      if (outcome === 'error') span.fail(outcome);
-      return end;
+  async function review(context: Context, span: Span): Promise<ReviewResult | Error> {
+    const start = now();
+    const at = Date.now();
+    const known: KnownReview = { request: undefined, context: undefined };
+    const end = await answer(context, known);
+    const { id, outcome, version } = report({
+      id: randomUUID(),
+      at,
+      seconds: (now() - start) / 1000,
+      client: (context.state as { readonly client?: string }).client,
+      request: known.request,
+      end,
+      answers: known.context?.answers ?? [],
+      callerGone: isClosed(context.res),
     });
-    // Thrown outside of the span: a request that is malformed, or one too many, is no failure of the gateway.
-    if (end instanceof Error) throw end;
+    span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });
+    if (outcome === 'error') span.fail(outcome);
+    return end;
+  }
+
+  return (context) => {
+    const { headers } = context.req;
+    return inSpan('token review', { kind: 'server', headers }, (span) => review(context, span)).then(throwError);
   };
+}
+
+/** Outside of the span: a request that is malformed, or one too many, is no failure of the gateway. */
+function throwError(end: ReviewResult | Error): void {
+  if (end instanceof Error) throw end;
 }
 
 /** What is known of a review so far. */
 interface KnownReview {
-  request?: TokenReviewRequest;
-  readonly answers: Answer[];
+  request: TokenReviewRequest | undefined;
+  context: ReviewContext | undefined;
 }
 
-async function decide(
+function decide(
   { token, audiences }: TokenReviewRequest,
-  caller: Caller,
+  known: KnownReview,
+  answer: ServerAnswer,
   { settings, authenticate }: ReviewDependencies,
-  onAnswer: (answer: Answer) => void,
-): Promise<ReviewResult> {
+): ReviewResult | Promise<ReviewResult> {
   const { reviewTimeout, maxTokenSize } = settings();
   if (!isCheckable(token, maxTokenSize)) return { kind: 'no-opinion' };
-  try {
-    return await caller.within(reviewTimeout, (signal) => authenticate(token, { audiences, signal, onAnswer }));
-  } catch (error) {
-    if (!(error instanceof ChainError)) throw error;
-    return { kind: 'error', message: error.message, authenticators: error.authenticators };
-  }
+  const context = createReviewContext(answer, reviewTimeout, audiences);
+  known.context = context;
+  const decision = authenticate(token, context);
+  return decision instanceof Promise ? decision.catch(unchecked) : decision;
 }
 
-/** The client that waits for one answer. */
-interface Caller {
-  /** Whether it closed the connection or stream before the answer was written. */
-  isGone(): boolean;
-  /** Runs work with a signal that aborts when the caller has gone, or after the time. */
-  within<T>(milliseconds: number, work: (signal: AbortSignal) => T | Promise<T>): Promise<T>;
-}
-
-/** The answer's 'close' reports the end on both protocols. The request's 'aborted' does not, once the body was read. */
-function watchCaller(answer: ServerAnswer): Caller {
-  const controller = new AbortController();
-  let isGone = false;
-  answer.once('close', () => {
-    if (answer.writableEnded) return;
-    isGone = true;
-    controller.abort(new Error('the caller has gone'));
-  });
-  return {
-    isGone: () => isGone,
-    async within(milliseconds, work) {
-      const timer = setTimeout(() => controller.abort(new Error('the review took too long')), milliseconds);
-      try {
-        return await work(controller.signal);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
-  };
+/** @throws what is no ChainError */
+function unchecked(error: unknown): ReviewResult {
+  if (!(error instanceof ChainError)) throw error;
+  return { kind: 'error', message: error.message, authenticators: error.authenticators };
 }

@@ -1,7 +1,8 @@
 import type { EventEmitter } from 'node:events';
-import { constants, type ServerHttp2Session } from 'node:http2';
+import type { IncomingMessage } from 'node:http';
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import { http2Stream, type ServerAnswer, type ServerRequest } from './http-server.ts';
+import { http2Stream, onceClosed, type ServerAnswer, type ServerRequest } from './http-server.ts';
 import { type ConnectionLimits, maxConcurrentStreams } from './limits.ts';
 
 /** A connection of a client, which can be asked to reconnect. */
@@ -53,16 +54,16 @@ export function http1Connection(socket: Socket, limits: Pick<ConnectionLimits, '
   let isGraceOver = false;
   let isEnding = false;
   let limit = maxPipelined;
-  let newest: ServerRequest | undefined;
+  let newest: IncomingMessage | undefined;
   return {
     begin(request, answer) {
       if (pending >= limit) {
         socket.destroy();
         return false;
       }
-      newest = request;
+      newest = request as IncomingMessage;
       pending++;
-      answer.once('close', () => {
+      onceClosed(answer, () => {
         pending--;
         if (isEnding && pending === 0) socket.destroySoon();
       });
@@ -117,22 +118,24 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
     session.close();
     afterUnlessClosed(session, limits.linger, () => session.destroy());
   };
-  // To this timeout a request that waits is idle as well; `close` lets it finish.
-  session.setTimeout(limits.idleTimeout, endWhenIdle);
+  function onClose(this: ServerHttp2Stream): void {
+    pending--;
+    if (this.aborted) onReset();
+  }
+  const markUsed = watchIdle(session, limits.idleTimeout, endWhenIdle);
   return {
     // The session itself limits its streams, except those that are reset and those of a restricted client.
-    begin(request, answer) {
+    begin(request) {
       const stream = http2Stream(request);
       if (isOver || pending >= limit) {
-        request.on('error', () => undefined);
         // Go's client sends such a request again later.
         stream?.close(constants.NGHTTP2_REFUSED_STREAM);
         onReset();
         return false;
       }
       pending++;
-      answer.once('close', () => pending--);
-      stream?.once('aborted', onReset);
+      markUsed();
+      stream?.on('close', onClose);
       return true;
     },
     restrict() {
@@ -146,6 +149,26 @@ export function http2Connection(session: ServerHttp2Session, limits: ConnectionL
       session.goaway(0, everyStream);
     },
     endWhenIdle,
+  };
+}
+
+/**
+ * Calls `act` when a session has begun no request for the time. A request that waits is idle as well; `close` lets it
+ * finish. Node's own timeout of a session restarts a timer at each frame, which takes 2 % of a review.
+ *
+ * @returns must be called at each request
+ */
+function watchIdle(session: ServerHttp2Session, idleTimeout: number, act: () => void): () => void {
+  let usedAt = performance.now();
+  const check = () => {
+    const left = usedAt + idleTimeout - performance.now();
+    if (left <= 0) act();
+    else timer = setTimeout(check, left).unref();
+  };
+  let timer = setTimeout(check, idleTimeout).unref();
+  session.once('close', () => clearTimeout(timer));
+  return () => {
+    usedAt = performance.now();
   };
 }
 

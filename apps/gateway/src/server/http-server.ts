@@ -2,31 +2,41 @@ import { createServer, type IncomingMessage, type ServerOptions, type ServerResp
 import {
   createSecureServer,
   type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
   type Http2Session,
   type SecureServerOptions,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Server, Socket } from 'node:net';
+import { type Http2Answer, type Http2Request, http2Exchange } from './http2-exchange.ts';
 import { type ConnectionLimits, maxConcurrentStreams, maxHeaderSize } from './limits.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
 
 /** A request of either protocol. Koa's types know HTTP/1.1 only, but Koa serves both. */
-export type ServerRequest = IncomingMessage | Http2ServerRequest;
-export type ServerAnswer = ServerResponse | Http2ServerResponse;
+export type ServerRequest = IncomingMessage | Http2Request;
+export type ServerAnswer = ServerResponse | Http2Answer;
 
 /** The stream of an HTTP/2 request; undefined over HTTP/1.1. */
 export function http2Stream(request: ServerRequest): ServerHttp2Stream | undefined {
-  return 'stream' in request ? request.stream : undefined;
+  return 'session' in request ? request : undefined;
+}
+
+/** Whether the client has closed the connection or the stream. */
+export function isClosed(answer: ServerAnswer): boolean {
+  return 'stream' in answer ? answer.stream.closed : answer.destroyed;
+}
+
+/** Calls `act` when the connection or the stream is closed, which also follows each complete answer. */
+export function onceClosed(answer: ServerAnswer, act: () => void): void {
+  const closing = 'stream' in answer ? answer.stream : answer;
+  closing.once('close', act);
 }
 
 /** The socket of HTTP/1.1, or the HTTP/2 session. */
 export type Transport = Socket | Http2Session;
 
-/** Over HTTP/2, `socket` is a new proxy at each call. */
+/** Of a request whose stream is open: a stream that is destroyed has no session any more. */
 export function transportOf(request: ServerRequest): Transport {
-  return http2Stream(request)?.session ?? request.socket;
+  return ('session' in request ? request.session : request.socket) as Transport;
 }
 
 type Handle = (request: ServerRequest, answer: ServerAnswer) => void;
@@ -43,7 +53,7 @@ export function createHttpServer(tls: TlsMaterial | undefined, limits: Connectio
   const server =
     tls === undefined
       ? createServer(options, handle)
-      : createSecureServer({ ...options, ...secureOptions(tls, limits) }, handle);
+      : createSecureServer({ ...options, ...secureOptions(tls, limits) }, handle as () => void);
   server.maxConnections = limits.maxConnections;
   return server;
 }
@@ -64,6 +74,7 @@ function secureOptions(tls: TlsMaterial, limits: ConnectionLimits): SecureServer
   return {
     ...secureContext(tls),
     ...clientOptions(tls),
+    ...http2Exchange,
     allowHTTP1: true,
     settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderSize },
     maxSessionMemory: 10,

@@ -8,7 +8,7 @@ import { createReviewApp, type ReviewDependencies } from './app.ts';
 import { createClientCheck } from './client-certificate.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { drain } from './drain.ts';
-import { applyTls, createHttpServer, type ServerRequest, transportOf } from './http-server.ts';
+import { applyTls, createHttpServer, isClosed, type ServerRequest, transportOf } from './http-server.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
 import { authority, listen } from './listen.ts';
 import { createSocketLimit, type SocketLimit } from './socket-limit.ts';
@@ -72,7 +72,7 @@ export async function startReviewServer(options: ReviewServerOptions): Promise<R
   };
   const answer = createReviewApp(options, limits.bodyTimeout, gate).callback();
   const server = createHttpServer(material, limits, (request, response) => {
-    if (find(request)?.begin(request, response) === false) return;
+    if (isClosed(response) || find(request)?.begin(request, response) === false) return;
     void answer(request as IncomingMessage, response as ServerResponse);
   });
   const handshakes = watch(server, { sockets, newcomers, connections, logger, isSecure: material !== undefined });

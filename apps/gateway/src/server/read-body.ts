@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import bodyParser from 'koa-bodyparser';
+import type { ServerRequest } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
 import { connectionLimits } from './limits.ts';
 
@@ -25,35 +26,25 @@ export function createBodyReader(
   timeout: number,
   limits: ArrivingLimits = arrivingLimits,
 ): (context: Context) => Promise<unknown> {
-  const beginBody = createArrivingBodies(limits);
-  let limit = Number.NaN;
-  let parse = createParser(limit);
+  const beginBody = createArrivingBodies(limits, timeout);
   return async (context) => {
-    if (limit !== maxBodySize()) {
-      limit = maxBodySize();
-      parse = createParser(limit);
-    }
+    const limit = maxBodySize();
     requireJson(context);
-    // The parser checks the length as well, but it takes one of 2 GiB and more for none.
     if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
-    await arrival(context, parse, timeout, beginBody);
-    const { body } = context.request;
-    // Both hold the token, which must not outlive the reading.
-    Reflect.deleteProperty(context.request, 'rawBody');
-    Reflect.deleteProperty(context.request, 'body');
-    return body;
+    return parseJson(await arrival(context.req, limit, timeout, beginBody));
   };
 }
 
 function requireJson(context: Context): void {
+  const { headers } = context.req;
   // `context.is` takes an HTTP/2 request without a Content-Length for one without a body.
-  if (context.request.type.trim().toLowerCase() !== 'application/json') {
+  if (headers['content-type'] !== 'application/json' && !isJson(context)) {
     throw new StatusError(415, 'the Content-Type must be application/json');
   }
-  if (context.req.headers['content-encoding'] !== undefined) {
+  if (headers['content-encoding'] !== undefined) {
     throw new StatusError(415, 'the body must be sent without Content-Encoding');
   }
-  const transferEncoding = context.req.headers['transfer-encoding'];
+  const transferEncoding = headers['transfer-encoding'];
   if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
     // RFC 9112 section 6.3: the end of such a body can't be found.
     context.set('Connection', 'close');
@@ -61,56 +52,93 @@ function requireJson(context: Context): void {
   }
 }
 
-function createParser(limit: number): ReturnType<typeof bodyParser> {
-  return bodyParser({
-    // As a number, since this parser reads 256KiB as 256 bytes.
-    jsonLimit: limit as unknown as string,
-    // Content types are checked above; this parser skips, without an error, those whose parameters it can't read.
-    detectJSON: () => true,
-    onerror: (error) => {
-      throw refusal(error, limit);
-    },
-  });
+/** Content types have parameters, and any case. */
+function isJson({ request }: Context): boolean {
+  return request.type.trim().toLowerCase() === 'application/json';
 }
 
 function tooLarge(limit: number): StatusError {
   return new StatusError(413, `the body must be at most ${limit} bytes (server.maxBodySize)`);
 }
 
-/** Makes a new error, because the parser's own has the body, and its message quotes it. */
-function refusal(error: Error, limit: number): StatusError {
-  if ('status' in error && error.status === 413) return tooLarge(limit);
-  if ('type' in error) return new StatusError(400, 'the body did not arrive whole');
-  return new StatusError(400, 'the body must be a JSON object, without a __proto__ key');
+/** The content type is checked above; this parser skips, without an error, those whose parameters it can't read. */
+const parser = bodyParser({
+  detectJSON: () => true,
+  jsonLimit: Number.MAX_SAFE_INTEGER as unknown as string,
+  onerror: () => {
+    // A new error, because the parser's own has the body, and its message quotes it.
+    throw new StatusError(400, 'the body must be a JSON object, without a __proto__ key');
+  },
+});
+
+/** The parser gets a request of its own: the token must not outlive the reading in that of the review. */
+async function parseJson(text: string): Promise<unknown> {
+  const request: { body?: unknown } = {};
+  await parser({ req: arrived(text), request } as unknown as Context, async () => undefined);
+  return request.body;
 }
 
-/** Parses a body while it arrives, unless it takes too long, or is refused in favour of newer ones. */
-async function arrival(
-  context: Context,
-  parse: ReturnType<typeof bodyParser>,
-  timeout: number,
-  beginBody: BeginBody,
-): Promise<void> {
-  const { req } = context;
-  const refused = Promise.withResolvers<never>();
-  const refuse = (error: StatusError) => {
-    refused.reject(error);
-    // The parser listens for this: it frees what it holds, and stops reading.
-    req.emit('aborted');
+/** A body that has arrived, as the stream that the parser reads. */
+function arrived(text: string): object {
+  const stream = {
+    headers: {},
+    on(event: string, listener: (chunk?: string) => void) {
+      if (event === 'data') listener(text);
+      if (event === 'end') listener();
+      return stream;
+    },
+    removeListener: () => stream,
   };
-  const onTimeout = () => refuse(new StatusError(408, `the body did not arrive within ${timeout} ms`));
-  const timer = setTimeout(onTimeout, timeout);
-  const parsed = parse(context, async () => undefined);
-  const body = beginBody(() => refuse(new StatusError(429, 'too many request bodies are arriving at once')));
-  const count = (chunk: Buffer) => body.add(chunk.length);
-  req.on('data', count);
-  try {
-    await Promise.race([refused.promise, parsed]);
-  } finally {
-    clearTimeout(timer);
-    req.off('data', count);
-    body.end();
-  }
+  return stream;
+}
+
+/** Waits for the text of a body, unless it takes too long, grows too large, or is refused in favour of newer ones. */
+function arrival(req: ServerRequest, limit: number, timeout: number, beginBody: BeginBody): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let chunks: Buffer[] = [];
+    let size = 0;
+    let hasEnded = false;
+    const end = () => {
+      hasEnded = true;
+      body.end();
+      const arrived = chunks;
+      chunks = [];
+      return arrived;
+    };
+    const refuse = (error: StatusError) => {
+      end();
+      req.off('data', onData);
+      reject(error);
+    };
+    const onData = (chunk: Buffer) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size > limit) refuse(tooLarge(limit));
+      else body.add(chunk.length);
+    };
+    const body = beginBody((why) => refuse(why === 'late' ? tooLate(timeout) : tooMany()));
+    req.on('data', onData);
+    req.on('end', () => {
+      // A stream that was reset ends as well.
+      if (!hasEnded && !req.aborted) resolve(textOf(end()));
+    });
+    req.on('close', () => {
+      if (!hasEnded) refuse(new StatusError(400, 'the body did not arrive whole'));
+    });
+  });
+}
+
+function textOf(chunks: readonly Buffer[]): string {
+  const [first] = chunks;
+  return first !== undefined && chunks.length === 1 ? first.toString() : Buffer.concat(chunks).toString();
+}
+
+function tooLate(timeout: number): StatusError {
+  return new StatusError(408, `the body did not arrive within ${timeout} ms`);
+}
+
+function tooMany(): StatusError {
+  return new StatusError(429, 'too many request bodies are arriving at once');
 }
 
 interface ArrivingBody {
@@ -120,26 +148,47 @@ interface ArrivingBody {
   end(): void;
 }
 
-/** Counts a new body. @param refuse called if there are too many: it must free what is held of this body */
-type BeginBody = (refuse: () => void) => ArrivingBody;
+type Refuse = (why: 'late' | 'many') => void;
+
+/** Counts a new body. @param refuse called if there are too many, or it is late: it must free what is held of this body */
+type BeginBody = (refuse: Refuse) => ArrivingBody;
 
 /**
  * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway hold them.
  * Refuses the oldest body beyond the limits. A review of kube-apiserver arrives in milliseconds, so it is never the
  * oldest while another client sends slowly: no client, on however many connections, can shut out others.
+ *
+ * @param timeout milliseconds for each body. One timer is for all of them, since the oldest is the first to be late
  */
-export function createArrivingBodies(limits: ArrivingLimits): BeginBody {
-  const bodies = new Map<ArrivingBody, { bytes: number; readonly refuse: () => void }>();
+export function createArrivingBodies(limits: ArrivingLimits, timeout?: number): BeginBody {
+  const bodies = new Map<ArrivingBody, { bytes: number; readonly at: number; readonly refuse: Refuse }>();
   let bytes = 0;
+  let isWatched = false;
   const refuseOldest = () => {
     for (const [body, { refuse }] of bodies) {
       if (bodies.size <= limits.count && bytes <= limits.bytes) return;
       body.end();
-      refuse();
+      refuse('many');
+    }
+  };
+  const watch = (time: number, left: number) => {
+    isWatched = true;
+    setTimeout(refuseLate, left, time).unref();
+  };
+  const refuseLate = (time: number) => {
+    isWatched = false;
+    for (const [body, { at, refuse }] of bodies) {
+      const left = at + time - performance.now();
+      if (left > 0) {
+        watch(time, left);
+        return;
+      }
+      body.end();
+      refuse('late');
     }
   };
   return (refuse) => {
-    const held = { bytes: 0, refuse };
+    const held = { bytes: 0, at: performance.now(), refuse };
     const body: ArrivingBody = {
       add(more) {
         if (!bodies.has(body)) return;
@@ -152,6 +201,7 @@ export function createArrivingBodies(limits: ArrivingLimits): BeginBody {
       },
     };
     bodies.set(body, held);
+    if (timeout !== undefined && !isWatched) watch(timeout, timeout);
     refuseOldest();
     return body;
   };

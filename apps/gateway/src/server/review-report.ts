@@ -21,7 +21,7 @@ export interface ReviewReport {
   readonly at: number;
   readonly seconds: number;
   /** The subject of the caller's certificate. Left out if client certificates are not required. */
-  readonly client?: string;
+  readonly client?: string | undefined;
   /** Undefined if none could be read. */
   readonly version: 'v1' | 'v1beta1' | undefined;
   readonly outcome: ReviewOutcome;
@@ -48,9 +48,11 @@ export function createReviewReporter(
   observers: readonly OnReview[],
   logger: Logger,
 ): (ended: EndedReview) => ReviewReport {
-  return ({ request, ...ended }) => {
+  return ({ id, at, seconds, client, request, end, answers, callerGone }) => {
     const version = request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
-    const report: ReviewReport = { ...ended, version, outcome: outcomeOf(ended.end), token: request?.token };
+    const outcome = outcomeOf(end);
+    const token = request?.token;
+    const report: ReviewReport = { id, at, seconds, client, version, outcome, end, answers, token, callerGone };
     for (const observe of observers) {
       try {
         observe(report);
@@ -63,6 +65,9 @@ export function createReviewReporter(
   };
 }
 
+/** pino's can say what it would leave out: most reviews are at `debug`. */
+type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
+
 /**
  * Writes one log line for each review, never with the token: `debug` for everyday answers, `info` for refusals, `warn`
  * for what an operator should fix. Of similar warnings it writes one in 10 s, with the number of those since the last
@@ -70,7 +75,7 @@ export function createReviewReporter(
  *
  * @param now monotonic milliseconds
  */
-export function createReviewLog(logger: Logger, now: () => number): OnReview {
+export function createReviewLog(logger: ReviewLogger, now: () => number): OnReview {
   const limit = createLogLimiter(now);
   const levelOf = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
     const { outcome, callerGone } = report;
@@ -82,8 +87,9 @@ export function createReviewLog(logger: Logger, now: () => number): OnReview {
   };
   return (report) => {
     const { id, seconds, version, outcome, callerGone, end, answers, token } = report;
-    const source = sourceOf(answers.at(-1));
     const { level, ...unlogged } = levelOf(report);
+    if (level === 'debug' && logger.isLevelEnabled?.('debug') === false) return;
+    const source = sourceOf(answers.at(-1));
     const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }), ...unlogged };
     logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
   };

@@ -24,7 +24,7 @@ function setUp(max: number) {
     {
       now: () => time,
       random: () => 0.5,
-      metrics: createServerMetrics(metrics)('u'),
+      metrics: createServerMetrics(metrics)('u').pool('service'),
       open: (signal) =>
         new Promise((resolve, reject) => {
           const opening = { resolve, reject };
@@ -123,7 +123,9 @@ test('whatever happens in whatever order: never more than max, none used twice a
       for (const opening of openings.splice(0)) opening.resolve(connect());
       await settle();
       expect(connections.size).toBe(0);
-      const left = ['opening', 'idle', 'busy'].map((state) => values.get(`connections{server=u,state=${state}}`) ?? 0);
+      const left = ['opening', 'idle', 'busy'].map(
+        (state) => values.get(`connections{server=u,use=service,state=${state}}`) ?? 0,
+      );
       expect(left).toEqual([0, 0, 0]);
     }),
     { numRuns: 300 },

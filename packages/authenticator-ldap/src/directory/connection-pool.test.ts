@@ -30,12 +30,14 @@ function setUp(more: Partial<PoolSettings> = {}) {
   const pool = createConnectionPool(settings, {
     open: (signal) =>
       connect({ server: memory.server, signal, stepTimeout: 1000, tls: () => ({ minVersion: 'TLSv1.2' }) }),
-    metrics: createServerMetrics(metrics)(url),
+    metrics: createServerMetrics(metrics)(url).pool('service'),
     now: () => performance.now() + skew,
     random: () => 0.5,
   });
   const states = () =>
-    ['opening', 'idle', 'busy'].map((state) => values.get(`connections{server=${url},state=${state}}`) ?? 0);
+    ['opening', 'idle', 'busy'].map(
+      (state) => values.get(`connections{server=${url},use=service,state=${state}}`) ?? 0,
+    );
   const use = async (count: number) => {
     const leases = await Promise.all(Array.from({ length: count }, () => pool.acquire(never)));
     for (const lease of leases) lease.release(true);

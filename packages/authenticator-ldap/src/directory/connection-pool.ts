@@ -2,7 +2,7 @@ import { ServerError } from '../connection/server-error.ts';
 import type { Connection } from '../connection/types.ts';
 import type { PoolOptions } from '../options/types.ts';
 import { ServerSkipped } from './errors.ts';
-import type { ServerMetrics } from './metrics.ts';
+import type { PoolMetrics } from './metrics.ts';
 import { createQueue, type Queue } from './queue.ts';
 
 export interface PoolSettings extends PoolOptions {
@@ -13,7 +13,7 @@ export interface PoolSettings extends PoolOptions {
 
 export interface PoolDependencies {
   readonly open: (signal: AbortSignal) => Promise<Connection>;
-  readonly metrics: Pick<ServerMetrics, 'connections' | 'waited'>;
+  readonly metrics: PoolMetrics;
   readonly now: () => number;
   /** At least 0, less than 1. */
   readonly random: () => number;
@@ -119,6 +119,7 @@ export function createConnectionPool(settings: PoolSettings, dependencies: PoolD
 
 function createLease(pool: Pool, first: Pooled, reused: boolean): Lease {
   let held: Pooled | undefined = first;
+  let isReused = reused;
   const holding = () => {
     if (held === undefined) throw new Error('This connection was given back.');
     return held;
@@ -127,10 +128,13 @@ function createLease(pool: Pool, first: Pooled, reused: boolean): Lease {
     get connection() {
       return holding().connection;
     },
-    reused,
+    get reused() {
+      return isReused;
+    },
     async replace(signal) {
       const old = holding();
       held = undefined;
+      isReused = false;
       startOpening(pool);
       discard(pool, old);
       held = await open(pool, signal);

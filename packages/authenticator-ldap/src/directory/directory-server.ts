@@ -17,7 +17,10 @@ import { createUserBinds } from './user-binds.ts';
 
 export interface DirectoryServerDependencies {
   readonly server: Server;
-  readonly options: Pick<LdapOptions, 'bind' | 'circuit' | 'pool' | 'serverTimeout'>;
+  readonly options: Pick<
+    LdapOptions,
+    'bind' | 'circuit' | 'maxUserBinds' | 'pool' | 'reuseUserConnections' | 'serverTimeout'
+  >;
   readonly tls: () => TlsSettings;
   readonly connect: Connect;
   readonly metrics: ServerMetrics;
@@ -26,7 +29,7 @@ export interface DirectoryServerDependencies {
   readonly random: () => number;
 }
 
-/** One server with its circuit, its pool and its probe. */
+/** One server with its circuit, its pools and its probe. */
 export interface DirectoryServer {
   readonly server: Server;
   readonly circuit: ServerCircuit;
@@ -41,7 +44,7 @@ export interface DirectoryServer {
    * @returns the problem and how to fix it; undefined when there is none
    */
   check(look: Work<void>, signal: AbortSignal): Promise<string | undefined>;
-  /** The next search makes a new connection, with the TLS settings of then. */
+  /** The next search and the next bind make new connections, with the TLS settings of then. */
   renewConnections(): void;
   /** Ends everything, and resolves when nothing runs any more. */
   close(): Promise<void>;
@@ -51,10 +54,19 @@ export function createDirectoryServer(dependencies: DirectoryServerDependencies)
   const { server, options, metrics, now, random } = dependencies;
   const access = accessTo(dependencies);
   const account = createServiceAccount(access, options.bind);
-  const userBinds = createUserBinds(access);
   const lend = createLend(metrics, now);
   const poolSettings = { ...options.pool, url: server.url, waitTimeout: options.serverTimeout };
-  const pool = createConnectionPool(poolSettings, { open: account.open, metrics, now, random });
+  const searches = createConnectionPool(poolSettings, {
+    open: account.open,
+    metrics: metrics.pool('service'),
+    now,
+    random,
+  });
+  const userBinds = createUserBinds(access, options, random);
+  const pools = [searches, userBinds];
+  const dropIdle = () => {
+    for (const pool of pools) pool.dropIdle();
+  };
   const scopes = createScopes();
 
   const circuit = createServerCircuit({
@@ -64,8 +76,8 @@ export function createDirectoryServer(dependencies: DirectoryServerDependencies)
       // The connections that `close` ends are failures to those who used them.
       if (scopes.isEnded) return;
       reportOpened(dependencies, reason);
-      pool.rejectWaiting(reason);
-      pool.dropIdle();
+      for (const pool of pools) pool.rejectWaiting(reason);
+      dropIdle();
       probe.start();
     },
     onClose() {
@@ -77,23 +89,24 @@ export function createDirectoryServer(dependencies: DirectoryServerDependencies)
     probeOnce(access, circuit, scopes, async (signal) => {
       // A refused account has to wait for longer than the probe, and a server that refuses it has recovered.
       if (account.isRefused) (await access.open(signal)).close();
-      else pool.adopt(await openAndSearch(account, server.url, signal));
+      else searches.adopt(await openAndSearch(account, server.url, signal));
     }),
   );
 
   return {
     server,
     circuit,
-    withService: (work, signal) => workOnPool(pool, lend, work, signal),
+    withService: (work, signal) => workOnPool({ pool: searches, lend, onDead: dropIdle }, work, signal),
     bindUser: (credentials, signal, onLate) => userBinds.bind(credentials, signal, onLate),
     check: (look, signal) => checkServer(account, lend, look, signal),
-    renewConnections: () => pool.renew(),
+    renewConnections() {
+      for (const pool of pools) pool.renew();
+    },
     async close() {
       scopes.abort(new Error('the directory is closed'));
       probe.stop();
       metrics.circuit(false);
-      userBinds.close();
-      pool.close();
+      for (const pool of pools) pool.close();
       await probe.untilIdle();
     },
   };

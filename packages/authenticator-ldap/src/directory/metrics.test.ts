@@ -30,9 +30,10 @@ test('each operation is counted once, by its server, its use and its result', as
     of('binds_total', 'a:636,use=user,result=other'),
     of('bind_duration_seconds', 'a:636,use=user'),
     of('connects_total', 'a:636,result=success'),
-    of('connections', 'a:636,state=busy'),
-    of('connections', 'a:636,state=idle'),
-  ]).toEqual([1, 2, 1, 3, 2, 1, 1, 2, 4, 0, 0]);
+    of('connections', 'a:636,use=user,state=busy'),
+    of('connections', 'a:636,use=user,state=idle'),
+    of('connections', 'a:636,use=service,state=idle'),
+  ]).toEqual([1, 2, 1, 3, 2, 1, 1, 2, 3, 0, 0, 0]);
 });
 
 test('what the caller gave up is "aborted"', async () => {

@@ -6,11 +6,16 @@ import type { Use } from './server-circuit.ts';
 /** `opening` until it is connected and bound, `busy` while a login or a check uses it. */
 type ConnectionState = 'opening' | 'idle' | 'busy';
 
+/** What is measured of the connections of one use. */
+export interface PoolMetrics {
+  connections(state: ConnectionState, change: 1 | -1): void;
+  waited(milliseconds: number): void;
+}
+
 /** What is measured of one server. Times are in milliseconds here. */
 export interface ServerMetrics {
-  connections(state: ConnectionState, change: 1 | -1): void;
+  pool(use: Use): PoolMetrics;
   circuit(isOpen: boolean): void;
-  waited(milliseconds: number): void;
   connected(result: string): void;
   bound(use: Use, result: string, milliseconds: number): void;
   searched(result: string, milliseconds: number): void;
@@ -29,12 +34,16 @@ export function createServerMetrics(metrics: Metrics): (url: string) => ServerMe
     const server = known.has(url) ? url : 'other';
     made.circuit.set({ server }, 0);
     return {
-      connections(state, change) {
-        if (change === 1) made.connections.inc({ server, state });
-        else made.connections.dec({ server, state });
-      },
+      pool: (use) => ({
+        connections(state, change) {
+          if (change === 1) made.connections.inc({ server, use, state });
+          else made.connections.dec({ server, use, state });
+        },
+        waited(milliseconds) {
+          if (use === 'service') made.waits.observe({ server }, milliseconds / 1000);
+        },
+      }),
       circuit: (isOpen) => made.circuit.set({ server }, isOpen ? 2 : 0),
-      waited: (milliseconds) => made.waits.observe({ server }, milliseconds / 1000),
       connected: (result) => made.connects.inc({ server, result }),
       bound(use, result, milliseconds) {
         made.binds.inc({ server, use, result });
@@ -55,8 +64,8 @@ function makeMetrics(metrics: Metrics) {
   return {
     connections: metrics.gauge({
       name: 'connections',
-      help: 'Open connections to a server, by state: opening, idle, busy. If all are busy for long, raise pool.max.',
-      labelNames: ['server', 'state'],
+      help: 'Open connections to a server, by use (service: searches, user: binds of users) and state (opening, idle, busy). If all of the service are busy for long, raise pool.max.',
+      labelNames: ['server', 'use', 'state'],
     }),
     circuit: metrics.gauge({
       name: 'server_circuit_state',

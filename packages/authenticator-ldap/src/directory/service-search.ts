@@ -41,6 +41,13 @@ export function createLend(metrics: ServerMetrics, now: () => number): Lend {
   };
 }
 
+interface ServiceSearches {
+  readonly pool: ConnectionPool;
+  readonly lend: Lend;
+  /** A connection that was used before was silent: the network may have lost all of this server's. */
+  readonly onDead: () => void;
+}
+
 /**
  * Does the work on a connection of the pool. One that the server had closed is replaced by a fresh one at once: to close
  * what is idle is a server's right.
@@ -48,14 +55,18 @@ export function createLend(metrics: ServerMetrics, now: () => number): Lend {
  * @throws StaleConnection
  * @throws as `ConnectionPool.acquire`, and what `work` throws
  */
-export async function workOnPool<T>(pool: ConnectionPool, lend: Lend, work: Work<T>, signal: AbortSignal): Promise<T> {
+export async function workOnPool<T>(
+  { pool, lend, onDead }: ServiceSearches,
+  work: Work<T>,
+  signal: AbortSignal,
+): Promise<T> {
   const lease = await pool.acquire(signal);
   try {
     return await workOnLease(lease, lend, work);
   } catch (error) {
     if (!lease.reused || signal.aborted || !(error instanceof ServerError)) throw error;
     if (error.kind === 'timeout') {
-      pool.dropIdle();
+      onDead();
       throw new StaleConnection(error);
     }
     if (error.kind !== 'closed') throw error;

@@ -13,7 +13,7 @@ export interface Directory {
   withService<T>(work: (connection: SearchConnection) => Promise<T>, options: DirectoryCall): Promise<Answered<T>>;
 
   /**
-   * One bind as a user, on a connection made for it and closed after it. Any answer of a server is final, a refusal
+   * One bind as a user, on a connection that is used for such binds only. Any answer of a server is final, a refusal
    * too: another server is asked only if one did not answer, or answered that it can't (51 busy, 52 unavailable).
    *
    * @throws as `withService`
@@ -23,7 +23,7 @@ export interface Directory {
   /** Connects to every server and binds as the service account; `look` then looks for what the caller needs there. */
   check(look: (connection: SearchConnection) => Promise<void>, signal: AbortSignal): Promise<readonly ServerReport[]>;
 
-  /** After a change of the TLS files: no connection that was made before is used for another search. */
+  /** After a change of the TLS files: no connection that was made before is used again. */
   renewConnections(): void;
 
   /** Ends connections, probes and timers. A second call does nothing. */

@@ -1,12 +1,13 @@
 import { waitUntil } from '@sallyport/test-servers/wait-until';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
 import type { BindResult } from '../connection/types.ts';
+import type { LdapOptions } from '../options/types.ts';
 import { answerSuccess } from '../testing/connecting.ts';
 import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
 import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse } from '../testing/ldap-answers.ts';
-import { directoryOf, ldapOptions, never, outcomeOf } from './testing/set-up.ts';
+import { bindResponse, disconnectionNotice } from '../testing/ldap-answers.ts';
+import { directoryOf, ldapOptions, memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
 import { isUserBind, user, userNumber } from './testing/working-server.ts';
 
 const serverTimeout = 100;
@@ -30,36 +31,205 @@ async function setUp() {
 
 const noAnswer = /^failed: this login got no answer: .*no answer within 100ms/;
 
-test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
-  const { fake, directory, held, late, onLate } = await setUp();
-  expect(await outcomeOf(directory.bindUser(user, { signal: never, onLate }))).toMatch(noAnswer);
-  expect([late.length, fake.openSockets]).toEqual([1, 1]);
-  for (const { request, peer } of held) peer.write(bindResponse({ id: request.id, code: 49 }));
-  expect(await late[0]).toMatchObject({ code: 49 });
-  await fake.untilClosed();
+describe('rule 16: late answers', () => {
+  test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
+    const { fake, directory, held, late, onLate } = await setUp();
+    expect(await outcomeOf(directory.bindUser(user, { signal: never, onLate }))).toMatch(noAnswer);
+    expect([late.length, fake.openSockets]).toEqual([1, 1]);
+    for (const { request, peer } of held) peer.write(bindResponse({ id: request.id, code: 49 }));
+    expect(await late[0]).toMatchObject({ code: 49 });
+    await fake.untilClosed();
+  });
+
+  test('without onLate the connection ends with the wait', async () => {
+    const { fake, directory } = await setUp();
+    expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch(noAnswer);
+    await fake.untilClosed();
+  });
+
+  test('a server that ends the connection, and a directory that is closed, end the wait', async () => {
+    const { directory, held, late, onLate } = await setUp();
+    for (const login of [1, 2]) await outcomeOf(directory.bindUser(userNumber(login), { signal: never, onLate }));
+    held[0]?.peer.end();
+    await expect(late[0]).rejects.toMatchObject({ kind: 'closed' });
+    await directory.close();
+    await expect(late[1]).rejects.toMatchObject({ kind: 'closed' });
+  });
+
+  test('a limited number is waited for: more are a failure of the server', async () => {
+    const { fake, directory, late, onLate } = await setUp();
+    const binds = Array.from({ length: 70 }, (_, login) =>
+      outcomeOf(directory.bindUser(userNumber(login), { signal: never, onLate })),
+    );
+    for (const outcome of await Promise.all(binds)) expect(outcome).toMatch(noAnswer);
+    expect(late).toHaveLength(64);
+    await waitUntil(() => fake.openSockets === 64, 'the others to be closed');
+  });
 });
 
-test('without onLate the connection ends with the wait', async () => {
-  const { fake, directory } = await setUp();
-  expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch(noAnswer);
-  await fake.untilClosed();
+type Answer = (request: FakeRequest, peer: FakePeer) => void;
+
+/** A server that obliges. `last` answers all further binds of users. */
+async function setUpKept(more: Partial<LdapOptions> = {}) {
+  const peers: FakePeer[] = [];
+  let time = 0;
+  let answer: Answer = answerSuccess;
+  const fake = await startFakeServer({
+    onConnection: (peer) => peers.push(peer),
+    onRequest: (request, peer) => (isUserBind(request) ? answer : answerSuccess)(request, peer),
+  });
+  onTestFinished(() => fake[Symbol.asyncDispose]());
+  const { directory, lines } = directoryOf(ldapOptions([fake.server], more), connect, { now: () => time });
+  onTestFinished(() => directory.close());
+  return {
+    fake,
+    directory,
+    lines,
+    peers,
+    bind: () => outcomeOf(directory.bindUser(user, { signal: never })),
+    script: (next: Answer) => {
+      answer = next;
+    },
+    pass: (milliseconds: number) => {
+      time += milliseconds;
+    },
+    sent: () => fake.requests.filter(isUserBind).length,
+  };
+}
+
+const success = expect.stringContaining('"code":0');
+
+describe('rule 2: a kept connection', () => {
+  test('takes the next bind after a right and after a wrong password', async () => {
+    const { fake, bind, script } = await setUpKept();
+    expect(await bind()).toEqual(success);
+    script(({ id }, peer) => peer.write(bindResponse({ id, code: 49 })));
+    expect(await bind()).toContain('"code":49');
+    script(answerSuccess);
+    expect(await bind()).toEqual(success);
+    expect([fake.connections, fake.requests.map(({ id }) => id)]).toEqual([1, [2, 3, 4]]);
+  });
+
+  test('is not used again after reuseUserConnections: false', async () => {
+    const { fake, bind } = await setUpKept({ reuseUserConnections: false });
+    for (let login = 0; login < 3; login++) expect(await bind()).toEqual(success);
+    await fake.untilClosed();
+    expect(fake.connections).toBe(3);
+  });
+
+  test.each<readonly [string, (peer: FakePeer) => void]>([
+    ['ended', (peer) => peer.end()],
+    ['reset', (peer) => peer.reset()],
+    ['announced to end', (peer) => peer.write(disconnectionNotice(52))],
+    ['answered once more', (peer) => peer.write(bindResponse({ id: 2 }))],
+    ['answered before it was asked', (peer) => peer.write(bindResponse({ id: 3 }))],
+    ['sent half a message on', (peer) => peer.write(bindResponse({ id: 3 }).subarray(0, 5))],
+  ])('that the server has %s is replaced, and no login notices', async (_what, spoil) => {
+    const { fake, peers, bind, sent } = await setUpKept();
+    expect(await bind()).toEqual(success);
+    const [peer] = peers;
+    if (peer) spoil(peer);
+    await fake.untilClosed();
+    expect(await bind()).toEqual(success);
+    expect([fake.connections, sent()]).toEqual([2, 2]);
+  });
+
+  test('whose end comes in together with what the login waited for is replaced, and nothing is sent on it', async () => {
+    const { fake, directory, peers, bind, sent } = await setUpKept();
+    await directory.withService(searchOnce(), { signal: never });
+    expect(await bind()).toEqual(success);
+    const [service, kept] = peers;
+    const search = directory.withService(searchOnce(), { signal: never });
+    await fake.untilRequests(4);
+    // The answer is written already: both are read in one turn.
+    kept?.reset();
+    await search;
+    expect(await bind()).toEqual(success);
+    expect([service?.number, fake.connections, sent()]).toEqual([1, 3, 2]);
+  });
+
+  test('ends with its age, and when the TLS files change', async () => {
+    const { fake, directory, bind, pass } = await setUpKept({ pool: { max: 1, idleTimeout: 60_000, maxAge: 9000 } });
+    await bind();
+    pass(9000);
+    await bind();
+    directory.renewConnections();
+    await bind();
+    expect(fake.connections).toBe(3);
+  });
+
+  test('ends with a caller who leaves', async () => {
+    const { fake, directory, bind, script } = await setUpKept();
+    await bind();
+    const controller = new AbortController();
+    script(() => controller.abort(new Error('caller gone')));
+    expect(await outcomeOf(directory.bindUser(user, { signal: controller.signal }))).toBe('caller gone');
+    await fake.untilClosed();
+    script(answerSuccess);
+    expect(await bind()).toEqual(success);
+    expect(fake.connections).toBe(2);
+  });
 });
 
-test('a server that ends the connection, and a directory that is closed, end the wait', async () => {
-  const { directory, held, late, onLate } = await setUp();
-  for (const login of [1, 2]) await outcomeOf(directory.bindUser(userNumber(login), { signal: never, onLate }));
-  held[0]?.peer.end();
-  await expect(late[0]).rejects.toMatchObject({ kind: 'closed' });
+describe('rule 3: a server that fails the second bind on a connection', () => {
+  test.each<readonly [string, Answer, RegExp]>([
+    ['ends it', (_request, peer) => peer.end(), /^failed: this login got no answer: .*closed the connection$/],
+    ['resets it', (_request, peer) => peer.reset(), /^failed: this login got no answer: .*broke/],
+    ['sends something else', ({ id }, peer) => peer.write(bindResponse({ id: id + 1 })), /^unavailable: /],
+    ['calls it out of place', ({ id }, peer) => peer.write(bindResponse({ id, code: 1 })), /"code":1,/],
+  ])('and %s gets the password once, and then new connections for a minute', async (_what, answer, outcome) => {
+    const { fake, bind, script, pass, sent, lines } = await setUpKept();
+    await Promise.all([bind(), bind()]);
+    script(answer);
+    expect(await bind()).toMatch(outcome);
+    expect(sent()).toBe(3);
+    script(answerSuccess);
+    for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
+    expect(fake.connections).toBe(4);
+    pass(60_000);
+    for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
+    expect(fake.connections).toBe(5);
+    const warned = lines.filter(({ message }) => message.startsWith('second bind on a connection failed'));
+    expect(warned).toMatchObject([{ level: 'warn', fields: { server: fake.server.url, pause: '60s' } }]);
+  });
+
+  test('which is no reason against a server that ended its first', async () => {
+    const { fake, bind, script, lines } = await setUpKept();
+    script((_request, peer) => peer.end());
+    expect(await bind()).toMatch(/^failed: /);
+    script(answerSuccess);
+    for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
+    expect([fake.connections, lines]).toEqual([2, []]);
+  });
+});
+
+test('rule 2: a kept one that was not used for 10 s is closed', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { directory, server } = memoryDirectory(1);
+  await directory.bindUser(user, { signal: never });
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(server(0).openConnections).toBe(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(server(0).openConnections).toBe(0);
   await directory.close();
-  await expect(late[1]).rejects.toMatchObject({ kind: 'closed' });
 });
 
-test('a limited number is waited for: more are a failure of the server', async () => {
-  const { fake, directory, late, onLate } = await setUp();
-  const binds = Array.from({ length: 70 }, (_, login) =>
-    outcomeOf(directory.bindUser(userNumber(login), { signal: never, onLate })),
-  );
-  for (const outcome of await Promise.all(binds)) expect(outcome).toMatch(noAnswer);
-  expect(late).toHaveLength(64);
-  await waitUntil(() => fake.openSockets === 64, 'the others to be closed');
+test('rule 2: when a search finds its connection dead, the kept ones of the server are not used either', async () => {
+  const { directory, server } = memoryDirectory(1, { serverTimeout });
+  await directory.withService(searchOnce(), { signal: never });
+  await directory.bindUser(user, { signal: never });
+  server(0).connections[0]?.deaden();
+  await directory.withService(searchOnce(), { signal: never });
+  expect([server(0).connects, server(0).openConnections]).toEqual([3, 1]);
+  await directory.close();
+});
+
+test('rule 2: a circuit that opens closes the kept ones', async () => {
+  const { directory, server } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 600_000 } });
+  await directory.bindUser(user, { signal: never });
+  server(0).connecting = 'unreachable';
+  await outcomeOf(directory.withService(searchOnce(), { signal: never }));
+  expect(server(0).openConnections).toBe(0);
+  await directory.close();
 });

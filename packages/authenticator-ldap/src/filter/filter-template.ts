@@ -40,11 +40,12 @@ export function parseFilterTemplate(
     if (fix !== undefined) throw new TemplateError(text, index, `{${placeholder}} is not allowed here`, fix);
   }
   const placeholders = new Set(found.map(({ placeholder }) => placeholder));
+  const fill = compile(root);
   return {
     placeholders,
     fill(values) {
       const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
-      return fillFilter(root, { values: known, assertions: 0 });
+      return fill({ values: known, assertions: 0 });
     },
   };
 }
@@ -58,8 +59,8 @@ interface Filling {
 }
 
 /** Each way to give each of the placeholders one of its values. */
-function assignments(filling: Filling, placeholders: ReadonlySet<string>): Assignment[] {
-  const choices = [...placeholders].map((name) => [name, filling.values.get(name) ?? []] as const);
+function assignments(filling: Filling, placeholders: readonly string[]): Assignment[] {
+  const choices = placeholders.map((name) => [name, filling.values.get(name) ?? []] as const);
   filling.assertions += choices.reduce((product, [, values]) => product * values.length, 1);
   if (filling.assertions > maxAssertions) {
     const names = choices.map(([name, values]) => `{${name}}: ${values.length}`).join(', ');
@@ -72,28 +73,37 @@ function assignments(filling: Filling, placeholders: ReadonlySet<string>): Assig
   );
 }
 
-function fillFilter(filter: FilterOf<ValueTemplate>, filling: Filling): Filter | undefined {
+type Fill = (filling: Filling) => Filter | undefined;
+
+/** What can be known without values is found out once: filling is a part of every login. */
+function compile(filter: FilterOf<ValueTemplate>): Fill {
   switch (filter.kind) {
     case 'and':
     case 'or':
-      return fillList(filter.kind, filter.filters, filling);
+      return compileList(filter.kind, filter.filters.map(compile));
     case 'not': {
-      const inner = fillFilter(filter.filter, filling);
-      return inner && { kind: 'not', filter: inner };
+      const fill = compile(filter.filter);
+      return (filling) => {
+        const inner = fill(filling);
+        return inner && { kind: 'not', filter: inner };
+      };
     }
     default: {
-      const names = new Set(placeholdersWithin(filter).map(({ placeholder }) => placeholder));
-      const filters = assignments(filling, names).map((assignment) => fillAssertion(filter, assignment));
-      return filters.length > 1 ? { kind: 'or', filters } : filters[0];
+      const names = [...new Set(placeholdersWithin(filter).map(({ placeholder }) => placeholder))];
+      return (filling) => {
+        const filters = assignments(filling, names).map((assignment) => fillAssertion(filter, assignment));
+        return filters.length > 1 ? { kind: 'or', filters } : filters[0];
+      };
     }
   }
 }
 
-function fillList(kind: 'and' | 'or', list: readonly FilterOf<ValueTemplate>[], filling: Filling): Filter | undefined {
-  const filled = list.map((inner) => fillFilter(inner, filling));
-  const filters = filled.filter((inner) => inner !== undefined);
-  const matches = kind === 'and' ? filters.length === filled.length : filters.length > 0;
-  return matches ? { kind, filters } : undefined;
+function compileList(kind: 'and' | 'or', fills: readonly Fill[]): Fill {
+  return (filling) => {
+    const filters = fills.map((fill) => fill(filling)).filter((inner) => inner !== undefined);
+    const matches = kind === 'and' ? filters.length === fills.length : filters.length > 0;
+    return matches ? { kind, filters } : undefined;
+  };
 }
 
 function fillAssertion(assertion: Assertion<ValueTemplate>, assignment: Assignment): Assertion<Buffer> {

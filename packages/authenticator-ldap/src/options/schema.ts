@@ -1,4 +1,4 @@
-import { choice, count, duration, section, settleTls, tlsShape, value } from '@sallyport/plugin-options';
+import { choice, count, duration, flag, section, settleTls, tlsShape, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { groupsSchema } from './groups.ts';
 import { serverShape, settleServers } from './servers.ts';
@@ -22,7 +22,10 @@ const shape = {
   user: userSchema,
   groups: groupsSchema.optional(),
   pool: poolSchema.prefault({}),
-  maxUserBinds: count('Concurrent user binds, each on a connection of its own; more wait.', 1, 1000).default(32),
+  maxUserBinds: count('Concurrent user binds; more wait.', 1, 1000).default(32),
+  reuseUserConnections: flag(
+    'Connections of user binds are used for further ones; false: each has a connection of its own.',
+  ).default(true),
   tokenPrefix: value(
     { description: 'The prefix of tokens, before the base64 of user:password, such as ldap:.', pattern: '^[!-~]*$' },
     (input) => {
@@ -41,7 +44,8 @@ export const optionsSchema: z.ZodType<LdapOptions> = section(
     const { servers, srv } = settleServers(keys, complain);
     const all = [...servers, ...(srv ? [srv] : [])];
     const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
-    const { tokenPrefix, order, serverTimeout, serverCircuit, bind, user, groups, pool, maxUserBinds } = keys;
+    const { tokenPrefix, order, serverTimeout, serverCircuit, bind, user, groups, pool } = keys;
+    const { maxUserBinds, reuseUserConnections } = keys;
     return {
       tokenPrefix,
       servers,
@@ -55,6 +59,7 @@ export const optionsSchema: z.ZodType<LdapOptions> = section(
       ...(groups && { groups }),
       pool,
       maxUserBinds,
+      reuseUserConnections,
     };
   },
 )

@@ -23,8 +23,10 @@ export interface LdapOptions {
   /** Left out: users have no groups. */
   readonly groups?: GroupOptions;
   readonly pool: PoolOptions;
-  /** Concurrent user binds, each on a connection of its own. */
+  /** Concurrent user binds. */
   readonly maxUserBinds: number;
+  /** False: each user bind has a connection of its own. */
+  readonly reuseUserConnections: boolean;
 }
 
 export interface SrvOptions {

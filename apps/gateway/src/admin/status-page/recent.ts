@@ -1,4 +1,4 @@
-import { auditEntry } from '../../audit/entry.ts';
+import { decisionOf } from '../../audit/entry.ts';
 import { isUnread, type ReviewReport } from '../../server/review-report.ts';
 import type { RecentReview } from './document.ts';
 
@@ -27,20 +27,15 @@ export function createRecentReviews(): RecentReviews {
 }
 
 function recentReview(report: ReviewReport): RecentReview {
-  const { reason, authenticator, username, subject, cached } = auditEntry(report);
+  const { reason, authenticator, username, subject, cached } = decisionOf(report);
   const { id, at, outcome, seconds, callerGone } = report;
+  const review: { -readonly [Key in keyof RecentReview]: RecentReview[Key] } = { id, at, outcome, seconds, callerGone };
   const who = username ?? subject;
-  return {
-    id,
-    at,
-    outcome,
-    ...(reason !== undefined && { reason: shortened(reason) }),
-    ...(authenticator !== undefined && { authenticator }),
-    ...(who !== undefined && { username: shortened(who) }),
-    ...(cached !== undefined && { source: cached }),
-    seconds,
-    callerGone,
-  };
+  if (reason !== undefined) review.reason = shortened(reason);
+  if (authenticator !== undefined) review.authenticator = authenticator;
+  if (who !== undefined) review.username = shortened(who);
+  if (cached !== undefined) review.source = cached;
+  return review;
 }
 
 /** Copies the text: a slice of a long text would keep all of it in memory. */

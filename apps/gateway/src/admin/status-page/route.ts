@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { Context, Middleware } from 'koa';
 import { StatusError } from '../../server/kubernetes-status.ts';
@@ -42,14 +43,13 @@ const headers: Readonly<Record<string, string>> = {
  * @param document the StatusDocument as JSON
  */
 export function createStatusPage(isShown: () => boolean, document: () => Promise<Buffer>): Middleware {
-  const assets = readAssets();
   return async (context, next) => {
-    const asset = assets.get(context.path);
-    if (asset === undefined && context.path !== dataPath) return next();
+    if (!Object.hasOwn(files, context.path) && context.path !== dataPath) return next();
     if (!isShown()) throw new StatusError(404, 'not found');
     context.set(headers);
     return requireLocalHost(context, async () => {
       requireReading(context);
+      const asset = context.path === dataPath ? undefined : (await readAssets()).get(context.path);
       context.set('Content-Type', asset?.contentType ?? 'application/json; charset=utf-8');
       context.body = asset === undefined ? await document() : asset.body;
     });
@@ -85,28 +85,44 @@ const css = 'text/css; charset=utf-8';
 const script = 'text/javascript; charset=utf-8';
 const text = 'text/plain; charset=utf-8';
 
+/** A file that the build copies to the page's own. @param source where it is in a checkout */
+function copied(name: string, source: () => string): URL {
+  const copy = new URL(`./page/${name}`, import.meta.url);
+  return existsSync(copy) ? copy : new URL(source(), import.meta.url);
+}
+
 /** All files that are served, by their paths. A request never names a file. */
-const files: Readonly<Record<string, readonly [contentType: string, file: URL]>> = {
-  '/': [html, new URL('./page/index.html', import.meta.url)],
-  '/status/icon.svg': ['image/svg+xml', new URL('./page/icon.svg', import.meta.url)],
-  '/status/base.css': [css, new URL('./page/base.css', import.meta.url)],
-  '/status/parts.css': [css, new URL('./page/parts.css', import.meta.url)],
-  '/status/main.js': [script, new URL('./page/main.js', import.meta.url)],
-  '/status/chain-view.js': [script, new URL('./page/chain-view.js', import.meta.url)],
-  '/status/element.js': [script, new URL('./page/element.js', import.meta.url)],
-  '/status/facts-view.js': [script, new URL('./page/facts-view.js', import.meta.url)],
-  '/status/notices.js': [script, new URL('./page/notices.js', import.meta.url)],
-  '/status/plots.js': [script, new URL('./page/plots.js', import.meta.url)],
-  '/status/recent-view.js': [script, new URL('./page/recent-view.js', import.meta.url)],
-  '/status/words.js': [script, new URL('./page/words.js', import.meta.url)],
-  // The page asks no other host, so the docs that it links to are served beside it, if they are installed.
-  '/status/operations.md': [text, new URL('../../../../../docs/operations.md', import.meta.url)],
-  '/status/uplot.css': [css, new URL(import.meta.resolve('uplot/dist/uPlot.min.css'))],
-  '/status/uplot.js': [script, new URL(import.meta.resolve('uplot/dist/uPlot.esm.js'))],
+const files: Readonly<Record<string, readonly [contentType: string, file: () => URL]>> = {
+  '/': [html, () => new URL('./page/index.html', import.meta.url)],
+  '/status/icon.svg': ['image/svg+xml', () => new URL('./page/icon.svg', import.meta.url)],
+  '/status/base.css': [css, () => new URL('./page/base.css', import.meta.url)],
+  '/status/parts.css': [css, () => new URL('./page/parts.css', import.meta.url)],
+  '/status/main.js': [script, () => new URL('./page/main.js', import.meta.url)],
+  '/status/chain-view.js': [script, () => new URL('./page/chain-view.js', import.meta.url)],
+  '/status/element.js': [script, () => new URL('./page/element.js', import.meta.url)],
+  '/status/facts-view.js': [script, () => new URL('./page/facts-view.js', import.meta.url)],
+  '/status/notices.js': [script, () => new URL('./page/notices.js', import.meta.url)],
+  '/status/plots.js': [script, () => new URL('./page/plots.js', import.meta.url)],
+  '/status/recent-view.js': [script, () => new URL('./page/recent-view.js', import.meta.url)],
+  '/status/words.js': [script, () => new URL('./page/words.js', import.meta.url)],
+  // The page asks no other host, so the docs that it links to are served beside it.
+  '/status/operations.md': [text, () => copied('operations.md', () => '../../../../../docs/operations.md')],
+  '/status/uplot.css': [css, () => copied('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css'))],
+  '/status/uplot.js': [script, () => copied('uPlot.esm.js', () => import.meta.resolve('uplot/dist/uPlot.esm.js'))],
 };
 
-/** Reads them once: 300 KB, mostly the plotting library. */
-function readAssets(): ReadonlyMap<string, Asset> {
-  const present = Object.entries(files).filter(([, [type, file]]) => type !== text || existsSync(file));
-  return new Map(present.map(([path, [contentType, file]]) => [path, { contentType, body: readFileSync(file) }]));
+let assets: Promise<ReadonlyMap<string, Asset>> | undefined;
+
+/** Reads all of them at the first request, and no more: 300 KB, mostly the plotting library. */
+function readAssets(): Promise<ReadonlyMap<string, Asset>> {
+  assets ??= Promise.all(
+    Object.entries(files).map(async ([path, [contentType, file]]) => {
+      return [path, { contentType, body: await readFile(file()) }] as const;
+    }),
+  ).then((read) => new Map(read));
+  // What could not be read is tried again.
+  assets.catch(() => {
+    assets = undefined;
+  });
+  return assets;
 }

@@ -25,6 +25,7 @@ export function ldapOptions(servers: readonly Server[], more: Partial<LdapOption
     },
     pool: { max: 4, idleTimeout: 60_000, maxAge: 3_600_000 },
     maxUserBinds: 10,
+    reuseUserConnections: true,
     ...more,
   };
 }

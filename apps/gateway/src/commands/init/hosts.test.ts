@@ -1,0 +1,70 @@
+import { isIPv6 } from 'node:net';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { addressBytes, hostInUrl, hostsOf, parseHost } from './hosts.ts';
+
+test.each([
+  ['gateway.example.com', 'gateway.example.com'],
+  ['GW-1.Example.com', 'gw-1.example.com'],
+  ['localhost', 'localhost'],
+  ['192.0.2.1', '192.0.2.1'],
+  ['2001:DB8:0:0:0:0:0:1', '2001:db8::1'],
+  ['[::1]', '::1'],
+  ['::ffff:192.0.2.1', '::ffff:c000:201'],
+])('%s is a host', (text, host) => {
+  expect(parseHost(text)).toBe(host);
+});
+
+test.each([
+  ['https://gw.example.com:8443/authenticate', /is a URL: write its host alone/],
+  ['gw.example.com:8443', /has a port: write the host alone/],
+  ['192.0.2.1:8443', /has a port/],
+  ['[::1]:8443', /has a port/],
+  ['*.example.com', /is a pattern: name each host/],
+  ['fe80::1%eth0', /has a zone: write the address without it/],
+  ['bücher.example', /is not ASCII: write xn--bcher-kva\.example/],
+  ['0.0.0.0', /no address that a client can call/],
+  ['0:0::0', /no address that a client can call/],
+  ['192.0.2.256', /is no DNS name and no IP address/],
+  ['gw_1.example.com', /is no DNS name/],
+  ['a b', /is no DNS name/],
+  ['\u{1f680}\n', /is no DNS name|is not ASCII/],
+  ['', /is no DNS name/],
+])('%j is refused', (text, problem) => {
+  expect(() => parseHost(text)).toThrow(problem);
+});
+
+test('no text makes the parser fail in another way than its own error', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      try {
+        parseHost(text);
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'UsageError' });
+      }
+    }),
+  );
+});
+
+test('the bytes of an address are those that it is written with', () => {
+  expect([...addressBytes('192.0.2.1')]).toEqual([192, 0, 2, 1]);
+  fc.assert(
+    fc.property(fc.ipV6(), (text) => {
+      fc.pre(isIPv6(text) && !/^[0:]+$/.test(text) && !text.endsWith('0.0.0.0'));
+      const host = parseHost(text);
+      const bytes = [...addressBytes(host)];
+      expect(bytes).toHaveLength(16);
+      const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+      expect(parseHost(hex.replace(/(....)(?!$)/g, '$1:'))).toBe(host);
+    }),
+  );
+});
+
+test('the hosts of a certificate are read as they were given', () => {
+  const subjectAltName = 'DNS:gw.example.com, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, URI:spiffe://x';
+  expect(hostsOf({ subjectAltName })).toEqual(['gw.example.com', '192.0.2.1', '2001:db8::1']);
+});
+
+test('an IPv6 address is in brackets in a URL', () => {
+  expect(['::1', '192.0.2.1', 'gw'].map(hostInUrl)).toEqual(['[::1]', '192.0.2.1', 'gw']);
+});

@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import type { NewFile } from './files.ts';
+import { hostInUrl } from './hosts.ts';
+
+/** The port of the reviews. */
+const port = 8443;
+
+/** The common name of the client certificate, which `clientNames` in the config demands. */
+export const clientName = 'kube-apiserver';
+
+/** The files that `init` makes, by their paths in its folder. */
+export const names = {
+  config: 'gateway.yaml',
+  tokens: 'tokens.yaml',
+  authority: 'tls/ca.crt',
+  authorityKey: 'tls/ca.key',
+  server: 'tls/server.crt',
+  serverKey: 'tls/server.key',
+  kubeconfig: 'kube-apiserver/webhook.kubeconfig',
+  clientAuthority: 'kube-apiserver/ca.crt',
+  client: 'kube-apiserver/client.crt',
+  clientKey: 'kube-apiserver/client.key',
+} as const;
+
+const secrets: ReadonlySet<string> = new Set([names.tokens, names.authorityKey, names.serverKey, names.clientKey]);
+
+export type Contents = Readonly<Record<string, string>>;
+
+/** @param contents by path in the folder */
+export function filesIn(folder: string, contents: Contents): NewFile[] {
+  return Object.entries(contents).map(([name, content]) => {
+    return { path: join(folder, name), content, isSecret: secrets.has(name) };
+  });
+}
+
+/** @param host that kube-apiserver calls */
+export function webhookUrl(host: string): string {
+  return `https://${hostInUrl(host)}:${port}/authenticate`;
+}
+
+/** `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
+export function gatewayYaml(hosts: readonly string[]): string {
+  const listen = hosts.some((host) => host.includes(':')) ? `":${port}"` : `0.0.0.0:${port}`;
+  return `# Sallyport's config. Check it after each change: sallyport check --config gateway.yaml
+server:
+  listen: ${listen} # kube-apiserver calls this address
+  tls:
+    certFile: ${names.server}
+    keyFile: ${names.serverKey}
+    clientCAFile: ${names.authority}
+    clientNames: [${clientName}] # only a client certificate with this name may send reviews
+admin:
+  listen: 127.0.0.1:8081 # /metrics /livez /readyz, and the status page at /
+authenticators: # asked in this order; the first definite answer decides
+  - name: tokens
+    use: static
+    options:
+      tokensFile: ${names.tokens}
+`;
+}
+
+/** @param entry as the command token hash prints it */
+export function tokensYaml(entry: string): string {
+  return `# Digests of tokens. Add an entry: sallyport token hash --generate --user NAME >> tokens.yaml
+# The first entry is for a first try: its user is in no group, and it ends after a day. Delete it when you like.
+tokens:
+${entry}`;
+}
+
+/** Paths in a kubeconfig start at its folder. So this one works wherever the folder is copied to. */
+export function webhookKubeconfig(host: string): string {
+  return `# For --authentication-token-webhook-config-file of kube-apiserver, which reads this file only when it starts. It reads the
+# certificates again when they change. Keep them beside this file.
+apiVersion: v1
+kind: Config
+clusters:
+  - name: sallyport
+    cluster:
+      # Not the name of a Service: kube-apiserver does not use the cluster's DNS.
+      server: ${webhookUrl(host)}
+      certificate-authority: ca.crt
+users:
+  - name: ${clientName}
+    user:
+      client-certificate: client.crt
+      client-key: client.key
+contexts:
+  - name: webhook
+    context: { cluster: sallyport, user: ${clientName} }
+current-context: webhook
+`;
+}

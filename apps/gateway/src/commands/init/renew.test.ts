@@ -1,0 +1,116 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createAuthority, issueServer } from './certificates.ts';
+import { createFolder } from './create.ts';
+import { hostsOf } from './hosts.ts';
+import { renewCertificates } from './renew.ts';
+
+const day = 86_400_000;
+const now = Date.parse('2030-01-31T12:00:00Z');
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-init-'));
+  await createFolder(folder, ['gw.example.com', '::1'], now);
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const read = (name: string) => readFile(join(folder, name), 'utf8');
+const write = (name: string, text: string) => writeFile(join(folder, name), text);
+const renew = (hosts: readonly string[] = [], at = now + 200 * day) => renewCertificates(folder, hosts, at);
+const server = async () => new X509Certificate(await read('tls/server.crt'));
+
+async function contents(): Promise<Map<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return new Map(await Promise.all(files.sort().map(async (file) => [file, await readFile(file, 'utf8')] as const)));
+}
+
+/** Expects an error, and that no file is another one after it. */
+async function expectRefusal(renewal: () => Promise<string>, message: RegExp): Promise<void> {
+  const before = await contents();
+  await expect(renewal()).rejects.toThrow(message);
+  expect(await contents()).toEqual(before);
+}
+
+test('new leaves and keys, for the same names, and nothing else is another one', async () => {
+  const before = await contents();
+  const report = await renew();
+  const after = await contents();
+  const changed = [...after].filter(([file, text]) => before.get(file) !== text).map(([file]) => file);
+  const names = ['kube-apiserver/client.crt', 'kube-apiserver/client.key', 'tls/server.crt', 'tls/server.key'];
+  expect(changed).toEqual(names.map((name) => join(folder, name)));
+  expect([...after.keys()]).toEqual([...before.keys()]);
+  expect(hostsOf(await server())).toEqual(['gw.example.com', '::1']);
+  expect(report).toMatch(/tls\/server\.crt {3}until 2031-08-19, for gw\.example\.com, ::1\n/);
+});
+
+test('other names are reported', async () => {
+  expect(await renew(['gw.example.com', '192.0.2.1'])).toMatch(
+    /for gw\.example\.com, 192\.0\.2\.1; new: 192\.0\.2\.1; no longer: ::1\n/,
+  );
+  expect(hostsOf(await server())).toEqual(['gw.example.com', '192.0.2.1']);
+});
+
+test('the name that the kubeconfig calls must stay', async () => {
+  await expectRefusal(() => renew(['other.example.com']), /webhook\.kubeconfig calls the gateway by gw\.example\.com/);
+  const kubeconfig = await read('kube-apiserver/webhook.kubeconfig');
+  await write(
+    'kube-apiserver/webhook.kubeconfig',
+    kubeconfig.replace('certificate-authority', 'tls-server-name: gw2\n      certificate-authority'),
+  );
+  await expectRefusal(() => renew(['gw.example.com']), /by gw2, and/);
+  await write('kube-apiserver/webhook.kubeconfig', kubeconfig.replace('gw.example.com:8443', '"[::1]:8443"'));
+  await renew(['::1']);
+  await write('kube-apiserver/webhook.kubeconfig', 'not a kubeconfig');
+  await renew(['gw3']);
+});
+
+test.each(['tls/ca.crt', 'tls/ca.key'])('without %s nothing is renewed', async (name) => {
+  await rm(join(folder, name));
+  const message = /nothing was renewed: .*ca\.\w+ can't be read: there is no such file: --renew needs the CA/;
+  await expectRefusal(() => renew(), message);
+});
+
+test('a CA file that is none is refused without a word of it', async () => {
+  await write('tls/ca.key', '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n');
+  await expectRefusal(() => renew(), /ca\.crt with .*ca\.key: this is no PEM certificate with its key\. --renew/);
+  await write('tls/ca.key', (await createAuthority(now)).key);
+  await expectRefusal(() => renew(), /the key does not belong to the certificate/);
+});
+
+test('a CA that has ended issues nothing', async () => {
+  await expectRefusal(() => renew([], now + 3650 * day), /the CA ends at 2040-01-29T12:00:00\.000Z\. --renew needs/);
+});
+
+test('a server certificate of another CA is not replaced', async () => {
+  const other = await createAuthority(now);
+  await write('tls/server.crt', (await issueServer(other, ['gw.example.com'], now)).certificate);
+  await expectRefusal(() => renew(['gw.example.com']), /server\.crt is not from the CA in .*ca\.crt/);
+  await write('tls/server.crt', 'no PEM');
+  await expectRefusal(() => renew(), /is not from the CA/);
+});
+
+test('a server certificate that is not there needs its names again', async () => {
+  await rm(join(folder, 'tls/server.crt'));
+  await expectRefusal(() => renew(), /server\.crt does not exist, and has the names for a new one: add --host/);
+  await renew(['gw.example.com']);
+  expect(hostsOf(await server())).toEqual(['gw.example.com']);
+});
+
+test('an existing file keeps all files from being written', async () => {
+  const before = await contents();
+  const command =
+    /has gateway\.yaml, tokens\.yaml, .* already, and init overwrites no file\. .*, run: .*init .* --renew\./;
+  await expect(createFolder(folder, ['gw'], now)).rejects.toThrow(command);
+  expect(await contents()).toEqual(before);
+  const other = join(folder, 'other');
+  await rm(join(folder, 'tls'), { recursive: true });
+  await createFolder(other, ['gw'], now);
+  for (const name of ['tls', 'kube-apiserver', 'gateway.yaml']) await rm(join(other, name), { recursive: true });
+  await expect(createFolder(other, ['gw'], now)).rejects.toThrow(/other has tokens\.yaml already/);
+  expect(await readdir(other)).toEqual(['tokens.yaml']);
+});

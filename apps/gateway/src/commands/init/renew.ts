@@ -1,0 +1,137 @@
+import { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { readText, UnusableFileError } from '../../config/read-text.ts';
+import { printable } from '../../logging/printable.ts';
+import { printRemark } from '../output.ts';
+import { type Authority, issueClient, issueServer, readAuthority } from './certificates.ts';
+import { dateOf } from './create.ts';
+import { replaceFiles } from './files.ts';
+import { hostsOf } from './hosts.ts';
+import { clientName, filesIn, names } from './layout.ts';
+
+/** Bytes. */
+const fileLimit = 1024 * 1024;
+
+/**
+ * Replaces the certificates of the server and of kube-apiserver, and their keys, by new ones from the same CA. Until all of
+ * them are on disk, and when one can't be written, the old ones stay.
+ *
+ * @param given the names of the new server certificate; empty: those of the old
+ * @returns what to print
+ * @throws Error naming what is missing or wrong, with nothing replaced
+ */
+export async function renewCertificates(folder: string, given: readonly string[], now = Date.now()): Promise<string> {
+  const authority = await openAuthority(folder, now);
+  const before = await hostsBefore(folder, authority);
+  if (given.length > 0) await requireCalledHost(folder, given);
+  const hosts = given.length > 0 ? given : before;
+  if (hosts === undefined) {
+    throw new Error(
+      `${join(folder, names.server)} does not exist, and has the names for a new one: add --host NAME_OR_IP`,
+    );
+  }
+  const server = await issueServer(authority, hosts, now);
+  const client = await issueClient(authority, clientName, now);
+  // A key goes first: whoever reads between the two finds a pair that does not match, and reads again.
+  await replaceFiles(
+    filesIn(folder, {
+      [names.serverKey]: server.key,
+      [names.server]: server.certificate,
+      [names.clientKey]: client.key,
+      [names.client]: client.certificate,
+    }),
+  );
+  if (server.notAfter.getTime() === authority.notAfter.getTime()) {
+    printRemark(`the CA itself ends on ${dateOf(authority)}: make a new folder with a new CA before that`);
+  }
+  const path = (name: string) => printable(join(folder, name));
+  return `Renewed, with new keys, from the CA in ${path(names.authority)}:
+  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}
+  ${path(names.client)}   until ${dateOf(client)}
+
+A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
+Copy client.crt and client.key to each machine that runs a kube-apiserver: it reads them again without a restart. Until then the
+old client certificate is good, to its own end.
+`;
+}
+
+async function openAuthority(folder: string, now: number): Promise<Authority> {
+  const purpose =
+    '--renew needs the CA that init made. Put its file back, or make a new CA in another folder: init DIR --host …';
+  const [certificate = '', key = ''] = await Promise.all(
+    [names.authority, names.authorityKey].map(async (name) => {
+      try {
+        return await readText(join(folder, name), fileLimit);
+      } catch (error) {
+        if (!(error instanceof UnusableFileError)) throw error;
+        throw new Error(`nothing was renewed: ${error.message}: ${purpose}`, { cause: error });
+      }
+    }),
+  );
+  try {
+    return await readAuthority(certificate, key, now);
+  } catch (error) {
+    const files = `${join(folder, names.authority)} with ${join(folder, names.authorityKey)}`;
+    throw new Error(`nothing was renewed: ${files}: ${reasonOf(error)}. ${purpose}`, { cause: error });
+  }
+}
+
+/** Errors of OpenSSL quote nothing of a key, but are not for people. */
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === undefined ? message : 'this is no PEM certificate with its key';
+}
+
+/** @returns undefined: there is no certificate. @throws Error for one from another CA: kube-apiserver trusts that one */
+async function hostsBefore(folder: string, authority: Authority): Promise<readonly string[] | undefined> {
+  const file = join(folder, names.server);
+  const text = await readText(file, fileLimit).catch(() => undefined);
+  if (text === undefined) return undefined;
+  const issuer = new X509Certificate(authority.certificate);
+  const found = certificateIn(text);
+  if (found?.checkIssued(issuer) && found.verify(issuer.publicKey)) return hostsOf(found);
+  throw new Error(
+    `nothing was renewed: ${file} is not from the CA in ${join(folder, names.authority)}. Renew it where it was issued, ` +
+      'or remove it, and run this again with --host',
+  );
+}
+
+function certificateIn(text: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws Error when the new certificate would not be for the host that kube-apiserver calls: no review would arrive */
+async function requireCalledHost(folder: string, hosts: readonly string[]): Promise<void> {
+  const file = join(folder, names.kubeconfig);
+  const text = await readText(file, fileLimit).catch(() => undefined);
+  const called = text === undefined ? undefined : calledIn(text);
+  if (called === undefined || hosts.includes(called)) return;
+  throw new Error(
+    `nothing was renewed: ${file} calls the gateway by ${called}, and the new certificate would not be for that name. ` +
+      `Add --host ${called}, or first change that file on each machine and restart kube-apiserver`,
+  );
+}
+
+function calledIn(kubeconfig: string): string | undefined {
+  try {
+    const { cluster } = parse(kubeconfig).clusters[0];
+    return cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1');
+  } catch {
+    // It was changed into something else: what it calls is not known here.
+    return undefined;
+  }
+}
+
+function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
+  const added = hosts.filter((host) => !before.includes(host));
+  const removed = before.filter((host) => !hosts.includes(host));
+  return [
+    ...(added.length > 0 ? [`; new: ${added.join(', ')}`] : []),
+    ...(removed.length > 0 ? [`; no longer: ${removed.join(', ')}`] : []),
+  ].join('');
+}

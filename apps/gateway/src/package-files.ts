@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+// This file is one folder below the package, as a source and when it is bundled: all other files are found from here.
+
+/** The absolute path of a file or folder of this package. @param name relative to the package */
+export function packagePath(name: string): string {
+  return fileURLToPath(new URL(`../${name}`, import.meta.url));
+}
+
+/** The parts of package.json that the gateway reads of itself. */
+interface Manifest {
+  readonly version: string;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+export const manifest: Manifest = JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));

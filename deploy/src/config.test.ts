@@ -1,0 +1,94 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
+import { startRedis } from '@sallyport/test-servers/redis';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { kubernetesTools, run } from './testing/kubernetes-tools.ts';
+import { deployFolder, type KubernetesObject, kustomizeFolder, renderOverlay } from './testing/manifests.ts';
+import { mountConfig, type Secrets } from './testing/mounted-config.ts';
+
+const tools = kubernetesTools();
+
+interface Finding {
+  readonly check: string;
+  readonly result: 'ok' | 'warning' | 'fault';
+  readonly detail: string;
+}
+
+/** Runs `sallyport check` on the volume of the pod. @returns what is not in order. The certificates are good for a day. */
+async function checkMounted(objects: readonly KubernetesObject[], secrets: Secrets): Promise<readonly Finding[]> {
+  await using folder = await temporaryFolder('mounted');
+  await mountConfig(objects, secrets, folder.path);
+  const manifest = createRequire(import.meta.url).resolve('@sallyport/gateway/package.json');
+  const { bin } = JSON.parse(await readFile(manifest, 'utf8'));
+  const words = [
+    join(dirname(manifest), bin.sallyport),
+    'check',
+    '-o',
+    'json',
+    '--config',
+    join(folder.path, 'gateway.yaml'),
+  ];
+  const { stdout } = await run(process.execPath, words).catch((error: { stdout: string }) => error);
+  const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
+  // Another process on this machine may use the ports.
+  const expected = ({ check, detail }: Finding) =>
+    check.endsWith('.listen') || / expires at .*: renew it$/.test(detail);
+  return findings.filter((finding) => finding.result !== 'ok' && !expected(finding));
+}
+
+async function secretsFrom(authority: Authority): Promise<Secrets> {
+  const { certificate, key } = await authority.issueServer({ names: ['IP:10.96.0.53', 'IP:127.0.0.1'] });
+  const sha256 = createHash('sha256').update(randomBytes(32)).digest('hex');
+  return {
+    'sallyport-tls': { 'tls.crt': certificate, 'tls.key': key },
+    'sallyport-files': {
+      'client-ca.crt': authority.certificate,
+      'tokens.yaml': `tokens:\n  - sha256: ${sha256}\n    username: ops\n    groups: [system:masters]\n`,
+    },
+  };
+}
+
+test('sallyport check finds nothing in the mounted config, and no permission to complain of', async () => {
+  await using authority = await createAuthority();
+  expect(await checkMounted(await renderOverlay(tools, 'service'), await secretsFrom(authority))).toEqual([]);
+});
+
+test('nor in that of the component redis, with a Redis whose user has the documented rights', async () => {
+  await using authority = await createAuthority();
+  const docs = await readFile(join(deployFolder, '../docs/operations.md'), 'utf8');
+  const [rights = ''] = /^user sallyport on .*$/m.exec(docs) ?? [];
+  const password = randomBytes(16).toString('hex');
+  await using redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
+  const here = JSON.parse(
+    JSON.stringify(await renderOverlay(tools, 'service', ['redis'])).replaceAll(
+      'rediss://redis.example.com:6380',
+      redis.tlsUrl,
+    ),
+  );
+  const secrets = await secretsFrom(authority);
+  const files = {
+    ...secrets['sallyport-files'],
+    'redis-ca.crt': await readFile(redis.caFile, 'utf8'),
+    'redis-password': password,
+    'sealing-key': randomBytes(32).toString('base64'),
+  };
+  expect(await checkMounted(here, { ...secrets, 'sallyport-files': files })).toEqual([]);
+});
+
+test('the config of the component redis is that of the base, with a Redis', async () => {
+  const [base, redis] = await Promise.all(
+    ['base', 'components/redis'].map(async (folder) =>
+      parse(await readFile(join(kustomizeFolder, folder, 'gateway.yaml'), 'utf8')),
+    ),
+  );
+  expect(redis).toEqual({
+    ...base,
+    authenticators: [...base.authenticators, expect.objectContaining({ use: 'redis' })],
+    cache: { redis: expect.anything() },
+  });
+});

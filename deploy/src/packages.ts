@@ -1,0 +1,105 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pnpm, rootFolder, run } from './run.ts';
+
+/** What these programs read of a package.json. */
+export interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly license?: string;
+  readonly private?: boolean;
+  readonly repository?: unknown;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+/** A package of the workspace that is published. */
+export interface PublicPackage {
+  readonly folder: string;
+  readonly manifest: Manifest;
+}
+
+export async function readManifest(folder: string): Promise<Manifest> {
+  return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest;
+}
+
+/** The packages that are published, in the order of their names. */
+export async function publicPackages(): Promise<readonly PublicPackage[]> {
+  const folders = await Promise.all(
+    ['apps', 'packages'].map(async (parent) =>
+      (await readdir(join(rootFolder, parent))).map((name) => join(rootFolder, parent, name)),
+    ),
+  );
+  const all = await Promise.all(
+    folders
+      .flat()
+      .filter((folder) => existsSync(join(folder, 'package.json')))
+      .map(async (folder) => ({ folder, manifest: await readManifest(folder) })),
+  );
+  return all
+    .filter(({ manifest }) => manifest.private !== true)
+    .sort((one, two) => (one.manifest.name < two.manifest.name ? -1 : 1));
+}
+
+/** The name that pnpm gives to the tarball of a package. */
+export function tarballOf({ name, version }: Manifest): string {
+  return `${name.replace('@', '').replace('/', '-')}-${version}.tgz`;
+}
+
+/** Builds all packages that are published, and writes a tarball of each into the folder. */
+export async function packPackages(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const filters = (await publicPackages()).flatMap(({ manifest }) => ['--filter', manifest.name]);
+  await pnpm('--recursive', ...filters, 'pack', '--pack-destination', folder);
+}
+
+/** A package in a node_modules. */
+export interface InstalledPackage {
+  readonly folder: string;
+  readonly manifest: Manifest;
+}
+
+/**
+ * Installs the gateway from its tarballs into `folder`/node_modules, with all that it depends on, and nothing else. Packages
+ * of others are those of the lockfile: npm would take newer ones.
+ *
+ * @throws Error when two versions of a package are needed
+ */
+export async function installGateway(tarballs: string, folder: string): Promise<readonly InstalledPackage[]> {
+  const own = new Map((await publicPackages()).map((one) => [one.manifest.name, one]));
+  const installed = new Map<string, InstalledPackage>();
+
+  async function install(name: string, wantedBy: string): Promise<void> {
+    const ours = own.get(name);
+    const source = ours?.folder ?? findPackage(name, wantedBy);
+    const { version } = await readManifest(source);
+    const before = installed.get(name);
+    if (before) {
+      if (before.manifest.version === version) return;
+      throw new Error(`two versions of ${name} are needed: ${before.manifest.version} and ${version}`);
+    }
+    const target = join(folder, 'node_modules', name);
+    await mkdir(target, { recursive: true });
+    if (ours) {
+      const archive = join(tarballs, tarballOf(ours.manifest));
+      await run('tar', ['--extract', '--file', archive, '--directory', target, '--strip-components=1']);
+    } else {
+      await cp(source, target, { recursive: true, filter: (file) => !file.endsWith('/node_modules') });
+    }
+    const manifest = await readManifest(target);
+    installed.set(name, { folder: target, manifest });
+    for (const dependency of Object.keys(manifest.dependencies ?? {})) await install(dependency, source);
+  }
+
+  await install('@sallyport/gateway', rootFolder);
+  return [...installed.values()];
+}
+
+/** Finds a package as Node does. @throws Error when it is not installed */
+function findPackage(name: string, from: string): string {
+  for (let folder = from; folder !== dirname(folder); folder = dirname(folder)) {
+    const found = join(folder, 'node_modules', name);
+    if (existsSync(found)) return realpathSync(found);
+  }
+  throw new Error(`${name} is not installed for ${from}: run npx -y pnpm@10 install`);
+}

@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { globSync, lstatSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Version } from '@cyclonedx/cyclonedx-library/Spec';
+import { JsonStrictValidator } from '@cyclonedx/cyclonedx-library/Validation';
+import { createAuthority } from '@sallyport/test-servers/certificates';
+import { type TemporaryFolder, temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildImage } from './image/build.ts';
+import { architecture, type ImageDetails } from './image/layout.ts';
+import { publicPackages, tarballOf } from './packages.ts';
+import { pnpm, run } from './run.ts';
+import { readSource } from './source.ts';
+import { type Container, listening, runToEnd, unpackImage } from './testing/container.ts';
+import { kubernetesTools } from './testing/kubernetes-tools.ts';
+import { only, readObjects, renderOverlay } from './testing/manifests.ts';
+import { mountConfig } from './testing/mounted-config.ts';
+import { createReviewer } from './testing/reviews.ts';
+import { sha256Of } from './testing/tokens.ts';
+
+let folder: TemporaryFolder;
+let output: string;
+let source: ImageDetails;
+/** One build of everything, as a release does it. */
+beforeAll(async () => {
+  folder = await temporaryFolder('release');
+  source = await readSource();
+  output = await pnpm('--filter', '@sallyport/deploy', 'run', 'release', join(folder.path, 'release'));
+}, 240_000);
+afterAll(() => folder[Symbol.asyncDispose]());
+
+const file = (name: string) => join(folder.path, 'release', name);
+
+describe('a release', () => {
+  test('has the packages, the image, the chart, the manifests, bills of materials and notes, and their checksums', async () => {
+    const { version } = source;
+    const tarballs = (await publicPackages()).map(({ manifest }) => tarballOf(manifest));
+    expect(tarballs).toContain(`sallyport-gateway-${version}.tgz`);
+    const names = [
+      ...tarballs,
+      `sallyport-${version}-linux-${architecture}.oci.tar`,
+      `sallyport-${version}-linux-${architecture}.cdx.json`,
+      `sallyport-${version}-packages.cdx.json`,
+      `sallyport-${version}-kubernetes.tar.gz`,
+      `sallyport-${version}.tgz`,
+      `sallyport-${version}-chart.oci.tar`,
+      'RELEASE_NOTES.md',
+    ];
+    expect((await readdir(file(''))).sort()).toEqual([...names, 'SHA256SUMS'].sort());
+    const checked = await run('sha256sum', ['--check', 'SHA256SUMS'], file(''));
+    expect(checked.match(/: OK$/gm)).toHaveLength(names.length);
+    expect(await readFile(file('RELEASE_NOTES.md'), 'utf8')).toMatch(
+      /^# Sallyport \S+\n\n## What (breaks|is new|is better)\n/,
+    );
+  });
+
+  test('publishes nothing unless it is told to, and says what it would run and what is in the way', () => {
+    expect(output).toContain('Nothing is published. With --publish it would run:\n  npm publish ');
+    expect(output).toContain('RELEASE_IMAGE is not set');
+  });
+
+  test('is not published with something in the way, and then nothing is built', async () => {
+    const other = join(folder.path, 'other');
+    const refused = run(process.execPath, [join(import.meta.dirname, 'release.ts'), other, '--publish']);
+    await expect(refused).rejects.toThrow(/nothing was built or published:\n {2}/);
+    expect(await readdir(folder.path)).not.toContain('other');
+  });
+
+  test('has the chart that the repository has', async () => {
+    const { helm } = kubernetesTools();
+    const packed = await helm(
+      'template',
+      'sallyport',
+      file(`sallyport-${source.version}.tgz`),
+      '--namespace=sallyport',
+    );
+    expect(readObjects(packed)).toEqual(
+      readObjects(
+        await helm('template', 'sallyport', join(import.meta.dirname, '../helm/sallyport'), '--namespace=sallyport'),
+      ),
+    );
+  });
+
+  test.each(['linux', 'packages'])('has a bill of materials that follows CycloneDX: %s', async (name) => {
+    const [found = ''] = (await readdir(file(''))).filter((one) => one.includes(name) && one.endsWith('.cdx.json'));
+    const bill = await readFile(file(found), 'utf8');
+    expect(await new JsonStrictValidator(Version.v1dot6).validate(bill)).toBeNull();
+    const { components } = JSON.parse(bill) as { components: { purl: string; components?: { name: string }[] }[] };
+    const purls = components.map(({ purl }) => purl);
+    expect(purls).toContainEqual(expect.stringMatching(/^pkg:npm\/ioredis@/));
+    const gateway = components.find(({ purl }) => purl.startsWith('pkg:npm/%40sallyport/gateway@'));
+    expect(gateway?.components?.map(({ name: inside }) => inside)).toContain('koa');
+    const system = ['pkg:generic/node@', 'pkg:deb/debian/libc6@'].map((start) =>
+      purls.some((purl) => purl.startsWith(start)),
+    );
+    expect(system).toEqual(name === 'linux' ? [true, true] : [false, false]);
+  });
+});
+
+describe('the image', () => {
+  let container: Container;
+  let config: string;
+  const token = randomBytes(32).toString('base64url');
+
+  async function issue() {
+    const server = await createAuthority('server-authority');
+    const client = await createAuthority('client-authority');
+    const { certificate, key } = await server.issueServer();
+    const secrets = {
+      'sallyport-tls': { 'tls.crt': certificate, 'tls.key': key },
+      'sallyport-files': {
+        'client-ca.crt': client.certificate,
+        'tokens.yaml': `tokens:\n  - sha256: ${sha256Of(token)}\n    username: ops\n    groups: [system:masters]\n`,
+      },
+    };
+    return { server, client: await client.issueClient('kube-apiserver'), secrets };
+  }
+  let tls: Awaited<ReturnType<typeof issue>>;
+  let heap: string;
+
+  beforeAll(async () => {
+    tls = await issue();
+    const objects = await renderOverlay(kubernetesTools(), 'service');
+    heap = only(objects, 'Deployment').spec.template.spec.containers[0].env[0].value;
+    config = join(folder.path, 'config');
+    await run('mkdir', [config]);
+    await mountConfig(objects, tls.secrets, config);
+    const archive = file(`sallyport-${source.version}-linux-${architecture}.oci.tar`);
+    container = await unpackImage(archive, source.version, folder.path, config);
+  }, 120_000);
+
+  test('has the same digest when it is built again', async () => {
+    const [, first] = /with the image (sha256:[0-9a-f]{64})$/m.exec(output) ?? [];
+    const again = await buildImage(file(''), join(folder.path, 'again'), source);
+    expect(again.digest).toBe(first);
+  }, 120_000);
+
+  test('has no shell, no set-user-ID, less than 150 MB, and runs as 65532', () => {
+    const found = globSync('**/*', { cwd: container.root, withFileTypes: true })
+      .map((entry) => join(entry.parentPath, entry.name))
+      .map((path) => ({ path: path.slice(container.root.length), stat: lstatSync(path) }))
+      .filter(({ stat }) => !stat.isDirectory());
+    const bytes = found.reduce((sum, { stat }) => sum + stat.size, 0);
+    console.log(`${(bytes / 1e6).toFixed(1)} MB unpacked, ${found.length} files`);
+    expect(bytes).toBeLessThan(150e6);
+    expect(
+      found.filter(({ stat }) => (stat.mode & 0o7000) !== 0 || stat.uid !== 0 || (stat.mode & 0o022) !== 0),
+    ).toEqual([]);
+    const programs = found.filter(({ path, stat }) => (stat.mode & 0o111) !== 0 && /\/s?bin\//.test(path));
+    expect(programs.map(({ path }) => path).sort()).toEqual(['/usr/local/bin/node', '/usr/local/bin/sallyport']);
+    expect(found.map(({ path }) => path).filter((path) => /\/(sh|bash|dash|busybox|npm)$/.test(path))).toEqual([]);
+    expect(container.process).toMatchObject({
+      args: ['/usr/local/bin/sallyport', 'serve', '--config', '/etc/sallyport/gateway.yaml'],
+      user: { uid: 65532, gid: 65532 },
+    });
+  });
+
+  test('writes nowhere, and finds hosts', async () => {
+    const script = `import('node:fs').then(async ({ writeFileSync }) => {
+      const write = (path) => { try { writeFileSync(path, ''); return 'written'; } catch ({ code }) { return code; } };
+      const { address } = await (await import('node:dns')).promises.lookup('localhost');
+      console.log(JSON.stringify([['/x', '/app/x', '/etc/sallyport/x'].map(write), process.getuid(), address !== '']));
+    })`;
+    const { stdout, stderr } = await runToEnd(container.start(['/usr/local/bin/node', '-e', script]));
+    expect([stdout, stderr]).toEqual([`${JSON.stringify([['EROFS', 'EROFS', 'EROFS'], 65532, true])}\n`, '']);
+  });
+
+  test('checks its config, where kubectl exec would start it', async () => {
+    const { code, stdout, stderr } = await runToEnd(container.start(['/usr/local/bin/sallyport', 'check']));
+    expect([code, stdout + stderr]).toEqual([0, expect.stringContaining('break-glass')]);
+  });
+
+  test('answers reviews on a read-only root without any right, and ends on SIGTERM without losing one', async () => {
+    const words = [...container.process.args, '--listen=127.0.0.1:0', '--admin-listen=127.0.0.1:0'];
+    const child = container.start(words, [`NODE_OPTIONS=${heap}`]);
+    const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
+    const { url } = await listening(child);
+    const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+    const field = (name: string) => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1];
+    expect(['Uid', 'Gid', 'CapEff', 'NoNewPrivs'].map(field)).toEqual(['65532', '65532', '0000000000000000', '1']);
+
+    let answered = 0;
+    // Each goes on until the gateway asks it to go to another replica.
+    const clients = Array.from({ length: 4 }, async () => {
+      const reviewer = createReviewer(String(url), tls.server, tls.client);
+      for (let isLast = false; !isLast; ) {
+        const answer = await reviewer.review(token);
+        expect(answer.status.user?.username).toBe('break-glass:ops');
+        answered += 1;
+        if (answered === 200) child.kill('SIGTERM');
+        isLast = answer.isLast;
+      }
+    });
+    await Promise.all(clients);
+    expect([await ended, answered > 200]).toEqual([0, true]);
+    console.log(`${answered} reviews answered, none lost`);
+  });
+});

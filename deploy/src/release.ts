@@ -1,0 +1,45 @@
+/**
+ * Builds a release into a folder: `release [DIR]`. It publishes nothing, and prints what publishing would run. With --publish
+ * it does that, when nothing is in the way.
+ */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { publicPackages } from './packages.ts';
+import { buildRelease } from './release/build.ts';
+import { pendingChanges, releasedChanges, releaseNotes } from './release/notes.ts';
+import { obstacles, publish, publishingSteps } from './release/publish.ts';
+import { run } from './run.ts';
+import { readSource } from './source.ts';
+
+const { values, positionals } = parseArgs({ options: { publish: { type: 'boolean' } }, allowPositionals: true });
+const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');
+const source = await readSource();
+const [released, pending] = await Promise.all([releasedChanges(source.version), pendingChanges()]);
+const places = { image: process.env.RELEASE_IMAGE, charts: process.env.RELEASE_CHARTS };
+const inTheWay = obstacles({
+  version: source.version,
+  packages: (await publicPackages()).map(({ manifest }) => manifest),
+  changes: released.length,
+  pending: pending.length,
+  isClean: (await run('git', ['status', '--porcelain'])) === '',
+  tag: (await run('git', ['tag', '--points-at', 'HEAD', '--list', `v${source.version}`])).trim(),
+  places,
+});
+if (values.publish && inTheWay.length > 0) {
+  console.error(['nothing was built or published:', ...inTheWay].join('\n  '));
+  process.exitCode = 1;
+} else {
+  const notes = releaseNotes(source.version, released.length > 0 ? released : pending);
+  const artifacts = await buildRelease(folder, source, notes);
+  const { image = 'registry.example.com/sallyport', charts = 'registry.example.com/charts' } = places;
+  const steps = publishingSteps(folder, artifacts, { image, charts });
+  console.log(`built ${source.version} in ${folder}, with the image ${artifacts.image.digest}`);
+  if (values.publish) {
+    await publish(steps);
+    console.log('published');
+  } else {
+    console.log('Nothing is published. With --publish it would run:');
+    for (const { command, words } of steps) console.log(`  ${[command, ...words].join(' ')}`);
+    if (inTheWay.length > 0) console.log(['In the way of that is:', ...inTheWay].join('\n  '));
+  }
+}

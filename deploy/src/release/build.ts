@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { ComponentType } from '@cyclonedx/cyclonedx-library/Enums';
+import { parse } from 'yaml';
+import { billOfMaterials, npmComponents } from '../bill-of-materials.ts';
+import { buildImage } from '../image/build.ts';
+import { architecture, type ImageDetails, tarFolder, writeChart } from '../image/layout.ts';
+import { installGateway, packPackages } from '../packages.ts';
+import { rootFolder } from '../run.ts';
+import type { Artifacts } from './publish.ts';
+
+/**
+ * Builds everything that a release has into a folder, which is made anew: the packages, the image, the chart and the manifests,
+ * bills of materials, the notes, and the checksums of all of these.
+ */
+export async function buildRelease(folder: string, source: ImageDetails, notes: string): Promise<Artifacts> {
+  const { version, epoch } = source;
+  const work = join(folder, 'work');
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
+
+  await packPackages(folder);
+  const packages = (await readdir(folder)).filter((name) => name.endsWith('.tgz')).sort();
+
+  const image = {
+    archive: `sallyport-${version}-linux-${architecture}.oci.tar`,
+    billOfMaterials: `sallyport-${version}-linux-${architecture}.cdx.json`,
+  };
+  const built = await buildImage(folder, join(work, 'image'), source);
+  await tarFolder(built.layout, join(folder, image.archive), epoch);
+  await writeFile(join(folder, image.billOfMaterials), built.billOfMaterials);
+
+  const installed = await npmComponents(await installGateway(folder, join(work, 'packages')));
+  const manifest = { name: 'sallyport', version, license: 'Apache-2.0' };
+  const bill = billOfMaterials({ type: ComponentType.Application, manifest }, installed, epoch);
+  await writeFile(join(folder, `sallyport-${version}-packages.cdx.json`), bill);
+
+  const chart = `sallyport-${version}.tgz`;
+  const deploy = join(rootFolder, 'deploy');
+  await archive(join(deploy, 'helm'), 'sallyport', join(folder, chart), work, epoch);
+  const charts = `sallyport-${version}-chart.oci.tar`;
+  const metadata = parse(await readFile(join(deploy, 'helm/sallyport/Chart.yaml'), 'utf8'));
+  const chartLayout = join(work, 'chart');
+  const chartDigest = await writeChart(await readFile(join(folder, chart)), metadata, chartLayout, version);
+  await tarFolder(chartLayout, join(folder, charts), epoch);
+  await archive(deploy, 'kubernetes', join(folder, `sallyport-${version}-kubernetes.tar.gz`), work, epoch);
+
+  await writeFile(join(folder, 'RELEASE_NOTES.md'), notes);
+  await rm(work, { recursive: true });
+  await writeFile(join(folder, 'SHA256SUMS'), await checksums(folder));
+  return {
+    version,
+    packages,
+    image: { ...image, digest: built.digest },
+    chart: { archive: charts, digest: chartDigest },
+    files: (await readdir(folder)).sort(),
+  };
+}
+
+/** Packs a folder with its name; links in it become what they lead to, as Helm does it. */
+async function archive(parent: string, name: string, file: string, work: string, epoch: number): Promise<void> {
+  const staged = join(work, 'archive');
+  await rm(staged, { recursive: true, force: true });
+  await cp(join(parent, name), join(staged, name), { recursive: true, dereference: true });
+  await tarFolder(staged, `${file}.tar`, epoch);
+  await writeFile(file, await promisify(gzip)(await readFile(`${file}.tar`)));
+  await rm(`${file}.tar`);
+}
+
+/** The lines of `sha256sum`, for `sha256sum --check SHA256SUMS`. */
+async function checksums(folder: string): Promise<string> {
+  const lines = (await readdir(folder)).sort().map(async (name) => {
+    const digest = createHash('sha256').update(await readFile(join(folder, name)));
+    return `${digest.digest('hex')}  ${name}\n`;
+  });
+  return (await Promise.all(lines)).join('');
+}

@@ -1,0 +1,181 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { recordingContext } from '@sallyport/authenticator/conformance';
+import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import fc from 'fast-check';
+import { importJWK, type JWK, SignJWT } from 'jose';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { createJwtAuthenticator } from './authenticator.ts';
+import plugin from './index.ts';
+import { newKey, startProvider } from './testing/provider.ts';
+import { optionsFor, settled, writtenOptions } from './testing/written-options.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'jwt-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const file = join(folder, 'keys.json');
+const key = await newKey('one');
+const url = 'https://idp.example.com';
+const at = Date.parse('2030-01-01T00:00:00Z');
+const context = { audiences: [], signal: new AbortController().signal };
+
+const write = (...keys: readonly JWK[]) => writeFileSync(file, JSON.stringify({ keys }));
+
+async function sign(claims: object, by: JWK = key): Promise<string> {
+  const all = { iss: url, aud: 'kubernetes', sub: 'jane', exp: at / 1000 + 60, ...claims };
+  const header = { alg: 'ES256', kid: String(by.kid) };
+  return new SignJWT(all).setProtectedHeader(header).sign(await importJWK(by, 'ES256'));
+}
+
+/** An authenticator whose keys are in the file. */
+async function open(changed: object = {}) {
+  const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
+  const issuer = { url, audiences: ['kubernetes', 'cli'], jwksFile: 'keys.json' };
+  const options = settled(writtenOptions({ issuer, ...changed }));
+  const authenticator = await createJwtAuthenticator(options, recorded.context, { date: () => at, now: () => 0 });
+  onTestFinished(() => authenticator.close());
+  return { authenticator, recorded };
+}
+
+test('the answer has the audiences of the token that the config lists, and an end', async () => {
+  write(key);
+  const { authenticator } = await open();
+  const token = await sign({ aud: ['cli', 'else', 'cli'] });
+  expect(authenticator.recognizes?.(token)).toBe(true);
+  expect(await authenticator.authenticate(token, context)).toEqual({
+    kind: 'authenticated',
+    user: { username: 'jane' },
+    audiences: ['cli'],
+    expiresAt: new Date(at + 90_000),
+  });
+});
+
+test('the audiences of the API server come to those of the token, where the config says so', async () => {
+  write(key);
+  const { authenticator } = await open({ apiAudiences: ['https://kubernetes.default.svc'] });
+  expect(await authenticator.authenticate(await sign({}), context)).toMatchObject({
+    audiences: ['kubernetes', 'https://kubernetes.default.svc'],
+  });
+  expect(await authenticator.authenticate(await sign({ aud: 'https://kubernetes.default.svc' }), context)).toEqual({
+    kind: 'rejected',
+    reason: 'audience-mismatch',
+  });
+});
+
+test('keys in a file are followed, and a bad file leaves the old ones in force', async () => {
+  write(key);
+  const { authenticator, recorded } = await open();
+  const second = await newKey('two');
+  const [old, fresh] = [await sign({}), await sign({}, second)];
+  const kinds = async () => [
+    (await authenticator.authenticate(old, context)).kind,
+    (await authenticator.authenticate(fresh, context)).kind,
+  ];
+  expect(await kinds()).toEqual(['authenticated', 'rejected']);
+  for (const bad of ['{', '{}', '{"keys":[]}', JSON.stringify({ keys: [{ kty: 'oct', k: 'AA' }] })]) {
+    writeFileSync(file, bad);
+    await recorded.touch();
+    expect(await kinds()).toEqual(['authenticated', 'rejected']);
+  }
+  write(second);
+  await recorded.touch();
+  expect(await kinds()).toEqual(['rejected', 'authenticated']);
+});
+
+test.each(['{', '{}', '{"keys":[]}'])('a file of keys with %j is refused at the start', async (bad) => {
+  writeFileSync(file, bad);
+  await expect(open()).rejects.toThrow(/is no JSON document|is no JWK set|has no public key/);
+});
+
+test('what a mapping refuses is a refusal, and explain says why without the token', async () => {
+  write(key);
+  const { authenticator } = await open({ claimValidationRules: [{ claim: 'hd', requiredValue: 'example.com' }] });
+  const steps: string[] = [];
+  const trace = (step: string) => void steps.push(step);
+  const token = await sign({ hd: 'else.example.com' });
+  expect(await authenticator.authenticate(token, { ...context, trace })).toEqual({
+    kind: 'rejected',
+    reason: 'invalid-credentials',
+  });
+  expect(await authenticator.authenticate(await sign({ exp: 1 }), { ...context, trace })).toMatchObject({
+    reason: 'expired',
+  });
+  expect(steps).toEqual([
+    `issuer ${url}: claim hd has not the required value`,
+    `issuer ${url}: it has expired (exp, or iat and maxTokenAge)`,
+  ]);
+});
+
+test('each issuer has its own keys, and a token of an unknown one costs no request', async () => {
+  await using provider = await startProvider({ robot: {} });
+  write(key);
+  const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
+  const [online] = (optionsFor(provider) as { issuers: object[] }).issuers;
+  const [offline] = writtenOptions({ issuer: { url, audiences: ['kubernetes'], jwksFile: 'keys.json' } }).issuers;
+  const authenticator = await plugin.create(settled({ issuers: [online, offline] }), recorded.context);
+  onTestFinished(() => authenticator.close());
+  const fetched = await provider.token('robot');
+  expect((await authenticator.authenticate(fetched, context)).kind).toBe('authenticated');
+  const far = { exp: Math.floor(Date.now() / 1000) + 60 };
+  expect((await authenticator.authenticate(await sign(far), context)).kind).toBe('authenticated');
+  // Signed by the one, in the name of the other.
+  expect(await authenticator.authenticate(await sign({ ...far, iss: provider.url }), context)).toMatchObject({
+    kind: 'rejected',
+  });
+  const before = provider.asked.length;
+  for (const iss of ['https://else.example.com', `${url}/`, url.toUpperCase(), '', 7, null]) {
+    const token = await sign({ ...far, iss });
+    expect([iss, authenticator.recognizes?.(token)]).toEqual([iss, false]);
+    expect(await authenticator.authenticate(token, context)).toEqual({ kind: 'no-opinion' });
+  }
+  expect(provider.asked.length).toBe(before);
+});
+
+test('check asks the issuer, and warns of one that signs with no algorithm of the config', async () => {
+  await using provider = await startProvider({ robot: {} });
+  const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
+  const options = settled(optionsFor(provider, { algorithms: ['PS512'] }));
+  const authenticator = await plugin.create(options, recorded.context);
+  onTestFinished(() => authenticator.close());
+  await authenticator.check?.(context.signal);
+  expect(recorded.lines).toContainEqual(
+    expect.objectContaining({ level: 'warn', message: 'the issuer signs with none of algorithms' }),
+  );
+  provider.behave('fails');
+  await expect(authenticator.check?.(context.signal)).rejects.toThrow('answers 500');
+});
+
+test('metrics say when the keys of each issuer were read, how many there are, and what failed', async () => {
+  await using provider = await startProvider({ robot: {} });
+  provider.behave('fails');
+  const { metrics, values } = countingMetrics();
+  const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
+  const authenticator = await plugin.create(settled(optionsFor(provider)), { ...recorded.context, metrics });
+  onTestFinished(() => authenticator.close());
+  const label = `{issuer=${provider.url}}`;
+  await waitUntil(() => values.get(`key_read_failures_total${label}`) === 1, 'a failure');
+  provider.behave('ok');
+  await waitUntil(() => values.get(`keys${label}`) === 1, 'the keys to be read');
+  expect(values.get(`keys_read_timestamp_seconds${label}`)).toBeCloseTo(Date.now() / 1000, -2);
+});
+
+test('any text is recognised or not, without a throw, and what is changed in a token never passes', async () => {
+  write(key);
+  const { authenticator } = await open();
+  const token = await sign({});
+  const changed = fc
+    .tuple(fc.nat(token.length - 1), fc.constantFrom(...'ABab01-_.{'))
+    .map(([index, letter]) => token.slice(0, index) + letter + token.slice(index + 1));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(fc.string(), changed), async (text) => {
+      fc.pre(text !== '' && text !== token);
+      const known = authenticator.recognizes?.(text);
+      expect(typeof known).toBe('boolean');
+      const { kind } = await authenticator.authenticate(text, context);
+      // The last letter of base64url has bits that mean nothing.
+      if (text.slice(0, -1) !== token.slice(0, -1)) expect(kind).toBe(known ? 'rejected' : 'no-opinion');
+    }),
+    { numRuns: 300 },
+  );
+});

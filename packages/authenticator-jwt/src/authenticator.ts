@@ -1,0 +1,167 @@
+import type { Authenticator, Decision, Metrics, PluginContext } from '@sallyport/authenticator';
+import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
+import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
+import { type Claims, userOf } from './claims.ts';
+import { createFetchedKeys, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
+import type { IssuerOptions, JwtOptions, KeySource } from './options.ts';
+import { readUnverified } from './token.ts';
+import { verify } from './verify.ts';
+
+interface Issuer {
+  readonly options: IssuerOptions;
+  readonly keys: KeySet;
+}
+
+/** Clocks, for tests. */
+export interface Clocks {
+  /** Milliseconds since 1970. */
+  readonly date: () => number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Checks signed JWTs. The unverified `iss` chooses at most one issuer, before anything else.
+ *
+ * @throws Error when a file can't be used
+ */
+export async function createJwtAuthenticator(
+  options: JwtOptions,
+  context: PluginContext,
+  clocks: Clocks = { date: Date.now, now: () => performance.now() },
+): Promise<Authenticator> {
+  const observe = keyMetrics(context.metrics, clocks.date);
+  const issuers = new Map<string, Issuer>();
+  const close = async () => {
+    for (const { keys } of issuers.values()) keys.close();
+  };
+  try {
+    for (const one of options.issuers) {
+      const keys = await openKeys(one, one.keys, context, observe(one.url), clocks.now);
+      issuers.set(one.url, { options: one, keys });
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    recognizes: (token) => issuers.has(readUnverified(token)?.issuer ?? ''),
+    async authenticate(token, { signal, trace }) {
+      signal.throwIfAborted();
+      const unverified = readUnverified(token);
+      const issuer = issuers.get(unverified?.issuer ?? '');
+      if (unverified === undefined || issuer === undefined) return { kind: 'no-opinion' };
+      const said = { token, claims: unverified.claims };
+      const verified = await verify(said, issuer.options, issuer.keys, signal, clocks.date());
+      if ('reason' in verified) {
+        trace?.(`issuer ${issuer.options.url}: ${verified.objection}`);
+        return { kind: 'rejected', reason: verified.reason };
+      }
+      return decide(verified.claims, issuer.options, trace);
+    },
+    async check(signal) {
+      await Promise.all([...issuers.values()].map((issuer) => checkIssuer(issuer, context, signal)));
+    },
+    close,
+  };
+}
+
+function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) => void): Decision {
+  const user = userOf(claims, options);
+  if ('objection' in user) {
+    trace?.(`issuer ${options.url}: ${user.objection}`);
+    return { kind: 'rejected', reason: 'invalid-credentials' };
+  }
+  trace?.(`issuer ${options.url}: the signature is good`);
+  const own = [claims.aud].flat().filter((one) => typeof one === 'string' && options.audiences.includes(one));
+  return {
+    kind: 'authenticated',
+    user,
+    audiences: [...new Set([...(own as string[]), ...options.apiAudiences])],
+    expiresAt: new Date(Number(claims.exp) * 1000 + options.clockTolerance),
+  };
+}
+
+async function openKeys(
+  { url }: IssuerOptions,
+  source: KeySource,
+  { watchFile, logger }: PluginContext,
+  observer: KeyObserver,
+  now: () => number,
+): Promise<KeySet> {
+  if ('file' in source) return openFile(source.file, watchFile, observer);
+  let ca: Buffer | undefined;
+  if (source.caFile !== undefined) {
+    const load = (pem: Buffer) => {
+      parseCertificates(pem);
+      ca = pem;
+    };
+    await watchFile(source.caFile, load, { limit: tlsFileLimit });
+  }
+  const { discoveryUrl, limits } = source;
+  return createFetchedKeys({ issuer: url, discoveryUrl, limits, ca: () => ca, logger, observer, now });
+}
+
+/** The bounds of a fetched document do not hold for a file of the operator's own. */
+const mostKeysOfFile = 10_000;
+const keyFileLimit = 4 * 1024 * 1024;
+
+async function openFile(file: string, watchFile: PluginContext['watchFile'], observer: KeyObserver): Promise<KeySet> {
+  let keys: JWTVerifyGetKey | undefined;
+  const load = (content: Buffer) => {
+    const found = parseKeys(parseJson(content), mostKeysOfFile);
+    if (found.length === 0) throw new Error('has no public key');
+    keys = createLocalJWKSet({ keys: [...found] });
+    observer.onKeys(found.length);
+  };
+  await watchFile(file, load, { limit: keyFileLimit });
+  return {
+    async current() {
+      // Only `sallyport check` goes on with a file that could not be loaded, and asks nothing.
+      if (keys === undefined) throw new Error('jwksFile was not loaded');
+      return keys;
+    },
+    newer: async () => undefined,
+    read: async () => undefined,
+    close: () => undefined,
+  };
+}
+
+function parseJson(content: Buffer): unknown {
+  try {
+    return JSON.parse(content.toString());
+  } catch {
+    throw new Error('is no JSON document');
+  }
+}
+
+/** Compares the config with what the issuer says of itself. */
+async function checkIssuer({ options, keys }: Issuer, { logger }: PluginContext, signal: AbortSignal): Promise<void> {
+  const discovery = await keys.read(signal);
+  const { algorithms } = discovery ?? {};
+  if (algorithms === undefined || algorithms.some((one) => options.algorithms.includes(one))) return;
+  const fields = { issuer: options.url, signsWith: algorithms.join(', ').slice(0, 200) };
+  logger.warn(fields, 'the issuer signs with none of algorithms');
+}
+
+/** Labels are the issuers of the config. */
+function keyMetrics(metrics: Metrics, date: () => number): (issuer: string) => KeyObserver {
+  const readAt = metrics.gauge({
+    name: 'keys_read_timestamp_seconds',
+    help: 'When the keys of an issuer were last read, seconds since 1970. An old time: the issuer is down, see key_read_failures_total.',
+    labelNames: ['issuer'],
+  });
+  const keys = metrics.gauge({ name: 'keys', help: 'Public keys of an issuer in force.', labelNames: ['issuer'] });
+  const failures = metrics.counter({
+    name: 'key_read_failures_total',
+    help: 'Attempts to read the keys of an issuer that failed. The last good ones stay in force for jwks.staleTtl.',
+    labelNames: ['issuer'],
+  });
+  return (issuer) => ({
+    onKeys(count) {
+      readAt.set({ issuer }, date() / 1000);
+      keys.set({ issuer }, count);
+    },
+    onFailure: () => failures.inc({ issuer }),
+  });
+}

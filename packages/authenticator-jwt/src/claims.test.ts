@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import { userOf } from './claims.ts';
+import { settled, writtenOptions } from './testing/written-options.ts';
+
+/** The options of the only issuer, with these keys. */
+const issuer = (changed: object) => {
+  const [one] = settled(writtenOptions(changed)).issuers;
+  if (one === undefined) throw new Error('there is no issuer');
+  return one;
+};
+
+const mapped = (claims: object, claimMappings: object, more: object = {}) =>
+  userOf(claims as Record<string, unknown>, issuer({ claimMappings, ...more }));
+
+const username = { claim: 'sub' };
+
+// kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc_test.go, and
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
+describe('claimMappings, as in kube-apiserver', () => {
+  test.each<[string, object, object, object]>([
+    ['a name', { sub: 'jane' }, { username }, { username: 'jane' }],
+    [
+      'a prefix of the name',
+      { sub: 'jane' },
+      { username: { claim: 'sub', prefix: 'oidc:' } },
+      { username: 'oidc:jane' },
+    ],
+    [
+      'groups in a list',
+      { sub: 'a', groups: ['x', 'y'] },
+      { username, groups: { claim: 'groups' } },
+      { username: 'a', groups: ['x', 'y'] },
+    ],
+    [
+      'one group',
+      { sub: 'a', groups: 'x' },
+      { username, groups: { claim: 'groups' } },
+      { username: 'a', groups: ['x'] },
+    ],
+    [
+      'a prefix of groups',
+      { sub: 'a', roles: ['x'] },
+      { username, groups: { claim: 'roles', prefix: 'g:' } },
+      { username: 'a', groups: ['g:x'] },
+    ],
+    ['no groups', { sub: 'a' }, { username, groups: { claim: 'groups' } }, { username: 'a' }],
+    ['a claim that every object has', { sub: 'a' }, { username, groups: { claim: 'constructor' } }, { username: 'a' }],
+    ['groups of null', { sub: 'a', groups: null }, { username, groups: { claim: 'groups' } }, { username: 'a' }],
+    [
+      'an empty group',
+      { sub: 'a', groups: '' },
+      { username, groups: { claim: 'groups', prefix: 'g:' } },
+      { username: 'a', groups: [] },
+    ],
+    ['a uid', { sub: 'a', oid: '7' }, { username, uid: { claim: 'oid' } }, { username: 'a', uid: '7' }],
+    [
+      'a verified address',
+      { email: 'a@x', email_verified: true },
+      { username: { claim: 'email' } },
+      { username: 'a@x' },
+    ],
+    [
+      'an address of an issuer that verifies none',
+      { email: 'a@x' },
+      { username: { claim: 'email' } },
+      { username: 'a@x' },
+    ],
+    ['a claim with dots', { 'https://x/name': 'a' }, { username: { claim: 'https://x/name' } }, { username: 'a' }],
+    ['a claim that is not mapped', { sub: 'a', name: 'b', groups: ['x'] }, { username }, { username: 'a' }],
+    [
+      'more, a text',
+      { sub: 'a', t: 'x' },
+      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
+      { username: 'a', extra: { 'x.io/t': ['x'] } },
+    ],
+    [
+      'more, a list',
+      { sub: 'a', t: ['x', ''] },
+      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
+      { username: 'a', extra: { 'x.io/t': ['x', ''] } },
+    ],
+    ['more that is not there', { sub: 'a' }, { username, extra: [{ key: 'x.io/t', claim: 't' }] }, { username: 'a' }],
+    [
+      'more that is empty',
+      { sub: 'a', t: '' },
+      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
+      { username: 'a' },
+    ],
+    ['more that is []', { sub: 'a', t: [] }, { username, extra: [{ key: 'x.io/t', claim: 't' }] }, { username: 'a' }],
+  ])('%s', (_name, claims, claimMappings, user) => {
+    expect(mapped(claims, claimMappings)).toEqual(user);
+  });
+
+  test.each<[string, object, object, string]>([
+    ['no name', {}, { username }, 'claim sub is no text'],
+    ['an empty name', { sub: '' }, { username }, 'claim sub is no text'],
+    ['a number for a name', { sub: 7 }, { username }, 'claim sub is no text'],
+    ['a list for a name', { sub: ['a'] }, { username }, 'claim sub is no text'],
+    ['a name of every object', {}, { username: { claim: 'constructor' } }, 'claim constructor is no text'],
+    [
+      'an address that is not verified',
+      { email: 'a@x', email_verified: false },
+      { username: { claim: 'email' } },
+      'email_verified',
+    ],
+    [
+      '"true" for verified',
+      { email: 'a@x', email_verified: 'true' },
+      { username: { claim: 'email' } },
+      'email_verified',
+    ],
+    [
+      'numbers for groups',
+      { sub: 'a', groups: [1] },
+      { username, groups: { claim: 'groups' } },
+      'claim groups is neither',
+    ],
+    [
+      'a map for groups',
+      { sub: 'a', groups: { x: 1 } },
+      { username, groups: { claim: 'groups' } },
+      'claim groups is neither',
+    ],
+    ['no uid', { sub: 'a' }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
+    ['a number for a uid', { sub: 'a', oid: 7 }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
+    [
+      'a number for more',
+      { sub: 'a', t: 7 },
+      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
+      'claim t is neither',
+    ],
+  ])('%s is refused', (_name, claims, claimMappings, objection) => {
+    expect(mapped(claims, claimMappings)).toEqual({ objection: expect.stringContaining(objection) });
+  });
+});
+
+describe('claimValidationRules', () => {
+  test.each<[string, object, object[], boolean]>([
+    ['the required value', { sub: 'a', hd: 'x' }, [{ claim: 'hd', requiredValue: 'x' }], true],
+    ['another value', { sub: 'a', hd: 'y' }, [{ claim: 'hd', requiredValue: 'x' }], false],
+    ['another case', { sub: 'a', hd: 'X' }, [{ claim: 'hd', requiredValue: 'x' }], false],
+    ['no such claim', { sub: 'a' }, [{ claim: 'hd', requiredValue: 'x' }], false],
+    ['a list with the value', { sub: 'a', hd: ['x'] }, [{ claim: 'hd', requiredValue: 'x' }], false],
+    ['a number', { sub: 'a', hd: 1 }, [{ claim: 'hd', requiredValue: '1' }], false],
+    ['a required empty text', { sub: 'a', hd: '' }, [{ claim: 'hd' }], true],
+    ['no claim in place of an empty text', { sub: 'a' }, [{ claim: 'hd' }], false],
+    [
+      'one of two',
+      { sub: 'a', a: '1', b: '3' },
+      [
+        { claim: 'a', requiredValue: '1' },
+        { claim: 'b', requiredValue: '2' },
+      ],
+      false,
+    ],
+  ])('%s', (_name, claims, claimValidationRules, passes) => {
+    const judged = mapped(claims, { username }, { claimValidationRules });
+    expect('username' in judged).toBe(passes);
+  });
+});
+
+describe('credentialId', () => {
+  const key = 'authentication.kubernetes.io/credential-id';
+
+  test('is the token id, as kube-apiserver writes it, beside what else is mapped', () => {
+    const claimMappings = { username, extra: [{ key: 'x.io/t', claim: 't' }] };
+    expect(mapped({ sub: 'a', jti: '7', t: 'x' }, claimMappings, { credentialId: true })).toEqual({
+      username: 'a',
+      extra: { 'x.io/t': ['x'], [key]: ['JTI=7'] },
+    });
+  });
+
+  test('is left out where it is not asked for, or there is no token id', () => {
+    expect(mapped({ sub: 'a', jti: '7' }, { username })).toEqual({ username: 'a' });
+    expect(mapped({ sub: 'a' }, { username }, { credentialId: true })).toEqual({ username: 'a' });
+    expect(mapped({ sub: 'a', jti: '' }, { username }, { credentialId: true })).toEqual({ username: 'a' });
+  });
+
+  test('a token id that is no text is refused', () => {
+    expect(mapped({ sub: 'a', jti: 7 }, { username }, { credentialId: true })).toHaveProperty('objection');
+  });
+});

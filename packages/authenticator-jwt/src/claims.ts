@@ -1,0 +1,74 @@
+import type { UserInfo } from '@sallyport/authenticator';
+import type { ClaimMappings, IssuerOptions } from './options.ts';
+
+/** The payload of a token: whatever its issuer wrote. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** What a token lacks, in words that quote nothing of it but names of the config. */
+export interface Objection {
+  readonly objection: string;
+}
+
+/** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`, and `CredentialIDForJTI` in pkg/authentication/serviceaccount. */
+const credentialIdKey = 'authentication.kubernetes.io/credential-id';
+
+/**
+ * Applies the rules of an issuer and maps claims to a user, as kube-apiserver does (kubernetes/apiserver
+ * plugin/pkg/authenticator/token/oidc/oidc.go): claims are names at the top of the token, exactly.
+ */
+export function userOf(
+  claims: Claims,
+  issuer: Pick<IssuerOptions, 'rules' | 'mappings' | 'credentialId'>,
+): UserInfo | Objection {
+  for (const { claim, requiredValue } of issuer.rules) {
+    if (claimOf(claims, claim) !== requiredValue) return { objection: `claim ${claim} has not the required value` };
+  }
+  const { username, groups, uid, extra } = issuer.mappings;
+  const name = claimOf(claims, username.claim);
+  if (typeof name !== 'string' || name === '') return { objection: `claim ${username.claim} is no text` };
+  if (username.claim === 'email' && (claimOf(claims, 'email_verified') ?? true) !== true) {
+    return { objection: 'the e-mail address is not verified (email_verified)' };
+  }
+  const members = groups === undefined ? undefined : textsOf(claimOf(claims, groups.claim));
+  if (members === null) return { objection: `claim ${groups?.claim} is neither a text nor a list of texts` };
+  const id = uid === undefined ? undefined : claimOf(claims, uid.claim);
+  if (uid !== undefined && (typeof id !== 'string' || id === '')) return { objection: `claim ${uid.claim} is no text` };
+  const more = extraOf(claims, extra, issuer.credentialId);
+  if ('objection' in more) return more;
+  return {
+    username: username.prefix + name,
+    ...(typeof id === 'string' && { uid: id }),
+    ...(members && groups && { groups: members.filter(Boolean).map((group) => groups.prefix + group) }),
+    ...(Object.keys(more.extra).length > 0 && { extra: more.extra }),
+  };
+}
+
+function extraOf(
+  claims: Claims,
+  mappings: ClaimMappings['extra'],
+  credentialId: boolean,
+): { readonly extra: Readonly<Record<string, readonly string[]>> } | Objection {
+  const entries: [string, readonly string[]][] = [];
+  for (const { key, claim } of mappings) {
+    const values = textsOf(claimOf(claims, claim));
+    if (values === null) return { objection: `claim ${claim} is neither a text nor a list of texts` };
+    // Kubernetes: a mapping to "", [] or null is taken as not there.
+    if (values?.some((text) => text !== '')) entries.push([key, values]);
+  }
+  const id = credentialId ? claimOf(claims, 'jti') : undefined;
+  if (id !== undefined && typeof id !== 'string') return { objection: 'claim jti is no text' };
+  if (id) entries.push([credentialIdKey, [`JTI=${id}`]]);
+  return { extra: Object.fromEntries(entries) };
+}
+
+/** A claim of the token itself: `constructor` is none. */
+function claimOf(claims: Claims, name: string): unknown {
+  return Object.hasOwn(claims, name) ? claims[name] : undefined;
+}
+
+/** @returns undefined for a claim that is not there, null for one of another type */
+function textsOf(value: unknown): readonly string[] | undefined | null {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string') return [value];
+  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : null;
+}

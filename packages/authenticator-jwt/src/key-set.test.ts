@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs';
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { jwtVerify } from 'jose';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { createFetchedKeys, type KeySet, parseKeys } from './key-set.ts';
+import type { KeyLimits } from './options.ts';
+import { type Behaviour, newKey, startProvider, type TestProvider } from './testing/provider.ts';
+
+let provider: TestProvider;
+const first = await newKey('first');
+beforeAll(async () => {
+  provider = await startProvider({ robot: {} }, [first]);
+});
+afterEach(async () => {
+  provider.rotate([first]);
+  await provider.start();
+});
+afterAll(() => provider?.[Symbol.asyncDispose]());
+
+const usual: KeyLimits = {
+  refresh: 600_000,
+  cooldown: 30_000,
+  staleTtl: 86_400_000,
+  timeout: 5_000,
+  maxSize: 262_144,
+  maxKeys: 100,
+};
+const { signal } = new AbortController();
+
+/** Keys of the provider, with a clock that the test moves, and what was reported of them. */
+function openKeys(changed: Partial<KeyLimits> = {}, more: object = {}) {
+  const clock = { now: 0 };
+  const reported = { keys: [] as number[], failures: 0, warnings: [] as unknown[] };
+  provider.asked.length = 0;
+  const keys = createFetchedKeys({
+    issuer: provider.url,
+    discoveryUrl: `${provider.url}/.well-known/openid-configuration`,
+    limits: { ...usual, ...changed },
+    ca: () => readFileSync(provider.caFile),
+    logger: { debug() {}, info() {}, error() {}, warn: (fields) => reported.warnings.push(fields) },
+    observer: { onKeys: (count) => reported.keys.push(count), onFailure: () => void reported.failures++ },
+    now: () => clock.now,
+    ...more,
+  });
+  onTestFinished(() => keys.close());
+  return { keys, clock, reported };
+}
+
+const isGood = async (token: string, keys: Promise<Awaited<ReturnType<KeySet['newer']>>>) => {
+  const find = await keys;
+  if (find === undefined) return 'no newer keys';
+  return jwtVerify(token, find).then(
+    () => 'good',
+    (error) => error.code,
+  );
+};
+const reads = () => provider.asked.filter((path) => path === '/jwks').length;
+const unavailable = (words: string) =>
+  expect.objectContaining({ code: 'unavailable', message: expect.stringContaining(words) });
+
+test('the keys are read once for all who ask at the start', async () => {
+  const { keys, reported } = openKeys();
+  const token = await provider.token('robot');
+  const asked = await Promise.all(Array.from({ length: 200 }, () => isGood(token, keys.current(signal))));
+  expect(new Set(asked)).toEqual(new Set(['good']));
+  expect([reads(), reported.keys, reported.failures]).toEqual([1, [1], 0]);
+});
+
+test('a new key is found at once, and made-up key ids make one attempt in a cool-down', async () => {
+  const { keys, clock } = openKeys();
+  await keys.current(signal);
+  provider.rotate([await newKey('second'), first]);
+  const token = await provider.token('robot');
+  expect(await isGood(token, keys.current(signal))).toBe('ERR_JWKS_NO_MATCHING_KEY');
+  clock.now = 30_000;
+  const found = await Promise.all(Array.from({ length: 200 }, () => isGood(token, keys.newer(signal))));
+  expect(new Set(found)).toEqual(new Set(['good']));
+  expect(reads()).toBe(2);
+  clock.now = 59_999;
+  for (let time = 0; time < 200; time++) expect(await keys.newer(signal)).toBeUndefined();
+  expect(reads()).toBe(2);
+  clock.now = 60_000;
+  await keys.newer(signal);
+  expect(reads()).toBe(3);
+});
+
+test('while the issuer is down the last good keys are used for staleTtl, then the answer is unavailable', async () => {
+  const { keys, clock, reported } = openKeys();
+  const token = await provider.token('robot');
+  await keys.current(signal);
+  provider.behave('fails');
+  clock.now = usual.staleTtl - 1;
+  expect(await isGood(token, keys.current(signal))).toBe('good');
+  clock.now = usual.staleTtl;
+  await expect(keys.current(signal)).rejects.toEqual(unavailable('answers 500'));
+  expect(reported.failures).toBe(1);
+  provider.behave('ok');
+  clock.now += usual.cooldown;
+  expect(await isGood(token, keys.current(signal))).toBe('good');
+});
+
+test('an issuer that is down is asked once in a cool-down, however many ask', async () => {
+  provider.behave('fails');
+  const { keys, clock, reported } = openKeys();
+  for (let time = 0; time < 200; time++) await expect(keys.current(signal)).rejects.toEqual(unavailable('answers 500'));
+  for (let time = 0; time < 200; time++) await expect(keys.newer(signal)).rejects.toEqual(unavailable('answers 500'));
+  expect([provider.asked.length, reported.failures]).toEqual([1, 1]);
+  clock.now = usual.cooldown;
+  await expect(keys.current(signal)).rejects.toEqual(unavailable('answers 500'));
+  expect(provider.asked.length).toBe(2);
+});
+
+test('an unknown key is no refusal while the last attempt to read the keys failed', async () => {
+  const { keys, clock } = openKeys();
+  await keys.current(signal);
+  provider.behave('fails');
+  clock.now = usual.cooldown;
+  await expect(keys.newer(signal)).rejects.toEqual(unavailable('answers 500'));
+  await expect(keys.newer(signal)).rejects.toEqual(unavailable('answers 500'));
+});
+
+test('the keys are read again in the background', async () => {
+  openKeys({ refresh: 5 });
+  await waitUntil(() => reads() >= 3, 'the keys to be read three times');
+});
+
+test('after a failure they are read again after the cool-down', async () => {
+  provider.behave('fails');
+  const { reported } = openKeys({ cooldown: 5 });
+  await waitUntil(() => reported.failures >= 2, 'a second attempt');
+  provider.behave('ok');
+  await waitUntil(() => reported.keys.length > 0, 'the keys to be read');
+});
+
+test('a caller who gives up waits no longer', async () => {
+  provider.behave('hangs');
+  const { keys } = openKeys();
+  const controller = new AbortController();
+  const waiting = keys.current(controller.signal);
+  controller.abort(new Error('the deadline has passed'));
+  await expect(waiting).rejects.toThrow('the deadline has passed');
+});
+
+test.each<[Behaviour, string]>([
+  ['hangs', 'no answer in time (jwks.timeout)'],
+  ['fails', 'answers 500'],
+  ['redirects', 'answers with a redirect, which is not followed'],
+  ['huge', 'is bigger than jwks.maxSize (262144 bytes)'],
+  ['endless', 'is bigger than jwks.maxSize (262144 bytes)'],
+  ['breaks off', ''],
+  ['no JSON', 'is no JSON document'],
+])('an issuer that %s', async (behaviour, words) => {
+  provider.behave(behaviour);
+  const { keys, reported } = openKeys({ timeout: 300 });
+  await expect(keys.current(signal)).rejects.toEqual(unavailable(words));
+  expect(reported).toMatchObject({ failures: 1, warnings: [{ issuer: provider.url }] });
+  // Nothing was followed, and the keys were not asked for.
+  expect(provider.asked).toEqual(['/.well-known/openid-configuration']);
+});
+
+test('an issuer that is stopped, and one whose certificate is of another CA', async () => {
+  const { keys } = openKeys({}, { ca: () => undefined });
+  await expect(keys.current(signal)).rejects.toEqual(unavailable('certificateAuthorityFile'));
+  await provider.stop();
+  await expect(openKeys().keys.current(signal)).rejects.toEqual(unavailable('ECONNREFUSED'));
+});
+
+test('a discovery document of another issuer, and more keys than allowed', async () => {
+  const other = openKeys({}, { issuer: `${provider.url}/` });
+  await expect(other.keys.current(signal)).rejects.toEqual(unavailable('names another issuer'));
+  provider.rotate([first, await newKey('second')]);
+  const { keys } = openKeys({ maxKeys: 1 });
+  await expect(keys.current(signal)).rejects.toEqual(unavailable('has 2 keys, more than jwks.maxKeys (1)'));
+});
+
+test('of a JWK set only public members of asymmetric keys are held', () => {
+  const secret = { kty: 'oct', k: 'c2VjcmV0', kid: 'symmetric' };
+  const [held, ...others] = parseKeys({ keys: [secret, { ...first, x5u: 'https://elsewhere' }] }, 2);
+  expect(others).toEqual([]);
+  expect(Object.keys(held ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
+});
+
+test.each([{}, [], { keys: 7 }, { keys: [7] }, null])('%j is no JWK set', (document) => {
+  expect(() => parseKeys(document, 10)).toThrow('is no JWK set');
+});
+
+test('every failure is an AuthenticatorError', async () => {
+  provider.behave('breaks off');
+  const error: unknown = await openKeys()
+    .keys.current(signal)
+    .catch((reason) => reason);
+  expect(AuthenticatorError.is(error)).toBe(true);
+});

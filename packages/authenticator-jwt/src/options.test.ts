@@ -1,0 +1,132 @@
+import { expect, test } from 'vitest';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
+
+const issuer = { url: 'https://idp.example.com', audiences: ['kubernetes'] };
+
+test('what is left out has its default', () => {
+  expect(settled(writtenOptions()).issuers).toEqual([
+    {
+      url: 'https://idp.example.com',
+      audiences: ['kubernetes'],
+      apiAudiences: [],
+      algorithms: ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
+      clockTolerance: 30_000,
+      rules: [],
+      mappings: { username: { claim: 'sub', prefix: '' }, extra: [] },
+      credentialId: false,
+      keys: {
+        discoveryUrl: 'https://idp.example.com/.well-known/openid-configuration',
+        limits: {
+          refresh: 600_000,
+          cooldown: 30_000,
+          staleTtl: 86_400_000,
+          timeout: 5_000,
+          maxSize: 262_144,
+          maxKeys: 100,
+        },
+      },
+    },
+  ]);
+});
+
+test.each([
+  ['https://idp.example.com/realms/a/', 'https://idp.example.com/realms/a/.well-known/openid-configuration'],
+  ['https://idp.example.com/a//', 'https://idp.example.com/a//.well-known/openid-configuration'],
+])('the discovery document of %s: one slash is trimmed, for this address alone', (url, discoveryUrl) => {
+  const [one] = settled(writtenOptions({ issuer: { ...issuer, url } })).issuers;
+  expect(one).toMatchObject({ url, keys: { discoveryUrl } });
+});
+
+test('a discovery document elsewhere, and keys in a file', () => {
+  const discoveryURL = 'https://inside.example.com/discovery';
+  const [elsewhere] = settled(writtenOptions({ issuer: { ...issuer, discoveryURL } })).issuers;
+  expect(elsewhere).toMatchObject({ url: issuer.url, keys: { discoveryUrl: discoveryURL } });
+  const [file] = settled(writtenOptions({ issuer: { ...issuer, jwksFile: 'keys.json' } })).issuers;
+  expect(file?.keys).toEqual({ file: 'keys.json' });
+});
+
+test.each<[string, object, string]>([
+  ['http', { issuer: { ...issuer, url: 'http://idp.example.com' } }, 'issuer.url: must be a URL with https'],
+  [
+    'a login',
+    { issuer: { ...issuer, url: 'https://a:b@idp.example.com' } },
+    'issuer.url: must have no name or password',
+  ],
+  ['a query', { issuer: { ...issuer, url: 'https://idp.example.com/?' } }, 'issuer.url: must have no query'],
+  [
+    'a fragment',
+    { issuer: { ...issuer, url: 'https://idp.example.com/#' } },
+    'issuer.url: must have no query and no fragment',
+  ],
+  ['no scheme', { issuer: { ...issuer, url: 'accounts.google.com' } }, 'issuer.url: must be a URL with https'],
+  ['no audience', { issuer: { ...issuer, audiences: [] } }, 'issuer.audiences: must have 1 to 64 entries'],
+  [
+    'another policy',
+    { issuer: { ...issuer, audienceMatchPolicy: 'All' } },
+    'issuer.audienceMatchPolicy: must be MatchAny',
+  ],
+  [
+    'two places for keys',
+    { issuer: { ...issuer, jwksFile: 'a', discoveryURL: 'https://x' } },
+    'issuer.discoveryURL: does nothing beside jwksFile',
+  ],
+  ['HS256', { algorithms: ['HS256'] }, 'algorithms.0: must be RS256 or'],
+  ['none', { algorithms: ['none'] }, 'algorithms.0: must be RS256 or'],
+  ['no algorithm', { algorithms: [] }, 'algorithms: must not be empty'],
+  ['a tolerance of hours', { clockTolerance: '3m' }, 'clockTolerance: "3m" is too long'],
+  [
+    'keys that are stale before they are read again',
+    { jwks: { refresh: '1h', staleTtl: '1h' } },
+    'jwks.staleTtl: must be longer than refresh',
+  ],
+  [
+    'CEL for the name',
+    { claimMappings: { username: { claim: 'a', expression: 'claims.a' } } },
+    'claimMappings.username.expression: is not supported: CEL',
+  ],
+  [
+    'CEL in a rule',
+    { claimValidationRules: [{ claim: 'a', expression: 'true' }] },
+    'claimValidationRules.0.expression: is not supported: CEL',
+  ],
+  [
+    'CEL for extra',
+    { claimMappings: { username: { claim: 'a' }, extra: [{ key: 'x.io/a', claim: 'a', valueExpression: 'a' }] } },
+    'claimMappings.extra.0.valueExpression: is not supported: CEL',
+  ],
+  ['rules for users', { userValidationRules: [{ expression: 'true' }] }, 'userValidationRules: is not supported: CEL'],
+  [
+    'a key without a domain',
+    { claimMappings: { username: { claim: 'a' }, extra: [{ key: 'tenant', claim: 'a' }] } },
+    'claimMappings.extra.0.key: must be a domain',
+  ],
+  [
+    'a key with capitals',
+    { claimMappings: { username: { claim: 'a' }, extra: [{ key: 'x.io/Tenant', claim: 'a' }] } },
+    'claimMappings.extra.0.key: must be a domain',
+  ],
+  [
+    'a key twice',
+    {
+      claimMappings: {
+        username: { claim: 'a' },
+        extra: [
+          { key: 'x.io/a', claim: 'a' },
+          { key: 'x.io/a', claim: 'b' },
+        ],
+      },
+    },
+    'claimMappings.extra.1.key: "x.io/a" is there twice',
+  ],
+])('%s is refused', (_name, changed, complaint) => {
+  expect(complaints(writtenOptions(changed))).toEqual([expect.stringContaining(`issuers.0.${complaint}`)]);
+});
+
+test('an issuer is there once, compared byte for byte', () => {
+  const [one] = writtenOptions().issuers;
+  expect(complaints({ issuers: [one, one] })).toEqual([
+    'issuers.1.issuer.url: is the issuer of issuers[0] too: join them',
+  ]);
+  const slash = writtenOptions({ issuer: { ...issuer, url: `${issuer.url}/` } }).issuers;
+  expect(complaints({ issuers: [one, ...slash] })).toEqual([]);
+});

@@ -1,0 +1,296 @@
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  list,
+  type Parsed,
+  parseText,
+  path,
+  section,
+  size,
+  value,
+} from '@sallyport/plugin-options';
+import { z } from 'zod';
+
+/** Signatures by a private key. A symmetric one would let whoever can check a token make one. RFC 7518 section 3.1, RFC 9864. */
+const algorithms = [
+  ...['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
+  ...['EdDSA', 'Ed25519'],
+] as const;
+
+/** Those of kube-apiserver: `AllowedSigningAlgs` in kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc.go. */
+const kubernetesAlgorithms = algorithms.filter((one) => one !== 'EdDSA' && one !== 'Ed25519');
+
+/** Where a value of the user comes from. */
+interface ClaimMapping {
+  readonly claim: string;
+  readonly prefix: string;
+}
+
+/** How claims become a user. */
+export interface ClaimMappings {
+  readonly username: ClaimMapping;
+  readonly groups?: ClaimMapping;
+  readonly uid?: { readonly claim: string };
+  readonly extra: readonly { readonly key: string; readonly claim: string }[];
+}
+
+/** When the keys of an issuer are read, and within which bounds. Milliseconds and bytes. */
+export interface KeyLimits {
+  readonly refresh: number;
+  readonly cooldown: number;
+  readonly staleTtl: number;
+  readonly timeout: number;
+  readonly maxSize: number;
+  readonly maxKeys: number;
+}
+
+/** Where the keys are: a file needs no network. */
+export type KeySource =
+  | { readonly file: string }
+  | { readonly discoveryUrl: string; readonly caFile?: string; readonly limits: KeyLimits };
+
+/** One issuer after all checks. */
+export interface IssuerOptions {
+  /** The value of `iss`, byte for byte. */
+  readonly url: string;
+  /** A token must have one of them in `aud`. Never empty. */
+  readonly audiences: readonly string[];
+  /** Those of the API server that such a token is good for too. */
+  readonly apiAudiences: readonly string[];
+  readonly keys: KeySource;
+  readonly algorithms: readonly string[];
+  /** The required `typ` of the header. */
+  readonly typ?: string;
+  /** Milliseconds. */
+  readonly clockTolerance: number;
+  /** Milliseconds since `iat`. */
+  readonly maxTokenAge?: number;
+  readonly rules: readonly { readonly claim: string; readonly requiredValue: string }[];
+  readonly mappings: ClaimMappings;
+  /** Whether `extra` gets Kubernetes' credential id, from `jti`. */
+  readonly credentialId: boolean;
+}
+
+export interface JwtOptions {
+  readonly issuers: readonly IssuerOptions[];
+}
+
+const example = 'https://idp.example.com';
+
+/** Rules of `validateURL` in kubernetes/apiserver pkg/apis/apiserver/validation/validation.go. Nothing is normalized. */
+function httpsUrl(description: string): z.ZodType<string> {
+  return value({ description, pattern: '^https://' }, (input): Parsed<string> => {
+    const parsed = parseText(input, example);
+    if ('problem' in parsed) return parsed;
+    const url = URL.parse(parsed.value);
+    const fix = `write ${example}`;
+    if (url?.protocol !== 'https:') return { problem: 'must be a URL with https', fix };
+    if (url.username || url.password) return { problem: 'must have no name or password in it', fix };
+    if (/[?#]/.test(parsed.value)) return { problem: 'must have no query and no fragment', fix };
+    return parsed;
+  });
+}
+
+const text = (description: string, sample: string) =>
+  value({ description, minLength: 1 }, (input) => parseText(input, sample));
+
+/** `prefix` may be empty, as in Kubernetes. */
+const prefix = z
+  .string({ error: 'must be text' })
+  .default('')
+  .describe('The text before it. The prefixes of the authenticator come before this one.');
+
+const noCel = z
+  .unknown()
+  .optional()
+  .refine((input) => input === undefined, 'is not supported: CEL is not evaluated here. Write claim in its place')
+  .describe('CEL, as in kube-apiserver: not supported. Write claim.');
+
+const claim = (sample: string) => text('The name of the claim, at the top of the token.', sample);
+
+const claimOf = (what: string, sample: string) =>
+  section(
+    { claim: claim(sample), prefix, expression: noCel },
+    `{ claim: ${sample} }`,
+    ({ claim: name, prefix: before }) => {
+      return { claim: name, prefix: before };
+    },
+  ).describe(what);
+
+/** Rules of `validateExtraMapping`, in the same file: a domain, a slash and a path, in lowercase. */
+const extraKey = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/[-a-z0-9._~!$&'()*+,;=:@/%]+$/;
+
+const extraEntry = section(
+  {
+    key: value({ description: 'A domain, a slash and a path, in lowercase.', pattern: extraKey.source }, (input) => {
+      const parsed = parseText(input, 'example.com/tenant');
+      if ('problem' in parsed || extraKey.test(parsed.value)) return parsed;
+      return { problem: 'must be a domain, a slash and a path, in lowercase', fix: 'write example.com/tenant' };
+    }),
+    claim: claim('tenant'),
+    valueExpression: noCel,
+  },
+  '{ key: example.com/tenant, claim: tenant }',
+  ({ key, claim: name }) => ({ key, claim: name }),
+);
+
+const mappings = section(
+  {
+    username: claimOf('Who it is: the claim must be text. Of `email` only a verified one counts.', 'sub'),
+    groups: claimOf('The groups: a text or a list of texts.', 'groups').optional(),
+    uid: section({ claim: claim('sub'), expression: noCel }, '{ claim: sub }', ({ claim: name }) => ({ claim: name }))
+      .optional()
+      .describe('What stays the same when a person is renamed.'),
+    extra: z
+      .array(extraEntry, { error: 'must be a list: write [{ key: example.com/tenant, claim: tenant }]' })
+      .prefault([])
+      .describe('More about the user, each a text or a list of texts.'),
+  },
+  '{ username: { claim: sub } }',
+  ({ username, groups, uid, extra }, complain): ClaimMappings => {
+    for (const [index, { key }] of extra.entries()) {
+      if (extra.findIndex((one) => one.key === key) !== index)
+        complain(['extra', index, 'key'], `"${key}" is there twice`);
+    }
+    return { username, extra, ...(groups && { groups }), ...(uid && { uid }) };
+  },
+).describe('How claims become a user.');
+
+const issuer = section(
+  {
+    url: httpsUrl('The issuer: `iss` of its tokens, byte for byte.'),
+    discoveryURL: httpsUrl(
+      'Where its discovery document is, if not below url. The issuer in the document must still be url.',
+    ).optional(),
+    certificateAuthorityFile: path(
+      'The CAs that sign the certificates of the issuer (PEM). Left out: those of Node.',
+      'tls/idp-ca.crt',
+    ).optional(),
+    jwksFile: path('A file with its keys (a JWK set): then nothing is fetched.', 'keys/idp.json').optional(),
+    audiences: list(
+      { description: 'A token must be for one of them (`aud`).', example: '[kubernetes]' },
+      { least: 1, most: 64 },
+      (input) => parseText(input, 'kubernetes'),
+    ),
+    audienceMatchPolicy: choice('What Kubernetes calls it: one audience is enough.', ['MatchAny']).optional(),
+  },
+  `{ url: ${example}, audiences: [kubernetes] }`,
+  ({ audienceMatchPolicy: _, ...keys }, complain) => {
+    for (const key of ['discoveryURL', 'certificateAuthorityFile'] as const) {
+      if (keys.jwksFile !== undefined && keys[key] !== undefined) {
+        complain([key], 'does nothing beside jwksFile: remove the one or the other');
+      }
+    }
+    return keys;
+  },
+);
+
+const limits = section(
+  {
+    refresh: duration('How often the keys are read.', { least: '10s', most: '24h' }).prefault('10m'),
+    cooldown: duration('The shortest time between two attempts, also after a failed one.', {
+      least: '1s',
+      most: '1h',
+    }).prefault('30s'),
+    staleTtl: duration('How long keys are used after they were last read.', { least: '1m' }).prefault('24h'),
+    timeout: duration('For one attempt.', { least: '100ms', most: '30s' }).prefault('5s'),
+    maxSize: size('A bigger document is refused.', { most: '4MiB' }).prefault('256KiB'),
+    maxKeys: count('A document with more keys is refused.', 1, 10_000).default(100),
+  },
+  '{ refresh: 10m }',
+  (keys, complain): KeyLimits => {
+    if (keys.staleTtl <= keys.refresh) complain(['staleTtl'], 'must be longer than refresh: write 24h');
+    return keys;
+  },
+);
+
+const rule = section(
+  {
+    claim: claim('hd'),
+    requiredValue: z.string({ error: 'must be text' }).default('').describe('The exact value of the claim, a text.'),
+    expression: noCel,
+    message: noCel,
+  },
+  '{ claim: hd, requiredValue: example.com }',
+  ({ claim: name, requiredValue }) => ({ claim: name, requiredValue }),
+);
+
+const entry = section(
+  {
+    issuer: issuer.describe('Who signs the tokens, and for whom.'),
+    claimValidationRules: z
+      .array(rule, { error: 'must be a list: write [{ claim: hd, requiredValue: example.com }]' })
+      .prefault([])
+      .describe('Claims that a token must have.'),
+    claimMappings: mappings,
+    userValidationRules: noCel,
+    apiAudiences: list(
+      {
+        description:
+          "The API server's own audiences (--api-audiences) that such a token is good for. Left out: only its own, of audiences.",
+        example: '[https://kubernetes.default.svc.cluster.local]',
+      },
+      { least: 0, most: 16 },
+      (input) => parseText(input, 'https://kubernetes.default.svc.cluster.local'),
+    ).prefault([]),
+    algorithms: z
+      .array(choice('A signature algorithm.', algorithms), { error: 'must be a list: write [RS256, ES256]' })
+      .min(1, 'must not be empty: write [RS256, ES256]')
+      .default([...kubernetesAlgorithms])
+      .describe('The signature algorithms that are accepted.'),
+    typ: text(
+      'The `typ` that the header must have, such as at+jwt for access tokens. Left out: any.',
+      'at+jwt',
+    ).optional(),
+    clockTolerance: duration('How far the clock of the issuer may be from ours.', { least: '0', most: '2m' }).prefault(
+      '30s',
+    ),
+    maxTokenAge: duration('The longest time since a token was issued (`iat`, which it needs then).', {
+      most: '7d',
+    }).optional(),
+    credentialId: flag(
+      'Adds the token id (`jti`) to extra, for the audit log of kube-apiserver. Needs allowCredentialId of the authenticator.',
+    ),
+    jwks: limits.prefault({}).describe('How the keys of the issuer are read.'),
+  },
+  `{ issuer: { url: ${example}, audiences: [kubernetes] }, claimMappings: { username: { claim: sub } } }`,
+  (keys): IssuerOptions => {
+    const { issuer: one, claimValidationRules, claimMappings, apiAudiences, typ, clockTolerance, maxTokenAge } = keys;
+    const { url, audiences, jwksFile, discoveryURL, certificateAuthorityFile: caFile } = one;
+    const wellKnown = `${url.replace(/\/$/, '')}/.well-known/openid-configuration`;
+    const source = {
+      discoveryUrl: discoveryURL ?? wellKnown,
+      limits: keys.jwks,
+      ...(caFile !== undefined && { caFile }),
+    };
+    return {
+      ...{ url, audiences, apiAudiences, algorithms: keys.algorithms, clockTolerance },
+      ...{ rules: claimValidationRules, mappings: claimMappings, credentialId: keys.credentialId === true },
+      keys: jwksFile === undefined ? source : { file: jwksFile },
+      ...(typ !== undefined && { typ }),
+      ...(maxTokenAge !== undefined && { maxTokenAge }),
+    };
+  },
+);
+
+/** Checks the `options` of an authenticator. The names are those of kube-apiserver's AuthenticationConfiguration, `jwt`. */
+export const optionsSchema: z.ZodType<JwtOptions> = section(
+  {
+    issuers: z
+      .array(entry, { error: 'must be a list: write [{ issuer: …, claimMappings: … }]' })
+      .min(1, 'must not be empty')
+      .max(64, 'must have at most 64 entries')
+      .describe('The issuers whose tokens are accepted, each with its own rules.'),
+  },
+  '{ issuers: [{ issuer: …, claimMappings: … }] }',
+  ({ issuers }, complain): JwtOptions => {
+    for (const [index, { url }] of issuers.entries()) {
+      const first = issuers.findIndex((one) => one.url === url);
+      if (first !== index)
+        complain(['issuers', index, 'issuer', 'url'], `is the issuer of issuers[${first}] too: join them`);
+    }
+    return { issuers };
+  },
+);

@@ -1,0 +1,151 @@
+import { createServer, request, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
+import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import Provider, { type JWKS } from 'oidc-provider';
+
+/** What the provider does with requests: answers them, fails, or is otherwise unusable. */
+export type Behaviour = 'ok' | 'fails' | 'hangs' | 'huge' | 'endless' | 'redirects' | 'breaks off' | 'no JSON';
+
+/** An OpenID provider on loopback, over TLS. */
+export interface TestProvider extends AsyncDisposable {
+  /** The issuer, and where its discovery document is. */
+  readonly url: string;
+  readonly caFile: string;
+  /** Paths that were asked for, in their order. */
+  readonly asked: string[];
+  behave(behaviour: Behaviour): void;
+  /** A token for the audience, with the claims of `extra` for each client. */
+  token(client: string, audience?: string): Promise<string>;
+  /** Signs with this key from now on, and publishes the others too. */
+  rotate(keys: readonly JWK[]): void;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  hang(): Promise<void>;
+}
+
+export async function newKey(kid: string, alg = 'ES256'): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(alg, { extractable: true });
+  return { ...(await exportJWK(privateKey)), kid, alg, use: 'sig' };
+}
+
+const secret = 'a secret of a client of this test';
+
+/** @param claims of each client's tokens, by the client's name */
+export async function startProvider(
+  clients: Readonly<Record<string, object>>,
+  keys?: readonly JWK[],
+): Promise<TestProvider> {
+  const authority = await createAuthority();
+  const { certificate, key } = await authority.issueServer();
+  const server = createServer({ cert: certificate, key });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  await listen(server, 0);
+  const { port } = server.address() as AddressInfo;
+  const url = `https://localhost:${port}`;
+  const asked: string[] = [];
+  let behaviour: Behaviour = 'ok';
+  let handle = providerOf(url, clients, keys ?? [await newKey('first')]).callback();
+  server.on('request', (incoming, answer) => {
+    asked.push(incoming.url ?? '');
+    if (behaviour === 'ok') void handle(incoming, answer);
+    else if (behaviour === 'fails') answer.writeHead(500).end();
+    else if (behaviour === 'redirects') answer.writeHead(302, { location: `${url}/jwks` }).end();
+    else if (behaviour === 'no JSON') answer.end('<html>');
+    else if (behaviour === 'huge') answer.end(Buffer.alloc(5_000_000, 32));
+    else if (behaviour === 'endless') answer.write('[') && pour(answer);
+    else if (behaviour === 'breaks off') answer.write('{', () => incoming.socket.destroy());
+  });
+  const stop = async () => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of sockets) socket.destroy();
+    if (server.listening) await closed;
+  };
+  return {
+    url,
+    caFile: authority.certificateFile,
+    asked,
+    behave: (next) => {
+      behaviour = next;
+    },
+    token: (client, audience = 'kubernetes') => askForToken(url, authority, client, audience),
+    rotate: (next) => {
+      handle = providerOf(url, clients, next).callback();
+    },
+    stop,
+    async start() {
+      behaviour = 'ok';
+      if (!server.listening) await listen(server, port);
+    },
+    async hang() {
+      behaviour = 'hangs';
+    },
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await authority[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Writes for as long as someone reads. */
+function pour(answer: NodeJS.WritableStream): void {
+  answer.write(Buffer.alloc(100_000, 32), (error) => {
+    if (!error) setImmediate(pour, answer);
+  });
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve) => server.listen(port, 'localhost', resolve));
+}
+
+function providerOf(url: string, clients: Readonly<Record<string, object>>, keys: readonly JWK[]): Provider {
+  const provider = new Provider(url, {
+    jwks: { keys: [...keys] } as JWKS,
+    clients: Object.keys(clients).map((name) => ({
+      client_id: name,
+      client_secret: secret,
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+      id_token_signed_response_alg: String(keys[0]?.alg) as 'ES256',
+    })),
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_context, resource) => ({
+          scope: '',
+          audience: resource.replace('urn:audience:', ''),
+          accessTokenTTL: 3600,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: String(keys[0]?.alg) as 'ES256' } },
+        }),
+      },
+    },
+    extraTokenClaims: (_context, token) => ({ ...clients[String(token.clientId)] }),
+  });
+  provider.proxy = true;
+  return provider;
+}
+
+/** OAuth 2.0, RFC 6749 section 4.4, with the resource of RFC 8707. */
+function askForToken(url: string, authority: Authority, client: string, audience: string): Promise<string> {
+  const form = new URLSearchParams({ grant_type: 'client_credentials', resource: `urn:audience:${audience}` });
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  const auth = `${client}:${encodeURIComponent(secret)}`;
+  return new Promise((resolve, reject) => {
+    const call = request(`${url}/token`, { method: 'POST', ca: authority.certificate, headers, auth, agent: false });
+    call.on('error', reject).on('response', async (answer) => {
+      const text = Buffer.concat(await answer.toArray()).toString();
+      const { access_token: token } = JSON.parse(text);
+      if (typeof token === 'string') resolve(token);
+      else reject(new Error(`the provider gave no token: ${text}`));
+    });
+    call.end(form.toString());
+  });
+}

@@ -1,0 +1,155 @@
+import { execFileSync } from 'node:child_process';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createLocalJWKSet, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
+import { describe, expect, test } from 'vitest';
+import type { KeySet } from './key-set.ts';
+import { newKey } from './testing/provider.ts';
+import { settled, writtenOptions } from './testing/written-options.ts';
+import { readUnverified } from './token.ts';
+import { verify } from './verify.ts';
+
+const at = Date.parse('2030-01-01T00:00:00Z');
+const seconds = at / 1000;
+const good = { iss: 'https://idp.example.com', aud: 'kubernetes', sub: 'jane', iat: seconds - 60, exp: seconds + 60 };
+const key = await newKey('one');
+
+async function sign(claims: object, header: object = {}, by: JWK = key): Promise<string> {
+  const { kid, alg = 'ES256' } = by;
+  const protectedHeader = { alg, ...(kid !== undefined && { kid }), ...header };
+  return new SignJWT({ ...claims }).setProtectedHeader(protectedHeader).sign(await importJWK(by, alg));
+}
+
+const fixedKeys = (...keys: readonly JWK[]): KeySet => {
+  const find = createLocalJWKSet({ keys: keys.map(({ d: _, ...rest }) => rest) });
+  return { current: async () => find, newer: async () => undefined, read: async () => undefined, close: () => {} };
+};
+
+async function judge(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
+  const [issuer] = settled(writtenOptions(changed)).issuers;
+  const unverified = readUnverified(token);
+  if (issuer === undefined || unverified === undefined) return 'not recognised';
+  const verified = await verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
+  return 'reason' in verified ? verified.reason : verified.claims.sub;
+}
+
+test.each<[string, object, string, object?]>([
+  ['good', {}, 'jane'],
+  ['for several audiences', { aud: ['else', 'kubernetes'] }, 'jane'],
+  ['at the edge of its life', { exp: seconds - 29 }, 'jane'],
+  ['expired', { exp: seconds - 30 }, 'expired'],
+  ['without an end', { exp: undefined }, 'invalid-credentials'],
+  ['with a text for its end', { exp: '9999999999' }, 'invalid-credentials'],
+  ['not valid yet', { nbf: seconds + 31 }, 'not-yet-valid'],
+  ['valid within the tolerance', { nbf: seconds + 30 }, 'jane'],
+  ['issued in the future', { iat: seconds + 31 }, 'not-yet-valid'],
+  ['issued within the tolerance', { iat: seconds + 30 }, 'jane'],
+  ['without a time of issue', { iat: undefined }, 'jane'],
+  ['for another audience', { aud: 'else' }, 'audience-mismatch'],
+  ['for an audience in another case', { aud: 'Kubernetes' }, 'audience-mismatch'],
+  ['for no audience', { aud: undefined }, 'audience-mismatch'],
+  ['of another issuer', { iss: 'https://else.example.com' }, 'invalid-credentials'],
+  ['young enough', {}, 'jane', { maxTokenAge: '5m' }],
+  ['too old', { iat: seconds - 331 }, 'expired', { maxTokenAge: '5m' }],
+  ['of unknown age', { iat: undefined }, 'invalid-credentials', { maxTokenAge: '5m' }],
+  ['of no tolerance', { exp: seconds }, 'expired', { clockTolerance: '0s' }],
+])('a token that is %s', async (_name, claims, answer, changed) => {
+  expect(await judge(await sign({ ...good, ...claims }), changed)).toBe(answer);
+});
+
+describe('the header', () => {
+  test('an algorithm that is not listed is refused, though the key is right', async () => {
+    expect(await judge(await sign(good), { algorithms: ['RS256'] })).toBe('invalid-credentials');
+  });
+
+  test('alg none, and HS256 by the public key', async () => {
+    const [, payload] = (await sign(good)).split('.');
+    const part = (header: object) => Buffer.from(JSON.stringify(header)).toString('base64url');
+    expect(await judge(`${part({ alg: 'none', kid: 'one' })}.${payload}.AA`)).toBe('invalid-credentials');
+    const secret = createPublicKey({ key: { ...key, d: undefined }, format: 'jwk' } as never).export({
+      type: 'spki',
+      format: 'pem',
+    });
+    const forged = await new SignJWT(good).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(Buffer.from(secret));
+    expect(await judge(forged)).toBe('invalid-credentials');
+  });
+
+  test('typ counts where it is required', async () => {
+    expect(await judge(await sign(good, { typ: 'at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
+    expect(await judge(await sign(good, { typ: 'application/at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
+    expect(await judge(await sign(good, { typ: 'JWT' }), { typ: 'at+jwt' })).toBe('invalid-credentials');
+    expect(await judge(await sign(good), { typ: 'at+jwt' })).toBe('invalid-credentials');
+  });
+
+  test('a key in the header, or an address of one, is not followed', async () => {
+    const other = await newKey('mine');
+    const { d: _, ...jwk } = other;
+    for (const header of [{ jwk }, { jku: 'https://else.example.com/jwks' }, { x5u: 'https://else.example.com/x' }]) {
+      expect(await judge(await sign(good, { ...header, kid: 'mine' }, other))).toBe('invalid-credentials');
+    }
+  });
+
+  test('an extension that must be understood', async () => {
+    const token = await new SignJWT(good)
+      .setProtectedHeader({ alg: 'ES256', kid: 'one', crit: ['x'], x: 1 })
+      .sign(await importJWK(key, 'ES256'), { crit: { x: true } });
+    expect(await judge(token)).toBe('invalid-credentials');
+  });
+});
+
+describe('keys', () => {
+  test('a key of another issuer with the same id', async () => {
+    expect(await judge(await sign(good, {}, await newKey('one')))).toBe('invalid-credentials');
+  });
+
+  test('without a key id each key is tried, at most four', async () => {
+    const keys = await Promise.all(Array.from({ length: 5 }, (_, index) => newKey(`k${index}`)));
+    const { kid: _, ...fourth } = keys[3] as JWK;
+    const { kid: __, ...fifth } = keys[4] as JWK;
+    expect(await judge(await sign(good, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
+    expect(await judge(await sign({ ...good, exp: seconds - 29 }, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
+    expect(await judge(await sign(good, {}, fifth), {}, fixedKeys(...keys))).toBe('invalid-credentials');
+  });
+
+  test('a key for encryption signs nothing; one without a use does', async () => {
+    expect(await judge(await sign(good), {}, fixedKeys({ ...key, use: 'enc' }))).toBe('invalid-credentials');
+    const { use: _, ...open } = key;
+    expect(await judge(await sign(good), {}, fixedKeys(open))).toBe('jane');
+  });
+
+  test('a key that was withdrawn, once its keys were read again', async () => {
+    expect(await judge(await sign(good), {}, fixedKeys(await newKey('two')))).toBe('invalid-credentials');
+  });
+
+  test('an RSA key of 1024 bits makes no decision', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const weak = { ...privateKey.export({ format: 'jwk' }), kid: 'weak', alg: 'RS256' } as JWK;
+    const input = (await sign(good)).split('.')[1];
+    const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: 'weak' })).toString('base64url');
+    const publicPart = { kty: weak.kty, n: weak.n, e: weak.e, kid: 'weak', alg: 'RS256' } as JWK;
+    const token = `${header}.${input}.${'A'.repeat(171)}`;
+    await expect(judge(token, {}, fixedKeys(publicPart))).rejects.toMatchObject({ code: 'failed' });
+  });
+
+  test.each(['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])('%s', async (alg) => {
+    const { privateKey } = await generateKeyPair(alg, { extractable: true });
+    const one = { ...(await exportJWK(privateKey)), kid: 'one', alg };
+    const publicPart = { kty: one.kty, crv: one.crv, x: one.x, y: one.y, n: one.n, e: one.e, kid: 'one' } as JWK;
+    const defined = JSON.parse(JSON.stringify(publicPart)) as JWK;
+    expect(await judge(await sign(good, {}, one), { algorithms: [alg] }, fixedKeys(defined))).toBe('jane');
+  });
+
+  test('a token that openssl signed', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const input = `${part({ alg: 'RS256', kid: 'o' })}.${part(good)}`;
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const signature = execFileSync('bash', ['-c', 'openssl dgst -sha256 -sign <(printf %s "$KEY")'], {
+      input,
+      env: { ...process.env, KEY: pem },
+    });
+    const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'o' } as JWK;
+    const token = `${input}.${signature.toString('base64url')}`;
+    expect(await judge(token, {}, fixedKeys(jwk))).toBe('jane');
+    expect(await judge(`${token.slice(0, -4)}AAAA`, {}, fixedKeys(jwk))).toBe('invalid-credentials');
+  });
+});

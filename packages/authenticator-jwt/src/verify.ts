@@ -1,0 +1,109 @@
+import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
+import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import type { Claims, Objection } from './claims.ts';
+import type { KeySet } from './key-set.ts';
+import type { IssuerOptions } from './options.ts';
+
+/** Why a token is refused. The words quote nothing of it. */
+export interface Refusal extends Objection {
+  readonly reason: RejectionReason;
+}
+
+const expired: Refusal = { reason: 'expired', objection: 'it has expired (exp, or iat and maxTokenAge)' };
+
+/** The most keys that one token without a key id is tried with: each try costs as much as a signature does. */
+const mostTries = 4;
+
+/**
+ * Checks the signature of a token and the claims that every token has.
+ *
+ * @param unverified the token, with what it says of itself
+ * @param at milliseconds since 1970
+ * @returns its claims, or why it is refused
+ * @throws AuthenticatorError when the keys of its issuer could not be read
+ */
+export async function verify(
+  unverified: { readonly token: string; readonly claims: Claims },
+  issuer: IssuerOptions,
+  keys: KeySet,
+  signal: AbortSignal,
+  at: number,
+): Promise<{ readonly claims: Claims } | Refusal> {
+  // What it says of itself is enough to refuse it, also while the issuer is down.
+  const { token } = unverified;
+  const { exp } = unverified.claims;
+  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) return expired;
+  const known = await verifyWith(await keys.current(signal), token, issuer, at);
+  if (known !== 'unknown key') return known;
+  const newer = await keys.newer(signal);
+  const found = newer === undefined ? 'unknown key' : await verifyWith(newer, token, issuer, at);
+  return found === 'unknown key'
+    ? { reason: 'invalid-credentials', objection: 'no key of the issuer has its key id' }
+    : found;
+}
+
+async function verifyWith(
+  keyOf: JWTVerifyGetKey,
+  token: string,
+  issuer: IssuerOptions,
+  at: number,
+): Promise<{ readonly claims: Claims } | Refusal | 'unknown key'> {
+  const options = {
+    issuer: issuer.url,
+    audience: [...issuer.audiences],
+    algorithms: [...issuer.algorithms],
+    requiredClaims: ['exp'],
+    clockTolerance: issuer.clockTolerance / 1000,
+    currentDate: new Date(at),
+    ...(issuer.typ !== undefined && { typ: issuer.typ }),
+    ...(issuer.maxTokenAge !== undefined && { maxTokenAge: issuer.maxTokenAge / 1000 }),
+  };
+  try {
+    const { payload } = await jwtVerify(token, keyOf, options);
+    return judgeIssuedAt(payload, issuer, at) ?? { claims: payload };
+  } catch (error) {
+    if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key';
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error);
+    let tries = 0;
+    for await (const key of error) {
+      if (tries++ === mostTries) break;
+      try {
+        const { payload } = await jwtVerify(token, key, options);
+        return judgeIssuedAt(payload, issuer, at) ?? { claims: payload };
+      } catch (inner) {
+        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner);
+      }
+    }
+    return { reason: 'invalid-credentials', objection: 'its signature is of no key of the issuer' };
+  }
+}
+
+/** jose takes a token that was issued in the future. */
+function judgeIssuedAt({ iat }: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
+  if (typeof iat !== 'number' || iat * 1000 <= at + clockTolerance) return undefined;
+  return { reason: 'not-yet-valid', objection: 'it was issued in the future (iat): check the clocks' };
+}
+
+/**
+ * @throws AuthenticatorError for what says nothing of the token: a key that can't be used
+ */
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof errors.JWTExpired) return expired;
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const { claim, reason } = error;
+    const objection = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
+    if (claim === 'aud') return { reason: 'audience-mismatch', objection };
+    if (claim === 'nbf' || (claim === 'iat' && reason === 'check_failed'))
+      return { reason: 'not-yet-valid', objection };
+    return { reason: 'invalid-credentials', objection };
+  }
+  if (error instanceof errors.JOSEError)
+    return { reason: 'invalid-credentials', objection: `it is refused: ${error.code}` };
+  throw new AuthenticatorError(
+    'failed',
+    'a key of the issuer can not be used for this token: RSA keys need 2048 bits',
+    {
+      cause: error,
+    },
+  );
+}

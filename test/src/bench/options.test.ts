@@ -1,0 +1,30 @@
+import { resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { type Options, parseOptions } from './options.ts';
+
+const parse = (...words: string[]): Options => parseOptions(words) as Options;
+
+test('the baseline is measured with what is selected', () => {
+  expect(parse('--only', 'static,memory@new').only).toEqual(['stack', 'static', 'memory@new']);
+  expect(parse('--only', 'static', '--baseline', 'quiet').only).toEqual(['quiet', 'static']);
+});
+
+test('several gateways have names, and their paths start where the user is', () => {
+  const { entries } = parse('--gateway', 'old=a/sallyport.js,new=/b/sallyport.js');
+  const here = process.env.INIT_CWD ?? '.';
+  expect([...entries]).toEqual([
+    ['old', resolve(here, 'a/sallyport.js')],
+    ['new', '/b/sallyport.js'],
+  ]);
+});
+
+test.each([
+  [['--only', 'statik'], '--only, --baseline: no contender statik'],
+  [['--at', '8,x'], '--at: x is not a number above 0'],
+  [['--rounds', '0'], '--rounds: 0 is not a number above 0'],
+  [['--rounds', '1.5'], '--rounds: 1.5 is not an integer'],
+  [['--protocol', 'h3'], '--protocol: h2 or http1.1'],
+  [['stat'], 'unknown command stat'],
+])('%j is refused, with the reason', (words, reason) => {
+  expect(() => parse(...words)).toThrow(reason);
+});

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { judge, type Sample } from './soak-samples.ts';
+
+const sample = (changed: Partial<Sample> = {}): Sample => ({
+  minute: 0,
+  heap: 40,
+  memory: 200,
+  openFiles: 40,
+  p50: 2,
+  p99: 10,
+  ...changed,
+});
+
+const before = [sample({ heap: 20 }), sample(), sample()];
+
+test('what wavers has not grown, nor what was there once the caches were full', () => {
+  expect(judge([...before, sample({ heap: 43, openFiles: 44, p50: 5, memory: 300 })])).toEqual([]);
+});
+
+test.each([
+  [{ heap: 60 }, 'heap grew from 40.0 to 60.0'],
+  [{ openFiles: 60 }, 'openFiles grew from 40.0 to 60.0'],
+  [{ p50: 20 }, 'p50 grew from 2.0 to 20.0'],
+])('%j is growth', (changed, words) => {
+  expect(judge([...before, sample(changed)])).toEqual([words]);
+});
+
+test('a run that is too short has no verdict', () => {
+  expect(judge(before)).toEqual(['too short for a verdict: at least 4 cycles']);
+});

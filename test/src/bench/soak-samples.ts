@@ -1,0 +1,60 @@
+import { readdir } from 'node:fs/promises';
+import { median } from '../testing/median.ts';
+import { residentMemory } from '../testing/process-memory.ts';
+import { type Gateway, metric } from './gateway.ts';
+import type { SoakLoad } from './soak-load.ts';
+
+/** What a gateway held in a time without disturbance. */
+export interface Sample {
+  readonly minute: number;
+  /** In use after a garbage collection, in MiB. */
+  readonly heap: number;
+  /** Resident, in MiB. */
+  readonly memory: number;
+  readonly openFiles: number;
+  /** In milliseconds. */
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** Milliseconds in which latencies are measured, and then between two looks at the memory. */
+const calm = 6_000;
+const pause = 500;
+const looks = 4;
+
+export async function takeSample({ pid, adminUrl }: Gateway, load: SoakLoad, minute: number): Promise<Sample> {
+  load.latencies();
+  await sleep(calm);
+  const latencies = load.latencies();
+  const heaps: number[] = [];
+  const files: number[] = [];
+  for (let look = 0; look < looks; look++) {
+    // Such a gateway collects its garbage then: see `collectsGarbage`.
+    process.kill(pid, 'SIGUSR2');
+    await sleep(pause);
+    heaps.push((await metric(adminUrl, 'nodejs_heap_size_used_bytes')) / 2 ** 20);
+    files.push((await readdir(`/proc/${pid}/fd`)).length);
+  }
+  const [heap, openFiles, memory] = [Math.min(...heaps), Math.min(...files), await residentMemory(pid)];
+  return { minute, heap, memory, openFiles, ...latencies };
+}
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** What grew from the first third to the last one. The first sample does not count: caches were empty. */
+export function judge(samples: readonly Sample[]): string[] {
+  const settled = samples.slice(1);
+  const third = Math.floor(settled.length / 3);
+  if (third === 0) return ['too short for a verdict: at least 4 cycles'];
+  const [first, last] = [settled.slice(0, third), settled.slice(-third)];
+  const grown = (figure: keyof Sample, limit: (before: number) => number): string[] => {
+    const [before, after] = [first, last].map((some) => median(some.map((one) => one[figure]))) as [number, number];
+    return after <= limit(before) ? [] : [`${figure} grew from ${before.toFixed(1)} to ${after.toFixed(1)}`];
+  };
+  return [
+    ...grown('heap', (before) => before * 1.1 + 2),
+    ...grown('openFiles', (before) => before + 8),
+    // Five times what noise explains on a machine that is shared.
+    ...grown('p50', (before) => before * 5),
+  ];
+}

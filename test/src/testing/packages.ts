@@ -1,0 +1,103 @@
+import { execFile, type SpawnOptionsWithoutStdio, spawn } from 'node:child_process';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { CommandResult } from './command.ts';
+import { findLeaks } from './leaks.ts';
+import { rootFolder, runPnpm } from './pnpm.ts';
+import { cpuSeconds } from './process-cpu.ts';
+import { secretsInUse } from './tokens.ts';
+import { within } from './wait-for.ts';
+
+const run = promisify(execFile);
+
+/** Milliseconds: a busy machine builds and installs for a while. */
+export const longest = 300_000;
+
+/** Builds and packs all packages as a release does. @returns the tarballs by the names of their packages */
+export async function packAll(folder: string): Promise<ReadonlyMap<string, string>> {
+  const { code, stdout, stderr } = await runPnpm(['pack:all', folder], rootFolder, longest);
+  if (code !== 0) throw new Error(`pnpm pack:all failed:\n${stdout}${stderr}`);
+  const files = (await readdir(folder)).filter((file) => file.endsWith('.tgz')).sort();
+  return new Map(files.map((file) => [file.replace(/^sallyport-(.*)-\d.*$/, '@sallyport/$1'), join(folder, file)]));
+}
+
+/** The binary of the oldest Node that the gateway runs on, from a package of this platform. */
+export function lowestNode(): string {
+  const name = `lowest-node-${process.platform}-${process.arch}/package.json`;
+  return join(dirname(createRequire(import.meta.url).resolve(name)), 'bin/node');
+}
+
+/** Installs tarballs with plain npm in an empty folder. @param where `--global`, or nothing for the folder itself */
+export async function npmInstall(
+  folder: string,
+  tarballs: Iterable<string>,
+  where: readonly string[] = [],
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  if (where.length === 0) await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+  await run('npm', ['install', ...where, ...quiet, ...tarballs], { cwd: folder, timeout: longest });
+}
+
+/** An installed command, on one Node: `#!/usr/bin/env node` takes the first on PATH. */
+export interface InstalledCommand {
+  /** Runs it to its end. @throws Error when a secret of the test file is in its output */
+  run(commandArguments: readonly string[], cwd: string, input?: string): Promise<CommandResult>;
+  /** Starts `serve`. @returns where it listens; disposing of it ends it, and waits for that */
+  serve(commandArguments: readonly string[], cwd: string): Promise<InstalledGateway>;
+}
+
+interface InstalledGateway extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+  /** Milliseconds from the spawn to the line that it listens, and those in which it used a processor. */
+  readonly start: { readonly elapsed: number; readonly cpu: number };
+}
+
+export function installedCommand(program: string, node: string): InstalledCommand {
+  const start = (commandArguments: readonly string[], cwd: string) => {
+    const PATH = [dirname(node), process.env.PATH].join(delimiter);
+    const options: SpawnOptionsWithoutStdio = { cwd, env: { PATH, HOME: cwd, NO_COLOR: '1' } };
+    return spawn(program, commandArguments, options);
+  };
+  return {
+    async run(commandArguments, cwd, input = '') {
+      const child = start(commandArguments, cwd);
+      const output = { stdout: '', stderr: '' };
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+      child.stdin.on('error', () => {}).end(input);
+      const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+      const code = await within(ended, `the end of sallyport ${commandArguments.join(' ')}`);
+      const leaks = findLeaks(output.stdout + output.stderr, secretsInUse());
+      if (leaks.length > 0) throw new Error(`sallyport ${commandArguments.join(' ')} printed: ${leaks.join('; ')}`);
+      return { code, ...output };
+    },
+    async serve(commandArguments, cwd) {
+      const since = performance.now();
+      const child = start(['serve', ...commandArguments], cwd);
+      let log = '';
+      const closed = new Promise((resolve) => child.once('close', resolve));
+      const url = new Promise<string>((resolve, reject) => {
+        child.stderr.setEncoding('utf8').on('data', (text: string) => {
+          log += text;
+          const found = /"url":"([^"]+)".*"msg":"listening"/.exec(log);
+          if (found?.[1] !== undefined) resolve(found[1]);
+        });
+        void closed.then(() => reject(new Error(`serve ended:\n${log}`)));
+      });
+      const { pid = 0 } = child;
+      return {
+        url: await within(url, 'the line that it listens'),
+        start: { elapsed: performance.now() - since, cpu: (await cpuSeconds(pid)) * 1000 },
+        pid,
+        async [Symbol.asyncDispose]() {
+          child.kill('SIGINT');
+          await within(closed, 'the end of serve');
+        },
+      };
+    },
+  };
+}
