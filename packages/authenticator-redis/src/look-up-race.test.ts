@@ -16,6 +16,8 @@ function interrupted(happens: (key: string) => Promise<unknown>): Connection {
   const client = redis.client();
   let read: Promise<unknown> | undefined;
   const wrapped = {
+    // For a cluster the three commands are calls of their own, so that something can happen between them.
+    isCluster: true,
     call(command: string, ...words: string[]) {
       read = client.call(command, ...words);
       return read;
