@@ -135,6 +135,19 @@ describe('a static authenticator', () => {
     expect(await decide(token)).toMatchObject({ expiresAt: new Date('2999-01-01T00:00:00Z') });
   });
 
+  test('answers without a promise, and with the same decision each time', async () => {
+    const [one, two] = [randomToken(), randomToken()];
+    const text = `tokens:\n${entry(one)}${entry(two, ', expiresAt: 2999-01-01T00:00:00Z')}`;
+    const { decide } = await gateway({ 'tokens.yaml': text }, yaml);
+    for (const token of [one, two, randomToken()]) {
+      const decision = decide(token);
+      expect(decision).not.toBeInstanceOf(Promise);
+      expect(Object.isFrozen(decision)).toBe(true);
+      expect(decide(token)).toBe(decision);
+    }
+    expect(decide(one)).not.toBe(decide(two));
+  });
+
   test('refuses at once a token that is removed from its file, and accepts a new one', async () => {
     const [old, fresh] = [randomToken(), randomToken()];
     const { decide, write, touch, lines } = await gateway({ 'tokens.yaml': `tokens:\n${entry(old)}` }, yaml);

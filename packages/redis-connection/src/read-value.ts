@@ -100,7 +100,7 @@ function send(client: Redis, batch: Batch): void {
       .pttl(key)
       .echo(key);
   }
-  void pipeline.exec((error, results = []) => {
+  void pipeline.exec((error, results) => {
     reads.forEach((read, at) => {
       const own = results?.slice(3 * at, 3 * at + 3) ?? [];
       const problem = error ?? own.find(([one]) => one)?.[0];

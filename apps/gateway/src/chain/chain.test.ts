@@ -30,13 +30,18 @@ function setUp() {
       close: more.close ?? (async () => {}),
     },
   });
-  const run = async (links: Link[], context: Partial<ChainContext> = {}) =>
+  const decideNow = (links: Link[], context: Partial<ChainContext> = {}) =>
     chain(links, { now: () => time, log: { error: (fields) => logged.push(fields) } }).authenticate('token', {
       audiences: [],
       signal: new AbortController().signal,
       ...context,
     });
-  return { asked, logged, link, run, pass: (milliseconds: number) => (time += milliseconds) };
+  const run = async (links: Link[], context?: Partial<ChainContext>) => decideNow(links, context);
+  return { asked, logged, link, run, decideNow, pass: (milliseconds: number) => (time += milliseconds) };
+}
+
+function throwing(): never {
+  throw new AuthenticatorError('unavailable', 'down');
 }
 
 async function failure(promise: Promise<unknown>): Promise<ChainError> {
@@ -204,7 +209,7 @@ test('whatever the authenticators say, the outcome is that of the rule, and a us
   });
   await fc.assert(
     fc.asyncProperty(fc.array(script, { maxLength: 6 }), async (scripts) => {
-      const { link, run } = setUp();
+      const { link, run, decideNow } = setUp();
       const answers = { authenticated: jane, rejected, 'no-opinion': noOpinion };
       const links = scripts.map(({ recognizes, says, onError }, index) =>
         link(String(index), says === 'throws' ? outage : async () => answers[says], {
@@ -219,6 +224,16 @@ test('whatever the authenticators say, the outcome is that of the rule, and a us
         (decision) => decision.kind,
         (error: ChainError) => error.message,
       );
+      // Answers that are at hand make no difference, except that a decision needs no promise.
+      const atHand = scripts.map(({ recognizes, says, onError }, index) =>
+        link(String(index), says === 'throws' ? throwing : () => answers[says], {
+          onError,
+          recognizes: () => (recognizes === 'throws' ? throwing() : recognizes),
+        }),
+      );
+      const known = decideNow(atHand);
+      const knownOutcome = known instanceof Promise ? await known.catch((error: Error) => error.message) : known.kind;
+      expect(knownOutcome).toBe(outcome);
 
       // The rule, without a loop: where it ends, and what failed up to there.
       const said = scripts.map((one) =>

@@ -1,23 +1,16 @@
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
+import { callerGone, createAdmission } from './admission.ts';
 import { isAborted, type Link, type LinkContext } from './chain.ts';
 import {
   type CallOutcome,
-  type Circuit,
   type CircuitDependencies,
   type CircuitPermit,
   type CircuitState,
   createCircuit,
 } from './circuit.ts';
 import { layer } from './layer.ts';
-import {
-  createNameLimit,
-  createProvenTokens,
-  createSlots,
-  mostOfOneName,
-  type ProvenTokens,
-  type Slots,
-} from './slots.ts';
+import { createProvenTokens, createSlots, type ProvenTokens } from './slots.ts';
 
 /** `timeout` in milliseconds, for each call, and for the wait before it. */
 export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
@@ -52,7 +45,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   const circuit = createCircuit(settings.circuit, dependencies);
   const slots = createSlots(settings);
   const { proven = createProvenTokens()('') } = dependencies;
-  const admit = createAdmission({ plugin, circuit, slots, proven, settings, now: dependencies.now });
+  const admit = createAdmission(plugin, settings, { circuit, slots, proven, now: dependencies.now });
 
   const call = (permit: CircuitPermit, token: string, context: LinkContext): Decision | Promise<Decision> => {
     const { audiences, trace } = context;
@@ -98,54 +91,6 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
       return circuit.state;
     },
   };
-}
-
-interface Admission {
-  readonly plugin: Authenticator;
-  readonly circuit: Circuit;
-  readonly slots: Slots;
-  readonly proven: ProvenTokens;
-  readonly settings: GuardSettings;
-  readonly now: () => number;
-}
-
-/**
- * Admits one call at a time, at once if there is a slot. A refusal here is no outage: the backend may be healthy, and many
- * callers must not open the circuit. The circuit is asked again after a wait: it may have opened.
- */
-function createAdmission({ plugin, circuit, slots, proven, settings, now }: Admission) {
-  const isTooMany = createNameLimit(now);
-
-  /** Proven tokens of a name have a count of their own: whoever only knows the name can't use it up. */
-  const isOneTooMany = (name: string | undefined, token: string): boolean =>
-    name !== undefined && isTooMany(`${proven.has(token) ? '+' : '-'}${name}`);
-
-  const admit = (token: string, context: LinkContext): CircuitPermit | Promise<CircuitPermit> => {
-    const name = plugin.claimedName?.(token);
-    const permit = circuit.admit();
-    const isTooMuch = isOneTooMany(name, token);
-    if (!isTooMuch && slots.tryTake(() => proven.has(token))) return permit;
-    permit.settle('nothing');
-    return isTooMuch ? refuseLater(context.signal) : waitForSlot(token, context.signal);
-  };
-  const refuseLater = async (signal: AbortSignal): Promise<never> => {
-    await slots.holdBack(signal);
-    throw refusal(signal, `more than ${mostOfOneName} lookups of one name in a second`);
-  };
-  const waitForSlot = async (token: string, signal: AbortSignal): Promise<CircuitPermit> => {
-    try {
-      await slots.wait(proven.has(token), signal);
-    } catch {
-      throw refusal(signal, `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`);
-    }
-    try {
-      return circuit.admit();
-    } catch (error) {
-      slots.leave();
-      throw error;
-    }
-  };
-  return admit;
 }
 
 /** A throw as a rejection, and any thenable as a promise. */
@@ -231,14 +176,6 @@ function bound(
       },
     );
   });
-}
-
-function refusal(caller: AbortSignal, message: string): AuthenticatorError {
-  return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
-}
-
-function callerGone(signal: AbortSignal): AuthenticatorError {
-  return new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
 }
 
 /** As a config has it: `3s`, or `1500ms`. */

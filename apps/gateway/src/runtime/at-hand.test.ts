@@ -1,0 +1,184 @@
+import type { Decision } from '@sallyport/authenticator';
+import { expect, test } from 'vitest';
+import { createMemoryTier } from '../cache/memory-tier.ts';
+import { authenticated, createClocks, createRevocations, lifetimes, minute } from '../cache/testing/cached-replica.ts';
+import { type ChainContext, chain } from '../chain/chain.ts';
+import type { Entry } from '../revocation/types.ts';
+import { assembleLink } from './assemble.ts';
+
+const audiences = ['a', 'b'];
+
+/** The context of a review that no one needs to wait for: to read its signal is an error. */
+const atHand: ChainContext = {
+  audiences,
+  isAborted: false,
+  get signal(): never {
+    throw new Error('the signal was read');
+  },
+};
+
+interface SetUp {
+  readonly usernamePrefix?: string;
+  readonly apiAudiences?: () => readonly string[];
+}
+
+/** Chains over one cache, each as a generation has it, around a backend whose answer is at hand or is not. */
+function setUp(answer: (token: string) => Decision | Promise<Decision>, cached = true) {
+  const clocks = createClocks();
+  const revocations = createRevocations();
+  const blocked = new Set<string>();
+  const memory = createMemoryTier(100);
+  const entry = { kind: 'user', by: 'root' } as Entry;
+  const blocks = {
+    ofToken: (token: string) => (blocked.has(token) ? entry : undefined),
+    ofUser: (name: string) => (blocked.has(name) ? entry : undefined),
+  };
+  const generation = ({ usernamePrefix = 'corp:', apiAudiences = () => [] }: SetUp = {}) => {
+    const link = assembleLink({
+      config: {
+        name: 'corp',
+        timeout: 3_000,
+        maxConcurrent: 1,
+        maxWaiting: 0,
+        circuit: { minimumCalls: 5, openFor: 10 * minute },
+        onError: 'stop',
+        username: { prefix: usernamePrefix },
+        groups: { prefix: 'corp:', max: 10 },
+        allowSystemNames: [],
+        allowCredentialId: false,
+        cache: cached ? { ...lifetimes, store: 'memory' } : 'off',
+        fingerprint: 'one',
+      },
+      authenticator: { authenticate: (token) => answer(token), close: async () => {} },
+      prefixes: { usernames: [usernamePrefix], groups: ['corp:'] },
+      apiAudiences,
+      log: { info: () => {}, warn: () => {} },
+      clocks,
+      cache: { memory, revocations, metrics: { lookup: () => {}, coalesced: () => {} } },
+      blocks,
+      provenance: { keyPrefix: 'sallyport.example.com', fingerprint: (token) => `digest of ${token}` },
+      onAbandoned: () => {},
+    });
+    const { authenticate } = chain([link], { now: clocks.monotonic, log: { error: () => {} } });
+    return { now: (token = 'token', context = atHand) => authenticate(token, context), wait: waitFor(authenticate) };
+  };
+  return { generation, revocations, blocked, clocks };
+}
+
+const waitFor =
+  (authenticate: ReturnType<typeof chain>['authenticate']) =>
+  async (token = 'token') =>
+    await authenticate(token, { audiences, signal: new AbortController().signal });
+
+const frozenJane = (): Decision => {
+  const user = Object.freeze({ username: 'jane', groups: Object.freeze(['dev']) });
+  return Object.freeze({ kind: 'authenticated', user, audiences: Object.freeze(['b', 'c']) });
+};
+
+test('an answer in memory is the same object each time, without a promise and without a signal', async () => {
+  const { now, wait } = setUp(async () => ({
+    ...authenticated('jane', { groups: ['dev'] }),
+    audiences: ['b'],
+  })).generation();
+  const first = await wait();
+  const hit = now();
+  expect(hit).toEqual(first);
+  expect(now()).toBe(hit);
+});
+
+test('so is a frozen decision of a plugin that has it at hand', () => {
+  const jane = frozenJane();
+  const { now } = setUp(() => jane, false).generation();
+  const decision = now();
+  expect(decision).toMatchObject({ user: { username: 'corp:jane', groups: ['corp:dev'] }, audiences: ['b'] });
+  expect(now()).toBe(decision);
+});
+
+test('the same decision for another token or another audience is another answer', () => {
+  const jane = frozenJane();
+  const { now } = setUp(() => jane, false).generation();
+  const credential = (decision: unknown) => (decision as { user: { extra: object } }).user.extra;
+  for (const token of ['one', 'two', 'one']) {
+    expect(credential(now(token))).toMatchObject({ 'sallyport.example.com/credential': [`digest of ${token}`] });
+  }
+  for (const asked of [['c'], ['b', 'c'], ['c']]) {
+    expect(now('one', { ...withoutSignal, audiences: asked })).toMatchObject({ audiences: asked });
+  }
+  expect(now('one', { ...withoutSignal, audiences: ['x'] })).toMatchObject({ reason: 'audience-mismatch' });
+});
+
+const withoutSignal: Omit<ChainContext, 'signal'> & { signal: AbortSignal } = {
+  isAborted: false,
+  audiences,
+  signal: new AbortController().signal,
+};
+
+test("another generation judges by its own rules, and the API server's audiences are read each time", async () => {
+  const { generation } = setUp(async () => ({ ...authenticated(), audiences: ['x', 'y'] }));
+  let own = ['x'];
+  const asked = { ...withoutSignal, audiences: [] };
+  const one = generation({ apiAudiences: () => own });
+  await one.now('token', asked);
+  expect(one.now('token', asked)).toMatchObject({ user: { username: 'corp:jane' }, audiences: ['x'] });
+  own = ['y'];
+  expect(one.now('token', asked)).toMatchObject({ audiences: ['y'] });
+  own = ['z'];
+  expect(one.now('token', asked)).toMatchObject({ kind: 'rejected' });
+  const other = generation({ usernamePrefix: 'system:', apiAudiences: () => ['x'] });
+  expect(other.now('token', asked)).toMatchObject({ kind: 'rejected', reason: 'identity-policy' });
+});
+
+test('a block of a user or token, a revocation and an end hold at once for what was judged before', async () => {
+  const { generation, blocked, revocations, clocks } = setUp(async () => authenticated());
+  const { now, wait } = generation();
+  await wait();
+  expect(now()).toMatchObject({ kind: 'authenticated' });
+  for (const name of ['corp:jane', 'token']) {
+    blocked.add(name);
+    expect(now()).toMatchObject({ kind: 'rejected', reason: 'blocked' });
+    blocked.delete(name);
+    expect(now()).toMatchObject({ kind: 'authenticated' });
+  }
+  clocks.pass(lifetimes.authenticatedTtl - 1);
+  expect(now()).toMatchObject({ kind: 'authenticated' });
+  clocks.pass(1);
+  // Someone must wait now, which takes a signal.
+  await expect(Promise.resolve(now())).rejects.toThrow('corp unavailable');
+  await wait();
+  revocations.revoked.set('corp:jane', 1);
+  await expect(Promise.resolve(now())).rejects.toThrow('corp unavailable');
+});
+
+test('a decision of a plugin that can change is read anew each time', () => {
+  const named = (username: string) => Object.freeze({ username });
+  const user = { username: 'jane' };
+  const groups: string[] = ['dev'];
+  const expiresAt = new Date(8e15);
+  const state = { current: named('jane') };
+  const getter: Decision = Object.freeze({
+    kind: 'authenticated',
+    get user() {
+      return state.current;
+    },
+  });
+  const prototype = { kind: 'authenticated', user: named('jane') };
+  const inherited: Decision = Object.freeze(Object.create(prototype));
+  const frozen = (of: object): Decision => Object.freeze({ kind: 'authenticated', user: named('jane'), ...of });
+  const answers: [Decision, () => unknown, object][] = [
+    [{ kind: 'authenticated', user }, () => Object.assign(user, named('joan')), { user: { username: 'corp:joan' } }],
+    [
+      frozen({ user: Object.freeze({ username: 'jane', groups }) }),
+      () => groups.push('ops'),
+      { user: { groups: ['corp:dev', 'corp:ops'] } },
+    ],
+    [frozen({ expiresAt }), () => expiresAt.setTime(1), { reason: 'expired' }],
+    [getter, () => Object.assign(state, { current: named('root') }), { user: { username: 'corp:root' } }],
+    [inherited, () => Object.assign(prototype, { user: named('mary') }), { user: { username: 'corp:mary' } }],
+  ];
+  for (const [answer, change, expected] of answers) {
+    const { now } = setUp(() => answer, false).generation();
+    for (const _ of [1, 2]) expect(now()).toMatchObject({ kind: 'authenticated' });
+    change();
+    expect(now()).toMatchObject(expected);
+  }
+});
