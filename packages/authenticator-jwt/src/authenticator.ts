@@ -2,7 +2,7 @@ import type { Authenticator, Decision, Metrics, PluginContext } from '@sallyport
 import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
 import { type Claims, userOf } from './claims.ts';
-import { createFetchedKeys, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
+import { createFetchedKeys, type FetchedKeysOptions, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
 import type { IssuerOptions, JwtOptions, KeySource } from './options.ts';
 import { readUnverified } from './token.ts';
 import { verify } from './verify.ts';
@@ -37,7 +37,10 @@ export async function createJwtAuthenticator(
   };
   try {
     for (const one of options.issuers) {
-      const keys = await openKeys(one, one.keys, context, observe(one.url), clocks.now);
+      const keys = await openKeys(one, one.keys, context, observe(one.url), {
+        now: clocks.now,
+        isOnly: options.issuers.length === 1,
+      });
       issuers.set(one.url, { options: one, keys });
     }
   } catch (error) {
@@ -87,7 +90,7 @@ async function openKeys(
   source: KeySource,
   { watchFile, logger }: PluginContext,
   observer: KeyObserver,
-  now: () => number,
+  { now, isOnly }: Pick<FetchedKeysOptions, 'now' | 'isOnly'>,
 ): Promise<KeySet> {
   if ('file' in source) return openFile(source.file, watchFile, observer);
   let ca: Buffer | undefined;
@@ -99,7 +102,7 @@ async function openKeys(
     await watchFile(source.caFile, load, { limit: tlsFileLimit });
   }
   const { discoveryUrl, limits } = source;
-  return createFetchedKeys({ issuer: url, discoveryUrl, limits, ca: () => ca, logger, observer, now });
+  return createFetchedKeys({ issuer: url, isOnly, discoveryUrl, limits, ca: () => ca, logger, observer, now });
 }
 
 /** The bounds of a fetched document do not hold for a file of the operator's own. */

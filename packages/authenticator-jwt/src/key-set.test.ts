@@ -35,6 +35,7 @@ function openKeys(changed: Partial<KeyLimits> = {}, more: object = {}) {
   provider.asked.length = 0;
   const keys = createFetchedKeys({
     issuer: provider.url,
+    isOnly: true,
     discoveryUrl: `${provider.url}/.well-known/openid-configuration`,
     limits: { ...usual, ...changed },
     ca: () => readFileSync(provider.caFile),
@@ -56,8 +57,9 @@ const isGood = async (token: string, keys: Promise<Awaited<ReturnType<KeySet['ne
   );
 };
 const reads = () => provider.asked.filter((path) => path === '/jwks').length;
-const unavailable = (words: string) =>
-  expect.objectContaining({ code: 'unavailable', message: expect.stringContaining(words) });
+const failure = (code: string, words: string) =>
+  expect.objectContaining({ code, message: expect.stringContaining(words) });
+const unavailable = (words: string) => failure('unavailable', words);
 
 test('the keys are read once for all who ask at the start', async () => {
   const { keys, reported } = openKeys();
@@ -104,7 +106,8 @@ test('an issuer that is down is asked once in a cool-down, however many ask', as
   provider.behave('fails');
   const { keys, clock, reported } = openKeys();
   for (let time = 0; time < 200; time++) await expect(keys.current(signal)).rejects.toEqual(unavailable('answers 500'));
-  for (let time = 0; time < 200; time++) await expect(keys.newer(signal)).rejects.toEqual(unavailable('answers 500'));
+  for (let time = 0; time < 200; time++)
+    await expect(keys.newer(signal)).rejects.toEqual(failure('failed', 'answers 500'));
   expect([provider.asked.length, reported.failures]).toEqual([1, 1]);
   clock.now = usual.cooldown;
   await expect(keys.current(signal)).rejects.toEqual(unavailable('answers 500'));
@@ -116,8 +119,14 @@ test('an unknown key is no refusal while the last attempt to read the keys faile
   await keys.current(signal);
   provider.behave('fails');
   clock.now = usual.cooldown;
-  await expect(keys.newer(signal)).rejects.toEqual(unavailable('answers 500'));
-  await expect(keys.newer(signal)).rejects.toEqual(unavailable('answers 500'));
+  await expect(keys.newer(signal)).rejects.toEqual(failure('failed', 'answers 500'));
+  await expect(keys.newer(signal)).rejects.toEqual(failure('failed', 'answers 500'));
+});
+
+test('one issuer of several that is down is no outage of the authenticator', async () => {
+  provider.behave('fails');
+  const { keys } = openKeys({}, { isOnly: false });
+  await expect(keys.current(signal)).rejects.toEqual(failure('failed', 'answers 500'));
 });
 
 test('the keys are read again in the background', async () => {

@@ -1,4 +1,4 @@
-import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
+import { AuthenticatorError, type AuthenticatorErrorCode, type Logger } from '@sallyport/authenticator';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import { fetchDocument } from './document.ts';
@@ -17,14 +17,14 @@ export interface KeySet {
    * Returns the keys in force.
    *
    * @param signal of the caller, who waits only for the first keys
-   * @throws AuthenticatorError `unavailable` when none were read yet, or not for `staleTtl`
+   * @throws AuthenticatorError when none were read yet, or not for `staleTtl`
    */
   current(signal: AbortSignal): Promise<JWTVerifyGetKey>;
   /**
    * Returns keys that were read after an unknown key id was seen, or undefined when the keys in force are as new as `cooldown`
    * allows: whatever ids callers make up, the issuer is asked once in that time.
    *
-   * @throws AuthenticatorError `unavailable` when the last attempt to read them failed
+   * @throws AuthenticatorError `failed` when the last attempt to read them failed: tokens with known keys are checked as before
    */
   newer(signal: AbortSignal): Promise<JWTVerifyGetKey | undefined>;
   /** Reads the discovery document and the keys now, for `check`. Undefined: there is none, the keys are in a file. */
@@ -40,6 +40,8 @@ export interface KeyObserver {
 
 export interface FetchedKeysOptions {
   readonly issuer: string;
+  /** The authenticator has no other issuer: an outage of this one is an outage of all, and may open the circuit. */
+  readonly isOnly: boolean;
   readonly discoveryUrl: string;
   readonly limits: KeyLimits;
   /** PEM, read at each attempt. */
@@ -94,23 +96,23 @@ export function createFetchedKeys(options: FetchedKeysOptions): KeySet {
     const keys = last();
     return keys !== undefined && now() - keys.readAt < limits.staleTtl ? keys : undefined;
   };
-  const unavailable = () => {
+  const unchecked = (code: AuthenticatorErrorCode) => {
     const failure = reader.failure();
     const why = failure === undefined ? 'they were not read yet' : failure.message;
-    return new AuthenticatorError('unavailable', `the keys of issuer ${issuer} are not known: ${why}`);
+    return new AuthenticatorError(code, `the keys of issuer ${issuer} are not known: ${why}`);
   };
   void reader.read();
   return {
     async current(signal) {
       if (inForce() === undefined) await readAgain(signal);
       const keys = inForce();
-      if (keys === undefined) throw unavailable();
+      if (keys === undefined) throw unchecked(options.isOnly ? 'unavailable' : 'failed');
       return keys.find;
     },
     async newer(signal) {
       const before = reader.last();
       await readAgain(signal);
-      if (reader.failure() !== undefined) throw unavailable();
+      if (reader.failure() !== undefined) throw unchecked('failed');
       const after = reader.last();
       return after === before ? undefined : after?.find;
     },

@@ -110,6 +110,17 @@ describe('keys', () => {
     expect(await judge(await sign(good, {}, fifth), {}, fixedKeys(...keys))).toBe('invalid-credentials');
   });
 
+  test('a token without a key id makes the keys be read again, before it is refused', async () => {
+    const { kid: _, ...fresh } = await newKey('new');
+    const { d: __, ...published } = fresh;
+    const later = createLocalJWKSet({ keys: [published] });
+    const token = await sign(good, {}, fresh);
+    expect(await judge(token, {}, fixedKeys(key))).toBe('invalid-credentials');
+    expect(await judge(token, {}, { ...fixedKeys(key), newer: async () => later })).toBe('jane');
+    const withId = await sign(good, {}, { ...fresh, kid: 'one' });
+    expect(await judge(withId, {}, { ...fixedKeys(key), newer: async () => later })).toBe('invalid-credentials');
+  });
+
   test('a key for encryption signs nothing; one without a use does', async () => {
     expect(await judge(await sign(good), {}, fixedKeys({ ...key, use: 'enc' }))).toBe('invalid-credentials');
     const { use: _, ...open } = key;

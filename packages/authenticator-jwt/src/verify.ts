@@ -1,5 +1,5 @@
 import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
-import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Claims, Objection } from './claims.ts';
 import type { KeySet } from './key-set.ts';
 import type { IssuerOptions } from './options.ts';
@@ -38,7 +38,7 @@ export async function verify(
   const newer = await keys.newer(signal);
   const found = newer === undefined ? 'unknown key' : await verifyWith(newer, token, issuer, at);
   return found === 'unknown key'
-    ? { reason: 'invalid-credentials', objection: 'no key of the issuer has its key id' }
+    ? { reason: 'invalid-credentials', objection: 'its signature is of no key of the issuer' }
     : found;
 }
 
@@ -63,6 +63,8 @@ async function verifyWith(
     return judgeIssuedAt(payload, issuer, at) ?? { claims: payload };
   } catch (error) {
     if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key';
+    // Without a key id the key that was tried may be an old one.
+    if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token)) return 'unknown key';
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error);
     let tries = 0;
     for await (const key of error) {
@@ -74,8 +76,12 @@ async function verifyWith(
         if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner);
       }
     }
-    return { reason: 'invalid-credentials', objection: 'its signature is of no key of the issuer' };
+    return 'unknown key';
   }
+}
+
+function hasKeyId(token: string): boolean {
+  return decodeProtectedHeader(token).kid !== undefined;
 }
 
 /** jose takes a token that was issued in the future. */

@@ -1,16 +1,14 @@
-import { execFile, type SpawnOptionsWithoutStdio, spawn } from 'node:child_process';
+import { type SpawnOptionsWithoutStdio, spawn } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { npm } from '@sallyport/test-servers/npm';
 import type { CommandResult } from './command.ts';
 import { findLeaks } from './leaks.ts';
 import { rootFolder, runPnpm } from './pnpm.ts';
 import { cpuSeconds } from './process-cpu.ts';
 import { secretsInUse } from './tokens.ts';
 import { within } from './wait-for.ts';
-
-const run = promisify(execFile);
 
 /** Milliseconds: a busy machine builds and installs for a while. */
 export const longest = 300_000;
@@ -38,7 +36,7 @@ export async function npmInstall(
   await mkdir(folder, { recursive: true });
   if (where.length === 0) await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
-  await run('npm', ['install', ...where, ...quiet, ...tarballs], { cwd: folder, timeout: longest });
+  await npm(['install', ...where, ...quiet, ...tarballs], { cwd: folder, timeout: longest });
 }
 
 /** An installed command, on one Node: `#!/usr/bin/env node` takes the first on PATH. */

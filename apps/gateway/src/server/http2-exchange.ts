@@ -86,7 +86,8 @@ const answerMethods: ThisType<Http2Answer> = {
     delete this.headers[name.toLowerCase()];
   },
   writeContinue() {
-    this.stream.additionalHeaders({ ':status': 100 });
+    const { stream } = this;
+    if (!stream.destroyed && !stream.closed) stream.additionalHeaders({ ':status': 100 });
   },
   /** Sends the answer, unless the client has gone. */
   end(body?: string | Uint8Array) {

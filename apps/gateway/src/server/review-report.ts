@@ -29,7 +29,10 @@ export interface ReviewReport {
   readonly end: ReviewResult | Error;
   /** The answer of each authenticator that was asked, in order. If one of them decided, it was the last. */
   readonly answers: readonly Answer[];
-  /** As sent. It must not be referenced after the report, nor written anywhere. Undefined if none could be read. */
+  /**
+   * As sent. It is written nowhere. After the report only the audit trail references it, until its batch is written, 20 ms
+   * later at most. Undefined if none could be read.
+   */
   readonly token: string | undefined;
   /** The caller did not wait for the answer. */
   readonly callerGone: boolean;

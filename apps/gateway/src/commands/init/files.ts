@@ -1,4 +1,5 @@
-import { chmod, chown, link, lstat, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { link, lstat, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { causeOf } from '../../config/problems.ts';
 
@@ -37,7 +38,7 @@ export async function createFiles(files: readonly NewFile[]): Promise<void> {
   try {
     for (const file of files) {
       const folder = dirname(file.path);
-      const first = await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+      const first = await mkdir(folder, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
         throw explained(folder, error);
       });
       if (first !== undefined) undo.unshift(() => removeFolders(folder, first));
@@ -91,29 +92,27 @@ const oldOf = (path: string) => `${path}.old`;
 async function prepare(file: NewFile): Promise<void> {
   const path = newOf(file.path);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
     await rm(path, { force: true });
     await rm(oldOf(file.path), { force: true });
   } catch (error) {
     throw explained(path, error);
   }
-  await write(path, file);
   const before = await lstat(file.path).catch(() => undefined);
-  if (before?.isFile() !== true) return;
-  try {
-    await chown(path, before.uid, before.gid);
-    await chmod(path, before.mode & 0o7777);
-  } catch (error) {
-    throw explained(path, error);
-  }
+  await write(path, file, before?.isFile() === true ? before : undefined);
 }
 
-/** Writes a file that does not exist, through to the disk. */
-async function write(path: string, { content, isSecret }: NewFile): Promise<void> {
+/** Writes a file that does not exist, through to the disk. @param like has the owner and the mode that it gets */
+async function write(path: string, { content, isSecret }: NewFile, like?: Stats): Promise<void> {
   try {
     await using file = await open(path, 'wx', isSecret ? 0o600 : 0o644);
     try {
       await file.writeFile(content);
+      // By the open file: another account that may write to the folder could put a link in the place of its name.
+      if (like !== undefined) {
+        await file.chown(like.uid, like.gid);
+        await file.chmod(like.mode & 0o7777);
+      }
       await file.sync();
     } catch (error) {
       await rm(path, { force: true });
