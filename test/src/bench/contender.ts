@@ -14,6 +14,8 @@ export interface Place {
   readonly tls: Tls;
   readonly client: Worker<ClientMessage, unknown>;
   readonly backends: Backends;
+  /** Of the Node that runs a gateway. */
+  readonly nodeArguments?: readonly string[];
   /** Disposed at the end of the run. */
   readonly resources: AsyncDisposableStack;
 }
@@ -133,7 +135,8 @@ export function gateway(name: string, prepare: (place: Place) => Promise<Gateway
     isGateway: true,
     async start(place, entry) {
       const { questions, verify, occupy, isWatched = true, prime = usualPrime, ...setup } = await prepare(place);
-      const started = place.resources.use(await startGateway({ entry, tls: place.tls, ...setup }));
+      const { tls, nodeArguments = [] } = place;
+      const started = place.resources.use(await startGateway({ entry, tls, nodeArguments, ...setup }));
       place.resources.use(lookAt(started.adminUrl, isWatched ? { ...probes, ...watchers } : probes));
       const target = await asTarget(place, started.url, questions);
       await target.drive({ protocol: 'h2', at: 16, reviews: prime });

@@ -15,6 +15,8 @@ export interface Gateway extends AsyncDisposable {
   readonly folder: string;
   /** Milliseconds from its spawn until it listened. */
   readonly started: number;
+  /** The last lines of its log, without those of reviews. */
+  log(): readonly string[];
   /** Replaces a file beside its config, in one step. */
   write(name: string, content: string): Promise<void>;
 }
@@ -25,8 +27,8 @@ export interface GatewaySetup {
   readonly tls: Tls;
   /** On top of mutual TLS, the audit trail in a file, and metrics and the status page on a loopback address. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** True: SIGUSR2 makes it collect its garbage. Default: it runs as users start it. */
-  readonly collectsGarbage?: boolean;
+  /** Of Node, before the entry. Default: none, as users start it. */
+  readonly nodeArguments?: readonly string[];
   /** Beside gateway.yaml, by their names. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -45,10 +47,15 @@ export function configText({ server, ...others }: GatewaySetup['config']): strin
   });
 }
 
-const garbageCollection = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2", () => gc())'];
+/** For `nodeArguments`: SIGUSR2 makes the gateway collect its garbage. */
+export const collectsGarbage: readonly string[] = [
+  '--expose-gc',
+  '--import',
+  'data:text/javascript,process.on("SIGUSR2", () => gc())',
+];
 
 /** @throws Error if it ends before it listens, with what it wrote */
-export async function startGateway({ entry, tls, config, files, collectsGarbage }: GatewaySetup): Promise<Gateway> {
+export async function startGateway({ entry, tls, config, files, nodeArguments = [] }: GatewaySetup): Promise<Gateway> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('bench')).path;
   const write = async (name: string, content: string): Promise<void> => {
@@ -64,14 +71,7 @@ export async function startGateway({ entry, tls, config, files, collectsGarbage 
   const spawned = performance.now();
   const child = spawn(
     process.execPath,
-    [
-      ...(collectsGarbage ? garbageCollection : []),
-      '--disable-sigusr1',
-      entry,
-      'serve',
-      '--config',
-      join(folder, 'gateway.yaml'),
-    ],
+    [...nodeArguments, '--disable-sigusr1', entry, 'serve', '--config', join(folder, 'gateway.yaml')],
     {
       cwd: folder,
       env: { PATH: process.env.PATH ?? '', HOME: folder, NO_COLOR: '1' },
@@ -92,18 +92,24 @@ export async function startGateway({ entry, tls, config, files, collectsGarbage 
   };
 }
 
-async function untilListening(child: ChildProcess): Promise<{ readonly url: string; readonly adminUrl: string }> {
+/** How many lines of its log are remembered. */
+const mostLines = 50;
+
+async function untilListening(child: ChildProcess): Promise<Pick<Gateway, 'url' | 'adminUrl' | 'log'>> {
   if (child.stderr === null) throw new Error('the gateway has no stderr');
   const written: string[] = [];
   // The rest of the log is read too: a full pipe would hold the gateway up.
   const lines = createInterface({ input: child.stderr });
+  lines.on('line', (line) => {
+    if (parseLine(line).msg === 'token review') return;
+    written.push(line);
+    if (written.length > mostLines) written.shift();
+  });
   return await new Promise((resolve, reject) => {
     lines.on('line', (line) => {
-      written.push(line);
       const { msg, url, adminUrl } = parseLine(line);
       if (msg === 'listening') {
-        resolve({ url: String(url), adminUrl: String(adminUrl) });
-        lines.removeAllListeners('line').on('line', () => {});
+        resolve({ url: String(url), adminUrl: String(adminUrl), log: () => written });
       }
     });
     lines.on('close', () => reject(new Error(`the gateway ended before it listened:\n${written.join('\n')}`)));

@@ -12,11 +12,12 @@ const indent = ' '.repeat(24);
 export const usage: string = `usage: pnpm bench [OPTIONS]        what a review costs, beside servers that do less
        pnpm bench start [OPTIONS]  from the spawn to ready, memory, and the time of --help
        pnpm bench scale [OPTIONS]  a million tokens, 100,000 static tokens, 10,000 connections
+       pnpm bench profile [OPTIONS]  where the CPU time of a gateway goes
 
   --gateway FILE        the gateway's entry, or several to compare: old=FILE,new=FILE
   --rounds 7            turns of each contender that are counted
   --json FILE           writes all figures of all turns
-for reviews:
+for reviews, and some of it for profiles:
   --only a,b            contenders; the baseline is always one of them. All of them:
 ${[names.slice(0, 8), names.slice(8)].map((some) => indent + some.join(', ')).join('\n')}
   --at 1,8,64           reviews in progress at a time
@@ -28,7 +29,7 @@ for scale:
   --tokens 1000000      how many distinct tokens are sent`;
 
 export interface Options {
-  readonly mode: 'reviews' | 'start' | 'scale';
+  readonly mode: 'reviews' | 'start' | 'scale' | 'profile';
   /** Entries of the gateway by the names that the contenders get: `''` for one that needs no name. */
   readonly entries: ReadonlyMap<string, string>;
   readonly rounds: number;
@@ -67,7 +68,7 @@ export function parseOptions(words: readonly string[]): Options | 'help' {
   });
   if (values.help) return 'help';
   const [mode = 'reviews', ...rest] = positionals;
-  if (rest.length > 0 || !['reviews', 'start', 'scale'].includes(mode)) {
+  if (rest.length > 0 || !['reviews', 'start', 'scale', 'profile'].includes(mode)) {
     throw new Error(`unknown command ${positionals.join(' ')}`);
   }
   const only = values.only === undefined ? undefined : [values.baseline, ...list(values.only)];

@@ -1,10 +1,10 @@
-import type { Contender, Place } from './contender.ts';
-import { contenders } from './contenders.ts';
+import type { Place } from './contender.ts';
 import type { Order } from './drive.ts';
 import type { Named, Row } from './measure.ts';
 import { measure } from './measure.ts';
 import { type Offered, offerMore } from './offered-load.ts';
 import type { Options } from './options.ts';
+import { selected } from './selected.ts';
 
 export interface Reviews {
   readonly rows: readonly Row[];
@@ -32,24 +32,4 @@ export async function measureReviews(
   }
   const offered = options.plot === undefined ? [] : await offerMore(started, progress);
   return { rows, offered };
-}
-
-interface Selected {
-  readonly name: string;
-  readonly contender: Contender;
-  readonly entry: string;
-}
-
-function selected({ only, entries }: Options): Selected[] {
-  const all = contenders.flatMap((contender) => {
-    const versions = contender.isGateway ? [...entries] : [['', ''] as const];
-    return versions.map(([version, entry]) => ({
-      name: version === '' ? contender.name : `${contender.name}@${version}`,
-      contender,
-      entry,
-    }));
-  });
-  return all.filter(
-    ({ name, contender }) => only === undefined || only.includes(name) || only.includes(contender.name),
-  );
 }

@@ -6,10 +6,11 @@ import type { ClientMessage } from './client.ts';
 import type { Place } from './contender.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { plot } from './plot.ts';
+import { measureProfile } from './profile.ts';
 import { measureReviews } from './reviews.ts';
 import { measureScale } from './scale.ts';
 import { measureStart } from './start.ts';
-import { reviewsTable, scaleTables, startTable } from './table.ts';
+import { profileTable, reviewsTable, scaleTables, startTable } from './table.ts';
 import { createTls } from './tls.ts';
 import { startWorker } from './worker.ts';
 
@@ -26,6 +27,14 @@ async function run(options: Options): Promise<object> {
     case 'start': {
       const rows = await measureStart(place, options, progress);
       print(`${machine}.`, startTable(rows));
+      return { machine, rows };
+    }
+    case 'profile': {
+      const rows = await measureProfile(place, options, progress);
+      print(
+        `${machine}. Shares of the samples of V8, without those in which the gateway was idle.`,
+        profileTable(rows),
+      );
       return { machine, rows };
     }
     case 'scale': {

@@ -37,14 +37,23 @@ export interface SoakLoad {
   latencies(): { readonly p50: number; readonly p99: number };
   /** From now on, what needs these may fail. */
   excuse(these: readonly Fallible[]): void;
-  /** Waits until every kind was right some times in a row, then excuses nothing any more. */
+  /** Waits until every kind was right some times in a row, and none wrong for a while; then excuses nothing any more. */
   recovered(): Promise<void>;
   /** Ends it; resolves when all that was asked is answered. */
   stop(): Promise<void>;
 }
 
+/** After so many wrong answers it ends: the next ones would say the same. */
+const mostWrong = 20;
+
 /** As many right answers in a row as show that a backend has recovered. */
 const inARow = 20;
+
+/**
+ * Milliseconds without an error after which an outage is over. A lookup that began in it may wait for its `timeout`, 3 s,
+ * and these open the circuit once more.
+ */
+const quietTime = 4_000;
 
 /** Milliseconds until a gateway must have recovered from an outage that has ended. */
 const longestRecovery = 60_000;
@@ -56,6 +65,7 @@ export function startSoakLoad(clients: readonly Client[], kinds: readonly Kind[]
   const wrong: string[] = [];
   const excused = new Set<Fallible>();
   let times: number[] = [];
+  let lastError = 0;
   let ended = false;
 
   async function ask(client: Client, kind: Kind): Promise<void> {
@@ -71,13 +81,14 @@ export function startSoakLoad(clients: readonly Client[], kinds: readonly Kind[]
       return;
     }
     streaks.set(kind.name, 0);
+    lastError = performance.now();
     if (outcome === 'unavailable' && (wasExcused || isExcused(kind))) count.unavailable += 1;
     else wrong.push(`${new Date().toISOString()} ${kind.name}: ${outcome}`);
   }
 
   const isExcused = ({ needs }: Kind): boolean => needs !== undefined && excused.has(needs);
   const work = async (client: Client, kind: Kind): Promise<void> => {
-    while (!ended && wrong.length < 100) await ask(client, kind);
+    while (!ended && wrong.length < mostWrong) await ask(client, kind);
   };
   const all = Promise.all(clients.flatMap((client) => kinds.map((kind) => work(client, kind))));
   return {
@@ -94,8 +105,10 @@ export function startSoakLoad(clients: readonly Client[], kinds: readonly Kind[]
     async recovered() {
       const end = performance.now() + longestRecovery;
       streaks.clear();
-      const isGood = () => kinds.every(({ name }) => (streaks.get(name) ?? 0) >= inARow);
+      const isQuiet = () => performance.now() - lastError > quietTime;
+      const isGood = () => isQuiet() && kinds.every(({ name }) => (streaks.get(name) ?? 0) >= inARow);
       while (!isGood()) {
+        if (wrong.length >= mostWrong) return;
         if (performance.now() > end) {
           const missing = kinds.filter(({ name }) => (streaks.get(name) ?? 0) < inARow).map(({ name }) => name);
           throw new Error(`no recovery within ${longestRecovery} ms of: ${missing.join(', ')}`);

@@ -16,7 +16,7 @@ import { tokensFile } from '../testing/static-tokens.ts';
 import { randomToken } from '../testing/tokens.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { startDirectory } from './backends.ts';
-import { configText, type Gateway, metric, names, startGateway } from './gateway.ts';
+import { collectsGarbage, configText, type Gateway, metric, names, startGateway } from './gateway.ts';
 import { checkout, pathOf } from './options.ts';
 import { createKinds, type SoakServers, soakConfig } from './soak-kinds.ts';
 import { type Fallible, type SoakLoad, startSoakLoad } from './soak-load.ts';
@@ -51,7 +51,7 @@ async function soak(minutes: number, entry: string): Promise<void> {
     await failInTurn(scene, cycle);
   }
   await scene.load.stop();
-  report(scene.load, samples);
+  report(scene, samples);
 }
 
 async function startScene(resources: AsyncDisposableStack, entry: string): Promise<Scene> {
@@ -67,7 +67,7 @@ async function startScene(resources: AsyncDisposableStack, entry: string): Promi
     'secrets/sealing-key': randomBytes(32).toString('base64'),
   };
   const config = soakConfig(servers, '10s');
-  const gateway = resources.use(await startGateway({ entry, tls, config, files, collectsGarbage: true }));
+  const gateway = resources.use(await startGateway({ entry, tls, config, files, nodeArguments: collectsGarbage }));
   const { ca: authority, cert: certificate, key } = tls.client;
   const client = (make: typeof http1Client | typeof http2Client) =>
     resources.use(make(gateway.url, { authority, certificate, key }));
@@ -125,13 +125,14 @@ async function failInTurn({ slapd, servers, load }: Scene, cycle: number): Promi
   }
 }
 
-function report({ counts, wrong }: SoakLoad, samples: readonly Sample[]): void {
+function report({ load: { counts, wrong }, gateway }: Scene, samples: readonly Sample[]): void {
   const figures = samples.map((one) => Object.values(one).map((value) => value.toFixed(1)));
   console.log(markdown(['minute', 'heap MiB', 'memory MiB', 'open files', 'p50 ms', 'p99 ms'], figures, 0));
   const lines = [...counts].map(([name, { right, unavailable }]) => [name, `${right}`, `${unavailable}`]);
   console.log(`\n${markdown(['kind of review', 'right', 'could not be checked'], lines, 1)}`);
   const problems = [...wrong.slice(0, 10), ...judge(samples)];
   for (const problem of problems) console.error(`soak: ${problem}`);
+  if (wrong.length > 0) console.error(gateway.log().join('\n'));
   console.log(problems.length === 0 ? '\nNo wrong answer; nothing grew.' : `\n${problems.length} problems`);
   if (problems.length > 0) process.exitCode = 1;
 }

@@ -1,5 +1,6 @@
 import { median } from '../testing/median.ts';
 import { figures, medianOf, type Row, ratioOf } from './measure.ts';
+import type { ProfileRow } from './profile.ts';
 import type { Scale } from './scale.ts';
 import type { StartRow } from './start.ts';
 
@@ -25,6 +26,14 @@ export function startTable(rows: readonly StartRow[]): string {
     return [what, gateway, ...some.map((value) => `${cell(value)} ${unit}`)];
   });
   return markdown(['what', 'gateway', 'median', 'least', 'most'], lines);
+}
+
+/** The parts with a hundredth or more. */
+export function profileTable(rows: readonly ProfileRow[]): string {
+  const lines = rows
+    .filter(({ share }) => share >= 0.01)
+    .map(({ name, part, cpu, share }) => [name, part, cell(cpu), `${Math.round(share * 100)} %`]);
+  return markdown(['contender', 'part', 'CPU µs', 'share'], lines);
 }
 
 /** One line for each tenth of the tokens, then few beside many of each thing. */
