@@ -12,8 +12,8 @@ import { temporaryFolder } from './testing/folder.ts';
 import {
   type InstalledCommand,
   installedCommand,
+  installLowestNode,
   longest,
-  lowestNode,
   npmInstall,
   packAll,
 } from './testing/packages.ts';
@@ -27,12 +27,14 @@ const names = [
 
 let folder: string;
 let tarballs: ReadonlyMap<string, string>;
+let lowestNode: string;
 
 beforeAll(async () => {
   folder = await temporaryFolder('installed');
   tarballs = await packAll(join(folder, 'packages'));
   const local = join(folder, 'local');
-  await Promise.all([
+  [lowestNode] = await Promise.all([
+    installLowestNode(join(folder, 'lowest-node')),
     npmInstall(local, tarballs.values()),
     npmInstall(folder, tarballs.values(), ['--global', '--prefix', join(folder, 'prefix')]),
   ]);
@@ -97,7 +99,7 @@ async function extend(made: string, url: string): Promise<void> {
 
 const forms: readonly [form: string, program: string, node: () => string][] = [
   ['node_modules/.bin', 'local/node_modules/.bin/sallyport', () => process.execPath],
-  ['a global prefix, on the lowest Node', 'prefix/bin/sallyport', lowestNode],
+  ['a global prefix, on the lowest Node', 'prefix/bin/sallyport', () => lowestNode],
 ];
 
 describe.each(forms)('sallyport from %s', (form, program, node) => {

@@ -1,6 +1,5 @@
 import { type SpawnOptionsWithoutStdio, spawn } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { npm } from '@sallyport/test-servers/npm';
 import type { CommandResult } from './command.ts';
@@ -21,10 +20,18 @@ export async function packAll(folder: string): Promise<ReadonlyMap<string, strin
   return new Map(files.map((file) => [file.replace(/^sallyport-(.*)-\d.*$/, '@sallyport/$1'), join(folder, file)]));
 }
 
-/** The binary of the oldest Node that the gateway runs on, from a package of this platform. */
-export function lowestNode(): string {
-  const name = `lowest-node-${process.platform}-${process.arch}/package.json`;
-  return join(dirname(createRequire(import.meta.url).resolve(name)), 'bin/node');
+/** The oldest Node that the gateway runs on: `engines` of its manifest. */
+const lowestVersion = '24.21.0';
+
+/**
+ * Installs that Node into an empty folder. As a dependency it would be `node` for all tests of this package.
+ *
+ * @returns its binary
+ */
+export async function installLowestNode(folder: string): Promise<string> {
+  const name = `node-${process.platform}-${process.arch}`;
+  await npmInstall(folder, [`${name}@${lowestVersion}`]);
+  return join(folder, 'node_modules', name, 'bin/node');
 }
 
 /** Installs tarballs with plain npm in an empty folder. @param where `--global`, or nothing for the folder itself */
