@@ -27,7 +27,6 @@ test('the README has every option with its default, and no other', () => {
   const written: Readonly<Record<string, string | undefined>> = {
     algorithms: undefined,
     credentialId: 'false',
-    'jwks.staleTtl': '1d',
     'claimMappings.username.prefix': undefined,
     'claimMappings.groups.prefix': undefined,
   };

@@ -128,19 +128,7 @@ function openStream(
   let size = 0;
   let written = 0;
   let begin = endsTorn ? '\n' : '';
-  // What sonic-boom has not got yet: it would write the first line of many by itself, which takes as long as all others.
-  let gathered = '';
-  let gatheredLength = 0;
-  const pass = () => {
-    if (gatheredLength === 0) return;
-    const text = gathered;
-    [gathered, gatheredLength] = ['', 0];
-    stream.write(Buffer.from(text));
-  };
-  let hasEnded = false;
-  const passUnlessEnded = () => {
-    if (!hasEnded) pass();
-  };
+  const gathered = createGathering(maxWrite, (bytes) => stream.write(bytes));
   let timer: NodeJS.Timeout | undefined;
   const stop = () => {
     clearTimeout(timer);
@@ -173,27 +161,59 @@ function openStream(
       begin = '';
       waiting.push(whole);
       size += whole.length;
-      if (gatheredLength + whole.length > maxWrite) pass();
-      if (gatheredLength === 0) queueMicrotask(passUnlessEnded);
-      gathered += whole.line;
-      gatheredLength += whole.length;
+      gathered.add(whole.line, whole.length);
     },
     retry() {
-      pass();
+      gathered.pass();
       stream.flush();
     },
     lines: () => waiting.length,
     size: () => size,
     end() {
-      hasEnded = true;
+      gathered.drop();
       stop().destroy();
       return waiting.map(({ line }) => line.replace(/^\n/, ''));
     },
     // A write may be running: if the descriptor were closed now, the next file that is opened could get its number.
     abandon() {
-      pass();
-      hasEnded = true;
+      gathered.pass();
       stop().end();
     },
+  };
+}
+
+interface Gathering {
+  add(line: string, length: number): void;
+  /** Passes on what was added, now and not at the end of the turn. */
+  pass(): void;
+  drop(): void;
+}
+
+/**
+ * Gathers the lines of one turn: sonic-boom would write the first of them by itself, which takes as long as all others.
+ *
+ * @param write gets whole lines, at most `maxWrite` bytes of them or one that is longer
+ */
+function createGathering(maxWrite: number, write: (bytes: Buffer) => void): Gathering {
+  let text = '';
+  let size = 0;
+  const drop = () => {
+    [text, size] = ['', 0];
+  };
+  const pass = () => {
+    if (size === 0) return;
+    const bytes = Buffer.from(text);
+    drop();
+    write(bytes);
+  };
+  return {
+    add(line, length) {
+      if (size + length > maxWrite) pass();
+      if (size === 0) queueMicrotask(pass);
+      text += line;
+      size += length;
+    },
+    pass,
+    drop,
   };
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
+import { text } from 'node:stream/consumers';
 import type { Decision } from '@sallyport/authenticator';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ChainError } from '../chain/chain.ts';
@@ -197,5 +198,26 @@ describe('over HTTP/2', () => {
   test('a session without requests ends after the idle timeout', async () => {
     const server = await startTestServer({ tls, limits: { idleTimeout: 30 } });
     await once(open(server), 'close');
+  });
+
+  test('pings keep no session open that has no requests', async () => {
+    const server = await startTestServer({ tls, limits: { idleTimeout: 50 } });
+    const session = open(server);
+    const ping = () => {
+      if (!session.destroyed) session.ping((error) => error === null && setImmediate(ping));
+    };
+    session.once('connect', ping);
+    await once(session, 'close');
+  });
+
+  test('a body that waits for "100 Continue" is read after it', async () => {
+    const server = await startTestServer({ tls });
+    const headers = { ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' };
+    const stream = open(server).request({ ...headers, expect: '100-continue' });
+    await once(stream, 'continue');
+    stream.end(review());
+    const [answer] = await once(stream, 'response');
+    expect(answer[':status']).toBe(200);
+    expect(await text(stream)).toContain('"authenticated":true');
   });
 });

@@ -94,6 +94,29 @@ describe('bodies that are arriving', () => {
     expect(refused).toEqual([]);
   });
 
+  test('each body has its own time, though one timer is for all', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const beginBody = createArrivingBodies({ count: 100, bytes: 1000 }, 100);
+    const refused: string[] = [];
+    const begin = (name: string) => beginBody((why) => refused.push(`${name} ${why}`));
+    begin('a');
+    vi.advanceTimersByTime(60);
+    const [b] = [begin('b'), begin('c')];
+    vi.advanceTimersByTime(40);
+    expect(refused).toEqual(['a late']);
+    b.end();
+    vi.advanceTimersByTime(59);
+    expect(refused).toEqual(['a late']);
+    vi.advanceTimersByTime(1);
+    expect(refused).toEqual(['a late', 'c late']);
+    // The timer begins anew after a time without bodies.
+    vi.advanceTimersByTime(1000);
+    begin('d');
+    vi.advanceTimersByTime(100);
+    expect(refused).toEqual(['a late', 'c late', 'd late']);
+  });
+
   test('in any order, no more is held than the limits, and each body is refused at most once', () => {
     const step = fc.record({ body: fc.nat(9), bytes: fc.integer({ min: 0, max: 40 }), ends: fc.boolean() });
     const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
