@@ -125,6 +125,8 @@ function connectionOf({ connection, now, ends, inProgress }: ReplicaOptions, isA
 function withClock(client: RedisClient, now: () => number, ends: Map<string, number>): RedisClient {
   const hasEnded = (key: string) => (ends.get(key) ?? Number.POSITIVE_INFINITY) <= now();
   const own = {
+    // For a cluster each command of a read is a call of its own, so that PTTL is the one below.
+    isCluster: true,
     async eval(script: string, ...rest: [number, ...string[]]) {
       const reply = await client.eval(script, ...rest);
       const at = script === pollScript ? 2 : script === listScript ? 1 : undefined;
