@@ -6,7 +6,7 @@ import {
   type Logger,
   type UserInfo,
 } from '@sallyport/authenticator';
-import { within } from '../deadlines.ts';
+import { bounded } from '../deadlines.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan, isTracing } from '../tracing/in-span.ts';
 
@@ -174,7 +174,8 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
     const decision = link.authenticator.authenticate(token, own);
     if (!(decision instanceof Promise)) return answered(decision);
     // It holds for a layer that does not look at its signal, too.
-    return within({ signal: review.signal, aborted: gone }, () => decision).then(answered, failed);
+    const untilAborted = { signal: review.signal, aborted: gone };
+    return bounded<Decision>(untilAborted, (resolve, reject) => decision.then(resolve, reject)).then(answered, failed);
   } catch (error) {
     return failed(error);
   }
