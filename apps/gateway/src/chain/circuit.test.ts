@@ -50,6 +50,18 @@ describe('a closed circuit', () => {
     expect(circuit.state).toBe('open');
   });
 
+  test('is not opened by an answer, when the answers before an outage have left the window', () => {
+    const { circuit, finish, pass } = setUp();
+    finish(...new Array<CallOutcome>(8).fill('answered'));
+    pass(6_000);
+    finish(...outages(5));
+    pass(6_000);
+    finish('answered');
+    expect(circuit.state).toBe('closed');
+    finish('outage');
+    expect(circuit.state).toBe('open');
+  });
+
   test('counts a call that was not finished as nothing', () => {
     const { circuit, finish } = setUp();
     finish('nothing', 'nothing', ...outages(4), 'nothing');

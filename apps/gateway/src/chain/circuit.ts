@@ -110,6 +110,8 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
   const settleCall = (outcome: CallOutcome) => {
     if (outcome === 'nothing') return;
     window.record(outcome === 'outage');
+    // An answer never opens it: when earlier answers leave the window, the outages before them may become its half.
+    if (outcome === 'answered') return;
     const { calls, outages } = window.counts();
     if (calls >= settings.minimumCalls && outages * 2 >= calls) enter('open');
   };

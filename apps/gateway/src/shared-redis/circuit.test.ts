@@ -36,6 +36,18 @@ describe('the circuit opens', () => {
     expect(circuit.isOpen).toBe(isOpen);
   });
 
+  test('is not opened by an answer, when the answers before an outage have left the window', () => {
+    const { circuit, note, pass } = setUp();
+    note('........');
+    pass(6_000);
+    note('xxxxx');
+    pass(6_000);
+    note('.');
+    expect(circuit.isOpen).toBe(false);
+    note('x');
+    expect(circuit.isOpen).toBe(true);
+  });
+
   test('by the calls of the last 10 s', () => {
     for (const [time, isOpen] of [
       [10_000, true],
@@ -114,7 +126,8 @@ test('it follows the rules in any order of calls and probes', () => {
         circuit[kind](isOutage);
         if (kind === 'record' && !isOpen) calls = [...calls, isOutage];
         if (kind === 'probe') row += isOutage ? 'x' : '.';
-        const isBad = calls.length >= 5 && calls.filter(Boolean).length * 2 >= calls.length;
+        const isHalf = calls.length >= 5 && calls.filter(Boolean).length * 2 >= calls.length;
+        const isBad = kind === 'record' && isOutage && isHalf;
         const turns = isOpen ? row.endsWith('...') : isBad || row.endsWith('xx');
         if (turns) [isOpen, calls, row] = [!isOpen, [], ''];
         expect(circuit.isOpen).toBe(isOpen);

@@ -165,6 +165,8 @@ export function createCircuit(now: () => number, onChange: (isOpen: boolean) => 
     record(isOutage) {
       if (isOpen) return;
       window.record(isOutage);
+      // As in chain/circuit.ts, an answer never opens it.
+      if (!isOutage) return;
       const { calls, outages } = window.counts();
       if (calls >= minimumCalls && outages * 2 >= calls) enter(true);
     },
