@@ -8,6 +8,7 @@ const alone = filesOf('admin-flood', 'bench', 'connection-flood', 'hostile-conne
 
 /** These look at what an outage costs others, which is mostly waiting for timeouts: two at once leave cores idle. */
 const inPairs = filesOf(
+  'audit-outages',
   'cache-failover',
   'cache-outages',
   'cache-user-flood',
