@@ -104,8 +104,8 @@ test('a standard output that no one reads delays no answer; dropped lines are co
   const mean = (of: readonly number[]) => sum(of) / of.length;
   const show = (of: readonly number[]) => `mean ${mean(of).toFixed(2)} ms, worst ${worst(of).toFixed(1)} ms`;
   console.info(`trail that no one reads: ${show(times.audited)}; no trail: ${show(times.silent)}`);
-  // Promised are 50 ms: five times that on a machine that has other things to do.
-  expect(worst(times.audited) - mean(times.silent)).toBeLessThan(250);
+  // Promised are 50 ms: five times that, beyond what a machine with other things to do takes without a trail.
+  expect(worst(times.audited) - worst(times.silent)).toBeLessThan(250);
 
   expect(
     await gateway.waitForLog('audit lines wait or are dropped: the output is full, fails or is too slow'),
