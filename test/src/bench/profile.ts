@@ -49,15 +49,22 @@ export async function measureProfile(
     const { reviews } = await drive({ protocol: 'h2', at: options.at[0] ?? 64, seconds });
     const [end, used] = [performance.now() - began, (await cpuSeconds(pid)) - cpu];
     process.kill(pid, 'SIGTERM');
-    const files = await waitFor(
-      async () => (await readdir(folder)).filter((file) => file.endsWith('.cpuprofile')),
-      'a profile',
-    );
-    const profile = JSON.parse(await readFile(join(folder, files[0] ?? ''), 'utf8')) as CpuProfile;
+    const profile = await waitFor(() => readProfile(folder), 'a profile');
     const shares = sharesOf(profile, start * 1000, end * 1000);
     for (const [part, share] of shares) rows.push({ name, part, share, cpu: (share * used * 1e6) / reviews });
   }
   return rows;
+}
+
+/** @returns undefined while there is none, or a part of one */
+async function readProfile(folder: string): Promise<CpuProfile | undefined> {
+  const file = (await readdir(folder)).find((name) => name.endsWith('.cpuprofile'));
+  if (file === undefined) return undefined;
+  try {
+    return JSON.parse(await readFile(join(folder, file), 'utf8')) as CpuProfile;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The shares of all parts in the samples between two times after the start, the greatest first. */
