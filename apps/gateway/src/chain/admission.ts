@@ -1,6 +1,6 @@
 import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import type { LinkContext } from './chain.ts';
+import { callerGone, type LinkContext } from './chain.ts';
 import type { Circuit, CircuitPermit } from './circuit.ts';
 import { createNameLimit, mostOfOneName, type ProvenTokens, type Slots } from './slots.ts';
 
@@ -55,8 +55,4 @@ export function createAdmission(
 
 function refusal(caller: AbortSignal, message: string): AuthenticatorError {
   return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
-}
-
-export function callerGone(signal: AbortSignal): AuthenticatorError {
-  return new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
 }

@@ -137,6 +137,10 @@ export function isAborted(context: Pick<ChainContext, 'isAborted' | 'signal'>): 
   return context.isAborted ?? context.signal.aborted;
 }
 
+export function callerGone(signal: AbortSignal): AuthenticatorError {
+  return new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: signal.reason });
+}
+
 function askInSpan(link: Link, token: string, context: ChainContext, now: () => number): Promise<Answer> {
   return inSpan('authenticator', {}, async (span) => {
     const answer = await askLink(link, token, context, now);
@@ -160,9 +164,7 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
   const failed = (error: unknown): Answer => ({ authenticator, seconds: seconds(), error: asError(error) });
   try {
     if (!recognizes(link, token)) return { authenticator, seconds: seconds(), decision: noOpinion, recognized: false };
-    const gone = () =>
-      new AuthenticatorError('unavailable', 'the review ended before the answer', { cause: review.signal.reason });
-    if (isAborted(review)) return failed(gone());
+    if (isAborted(review)) return failed(callerGone(review.signal));
     const own = createLinkContext(link, review);
     const answered = (decision: Decision): Answer => ({
       authenticator,
@@ -174,7 +176,8 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
     const decision = link.authenticator.authenticate(token, own);
     if (!(decision instanceof Promise)) return answered(decision);
     // It holds for a layer that does not look at its signal, too.
-    const untilAborted = { signal: review.signal, aborted: gone };
+    const { signal } = review;
+    const untilAborted = { signal, aborted: () => callerGone(signal) };
     return bounded<Decision>(untilAborted, (resolve, reject) => decision.then(resolve, reject)).then(answered, failed);
   } catch (error) {
     return failed(error);

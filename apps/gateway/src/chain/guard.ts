@@ -1,7 +1,7 @@
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { callerGone, createAdmission } from './admission.ts';
-import { isAborted, type Link, type LinkContext } from './chain.ts';
+import { createAdmission } from './admission.ts';
+import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
 import {
   type CallOutcome,
   type CircuitDependencies,
