@@ -53,7 +53,7 @@ test.each([
 
 describe('bodies that are arriving', () => {
   function start(count: number, bytes: number) {
-    const beginBody = createArrivingBodies({ count, bytes });
+    const beginBody = createArrivingBodies({ count, bytes }, 60_000);
     const refused: string[] = [];
     return { refused, begin: (name: string) => beginBody(() => refused.push(name)) };
   }
@@ -121,7 +121,7 @@ describe('bodies that are arriving', () => {
     const step = fc.record({ body: fc.nat(9), bytes: fc.integer({ min: 0, max: 40 }), ends: fc.boolean() });
     const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const held = new Map<number, number>();
-      const beginBody = createArrivingBodies({ count: 4, bytes: 100 });
+      const beginBody = createArrivingBodies({ count: 4, bytes: 100 }, 60_000);
       const open = new Map<number, ReturnType<typeof beginBody>>();
       for (const { body, bytes, ends } of steps) {
         if (!open.has(body)) {

@@ -160,7 +160,7 @@ type BeginBody = (refuse: Refuse) => ArrivingBody;
  *
  * @param timeout milliseconds for each body. One timer is for all of them, since the oldest is the first to be late
  */
-export function createArrivingBodies(limits: ArrivingLimits, timeout?: number): BeginBody {
+export function createArrivingBodies(limits: ArrivingLimits, timeout: number): BeginBody {
   const bodies = new Map<ArrivingBody, { bytes: number; readonly at: number; readonly refuse: Refuse }>();
   let bytes = 0;
   let isWatched = false;
@@ -171,16 +171,16 @@ export function createArrivingBodies(limits: ArrivingLimits, timeout?: number): 
       refuse('many');
     }
   };
-  const watch = (time: number, left: number) => {
+  const watch = (left: number) => {
     isWatched = true;
-    setTimeout(refuseLate, left, time).unref();
+    setTimeout(refuseLate, left).unref();
   };
-  const refuseLate = (time: number) => {
+  const refuseLate = () => {
     isWatched = false;
     for (const [body, { at, refuse }] of bodies) {
-      const left = at + time - performance.now();
+      const left = at + timeout - performance.now();
       if (left > 0) {
-        watch(time, left);
+        watch(left);
         return;
       }
       body.end();
@@ -201,7 +201,7 @@ export function createArrivingBodies(limits: ArrivingLimits, timeout?: number): 
       },
     };
     bodies.set(body, held);
-    if (timeout !== undefined && !isWatched) watch(timeout, timeout);
+    if (!isWatched) watch(timeout);
     refuseOldest();
     return body;
   };
