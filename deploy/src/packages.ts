@@ -46,11 +46,10 @@ export function tarballOf({ name, version }: Manifest): string {
   return `${name.replace('@', '').replace('/', '-')}-${version}.tgz`;
 }
 
-/** Builds all packages that are published, and writes a tarball of each into the folder. */
+/** Builds all packages that are published, and writes a tarball of each into the folder. @param folder absolute */
 export async function packPackages(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const filters = (await publicPackages()).flatMap(({ manifest }) => ['--filter', manifest.name]);
-  await pnpm('--recursive', ...filters, 'pack', '--pack-destination', folder);
+  await pnpm('pack:all', folder);
 }
 
 /** A package in a node_modules. */
