@@ -1,5 +1,5 @@
 import { type SpawnOptionsWithoutStdio, spawn } from 'node:child_process';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { npm } from '@sallyport/test-servers/npm';
 import type { CommandResult } from './command.ts';
@@ -20,17 +20,16 @@ export async function packAll(folder: string): Promise<ReadonlyMap<string, strin
   return new Map(files.map((file) => [file.replace(/^sallyport-(.*)-\d.*$/, '@sallyport/$1'), join(folder, file)]));
 }
 
-/** The oldest Node that the gateway runs on: `engines` of its manifest. */
-const lowestVersion = '24.21.0';
-
 /**
- * Installs that Node into an empty folder. As a dependency it would be `node` for all tests of this package.
+ * Installs the oldest Node that the gateway runs on, by `engines` of its manifest, into an empty folder. As a dependency it would be `node` for all tests of this package.
  *
  * @returns its binary
  */
 export async function installLowestNode(folder: string): Promise<string> {
+  const manifest = JSON.parse(await readFile(join(rootFolder, 'apps/gateway/package.json'), 'utf8'));
+  const [, lowest] = /^\^(\S+)/.exec(manifest.engines.node) ?? [];
   const name = `node-${process.platform}-${process.arch}`;
-  await npmInstall(folder, [`${name}@${lowestVersion}`]);
+  await npmInstall(folder, [`${name}@${lowest}`]);
   return join(folder, 'node_modules', name, 'bin/node');
 }
 
