@@ -24,6 +24,23 @@ export interface DirectoryFacts {
   }[];
 }
 
+/** `options` of an LDAP authenticator, with the files that they name. */
+export function directoryAccess({ url, ca, service, userBase, groupBase }: DirectoryFacts): {
+  readonly options: object;
+  readonly files: Readonly<Record<string, string>>;
+} {
+  return {
+    options: {
+      urls: [url],
+      caFile: 'tls/ldap-ca.crt',
+      bind: { dn: service.dn, password: { file: 'secrets/ldap' } },
+      user: { base: userBase, filter: '(uid={username})' },
+      groups: { base: groupBase, filter: '(member={dn})' },
+    },
+    files: { 'tls/ldap-ca.crt': ca, 'secrets/ldap': service.password },
+  };
+}
+
 /** A user with a token that is in Redis. */
 export interface Robot {
   readonly token: string;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { staticAuthenticator, tokensFile } from '../testing/static-tokens.ts';
 import { reviewBody } from '../testing/token-review.ts';
 import { randomToken } from '../testing/tokens.ts';
+import { directoryAccess } from './backends.ts';
 import { type GatewayCase, type Place, robotCount, robotQuestions, tokenCount } from './contender.ts';
 import { metric } from './gateway.ts';
 
@@ -72,18 +73,12 @@ export async function robotsCase({ backends }: Place, count: number, cache: obje
 
 /** People who log in by LDAPS. */
 export async function directoryCase({ backends }: Place, cache: object | string): Promise<GatewayCase> {
-  const { url, ca, service, userBase, groupBase, people } = await backends.directory();
-  const options = {
-    urls: [url],
-    caFile: 'tls/ldap-ca.crt',
-    bind: { dn: service.dn, password: { file: 'secrets/ldap' } },
-    user: { base: userBase, filter: '(uid={username})' },
-    groups: { base: groupBase, filter: '(member={dn})' },
-  };
+  const facts = await backends.directory();
+  const { options, files } = directoryAccess(facts);
   return {
     config: { authenticators: [{ name: 'corp', use: 'ldap', cache, options }] },
-    files: { 'tls/ldap-ca.crt': ca, 'secrets/ldap': service.password },
-    questions: people.map(({ name, token }) => ({ body: reviewBody(token), username: name })),
+    files,
+    questions: facts.people.map(({ name, token }) => ({ body: reviewBody(token), username: name })),
   };
 }
 

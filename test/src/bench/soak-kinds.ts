@@ -3,7 +3,7 @@ import { newToken, recordKey } from '../testing/redis-tokens.ts';
 import { staticAuthenticator } from '../testing/static-tokens.ts';
 import { reviewBody } from '../testing/token-review.ts';
 import { randomToken } from '../testing/tokens.ts';
-import type { DirectoryFacts } from './backends.ts';
+import { type DirectoryFacts, directoryAccess } from './backends.ts';
 import type { Exchange, Kind } from './soak-load.ts';
 
 /** The names of the authenticators, in their order. */
@@ -18,13 +18,7 @@ export interface SoakServers {
 
 /** Small caches and short lifetimes: all of their ways are gone many times. */
 export function soakConfig({ directory, tokens, cache }: SoakServers, reviewTimeout: string): Record<string, unknown> {
-  const options = {
-    urls: [directory.url],
-    caFile: 'tls/ldap-ca.crt',
-    bind: { dn: directory.service.dn, password: { file: 'secrets/ldap' } },
-    user: { base: directory.userBase, filter: '(uid={username})' },
-    groups: { base: directory.groupBase, filter: '(member={dn})' },
-  };
+  const { options } = directoryAccess(directory);
   const short = { authenticatedTtl: '2s', rejectedTtl: '1s', unknownTtl: '1s', staleTtl: 0 };
   return {
     server: { reviewTimeout },

@@ -15,7 +15,7 @@ import { type Client, http1Client, http2Client, review } from '../testing/client
 import { tokensFile } from '../testing/static-tokens.ts';
 import { randomToken } from '../testing/tokens.ts';
 import { waitFor } from '../testing/wait-for.ts';
-import { startDirectory } from './backends.ts';
+import { directoryAccess, startDirectory } from './backends.ts';
 import { collectsGarbage, configText, type Gateway, metric, names, startGateway } from './gateway.ts';
 import { checkout, pathOf } from './options.ts';
 import { createKinds, type SoakServers, soakConfig } from './soak-kinds.ts';
@@ -62,8 +62,7 @@ async function startScene(resources: AsyncDisposableStack, entry: string): Promi
   const members = Object.fromEntries(Array.from({ length: 50 }, (_, at) => [randomToken(), `member-${at}`]));
   const files = {
     'tokens.yaml': tokensFile(members),
-    'tls/ldap-ca.crt': facts.ca,
-    'secrets/ldap': facts.service.password,
+    ...directoryAccess(facts).files,
     'secrets/sealing-key': randomBytes(32).toString('base64'),
   };
   const config = soakConfig(servers, '10s');

@@ -19,7 +19,7 @@ export interface StartRow {
 
 type Case = Pick<GatewaySetup, 'config' | 'files'>;
 
-/** Milliseconds that a gateway is left alone before its memory is read. */
+/** Milliseconds without a request before the memory of a gateway is read. */
 const pause = 2_000;
 
 /** All figures of all rounds, the gateways in turns, beside Node alone. */
