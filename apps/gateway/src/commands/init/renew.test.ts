@@ -96,7 +96,10 @@ test('a server certificate of another CA is not replaced', async () => {
 
 test('a server certificate that is not there needs its names again', async () => {
   await rm(join(folder, 'tls/server.crt'));
-  await expectRefusal(() => renew(), /server\.crt does not exist, and has the names for a new one: add --host/);
+  await expectRefusal(
+    () => renew(),
+    /server\.crt does not exist, so the names for a new one are not known: add --host/,
+  );
   await renew(['gw.example.com']);
   expect(hostsOf(await server())).toEqual(['gw.example.com']);
 });

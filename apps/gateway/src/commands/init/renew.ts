@@ -28,7 +28,7 @@ export async function renewCertificates(folder: string, given: readonly string[]
   const hosts = given.length > 0 ? given : before;
   if (hosts === undefined) {
     throw new Error(
-      `${join(folder, names.server)} does not exist, and has the names for a new one: add --host NAME_OR_IP`,
+      `${join(folder, names.server)} does not exist, so the names for a new one are not known: add --host NAME_OR_IP`,
     );
   }
   const server = await issueServer(authority, hosts, now);
@@ -51,8 +51,8 @@ export async function renewCertificates(folder: string, given: readonly string[]
   ${path(names.client)}   until ${dateOf(client)}
 
 A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
-Copy client.crt and client.key to each machine that runs a kube-apiserver: it reads them again without a restart. Until then the
-old client certificate is good, to its own end.
+Copy client.crt and client.key to each machine that runs a kube-apiserver: it reads them again without a restart. The old
+client certificate stays valid until it expires.
 `;
 }
 
