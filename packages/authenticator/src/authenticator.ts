@@ -20,6 +20,15 @@ export interface AuthenticateContext {
   readonly trace?: (step: string) => void;
 }
 
+/** A user who has logged in, as the authenticator's own decision named them then: without the prefix of gateway.yaml. */
+export type LoggedIn = Pick<UserInfo, 'username' | 'uid'>;
+
+/** What an authenticator gets with a user who has logged in before. */
+export interface RevalidateContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
+  /** When the password was checked. A password that was changed later ends the session. */
+  readonly since: Date;
+}
+
 /**
  * Decides about bearer tokens. Every layer of the gateway (the chain, the guard, the identity policy) is an authenticator
  * too, so they can be stacked.
@@ -81,6 +90,17 @@ export interface Authenticator {
    * @throws AuthenticatorError when it could not be checked
    */
   lookUp?(username: string, context: Pick<AuthenticateContext, 'signal' | 'trace'>): Promise<UserInfo | undefined>;
+
+  /**
+   * Checks without a password whether a user who logged in before may still come in: whether they still exist (as the same
+   * `uid`, if the login had one), are not disabled, locked or expired, and have the password of then. Their groups are read
+   * anew. Left out: a session cannot follow this backend.
+   *
+   * @returns `authenticated` with the user as they are today, or `rejected` with `unknown-user`, `disabled`, `locked`,
+   *   `password-expired` or `password-changed`; never `no-opinion`
+   * @throws AuthenticatorError when it could not be checked
+   */
+  revalidate?(user: LoggedIn, context: RevalidateContext): Promise<Decision>;
 
   /** Ends connections and timers. Called once no `authenticate` is in progress; a second call does nothing. */
   close(): Promise<void>;

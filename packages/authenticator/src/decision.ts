@@ -9,6 +9,8 @@ export const rejectionReasons = [
   'revoked',
   'locked',
   'password-expired',
+  'password-changed',
+  'unknown-user',
   'disabled',
   'ambiguous',
   'audience-mismatch',

@@ -1,5 +1,5 @@
 export type { AdmittedAttempt, AttemptOutcome, Attempts, DeniedAttempt } from './attempts.ts';
-export type { AuthenticateContext, Authenticator } from './authenticator.ts';
+export type { AuthenticateContext, Authenticator, LoggedIn, RevalidateContext } from './authenticator.ts';
 export {
   type Authenticated,
   type Decision,
