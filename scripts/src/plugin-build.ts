@@ -1,5 +1,7 @@
-import { defineConfig } from 'tsdown';
+import type { UserConfig } from 'tsdown';
 import { bundling } from './build-base.ts';
 
-/** The build of a plugin that `pnpm new-authenticator` has made: no file of its own to look after. */
-export default defineConfig(bundling);
+/** The build of a plugin that has no configuration of its own: `pnpm new-authenticator` makes such ones. */
+const config: UserConfig = { ...bundling, cwd: process.cwd() };
+
+export default config;

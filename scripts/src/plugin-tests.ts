@@ -1,5 +1,2 @@
-import { defineConfig } from 'vitest/config';
-import { base } from './vitest-base.ts';
-
-/** The tests of a plugin that `pnpm new-authenticator` has made: no file of its own to look after. */
-export default defineConfig(base);
+/** The tests of a plugin that has no configuration of its own: `pnpm new-authenticator` makes such ones. */
+export { base as default } from './vitest-base.ts';
