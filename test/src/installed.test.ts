@@ -67,7 +67,7 @@ test.each(names.filter((name) => name !== '@sallyport/gateway'))('%s has types w
 
 /** An options schema by hand, as of a plugin in JavaScript that depends on nothing. */
 const pluginCode = `
-const anything = { validate: (value) => ({ value }), jsonSchema: { input: () => ({ type: 'object' }) } };
+const anything = { validate: (value) => ({ value }), jsonSchema: { input: () => ({ type: 'object', properties: {} }) } };
 export default {
   specificationVersion: 1,
   name: 'near',
