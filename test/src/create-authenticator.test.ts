@@ -1,0 +1,106 @@
+import { execFile } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { npmEnvironment } from '@sallyport/test-servers/npm';
+import { freePort } from '@sallyport/test-servers/ports';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { temporaryFolder } from './testing/folder.ts';
+import { type NpmRegistry, startNpmRegistry } from './testing/npm-registry.ts';
+import { longest, packAll } from './testing/packages.ts';
+import { rootFolder } from './testing/pnpm.ts';
+import { runLine, type ShellSetup, startLine } from './testing/shell.ts';
+
+let folder: string;
+let registry: NpmRegistry;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  folder = await temporaryFolder('create');
+  registry = await startNpmRegistry(await packAll(join(folder, 'packages')));
+  // What asks whether to install create-authenticator is answered as by a user: with yes.
+  env = await npmEnvironment(folder, `${registry.npmrc}yes=true\nprefer-offline=true\n`);
+}, longest);
+
+afterAll(() => registry[Symbol.asyncDispose]());
+
+/** The commands in a text, as somebody pastes them. */
+const commandsOf = (text: string) => [...text.matchAll(/^ {2}((?:cd|npm|npx) .*)$/gm)].map(([, line = '']) => line);
+
+/** Puts ports that are free in place of those that all such folders have. */
+async function moveToFreePorts(plugin: string): Promise<void> {
+  const ports = new Map(
+    await Promise.all(['8080', '8081', '9099'].map(async (port) => [port, await freePort()] as const)),
+  );
+  for (const file of globSync(['sallyport.yaml', 'src/*'], { cwd: plugin })) {
+    const text = await readFile(join(plugin, file), 'utf8');
+    await writeFile(
+      join(plugin, file),
+      text.replaceAll(/\b(8080|8081|9099)\b/g, (port) => `${ports.get(port)}`),
+    );
+  }
+}
+
+describe.each([
+  ['TypeScript', 'npm create @sallyport/authenticator my-plugin'],
+  ['JavaScript', 'npm create @sallyport/authenticator my-plugin -- --language js'],
+])('a plugin in %s', (language, create) => {
+  let setup: ShellSetup;
+  let plugin: string;
+
+  test(
+    'is made by npm create, and the commands that this prints install and test it',
+    async () => {
+      const since = performance.now();
+      const cwd = join(folder, language);
+      await mkdir(cwd);
+      const printed = await runLine(create, { cwd, env, timeout: longest });
+      const [enter = '', install = '', runTests = '', ...rest] = commandsOf(printed);
+      expect([enter, install, runTests, ...rest]).toEqual([
+        ...['cd my-plugin', 'npm install', 'npm test'],
+        ...['npm run backend', 'npm start'],
+      ]);
+      plugin = join(cwd, 'my-plugin');
+      setup = { cwd: plugin, env, timeout: longest };
+      await moveToFreePorts(plugin);
+      const tested = await runLine(`${enter} && ${install} && ${runTests}`, { ...setup, cwd });
+      expect(tested).toMatch(/\n. pass [4-9]\d\n. fail 0\n. cancelled 0\n. skipped 0\n/);
+      console.log(`${language}: created, installed and tested in ${((performance.now() - since) / 1000).toFixed(1)} s`);
+    },
+    longest,
+  );
+
+  test(
+    'answers a review, with the commands that are printed',
+    async () => {
+      await using backend = startLine('npm run backend', setup);
+      await using gateway = startLine('npm start', setup);
+      await gateway.waitFor(/"msg":"(listening)"/);
+      const answer = JSON.parse(await runLine(await backend.waitFor(/^ {2}(curl .*)$/m), setup));
+      expect(answer.status).toEqual({ authenticated: true, user: { username: 'alice', groups: ['developers'] } });
+      const foreign = JSON.stringify({ ...answer, spec: { token: 'of someone else' }, status: undefined });
+      const line = (await backend.waitFor(/^ {2}(curl .*)$/m)).replace(/-d '.*'/, `-d '${foreign}'`);
+      expect(JSON.parse(await runLine(line, setup)).status).toEqual({ authenticated: false });
+    },
+    longest,
+  );
+
+  test(
+    'has types, and packs what it needs',
+    async () => {
+      if (language === 'TypeScript') await runLine('npm run types', setup);
+      else await promisify(execFile)(join(rootFolder, 'node_modules/.bin/tsc'), checkJavaScript, { cwd: plugin });
+      const packed: { files: { path: string }[] }[] = JSON.parse(await runLine('npm pack --json --silent', setup));
+      const code = language === 'TypeScript' ? ['dist/index.d.ts', 'dist/index.js'] : ['src/index.js'];
+      expect(packed[0]?.files.map(({ path }) => path)).toEqual(['README.md', ...code, 'package.json']);
+    },
+    longest,
+  );
+});
+
+const typeRoots = join(rootFolder, 'node_modules/@types');
+const checkJavaScript = [
+  ...['--ignoreConfig', '--noEmit', '--allowJs', '--checkJs', '--strict', '--module', 'nodenext', '--target', 'es2024'],
+  ...['--typeRoots', typeRoots, '--types', 'node', 'src/index.js', 'src/index.test.js', 'src/ticket-server.js'],
+];
