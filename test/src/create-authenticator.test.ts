@@ -48,59 +48,53 @@ describe.each([
 ])('a plugin in %s', (language, create) => {
   let setup: ShellSetup;
   let plugin: string;
+  let printed: string;
+  let tested: string;
 
-  test(
-    'is made by npm create, and the commands that this prints install and test it',
-    async () => {
-      const since = performance.now();
-      const cwd = join(folder, language);
-      await mkdir(cwd);
-      const printed = await runLine(create, { cwd, env, timeout: longest });
-      const [enter = '', install = '', runTests = '', ...rest] = commandsOf(printed);
-      expect([enter, install, runTests, ...rest]).toEqual([
-        ...['cd my-plugin', 'npm install', 'npm test'],
-        ...['npm run backend', 'npm start'],
-      ]);
-      plugin = join(cwd, 'my-plugin');
-      setup = { cwd: plugin, env, timeout: longest };
-      await moveToFreePorts(plugin);
-      const tested = await runLine(`${enter} && ${install} && ${runTests}`, { ...setup, cwd });
-      expect(tested).toMatch(/\n. pass [4-9]\d\n. fail 0\n. cancelled 0\n. skipped 0\n/);
-      console.log(`${language}: created, installed and tested in ${((performance.now() - since) / 1000).toFixed(1)} s`);
-    },
-    longest,
-  );
+  beforeAll(async () => {
+    const since = performance.now();
+    const cwd = join(folder, language);
+    await mkdir(cwd);
+    printed = await runLine(create, { cwd, env, timeout: longest });
+    plugin = join(cwd, 'my-plugin');
+    setup = { cwd: plugin, env, timeout: longest };
+    await moveToFreePorts(plugin);
+    tested = await runLine(commandsOf(printed).slice(0, 3).join(' && '), { ...setup, cwd });
+    console.log(`${language}: created, installed and tested in ${((performance.now() - since) / 1000).toFixed(1)} s`);
+  }, longest);
 
-  test(
-    'answers a review, with the commands that are printed',
-    async () => {
-      await using backend = startLine('npm run backend', setup);
-      await using gateway = startLine('npm start', setup);
-      await gateway.waitFor(/"msg":"(listening)"/);
-      const answer = JSON.parse(await runLine(await backend.waitFor(/^ {2}(curl .*)$/m), setup));
-      expect(answer.status).toEqual({ authenticated: true, user: { username: 'alice', groups: ['developers'] } });
-      const foreign = JSON.stringify({ ...answer, spec: { token: 'of someone else' }, status: undefined });
-      const line = (await backend.waitFor(/^ {2}(curl .*)$/m)).replace(/-d '.*'/, `-d '${foreign}'`);
-      expect(JSON.parse(await runLine(line, setup)).status).toEqual({ authenticated: false });
-    },
-    longest,
-  );
+  test('is made by npm create, and the commands that this prints install and test it', () => {
+    const first = ['cd my-plugin', 'npm install', 'npm test'];
+    expect(commandsOf(printed)).toEqual([...first, 'npm run backend', 'npm start']);
+    expect(tested).toMatch(/\n. pass [4-9]\d\n. fail 0\n. cancelled 0\n. skipped 0\n/);
+  });
 
-  test(
-    'has types, and packs what it needs',
-    async () => {
-      if (language === 'TypeScript') await runLine('npm run types', setup);
-      else await promisify(execFile)(join(rootFolder, 'node_modules/.bin/tsc'), checkJavaScript, { cwd: plugin });
-      const packed: { files: { path: string }[] }[] = JSON.parse(await runLine('npm pack --json --silent', setup));
-      const code = language === 'TypeScript' ? ['dist/index.d.ts', 'dist/index.js'] : ['src/index.js'];
-      expect(packed[0]?.files.map(({ path }) => path)).toEqual(['README.md', ...code, 'package.json']);
-    },
-    longest,
-  );
+  const answersReview = async () => {
+    await using backend = startLine('npm run backend', setup);
+    await using gateway = startLine('npm start', setup);
+    await gateway.waitFor(/"msg":"(listening)"/);
+    const line = await backend.waitFor(/^ {2}(curl .*)$/m);
+    const answer = JSON.parse(await runLine(line, setup));
+    expect(answer.status).toEqual({ authenticated: true, user: { username: 'alice', groups: ['developers'] } });
+    const foreign = JSON.stringify({ ...answer, spec: { token: 'of someone else' }, status: undefined });
+    const refused = await runLine(line.replace(/-d '.*'/, `-d '${foreign}'`), setup);
+    expect(JSON.parse(refused).status).toEqual({ authenticated: false });
+  };
+  test('answers a review, with the commands that are printed', answersReview, longest);
+
+  const hasTypes = async () => {
+    if (language === 'TypeScript') await runLine('npm run types', setup);
+    else await promisify(execFile)(join(rootFolder, 'node_modules/.bin/tsc'), checkJavaScript, { cwd: plugin });
+    const packed: { files: { path: string }[] }[] = JSON.parse(await runLine('npm pack --json --silent', setup));
+    const code = language === 'TypeScript' ? ['dist/index.d.ts', 'dist/index.js'] : ['src/index.js'];
+    const files = packed[0]?.files.map(({ path }) => path).sort();
+    expect(files).toEqual(['README.md', ...code, 'package.json'].sort());
+  };
+  test('has types, and packs what it needs', hasTypes, longest);
 });
 
-const typeRoots = join(rootFolder, 'node_modules/@types');
 const checkJavaScript = [
   ...['--ignoreConfig', '--noEmit', '--allowJs', '--checkJs', '--strict', '--module', 'nodenext', '--target', 'es2024'],
-  ...['--typeRoots', typeRoots, '--types', 'node', 'src/index.js', 'src/index.test.js', 'src/ticket-server.js'],
+  ...['--typeRoots', join(rootFolder, 'node_modules/@types'), '--types', 'node'],
+  ...['src/index.js', 'src/index.test.js', 'src/ticket-server.js'],
 ];
