@@ -77,6 +77,10 @@ describe('a foreign value', () => {
       { user: { username: 'jane', groups: [7] } },
       { user: { username: 'jane', extra: { team: 'a' } } },
       { user: { username: '\uD800' } },
+      { credential: 'jti' },
+      { credential: null },
+      { credential: { jti: 7 } },
+      { credential: { sid: '\uD800' } },
       { audiences: 'a' },
       { audiences: [null] },
       { expiresAt: 'never' },
@@ -101,8 +105,9 @@ describe('a foreign value', () => {
 test('the size of a decision is at least that of its texts, and grows with each', () => {
   fc.assert(
     fc.property(anyYes, fc.string({ minLength: 40, maxLength: 400 }), (decision, more) => {
-      const { user, audiences = [] } = decision;
-      const texts = [user.username, user.uid ?? '', ...(user.groups ?? []), ...audiences];
+      const { user, credential = {}, audiences = [] } = decision;
+      const { jti = '', sid = '' } = credential;
+      const texts = [user.username, user.uid ?? '', jti, sid, ...(user.groups ?? []), ...audiences];
       const letters = [...texts, ...Object.entries(user.extra ?? {}).flat(2)].join('').length;
       expect(sizeOf(decision)).toBeGreaterThanOrEqual(letters * 2);
       const larger = { ...decision, user: { ...user, groups: [...(user.groups ?? []), more] } };

@@ -42,6 +42,16 @@ test('one that has not confirmed is named, with what that means', () => {
   ]);
 });
 
+test('a gateway that does not take in a jti or sid may be too old for that', () => {
+  const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
+  const older = 'a gateway of version 0.1.0 knows no --jti and no --sid: update it, or block the user';
+  for (const kind of ['jti', 'sid']) {
+    expect(remarks(publication(behind, { entry: { ...entry, kind } }))).toContain(older);
+    expect(remarks(publication({ unconfirmed: [silent] }, { entry: { ...entry, kind } }))).not.toContain(older);
+  }
+  expect(remarks(publication(behind))).not.toContain(older);
+});
+
 test('no gateway at all is success, and those long silent do not count', () => {
   const none = publication({ confirmed: [], gone: [{ id: 'old', heardAt: now - 600_000 }] });
   expect([confirmationLine(none.confirmation), remarks(none), exitCodeOf(none)]).toEqual([
