@@ -56,10 +56,9 @@ const cutOffRemark =
   'a gateway that is cut off uses cached answers for at most 10 s more, and old ones while its backend is down; ' +
   'it does not obey a block that it does not know. Stop it, or fix its connection to Redis, and run the command again';
 
-/** Version 0.1.0 can't read these. */
-const isOfNewKind = ({ kind }: Entry): boolean => kind === 'jti' || kind === 'sid';
-
-const olderRemark = 'a gateway of version 0.1.0 knows no --jti and no --sid: update it, or block the user';
+const olderRemark =
+  'the list has a block of a jti or sid. A gateway of version 0.1.0 does not apply it, and confirms nothing while it is ' +
+  'there: update that gateway, or block the user';
 
 const fullRemark =
   'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
@@ -67,14 +66,14 @@ const fullRemark =
 
 /** Lists what went wrong, and what the operator must know, a line each. */
 export function remarks(publication: Publication): readonly string[] {
-  const { entry, confirmation, unreadable, isAboveLimit, supersededBy } = publication;
+  const { confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds } = publication;
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   return [
     ...unconfirmed.map(({ id, heardAt, absence }) => {
       return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}`;
     }),
-    ...(isOfNewKind(entry) && unconfirmed.some(({ absence }) => absence === 'behind') ? [olderRemark] : []),
+    ...(hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') ? [olderRemark] : []),
     ...(unconfirmed.length === 0 ? [] : [cutOffRemark]),
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
