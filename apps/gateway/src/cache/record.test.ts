@@ -112,6 +112,8 @@ test('the size of a decision is at least that of its texts, and grows with each'
       expect(sizeOf(decision)).toBeGreaterThanOrEqual(letters * 2);
       const larger = { ...decision, user: { ...user, groups: [...(user.groups ?? []), more] } };
       expect(sizeOf(larger)).toBeGreaterThanOrEqual(sizeOf(decision) + more.length * 2 + 1);
+      const named = { ...decision, credential: { jti: more, sid: more } };
+      expect(sizeOf(named)).toBeGreaterThanOrEqual(sizeOf({ ...decision, credential: {} }) + more.length * 4);
     }),
   );
 });
