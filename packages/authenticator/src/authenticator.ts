@@ -96,8 +96,11 @@ export interface Authenticator {
    * `uid`, if the login had one), are not disabled, locked or expired, and have the password of then. Their groups are read
    * anew. Left out: a session cannot follow this backend.
    *
-   * @returns `authenticated` with the user as they are today, or `rejected` with `unknown-user`, `disabled`, `locked`,
-   *   `password-expired` or `password-changed`; never `no-opinion`
+   * A backend often records the change of a password in whole seconds. A change that it records in the second of `since`
+   * may have come before the login, so it does not end the session.
+   *
+   * @returns `authenticated` with the user as they are today, under the same name, or `rejected` with `unknown-user`,
+   *   `disabled`, `locked`, `expired`, `ambiguous`, `password-expired` or `password-changed`; never `no-opinion`
    * @throws AuthenticatorError when it could not be checked
    */
   revalidate?(user: LoggedIn, context: RevalidateContext): Promise<Decision>;

@@ -3,25 +3,36 @@ import { namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
+import { accountAttributes, accountText, judgeAccount } from './account-state.ts';
+import { isUsername } from './credentials.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
-import { type DirectoryUser, type Finding, findUser } from './find-user.ts';
+import { type DirectoryUser, type Finding, findUser, type UserSearch } from './find-user.ts';
 
 /** A call whose steps may be shown to an operator. */
 export interface TracedCall extends DirectoryCall {
   readonly trace?: AuthenticateContext['trace'];
 }
 
-/** The entry of a typed name, with the attributes that its groups need. @throws AuthenticatorError as `Directory.withService` */
+/** Whose entry to find. */
+export type Wanted = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
+
+/**
+ * The user's entry, with the attributes that its groups need.
+ *
+ * @param more attributes to read as well
+ * @throws AuthenticatorError as `Directory.withService`
+ */
 export function findEntry(
   directory: Directory,
   options: LdapOptions,
-  username: string,
+  wanted: Wanted,
   { signal, trace }: TracedCall,
+  more: readonly string[] = [],
 ): Promise<Answered<Finding>> {
   const { user, groups } = options;
-  const [moreAttributes, maxBytes] = [groupAttributes(groups), userAnswerBytes(groups)];
-  const search = { username, options: user, moreAttributes, maxBytes };
+  const [moreAttributes, maxBytes] = [[...groupAttributes(groups), ...more], userAnswerBytes(groups)];
+  const search = { ...wanted, options: user, moreAttributes, maxBytes };
   return findUser(traced(directory, 'user search', trace), search, { signal });
 }
 
@@ -48,13 +59,29 @@ export async function lookUpUser(
   username: string,
   { signal, trace }: Pick<AuthenticateContext, 'signal' | 'trace'>,
 ): Promise<UserInfo | undefined> {
-  const { value: finding, server } = await findEntry(directory, options, username, { signal, trace });
+  signal.throwIfAborted();
+  if (!isUsername(username)) return undefined;
+  const more = trace ? accountAttributes : [];
+  const { value: finding, server } = await findEntry(directory, options, { username }, { signal, trace }, more);
   if (finding.kind === 'none') return undefined;
   if (finding.kind === 'unusable') throw finding.error;
   if (finding.kind === 'ambiguous') {
     throw new AuthenticatorError('failed', 'several entries have this name: change user.filter so that it finds one');
   }
-  return withGroups(directory, options, finding.user, { signal, trace, prefer: server, subject: finding.user.dn });
+  const { user } = finding;
+  const found = await withGroups(directory, options, user, { signal, trace, prefer: server, subject: user.dn });
+  if (trace) traceAccount(user, trace);
+  return found;
+}
+
+/** A session would end, or a bind be refused. A look-up goes on, since it only shows what is there. */
+function traceAccount({ entry }: DirectoryUser, trace: (step: string) => void): void {
+  try {
+    trace(accountText(judgeAccount(entry, { now: Date.now() })));
+  } catch (error) {
+    if (!AuthenticatorError.is(error)) throw error;
+    trace(`account state: ${error.message}`);
+  }
 }
 
 /** Reports where groups come from when no search shows it. */
