@@ -85,7 +85,7 @@ export interface Authenticator {
    * Looks up a user with their groups, without a password. For `sallyport explain --user`. Left out: users can't be looked
    * up without their token.
    *
-   * @param username as a login would write it, without the prefix of gateway.yaml
+   * @param username as a decision names the user or as a login writes it, without the prefix of gateway.yaml
    * @returns undefined when the backend has no such user
    * @throws AuthenticatorError when it could not be checked
    */

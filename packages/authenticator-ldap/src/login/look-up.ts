@@ -52,7 +52,11 @@ export async function withGroups(
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 
-/** A login without its bind. @throws AuthenticatorError `failed` also when several entries have the name */
+/**
+ * A login without its bind, by the name that is typed there or by the name in Kubernetes.
+ *
+ * @throws AuthenticatorError `failed` also when several entries have the name
+ */
 export async function lookUpUser(
   directory: Directory,
   options: LdapOptions,
@@ -62,7 +66,11 @@ export async function lookUpUser(
   signal.throwIfAborted();
   if (!isUsername(username)) return undefined;
   const more = trace ? accountAttributes : [];
-  const { value: finding, server } = await findEntry(directory, options, { username }, { signal, trace }, more);
+  const find = (wanted: Wanted) => findEntry(directory, options, wanted, { signal, trace }, more);
+  const typed = await find({ username });
+  // Kubernetes may know users by an attribute that no login is found by.
+  const isElsewhere = typed.value.kind === 'none' && options.user.find.by === 'search';
+  const { value: finding, server } = isElsewhere ? await find({ username, hasLoggedIn: true }) : typed;
   if (finding.kind === 'none') return undefined;
   if (finding.kind === 'unusable') throw finding.error;
   if (finding.kind === 'ambiguous') {
