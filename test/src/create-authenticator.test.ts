@@ -7,6 +7,7 @@ import { npmEnvironment } from '@sallyport/test-servers/npm';
 import { freePort } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from './testing/folder.ts';
+import { guideLines, readGuide } from './testing/guide.ts';
 import { type NpmRegistry, startNpmRegistry } from './testing/npm-registry.ts';
 import { longest, packAll } from './testing/packages.ts';
 import { rootFolder } from './testing/pnpm.ts';
@@ -42,10 +43,14 @@ async function moveToFreePorts(plugin: string): Promise<void> {
   }
 }
 
+/** As the guide has them. */
+const [create = '', ...install] = await guideLines('outside');
+const [backend = '', gateway = ''] = [...(await guideLines('backend')), ...(await guideLines('gateway'))];
+
 describe.each([
-  ['TypeScript', 'npm create @sallyport/authenticator my-plugin'],
-  ['JavaScript', 'npm create @sallyport/authenticator my-plugin -- --language js'],
-])('a plugin in %s', (language, create) => {
+  ['TypeScript', create],
+  ['JavaScript', `${create} -- --language js`],
+])('a plugin in %s', (language, command) => {
   let setup: ShellSetup;
   let plugin: string;
   let printed: string;
@@ -55,32 +60,32 @@ describe.each([
     const since = performance.now();
     const cwd = join(folder, language);
     await mkdir(cwd);
-    printed = await runLine(create, { cwd, env, timeout: longest });
-    plugin = join(cwd, 'my-plugin');
+    printed = await runLine(command, { cwd, env, timeout: longest });
+    plugin = join(cwd, 'tickets');
     setup = { cwd: plugin, env, timeout: longest };
     await moveToFreePorts(plugin);
-    tested = await runLine(commandsOf(printed).slice(0, 3).join(' && '), { ...setup, cwd });
+    tested = await runLine(install.join(' && '), { ...setup, cwd });
     console.log(`${language}: created, installed and tested in ${((performance.now() - since) / 1000).toFixed(1)} s`);
   }, longest);
 
-  test('is made by npm create, and the commands that this prints install and test it', () => {
-    const first = ['cd my-plugin', 'npm install', 'npm test'];
-    expect(commandsOf(printed)).toEqual([...first, 'npm run backend', 'npm start']);
+  test('is made, installed and tested by the commands of the guide, which are those that it prints', async () => {
+    expect(commandsOf(printed)).toEqual([...install, backend, gateway]);
+    expect(await readGuide()).toContain(command);
     expect(tested).toMatch(/\n. pass [4-9]\d\n. fail 0\n. cancelled 0\n. skipped 0\n/);
   });
 
   const answersReview = async () => {
-    await using backend = startLine('npm run backend', setup);
-    await using gateway = startLine('npm start', setup);
-    await gateway.waitFor(/"msg":"(listening)"/);
-    const line = await backend.waitFor(/^ {2}(curl .*)$/m);
+    await using tickets = startLine(backend, setup);
+    await using serving = startLine(gateway, setup);
+    await serving.waitFor(/"msg":"(listening)"/);
+    const line = await tickets.waitFor(/^ {2}(curl .*)$/m);
     const answer = JSON.parse(await runLine(line, setup));
     expect(answer.status).toEqual({ authenticated: true, user: { username: 'alice', groups: ['developers'] } });
     const foreign = JSON.stringify({ ...answer, spec: { token: 'of someone else' }, status: undefined });
     const refused = await runLine(line.replace(/-d '.*'/, `-d '${foreign}'`), setup);
     expect(JSON.parse(refused).status).toEqual({ authenticated: false });
   };
-  test('answers a review, with the commands that are printed', answersReview, longest);
+  test('answers a review, with the commands of the guide', answersReview, longest);
 
   const hasTypes = async () => {
     if (language === 'TypeScript') await runLine('npm run types', setup);

@@ -7,10 +7,15 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
+import { guideLines } from './testing/guide.ts';
 import { longest } from './testing/packages.ts';
 import { rootFolder, runPnpm } from './testing/pnpm.ts';
 import { startLine } from './testing/shell.ts';
 import { secret } from './testing/tokens.ts';
+
+/** As the guide has it. */
+const [line = ''] = await guideLines('inside');
+const command = line.replace('npx -y pnpm@10 ', '').split(' ');
 
 let copy: string;
 let printed: string;
@@ -41,14 +46,14 @@ beforeAll(async () => {
   copy = await temporaryFolder('new-authenticator');
   await copyRepository(copy);
   const copied = performance.now();
-  printed = await done(['new-authenticator', 'demo']);
+  printed = await done(command);
   const seconds = (from: number, to: number) => `${((to - from) / 1000).toFixed(1)} s`;
   console.log(`copied and installed in ${seconds(since, copied)}; created in ${seconds(copied, performance.now())}`);
 }, longest);
 
-describe('pnpm new-authenticator demo', () => {
+describe('pnpm new-authenticator', () => {
   test('makes a package of seven files', () => {
-    const files = [...printed.matchAll(/^ {2}packages\/authenticator-demo\/(.*)$/gm)].map(([, file]) => file).sort();
+    const files = [...printed.matchAll(/^ {2}packages\/authenticator-tickets\/(.*)$/gm)].map(([, file]) => file).sort();
     expect(files).toEqual([
       ...['README.md', 'package.json', 'src/index.test.ts', 'src/index.ts', 'src/ticket-server.ts'],
       ...['tsconfig.json', 'turbo.json'],
@@ -59,7 +64,7 @@ describe('pnpm new-authenticator demo', () => {
     'prints commands that pass: its tests',
     async () => {
       const commands = [...printed.matchAll(/^ {2}npx -y pnpm@10 (.*)$/gm)].map(([, words = '']) => words);
-      expect(commands).toEqual(['--filter @sallyport/authenticator-demo test', 'check']);
+      expect(commands).toEqual(['--filter @sallyport/authenticator-tickets test', 'check']);
       expect(await done((commands[0] ?? '').split(' '))).toMatch(/Tests.* [4-9]\d passed/);
     },
     longest,
@@ -67,14 +72,17 @@ describe('pnpm new-authenticator demo', () => {
 
   // The parts of `check`, on what is new: all of it takes a minute.
   test.each([
-    ['types', ['--filter', '@sallyport/authenticator-demo', 'types']],
-    ['a build', ['--filter', '@sallyport/authenticator-demo', 'build']],
+    ['types', ['--filter', '@sallyport/authenticator-tickets', 'types']],
+    ['a build', ['--filter', '@sallyport/authenticator-tickets', 'build']],
     [
       'lint and format',
-      ['exec', 'biome', 'ci', '--error-on-warnings', 'packages/authenticator-demo', 'apps/gateway/package.json'],
+      ['exec', 'biome', 'ci', '--error-on-warnings', 'packages/authenticator-tickets', 'apps/gateway/package.json'],
     ],
     ['boundaries', ['exec', 'turbo', 'boundaries']],
-    ['imports', ['exec', 'depcruise', '--config', 'scripts/src/dependency-cruiser.ts', 'packages/authenticator-demo']],
+    [
+      'imports',
+      ['exec', 'depcruise', '--config', 'scripts/src/dependency-cruiser.ts', 'packages/authenticator-tickets'],
+    ],
     ['unused code', ['exec', 'knip', '--treat-config-hints-as-errors']],
     ['the schema of gateway.yaml', ['--filter', 'gateway', 'exec', 'vitest', 'run', 'src/config/shipped.test.ts']],
     ['a frozen lockfile', ['install', '--offline', '--frozen-lockfile']],
@@ -87,17 +95,17 @@ describe('pnpm new-authenticator demo', () => {
   );
 
   test(
-    'makes a plugin that answers a review by use: demo',
+    'makes a plugin that answers a review by use: tickets',
     async () => {
       const port = await freePort();
-      const server = join(copy, 'packages/authenticator-demo/src/ticket-server.ts');
+      const server = join(copy, 'packages/authenticator-tickets/src/ticket-server.ts');
       await writeFile(server, (await readFile(server, 'utf8')).replace('9099', `${port}`));
       await using backend = startLine(`${process.execPath} ${server}`, { cwd: copy, env: { PATH: '/bin:/usr/bin' } });
       const token = secret(await backend.waitFor(/"token":"([^"]+)"/));
       const options = { url: `http://127.0.0.1:${port}` };
       await using gateway = await startGateway({
         gatewayFolder: join(copy, 'apps/gateway'),
-        config: { authenticators: [{ name: 'tickets', use: 'demo', username: { prefix: 'ticket:' }, options }] },
+        config: { authenticators: [{ name: 'corp', use: 'tickets', username: { prefix: 'ticket:' }, options }] },
       });
       using client = http1Client(gateway.url);
       expect(await review(client, token)).toEqual({
@@ -112,7 +120,7 @@ describe('pnpm new-authenticator demo', () => {
   );
 
   test.each([
-    ['demo', 'packages/authenticator-demo exists: nothing was written. Choose another name'],
+    ['tickets', 'packages/authenticator-tickets exists: nothing was written. Choose another name'],
     ['../escape', '"../escape" is not a name for a plugin'],
   ])(
     'is refused for %s',
