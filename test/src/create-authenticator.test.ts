@@ -14,12 +14,14 @@ import { rootFolder } from './testing/pnpm.ts';
 import { runLine, type ShellSetup, startLine } from './testing/shell.ts';
 
 let folder: string;
+let packages: string;
 let registry: NpmRegistry;
 let env: Record<string, string>;
 
 beforeAll(async () => {
   folder = await temporaryFolder('create');
-  registry = await startNpmRegistry(await packAll(join(folder, 'packages')));
+  packages = join(folder, 'packages');
+  registry = await startNpmRegistry(await packAll(packages));
   // What asks whether to install create-authenticator is answered as by a user: with yes.
   env = await npmEnvironment(folder, `${registry.npmrc}yes=true\nprefer-offline=true\n`);
 }, longest);
@@ -97,6 +99,22 @@ describe.each([
   };
   test('has types, and packs what it needs', hasTypes, longest);
 });
+
+test(
+  'the commands for packages that are not on npm make a plugin that passes its tests',
+  async () => {
+    const cwd = join(folder, 'packed');
+    await mkdir(join(cwd, 'settings'), { recursive: true });
+    const setup = { cwd, env: await npmEnvironment(join(cwd, 'settings'), 'prefer-offline=true\n'), timeout: longest };
+    const lines = (await guideLines('packed')).map((line) => line.replaceAll('/tmp/sallyport-packages', packages));
+    const [pack, createPacked, installPacked] = lines;
+    expect(pack).toBe(`npx -y pnpm@10 pack:all ${packages}`);
+    const [enter, , runTests] = install;
+    const tested = await runLine([createPacked, enter, installPacked, runTests].join(' && '), setup);
+    expect(tested).toMatch(/\n. fail 0\n/);
+  },
+  longest,
+);
 
 const checkJavaScript = [
   ...['--ignoreConfig', '--noEmit', '--allowJs', '--checkJs', '--strict', '--module', 'nodenext', '--target', 'es2024'],

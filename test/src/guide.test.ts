@@ -19,7 +19,7 @@ const blocks = await guideBlocks();
 const guide = await readGuide();
 
 /** Where each block of commands is run: `create-authenticator.test.ts` and `new-authenticator.test.ts`. */
-const commands = ['outside', 'inside', 'backend', 'gateway'];
+const commands = ['outside', 'inside', 'packed', 'backend', 'gateway'];
 /** A picture, in no language. */
 const pictures = blocks.filter(({ language }) => language === '');
 
