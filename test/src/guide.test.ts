@@ -126,6 +126,20 @@ test('it explains every reason of a refusal', () => {
   expect(words.map(([, word]) => word).sort()).toEqual([...rejectionReasons].sort());
 });
 
+test('a plugin that a compiler wrote as CommonJS is refused with the fix that the guide has', async () => {
+  const compiled = `Object.defineProperty(exports, '__esModule', { value: true });
+    exports.default = { specificationVersion: 1, name: 'compiled', caching: 'none', create: async () => ({}) };`;
+  await writeFile(join(folder, 'compiled.cjs'), compiled);
+  await writeFile(join(folder, 'compiled.yaml'), 'authenticators: [{ name: compiled, use: ./compiled.cjs }]\n');
+  const { code, stdout } = await runCommand(['check', '--config', 'compiled.yaml'], { cwd: folder });
+  expect([code, stdout]).toEqual([
+    1,
+    expect.stringContaining('is a CommonJS module, with the plugin in its exports.default'),
+  ]);
+  expect(stdout).toContain('"type": "module" in its package.json, and `export default plugin` in its code');
+  expect(guide).toContain('is a CommonJS module, with the plugin in its exports.default');
+});
+
 /** A plugin that does what each token says, as one row of the guide's table. */
 const wirePlugin = `
 import { AuthenticatorError } from '@sallyport/authenticator';

@@ -119,6 +119,13 @@ describe.each(plans)('the files of $place, $language', (one) => {
   });
 });
 
+test('a line for one place and one language is in no other', async () => {
+  const without = plans.filter(({ place, language }) => place !== 'outside' || language !== 'ts');
+  for (const one of without) expect((await renderPlugin(one)).get('README.md')).not.toContain('npm run build');
+  expect((await renderPlugin(plan)).get('README.md')).toContain('npm run build');
+  expect((await renderPlugin({ ...plan, language: 'js' })).has('tsconfig.json')).toBe(false);
+});
+
 describe('the command', () => {
   test('prints what it made, and the next commands', async () => {
     const { code, stdout } = await run(['@acme/my-plugin', '--language', 'js']);
