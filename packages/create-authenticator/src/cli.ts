@@ -13,6 +13,16 @@ const usage = `Creates an authenticator plugin for Sallyport, with its tests and
   --language LANG  ts (the default) or js
 `;
 
+/** @throws CreateError on a Node on which neither the gateway nor the tests of the plugin would run */
+function refuseOldNode(): void {
+  const { node } = process.versions;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  if (major >= 26 || (major === 24 && minor >= 21)) return;
+  throw new CreateError(
+    `cannot run on Node ${node}: the gateway needs Node 24.21, or 26 or later. Install one of these`,
+  );
+}
+
 interface Wishes {
   readonly target: string;
   readonly language: 'ts' | 'js';
@@ -65,6 +75,7 @@ README.md says what to change.
 }
 
 try {
+  refuseOldNode();
   const wishes = parseWishes(process.argv.slice(2));
   process.stdout.write(wishes === undefined ? usage : await create(wishes));
 } catch (error) {

@@ -22,8 +22,9 @@ interface Result {
   readonly stderr: string;
 }
 
+const cli = fileURLToPath(new URL('cli.ts', import.meta.url));
+
 function run(words: readonly string[], cwd = folder): Promise<Result> {
-  const cli = fileURLToPath(new URL('cli.ts', import.meta.url));
   return new Promise((resolve) => {
     execFile(process.execPath, [cli, ...words], { cwd }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
@@ -105,7 +106,7 @@ const plans = (['inside', 'outside'] as const).flatMap((place) =>
 describe.each(plans)('the files of $place, $language', (one) => {
   test('have all words filled in, and no lines that are for others', async () => {
     for (const [path, text] of await renderPlugin(one)) {
-      expect([path, text]).not.toEqual([path, expect.stringMatching(/\{\{|\}\}(?!\))|^@(ts|js|inside|outside)/m)]);
+      expect([path, text]).not.toEqual([path, expect.stringMatching(/\{\{\w+\}\}|^@(ts|js|inside|outside)/m)]);
       expect([path, text.endsWith('\n')]).toEqual([path, true]);
     }
   });
@@ -146,6 +147,21 @@ describe('the command', () => {
     const { code, stdout } = await run(['there/deep']);
     expect([code, stdout]).toEqual([0, expect.stringContaining('\n  cd there/deep\n')]);
   });
+
+  test.each(['20.20.2', '22.23.3', '24.20.0', '25.9.0'])(
+    'refuses Node %s, which could not run the plugin',
+    async (node) => {
+      const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${node}'}})`;
+      const words = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, cli, 'my-plugin'];
+      const stderr = await new Promise((resolve) => {
+        execFile(process.execPath, words, { cwd: folder }, (_error, _stdout, written) => resolve(written));
+      });
+      expect(stderr).toBe(
+        `create-authenticator: cannot run on Node ${node}: the gateway needs Node 24.21, or 26 or later. Install one of these\n`,
+      );
+      expect(await readdir(folder)).toEqual([]);
+    },
+  );
 
   test('prints its usage', async () => {
     expect(await run(['--help'])).toEqual({
