@@ -194,6 +194,9 @@ const ownContext = {
   get audiences() {
     return this.review.audiences;
   },
+  get hops() {
+    return this.review.hops;
+  },
   get signal() {
     return this.review.signal;
   },

@@ -1,0 +1,106 @@
+import { AuthenticatorError, type AuthenticatorErrorCode, type Decision } from '@sallyport/authenticator';
+import { type ReviewStatus, readAnswer } from './answer.ts';
+import { changeExtra } from './extra.ts';
+import type { WebhookOptions } from './options.ts';
+import type { Answer } from './peer.ts';
+
+/** What a peer answered, for the metric: a closed set. */
+export type AnswerKind = 'authenticated' | 'unauthenticated' | 'unauthorized' | 'error' | 'unusable';
+
+/** What follows from an answer. `why` has nothing in it that the peer wrote. */
+export type Verdict = { readonly answer: AnswerKind; readonly why: string } & (
+  | { readonly decision: Decision }
+  | { readonly error: AuthenticatorErrorCode }
+);
+
+type Rules = Pick<WebhookOptions, 'mode' | 'audiences' | 'onUnauthenticated' | 'onUnauthorized' | 'extra'>;
+
+/**
+ * What kube-apiserver's TokenReview API writes into `status.error` when every authenticator was asked and none knew the token
+ * (kubernetes/apiserver pkg/authentication/request/bearertoken/bearertoken.go, `invalidToken`). With more errors than this
+ * one the text is another: then an authenticator of that cluster could not check the token.
+ */
+const unknownToApiServer = 'invalid bearer token';
+
+/** The peer may mean this one token, so no such answer may open the circuit. */
+const statusesOfOneToken: ReadonlySet<number> = new Set([413, 414, 431]);
+
+/**
+ * Decides what an answer means. Everything that is not expected is an error, and never a refusal.
+ *
+ * @param sent the audiences of the review that was sent; empty: none
+ */
+export function judge({ status, body }: Answer, sent: readonly string[], rules: Rules): Verdict {
+  if (status === 400 || status === 401 || status === 403) return unauthorized(status, rules);
+  if (status !== 200 && status !== 201) {
+    const why = status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
+    const error = statusesOfOneToken.has(status) ? 'failed' : 'unavailable';
+    return { answer: 'unusable', why: `it answers with ${why}`, error };
+  }
+  const review = readAnswer(body);
+  if ('unusable' in review) {
+    const error = review.unusable === 'peer' ? 'unavailable' : 'failed';
+    return {
+      answer: 'unusable',
+      why: `its answer ${review.unusable === 'peer' ? '' : 'is damaged: '}${review.why}`,
+      error,
+    };
+  }
+  return review.authenticated ? accepted(review, sent, rules) : refused(review, rules);
+}
+
+function unauthorized(status: number, { mode, onUnauthorized }: Rules): Verdict {
+  const verdict = { answer: 'unauthorized', why: `it answers with the status ${status}` } as const;
+  if (onUnauthorized !== 'unavailable') return { ...verdict, decision: refusal(onUnauthorized) };
+  if (mode === 'webhook') return { ...verdict, error: 'failed' };
+  const fix =
+    "check the gateway's own credential, and its right to create tokenreviews (the ClusterRole system:auth-delegator)";
+  return { ...verdict, why: `${verdict.why}: ${fix}`, error: 'unavailable' };
+}
+
+function refused({ error }: ReviewStatus, { mode, onUnauthenticated }: Rules): Verdict {
+  if (error === '' || (mode === 'api' && error === unknownToApiServer)) {
+    return { answer: 'unauthenticated', why: 'it answers authenticated: false', decision: refusal(onUnauthenticated) };
+  }
+  // `failed`: many webhooks set an error for each bad token, and anyone could open the circuit with some of these.
+  return { answer: 'error', why: 'it could not check the token (status.error; its own log says why)', error: 'failed' };
+}
+
+function refusal(meaning: 'no-opinion' | 'rejected'): Decision {
+  return meaning === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
+}
+
+function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], rules: Rules): Verdict {
+  if (user === undefined) throw new AuthenticatorError('failed', 'an answer without a user');
+  const extra = user.extra && changeExtra(user.extra, rules.extra);
+  if (user.extra !== undefined && extra === undefined) {
+    const why = 'two keys of status.user.extra become one: set extra.drop or extra.rename for one of them';
+    return { answer: 'unusable', why, error: 'failed' };
+  }
+  const { extra: _, ...rest } = user;
+  const bound = boundTo(audiences, sent, rules);
+  return {
+    answer: 'authenticated',
+    why: 'it answers authenticated: true',
+    decision: {
+      kind: 'authenticated',
+      user: { ...rest, ...(extra && Object.keys(extra).length > 0 && { extra }) },
+      ...(bound && { audiences: bound }),
+    },
+  };
+}
+
+/**
+ * The audiences that a token counts for here: never one that was not sent. Undefined: it is not bound to audiences. Empty: it is
+ * good for none, and refused.
+ */
+function boundTo(
+  named: readonly string[] | undefined,
+  sent: readonly string[],
+  { audiences }: Rules,
+): readonly string[] | undefined {
+  // A peer that knows nothing of audiences has not checked these, and the token may be for another service.
+  if (audiences.kind === 'own') return named?.some((one) => sent.includes(one)) ? undefined : [];
+  if (named === undefined || sent.length === 0) return named;
+  return [...new Set(named)].filter((one) => sent.includes(one));
+}
