@@ -76,8 +76,8 @@ describe('depth', () => {
     const wrapped = fc.tuple(fc.json({ maxDepth: 5 }), fc.integer({ min: 1, max: 40 }), fc.string());
     fc.assert(
       fc.property(wrapped, ([inner, levels, text]) => {
-        const quoted = JSON.stringify(`${text}[[{"\\`);
-        const json = `${'['.repeat(levels)}${inner},${quoted}${']'.repeat(levels)}`;
+        const quoted = JSON.stringify(`${text}"${'[{'.repeat(20)}\\`);
+        const json = `[${quoted},${'['.repeat(levels)}${inner}${']'.repeat(levels)}]`;
         expect(isDeep(bytes(json))).toBe(depthOf(JSON.parse(json)) > 32);
       }),
     );

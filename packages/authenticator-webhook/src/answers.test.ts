@@ -31,6 +31,8 @@ describe('the answers of another webhook', () => {
     ['200 false, a refusal', { body: no }, { onUnauthenticated: 'rejected' }, rejected],
     ['201 false', { status: 201, body: no }, {}, noOpinion],
     ['200 false with error', { body: reviewWith({ error: 'ldap is away' }) }, {}, failed],
+    ['200 false with error, no opinion', { body: reviewWith({ error: 'x' }) }, { onError: 'no-opinion' }, noOpinion],
+    ['200 false with error, rejected', { body: reviewWith({ error: 'x' }) }, { onError: 'rejected' }, rejected],
     [
       '200 false with error, a refusal',
       { body: reviewWith({ error: 'x' }) },

@@ -167,12 +167,19 @@ describe('check', () => {
     expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
+  test('does not warn when the config says what that error means', async () => {
+    const server = await start(() => ({ body: reviewWith({ error: 'bad token' }) }));
+    const { authenticator, recorded } = await open(optionsFor(server, { onError: 'rejected' }));
+    await authenticator.check?.(signal);
+    expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
   test('warns when the webhook reports an error for a bad token', async () => {
     const server = await start(() => ({ body: reviewWith({ error: 'bad token' }) }));
     const { authenticator, recorded } = await open(optionsFor(server));
     await authenticator.check?.(signal);
     expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([
-      expect.objectContaining({ message: expect.stringContaining('none is ever refused') }),
+      expect.objectContaining({ message: expect.stringContaining('set onError') }),
     ]);
   });
 });

@@ -127,12 +127,13 @@ async function check(
       `${nameOf(url)}: it accepts a token that was made up just now, so it lets everyone in: check the URL`,
     );
   }
+  if (!('error' in verdict)) return;
   if (verdict.answer === 'error') {
     logger.warn(
       { url: nameOf(url) },
-      'the webhook reports an error for a made-up token: if it does so for every bad token, none is ever refused',
+      'the webhook reports an error for a made-up token: if it does so for every bad token, set onError',
     );
-  } else if ('error' in verdict && verdict.error === 'unavailable') {
+  } else if (verdict.error === 'unavailable') {
     throw new AuthenticatorError('unavailable', `${nameOf(url)}: ${verdict.why}`);
   }
 }

@@ -13,14 +13,27 @@ export type Verdict = { readonly answer: AnswerKind; readonly why: string } & (
   | { readonly error: AuthenticatorErrorCode }
 );
 
-type Rules = Pick<WebhookOptions, 'mode' | 'audiences' | 'onUnauthenticated' | 'onUnauthorized' | 'extra'>;
+type Rules = Pick<WebhookOptions, 'mode' | 'audiences' | 'onUnauthenticated' | 'onUnauthorized' | 'onError' | 'extra'>;
 
 /**
- * What kube-apiserver's TokenReview API writes into `status.error` when every authenticator was asked and none knew the token
- * (kubernetes/apiserver pkg/authentication/request/bearertoken/bearertoken.go, `invalidToken`). With more errors than this
- * one the text is another: then an authenticator of that cluster could not check the token.
+ * How kube-apiserver's TokenReview API refuses a token: it sets an error for each of them. kubernetes/apiserver
+ * pkg/authentication/request/bearertoken/bearertoken.go (`invalidToken`), kubernetes/kubernetes pkg/serviceaccount/jwt.go and
+ * claims.go. Any other text may mean that one of its authenticators could not check the token.
  */
-const unknownToApiServer = 'invalid bearer token';
+const refusalsOfApiServer: readonly RegExp[] = [
+  /^invalid bearer token$/,
+  /^service account token (?:has expired|has been invalidated|is not valid yet)$/,
+  /^serviceaccounts "[^"]*" not found$/,
+  /^service account \S+ has been deleted$/,
+  /^(?:service account|secret|pod|node) UID \(\S*\) does not match (?:service account \w+ ref )?claim \(\S*\)$/,
+  /^token audiences \[.*\] is invalid for the target audiences \[.*\]$/,
+];
+
+/** Whether each of the errors that an API server joined is a refusal: `[one, another]`. */
+function isRefusalOfApiServer(error: string): boolean {
+  const errors = error.replace(/^\[(.*)\]$/s, '$1').split(', ');
+  return errors.every((one) => refusalsOfApiServer.some((known) => known.test(one)));
+}
 
 /** The peer may mean this one token, so no such answer may open the circuit. */
 const statusesOfOneToken: ReadonlySet<number> = new Set([413, 414, 431]);
@@ -58,12 +71,14 @@ function unauthorized(status: number, { mode, onUnauthorized }: Rules): Verdict 
   return { ...verdict, why: `${verdict.why}: ${fix}`, error: 'unavailable' };
 }
 
-function refused({ error }: ReviewStatus, { mode, onUnauthenticated }: Rules): Verdict {
-  if (error === '' || (mode === 'api' && error === unknownToApiServer)) {
+function refused({ error }: ReviewStatus, { mode, onUnauthenticated, onError }: Rules): Verdict {
+  if (error === '' || (mode === 'api' && isRefusalOfApiServer(error))) {
     return { answer: 'unauthenticated', why: 'it answers authenticated: false', decision: refusal(onUnauthenticated) };
   }
+  const verdict = { answer: 'error', why: 'it answers with a status.error (its own log says why)' } as const;
+  if (onError !== 'unavailable') return { ...verdict, decision: refusal(onError) };
   // `failed`: many webhooks set an error for each bad token, and anyone could open the circuit with some of these.
-  return { answer: 'error', why: 'it could not check the token (status.error; its own log says why)', error: 'failed' };
+  return { ...verdict, error: 'failed' };
 }
 
 function refusal(meaning: 'no-opinion' | 'rejected'): Decision {

@@ -20,8 +20,8 @@ import type { z } from 'zod';
 import { type ExtraRules, extraRules } from './extra.ts';
 import { type Recognition, recognition } from './recognition.ts';
 
-/** What the 400, 401 or 403 of a peer means. */
-export type OnUnauthorized = 'no-opinion' | 'rejected' | 'unavailable';
+/** What an answer means that may be a refusal and may be an outage. */
+type Meaning = 'no-opinion' | 'rejected' | 'unavailable';
 
 /** What is sent as `spec.audiences`, and what must come back. */
 export type AudienceRule =
@@ -38,7 +38,8 @@ export interface WebhookOptions {
   readonly version: 'v1' | 'v1beta1';
   readonly audiences: AudienceRule;
   readonly onUnauthenticated: 'no-opinion' | 'rejected';
-  readonly onUnauthorized: OnUnauthorized;
+  readonly onUnauthorized: Meaning;
+  readonly onError: Meaning;
   readonly extra: ExtraRules;
   /** A token for the peer itself, or the file that has it. */
   readonly bearer?: { readonly token: string } | { readonly file: string };
@@ -113,6 +114,11 @@ export const optionsSchema: z.ZodType<WebhookOptions> = section(
       'What the status 400, 401 or 403 means. Left out: no-opinion; with bearer or bearerFile, and with mode api: unavailable.',
       ['no-opinion', 'rejected', 'unavailable'],
     ).optional(),
+    onError: choice('What `authenticated: false` with an error means.', [
+      'unavailable',
+      'no-opinion',
+      'rejected',
+    ]).default('unavailable'),
     extra: extraRules,
     bearer: bearer.optional(),
     bearerFile: path(
@@ -127,7 +133,8 @@ export const optionsSchema: z.ZodType<WebhookOptions> = section(
   },
   `{ url: ${example}, recognizes: { prefixes: [k8s-aws-v1.] } }`,
   (keys, complain): WebhookOptions => {
-    const { recognizes, mode, version, onUnauthenticated, extra, timeout, maxResponseSize, maxConnections } = keys;
+    const { recognizes, mode, version, onUnauthenticated, onError, extra } = keys;
+    const { timeout, maxResponseSize, maxConnections } = keys;
     refuseClearText(keys.url, keys.insecure, complain);
     const secure = keys.url.protocol === 'https:';
     const tls = settleTls(keys, { word: 'webhook', spoken: secure, fix: 'use https://' }, complain);
@@ -135,7 +142,7 @@ export const optionsSchema: z.ZodType<WebhookOptions> = section(
     const hasBearer = ownBearer !== undefined;
     if (mode === 'api') requireCredential(hasBearer || tls.certFile !== undefined, complain);
     return {
-      ...{ recognizes, mode, version, onUnauthenticated, timeout, maxResponseSize, maxConnections, tls },
+      ...{ recognizes, mode, version, onUnauthenticated, onError, timeout, maxResponseSize, maxConnections, tls },
       url: mode === 'api' ? apiUrl(keys.url, version, complain) : keys.url,
       audiences: settleAudiences(keys.audiences, keys.ownAudiences, complain),
       onUnauthorized: settleUnauthorized(mode, hasBearer, keys.onUnauthorized, complain),
@@ -197,9 +204,9 @@ function settleAudiences(
 function settleUnauthorized(
   mode: WebhookOptions['mode'],
   hasBearer: boolean,
-  written: OnUnauthorized | undefined,
+  written: Meaning | undefined,
   complain: Complain,
-): OnUnauthorized {
+): Meaning {
   if (mode === 'webhook') return written ?? (hasBearer ? 'unavailable' : 'no-opinion');
   if (written !== undefined && written !== 'unavailable') {
     complain(

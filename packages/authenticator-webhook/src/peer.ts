@@ -146,8 +146,6 @@ function read(call: http.ClientRequest, review: string, { maxResponseSize, url }
       });
       answer.on('end', () => resolve({ status, body: Buffer.concat(chunks, length) }));
       answer.on('error', (cause) => reject({ cause, isStale: false } satisfies Failure));
-      // Node emits neither `end` nor `error` when a server closes in the middle of a body without a length.
-      answer.on('close', () => reject(unavailable(url, 'its answer is not whole')));
     });
     call.end(review);
   });
