@@ -24,7 +24,7 @@ import { type Recognition, recognition } from './recognition.ts';
 type Meaning = 'no-opinion' | 'rejected' | 'unavailable';
 
 /** What is sent as `spec.audiences`, and what must come back. */
-export type AudienceRule =
+type AudienceRule =
   | { readonly kind: 'pass' }
   | { readonly kind: 'none' }
   | { readonly kind: 'own'; readonly audiences: readonly string[] };

@@ -94,7 +94,7 @@ export async function createGeneration(
   };
 }
 
-const nothingBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined };
+const nothingBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined };
 
 function assemble(
   config: GatewayConfig,

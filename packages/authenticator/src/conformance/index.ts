@@ -5,11 +5,14 @@ import { hostileCases } from './hostile.ts';
 import { concurrencyCases, identityCases } from './identity.ts';
 import { type CaseDefinition, createKit } from './kit.ts';
 import { lifecycleCases, watchedFilesCases } from './lifecycle.ts';
+import { lookUpCases } from './look-up.ts';
 import { optionsCases, pluginShapeCases } from './options.ts';
 import { outageCases } from './outage.ts';
 import { recognitionCases } from './recognition.ts';
 import { refusalCases } from './refusals.ts';
+import { revalidationCases } from './revalidation.ts';
 import { secrecyCases } from './secrecy.ts';
+import { userMethodsCases } from './user-calls.ts';
 import { type Outcome, outcomeOf, within } from './verdict.ts';
 
 export type { RecordedMetric } from './context.ts';
@@ -26,6 +29,7 @@ export type {
   ConformanceCase,
   ConformanceHarness,
   RejectedToken,
+  RevalidationSamples,
   ValidToken,
 } from './harness.ts';
 
@@ -41,20 +45,26 @@ const definitions: readonly CaseDefinition[] = [
   ...outageCases,
   ...secrecyCases,
   ...attemptsCases,
+  ...userMethodsCases,
+  ...lookUpCases,
+  ...revalidationCases,
   ...watchedFilesCases,
   ...lifecycleCases,
 ];
 
 /**
  * The cases that every authenticator plugin must pass, as data: `for (const c of conformanceCases(harness)) test(c.name, c.run)`.
- * Each case creates an authenticator of its own and closes it, and ends by itself within `harness.limit`.
+ * Each case creates an authenticator of its own and closes it, and ends by itself within `harness.limit`. Cases for a method
+ * that the authenticator does not have are left out; one case tests that it does not have it.
  *
  * @throws Error when a skip has no reason or names no case, or `backend.none` has no reason
  */
 export function conformanceCases<Options>(harness: ConformanceHarness<Options>): readonly ConformanceCase[] {
   const skips = skipsOf(harness);
   let last: Promise<unknown> = Promise.resolve();
-  return definitions.map((definition) => {
+  const methods = { lookUp: harness.looksUpUsers === true, revalidate: harness.revalidation !== undefined };
+  const applicable = definitions.filter(({ needs }) => needs === undefined || methods[needs]);
+  return applicable.map((definition) => {
     const { name } = definition;
     const skip = skips.get(name);
     if (skip !== undefined) return { name, skip, run: () => Promise.reject(skippedError(name, skip)) };

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
+import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
+import { policies } from '@sallyport/test-servers/slapd-configuration';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import plugin from './index.ts';
+import { pluginGateway } from './testing/plugin-gateway.ts';
+import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+
+const password = randomUUID();
+const long = { ago: '20200101000000Z', hence: '29990101000000Z' };
+
+let slapd: Slapd;
+beforeAll(async () => {
+  slapd = await startSlapd();
+});
+afterAll(() => slapd?.[Symbol.asyncDispose]());
+
+function target(): RevalidationTarget {
+  const { ldapsUrl, caFile, service, suffix } = slapd;
+  const [people, groups] = [`ou=people,${suffix}`, `ou=groups,${suffix}`];
+  return {
+    server: slapd,
+    password,
+    options: {
+      urls: [ldapsUrl],
+      caFile,
+      serverTimeout: '10s',
+      bind: service,
+      user: {
+        base: people,
+        filter: `(&(objectClass=inetOrgPerson)(|(uid={username})(mail={username}@example.com))(!(description=${barred})))`,
+        attributes: { uid: 'entryUUID' },
+      },
+      groups: { base: groups, filter: '(member={dn})' },
+    },
+    people,
+    groups,
+    nameAttribute: 'uid',
+    groupClass: 'groupOfNames',
+    person: (name, dn) => ({
+      dn,
+      attributes: {
+        objectClass: ['inetOrgPerson', 'shadowAccount'],
+        uid: name,
+        sn: name,
+        userPassword: password,
+        pwdPolicySubentry: policies.warning,
+      },
+    }),
+    newPassword: () => ({ userPassword: randomUUID() }),
+    lockable: { pwdPolicySubentry: policies.lockout },
+    refusals: {
+      'locked for ever': ['locked', { pwdAccountLockedTime: '000001010000Z' }],
+      'locked at a time': ['locked', { pwdAccountLockedTime: long.ago }],
+      'password to be changed': ['password-expired', { pwdReset: 'TRUE' }],
+      'shadow account that has expired': ['expired', { shadowExpire: '1' }],
+      'shadow password of later': ['password-changed', { shadowLastChange: '99999' }],
+      'account to begin': ['disabled', { pwdStartTime: long.hence }],
+      'account that has ended': ['expired', { pwdEndTime: long.ago }],
+    },
+  };
+}
+
+describe('revalidation in OpenLDAP', () => {
+  for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
+
+  /** Adds a user, and gives what a look-up shows of the account. */
+  async function addUser(attributes: LdifEntry['attributes']) {
+    const { people, person, options } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    const entry = person(name, `CN=${name},${people}`);
+    const { pwdPolicySubentry: _, ...rest } = entry.attributes;
+    await slapd.add(toLdif([{ ...entry, attributes: rest }]));
+    const modify = (changed: LdifEntry['attributes']) =>
+      slapd.modify(toReplacements([{ dn: entry.dn, attributes: changed }]));
+    if (Object.keys(attributes).length > 0) await modify(attributes);
+    const made = await pluginGateway(plugin, options);
+    const state = async () => {
+      const steps: string[] = [];
+      await made.lookUp(name, (step) => steps.push(step));
+      return steps.at(-1);
+    };
+    return { name, made, modify, state, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
+  }
+
+  test('without the age of a password in its policy, the server records only its changes', async () => {
+    await using user = await addUser({});
+    expect(await user.state()).toBe('account state: not known, the entry shows none of its attributes');
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+    expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      { message: 'account state not readable: a disabled account or a changed password ends no session' },
+    ]);
+    await user.modify({ userPassword: randomUUID() });
+    expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');
+  });
+
+  test('a lock counts until the next login, though its time has passed', async () => {
+    const policy = `cn=short,ou=policies,${slapd.suffix}`;
+    const attributes = {
+      pwdAttribute: 'userPassword',
+      pwdLockout: 'TRUE',
+      pwdMaxFailure: '3',
+      pwdLockoutDuration: '60',
+    };
+    await slapd.add(toLdif([{ dn: policy, attributes: { objectClass: ['device', 'pwdPolicy'], ...attributes } }]));
+    await using user = await addUser({ pwdPolicySubentry: policy, pwdAccountLockedTime: long.ago });
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ reason: 'locked' });
+    expect(await user.made.logIn(user.name, password)).toMatchObject({ kind: 'authenticated' });
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+  });
+});
