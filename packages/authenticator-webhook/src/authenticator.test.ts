@@ -83,6 +83,19 @@ test('extra: two keys that become one are an error, and not a user with the valu
   expect(await ask(token)).toEqual({ ...authenticated, user: { ...user, extra: { team: ['a'] } } });
 });
 
+test.each<[string, string[], object | undefined]>([
+  ['one id', ['JTI=a=b'], { jti: 'a=b' }],
+  ['an empty id', ['JTI='], undefined],
+  ['another kind of id', ['X509SHA256=00'], undefined],
+  ['two ids', ['JTI=a', 'JTI=b'], undefined],
+  ['none', [], undefined],
+])('the id of a token can be blocked: %s', async (_name, ids, credential) => {
+  const extra = { 'authentication.kubernetes.io/credential-id': ids };
+  const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+  const { ask } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
+  expect(await ask(token)).toEqual({ ...authenticated, ...(credential && { credential }) });
+});
+
 describe('a review that goes round', () => {
   test.each([0, 1, 2])('is forwarded after %i others', async (hops) => {
     const server = await start();

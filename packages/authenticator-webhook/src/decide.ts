@@ -1,4 +1,10 @@
-import { AuthenticatorError, type AuthenticatorErrorCode, type Decision } from '@sallyport/authenticator';
+import {
+  AuthenticatorError,
+  type AuthenticatorErrorCode,
+  type Credential,
+  type Decision,
+  type UserInfo,
+} from '@sallyport/authenticator';
 import { type ReviewStatus, readAnswer } from './answer.ts';
 import { changeExtra } from './extra.ts';
 import type { WebhookOptions } from './options.ts';
@@ -93,6 +99,7 @@ function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], ru
     return { answer: 'unusable', why, error: 'failed' };
   }
   const { extra: _, ...rest } = user;
+  const credential = credentialOf(user.extra);
   const bound = boundTo(audiences, sent, rules);
   return {
     answer: 'authenticated',
@@ -100,9 +107,20 @@ function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], ru
     decision: {
       kind: 'authenticated',
       user: { ...rest, ...(extra && Object.keys(extra).length > 0 && { extra }) },
+      ...(credential && { credential }),
       ...(bound && { audiences: bound }),
     },
   };
+}
+
+/** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`. */
+const credentialIdKey = 'authentication.kubernetes.io/credential-id';
+
+/** The id of the token, which the peer has checked: an operator can block it, whether or not the key stays in `extra`. */
+function credentialOf(extra: UserInfo['extra'] = {}): Credential | undefined {
+  const [id, ...more] = (Object.hasOwn(extra, credentialIdKey) && extra[credentialIdKey]) || [];
+  const jti = more.length === 0 ? /^JTI=(.+)$/s.exec(id ?? '')?.[1] : undefined;
+  return jti === undefined ? undefined : { jti };
 }
 
 /**

@@ -98,6 +98,7 @@ describe('the TokenReview API of a cluster', () => {
     expect(await ask(good, { audiences: cluster.audiences })).toEqual({
       kind: 'authenticated',
       user: { username: 'jane', groups },
+      credential: { jti: '1' },
       audiences: cluster.audiences,
     });
     expect(server.received[0]?.path).toBe(`/apis/authentication.k8s.io/${version}/tokenreviews`);
