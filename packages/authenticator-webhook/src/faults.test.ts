@@ -172,7 +172,7 @@ describe('connections', () => {
 
   test('that were closed while they were idle cost no review', async () => {
     const server = await start(onceEach());
-    const { ask, recorded } = await open(optionsFor(server));
+    const { ask, recorded } = await open(optionsFor(server, { maxConnections: 5 }));
     const five = () => Promise.all(Array.from({ length: 5 }, () => ask(token)));
     await five();
     expect(await five()).toEqual(Array.from({ length: 5 }, () => authenticated));

@@ -180,7 +180,8 @@ function explain(error: unknown, options: PeerOptions, signal: AbortSignal, boun
   if (AuthenticatorError.is(error)) return error;
   if (signal.aborted) return unavailable(url, 'the review ended before its answer');
   if (bounded.aborted) return unavailable(url, `no answer within ${timeout} ms (timeout)`);
-  const { cause } = error as Failure;
+  // What was thrown before there was a request has no `cause`.
+  const { cause = error as NodeJS.ErrnoException } = error as Partial<Failure>;
   const code = codeOf(cause);
   if (/^ERR_SSL_|CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
     const peer = { name: options.tls().serverName ?? url.hostname, noTls: 'check the port in the URL' };

@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import type { TLSSocket } from 'node:tls';
 import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
 
 /** A TokenReview as it arrived. */
@@ -41,8 +42,6 @@ export interface ReviewServer extends AsyncDisposable {
   /** Connections that were accepted so far. */
   readonly connections: number;
   behave(behaviour: Behaviour): void;
-  /** Closes the connections that no request is using, as a server does after its idle timeout. */
-  closeIdle(): void;
   stop(): Promise<void>;
   start(): Promise<void>;
   hang(): Promise<void>;
@@ -96,7 +95,6 @@ export async function startReviewServer(behaviour: Behaviour, setup: ServerSetup
     behave: (next) => {
       current = next;
     },
-    closeIdle: () => server.closeIdleConnections(),
     stop,
     async start() {
       isHung = false;
@@ -130,8 +128,7 @@ async function receive(incoming: IncomingMessage): Promise<Received | undefined>
   const { method = '', url: path = '', headers, socket } = incoming;
   try {
     const review = JSON.parse(await text(incoming));
-    const certificate =
-      'getPeerCertificate' in socket ? (socket as import('node:tls').TLSSocket).getPeerCertificate() : undefined;
+    const certificate = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : undefined;
     return { method, path, headers, review, client: certificate?.subject?.CN as string | undefined };
   } catch {
     return undefined;
