@@ -1,4 +1,5 @@
-import { type FaultPlan, startFaultProxy } from '@sallyport/test-servers/fault-proxy';
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { type FaultPlan, randomPlans, startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { open } from './testing/open.ts';
@@ -55,6 +56,32 @@ describe('a fault of the network', () => {
       expect(await failure(token)).toMatchObject({ code: 'unavailable' });
     }
   });
+});
+
+test('any fault of the network ends in the right user or in an error, and never in a refusal or in another user', async () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  const server = await start(({ review }) => {
+    const username = review.spec.token.slice(prefix.length);
+    return { body: reviewWith({ authenticated: true, user: { ...user, username } }) };
+  });
+  const { ask, authenticator, proxy } = await behind(
+    server,
+    randomPlans({ seed, passing: 0.3, bytes: 4000, time: 20 }),
+  );
+  const names = Array.from({ length: 150 }, (_, index) => `robot-${index}`);
+  const outcomes = await Promise.all(
+    names.map((name) =>
+      ask(prefix + name).then(
+        (decision) => (decision.kind === 'authenticated' ? decision.user.username : decision.kind),
+        (error: unknown) => AuthenticatorError.is(error) && error.code,
+      ),
+    ),
+  );
+  const wrong = outcomes.filter((outcome, index) => outcome !== names[index] && outcome !== 'unavailable');
+  expect(wrong, `SEED=${seed}`).toEqual([]);
+  expect(new Set(outcomes).size, `SEED=${seed}`).toBeGreaterThan(2);
+  await authenticator.close();
+  await proxy.untilClosed();
 });
 
 test('an answer without a length that ends in its middle is unavailable', async () => {
