@@ -48,13 +48,13 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   const admit = createAdmission(plugin, settings, { circuit, slots, proven, now: dependencies.now });
 
   const call = (permit: CircuitPermit, token: string, context: LinkContext): Decision | Promise<Decision> => {
-    const { audiences, trace } = context;
+    const { audiences, hops, trace } = context;
     const controller = new AbortController();
     const progress = { isOutage: true };
     const backendAnswered = () => {
       progress.isOutage = false;
     };
-    const own = { audiences, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
+    const own = { audiences, hops, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
     const answer = attempt(() => plugin.authenticate(token, own));
     if (!(answer instanceof Promise)) {
       // No one waited, so there is nothing to bound, and no backend that the token could be proven to.
