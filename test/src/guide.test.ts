@@ -1,21 +1,15 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { type AuthenticatorError, rejectionReasons } from '@sallyport/authenticator';
-import { recordingContext } from '@sallyport/authenticator/conformance';
+import { rejectionReasons } from '@sallyport/authenticator';
 import { freePort } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
-import { guideBlocks, readGuide } from './testing/guide.ts';
+import { guideBlocks, readGuide, writeGuide } from './testing/guide.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -24,40 +18,21 @@ const blocks = await guideBlocks();
 const guide = await readGuide();
 
 /** Where each block of commands is run: `create-authenticator.test.ts` and `new-authenticator.test.ts`. */
-const commands = ['outside', 'inside', 'packed', 'backend', 'gateway'];
+const commands = ['outside', 'inside', 'pack', 'packed', 'backend', 'gateway'];
 /** A picture, in no language. */
 const pictures = blocks.filter(({ language }) => language === '');
 
 let folder: string;
-
-/** All code of the guide, and what `npm create` writes beside it, with what a plugin may import. */
 beforeAll(async () => {
-  folder = await temporaryFolder('guide');
-  const cli = join(rootFolder, 'packages/create-authenticator/src/cli.ts');
-  await run(process.execPath, [cli, 'tickets'], { cwd: folder });
-  folder = join(folder, 'tickets');
-  for (const { language, title, text } of blocks.filter(({ title }) => /\.\w+$/.test(title))) {
-    expect([title, ['ts', 'yaml'].includes(language)]).toEqual([title, true]);
-    if (!['src/index.ts', 'src/index.test.ts', 'sallyport.yaml'].includes(title)) {
-      await writeFile(join(folder, 'src', title), text);
-    }
-  }
-  const packages = {
-    '@sallyport/authenticator': join(rootFolder, 'packages/authenticator'),
-    '@sallyport/plugin-options': join(rootFolder, 'packages/plugin-options'),
-    '@types/node': join(rootFolder, 'node_modules/@types/node'),
-    zod: join(rootFolder, 'packages/plugin-options/node_modules/zod'),
-  };
-  for (const [name, target] of Object.entries(packages)) {
-    await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
-    await symlink(target, join(folder, 'node_modules', name));
-  }
+  folder = await writeGuide();
 });
 
 test('every block is a file that is tested here, or commands that another test runs', () => {
   const titles = blocks.filter(({ language }) => language !== '').map(({ title }) => title);
   expect(titles.filter((title) => !/^[\w/.]+\.(ts|yaml)$/.test(title) && !commands.includes(title))).toEqual([]);
   expect(new Set(titles).size).toBe(titles.length);
+  const files = blocks.filter(({ title }) => title.includes('.'));
+  expect(files.filter(({ title, language }) => !title.endsWith(`.${language}`))).toEqual([]);
   expect(titles.length).toBeGreaterThan(10);
   expect(pictures.map(({ text }) => text)).toEqual([expect.stringContaining('recognizes(token)?')]);
 });
@@ -101,73 +76,6 @@ test('retry.ts asks the other server in an outage, and not for a problem of one 
   const failing = (code: string) => () => Promise.reject(Object.assign(new Error(code), { code }));
   expect(await askEither([failing('unavailable'), async () => 'answer'])).toBe('answer');
   await expect(askEither([])).rejects.toThrow('no server is configured');
-});
-
-/** What the plugin makes of an answer, from a server below a path that answers as `answer` does. */
-async function outcomeOfAnswer(answer: (request: IncomingMessage, response: ServerResponse) => void) {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { default: plugin } = await load('index.ts');
-  const { context } = recordingContext({ pluginName: 'tickets', baseDirectory: folder });
-  const { port } = server.address() as AddressInfo;
-  const authenticator = await plugin.create({ url: `http://127.0.0.1:${port}/api/` }, context);
-  const token = `tickets_${randomBytes(16).toString('hex')}`;
-  try {
-    return await authenticator.authenticate(token, { audiences: [], signal: new AbortController().signal });
-  } catch (error) {
-    const { code, message, cause } = error as AuthenticatorError;
-    return { code, message: message.replace(`:${port}`, ''), cause };
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-}
-
-describe('the first plugin', () => {
-  const json = { 'content-type': 'application/json' };
-
-  test('asks below the path of its URL', async () => {
-    const echo = ({ url }: IncomingMessage, response: ServerResponse) =>
-      response.writeHead(200, json).end(JSON.stringify({ username: url, groups: [] }));
-    expect(await outcomeOfAnswer(echo)).toEqual({
-      kind: 'authenticated',
-      user: { username: '/api/owner', groups: [] },
-    });
-  });
-
-  test.each([
-    [
-      'a connection that is cut in an answer',
-      'unavailable',
-      /other side closed.*Is the ticket server up\?$/,
-      (_request: IncomingMessage, response: ServerResponse) => {
-        response.writeHead(200, { ...json, 'content-length': 40 });
-        response.write('{"username":"al', () => response.destroy());
-      },
-    ],
-    [
-      'an answer that is no JSON',
-      'unavailable',
-      /answers no JSON: check the URL$/,
-      ({ headers }: IncomingMessage, response: ServerResponse) => response.end(`<p>${headers.authorization}`),
-    ],
-    [
-      'an answer that is no HTTP',
-      'unavailable',
-      /Response does not match the HTTP\/1\.1 protocol.*Is the ticket server up\?$/,
-      ({ headers, socket }: IncomingMessage) => socket.end(`what? ${headers.authorization}\r\n\r\n`),
-    ],
-    [
-      'an answer that is too long',
-      'failed',
-      /answers with more than 65536 bytes$/,
-      (_request: IncomingMessage, response: ServerResponse) => response.end(' '.repeat(2 ** 17)),
-    ],
-  ])('%s is %s, in words that quote nothing', async (_name, code, words, answer) => {
-    const outcome = await outcomeOfAnswer(answer);
-    expect(outcome).toEqual({ code, message: expect.stringMatching(words), cause: undefined });
-    expect(outcome.message).not.toContain('tickets_');
-  });
 });
 
 test('backend.ts stops, hangs and starts a program', async () => {
