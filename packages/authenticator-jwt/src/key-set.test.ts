@@ -159,6 +159,7 @@ test.each<[Behaviour, string]>([
   ['endless', 'is bigger than jwks.maxSize (262144 bytes)'],
   ['breaks off', ''],
   ['no JSON', 'is no JSON document'],
+  ['upgrades', 'answers 101'],
 ])('an issuer that %s', async (behaviour, words) => {
   provider.behave(behaviour);
   const { keys, reported } = openKeys({ timeout: 300 });

@@ -128,6 +128,25 @@ test('an error answer without an end delays nothing, and its connection is close
   await waitUntil(() => isClosed, 'the end of the answer');
 });
 
+test('an answer that changes the protocol is unavailable, and its connection is closed', async () => {
+  const closed: boolean[] = [];
+  const server = await start((_received, answer) => {
+    answer.socket?.on('close', () => closed.push(true));
+    answer.socket?.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+    return undefined;
+  });
+  const { ask, failure } = await open(optionsFor(server, { maxConnections: 1, timeout: '20s' }));
+  for (let time = 0; time < 3; time += 1) {
+    expect(await failure(token)).toEqual({
+      code: 'unavailable',
+      message: `${server.url}/authenticate: it answers with the status 101`,
+    });
+  }
+  await waitUntil(() => closed.length === 3, 'the end of the connections');
+  server.behave(yes);
+  expect(await ask(token)).toEqual(authenticated);
+});
+
 test('an answer that is late is unavailable after the timeout', async () => {
   const server = await start(() => undefined);
   const { failure } = await open(optionsFor(server, { timeout: '100ms' }));

@@ -127,7 +127,16 @@ function read(call: http.ClientRequest, review: string, { maxResponseSize, url }
       const isClosed = cause.code === 'ECONNRESET' || cause.code === 'EPIPE';
       reject({ cause, isStale: call.reusedSocket && isClosed } satisfies Failure);
     });
+    // Without this listener, Node emits neither `response` nor `error` for a 101.
+    call.on('upgrade', ({ statusCode: status = 101 }, socket) => {
+      socket.destroy();
+      resolve({ status, body: Buffer.alloc(0) });
+    });
+    const noAnswer = () => reject({ cause: new Error('closed without an answer'), isStale: false } satisfies Failure);
+    call.on('close', noAnswer);
     call.on('response', (answer) => {
+      // An answer without a length ends after `close`.
+      call.off('close', noAnswer);
       const { statusCode: status = 0 } = answer;
       if (status !== 200 && status !== 201) {
         drain(answer, maxResponseSize);
