@@ -35,7 +35,9 @@ type Fail = (why: string, cause?: unknown) => AuthenticatorError;
 function fetchBody(url: string, { ca, maxSize, signal }: FetchOptions, fail: Fail): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
-    const call = request(url, { agent: false, headers, signal, ...(ca && { ca }) }, (answer) => {
+    // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
+    const tls = { rejectUnauthorized: true, ...(ca && { ca }) };
+    const call = request(url, { agent: false, headers, signal, ...tls }, (answer) => {
       const refuse = (why: string) => {
         reject(fail(why));
         call.destroy();

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { jwtVerify } from 'jose';
-import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createFetchedKeys, type KeySet, parseKeys } from './key-set.ts';
 import type { KeyLimits } from './options.ts';
 import { type Behaviour, newKey, startProvider, type TestProvider } from './testing/provider.ts';
@@ -174,6 +174,14 @@ test('an issuer that is stopped, and one whose certificate is of another CA', as
   await expect(keys.current(signal)).rejects.toEqual(unavailable('certificateAuthorityFile'));
   await provider.stop();
   await expect(openKeys().keys.current(signal)).rejects.toEqual(unavailable('ECONNREFUSED'));
+});
+
+test('a certificate is checked, whatever the environment says', async () => {
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { keys } = openKeys({}, { ca: () => undefined });
+  await expect(keys.current(signal)).rejects.toEqual(unavailable('certificateAuthorityFile'));
+  expect(provider.asked).toEqual([]);
 });
 
 test('a discovery document of another issuer, and more keys than allowed', async () => {

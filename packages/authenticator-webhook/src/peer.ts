@@ -99,7 +99,9 @@ function createAgent({ url, tls, maxConnections }: PeerOptions): http.Agent {
   if (url.protocol === 'http:') return new http.Agent(pooled);
   const { ca, certificate: cert, key, serverName, minVersion } = tls();
   const secureContext = createSecureContext({ minVersion, ...(ca && { ca }), ...(cert && { cert, key }) });
-  return new https.Agent({ ...pooled, secureContext, ...(serverName !== undefined && { servername: serverName }) });
+  const named = serverName === undefined ? {} : { servername: serverName };
+  // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
+  return new https.Agent({ ...pooled, secureContext, rejectUnauthorized: true, ...named });
 }
 
 function closeIdle(agent: http.Agent): void {
