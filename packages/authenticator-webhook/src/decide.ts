@@ -24,7 +24,8 @@ type Rules = Pick<WebhookOptions, 'mode' | 'audiences' | 'onUnauthenticated' | '
 /**
  * How kube-apiserver's TokenReview API refuses a token: it sets an error for each of them. kubernetes/apiserver
  * pkg/authentication/request/bearertoken/bearertoken.go (`invalidToken`), kubernetes/kubernetes pkg/serviceaccount/jwt.go and
- * claims.go. Any other text may mean that one of its authenticators could not check the token.
+ * claims.go. Any other text may mean that one of its authenticators could not check the token. `has been invalidated` may, too:
+ * claims.go gives it for every error of reading the pod or the secret. A deleted pod must not stay in, so it is a refusal.
  */
 const refusalsOfApiServer: readonly RegExp[] = [
   /^invalid bearer token$/,
