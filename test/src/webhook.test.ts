@@ -99,6 +99,24 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
   );
 });
 
+test('users of a gateway with the same provenance.keyPrefix pass once its keys are dropped', async () => {
+  const keyPrefix = 'sallyport.example.com';
+  const provenance = { keyPrefix };
+  const jane = newToken();
+  await using far = await startGateway({
+    config: { authenticators: [staticAuthenticator], provenance },
+    files: { 'tokens.yaml': tokensFile({ [jane]: 'jane' }) },
+  });
+  await using front = await startGateway({ config: { authenticators: [forwarding(far.url)], provenance } });
+  const client = clientOf(front);
+  expect(await review(client, jane)).toEqual({ authenticated: false });
+  const drop = [`${keyPrefix}/*`];
+  await front.configure({ authenticators: [forwarding(far.url, { extra: { drop } })], provenance });
+  await front.waitForLog('config reloaded');
+  const extra = { [`${keyPrefix}/authenticator`]: ['far'], [`${keyPrefix}/credential`]: [expect.any(String)] };
+  expect(await review(client, jane)).toEqual({ authenticated: true, user: { username: 'jane', extra } });
+});
+
 test('a token that another gateway could not check is no refusal, and is asked again', async () => {
   const token = newToken();
   const broken = {
