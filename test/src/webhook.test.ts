@@ -129,6 +129,9 @@ test('a token that another gateway could not check is no refusal, and is asked a
   const client = clientOf(front);
   const unavailable = { authenticated: false, error: 'authenticator far unavailable' };
   expect(await review(client, token)).toEqual(unavailable);
+  const env = { SALLYPORT_CONFIG: `${front.folder}/gateway.yaml` };
+  const checked = await runCommand(['check'], { cwd: front.folder, env });
+  expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining('reports an error for a made-up token')]);
   await far.write('tokens.yaml', tokensFile({ [token]: 'jane' }));
   await far.configure({ authenticators: [staticAuthenticator] });
   await far.waitForLog('config reloaded');

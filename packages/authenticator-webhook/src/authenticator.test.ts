@@ -163,10 +163,39 @@ describe('check', () => {
     ],
     ['is no webhook', { body: '<html>' }, /authenticate: its answer is no JSON object: check the URL/],
     ['is elsewhere', { status: 404 }, /it answers with the status 404/],
+    ['says true without a user', { body: reviewWith({ authenticated: true }) }, /status\.user is missing/],
+    ['finds the token too long', { status: 431 }, /it answers with the status 431/],
   ])('fails when the webhook %s', async (_name, reply, message) => {
     const server = await start(() => reply);
     const { authenticator } = await open(optionsFor(server));
     await expect(authenticator.check?.(signal)).rejects.toThrow(message);
+  });
+
+  const bearer = { bearer: 'of-the-gateway' };
+
+  test.each([400, 401, 403])('fails when %i does not count as a refusal', async (status) => {
+    const server = await start(() => ({ status }));
+    for (const options of [bearer, { onUnauthorized: 'unavailable' }, { ...bearer, mode: 'api' }]) {
+      const { authenticator } = await open(optionsFor(server, { url: server.url, ...options }));
+      await expect(authenticator.check?.(signal)).rejects.toThrow(
+        new RegExp(`it answers with the status ${status}.*: check `),
+      );
+    }
+  });
+
+  test('warns when a client certificate is refused, or a token, unless the config says which', async () => {
+    const server = await start(() => ({ status: 401 }));
+    const client = await server.authority.issueClient('gateway');
+    const files = { certFile: client.certificateFile, keyFile: client.keyFile };
+    const warnings = async (options: object) => {
+      const { authenticator, recorded } = await open(optionsFor(server, options));
+      await authenticator.check?.(signal);
+      return recorded.lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
+    };
+    expect(await warnings(files)).toEqual([expect.stringContaining('set onUnauthorized: unavailable')]);
+    expect(await warnings({ ...files, onUnauthorized: 'no-opinion' })).toEqual([]);
+    expect(await warnings({ ...bearer, onUnauthorized: 'no-opinion' })).toEqual([]);
+    expect(await warnings({})).toEqual([]);
   });
 
   test('sends a token that no one has, with a prefix of the options', async () => {
