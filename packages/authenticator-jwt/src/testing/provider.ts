@@ -5,7 +5,16 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import Provider, { type JWKS } from 'oidc-provider';
 
 /** What the provider does with requests: answers them, fails, or is otherwise unusable. */
-export type Behaviour = 'ok' | 'fails' | 'hangs' | 'huge' | 'endless' | 'redirects' | 'breaks off' | 'no JSON' | 'upgrades';
+export type Behaviour =
+  | 'ok'
+  | 'fails'
+  | 'hangs'
+  | 'huge'
+  | 'endless'
+  | 'redirects'
+  | 'breaks off'
+  | 'no JSON'
+  | 'upgrades';
 
 /** An OpenID provider on loopback, over TLS. */
 export interface TestProvider extends AsyncDisposable {
