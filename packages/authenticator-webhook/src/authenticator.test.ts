@@ -87,7 +87,7 @@ test.each<[string, string[], object | undefined]>([
   ['one id', ['JTI=a=b'], { jti: 'a=b' }],
   ['an empty id', ['JTI='], undefined],
   ['another kind of id', ['X509SHA256=00'], undefined],
-  ['two ids', ['JTI=a', 'JTI=b'], undefined],
+  ['two of another kind', ['X509SHA256=00', 'X509SHA256=11'], undefined],
   ['none', [], undefined],
 ])('the id of a token can be blocked: %s', async (_name, ids, credential) => {
   const extra = { 'authentication.kubernetes.io/credential-id': ids };
@@ -95,6 +95,19 @@ test.each<[string, string[], object | undefined]>([
   const { ask } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
   expect(await ask(token)).toEqual({ ...authenticated, ...(credential && { credential }) });
 });
+
+test.each([[['JTI=a', 'JTI=b']], [['JTI=a', 'JTI=a']], [['X509SHA256=00', 'JTI=a']]])(
+  'a token with the ids %j could not be checked: a block of one of them would not hold',
+  async (ids) => {
+    const extra = { 'authentication.kubernetes.io/credential-id': ids };
+    const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+    const { failure } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
+    expect(await failure(token)).toEqual({
+      code: 'failed',
+      message: `${server.url}/authenticate: its answer names several credential ids, so a block of one could be missed`,
+    });
+  },
+);
 
 describe('a review that goes round', () => {
   test.each([0, 1, 2])('is forwarded after %i others', async (hops) => {
