@@ -174,7 +174,7 @@ describe('check', () => {
       { body: reviewWith({ authenticated: true, user }) },
       /accepts a token that was made up just now/,
     ],
-    ['is no webhook', { body: '<html>' }, /authenticate: its answer is no JSON object: check the URL/],
+    ['is no webhook', { body: '<html>' }, /authenticate: its answer is no JSON object, or is cut: check the URL/],
     ['is elsewhere', { status: 404 }, /it answers with the status 404/],
     ['says true without a user', { body: reviewWith({ authenticated: true }) }, /status\.user is missing/],
     ['finds the token too long', { status: 431 }, /it answers with the status 431/],

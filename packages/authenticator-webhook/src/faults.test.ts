@@ -84,14 +84,18 @@ test('any fault of the network ends in the right user or in an error, and never 
   await proxy.untilClosed();
 });
 
-test('an answer without a length that ends in its middle is unavailable', async () => {
+test.each([
+  ['in chunks', 'transfer-encoding: chunked\r\n\r\n1000\r\n', 'the answer is not whole'],
+  ['with a length', 'content-length: 9999\r\n\r\n', 'the answer is not whole'],
+  ['without a length', 'connection: close\r\n\r\n', 'its answer is no JSON object, or is cut: check the URL'],
+])('an answer %s that is cut is unavailable', async (_how, head, why) => {
+  const part = JSON.stringify(reviewWith({ authenticated: true, user })).slice(0, 500);
   const server = await start((_received, answer) => {
-    answer.writeHead(200, { 'transfer-encoding': 'chunked' });
-    answer.write(JSON.stringify(reviewWith({ authenticated: true, user })), () => answer.socket?.destroy());
+    answer.socket?.end(`HTTP/1.1 200 OK\r\n${head}${part}`);
     return undefined;
   });
   const { failure } = await open(optionsFor(server));
-  expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+  expect(await failure(token)).toEqual({ code: 'unavailable', message: `${server.url}/authenticate: ${why}` });
 });
 
 test('an answer without an end is bounded while it is read, and its connection is closed', async () => {

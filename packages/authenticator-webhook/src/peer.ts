@@ -156,7 +156,10 @@ function read(call: http.ClientRequest, review: string, { maxResponseSize, url }
         chunks.push(chunk);
       });
       answer.on('end', () => resolve({ status, body: Buffer.concat(chunks, length) }));
-      answer.on('error', (cause) => reject({ cause, isStale: false } satisfies Failure));
+      // Node says only "aborted". It emits no `end` and no `error` for some connections that end in the middle of a body.
+      const notWhole = () => reject({ cause: new Error('the answer is not whole'), isStale: false } satisfies Failure);
+      answer.on('error', notWhole);
+      answer.on('close', notWhole);
     });
     call.end(review);
   });
