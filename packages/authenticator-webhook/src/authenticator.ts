@@ -160,7 +160,7 @@ function createMetrics(metrics: Metrics): WebhookMetrics {
   });
   const repeats = metrics.counter({
     name: 'repeats_total',
-    help: 'Reviews that were sent a second time, since the other webhook had closed an idle connection.',
+    help: 'Reviews that were sent a second time, since a connection that had been used before was closed before an answer began.',
   });
   return {
     onRepeat: () => repeats.inc(),
