@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { jwtVerify } from 'jose';
@@ -174,6 +176,17 @@ test('an issuer that is stopped, and one whose certificate is of another CA', as
   await expect(keys.current(signal)).rejects.toEqual(unavailable('certificateAuthorityFile'));
   await provider.stop();
   await expect(openKeys().keys.current(signal)).rejects.toEqual(unavailable('ECONNREFUSED'));
+});
+
+test('an issuer whose port speaks no TLS', async () => {
+  const server = createServer((_asked, answer) => answer.end());
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { keys } = openKeys({}, { discoveryUrl: `https://localhost:${port}/` });
+  await expect(keys.current(signal)).rejects.toEqual(
+    unavailable('the server answers, but not in TLS: check the port in the URL'),
+  );
 });
 
 test('a certificate is checked, whatever the environment says', async () => {

@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { explainTls, oneLine, type TlsSettings } from '@sallyport/plugin-options';
+import { explainTls, isTlsError, oneLine, type TlsSettings } from '@sallyport/plugin-options';
 
 /** What a peer answered. The body is empty unless the status is 200 or 201. */
 export interface Answer {
@@ -196,17 +196,11 @@ function explain(error: unknown, options: PeerOptions, signal: AbortSignal, boun
   if (bounded.aborted) return unavailable(url, `no answer within ${timeout} ms (timeout)`);
   // What was thrown before there was a request has no `cause`.
   const { cause = error as NodeJS.ErrnoException } = error as Partial<Failure>;
-  const code = codeOf(cause);
-  if (/^ERR_SSL_|CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
+  const { code = '' } = cause;
+  if (isTlsError(cause) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
     const peer = { name: options.tls().serverName ?? url.hostname, noTls: 'check the port in the URL' };
-    return unavailable(url, explainTls(Object.assign(cause, { code }), peer).problem);
+    return unavailable(url, explainTls(cause, peer).problem);
   }
   const inner = cause instanceof AggregateError ? cause.errors.map((one: Error) => one.message) : [];
   return unavailable(url, oneLine(cause.message || inner.join('; ') || code));
-}
-
-/** A request that is written before the handshake has ended fails with EPROTO, and the reason of OpenSSL in its message. */
-function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
-  const [, reason] = (code === 'EPROTO' && /:SSL routines:[^:]*:([^:]+):/.exec(message)) || [];
-  return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;
 }
