@@ -2,7 +2,16 @@ import { userInfo } from 'node:os';
 import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { UsageError } from './exit-codes.ts';
-import { digestOption, forOption, jtiOption, jtiText, operatorName, textOption, ttlOption, waitOption } from './options.ts';
+import {
+  digestOption,
+  forOption,
+  jtiOption,
+  jtiText,
+  operatorName,
+  textOption,
+  ttlOption,
+  waitOption,
+} from './options.ts';
 
 /** What the option gives for the words of a command line. */
 function parse(option: Option, ...words: string[]): unknown {

@@ -108,7 +108,9 @@ function readId(kind: 'jti' | 'sid', id: string): Subject {
     printRemark(`--${kind} begins or ends with a blank: if that was copied by mistake, this is the id of no token`);
   }
   if (kind === 'jti' && id.startsWith('X509SHA256=')) {
-    printRemark('--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has it');
+    printRemark(
+      '--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has it',
+    );
   }
   return { kind, name };
 }
