@@ -100,7 +100,9 @@ describe('an account', () => {
   ] as const)('that was created after the login is another one: %s', (attribute, write) => {
     expect(reason({ [attribute]: write(now) }, now + 500)).toBeUndefined();
     expect(reason({ [attribute]: write(now + second) }, now + 500)).toBe('unknown-user');
-    expect(reason({ [attribute]: write(now + second), nsAccountLock: 'true' }, now)).toBe('unknown-user');
+    expect(reason({ [attribute]: write(now + second), pwdChangedTime: time(now + second) }, now)).toBe(
+      'password-changed',
+    );
     expect(reason({ [attribute]: write(now + second) })).toBeUndefined();
     expect(judged({ [attribute]: write(now) }, now).seen).toEqual([]);
   });

@@ -73,7 +73,7 @@ const rule = (attribute: string, reason: RejectionReason, applies: Rule['applies
   applies,
 });
 
-/** An account that was created after the login is another one of the same name. */
+/** An account that was created after the login is another one of the same name. The rules for its state name a better reason. */
 const creationRules: readonly Rule[] = [
   rule('createTimestamp', 'unknown-user', isChanged('createTimestamp', creationTime)),
   rule('whenCreated', 'unknown-user', isChanged('whenCreated', creationTime)),
@@ -134,7 +134,7 @@ function shows({ attributes }: Entry, attribute: string): boolean {
 }
 
 /** The attributes that {@link judgeAccount} reads. A server leaves out those that it does not have. */
-export const accountAttributes: readonly string[] = attributesOf([...creationRules, ...stateRules]);
+export const accountAttributes: readonly string[] = attributesOf([...stateRules, ...creationRules]);
 
 const stateAttributes = attributesOf(stateRules);
 
@@ -149,7 +149,7 @@ function attributesOf(rules: readonly Rule[]): readonly string[] {
  */
 export function judgeAccount(entry: Entry, moments: Moments): AccountState {
   const seen = stateAttributes.filter((attribute) => shows(entry, attribute));
-  const found = [...creationRules, ...stateRules].find(
+  const found = [...stateRules, ...creationRules].find(
     ({ attribute, applies }) => shows(entry, attribute) && applies(entry, moments),
   );
   return { ...(found && { refusal: { reason: found.reason, attribute: found.attribute } }), seen };
