@@ -58,7 +58,8 @@ export async function logInOnce(target: Target, store: Store, source: PasswordSo
   // It was refused or not answered, and so would this one be.
   if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
   if (!mayAsk()) throw await tooManyPrompts(target);
-  return newSession(target, store, source);
+  // The lock is held until it is done.
+  return await newSession(target, store, source);
 }
 
 /** Logs in. The user may try three times at a prompt. @throws Failure */

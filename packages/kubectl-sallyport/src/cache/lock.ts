@@ -14,20 +14,20 @@ export interface Lock extends Disposable {
 export interface LockTimes {
   /** How often the owner shows that it lives, in milliseconds. */
   readonly beat: number;
-  /** An owner that has shown nothing for so long is gone, in milliseconds. */
-  readonly stale: number;
   /** How often one who waits looks, in milliseconds. */
   readonly look: number;
+  /** An owner that has shown nothing in so many looks is gone. After a machine has slept, all have their time again. */
+  readonly looks: number;
 }
 
-const usual: LockTimes = { beat: 2_000, stale: 10_000, look: 100 };
+const usual: LockTimes = { beat: 2_000, look: 100, looks: 100 };
 
 /** An owner, as seen by one who waits. */
 interface Sighting {
   readonly content: string;
   readonly modified: number;
-  /** By the monotonic clock of the one who waits: clocks of two machines are never compared. */
-  readonly since: number;
+  /** How often it was seen as it is. Clocks of two machines are never compared. */
+  readonly looks: number;
 }
 
 /**
@@ -52,7 +52,7 @@ export async function acquireLock(
       seen = undefined;
       continue;
     }
-    if (isGone(now.content) || performance.now() - now.since > times.stale) {
+    if (isGone(now.content) || now.looks > times.looks) {
       breakLock(file, now.content);
       seen = undefined;
       waited = false;
@@ -80,8 +80,8 @@ function create(file: string, content: string): boolean {
 function look(file: string, before: Sighting | undefined): Sighting | undefined {
   const [content, modified] = [readIfThere(file), modifiedIfThere(file)];
   if (content === undefined || modified === undefined) return;
-  if (before?.content === content && before.modified === modified) return before;
-  return { content, modified, since: performance.now() };
+  const isSame = before?.content === content && before.modified === modified;
+  return { content, modified, looks: isSame ? before.looks + 1 : 1 };
 }
 
 function readIfThere(file: string): string | undefined {

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Document, isMap, isSeq, parseDocument, Scalar, visit } from 'yaml';
+import { type Document, isMap, isSeq, Scalar, type YAMLMap, type YAMLSeq } from 'yaml';
 import { usageFailure } from '../failure.ts';
 import { isObject } from '../json.ts';
-import { type Kind, type KubeconfigFile, kinds } from './files.ts';
+import { type Kind, type KubeconfigFile, kinds, parseKubeconfig } from './files.ts';
 
 /** What a file is to have. All else in it stays. */
 export interface Edits {
@@ -25,39 +25,56 @@ interface Entry {
 export function withEdits({ document, path }: KubeconfigFile, edits: Edits): string {
   const before: unknown = document.toJS();
   const expected = expectedContent(isObject(before) ? before : {}, edits);
-  if (!isMap(document.contents)) document.contents = document.createNode({}) as Document['contents'];
-  for (const key of ['apiVersion', 'kind', 'preferences']) {
-    if (!document.has(key) && key in expected) document.set(key, document.createNode(expected[key]));
+  try {
+    const text = write(document, edits);
+    if (isDeepStrictEqual(parseKubeconfig(text).toJS(), expected)) return text;
+  } catch {
+    // As below.
   }
-  for (const entry of edits.entries) setEntry(document, entry);
-  if (edits.currentContext !== undefined) document.set('current-context', node(document, edits.currentContext));
-  // A folded line would be another text to older readers.
-  const text = document.toString({ lineWidth: 0 });
-  const after = parseDocument(text);
-  if (after.errors.length === 0 && isDeepStrictEqual(after.toJS(), expected)) return text;
   throw usageFailure(`${path}: cannot edit it without a loss; it was left as it is. Use --kubeconfig NEW_FILE`);
 }
+
+function write(document: Document, { entries, currentContext }: Edits): string {
+  if (!isMap(document.contents)) document.contents = document.createNode({}) as Document['contents'];
+  for (const [key, value] of Object.entries(header)) if (!document.has(key)) document.set(key, value);
+  for (const entry of entries) setEntry(document, entry);
+  if (currentContext !== undefined) document.set('current-context', node(document, currentContext));
+  // A folded line would be another text to older readers.
+  return document.toString({ lineWidth: 0 });
+}
+
+const header = { apiVersion: 'v1', kind: 'Config' };
 
 type Content = Readonly<Record<string, unknown>>;
 
 /** The same in plain objects. */
 function expectedContent(before: Content, { entries, currentContext }: Edits): Content {
-  const content: Record<string, unknown> = { apiVersion: 'v1', kind: 'Config', ...before };
+  const content: Record<string, unknown> = { ...header, ...before };
   for (const { kind, name, value } of entries) {
     const found: unknown = content[kind];
     const list: readonly unknown[] = Array.isArray(found) ? found : [];
-    const entry = { name, [kinds[kind]]: value };
+    const entry = asTexts({ name, [kinds[kind]]: value });
     const isSame = (one: unknown) => isObject(one) && one.name === name;
     content[kind] = list.some(isSame) ? list.map((one) => (isSame(one) ? entry : one)) : [...list, entry];
   }
   return currentContext === undefined ? content : { ...content, 'current-context': currentContext };
 }
 
+/** As `parseKubeconfig` reads it. */
+function asTexts(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asTexts);
+  if (!isObject(value)) return String(value);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, asTexts(inner)]));
+}
+
 function setEntry(document: Document, { kind, name, value }: Entry): void {
   const entry = node(document, { name, [kinds[kind]]: value });
   const list = document.get(kind);
   if (!isSeq(list)) {
-    document.set(kind, document.createNode([entry]));
+    const added = document.createNode([]) as YAMLSeq;
+    added.flow = false;
+    added.add(entry);
+    document.set(kind, added);
     return;
   }
   // `clusters: []`, as kubectl writes an empty list, would stay on one line.
@@ -69,12 +86,27 @@ function setEntry(document: Document, { kind, name, value }: Entry): void {
 
 /** A node whose texts are quoted: to a reader of YAML 1.1, as kubectl's is, a plain `on` or `1e3` is no text. */
 function node(document: Document, value: unknown): ReturnType<Document['createNode']> {
-  const created = document.createNode(value);
-  visit(created, {
-    Pair: () => undefined,
-    Scalar(key, scalar) {
-      if (key !== 'key' && typeof scalar.value === 'string') scalar.type = Scalar.QUOTE_DOUBLE;
-    },
-  });
-  return created;
+  if (Array.isArray(value)) return seqOf(document, value);
+  if (isObject(value)) {
+    const map = document.createNode({}) as YAMLMap;
+    map.flow = false;
+    for (const [key, inner] of Object.entries(value)) map.set(quoted(key), node(document, inner));
+    return map;
+  }
+  return typeof value === 'string' ? quoted(value) : new Scalar(String(value));
+}
+
+function seqOf(document: Document, values: readonly unknown[]): YAMLSeq {
+  const seq = document.createNode([]) as YAMLSeq;
+  seq.flow = false;
+  for (const value of values) seq.add(node(document, value));
+  return seq;
+}
+
+function quoted(text: string): Scalar {
+  const scalar = new Scalar(text);
+  // A word that begins with a letter and has no more than letters and dashes is a text, except for a few.
+  const isPlain = /^[a-z]+(-[a-z]+)*$/i.test(text) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(text);
+  if (!isPlain) scalar.type = Scalar.QUOTE_DOUBLE;
+  return scalar;
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { type Document, isSeq, parseDocument } from 'yaml';
+import { type Document, isScalar, isSeq, parseDocument } from 'yaml';
 import { codeOf, reasonOf, usageFailure } from '../failure.ts';
 import { isObject } from '../json.ts';
 
@@ -42,22 +42,34 @@ export function fileForNew(paths: readonly string[]): string {
 /** @throws Failure when it can't be read, or is no kubeconfig */
 export function readFile(path: string): KubeconfigFile {
   const text = readText(path);
-  const document = parseDocument(text);
+  const document = parseKubeconfig(text);
   const [error] = document.errors;
   if (error !== undefined) {
     const line = error.linePos?.[0].line ?? 1;
     throw usageFailure(`${path}:${line}: it is no YAML: ${error.message.split('\n')[0]} Fix it, and run this again`);
   }
   const content: unknown = document.toJS() ?? {};
-  if (!isObject(content))
+  if (!isObject(content) && !isNull(document.contents))
     throw usageFailure(`${path}: it is no kubeconfig: it has no keys. Fix it, and run this again`);
   for (const kind of Object.keys(kinds)) {
-    const list = document.get(kind);
-    if (list !== undefined && list !== null && !isSeq(list)) {
+    const list = document.get(kind, true);
+    if (list !== undefined && !isSeq(list) && !isNull(list)) {
       throw usageFailure(`${path}: ${kind} is no list. Fix it, and run this again`);
     }
   }
   return { path, text, document };
+}
+
+/**
+ * Parses a kubeconfig. All values are texts, as they are written: a number of many digits, or a word that is a boolean to other
+ * readers, is the same when it is written again.
+ */
+export function parseKubeconfig(text: string): Document {
+  return parseDocument(text, { schema: 'failsafe' });
+}
+
+function isNull(node: unknown): boolean {
+  return isScalar(node) && /^(null|~|)$/i.test(String(node.value ?? ''));
 }
 
 function readText(path: string): string {

@@ -1,4 +1,3 @@
-import { StringDecoder } from 'node:string_decoder';
 import { exitCodes, Failure } from '../failure.ts';
 import { createLine, type LineEnd } from './line.ts';
 import type { Terminal } from './terminal.ts';
@@ -6,11 +5,8 @@ import type { Terminal } from './terminal.ts';
 /** A question that no one answers holds the lock, and with it every other kubectl: 2 minutes, in milliseconds. */
 const patience = 120_000;
 
-/** These end the process, and Node does not put the terminal back for all of them. */
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
 /**
- * Asks for a line. Whatever ends it, the terminal is as it was before.
+ * Asks for a line.
  *
  * @param hidden true for a password
  * @throws Failure at Ctrl-C, when the terminal is closed, and when no one answers
@@ -36,35 +32,20 @@ export async function ask(
   }
 }
 
-async function readLine(
-  { input, write }: Terminal,
-  hidden: boolean,
-  limit: number,
-): Promise<{ readonly end: LineEnd | 'late'; readonly text: string }> {
+interface Typed {
+  readonly end: LineEnd | 'late';
+  readonly text: string;
+}
+
+async function readLine(terminal: Terminal, hidden: boolean, limit: number): Promise<Typed> {
   const line = createLine(hidden);
-  const decoder = new StringDecoder('utf8');
-  const ended = Promise.withResolvers<LineEnd | 'late'>();
-  const onData = (bytes: Buffer) => {
-    const { shown, end } = line.type(decoder.write(bytes));
-    write(shown);
-    if (end !== undefined) ended.resolve(end);
-  };
-  const onClose = () => ended.resolve('closed');
-  const onSignal = () => ended.resolve('interrupted');
-  const timer = setTimeout(() => ended.resolve('late'), limit);
-  for (const signal of signals) process.on(signal, onSignal);
-  input.setRawMode(true);
-  input.on('data', onData).once('end', onClose).once('error', onClose).resume();
-  try {
-    return { end: await ended.promise, text: line.text };
-  } finally {
-    clearTimeout(timer);
-    input.off('data', onData).off('end', onClose).off('error', onClose).pause();
-    try {
-      input.setRawMode(false);
-    } catch {
-      // The terminal is gone.
-    }
-    for (const signal of signals) process.off(signal, onSignal);
+  for (;;) {
+    const event = await terminal.next(limit);
+    if (typeof event === 'string') return { end: event, text: '' };
+    const { shown, end, rest } = line.type(event.typed);
+    terminal.write(shown);
+    if (end === undefined) continue;
+    if (rest !== '') terminal.unread(rest);
+    return { end, text: line.text };
   }
 }

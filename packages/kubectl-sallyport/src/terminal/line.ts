@@ -1,7 +1,7 @@
 /** What has been typed so far, and what a terminal in raw mode leaves to its reader. */
 export interface Line {
-  /** Takes what was typed. @returns what to show for it, and whether the line has ended */
-  type(text: string): { readonly shown: string; readonly end?: LineEnd };
+  /** Takes what was typed. @returns what to show for it, whether the line has ended, and what was typed behind its end */
+  type(text: string): { readonly shown: string; readonly end?: LineEnd; readonly rest: string };
   readonly text: string;
 }
 
@@ -16,7 +16,7 @@ const erase = '\b \b';
 /** @param hidden true for a password: nothing of it is shown, not even its length */
 export function createLine(hidden: boolean): Line {
   let characters: string[] = [];
-  let inSequence = false;
+  let sequence: Sequence = 'none';
   /** @returns what to show */
   function take(character: string): string {
     switch (character) {
@@ -42,19 +42,16 @@ export function createLine(hidden: boolean): Line {
     },
     type(typed) {
       let shown = '';
+      let taken = 0;
       for (const character of typed) {
+        taken += character.length;
         const end = endOf(character, characters.length === 0);
-        if (end !== undefined) return { shown: hidden ? '' : shown, end };
-        if (inSequence) {
-          // The keys with arrows send `ESC [ A`; the last byte of such a sequence is a letter or `~`.
-          inSequence = !/[A-Za-z~]/.test(character);
-        } else if (character === '\x1b') {
-          inSequence = true;
-        } else {
-          shown += take(character);
-        }
+        if (end !== undefined) return { shown: hidden ? '' : shown, end, rest: typed.slice(taken) };
+        sequence = nextSequence(sequence, character);
+        if (sequence === 'none') shown += take(character);
+        else if (sequence === 'end') sequence = 'none';
       }
-      return { shown: hidden ? '' : shown };
+      return { shown: hidden ? '' : shown, rest: '' };
     },
   };
 }
@@ -63,4 +60,22 @@ function endOf(character: string, empty: boolean): LineEnd | undefined {
   if (character === '\r' || character === '\n') return 'entered';
   if (character === '\x03') return 'interrupted';
   return character === '\x04' && empty ? 'closed' : undefined;
+}
+
+/** Where a text is in a sequence that a key sends, such as `ESC [ 3 ~`: the arrows are no part of a name. */
+type Sequence = 'none' | 'escape' | 'single' | 'control' | 'end';
+
+function nextSequence(before: Sequence, character: string): Sequence {
+  if (character === '\x1b') return 'escape';
+  switch (before) {
+    case 'escape':
+      if (character === '[') return 'control';
+      return character === 'O' ? 'single' : 'none';
+    case 'single':
+      return 'end';
+    case 'control':
+      return /[@-~]/.test(character) ? 'end' : 'control';
+    default:
+      return 'none';
+  }
 }
