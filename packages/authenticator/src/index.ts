@@ -20,5 +20,6 @@ export type {
   TokenIssuer,
   TokenRequest,
   TokenSelection,
+  TokenSession,
   UnreadableToken,
 } from './token-issuer.ts';
