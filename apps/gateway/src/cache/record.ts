@@ -19,21 +19,24 @@ export interface StoredRecord extends CacheRecord {
 }
 
 export function encodeRecord({ decision, answeredAt, revision, keptFor }: StoredRecord): Buffer {
-  const { user, audiences, expiresAt } = decision;
+  const { user, audiences, expiresAt, session } = decision;
   return Buffer.from(
-    JSON.stringify({ answeredAt, revision, keptFor, user, audiences, expiresAt: expiresAt?.getTime() }),
+    JSON.stringify({ answeredAt, revision, keptFor, user, audiences, expiresAt: expiresAt?.getTime(), session }),
   );
 }
 
 /** @returns undefined for what is no record: it was sealed, so another version of the gateway wrote it */
 export function decodeRecord(bytes: Uint8Array): StoredRecord | undefined {
   try {
-    const { answeredAt, revision, keptFor, user, audiences, expiresAt } = JSON.parse(Buffer.from(bytes).toString());
+    const { answeredAt, revision, keptFor, user, audiences, expiresAt, session } = JSON.parse(
+      Buffer.from(bytes).toString(),
+    );
     const decision = readDecision({
       kind: 'authenticated',
       user,
       audiences,
       ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
+      session,
     });
     const isSound = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
     return isSound && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
@@ -43,9 +46,9 @@ export function decodeRecord(bytes: Uint8Array): StoredRecord | undefined {
 }
 
 /** About how many bytes of memory a decision takes: UTF-16, and what each string costs beside it. */
-export function sizeOf({ user, audiences = [] }: Authenticated): number {
+export function sizeOf({ user, audiences = [], session = '' }: Authenticated): number {
   const { username, uid = '', groups = [], extra = {} } = user;
-  const texts = [username, uid, ...groups, ...audiences, ...Object.entries(extra).flat(2)];
+  const texts = [username, uid, session, ...groups, ...audiences, ...Object.entries(extra).flat(2)];
   return texts.reduce((sum, text) => sum + 32 + text.length * 2, 256);
 }
 

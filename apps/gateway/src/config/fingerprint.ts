@@ -4,7 +4,7 @@ import type { ResolvedPlugin } from './plugins.ts';
 import { isObject } from './unknown-keys.ts';
 
 /** The format of a cached answer: with another number nothing that was cached before is read. */
-export const recordFormat = 1;
+export const recordFormat = 2;
 
 interface Fingerprinted {
   readonly name: string;

@@ -107,7 +107,7 @@ export interface BlockingStatus {
 }
 
 export interface CertificateStatus {
-  readonly certificate: 'server' | 'client-ca';
+  readonly certificate: 'server' | 'client-ca' | 'login';
   readonly subject: string;
   readonly endsAt: number;
 }
