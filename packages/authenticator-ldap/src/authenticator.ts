@@ -7,6 +7,7 @@ import { claimedName, readCredentials, writeCredentials } from './login/credenti
 import { createDecoys } from './login/decoy.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
 import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
+import { createRevalidate } from './login/revalidate.ts';
 import type { LdapOptions } from './options/types.ts';
 
 /** Creates the directory of an authenticator. `tls` is called at each handshake. */
@@ -40,6 +41,7 @@ export async function createLdapAuthenticator(
       signal.throwIfAborted();
       return decision;
     },
+    revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) => lookUpUser(directory, options, username, context),
     check: (signal) => checkDirectory(directory, options, signal),
     close: () => directory.close(),
@@ -90,7 +92,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
-    const { value: finding, server } = await findEntry(directory, options, username, { signal, trace });
+    const { value: finding, server } = await findEntry(directory, options, { username }, { signal, trace });
     // The directory has answered: if the rest takes long, that concerns only this login.
     backendAnswered?.();
     const call = { signal, trace, prefer: server };

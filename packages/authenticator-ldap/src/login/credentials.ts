@@ -59,9 +59,13 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   }
 }
 
-/** A client writes U+FFFD for text that it could not read: two names could become one. */
-function isUsername(text: string): boolean {
-  return text !== '' && Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);
+/**
+ * Whether a text can be a name at a login. A client writes U+FFFD for text that it could not read: two names could become
+ * one.
+ */
+export function isUsername(text: string): boolean {
+  if (text === '' || !text.isWellFormed()) return false;
+  return Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);
 }
 
 /** An empty password would be no authentication at all (RFC 4513 section 5.1.2), and some servers stop at a NUL. */

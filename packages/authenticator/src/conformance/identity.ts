@@ -17,7 +17,7 @@ const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'audiences', '
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
 /** @returns what is wrong with an `authenticated` decision; undefined when Kubernetes can use it as it is */
-function problemOfAuthenticated(decision: object, now: number): string | undefined {
+export function problemOfAuthenticated(decision: object, now: number): string | undefined {
   const { user, audiences, expiresAt } = decision as Record<string, unknown>;
   const unknown = Object.keys(decision).find((key) => !fieldsOfAuthenticated.includes(key));
   if (unknown !== undefined) return `the decision has a field "${unknown}" that the contract does not have`;
@@ -162,7 +162,7 @@ function spoil({ user, audiences, expiresAt }: Authenticated): void {
 
 export const identityCases: readonly CaseDefinition[] = [rightUser, usableUser, audiencesNotEchoed, answersUnshared];
 
-const callsAtOnce = 150;
+export const callsAtOnce = 150;
 
 const identitiesApart: CaseDefinition = {
   name: `${callsAtOnce} calls at once keep identities apart`,
