@@ -68,10 +68,12 @@ test.each([
     );
     expect(wrong).toEqual([]);
     expect(right + unchecked).toBe(logins);
-    // Else the network was so bad that nothing was tried, or so good that nothing failed, or no connection was kept.
+    // Else the network was so bad that nothing was tried, or so good that nothing failed. How many of the faults reach a
+    // login differs widely from seed to seed, since the other server answers in place of a bad one.
     expect(right).toBeGreaterThan(logins / 2);
-    expect(unchecked).toBeGreaterThan(0);
-    expect(one.connections + other.connections).toBeLessThan(logins);
+    expect(harmful(one) + harmful(other)).toBeGreaterThan(20);
+    // Without kept connections it is two for each login; while binds wait out a fault on new ones, one.
+    expect(one.connections + other.connections).toBeLessThan(1.5 * logins);
     expect(latest).toBeLessThan(5 * lateness);
   },
 );
@@ -113,6 +115,12 @@ function badNetwork(port: number, { seed, bytes, isSecure }: Network): Promise<F
     return next.kind === 'garbage' && !isSecure ? { ...next, direction: 'to-client' } : next;
   };
   return startFaultProxy({ target: { host: '127.0.0.1', port }, plan });
+}
+
+/** How many connections a fault ended. */
+function harmful({ plans }: FaultProxy): number {
+  const kinds: readonly FaultPlan['kind'][] = ['close', 'reset', 'garbage', 'stall'];
+  return kinds.reduce((sum, kind) => sum + (plans[kind] ?? 0), 0);
 }
 
 /** With a clock that is fast: a server that fails a second bind on a connection gets only new ones for a minute. */

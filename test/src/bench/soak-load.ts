@@ -23,15 +23,17 @@ export interface Kind {
 }
 
 /** What one kind of request came to. */
-interface Counts {
+export interface Counts {
   right: number;
   /** It could not be checked, while its backend was away. */
   unavailable: number;
+  /** It could not be checked, though its backend was there. Nobody is let in or refused by that, so few are no problem. */
+  unexplained: number;
 }
 
 export interface SoakLoad {
   readonly counts: ReadonlyMap<string, Counts>;
-  /** Every answer that was neither right nor excused, without the token. */
+  /** Every answer that was neither right nor "could not be checked", without the token. */
   readonly wrong: readonly string[];
   /** Milliseconds of the right answers since the last call. */
   latencies(): { readonly p50: number; readonly p99: number };
@@ -60,7 +62,7 @@ const longestRecovery = 60_000;
 
 /** Each client has one request of each kind in progress. */
 export function startSoakLoad(clients: readonly Client[], kinds: readonly Kind[]): SoakLoad {
-  const counts = new Map<string, Counts>(kinds.map(({ name }) => [name, { right: 0, unavailable: 0 }]));
+  const counts = new Map<string, Counts>(kinds.map(({ name }) => [name, { right: 0, unavailable: 0, unexplained: 0 }]));
   const streaks = new Map<string, number>();
   const wrong: string[] = [];
   const excused = new Set<Fallible>();
@@ -82,8 +84,9 @@ export function startSoakLoad(clients: readonly Client[], kinds: readonly Kind[]
     }
     streaks.set(kind.name, 0);
     lastError = performance.now();
-    if (outcome === 'unavailable' && (wasExcused || isExcused(kind))) count.unavailable += 1;
-    else wrong.push(`${new Date().toISOString()} ${kind.name}: ${outcome}`);
+    if (outcome !== 'unavailable') wrong.push(`${new Date().toISOString()} ${kind.name}: ${outcome}`);
+    else if (wasExcused || isExcused(kind)) count.unavailable += 1;
+    else count.unexplained += 1;
   }
 
   const isExcused = ({ needs }: Kind): boolean => needs !== undefined && excused.has(needs);

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { median } from '../testing/median.ts';
 import { residentMemory } from '../testing/process-memory.ts';
 import { type Gateway, metric } from './gateway.ts';
-import type { SoakLoad } from './soak-load.ts';
+import type { Counts, SoakLoad } from './soak-load.ts';
 
 /** What a gateway held in a time without disturbance. */
 export interface Sample {
@@ -57,4 +57,14 @@ export function judge(samples: readonly Sample[]): string[] {
     // Five times what noise explains on a machine that is shared.
     ...grown('p50', (before) => before * 5),
   ];
+}
+
+/** The kinds of which more than one in a thousand could not be checked while no backend was away. */
+export function judgeUnexplained(counts: ReadonlyMap<string, Counts>): string[] {
+  return [...counts]
+    .filter(([, { right, unexplained }]) => unexplained > right / 1_000)
+    .map(
+      ([name, { right, unexplained }]) =>
+        `${name}: ${unexplained} beside ${right} could not be checked without an outage`,
+    );
 }

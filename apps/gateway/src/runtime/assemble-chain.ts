@@ -40,7 +40,7 @@ export interface ChainParts {
   readonly proven?: (fingerprint: string) => ProvenTokens;
 }
 
-const nothingBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined };
+const nothingBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined };
 
 /** @throws ConfigError when an authenticator of `login.authenticators` can log no one in */
 export function requireLogins({ login }: GatewayConfig, created: readonly CreatedAuthenticator[]): void {

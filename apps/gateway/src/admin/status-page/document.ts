@@ -97,7 +97,7 @@ export interface CacheStatus {
 }
 
 export interface BlockingStatus {
-  /** Users, groups and tokens. */
+  /** Users, groups, tokens and sessions. */
   readonly blocked: number;
   /** Users who are locked out, as far as this replica knows. */
   readonly lockedOut: number;
