@@ -17,6 +17,7 @@ describe.concurrent('a login', () => {
     for (const status of await reviews(token)) {
       expect(status).toEqual({ authenticated: true, user: alice, audiences: [clusters.prod.audience] });
     }
-    for (const status of await reviews(token, clusters.staging.audience)) expect(status).toEqual({ authenticated: false });
+    for (const status of await reviews(token, clusters.staging.audience))
+      expect(status).toEqual({ authenticated: false });
   });
 });

@@ -1,9 +1,9 @@
-import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { type People, startPeople } from './ldap-gateway.ts';
-import type { Gateway } from './gateway.ts';
 import { http1Client, review } from './clients.ts';
+import type { Gateway } from './gateway.ts';
+import { type People, startPeople } from './ldap-gateway.ts';
 import { type Replicas, replicasConfig, startReplicas } from './replicas.ts';
 import type { ReviewStatus } from './token-review.ts';
 import { secret } from './tokens.ts';
@@ -36,11 +36,17 @@ export function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer>
   const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const all = {
     host: publicHost,
-    ...(content !== undefined && { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(content)) }),
+    ...(content !== undefined && {
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(content)),
+    }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
     ...headers,
   };
-  const sent = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Record<string, string>;
+  const sent = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string
+  >;
   return new Promise((resolve, reject) => {
     const options = { method, headers: sent, agent: false as const, ...(localAddress && { localAddress }) };
     const outgoing = httpRequest(new URL(path, url), options);
