@@ -1,6 +1,11 @@
 import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
-const own = ['src/cache/flood.test.ts', 'src/cache/secrets.test.ts', 'src/commands/interrupt.test.ts'];
+const own = [
+  'src/cache/flood.test.ts',
+  'src/cache/secrets.test.ts',
+  'src/commands/interrupt.test.ts',
+  'src/commands/options.test.ts',
+];
 
 export default defineConfig(withOwnProcesses(own));

@@ -4,14 +4,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { countReport, problemsOf, sumCounts } from './count-tests.ts';
 
+const passing = { status: 'passed', ancestorTitles: [], title: 'is good' };
 const clean = {
   success: true,
   numPassedTests: 3,
-  numFailedTests: 0,
   numPendingTests: 0,
   numTodoTests: 0,
-  testResults: [{ status: 'passed', assertionResults: [{ status: 'passed' }] }],
+  testResults: [{ name: '/work/a/src/good.test.ts', status: 'passed', assertionResults: [passing] }],
 };
+
+const none = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 describe('countReport', () => {
   let folder: string;
@@ -23,45 +25,69 @@ describe('countReport', () => {
   async function count(report: object | string) {
     const file = join(folder, 'vitest.json');
     await writeFile(file, typeof report === 'string' ? report : JSON.stringify(report));
-    return countReport(file);
+    return countReport(file, '/work');
   }
 
-  test('counts passed, failed, skipped and todo', async () => {
-    expect(await count({ ...clean, success: false, numFailedTests: 2, numPendingTests: 1, numTodoTests: 1 })).toEqual({
+  test('counts passed, failed, skipped and todo, and names each that failed with its file', async () => {
+    const testResults = [
+      ...clean.testResults,
+      {
+        name: '/work/a/src/bad.test.ts',
+        status: 'failed',
+        assertionResults: [
+          passing,
+          { status: 'failed', ancestorTitles: ['a user', 'without a name'], title: 'is refused' },
+          { status: 'failed', ancestorTitles: [], title: 'two\nlines' },
+        ],
+      },
+    ];
+    expect(await count({ ...clean, success: false, numPendingTests: 1, numTodoTests: 1, testResults })).toEqual({
       passed: 3,
       failed: 2,
       skipped: 2,
+      failures: ['a/src/bad.test.ts > a user > without a name > is refused', 'a/src/bad.test.ts > two lines'],
     });
   });
 
   test('counts a file that could not be imported as one failure', async () => {
-    const testResults = [...clean.testResults, { status: 'failed', assertionResults: [] }];
-    expect(await count({ ...clean, success: false, testResults })).toMatchObject({ passed: 3, failed: 1 });
+    const testResults = [
+      ...clean.testResults,
+      { name: '/work/a/src/x.test.ts', status: 'failed', assertionResults: [] },
+    ];
+    expect(await count({ ...clean, success: false, testResults })).toMatchObject({
+      passed: 3,
+      failed: 1,
+      failures: ['a/src/x.test.ts (the file itself, not a test of it)'],
+    });
   });
 
   test('counts an unhandled error outside of any test as one failure', async () => {
-    expect(await count({ ...clean, success: false })).toMatchObject({ passed: 3, failed: 1 });
+    expect(await count({ ...clean, success: false })).toMatchObject({
+      passed: 3,
+      failed: 1,
+      failures: [expect.stringMatching(/vitest\.json \(an error outside of any test\)$/)],
+    });
   });
 
   test('counts no tests in a truncated report', async () => {
-    expect(await count('{"success": true, "numPass')).toEqual({ passed: 0, failed: 0, skipped: 0 });
+    expect(await count('{"success": true, "numPass')).toEqual(none);
   });
 
   test('counts no tests in a missing report', () => {
-    expect(countReport(join(folder, 'nothing.json'))).toEqual({ passed: 0, failed: 0, skipped: 0 });
+    expect(countReport(join(folder, 'nothing.json'))).toEqual(none);
   });
 });
 
 test('sumCounts adds up every kind', () => {
   const sum = sumCounts([
-    { passed: 1, failed: 2, skipped: 3 },
-    { passed: 10, failed: 20, skipped: 30 },
+    { passed: 1, failed: 2, skipped: 3, failures: ['a', 'b'] },
+    { passed: 10, failed: 1, skipped: 30, failures: ['c'] },
   ]);
-  expect(sum).toEqual({ passed: 11, failed: 22, skipped: 33 });
+  expect(sum).toEqual({ passed: 11, failed: 3, skipped: 33, failures: ['a', 'b', 'c'] });
 });
 
-const whole = { folder: 'packages/whole', passed: 3, failed: 0, skipped: 0 };
-const skipping = { folder: 'packages/skipping', passed: 3, failed: 0, skipped: 1 };
+const whole = { folder: 'packages/whole', passed: 3, failed: 0, skipped: 0, failures: [] };
+const skipping = { folder: 'packages/skipping', passed: 3, failed: 0, skipped: 1, failures: [] };
 const good = { ci: true, status: 0 };
 
 describe('problemsOf', () => {

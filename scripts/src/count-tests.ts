@@ -1,52 +1,76 @@
 import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
 
 export interface TestCount {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** The file and the full name of each test that failed: `test/src/tls.test.ts > a client > is refused`. */
+  readonly failures: readonly string[];
 }
 
 /** The fields that are read of a report of vitest's json reporter. */
 interface Report {
   readonly success: boolean;
   readonly numPassedTests: number;
-  readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
   readonly testResults: readonly {
+    /** The path of the file. */
+    readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly ancestorTitles: readonly string[];
+      readonly title: string;
+    }[];
   }[];
 }
 
-/** Counts one report. A missing or truncated one has no tests, which `problemsOf` reports. */
-export function countReport(file: string): TestCount {
+/**
+ * Counts one report. A missing or truncated one has no tests, which `problemsOf` reports.
+ *
+ * @param root the folder that files are named from
+ */
+export function countReport(file: string, root: string = process.cwd()): TestCount {
   let report: Report;
   try {
     report = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return { passed: 0, failed: 0, skipped: 0 };
+    return { passed: 0, failed: 0, skipped: 0, failures: [] };
   }
-  // A file that can't be imported fails without a failed test, an unhandled error without a failed file.
-  const brokenFiles = report.testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && assertionResults.every((one) => one.status !== 'failed'),
-  ).length;
-  const failed = report.numFailedTests + brokenFiles;
+  const failures = report.testResults.flatMap(({ name, status, assertionResults }) => {
+    const place = relative(root, name);
+    const failed = assertionResults.filter((one) => one.status === 'failed');
+    if (failed.length > 0)
+      return failed.map((one) => [place, ...one.ancestorTitles, one.title].map(oneLine).join(' > '));
+    // A file that can't be imported fails without a failed test.
+    return status === 'failed' ? [`${place} (the file itself, not a test of it)`] : [];
+  });
+  // So does a run with an unhandled error, without a failed file.
+  if (failures.length === 0 && !report.success) failures.push(`${relative(root, file)} (an error outside of any test)`);
   return {
     passed: report.numPassedTests,
-    failed: failed === 0 && !report.success ? 1 : failed,
+    failed: failures.length,
     skipped: report.numPendingTests + report.numTodoTests,
+    failures,
   };
 }
 
+/** A title may have line ends: in a log, each failure is one line. */
+function oneLine(title: string): string {
+  return title.replace(/\s+/g, ' ');
+}
+
 export function sumCounts(counts: readonly TestCount[]): TestCount {
-  return counts.reduce(
+  return counts.reduce<TestCount>(
     (sum, one) => ({
       passed: sum.passed + one.passed,
       failed: sum.failed + one.failed,
       skipped: sum.skipped + one.skipped,
+      failures: [...sum.failures, ...one.failures],
     }),
-    { passed: 0, failed: 0, skipped: 0 },
+    { passed: 0, failed: 0, skipped: 0, failures: [] },
   );
 }
 

@@ -1,6 +1,6 @@
 /**
  * Runs the tests of all packages and prints `N passed, N failed`, counted from the test runner's own reports, alone on
- * the last line. Fails when a test failed, when a package has no test, and in CI when a test was skipped.
+ * the last line, below the names of the tests that failed. Fails when a test failed, when a package has no test, and in CI when a test was skipped.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,9 +37,11 @@ for (const { folder, passed, failed, skipped } of counts) {
 }
 const problems = problemsOf(counts, { ci: Boolean(process.env.CI), status: first === 0 ? last : first });
 for (const problem of problems) console.error(`error: ${problem}`);
-const { passed, failed } = sumCounts(counts);
+const { passed, failed, failures } = sumCounts(counts);
 const summary = `${passed} passed, ${failed} failed`;
 mkdirSync('test-results', { recursive: true });
 writeFileSync('test-results/summary.txt', `${summary}\n`);
+// The last lines of a long log are what one reads: they name what failed.
+for (const failure of failures) console.log(`failed: ${failure}`);
 console.log(summary);
 process.exitCode = failed > 0 || problems.length > 0 ? 1 : 0;

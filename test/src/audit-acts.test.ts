@@ -30,6 +30,7 @@ test('each replica writes once who blocked, unblocked and revoked, when and why'
     ['block', '--user', 'robot:ci', '--for', '1h', '--by', 'eve', '--reason', 'laptop "stolen"'],
     ['unblock', '--user', 'robot:ci', '--by', 'zoë'],
     ['block', '--group', 'team:dev', '--for', '1h', '--by', 'eve'],
+    ['block', '--jti', '7', '--for', '1h', '--by', 'eve'],
     ['revoke', '--token', '--by', 'eve', '--reason', 'leaked'],
     ['revoke', '--all', '--by', 'eve'],
   ]) {
@@ -39,6 +40,7 @@ test('each replica writes once who blocked, unblocked and revoked, when and why'
     { event: 'block', kind: 'user', name: 'robot:ci', by: 'eve', reason: 'laptop "stolen"', until: /Z$/ },
     { event: 'unblock', kind: 'user', name: 'robot:ci', by: 'zoë' },
     { event: 'block', kind: 'group', name: 'team:dev', by: 'eve', until: /Z$/ },
+    { event: 'block', kind: 'jti', name: '7', by: 'eve', until: /Z$/ },
     { event: 'revoke', kind: 'token', name: sha256(token).slice(0, 12), by: 'eve', reason: 'leaked' },
     { event: 'revoke', kind: 'all', by: 'eve' },
   ].map(({ until, ...act }) => {
@@ -53,22 +55,22 @@ test('each replica writes once who blocked, unblocked and revoked, when and why'
   }
 
   // Redis forgets the list, the replicas write it back and read it again: no act has a second line.
-  const [before] = ((await operator.json('blocks')) as { blocks: unknown[] }).blocks;
+  const before = ((await operator.json('blocks')) as { blocks: unknown[] }).blocks;
   await redis.client().flushall();
   await waitFor(async () => (await redis.client().exists('sallyport:{revocations}:list')) === 1, 'the list');
   await operator.run(['block', '--user', 'robot:cd', '--for', '1h', '--by', 'eve']);
-  expect(((await operator.json('blocks')) as { blocks: unknown[] }).blocks).toEqual([expect.anything(), before]);
-  expect((await untilActs(one, 6)).map(({ event, name }) => [event, name]).slice(5)).toEqual([['block', 'robot:cd']]);
+  expect(((await operator.json('blocks')) as { blocks: unknown[] }).blocks).toEqual([expect.anything(), ...before]);
+  expect((await untilActs(one, 7)).map(({ event, name }) => [event, name]).slice(6)).toEqual([['block', 'robot:cd']]);
 
   // One that starts later learns of what is still remembered, and marks that it was done before.
   await using late = await startGateway({ config, env });
-  const learned = await untilActs(late, 5);
+  const learned = await untilActs(late, 6);
   const known = [...expected.slice(1), { event: 'block', kind: 'user', name: 'robot:cd', by: 'eve' }];
   expect(learned).toMatchObject(known.map(({ event, by }) => ({ event, by, beforeStart: true })));
 
   for (const gateway of [one, other, late]) {
     await gateway.stop();
-    expect(actsOf(await readTrail(gateway.folder))).toHaveLength(gateway === late ? 5 : 6);
+    expect(actsOf(await readTrail(gateway.folder))).toHaveLength(gateway === late ? 6 : 7);
     expect(await findGaps(gateway.folder, ['audit.log'])).toBe('');
   }
 });

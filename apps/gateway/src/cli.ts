@@ -8,7 +8,9 @@ import {
   configOption,
   digestOption,
   forOption,
+  jtiOption,
   outputOption,
+  sidOption,
   textOption,
   ttlOption,
   waitOption,
@@ -125,9 +127,13 @@ function entryOptions(): readonly Option[] {
   return [exactOption(), reason, byOption(), waitOption(), configOption(), outputOption()];
 }
 
+function blockable(): readonly Option[] {
+  return [userOption(), groupOption(), tokenOption(), jtiOption(), sidOption()];
+}
+
 add(program, 'block', {
-  description: 'refuse a user, a group or a token for a time, whatever a backend says',
-  options: [userOption(), groupOption(), tokenOption(), forOption(), ...entryOptions()],
+  description: 'refuse a user, a group, a token or a session for a time, whatever a backend says',
+  options: [...blockable(), forOption(), ...entryOptions()],
   load: async () => (await import('./commands/block.ts')).block,
   exitStatus: confirmed,
   help: exampleText('block --user corp:jane --for 8h --reason "laptop stolen"'),
@@ -135,7 +141,7 @@ add(program, 'block', {
 
 add(program, 'unblock', {
   description: 'end a block before its time',
-  options: [userOption(), groupOption(), tokenOption(), ...entryOptions()],
+  options: [...blockable(), ...entryOptions()],
   load: async () => (await import('./commands/block.ts')).unblock,
   exitStatus: confirmed,
 });
@@ -155,6 +161,9 @@ add(program, 'revoke', {
     digestOption('the token of this SHA-256 digest, as token list shows it; 8 digits or more', 8),
     new Option('--all', 'have every replica forget all that it cached; no token is revoked').conflicts('authenticator'),
     textOption('--authenticator <name>', 'only tokens that this authenticator has issued'),
+    // They are hidden: the command says that it can't revoke these, and what to run.
+    jtiOption().hideHelp(),
+    sidOption().hideHelp(),
     ...entryOptions(),
   ],
   load: async () => (await import('./commands/revoke.ts')).revoke,

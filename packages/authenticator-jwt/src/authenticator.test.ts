@@ -51,6 +51,14 @@ test('the answer has the audiences of the token that the config lists, and an en
   });
 });
 
+test('the answer has the ids by which the token can be blocked', async () => {
+  write(key);
+  const { authenticator } = await open();
+  const answer = async (claims: object) => authenticator.authenticate(await sign(claims), context);
+  expect(await answer({ jti: '7', sid: 'one' })).toMatchObject({ credential: { jti: '7', sid: 'one' } });
+  expect(await answer({ jti: 7 })).not.toHaveProperty('credential');
+});
+
 test('the audiences of the API server come to those of the token, where the config says so', async () => {
   write(key);
   const { authenticator } = await open({ apiAudiences: ['https://kubernetes.default.svc'] });

@@ -1,7 +1,7 @@
 import type { Authenticator, Decision, Metrics, PluginContext } from '@sallyport/authenticator';
 import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
-import { type Claims, userOf } from './claims.ts';
+import { type Claims, credentialOf, userOf } from './claims.ts';
 import { createFetchedKeys, type FetchedKeysOptions, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
 import type { IssuerOptions, JwtOptions, KeySource } from './options.ts';
 import { readUnverified } from './token.ts';
@@ -77,9 +77,11 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
   }
   trace?.(`issuer ${options.url}: the signature is good`);
   const own = [claims.aud].flat().filter((one) => typeof one === 'string' && options.audiences.includes(one));
+  const credential = credentialOf(claims);
   return {
     kind: 'authenticated',
     user,
+    ...(credential && { credential }),
     audiences: [...new Set([...(own as string[]), ...options.apiAudiences])],
     expiresAt: new Date(Number(claims.exp) * 1000 + options.clockTolerance),
   };

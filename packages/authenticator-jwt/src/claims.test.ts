@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { userOf } from './claims.ts';
+import { credentialOf, userOf } from './claims.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
 
 /** The options of the only issuer, with these keys. */
@@ -179,4 +179,20 @@ describe('credentialId', () => {
   test('a token id that is no text is refused', () => {
     expect(mapped({ sub: 'a', jti: 7 }, { username }, { credentialId: true })).toHaveProperty('objection');
   });
+});
+
+test.each<[object, object | undefined]>([
+  [
+    { jti: '7', sid: 'one' },
+    { jti: '7', sid: 'one' },
+  ],
+  [{ jti: '7' }, { jti: '7' }],
+  [{ sid: 'one' }, { sid: 'one' }],
+  [{ jti: 7, sid: 'one' }, { sid: 'one' }],
+  [{ jti: 'j'.repeat(16_000) }, { jti: 'j'.repeat(16_000) }],
+  [{ jti: '', sid: null }, undefined],
+  [{ jti: '\uD800', sid: ['one'] }, undefined],
+  [{}, undefined],
+])('the ids of %j', (claims, ids) => {
+  expect(credentialOf(claims as Record<string, unknown>)).toEqual(ids);
 });

@@ -1,4 +1,4 @@
-import type { UserInfo } from '@sallyport/authenticator';
+import type { Credential, UserInfo } from '@sallyport/authenticator';
 import type { ClaimMappings, IssuerOptions } from './options.ts';
 
 /** The payload of a token: whatever its issuer wrote. */
@@ -59,6 +59,19 @@ function extraOf(
   if (id !== undefined && typeof id !== 'string') return { objection: 'claim jti is no text' };
   if (id) entries.push([credentialIdKey, [`JTI=${id}`]]);
   return { extra: Object.fromEntries(entries) };
+}
+
+/**
+ * Reads the ids by which an operator can block a token: `jti` and `sid`.
+ *
+ * @returns undefined where there is none. An id that is no text can't be named on a command line, so it is left out
+ */
+export function credentialOf(claims: Claims): Credential | undefined {
+  const ids = (['jti', 'sid'] as const).flatMap((name) => {
+    const id = claimOf(claims, name);
+    return typeof id === 'string' && id !== '' && id.isWellFormed() ? [[name, id] as const] : [];
+  });
+  return ids.length === 0 ? undefined : Object.fromEntries(ids);
 }
 
 /** A claim of the token itself: `constructor` is none. */

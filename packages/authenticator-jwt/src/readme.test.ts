@@ -41,6 +41,6 @@ test('the README has every option with its default, and no other', () => {
 test('the options in the README are valid', () => {
   const blocks = [...readme.matchAll(/```yaml\n(.*?)```/gs)].map(([, block = '']) => parse(block));
   const all = blocks.flatMap(({ authenticators, options }) => options ?? authenticators[0].options);
-  expect(all).toHaveLength(2);
+  expect(all).toHaveLength(3);
   for (const options of all) expect(complaints(options)).toEqual([]);
 });

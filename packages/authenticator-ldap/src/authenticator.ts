@@ -3,10 +3,11 @@ import { type TlsSettings, watchTlsFiles } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
-import { claimedName, readCredentials } from './login/credentials.ts';
+import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
 import { createDecoys } from './login/decoy.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
 import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
+import { createRevalidate } from './login/revalidate.ts';
 import type { LdapOptions } from './options/types.ts';
 
 /** Creates the directory of an authenticator. `tls` is called at each handshake. */
@@ -30,6 +31,7 @@ export async function createLdapAuthenticator(
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
+    loginToken: (username, password) => writeCredentials({ username, password }, tokenPrefix),
     claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
     async authenticate(token, context) {
       const { signal } = context;
@@ -39,6 +41,7 @@ export async function createLdapAuthenticator(
       signal.throwIfAborted();
       return decision;
     },
+    revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) => lookUpUser(directory, options, username, context),
     check: (signal) => checkDirectory(directory, options, signal),
     close: () => directory.close(),
@@ -89,7 +92,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
-    const { value: finding, server } = await findEntry(directory, options, username, { signal, trace });
+    const { value: finding, server } = await findEntry(directory, options, { username }, { signal, trace });
     // The directory has answered: if the rest takes long, that concerns only this login.
     backendAnswered?.();
     const call = { signal, trace, prefer: server };

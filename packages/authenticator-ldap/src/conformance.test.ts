@@ -24,8 +24,10 @@ const person = (name: string, state: Person['state'] = {}): Person => ({
 });
 const dnOf = ({ name }: Person) => `uid=${name},${people}`;
 
-const users = Array.from({ length: 150 }, (_, index) => person(`user-${index}`));
 const longAgo = { pwdChangedTime: '20200101000000Z' };
+const users = Array.from({ length: 150 }, (_, index) => person(`user-${index}`, longAgo));
+/** Those whose sessions are tried one by one. */
+const validUsers = 4;
 const locked = person('locked', { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: '000001010000Z' });
 const expired = person('expired', { pwdPolicySubentry: policies.expiry, ...longAgo });
 const mustChange = person('must-change', { pwdPolicySubentry: policies.mustChange, pwdReset: 'TRUE' });
@@ -36,7 +38,7 @@ let slapd: Slapd;
 beforeAll(async () => {
   slapd = await startSlapd();
   await slapd.add(toLdif([...entriesOfPeople(), ...entriesOfGroups()]));
-  const stateful = [locked, expired, mustChange];
+  const stateful = [locked, expired, mustChange, ...users.slice(0, validUsers)];
   await slapd.modify(toReplacements(stateful.map((one) => ({ dn: dnOf(one), attributes: one.state }))));
 });
 afterAll(() => slapd?.[Symbol.asyncDispose]());
@@ -128,7 +130,7 @@ const casesFor = (way: () => object) =>
       ];
     },
     baseDirectory: '/',
-    validTokens: valid.slice(0, 4),
+    validTokens: valid.slice(0, validUsers),
     rejectedTokens: [
       refused(users[0] as Person, 'invalid-credentials', wrongPassword),
       refused(locked, 'locked'),
@@ -152,6 +154,14 @@ const casesFor = (way: () => object) =>
       stop: () => slapd.stop(),
       start: () => slapd.start(),
       hang: () => slapd.hang(),
+    },
+    looksUpUsers: true,
+    revalidation: {
+      refused: [
+        { user: { username: locked.name }, reason: 'locked' },
+        { user: { username: mustChange.name }, reason: 'password-expired' },
+        { user: { username: twin.name }, reason: 'ambiguous' },
+      ],
     },
     sendsPasswords: true,
     watchesFiles: true,

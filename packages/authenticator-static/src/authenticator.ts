@@ -1,4 +1,5 @@
 import type { Authenticated, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import { type LoadedFile, lookUpUser } from './look-up.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
 import { mostProblems, type Problem, TokenFileError } from './token-file.ts';
@@ -26,7 +27,7 @@ export async function createStaticAuthenticator(
 ): Promise<Authenticator> {
   const sources = sourcesOf(options);
   const latest = new Map<Source, TokenSet>();
-  let active: readonly TokenSet[] = [];
+  let active: readonly LoadedFile[] = [];
 
   for (const source of sources) {
     const load = async (content: Buffer) => {
@@ -34,9 +35,9 @@ export async function createStaticAuthenticator(
       latest.set(source, await source.read(source.file, content));
       if (latest.size < sources.length) return;
       refuseShared(latest);
-      active = [...latest.values()];
-      const tokens = active.reduce((sum, { size }) => sum + size, 0);
-      context.logger.info({ file: source.file, tokens }, 'static tokens loaded');
+      active = [...latest].map(([{ file }, tokens]) => ({ file, tokens }));
+      const count = active.reduce((sum, { tokens }) => sum + tokens.size, 0);
+      context.logger.info({ file: source.file, tokens: count }, 'static tokens loaded');
     };
     await context.watchFile(source.file, load, { secret: source.secret });
   }
@@ -47,22 +48,18 @@ export async function createStaticAuthenticator(
       // In UTF-8, all unpaired surrogates become U+FFFD, so different tokens would be the same.
       if (!token.isWellFormed()) return noOpinion;
       const key = blind(digestToken(token));
-      for (const set of active) {
-        const record = set.get(key);
+      for (const { tokens } of active) {
+        const record = tokens.get(key);
         if (record !== undefined) return decide(record, now());
       }
       return noOpinion;
     },
     *knownUsers() {
-      for (const set of active) for (const { user } of set.values()) yield user;
+      for (const { tokens } of active) for (const { user } of tokens.values()) yield user;
     },
-    async lookUp(username) {
-      const users = active.flatMap((set) => [...set.values()]).filter(({ user }) => user.username === username);
-      const [first] = users;
-      if (first === undefined) return undefined;
-      // The tokens of a user may have different groups.
-      const groups = [...new Set(users.flatMap(({ user }) => user.groups ?? []))].sort();
-      return { ...first.user, groups };
+    async lookUp(username, { signal, trace }) {
+      signal.throwIfAborted();
+      return lookUpUser(active, username, now(), trace);
     },
     async close() {},
   };

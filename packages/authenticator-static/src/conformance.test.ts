@@ -48,6 +48,7 @@ const cases = conformanceCases({
   foreignTokens: [randomToken(), 'alice:password'],
   secrets: [],
   backend: { none: 'the tokens are in memory' },
+  looksUpUsers: true,
   sendsPasswords: false,
   watchesFiles: true,
   skip: {

@@ -59,6 +59,14 @@ export interface Authenticator {
   claimedName?(token: string): string | undefined;
 
   /**
+   * Writes the token of a name and a password, by which `authenticate` then logs the user in; without any I/O and without a
+   * throw. For the login server, which gets the two from a person. Left out: no one can log in with a password.
+   *
+   * @returns undefined for a name or a password that no token of this authenticator can carry
+   */
+  loginToken?(username: string, password: string): string | undefined;
+
+  /**
    * Checks one token. Called many times at once; calls must not share state.
    *
    * An authenticator that has its answer at hand, without any I/O, may return the decision itself in place of a promise:
@@ -85,7 +93,7 @@ export interface Authenticator {
    * Looks up a user with their groups, without a password. For `sallyport explain --user`. Left out: users can't be looked
    * up without their token.
    *
-   * @param username as a login would write it, without the prefix of gateway.yaml
+   * @param username as a decision names the user or as a login writes it, without the prefix of gateway.yaml
    * @returns undefined when the backend has no such user
    * @throws AuthenticatorError when it could not be checked
    */
@@ -96,8 +104,11 @@ export interface Authenticator {
    * `uid`, if the login had one), are not disabled, locked or expired, and have the password of then. Their groups are read
    * anew. Left out: a session cannot follow this backend.
    *
-   * @returns `authenticated` with the user as they are today, or `rejected` with `unknown-user`, `disabled`, `locked`,
-   *   `password-expired` or `password-changed`; never `no-opinion`
+   * A backend often records the change of a password in whole seconds. A change that it records in the second of `since`
+   * may have come before the login, so it does not end the session.
+   *
+   * @returns `authenticated` with the user as they are today, under the same name, or `rejected` with `unknown-user`,
+   *   `disabled`, `locked`, `expired`, `ambiguous`, `password-expired` or `password-changed`; never `no-opinion`
    * @throws AuthenticatorError when it could not be checked
    */
   revalidate?(user: LoggedIn, context: RevalidateContext): Promise<Decision>;

@@ -36,10 +36,26 @@ export interface UserInfo {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
+/**
+ * What a token says of itself, as its issuer wrote it, so that an operator can block it without having it. Nothing in it is
+ * secret. It is only for tokens whose signature was checked: a caller could write anything into another.
+ */
+export interface Credential {
+  /** Identifies this one token: `jti` of RFC 7519, section 4.1.7, which no two tokens share, not even of two issuers. */
+  readonly jti?: string;
+  /**
+   * Identifies the session in which the token was issued: `sid` of OpenID Connect Front-Channel Logout 1.0, section 3, and
+   * Back-Channel Logout 1.0, section 2.1. All tokens of the session have it. It is unique for one issuer.
+   */
+  readonly sid?: string;
+}
+
 /** The token is good, and this is who it belongs to. Ends the chain. */
 export interface Authenticated {
   readonly kind: 'authenticated';
   readonly user: UserInfo;
+  /** Left out: the token has no such ids, so it can be blocked by its text and its user alone. */
+  readonly credential?: Credential;
   /**
    * The audiences the token is bound to, all of them: the gateway intersects them with those of the review.
    * Left out: the token is not bound to audiences. Empty: it is bound to none, so it never passes.
@@ -47,6 +63,11 @@ export interface Authenticated {
   readonly audiences?: readonly string[];
   /** No cache holds the decision beyond this moment. Left out: the token does not expire. */
   readonly expiresAt?: Date;
+  /**
+   * The token is a session: a user has logged in for it. This is what `TokenSession.describe` returned when the token was
+   * created, unchanged. Only the gateway can read it, and it has the user looked up again.
+   */
+  readonly session?: string;
 }
 
 /** The token is this authenticator's, and it is bad. Ends the chain. */

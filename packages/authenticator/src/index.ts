@@ -2,6 +2,7 @@ export type { AdmittedAttempt, AttemptOutcome, Attempts, DeniedAttempt } from '.
 export type { AuthenticateContext, Authenticator, LoggedIn, RevalidateContext } from './authenticator.ts';
 export {
   type Authenticated,
+  type Credential,
   type Decision,
   type NoOpinion,
   type Rejected,
@@ -20,5 +21,6 @@ export type {
   TokenIssuer,
   TokenRequest,
   TokenSelection,
+  TokenSession,
   UnreadableToken,
 } from './token-issuer.ts';

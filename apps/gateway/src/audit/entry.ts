@@ -118,7 +118,7 @@ export function auditEntry(report: ReviewReport): AuditEntry {
 export function administrativeAct(entry: Entry, startedAt: number): AdministrativeAct {
   const { action, kind, name, by, reason, at, until } = entry;
   const names: Readonly<Record<Entry['kind'], string | undefined>> = {
-    ...{ user: name, group: name },
+    ...{ user: name, group: name, jti: name, sid: name },
     ...{ token: name.slice(0, shortDigest), all: undefined },
   };
   return {

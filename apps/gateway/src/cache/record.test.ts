@@ -77,6 +77,10 @@ describe('a foreign value', () => {
       { user: { username: 'jane', groups: [7] } },
       { user: { username: 'jane', extra: { team: 'a' } } },
       { user: { username: '\uD800' } },
+      { credential: 'jti' },
+      { credential: null },
+      { credential: { jti: 7 } },
+      { credential: { sid: '\uD800' } },
       { audiences: 'a' },
       { audiences: [null] },
       { expiresAt: 'never' },
@@ -101,12 +105,15 @@ describe('a foreign value', () => {
 test('the size of a decision is at least that of its texts, and grows with each', () => {
   fc.assert(
     fc.property(anyYes, fc.string({ minLength: 40, maxLength: 400 }), (decision, more) => {
-      const { user, audiences = [] } = decision;
-      const texts = [user.username, user.uid ?? '', ...(user.groups ?? []), ...audiences];
+      const { user, credential = {}, audiences = [] } = decision;
+      const { jti = '', sid = '' } = credential;
+      const texts = [user.username, user.uid ?? '', jti, sid, ...(user.groups ?? []), ...audiences];
       const letters = [...texts, ...Object.entries(user.extra ?? {}).flat(2)].join('').length;
       expect(sizeOf(decision)).toBeGreaterThanOrEqual(letters * 2);
       const larger = { ...decision, user: { ...user, groups: [...(user.groups ?? []), more] } };
       expect(sizeOf(larger)).toBeGreaterThanOrEqual(sizeOf(decision) + more.length * 2 + 1);
+      const named = { ...decision, credential: { jti: more, sid: more } };
+      expect(sizeOf(named)).toBeGreaterThanOrEqual(sizeOf({ ...decision, credential: {} }) + more.length * 4);
     }),
   );
 });

@@ -2,6 +2,7 @@ import {
   type AuthenticateContext,
   type Authenticator,
   AuthenticatorError,
+  type Credential,
   type Decision,
   type Logger,
   type UserInfo,
@@ -30,8 +31,12 @@ export type Answer = { readonly authenticator: string; readonly seconds: number 
 export interface ChainObserver {
   /** See `AuthenticateContext.trace`. */
   onStep(authenticator: string, step: string): void;
-  /** A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass. */
-  onNames(authenticator: string, given: UserInfo, named: UserInfo): void;
+  /**
+   * A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass.
+   *
+   * @param credential the ids of the token, where it has some
+   */
+  onNames(authenticator: string, given: UserInfo, named: UserInfo, credential?: Credential): void;
 }
 
 /** The context of a review. Its signal may be made when it is read, so only who waits reads it, and no one copies it. */
@@ -51,7 +56,7 @@ export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'is
    * @param failure why the backend was unavailable, when the source is `stale`
    */
   readonly onCached?: (source: Source, failure?: unknown) => void;
-  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
+  readonly onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
 }
 
 /** One authenticator of the chain. */
@@ -213,7 +218,8 @@ function createLinkContext(link: Link, review: ChainContext): OwnContext {
     { review, cached: undefined },
     observer && {
       trace: (step: string) => observer.onStep(link.name, step),
-      onNames: (given: UserInfo, named: UserInfo) => observer.onNames(link.name, given, named),
+      onNames: (given: UserInfo, named: UserInfo, credential?: Credential) =>
+        observer.onNames(link.name, given, named, credential),
     },
   );
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -19,6 +20,7 @@ describe('a sound decision', () => {
     const answer = {
       kind: 'authenticated',
       user: { username: 'jane', uid: '7', groups: ['a'], extra: { k: ['v'] }, password: 'x' },
+      credential: { jti: '7', sid: 's', token: 'x' },
       audiences: ['b'],
       expiresAt: new Date(2000),
       other: 1,
@@ -27,6 +29,7 @@ describe('a sound decision', () => {
     expect(decision).toStrictEqual({
       kind: 'authenticated',
       user: { username: 'jane', uid: '7', groups: ['a'], extra: { k: ['v'] } },
+      credential: { jti: '7', sid: 's' },
       audiences: ['b'],
       expiresAt: new Date(2000),
     });
@@ -36,7 +39,7 @@ describe('a sound decision', () => {
     if (decision.kind !== 'authenticated') throw new Error('not authenticated');
     const { groups, extra } = decision.user;
     expect([groups, extra?.k, decision.expiresAt?.getTime()]).toEqual([['a'], ['v'], 2000]);
-    for (const part of [decision, decision.user, groups, extra, extra?.k, decision.audiences]) {
+    for (const part of [decision, decision.user, decision.credential, groups, extra, extra?.k, decision.audiences]) {
       expect(Object.isFrozen(part)).toBe(true);
     }
   });
@@ -57,6 +60,21 @@ describe('a sound decision', () => {
       expiresAt: undefined,
     };
     expect(await sound(answer)).toStrictEqual({ kind: 'authenticated', user });
+  });
+
+  test('has a digest in the place of an id that is very long, and the same one when it is read again', async () => {
+    const [just, long, other] = ['j'.repeat(256), 'j'.repeat(257), `${'j'.repeat(16_000)}k`];
+    for (const [jti, sid] of [
+      [just, long],
+      [long, other],
+    ]) {
+      const once = await sound({ kind: 'authenticated', user, credential: { jti, sid } });
+      expect(once).toStrictEqual({ kind: 'authenticated', user, credential: { jti: nameOf(jti), sid: nameOf(sid) } });
+      expect(await sound(once)).toStrictEqual(once);
+    }
+    function nameOf(id = ''): string {
+      return id === just ? id : `sha256:${createHash('sha256').update(id).digest('hex')}`;
+    }
   });
 
   test('keeps an extra key named __proto__ as a key', async () => {
@@ -89,6 +107,10 @@ describe('a sound decision', () => {
     ['a value of user.extra is not an array', { kind: 'authenticated', user: { ...user, extra: { k: 'v' } } }],
     ['a value of user.extra[0] is not a string', { kind: 'authenticated', user: { ...user, extra: { k: [1] } } }],
     ['a key of user.extra is not well', { kind: 'authenticated', user: { ...user, extra: { [loneSurrogate]: [] } } }],
+    ['credential is not an object', { kind: 'authenticated', user, credential: 'jti' }],
+    ['credential is not an object', { kind: 'authenticated', user, credential: null }],
+    ['credential.jti is not a string', { kind: 'authenticated', user, credential: { jti: 7 } }],
+    ['credential.sid is not well-formed', { kind: 'authenticated', user, credential: { sid: loneSurrogate } }],
     ['audiences is not an array', { kind: 'authenticated', user, audiences: 'api' }],
     ['audiences[0] is not a string', { kind: 'authenticated', user, audiences: [null] }],
     ['expiresAt is not a valid Date', { kind: 'authenticated', user, expiresAt: 2000 }],

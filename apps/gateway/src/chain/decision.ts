@@ -1,8 +1,10 @@
+import { hash } from 'node:crypto';
 import { types } from 'node:util';
 import {
   type Authenticated,
   type Authenticator,
   AuthenticatorError,
+  type Credential,
   type Decision,
   type Rejected,
   rejectionReasons,
@@ -16,21 +18,27 @@ import { judgingLayer } from './layer.ts';
  * has ended is `expired`.
  *
  * @param now wall clock, milliseconds since 1970, for `expiresAt`
+ * @param sessions whether a decision may be about a session. Without a layer that has its user looked up again, it must not
  */
-export function withSoundDecision(inner: Authenticator, now: () => number): Authenticator {
+export function withSoundDecision(inner: Authenticator, now: () => number, sessions = false): Authenticator {
   const inTime = (decision: Decision): Decision => {
     if (decision.kind !== 'authenticated' || decision.expiresAt === undefined) return decision;
     if (decision.expiresAt.getTime() > now()) return decision;
     return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
   };
+  const read = (answer: Decision): Decision => {
+    const decision = readDecision(answer);
+    if (sessions || decision.kind !== 'authenticated' || decision.session === undefined) return decision;
+    throw unsound('it is about a session, which only the authenticator of login.sessions has');
+  };
   const known = new WeakMap<Decision, Decision>();
   return judgingLayer(
     inner,
-    (answer) => inTime(readDecision(answer)),
+    (answer) => inTime(read(answer)),
     (answer) => {
       const last = known.get(answer);
       if (last !== undefined && endOf(last) === endOf(answer)) return inTime(last);
-      const decision = readDecision(answer);
+      const decision = read(answer);
       if (isUnchangeable(answer)) known.set(answer, decision);
       return inTime(decision);
     },
@@ -45,9 +53,9 @@ function endOf(decision: Decision): number | undefined {
 /** Whether nothing that a decision is read from can ever be different, except for its `expiresAt`. */
 function isUnchangeable(decision: Decision): boolean {
   if (decision.kind !== 'authenticated') return isFixed(decision);
-  const { user, audiences } = decision;
+  const { user, credential, audiences } = decision;
   const { groups, extra } = user;
-  return [decision, user, audiences, groups, extra, ...Object.values(extra ?? {})].every(isFixed);
+  return [decision, user, credential, audiences, groups, extra, ...Object.values(extra ?? {})].every(isFixed);
 }
 
 /** Frozen, with values of its own: what a getter or a prototype says can change. */
@@ -75,11 +83,33 @@ export function readDecision(value: unknown): Decision {
   throw unsound('kind is not one of authenticated, rejected, no-opinion');
 }
 
-function readAuthenticated({ user, audiences, expiresAt }: Fields): Authenticated {
+function readAuthenticated({ user, credential, audiences, expiresAt, session }: Fields): Authenticated {
   const decision: Writable<Authenticated> = { kind: 'authenticated', user: readUser(user) };
+  if (credential !== undefined) decision.credential = readCredential(credential);
   if (audiences !== undefined) decision.audiences = strings(audiences, 'audiences');
   if (expiresAt !== undefined) decision.expiresAt = date(expiresAt, 'expiresAt');
+  if (session !== undefined) decision.session = string(session, 'session');
   return Object.freeze(decision);
+}
+
+function readCredential(value: unknown): Credential {
+  if (!isObject(value)) throw unsound('credential is not an object');
+  const { jti, sid } = value;
+  const credential: Writable<Credential> = {};
+  if (jti !== undefined) credential.jti = boundedId(string(jti, 'credential.jti'));
+  if (sid !== undefined) credential.sid = boundedId(string(sid, 'credential.sid'));
+  return Object.freeze(credential);
+}
+
+/** Characters of a `jti` or `sid`. Real ones have some 40. */
+const longestId = 256;
+
+/**
+ * Puts a digest in the place of an id that is very long: an issuer may write ids of any length, and each must fit into the
+ * revocation list, and into many cached answers. Commands name an id in the same way.
+ */
+export function boundedId(id: string): string {
+  return id.length <= longestId ? id : `sha256:${hash('sha256', id, 'hex')}`;
 }
 
 function readRejected({ reason, subject }: Fields): Rejected {

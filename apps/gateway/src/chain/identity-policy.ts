@@ -70,7 +70,7 @@ export function withIdentityPolicy(
   const name = (decision: Decision, onNames: LinkContext['onNames']): Decision => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
-    onNames?.(decision.user, user);
+    onNames?.(decision.user, user, decision.credential);
     return breach ? refuse(decision, breach) : { ...decision, user };
   };
   const nameOnce = judgedOnce(name, (one, other) => one === other);

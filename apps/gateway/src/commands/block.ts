@@ -26,11 +26,26 @@ export interface BlockOptions extends EntryOptions {
   readonly for: number;
 }
 
+const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
+
+/** What a block of this kind does not refuse. */
+const gaps: Readonly<Partial<Record<Entry['kind'], string>>> = {
+  jti: 'A client that can refresh its session gets a token with another jti. To refuse that one too, block the sid or the user.\n',
+  sid: 'A new login is another session. To refuse that one too, block the user.\n',
+};
+
+/** What a block of this kind refuses. */
+const scopes: Readonly<Partial<Record<Entry['kind'], string>>> = {
+  group: 'all its members are refused',
+  jti: 'every token with this jti is refused',
+  sid: 'every token of this session is refused',
+};
+
 type Named = Pick<Entry, 'kind' | 'name'>;
 
 /** Refuses a user, a group or a token for a time, whatever any backend says. */
 export async function block(options: BlockOptions): Promise<ExitCode> {
-  const { config, record } = await prepare(options, 'block', ['user', 'group', 'token']);
+  const { config, record } = await prepare(options, 'block', blockable);
   return withCacheRedis(config, async (redis) => {
     let before: Entry | undefined;
     const publication = await publish(
@@ -48,12 +63,13 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
 
 function blockText({ entry, confirmation }: Publication, before: Entry | undefined, options: BlockOptions): string {
   const { kind, name, at, until } = entry;
-  const scope = kind === 'group' ? 'all its members are refused' : 'refused';
+  const scope = scopes[kind] ?? 'refused';
   const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [name]), ...(options.exact ? ['--exact'] : [])];
   return (
     `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
     (before ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n` : '') +
     confirmationLine(confirmation) +
+    (gaps[kind] ?? '') +
     mayStillPass +
     `To end it before its time: ${commandLine(words, options.config)}\n`
   );
@@ -61,7 +77,7 @@ function blockText({ entry, confirmation }: Publication, before: Entry | undefin
 
 /** Ends a block before its time. */
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
-  const { config, record } = await prepare(options, 'unblock', ['user', 'group', 'token']);
+  const { config, record } = await prepare(options, 'unblock', blockable);
   return withCacheRedis(config, async (redis) => {
     const publication = await publish(
       redis,

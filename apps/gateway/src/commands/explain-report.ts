@@ -1,3 +1,4 @@
+import type { Credential } from '@sallyport/authenticator';
 import type { ChainObserver } from '../chain/chain.ts';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
@@ -16,18 +17,25 @@ interface GroupsOf {
 export interface Observed extends ChainObserver {
   readonly groups: readonly GroupsOf[];
   readonly steps: readonly { readonly authenticator: string; readonly step: string }[];
+  /** The ids of the token, where it has some. */
+  readonly credential: Credential | undefined;
 }
 
 export function createObserver(authenticators: readonly (IdentityConfig & { readonly name: string })[]): Observed {
   const groups: GroupsOf[] = [];
   const steps: { authenticator: string; step: string }[] = [];
+  let ids: Credential | undefined;
   return {
     groups,
     steps,
+    get credential() {
+      return ids;
+    },
     onStep(authenticator, step) {
       steps.push({ authenticator, step: String(step) });
     },
-    onNames(authenticator, given, named) {
+    onNames(authenticator, given, named, credential) {
+      ids = credential;
       const prefix = authenticators.find(({ name }) => name === authenticator)?.groups.prefix ?? '';
       const allowed = new Set(named.groups);
       const rows = [...new Set(given.groups)].map((group) => {

@@ -15,7 +15,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { localAttempts, readBlocks } from './cache-redis.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { createObserver, type Observed, observedJson, printObserved } from './explain-report.ts';
-import { issuingOf, withIssuer } from './issuer.ts';
+import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
 import { lockoutJson, namedLockouts } from './lockouts.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
 import { entryJson } from './report.ts';
@@ -27,7 +27,7 @@ interface KnownBy {
   /** `cannot be looked up`: only with a token. */
   readonly answer: 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
   readonly reason: string;
-  /** Issued tokens that are not revoked; null where none are issued. */
+  /** Issued tokens that are neither revoked nor expired; null where none are issued. */
   readonly tokens: number | null;
 }
 
@@ -110,8 +110,9 @@ async function askOne(
   const username = name.slice(one.username.prefix.length);
   const found = { authenticator: one.name, tokens: null, reason: '' };
   try {
-    const tokens = await issuedTo(config, one, username);
-    const user = await lookUp(created, username, observed);
+    const issued = issuesTokens(one) ? await issuedTo(issuingOf(config, one), username, observed) : undefined;
+    const tokens = issued?.tokens ?? null;
+    const user = await lookUp(created, username, issued, observed);
     if (user === null) {
       return { ...found, tokens, answer: 'cannot be looked up', reason: 'only a token shows its user' };
     }
@@ -125,26 +126,52 @@ async function askOne(
   }
 }
 
-/** @returns null where no one can be looked up */
+/**
+ * An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
+ *
+ * @returns null where no one can be looked up
+ */
 async function lookUp(
   { config, authenticator }: CreatedAuthenticator,
   username: string,
+  issued: Issued | undefined,
   observed: Observed,
 ): Promise<UserInfo | undefined | null> {
-  if (authenticator.lookUp === undefined) return null;
+  if (authenticator.lookUp === undefined) return issued === undefined ? null : issued.user;
   const signal = AbortSignal.timeout(config.timeout);
   return await authenticator.lookUp(username, { signal, trace: (step) => observed.onStep(config.name, step) });
 }
 
-async function issuedTo(
-  config: GatewayConfig,
-  one: CreatedAuthenticator['config'],
-  username: string,
-): Promise<number | null> {
-  if (!issuesTokens(one)) return null;
-  let count = 0;
-  await withIssuer(issuingOf(config, one), async (issuer) => {
-    for await (const token of issuer.list({ username })) if (!('fault' in token) && !token.revoked) count++;
+/** The valid tokens of a name. */
+interface Issued {
+  readonly tokens: number;
+  /** With the groups of all of them; undefined when there is no token. */
+  readonly user: UserInfo | undefined;
+}
+
+/** Reads the tokens one by one: there may be very many, of all users. */
+async function issuedTo(issuing: Issuing, username: string, { onStep }: Observed): Promise<Issued> {
+  const counts = { all: 0, valid: 0, revoked: 0, unreadable: 0 };
+  const lists = new Set<string>();
+  let first: UserInfo | undefined;
+  await withIssuer(issuing, async (issuer) => {
+    for await (const token of issuer.list({ username })) {
+      if ('fault' in token) counts.unreadable++;
+      else counts.all++;
+      if ('fault' in token) continue;
+      const { user, expiresAt, revoked } = token;
+      if (revoked) counts.revoked++;
+      if (revoked || (expiresAt && expiresAt.getTime() <= Date.now())) continue;
+      counts.valid++;
+      first ??= user;
+      lists.add(JSON.stringify([...(user.groups ?? [])].sort()));
+    }
   });
-  return count;
+  const { all, valid, revoked, unreadable } = counts;
+  const { name } = issuing.authenticator;
+  onStep(name, `tokens issued to this name: ${valid} valid, ${revoked} revoked, ${all - valid - revoked} expired`);
+  if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
+  if (unreadable > 0) onStep(name, `records that cannot be read, of whichever user: ${unreadable}`);
+  const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
+  return { tokens: valid, user: first && { ...first, groups } };
 }

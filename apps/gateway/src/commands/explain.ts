@@ -2,6 +2,8 @@ import type { Decision } from '@sallyport/authenticator';
 import { type Answer, ChainError } from '../chain/chain.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
+import { printable } from '../logging/printable.ts';
+import type { Blocks, Entry } from '../revocation/types.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
@@ -12,7 +14,9 @@ import { createObserver, type Observed, observedJson, printObserved } from './ex
 import { explainUser } from './explain-user.ts';
 import { readToken } from './input.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
-import { requirePrefix } from './subject.ts';
+import { entryJson } from './report.ts';
+import { nameSubject, requirePrefix } from './subject.ts';
+import { momentText } from './times.ts';
 
 export interface ExplainOptions {
   readonly config?: string;
@@ -78,8 +82,27 @@ async function explainToken(
       ? { authenticator: name, answer: 'not asked', reason: notAsked, milliseconds: null }
       : rowOf(answer);
   });
-  print(rows, observer, result, options.output);
+  const block = isBlocked(result) ? findBlock(blocks, token, observer) : undefined;
+  print(rows, observer, block, result, options.output);
   return exitCodeOf(result);
+}
+
+function isBlocked(result: ReviewResult): boolean {
+  return result.kind === 'rejected' && result.reason === 'blocked';
+}
+
+function findBlock(blocks: Blocks, token: string, { groups, credential }: Observed): Entry | undefined {
+  const ofUsers = groups.map((one) =>
+    blocks.ofUser(
+      one.username,
+      one.groups.flatMap(({ name }) => name ?? []),
+    ),
+  );
+  return (
+    blocks.ofToken(token) ??
+    ofUsers.find((block) => block !== undefined) ??
+    (credential && blocks.ofCredential(credential))
+  );
 }
 
 function exitCodeOf({ kind }: ReviewResult): ExitCode {
@@ -95,10 +118,18 @@ interface Row {
   readonly milliseconds: number | null;
 }
 
-function print(rows: readonly Row[], observed: Observed, result: ReviewResult, output: OutputFormat): void {
+function print(
+  rows: readonly Row[],
+  observed: Observed,
+  block: Entry | undefined,
+  result: ReviewResult,
+  output: OutputFormat,
+): void {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
+  const { credential = {} } = observed;
   if (output === 'json') {
-    printJson({ authenticators: rows, ...observedJson(observed), status });
+    const blocked = block ? entryJson(block) : null;
+    printJson({ authenticators: rows, ...observedJson(observed), credential, blocked, status });
     return;
   }
   printTable(
@@ -111,6 +142,12 @@ function print(rows: readonly Row[], observed: Observed, result: ReviewResult, o
     ]),
   );
   printObserved(observed);
+  const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}`);
+  if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('\n')}\n`);
+  if (block) {
+    const by = `${printable(block.by)}${block.reason === undefined ? '' : `: ${printable(block.reason)}`}`;
+    process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by}\n`);
+  }
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 

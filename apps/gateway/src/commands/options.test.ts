@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { UsageError } from './exit-codes.ts';
-import { digestOption, forOption, operatorName, textOption, ttlOption, waitOption } from './options.ts';
+import { digestOption, forOption, jtiOption, operatorName, textOption, ttlOption, waitOption } from './options.ts';
 
 /** What the option gives for the words of a command line. */
 function parse(option: Option, ...words: string[]): unknown {
@@ -32,6 +32,16 @@ test('--wait is 5 s, or another time, or none', () => {
   const read = parser(waitOption);
   expect([parse(waitOption()), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
   expect(() => read('11m')).toThrow(new UsageError('--wait must be at most 10m: write --wait 5s'));
+});
+
+test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
+  const read = parser(jtiOption);
+  expect([read('7'), read('JTI=7'), read('JTI=JTI=7'), read('jti=7'), read(' 7 ')]).toEqual([
+    ...['7', '7', 'JTI=7', 'jti=7', ' 7 '],
+  ]);
+  for (const empty of ['', ' ', 'JTI=', 'JTI= ']) {
+    expect(() => read(empty)).toThrow(new UsageError('--jti is empty: give it a value, or leave it out'));
+  }
 });
 
 describe('--ttl', () => {

@@ -20,6 +20,22 @@ export function textOption(flags: string, description: string): Option {
   });
 }
 
+/** One token by its `jti`. kube-apiserver's audit log has it as `JTI=…`: what is copied from there is accepted. */
+export function jtiOption(): Option {
+  const option = new Option(
+    '--jti <id>',
+    "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too",
+  );
+  return option.argParser((text) => {
+    const id = text.replace(/^JTI=/, '');
+    if (id.trim() === '') throw new UsageError('--jti is empty: give it a value, or leave it out');
+    return id;
+  });
+}
+
+/** All tokens of one session by their `sid`. */
+export const sidOption = (): Option => textOption('--sid <id>', 'all tokens of the session with this sid');
+
 /** Creates an option with a listen address that replaces one of the config. */
 export function addressOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {

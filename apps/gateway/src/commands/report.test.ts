@@ -13,6 +13,7 @@ const publication = (confirmation: object = {}, more: object = {}): Publication 
   confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], gone: [], ...confirmation },
   unreadable: 0,
   isAboveLimit: false,
+  hasNewKinds: false,
   ...more,
 });
 const silent = { id: 'c\u001b', heardAt: now - 12_000, absence: 'silent' };
@@ -40,6 +41,15 @@ test('one that has not confirmed is named, with what that means', () => {
     'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or stopped',
     expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10 s more/),
   ]);
+});
+
+test('a gateway that does not take in a list with a jti or sid may be too old for that', () => {
+  const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
+  const older = expect.stringMatching(/^the list has a block of a jti or sid\. A gateway of version 0\.1\.0/);
+  const hasNewKinds = { hasNewKinds: true };
+  expect(remarks(publication(behind, hasNewKinds))).toContainEqual(older);
+  expect(remarks(publication({ unconfirmed: [silent] }, hasNewKinds))).not.toContainEqual(older);
+  expect(remarks(publication(behind))).not.toContainEqual(older);
 });
 
 test('no gateway at all is success, and those long silent do not count', () => {

@@ -56,18 +56,24 @@ const cutOffRemark =
   'a gateway that is cut off uses cached answers for at most 10 s more, and old ones while its backend is down; ' +
   'it does not obey a block that it does not know. Stop it, or fix its connection to Redis, and run the command again';
 
+const olderRemark =
+  'the list has a block of a jti or sid. A gateway of version 0.1.0 does not apply it, and confirms nothing while it is ' +
+  'there: update that gateway, or block the user';
+
 const fullRemark =
   'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
   'you raise maxmemory, or remove what else is in that Redis';
 
 /** Lists what went wrong, and what the operator must know, a line each. */
-export function remarks({ confirmation, unreadable, isAboveLimit, supersededBy }: Publication): readonly string[] {
+export function remarks(publication: Publication): readonly string[] {
+  const { confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds } = publication;
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   return [
     ...unconfirmed.map(({ id, heardAt, absence }) => {
       return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}`;
     }),
+    ...(hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') ? [olderRemark] : []),
     ...(unconfirmed.length === 0 ? [] : [cutOffRemark]),
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),

@@ -19,6 +19,7 @@ export interface RevokeOptions extends EntryOptions {
 
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
 export async function revoke(options: RevokeOptions): Promise<ExitCode> {
+  refuseIds(options);
   const prepared = await prepare(options, 'revoke', ['user', 'token', 'digest', 'all']);
   const issuers = issuersOf(prepared, options);
   const found = await completeDigest(prepared.subject, issuers);
@@ -41,6 +42,17 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
   if (isNothing && known === 0 && !isIncomplete) printRemark(nothingRemark(subject, issuers));
   if (isIncomplete || !forgotten.isDone) return exitCodes.failure;
   return isNothing ? exitCodes.negative : exitCodes.success;
+}
+
+/** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
+function refuseIds({ jti, sid, config }: RevokeOptions): void {
+  const words = jti === undefined ? ['--sid', sid ?? ''] : ['--jti', jti];
+  if (jti === undefined && sid === undefined) return;
+  const command = commandLine(['block', ...words, '--for', '8h'], config);
+  throw new UsageError(
+    `nothing was done: only its issuer can revoke a token with a ${jti === undefined ? 'sid' : 'jti'}, and end its session. ` +
+      `To refuse it here, whatever its issuer says: ${command}`,
+  );
 }
 
 /**

@@ -5,6 +5,8 @@ test.each<[SubjectOptions, string, object]>([
   [{ user: 'corp:jane' }, 'user', { kind: 'user', name: 'corp:jane' }],
   [{ group: 'ops' }, 'group', { kind: 'group', name: 'ops' }],
   [{ digest: 'abcdef01' }, 'digest', { kind: 'token', name: 'abcdef01' }],
+  [{ jti: 'a b' }, 'jti', { kind: 'jti', name: 'a b' }],
+  [{ sid: 'sha256:0' }, 'sid', { kind: 'sid', name: 'sha256:0' }],
   [{ all: true }, 'all', { kind: 'all', name: '' }],
 ])('%j names one subject', async (options, kind, subject) => {
   expect(subjectKind(options, 'stop', ['user'])).toBe(kind);
@@ -17,6 +19,7 @@ test.each<SubjectOptions>([
   { user: 'jane', token: true },
   { token: true, all: true },
   { digest: 'abcdef01', all: true },
+  { jti: 'a', sid: 'b' },
 ])('%j is wrong usage', (options) => {
   expect(() => subjectKind(options, 'block', ['user', 'group', 'token'])).toThrow(
     'name what to block with exactly one of: --user NAME, --group NAME, --token (which is read from standard input)',

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { boundedId } from '../chain/decision.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
@@ -13,7 +14,9 @@ import { readToken } from './input.ts';
 import { type OutputFormat, printRemark, shortDigest } from './output.ts';
 
 /** The options that name what a command is about. */
-export type SubjectOptions = Partial<Record<'user' | 'group' | 'digest', string> & Record<'token' | 'all', boolean>>;
+export type SubjectOptions = Partial<
+  Record<'user' | 'group' | 'digest' | 'jti' | 'sid', string> & Record<'token' | 'all', boolean>
+>;
 
 /** The options of every command that writes to the revocation list. */
 export interface EntryOptions extends SubjectOptions {
@@ -66,6 +69,8 @@ const ways = {
   group: '--group NAME',
   token: '--token (which is read from standard input)',
   digest: '--digest DIGITS',
+  jti: '--jti ID',
+  sid: '--sid ID',
   all: '--all',
 } as const;
 
@@ -86,9 +91,20 @@ export function subjectKind(options: SubjectOptions, verb: string, kinds: readon
 export async function readSubject(options: SubjectOptions, kind: SubjectKind): Promise<Subject> {
   if (kind === 'all') return { kind, name: '' };
   if (kind === 'digest') return { kind: 'token', name: options.digest ?? '' };
+  if (kind === 'jti' || kind === 'sid') return readId(kind, options[kind] ?? '');
   if (kind !== 'token') return { kind, name: options[kind] ?? '' };
   const token = await readToken();
   return { kind, name: digestOf(token), token };
+}
+
+function readId(kind: 'jti' | 'sid', id: string): Subject {
+  const name = boundedId(id);
+  if (name !== id) {
+    printRemark(
+      `--${kind} is very long: is it a whole token? "block --token" reads one from standard input. It is done all the same`,
+    );
+  }
+  return { kind, name };
 }
 
 /** Returns `user corp:jane` or `token abcdef001122`. */

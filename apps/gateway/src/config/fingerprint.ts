@@ -3,8 +3,12 @@ import { isAbsolute } from 'node:path';
 import type { ResolvedPlugin } from './plugins.ts';
 import { isObject } from './unknown-keys.ts';
 
-/** The format of a cached answer: with another number nothing that was cached before is read. */
-export const recordFormat = 1;
+/**
+ * The format of a cached answer: with another number nothing that was cached before is read. Version 2 has `credential` and
+ * `session`: a
+ * gateway of version 1 would store answers without it, and a block of a `jti` would not hold for these.
+ */
+export const recordFormat = 2;
 
 interface Fingerprinted {
   readonly name: string;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
 import { parseListen } from './listen.ts';
+import { loginSchema } from './login.ts';
 import type { JsonSchema } from './unknown-keys.ts';
 
 /** Names are values of metric labels and part of errors to kube-apiserver. */
@@ -222,6 +223,7 @@ export const fileSchema = z.strictObject({
     .describe(
       "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     ),
+  login: loginSchema.exactOptional(),
   audit: audit.exactOptional(),
   provenance: provenance.exactOptional(),
   tracing: tracing.exactOptional(),

@@ -134,7 +134,7 @@ function createGauges(registers: Registry[], state: () => CacheState): void {
   });
   new Gauge({
     name: 'sallyport_blocks',
-    help: 'Users, groups and tokens that are blocked now. A rise means that an operator has blocked one.',
+    help: 'Users, groups, tokens and sessions that are blocked now. A rise means that an operator has blocked one.',
     registers,
     collect() {
       this.set(state().blocks);

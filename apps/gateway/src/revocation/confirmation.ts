@@ -10,6 +10,8 @@ export interface Publication extends Pick<Published, 'entry' | 'unreadable' | 'i
   readonly confirmation: Confirmation;
   /** The entry that someone else has put in its place since. */
   readonly supersededBy?: Entry;
+  /** The list has entries of a kind that version 0.1.0 can't read: while they are there, it confirms nothing. */
+  readonly hasNewKinds: boolean;
 }
 
 export interface ConfirmationOptions {
@@ -36,9 +38,11 @@ export async function publishAndConfirm(
   for (let round = 0; round < mostRounds; round++) {
     const { entry, unreadable, isAboveLimit } = await publish(redis, next);
     const confirmation = await waitForConfirmation(redis, entry, performance.now() + wait, signal);
-    const fate = fateOf(entry, (await readListing(redis)).entries);
+    const { entries } = await readListing(redis);
+    const fate = fateOf(entry, entries);
     if (fate !== 'lost') {
-      return { entry, confirmation, unreadable, isAboveLimit, ...(fate !== 'present' && fate) };
+      const hasNewKinds = entries.some((one) => one.kind === 'jti' || one.kind === 'sid');
+      return { entry, confirmation, unreadable, isAboveLimit, hasNewKinds, ...(fate !== 'present' && fate) };
     }
     const { action, kind, name, by, reason, until } = entry;
     next = () => ({ action, kind, name, by, until, ...(reason !== undefined && { reason }) });

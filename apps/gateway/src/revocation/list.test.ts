@@ -74,6 +74,25 @@ describe('a block', () => {
     expect(list.blocks).toEqual([]);
   });
 
+  test('of a jti or a sid blocks the tokens that have it, each with those of its kind', () => {
+    const { list, clock } = setUp();
+    expect(list.ofCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
+    const token = entry({ revision: 1, kind: 'jti', name: 'a' });
+    const session = entry({ revision: 2, kind: 'sid', name: 'b' });
+    list.merge([token, session]);
+    expect(list.ofCredential({ jti: 'a' })).toEqual(token);
+    expect(list.ofCredential({ sid: 'b' })).toEqual(session);
+    expect(list.ofCredential({ jti: 'c', sid: 'b' })).toEqual(session);
+    for (const other of [{}, { jti: 'b', sid: 'a' }, { jti: 'A' }, { jti: '' }]) {
+      expect(list.ofCredential(other)).toBeUndefined();
+    }
+    expect([list.ofUser('a', ['b']), list.ofToken('a'), list.blocks]).toEqual([undefined, undefined, [token, session]]);
+    list.merge([entry({ revision: 3, kind: 'sid', name: 'b', action: 'unblock' })]);
+    expect(list.ofCredential({ jti: 'a', sid: 'b' })).toEqual(token);
+    clock.now = 2_000;
+    expect(list.ofCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
+  });
+
   test('is ended by an unblock, and by nothing older', () => {
     const { list } = setUp();
     const block = entry({ revision: 5 });

@@ -25,6 +25,8 @@ interface Index {
   readonly blockedUsers: ReadonlyMap<string, Entry>;
   readonly blockedGroups: ReadonlyMap<string, Entry>;
   readonly blockedTokens: ReadonlyMap<string, Entry>;
+  readonly blockedJtis: ReadonlyMap<string, Entry>;
+  readonly blockedSids: ReadonlyMap<string, Entry>;
 }
 
 /** Milliseconds after `keptUntil` for which an entry is still remembered, in case clocks are wrong. */
@@ -45,7 +47,10 @@ export function createRevocationList(now: () => number, wall: () => number): Rev
 
   const earlier = () => Math.min(now(), wall());
   const isInForce = (entry: Entry) => entry.until > earlier();
-  const isBlocked = (entry: Entry | undefined) => (entry !== undefined && isInForce(entry) ? entry : undefined);
+  const blockOf = (blocks: ReadonlyMap<string, Entry>, name: string | undefined): Entry | undefined => {
+    const block = name === undefined || blocks.size === 0 ? undefined : blocks.get(name);
+    return block !== undefined && isInForce(block) ? block : undefined;
+  };
 
   return {
     get revision() {
@@ -57,13 +62,13 @@ export function createRevocationList(now: () => number, wall: () => number): Rev
       if (username !== undefined && revokedUsers.size > 0 && (revokedUsers.get(username) ?? 0) > since) return true;
       return index.revokedTokens.size > 0 && (index.revokedTokens.get(digestOf(token)) ?? 0) > since;
     },
-    ofToken: (token) =>
-      index.blockedTokens.size === 0 ? undefined : isBlocked(index.blockedTokens.get(digestOf(token))),
-    ofUser: (username, groups) =>
-      isBlocked(index.blockedUsers.get(username)) ??
-      (index.blockedGroups.size === 0
-        ? undefined
-        : groups.map((group) => isBlocked(index.blockedGroups.get(group))).find((block) => block !== undefined)),
+    ofToken: (token) => (index.blockedTokens.size === 0 ? undefined : blockOf(index.blockedTokens, digestOf(token))),
+    ofUser(username, groups) {
+      const { blockedUsers, blockedGroups } = index;
+      const member = blockedGroups.size === 0 ? undefined : groups.find((group) => blockOf(blockedGroups, group));
+      return blockOf(blockedUsers, username) ?? blockOf(blockedGroups, member);
+    },
+    ofCredential: ({ jti, sid }) => blockOf(index.blockedJtis, jti) ?? blockOf(index.blockedSids, sid),
     merge(entries) {
       const known = new Set([...held.values()].map(({ id }) => id));
       const unknown = entries.filter((entry) => !known.has(entry.id)).sort(byRevision);
@@ -140,5 +145,7 @@ function indexOf(entries: readonly Entry[]): Index {
     blockedUsers: blocks('user'),
     blockedGroups: blocks('group'),
     blockedTokens: blocks('token'),
+    blockedJtis: blocks('jti'),
+    blockedSids: blocks('sid'),
   };
 }

@@ -10,7 +10,7 @@ const [key, other] = [createSealingKey(Buffer.alloc(32, 'A')), createSealingKey(
 const entries: fc.Arbitrary<Entry> = fc.record({
   id: fc.string({ unit: fc.constantFrom(...'abcXYZ019-_'), minLength: 1, maxLength: 20 }),
   action: fc.constantFrom('block' as const, 'unblock' as const, 'revoke' as const),
-  kind: fc.constantFrom('user' as const, 'group' as const, 'token' as const, 'all' as const),
+  kind: fc.constantFrom<Entry['kind'][]>('user', 'group', 'token', 'jti', 'sid', 'all'),
   name: fc.string({ unit: 'grapheme' }),
   revision: fc.nat(),
   at: fc.nat(),

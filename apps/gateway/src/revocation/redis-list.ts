@@ -51,7 +51,7 @@ function keyFor(key: SealingKey): Uint8Array {
 }
 
 const actions: readonly unknown[] = ['revoke', 'block', 'unblock', 'unlock'] satisfies Entry['action'][];
-const kinds: readonly unknown[] = ['user', 'group', 'token', 'all'] satisfies Entry['kind'][];
+const kinds: readonly unknown[] = ['user', 'group', 'token', 'jti', 'sid', 'all'] satisfies Entry['kind'][];
 
 function isEntry(value: unknown): value is Entry {
   const entry = Object(value) as Record<keyof Entry, unknown>;

@@ -1,5 +1,10 @@
-/** The subject of an entry of the revocation list; `token`: its SHA-256, 64 hexadecimal digits; `all`: every user. */
-export type EntryKind = 'user' | 'group' | 'token' | 'all';
+import type { Credential } from '@sallyport/authenticator';
+
+/**
+ * The subject of an entry of the revocation list; `token`: its SHA-256, 64 hexadecimal digits; `jti`, `sid`: see `Credential`,
+ * very long ones as `boundedId` makes them; `all`: every user.
+ */
+export type EntryKind = 'user' | 'group' | 'token' | 'jti' | 'sid' | 'all';
 
 /**
  * `unlock`: each replica that learns of it forgets a user's refused tries, once.
@@ -48,4 +53,6 @@ export interface Blocks {
   ofToken(token: string): Entry | undefined;
   /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
   ofUser(username: string, groups: readonly string[]): Entry | undefined;
+  /** @returns the block that is in force for a token with these ids, whoever issued it */
+  ofCredential(credential: Credential): Entry | undefined;
 }

@@ -1,4 +1,4 @@
-import type { Decision } from '@sallyport/authenticator';
+import type { Authenticated, Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import type { Blocks, Entry } from './types.ts';
 import { withBlocks } from './with-blocks.ts';
@@ -26,13 +26,13 @@ function setUp(decision: Decision, blocks: Partial<Blocks>) {
     },
     close: async () => {},
   };
-  const all: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ...blocks };
+  const all: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined, ...blocks };
   const blocking = withBlocks(inner, 'corp', all, { info: (fields) => logged.push(fields) });
   const ask = () => blocking.authenticate('token', { audiences: [], signal: new AbortController().signal });
   return { ask, logged, asked: () => asked };
 }
 
-const jane: Decision = { kind: 'authenticated', user: { username: 'jane', groups: ['dev'] } };
+const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', groups: ['dev'] } };
 
 test('an authenticated user is refused when the name or a group is blocked', async () => {
   const seen: unknown[] = [];
@@ -61,4 +61,18 @@ test('a token that is blocked costs no lookup, and one that is blocked during it
   const during = setUp(jane, { ofToken: () => answers.shift() });
   expect(await during.ask()).toMatchObject({ reason: 'blocked' });
   expect(during.asked()).toBe(1);
+});
+
+test('a token is refused when an id in it is blocked, and costs nothing when it has none', async () => {
+  const seen: unknown[] = [];
+  const ofCredential: Blocks['ofCredential'] = (credential) => {
+    seen.push(credential);
+    return { ...block, kind: 'sid' };
+  };
+  const credential = { jti: '7', sid: 's' };
+  const { ask, logged } = setUp({ ...jane, credential }, { ofCredential });
+  expect(await ask()).toStrictEqual({ kind: 'rejected', reason: 'blocked', subject: 'jane' });
+  expect(logged).toEqual([{ authenticator: 'corp', subject: 'jane', blocked: 'sid', by: 'root', reason: 'left' }]);
+  expect(await setUp(jane, { ofCredential }).ask()).toBe(jane);
+  expect(seen).toEqual([credential]);
 });

@@ -4,7 +4,8 @@ import type { Blocks, Entry } from './types.ts';
 
 /**
  * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and
- * groups as Kubernetes sees them; a blocked token is not even looked up.
+ * groups as Kubernetes sees them; a blocked token is not even looked up. One that is blocked by an id in it is looked up, or
+ * cached: only the plugin can read the id.
  *
  * @param name of the authenticator, for the log
  */
@@ -20,8 +21,12 @@ export function withBlocks(
   };
   const judge = (decision: Decision, token?: string): Decision => {
     if (decision.kind !== 'authenticated') return decision;
-    const { username, groups = [] } = decision.user;
-    const block = blocks.ofUser(username, groups) ?? (token === undefined ? undefined : blocks.ofToken(token));
+    const { user, credential } = decision;
+    const { username, groups = [] } = user;
+    const block =
+      blocks.ofUser(username, groups) ??
+      (credential && blocks.ofCredential(credential)) ??
+      (token === undefined ? undefined : blocks.ofToken(token));
     return block ? refuse(block, username) : decision;
   };
   // The token may have been blocked while its answer was waited for.

@@ -13,7 +13,7 @@ import type { LinkContext, Source } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { assembleLink } from './assemble.ts';
 
-const nobodyBlocked = { ofToken: () => undefined, ofUser: () => undefined };
+const nobodyBlocked = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined };
 
 /** A whole link, as the gateway stacks it, around a backend that the test plays. */
 function setUp(answer: (token: string) => Promise<Decision>) {

@@ -1,4 +1,4 @@
-import type { Decision } from '@sallyport/authenticator';
+import type { Credential, Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { chain } from '../chain/chain.ts';
@@ -23,6 +23,7 @@ const config: AssembleOptions['config'] = {
 const blocks: AssembleOptions['blocks'] = {
   ofToken: (token) => (token === 'corp-stolen' ? block : undefined),
   ofUser: (username) => (username === 'corp:mallory' ? block : undefined),
+  ofCredential: ({ jti }) => (jti === 'stolen' ? block : undefined),
 };
 const block: Entry = {
   id: 'a',
@@ -113,17 +114,20 @@ describe('the layers of one authenticator', () => {
       revocations: { revision: 0, isCutOff: false, isRevoked: () => false },
       metrics: { lookup: () => {}, coalesced: () => {} },
     };
-    const answers = (username: string, allowSystemNames: readonly string[] = []) =>
-      setUp(() => ({ kind: 'authenticated', user: { username, groups: ['system:x'] }, audiences: ['api'] }), {
+    const answers = (username: string, allowSystemNames: readonly string[] = [], credential?: Credential) => {
+      const user = { username, groups: ['system:x'] };
+      const link = {
+        ...config,
+        cache: { store: 'memory', ...lifetimes },
+        fingerprint: username + credential?.jti,
+        groups: { prefix: '', max: 10 },
+        allowSystemNames,
+      } as const;
+      return setUp(() => ({ kind: 'authenticated', user, credential, audiences: ['api'] }), {
         cache: caching,
-        config: {
-          ...config,
-          cache: { store: 'memory', ...lifetimes },
-          fingerprint: username,
-          groups: { prefix: '', max: 10 },
-          allowSystemNames,
-        },
+        config: link,
       });
+    };
     const strict = answers('jane');
     for (let call = 0; call < 3; call++) expect(await strict.ask()).toMatchObject({ reason: 'identity-policy' });
     expect(strict.plugin.asked).toBe(1);
@@ -132,9 +136,11 @@ describe('the layers of one authenticator', () => {
     expect(await lenient.ask()).toMatchObject({ user: { username: 'corp:jane' }, audiences: ['api'] });
     expect(lenient.plugin.asked).toBe(0);
     expect(await lenient.ask('corp-1', ['b'])).toMatchObject({ reason: 'audience-mismatch' });
-    const blocked = answers('mallory', ['system:*']);
-    for (let call = 0; call < 2; call++) expect(await blocked.ask()).toMatchObject({ reason: 'blocked' });
-    expect(blocked.plugin.asked).toBe(1);
+    for (const [name, credential] of [['mallory'], ['jane', { jti: 'stolen' }]] as const) {
+      const blocked = answers(name, ['system:*'], credential);
+      for (let call = 0; call < 2; call++) expect(await blocked.ask()).toMatchObject({ reason: 'blocked' });
+      expect(blocked.plugin.asked).toBe(1);
+    }
   });
 
   test('ask no backend about a blocked token', async () => {
@@ -186,14 +192,14 @@ test('a plugin without a check has none behind the layers either', () => {
   expect(link.recognizes('any')).toBe(true);
 });
 
-test('an observer sees the steps of the plugin, and names before and after the policy; without one nothing is passed', async () => {
+test('an observer sees the steps of the plugin, names before and after the policy, and ids of the token; without one nothing is passed', async () => {
   const seen: unknown[] = [];
   const traces: unknown[] = [];
   const authenticator: AssembleOptions['authenticator'] = {
     async authenticate(_token, { trace }) {
       traces.push(trace);
       trace?.('searched');
-      return { kind: 'authenticated', user: { username: 'jane', groups: ['dev', 'ops'] } };
+      return { kind: 'authenticated', user: { username: 'jane', groups: ['dev', 'ops'] }, credential: { jti: '7' } };
     },
     async close() {},
   };
@@ -208,7 +214,10 @@ test('an observer sees the steps of the plugin, and names before and after the p
   await authenticate('corp-1', { audiences: [], signal, observer });
   expect(seen).toEqual([
     ['corp', 'searched'],
-    ['corp', { username: 'jane', groups: ['dev', 'ops'] }, { username: 'corp:jane', groups: ['corp:ops'] }],
+    [
+      ...['corp', { username: 'jane', groups: ['dev', 'ops'] }, { username: 'corp:jane', groups: ['corp:ops'] }],
+      { jti: '7' },
+    ],
   ]);
   await authenticate('corp-1', { audiences: [], signal });
   expect(traces).toEqual([expect.any(Function), undefined]);

@@ -1,4 +1,4 @@
-import type { Decision } from '@sallyport/authenticator';
+import type { Credential, Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { authenticated, createClocks, createRevocations, lifetimes, minute } from '../cache/testing/cached-replica.ts';
@@ -32,6 +32,7 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
   const blocks = {
     ofToken: (token: string) => (blocked.has(token) ? entry : undefined),
     ofUser: (name: string) => (blocked.has(name) ? entry : undefined),
+    ofCredential: ({ sid = '' }: Credential) => (blocked.has(sid) ? entry : undefined),
   };
   const generation = ({ usernamePrefix = 'corp:', apiAudiences = () => [] }: SetUp = {}) => {
     const link = assembleLink({
@@ -128,12 +129,15 @@ test("another generation judges by its own rules, and the API server's audiences
   expect(other.now('token', asked)).toMatchObject({ kind: 'rejected', reason: 'identity-policy' });
 });
 
-test('a block of a user or token, a revocation and an end hold at once for what was judged before', async () => {
-  const { generation, blocked, revocations, clocks } = setUp(async () => authenticated());
+test('a block of a user, token or session, a revocation and an end hold at once for what was judged before', async () => {
+  const { generation, blocked, revocations, clocks } = setUp(async () => ({
+    ...authenticated(),
+    credential: { sid: 'session' },
+  }));
   const { now, wait } = generation();
   await wait();
   expect(now()).toMatchObject({ kind: 'authenticated' });
-  for (const name of ['corp:jane', 'token']) {
+  for (const name of ['corp:jane', 'token', 'session']) {
     blocked.add(name);
     expect(now()).toMatchObject({ kind: 'rejected', reason: 'blocked' });
     blocked.delete(name);
@@ -153,6 +157,7 @@ test('a decision of a plugin that can change is read anew each time', () => {
   const named = (username: string) => Object.freeze({ username });
   const user = { username: 'jane' };
   const groups: string[] = ['dev'];
+  const credential = { sid: 'session' };
   const expiresAt = new Date(8e15);
   const state = { current: named('jane') };
   const getter: Decision = Object.freeze({
@@ -171,6 +176,7 @@ test('a decision of a plugin that can change is read anew each time', () => {
       () => groups.push('ops'),
       { user: { groups: ['corp:dev', 'corp:ops'] } },
     ],
+    [frozen({ credential }), () => Object.assign(credential, { sid: 'stolen' }), { credential: { sid: 'stolen' } }],
     [frozen({ expiresAt }), () => expiresAt.setTime(1), { reason: 'expired' }],
     [getter, () => Object.assign(state, { current: named('root') }), { user: { username: 'corp:root' } }],
     [inherited, () => Object.assign(prototype, { user: named('mary') }), { user: { username: 'corp:mary' } }],

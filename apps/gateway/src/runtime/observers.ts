@@ -8,15 +8,20 @@ import { systemClocks } from '../clocks.ts';
 import { isLoopback } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
+import { createLoginLog } from '../login/login-log.ts';
+import type { OnLogin } from '../login/login-report.ts';
+import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
+import { createLoginMetrics } from '../metrics/login-metrics.ts';
 import type { ReloadSource } from '../metrics/process-metrics.ts';
 import { createAuditMetrics } from '../metrics/process-metrics.ts';
 import { manifest } from '../package-files.ts';
 import type { Entry } from '../revocation/types.ts';
-import type { InFlight } from '../server/in-flight.ts';
+import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { createReviewLog, type OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { type Tracer, useTracer } from '../tracing/in-span.ts';
+import type { SessionObserver } from './assemble-chain.ts';
 import type { Generation } from './generation.ts';
 import type { SharedState } from './shared-state.ts';
 
@@ -26,6 +31,11 @@ export interface Observers {
   readonly reviews: readonly OnReview[];
   readonly registry: GatewayMetrics['registry'];
   readonly statusPage: StatusPageSource;
+  /** Each is called with each request to the login server, in this order. */
+  readonly logins: readonly OnLogin[];
+  /** Counts them. */
+  readonly loginsInFlight: InFlight;
+  readonly sessions: SessionObserver;
   /** Records what an administrator did. */
   readonly act: (entry: Entry) => void;
   /** @param problems why the reload was refused; none when it is in force */
@@ -46,7 +56,7 @@ export interface Observers {
 export interface ObservedGateway {
   /** The config at the start. */
   readonly config: GatewayConfig;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsOfAddresses;
   /** The one in force; undefined until there is one. */
   readonly generation: () => Generation | undefined;
   readonly health: Health;
@@ -57,9 +67,18 @@ export interface ObservedGateway {
 }
 
 export function createObservers(gateway: ObservedGateway): Observers {
-  const { config, tls, generation, inFlight, logger } = gateway;
+  const { config, generation, inFlight, logger } = gateway;
+  const atStart = certificatesOf(gateway.tls);
   const links = () => generation()?.links ?? [];
-  const metrics = createGatewayMetrics({ config, tls, links, inFlight: () => inFlight.count });
+  const metrics = createGatewayMetrics({
+    config,
+    tls: { certificates: atStart },
+    links,
+    inFlight: () => inFlight.count,
+  });
+  const loginsInFlight = createInFlight();
+  const logins = createLoginMetrics(metrics.registry, () => loginsInFlight.count);
+  logins.follow(config);
   const audit = createAuditTrail({ logger, onDropped: createAuditMetrics(metrics.registry) });
   const status = createStatusCollector(config, statusSources(gateway));
   const tracing = createTracing(logger);
@@ -67,7 +86,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
     metrics.certificates(inForce);
     status.certificates(inForce);
   };
-  status.certificates(tls?.certificates ?? []);
+  status.certificates(atStart);
   return {
     reviews: [
       createFailureLog(logger, systemClocks.monotonic),
@@ -76,6 +95,9 @@ export function createObservers(gateway: ObservedGateway): Observers {
       audit.record,
       status.record,
     ],
+    logins: [createLoginLog(logger, systemClocks.monotonic), logins.onLogin, audit.login],
+    loginsInFlight,
+    sessions: { onRefused: audit.refusedSession, onRevalidated: logins.onRevalidated },
     registry: metrics.registry,
     statusPage: statusPageOf(status, () => generation()?.config ?? config),
     act: audit.act,
@@ -90,6 +112,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
     },
     follow(next) {
       metrics.follow(next);
+      logins.follow(next);
       status.follow(next);
       void audit.follow(next);
       void tracing.apply(next);

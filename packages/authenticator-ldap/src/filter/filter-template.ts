@@ -1,4 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { anyValues } from './any-values.ts';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
 import { type Placeholder, parseFilter, type ValueTemplate } from './filter-grammar.ts';
 import { TemplateError } from './template-error.ts';
@@ -21,6 +22,9 @@ export interface FilterTemplate {
    * @throws AuthenticatorError `failed` when values make more than 10,000 assertions
    */
   fill(values: (placeholder: string) => readonly (string | Buffer)[]): Filter | undefined;
+
+  /** The filter with each placeholder standing for any text: an entry matches when some value would find it. */
+  withAnyValues(): Filter;
 }
 
 /**
@@ -47,6 +51,7 @@ export function parseFilterTemplate(
       const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
       return fill({ values: known, assertions: 0 });
     },
+    withAnyValues: () => anyValues(root),
   };
 }
 

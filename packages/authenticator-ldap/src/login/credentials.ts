@@ -31,6 +31,13 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
   return isUsername(username) && isPassword(password) ? { username, password } : undefined;
 }
 
+/** The token of a name and a password; undefined where none can have them: a name has no colon, and neither is empty. */
+export function writeCredentials({ username, password }: Credentials, tokenPrefix: string): string | undefined {
+  const token = tokenPrefix + Buffer.from(`${username}:${password}`).toString('base64');
+  const read = readCredentials(token, tokenPrefix);
+  return read?.username === username && read.password === password ? token : undefined;
+}
+
 /** As directories compare names: without regard to case, to how letters are composed, and to extra spaces. */
 export function claimedName(credentials: Credentials | undefined): string | undefined {
   return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined;
@@ -52,9 +59,13 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   }
 }
 
-/** A client writes U+FFFD for text that it could not read: two names could become one. */
-function isUsername(text: string): boolean {
-  return text !== '' && Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);
+/**
+ * Whether a text can be a name at a login. A client writes U+FFFD for text that it could not read: two names could become
+ * one.
+ */
+export function isUsername(text: string): boolean {
+  if (text === '' || !text.isWellFormed()) return false;
+  return Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);
 }
 
 /** An empty password would be no authentication at all (RFC 4513 section 5.1.2), and some servers stop at a NUL. */

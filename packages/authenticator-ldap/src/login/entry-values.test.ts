@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attributeText } from './entry-values.ts';
+import { attributeText, attributeValue } from './entry-values.ts';
 
 const hex = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
@@ -83,5 +83,45 @@ describe('attributeText', () => {
 
   test('takes no attribute for binary that is called like a property of every object', () => {
     expect(attributeText('constructor', Buffer.from('x'))).toBe('x');
+  });
+});
+
+describe('attributeValue', () => {
+  test('gives back every value from its text', () => {
+    const sid = fc
+      .tuple(fc.integer({ min: 1, max: 15 }), fc.uint8Array({ minLength: 66, maxLength: 66 }))
+      .map(([count, bytes]) => Buffer.concat([Buffer.from([1, count]), bytes.subarray(0, 6 + 4 * count)]));
+    const values = fc.oneof(
+      fc.tuple(fc.constant('objectGUID'), fc.uint8Array({ minLength: 16, maxLength: 16 }).map(Buffer.from)),
+      fc.tuple(fc.constant('objectSid'), sid),
+      fc.tuple(
+        fc.constant('entryUUID'),
+        fc.uuid().map((text) => Buffer.from(text)),
+      ),
+      fc.tuple(
+        fc.constant('uid'),
+        fc.stringMatching(/^[a-zé*()\\]+$/).map((text) => Buffer.from(text)),
+      ),
+    );
+    fc.assert(
+      fc.property(values, ([attribute, value]) => {
+        expect(attributeValue(attribute, attributeText(attribute, value))).toEqual(value);
+      }),
+    );
+  });
+
+  test('gives no value for a text that no value is written as', () => {
+    const anything = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^S(-[0-9ex.]{0,12}){0,18}$/));
+    fc.assert(
+      fc.property(fc.constantFrom('objectGUID', 'objectSid'), anything, (attribute, text) => {
+        const value = attributeValue(attribute, text);
+        expect(value && attributeText(attribute, value)).toBe(value && text);
+      }),
+    );
+    expect(attributeValue('objectGUID', '01020304-0506-0708-090A-0B0C0D0E0F10')).toBeUndefined();
+    expect(attributeValue('objectGUID', '0102030405060708090a0b0c0d0e0f10')).toBeUndefined();
+    expect(attributeValue('objectSid', 'S-1-5')).toBeUndefined();
+    expect(attributeValue('uid', '')).toBeUndefined();
+    expect(attributeValue('uid', 'a\ud800')).toBeUndefined();
   });
 });

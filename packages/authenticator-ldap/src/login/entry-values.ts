@@ -92,6 +92,37 @@ function plainText(value: Buffer): string | undefined {
   }
 }
 
+/**
+ * The value that {@link attributeText} writes as this text, for a search.
+ *
+ * @returns undefined when no value is written so
+ */
+export function attributeValue(attribute: string, text: string): Buffer | undefined {
+  const [name = ''] = attribute.toLowerCase().split(';');
+  const form = Object.hasOwn(binaryForms, name) ? binaryForms[name] : undefined;
+  const value = form === undefined ? Buffer.from(text) : form === guidText ? guidBytes(text) : sidBytes(text);
+  if (form === undefined) return text === '' || !text.isWellFormed() ? undefined : value;
+  return value !== undefined && form(value) === text ? value : undefined;
+}
+
+function guidBytes(text: string): Buffer {
+  const [one, two, three, four, five] = text.split('-').map((part) => Buffer.from(part, 'hex'));
+  const parts = [one?.reverse(), two?.reverse(), three?.reverse(), four, five];
+  return Buffer.concat(parts.filter((part) => part !== undefined));
+}
+
+function sidBytes(text: string): Buffer | undefined {
+  const [authority, ...subAuthorities] = text.split('-').slice(2).map(Number);
+  const isWritten = [authority, ...subAuthorities].every((part) => Number.isSafeInteger(part));
+  if (!isWritten || authority === undefined || authority >= 2 ** 48 || subAuthorities.length > 15) return undefined;
+  const value = Buffer.alloc(8 + 4 * subAuthorities.length);
+  value[0] = 1;
+  value[1] = subAuthorities.length;
+  value.writeUIntBE(authority, 2, 6);
+  for (const [index, part] of subAuthorities.entries()) value.writeUInt32LE(part % 2 ** 32, 8 + 4 * index);
+  return value;
+}
+
 /** As Microsoft writes GUIDs: the first three groups have their bytes reversed (MS-DTYP section 2.3.4). */
 function guidText(value: Buffer): string | undefined {
   if (value.length !== 16) return undefined;

@@ -1,9 +1,10 @@
 import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
-import { anyEntry } from '../filter/filter.ts';
+import { anyEntry, type Filter } from '../filter/filter.ts';
+import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
-import { entryDn, onlyText, textsOf } from './entry-values.ts';
+import { attributeValue, entryDn, onlyText, textsOf } from './entry-values.ts';
 import { type FoundEntries, searchEntries } from './search-entries.ts';
 
 export type Finding =
@@ -15,7 +16,12 @@ export type Finding =
   | { readonly kind: 'unusable'; readonly error: AuthenticatorError };
 
 export interface UserSearch {
+  /** As typed; of a user who has logged in, as the directory wrote it then. */
   readonly username: string;
+  /** True for a user who has logged in. Default: false. */
+  readonly hasLoggedIn?: boolean;
+  /** Of a user who has logged in; left out: their login had none. */
+  readonly uid?: string | undefined;
   readonly options: UserOptions;
   /** Needed by the search for groups. */
   readonly moreAttributes: readonly string[];
@@ -53,10 +59,12 @@ export async function findUser(
 
 async function findEntries(
   connection: SearchConnection,
-  { username, options: { find }, maxBytes }: UserSearch,
+  search: UserSearch,
   attributes: readonly string[],
   signal: AbortSignal,
 ): Promise<FoundEntries> {
+  const { username, options, maxBytes } = search;
+  const { find } = options;
   if (find.by === 'dn') {
     const { template } = find;
     const base = template.fill(username);
@@ -64,7 +72,9 @@ async function findEntries(
     const place = { what: 'the lookup of a user (user.dnTemplate)', base: template.parent } as const;
     return await searchEntries(connection, request, place, signal);
   }
-  const filter = find.filter.fill((placeholder) => (placeholder === 'username' ? [username] : []));
+  const filter = search.hasLoggedIn
+    ? filterOfLogin(find.filter, options.attributes, search)
+    : find.filter.fill((placeholder) => (placeholder === 'username' ? [username] : []));
   if (filter === undefined) return { entries: [], isCut: false };
   const entries: Entry[] = [];
   let isCut = false;
@@ -75,6 +85,29 @@ async function findEntries(
     isCut ||= found.isCut;
   }
   return { entries, isCut };
+}
+
+/**
+ * Finds the entry whose login was answered with this name and uid. The typed name may have been another one, so
+ * `{username}` stands for any text; the rest of the filter must still hold.
+ *
+ * Both the uid and the name are asked for: a directory need only have an index on one of them.
+ *
+ * @returns undefined when no entry can have this uid
+ */
+function filterOfLogin(
+  template: FilterTemplate,
+  attributes: UserOptions['attributes'],
+  { username, uid }: UserSearch,
+): Filter | undefined {
+  const filters: Filter[] = [
+    { kind: 'equality', attribute: attributes.username, value: Buffer.from(username) },
+    template.withAnyValues(),
+  ];
+  if (uid === undefined) return { kind: 'and', filters };
+  const value = attributes.uid && attributeValue(attributes.uid, uid);
+  if (!attributes.uid || !value) return undefined;
+  return { kind: 'and', filters: [{ kind: 'equality', attribute: attributes.uid, value }, ...filters] };
 }
 
 /** An entry that two overlapping bases find counts once. One server spells its DN in one way. */

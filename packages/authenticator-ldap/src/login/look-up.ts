@@ -3,25 +3,36 @@ import { namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
+import { accountAttributes, accountText, judgeAccount } from './account-state.ts';
+import { isUsername } from './credentials.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
-import { type DirectoryUser, type Finding, findUser } from './find-user.ts';
+import { type DirectoryUser, type Finding, findUser, type UserSearch } from './find-user.ts';
 
 /** A call whose steps may be shown to an operator. */
 export interface TracedCall extends DirectoryCall {
   readonly trace?: AuthenticateContext['trace'];
 }
 
-/** The entry of a typed name, with the attributes that its groups need. @throws AuthenticatorError as `Directory.withService` */
+/** Whose entry to find. */
+export type Wanted = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
+
+/**
+ * The user's entry, with the attributes that its groups need.
+ *
+ * @param more attributes to read as well
+ * @throws AuthenticatorError as `Directory.withService`
+ */
 export function findEntry(
   directory: Directory,
   options: LdapOptions,
-  username: string,
+  wanted: Wanted,
   { signal, trace }: TracedCall,
+  more: readonly string[] = [],
 ): Promise<Answered<Finding>> {
   const { user, groups } = options;
-  const [moreAttributes, maxBytes] = [groupAttributes(groups), userAnswerBytes(groups)];
-  const search = { username, options: user, moreAttributes, maxBytes };
+  const [moreAttributes, maxBytes] = [[...groupAttributes(groups), ...more], userAnswerBytes(groups)];
+  const search = { ...wanted, options: user, moreAttributes, maxBytes };
   return findUser(traced(directory, 'user search', trace), search, { signal });
 }
 
@@ -41,20 +52,44 @@ export async function withGroups(
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 
-/** A login without its bind. @throws AuthenticatorError `failed` also when several entries have the name */
+/**
+ * A login without its bind, by the name that is typed there or by the name in Kubernetes.
+ *
+ * @throws AuthenticatorError `failed` also when several entries have the name
+ */
 export async function lookUpUser(
   directory: Directory,
   options: LdapOptions,
   username: string,
   { signal, trace }: Pick<AuthenticateContext, 'signal' | 'trace'>,
 ): Promise<UserInfo | undefined> {
-  const { value: finding, server } = await findEntry(directory, options, username, { signal, trace });
+  signal.throwIfAborted();
+  if (!isUsername(username)) return undefined;
+  const more = trace ? accountAttributes : [];
+  const find = (wanted: Wanted) => findEntry(directory, options, wanted, { signal, trace }, more);
+  const typed = await find({ username });
+  // Kubernetes may know users by an attribute that no login is found by.
+  const isElsewhere = typed.value.kind === 'none' && options.user.find.by === 'search';
+  const { value: finding, server } = isElsewhere ? await find({ username, hasLoggedIn: true }) : typed;
   if (finding.kind === 'none') return undefined;
   if (finding.kind === 'unusable') throw finding.error;
   if (finding.kind === 'ambiguous') {
     throw new AuthenticatorError('failed', 'several entries have this name: change user.filter so that it finds one');
   }
-  return withGroups(directory, options, finding.user, { signal, trace, prefer: server, subject: finding.user.dn });
+  const { user } = finding;
+  const found = await withGroups(directory, options, user, { signal, trace, prefer: server, subject: user.dn });
+  if (trace) traceAccount(user, trace);
+  return found;
+}
+
+/** A session would end, or a bind be refused. A look-up goes on, since it only shows what is there. */
+function traceAccount({ entry }: DirectoryUser, trace: (step: string) => void): void {
+  try {
+    trace(accountText(judgeAccount(entry, { now: Date.now() })));
+  } catch (error) {
+    if (!AuthenticatorError.is(error)) throw error;
+    trace(`account state: ${error.message}`);
+  }
 }
 
 /** Reports where groups come from when no search shows it. */

@@ -12,7 +12,7 @@ const abortedBefore: CaseDefinition = {
     const authenticator = await kit.create();
     for (const named of kit.tokens.valid) {
       const call = started(authenticator, named, AbortSignal.abort(new Error('the caller has gone')));
-      await endsByThrow(kit, named, call);
+      await endsByThrow(kit, named.name, call);
     }
   },
 };
@@ -24,10 +24,9 @@ const abortedAmid: CaseDefinition = {
     for (const named of kit.tokens.valid) {
       const controller = new AbortController();
       const call = started(authenticator, named, controller.signal);
-      // No I/O ends within microtasks: a call that is settled now waited for nothing, so there is nothing to abort.
       if (await settledInMicrotasks(call)) continue;
       controller.abort(new Error('the caller has gone'));
-      await endsByThrow(kit, named, call);
+      await endsByThrow(kit, named.name, call);
     }
   },
 };
@@ -45,7 +44,7 @@ const abortedHanging: CaseDefinition = {
       // The turns let the call reach its socket.
       for (let turn = 0; turn < 10; turn += 1) await setImmediate();
       controller.abort(new Error('the caller has gone'));
-      await endsByThrow(kit, named, call);
+      await endsByThrow(kit, named.name, call);
     }
   },
 };
@@ -54,7 +53,8 @@ function started(authenticator: Authenticator, { token }: NamedToken, signal: Ab
   return outcomeOf(() => authenticator.authenticate(token, { audiences: [], signal }));
 }
 
-async function endsByThrow(kit: Kit, { name }: NamedToken, call: Promise<Outcome<Decision>>): Promise<void> {
+/** @param name of what was called for, for messages */
+export async function endsByThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>): Promise<void> {
   const prompt = kit.deadline / 4;
   const expected = `the call with ${name} to reject within ${prompt} ms of its abort`;
   const outcome = await within(prompt, call, { expected, got: 'it did not', why });
@@ -65,7 +65,8 @@ async function endsByThrow(kit: Kit, { name }: NamedToken, call: Promise<Outcome
   });
 }
 
-async function settledInMicrotasks(call: Promise<Outcome<Decision>>): Promise<boolean> {
+/** No I/O ends within microtasks: a call that is settled by then waited for nothing, so there is nothing to abort. */
+export async function settledInMicrotasks(call: Promise<Outcome<unknown>>): Promise<boolean> {
   let settled = false;
   void call.finally(() => {
     settled = true;

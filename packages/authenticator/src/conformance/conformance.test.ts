@@ -5,9 +5,10 @@ import { secretFinder } from './leaks.ts';
 import { brokenAnswers } from './testing/broken-answers.ts';
 import { brokenLives } from './testing/broken-lives.ts';
 import { brokenManners } from './testing/broken-manners.ts';
+import { brokenUsers } from './testing/broken-users.ts';
 import { type MemoryHarness, memoryHarness } from './testing/memory-harness.ts';
 
-const brokenPlugins = [...brokenLives, ...brokenAnswers, ...brokenManners];
+const brokenPlugins = [...brokenLives, ...brokenAnswers, ...brokenManners, ...brokenUsers];
 
 const good = await memoryHarness();
 const cases = conformanceCases(good);
@@ -91,8 +92,22 @@ describe('skips', () => {
       'check() resolves while the backend is up and rejects while it is stopped',
       'close() ends while the backend hangs',
       'create() succeeds while the backend is stopped',
+      'lookUp() ends when it is aborted while the backend hangs',
+      'lookUp() reports a stopped backend as unavailable',
+      'revalidate() ends when it is aborted while the backend hangs',
+      'revalidate() reports a stopped backend as unavailable',
     ]);
     expect(skipped.every(({ skip }) => skip === 'all is in memory')).toBe(true);
+  });
+
+  test('without lookUp or revalidate their cases are skipped', () => {
+    const { looksUpUsers: _, revalidation: __, ...rest } = good;
+    const skipped = conformanceCases(rest as typeof good).filter(({ skip }) => skip);
+    expect(skipped.map(({ skip }) => skip)).toEqual([
+      ...Array.from({ length: 7 }, () => 'the authenticator has no lookUp'),
+      ...Array.from({ length: 11 }, () => 'the authenticator has no revalidate'),
+    ]);
+    expect(skipped.every(({ name }) => /lookUp|revalidate/.test(name))).toBe(true);
   });
 
   test('no backend without a reason is an error', () => {
@@ -129,6 +144,14 @@ describe('what the harness leaves out fails the cases that need it, rather than 
     expect(await failure(name, { [field]: [] })).toContain(`the harness to give ${field}`);
   });
 
+  test('nobody whom revalidate refuses, and no uid', async () => {
+    const refused = 'revalidate() refuses users whom the backend does not let in, with the reason';
+    expect(await failure(refused, { revalidation: { refused: [] } })).toContain('revalidation.refused');
+    const validTokens = good.validTokens.map(({ token, user: { uid: _, ...user } }) => ({ token, user }));
+    const other = 'revalidate() refuses a user with another uid as unknown-user';
+    expect(await failure(other, { validTokens })).toContain('valid tokens of users with a uid');
+  });
+
   test('secrets so short that they are found by chance', async () => {
     expect(await failure('no error carries a token or a password', { secrets: ['abc'] })).toContain('8 characters');
   });
@@ -137,6 +160,12 @@ describe('what the harness leaves out fails the cases that need it, rather than 
     const { backend } = good;
     const change = { backend: { stop: () => backend.stop(), start: () => backend.start() } };
     expect(await failure('close() ends while the backend hangs', change)).toContain('backend.hang()');
+  });
+
+  test('a plugin that looks users up although the harness says nothing of it', async () => {
+    const existing = 'lookUp() and revalidate() are there exactly where the harness says so';
+    expect(await failure(existing, { looksUpUsers: false })).toContain('to have no lookUp');
+    expect(await failure(existing, { revalidation: undefined } as never)).toContain('to have no revalidate');
   });
 
   test('a plugin that watches files or sends passwords although the harness says no', async () => {

@@ -1,3 +1,4 @@
+import type { LoggedIn } from '../authenticator.ts';
 import type { RejectionReason, UserInfo } from '../decision.ts';
 import type { AuthenticatorPlugin } from '../plugin.ts';
 
@@ -19,6 +20,12 @@ export interface RejectedToken {
   readonly subject?: string;
   /** True when the plugin refuses it without asking the backend, and so during an outage too. Default: false. */
   readonly withoutBackend?: boolean;
+}
+
+/** What the cases of `revalidate` need besides the users of `validTokens`, who must all pass. */
+export interface RevalidationSamples {
+  /** Users whom the backend knows and does not let in: disabled, locked, expired. At least one. */
+  readonly refused: readonly { readonly user: LoggedIn; readonly reason: RejectionReason }[];
 }
 
 /** Options that can't work. */
@@ -69,6 +76,10 @@ export interface ConformanceHarness<Options> {
   readonly sendsPasswords: boolean;
   /** True when the plugin, with these options, reads files by `context.watchFile`. */
   readonly watchesFiles: boolean;
+  /** True when the authenticator has `lookUp`: the cases then look up the users of `validTokens`. Default: false. */
+  readonly looksUpUsers?: boolean;
+  /** Left out: the authenticator has no `revalidate`. */
+  readonly revalidation?: RevalidationSamples;
   /** Tokens of `count` users for the concurrent calls. Left out: `validTokens`, repeated. */
   readonly manyTokens?: (count: number) => Promise<readonly ValidToken[]>;
   /** Case names, each with the reason why it can't hold for this plugin. A name that is no case is an error. */

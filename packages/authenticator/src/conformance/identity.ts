@@ -13,12 +13,12 @@ export function problemOfDecision(decision: unknown): string | undefined {
   return `its reason is none of ${rejectionReasons.join(', ')}`;
 }
 
-const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'audiences', 'expiresAt'];
+const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'credential', 'audiences', 'expiresAt', 'session'];
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
 /** @returns what is wrong with an `authenticated` decision; undefined when Kubernetes can use it as it is */
-function problemOfAuthenticated(decision: object, now: number): string | undefined {
-  const { user, audiences, expiresAt } = decision as Record<string, unknown>;
+export function problemOfAuthenticated(decision: object, now: number): string | undefined {
+  const { user, credential, audiences, expiresAt } = decision as Record<string, unknown>;
   const unknown = Object.keys(decision).find((key) => !fieldsOfAuthenticated.includes(key));
   if (unknown !== undefined) return `the decision has a field "${unknown}" that the contract does not have`;
   if (audiences !== undefined && !isNames(audiences)) return 'audiences is not an array of non-empty strings';
@@ -26,7 +26,21 @@ function problemOfAuthenticated(decision: object, now: number): string | undefin
     if (!(expiresAt instanceof Date) || Number.isNaN(expiresAt.getTime())) return 'expiresAt is not a valid Date';
     if (expiresAt.getTime() <= now) return 'expiresAt is in the past';
   }
-  return problemOfUser(user);
+  return problemOfUser(user) ?? (credential === undefined ? undefined : problemOfCredential(credential));
+}
+
+/** Characters. Real ids have some 40; what is longer is most likely no id, but a token or a part of one. */
+const longestCredential = 1_024;
+
+function problemOfCredential(credential: unknown): string | undefined {
+  if (typeof credential !== 'object' || credential === null) return 'credential is not an object';
+  for (const [key, id] of Object.entries(credential)) {
+    if (key !== 'jti' && key !== 'sid') return `the credential has a field "${key}" that the contract does not have`;
+    if (!isName(id) || id.length > longestCredential) {
+      return `credential.${key} is not a non-empty, well-formed string of at most ${longestCredential} characters`;
+    }
+  }
+  return undefined;
 }
 
 function problemOfUser(user: unknown): string | undefined {
@@ -144,12 +158,14 @@ async function authenticated(
   return decision;
 }
 
-function wholeDecision({ user, audiences = [], expiresAt }: Authenticated): string {
-  return `${wholeUser(user)} ${JSON.stringify([...audiences].sort())} ${expiresAt?.getTime() ?? 'does not expire'}`;
+function wholeDecision({ user, credential = {}, audiences = [], expiresAt }: Authenticated): string {
+  const { jti, sid } = credential;
+  const rest = JSON.stringify([jti ?? null, sid ?? null, [...audiences].sort()]);
+  return `${wholeUser(user)} ${rest} ${expiresAt?.getTime() ?? 'does not expire'}`;
 }
 
 /** Writes wherever it can. Frozen objects refuse it, which is good. */
-function spoil({ user, audiences, expiresAt }: Authenticated): void {
+function spoil({ user, credential, audiences, expiresAt }: Authenticated): void {
   const { groups, extra = {} } = user;
   const spoiled = 'spoiled-by-the-conformance-kit';
   const lists = [groups, audiences, ...Object.values(extra)] as (string[] | undefined)[];
@@ -157,12 +173,13 @@ function spoil({ user, audiences, expiresAt }: Authenticated): void {
   Reflect.set(user, 'username', spoiled);
   Reflect.set(user, 'uid', spoiled);
   Reflect.set(extra, spoiled, [spoiled]);
+  for (const id of ['jti', 'sid']) if (typeof credential === 'object') Reflect.set(credential, id, spoiled);
   expiresAt?.setTime(0);
 }
 
 export const identityCases: readonly CaseDefinition[] = [rightUser, usableUser, audiencesNotEchoed, answersUnshared];
 
-const callsAtOnce = 150;
+export const callsAtOnce = 150;
 
 const identitiesApart: CaseDefinition = {
   name: `${callsAtOnce} calls at once keep identities apart`,

@@ -5,11 +5,14 @@ import { hostileCases } from './hostile.ts';
 import { concurrencyCases, identityCases } from './identity.ts';
 import { type CaseDefinition, createKit } from './kit.ts';
 import { lifecycleCases, watchedFilesCases } from './lifecycle.ts';
+import { lookUpCases } from './look-up.ts';
 import { optionsCases, pluginShapeCases } from './options.ts';
 import { outageCases } from './outage.ts';
 import { recognitionCases } from './recognition.ts';
 import { refusalCases } from './refusals.ts';
+import { revalidationCases } from './revalidation.ts';
 import { secrecyCases } from './secrecy.ts';
+import { userMethodsCases } from './user-calls.ts';
 import { type Outcome, outcomeOf, within } from './verdict.ts';
 
 export type { RecordedMetric } from './context.ts';
@@ -26,6 +29,7 @@ export type {
   ConformanceCase,
   ConformanceHarness,
   RejectedToken,
+  RevalidationSamples,
   ValidToken,
 } from './harness.ts';
 
@@ -41,6 +45,9 @@ const definitions: readonly CaseDefinition[] = [
   ...outageCases,
   ...secrecyCases,
   ...attemptsCases,
+  ...userMethodsCases,
+  ...lookUpCases,
+  ...revalidationCases,
   ...watchedFilesCases,
   ...lifecycleCases,
 ];
@@ -67,8 +74,13 @@ export function conformanceCases<Options>(harness: ConformanceHarness<Options>):
   });
 }
 
-function skipsOf<Options>({ skip = {}, backend }: ConformanceHarness<Options>): ReadonlyMap<string, string> {
+function skipsOf<Options>(harness: ConformanceHarness<Options>): ReadonlyMap<string, string> {
+  const { skip = {}, backend } = harness;
   const skips = new Map<string, string>();
+  for (const { name, needs } of definitions) {
+    if (needs === 'lookUp' && harness.looksUpUsers !== true) skips.set(name, 'the authenticator has no lookUp');
+    if (needs === 'revalidate' && !harness.revalidation) skips.set(name, 'the authenticator has no revalidate');
+  }
   if ('none' in backend) {
     if (backend.none.trim() === '') throw new Error('backend.none needs a reason: say why nothing can fail.');
     for (const { name, needsBackend } of definitions) if (needsBackend) skips.set(name, backend.none);

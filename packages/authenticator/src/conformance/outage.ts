@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
-import type { Decision } from '../decision.ts';
 import { AuthenticatorError } from '../errors.ts';
 import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
@@ -106,11 +105,14 @@ function backendTokens({ tokens }: Kit): readonly NamedToken[] {
 
 /** All at once, since each may take its whole deadline. */
 async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: readonly NamedToken[]): Promise<void> {
-  const outcomes = tokens.map(async (named) => mustBeUnavailable(kit, named, await kit.outcome(authenticator, named)));
+  const outcomes = tokens.map(async (named) =>
+    mustBeUnavailable(kit, named.name, await kit.outcome(authenticator, named)),
+  );
   await Promise.all(outcomes);
 }
 
-function mustBeUnavailable(kit: Kit, { name }: NamedToken, outcome: Outcome<Decision>): void {
+/** @param name of what was asked about, for messages */
+export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unknown>): void {
   const expected = `${name} to throw an AuthenticatorError "unavailable" while the backend is stopped`;
   if ('value' in outcome) {
     const why =

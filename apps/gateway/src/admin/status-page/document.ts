@@ -97,7 +97,7 @@ export interface CacheStatus {
 }
 
 export interface BlockingStatus {
-  /** Users, groups and tokens. */
+  /** Users, groups, tokens and sessions. */
   readonly blocked: number;
   /** Users who are locked out, as far as this replica knows. */
   readonly lockedOut: number;
@@ -107,7 +107,7 @@ export interface BlockingStatus {
 }
 
 export interface CertificateStatus {
-  readonly certificate: 'server' | 'client-ca';
+  readonly certificate: 'server' | 'client-ca' | 'login';
   readonly subject: string;
   readonly endsAt: number;
 }

@@ -19,6 +19,8 @@ const user = fc.record(
   { requiredKeys: ['username'], noNullPrototype: true },
 );
 
+const credential = fc.record({ jti: text, sid: text }, { requiredKeys: [], noNullPrototype: true });
+
 const end = fc.oneof(
   fc.date({ noInvalidDate: true }),
   fc.constantFrom(new Date(0), new Date(-1), new Date(8.64e15), new Date(-8.64e15)),
@@ -27,7 +29,7 @@ const end = fc.oneof(
 /** Any positive decision that `chain/decision.ts` lets through, as it makes it. */
 export const anyYes: fc.Arbitrary<Authenticated> = fc
   .record(
-    { kind: fc.constant('authenticated' as const), user, audiences: texts, expiresAt: end },
+    { kind: fc.constant('authenticated' as const), user, credential, audiences: texts, expiresAt: end },
     { requiredKeys: ['kind', 'user'], noNullPrototype: true },
   )
   .map((value) => asYes(readDecision(value)));

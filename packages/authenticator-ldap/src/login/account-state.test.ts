@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { entry } from '../testing/memory-directory.ts';
+import { accountAttributes, accountText, judgeAccount } from './account-state.ts';
+
+const now = Date.parse('2031-05-01T12:00:00Z');
+const ticks = (milliseconds: number) => String((BigInt(milliseconds) + 11_644_473_600_000n) * 10_000n);
+const time = (milliseconds: number) => new Date(milliseconds).toISOString().replace(/[-:T]|\.\d+/g, '');
+const second = 1_000;
+const day = 86_400_000;
+
+type Values = Readonly<Record<string, string>>;
+
+function judged(values: Values, since?: number) {
+  const attributes = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, [value]]));
+  return judgeAccount(entry('uid=alice', attributes), { now, ...(since !== undefined && { since }) });
+}
+const reason = (values: Values, since?: number) => judged(values, since).refusal?.reason;
+
+describe('an account', () => {
+  const computed = 'msDS-User-Account-Control-Computed';
+  test.each<[string, string | undefined, Values]>([
+    ['without a word about it', undefined, {}],
+    [
+      'a normal one of Active Directory',
+      undefined,
+      {
+        userAccountControl: '512',
+        [computed]: '0',
+        pwdLastSet: ticks(now - day),
+        accountExpires: '0',
+        lockoutTime: '0',
+      },
+    ],
+    ['that never expires', undefined, { accountExpires: '9223372036854775807' }],
+    ['disabled', 'disabled', { userAccountControl: '514' }],
+    ['disabled, of a type with the highest bit', 'disabled', { userAccountControl: '-2147483134' }],
+    ['that has expired', 'expired', { accountExpires: ticks(now) }],
+    ['that expires later', undefined, { accountExpires: ticks(now + 1) }],
+    ['that is locked', 'locked', { [computed]: '16', lockoutTime: ticks(now - day) }],
+    ['whose lock has ended', undefined, { [computed]: '0', lockoutTime: ticks(now - day) }],
+    ['whose lock may have ended', 'locked', { lockoutTime: ticks(now - day) }],
+    ['whose password has expired', 'password-expired', { [computed]: '8388608' }],
+    ['whose password must be changed', 'password-expired', { userAccountControl: '512', pwdLastSet: '0' }],
+    ['whose password never expires', undefined, { userAccountControl: '66048', pwdLastSet: '0' }],
+    ['locked by OpenLDAP for ever', 'locked', { pwdAccountLockedTime: '000001010000Z' }],
+    ['locked by OpenLDAP some time ago', 'locked', { pwdAccountLockedTime: time(now - day) }],
+    ['delayed by OpenLDAP', 'locked', { pwdAccountTmpLockoutEnd: time(now + second) }],
+    ['delayed by OpenLDAP before', undefined, { pwdAccountTmpLockoutEnd: time(now) }],
+    ['that has not begun', 'disabled', { pwdStartTime: time(now + second) }],
+    ['that has begun', undefined, { pwdStartTime: time(now) }],
+    ['that has ended', 'expired', { pwdEndTime: time(now) }],
+    ['with a password that was reset', 'password-expired', { pwdReset: 'TRUE' }],
+    ['with a password that was not', undefined, { pwdReset: 'FALSE' }],
+    ['made inactive', 'disabled', { nsAccountLock: 'TRUE' }],
+    ['made active', undefined, { nsAccountLock: 'false' }],
+    ['locked by 389-DS for ever', 'locked', { accountUnlockTime: '19700101000000Z' }],
+    ['locked by 389-DS', 'locked', { accountUnlockTime: time(now + second) }],
+    ['locked by 389-DS before', undefined, { accountUnlockTime: time(now) }],
+    ['with an expired password of 389-DS', 'password-expired', { passwordExpirationTime: time(now) }],
+    ['whose principal has expired', 'expired', { krbPrincipalExpiration: time(now) }],
+    ['whose shadow has expired', 'expired', { shadowExpire: String(now / day - 0.5) }],
+    ['whose shadow expires tomorrow', undefined, { shadowExpire: String(now / day + 0.5) }],
+    ['whose shadow never expires', undefined, { shadowExpire: '-1' }],
+  ])('%s: %s', (_what, expected, values) => {
+    expect(reason(values)).toBe(expected);
+  });
+
+  test.each(['pwdChangedTime', 'pwdUpdateTime', 'krbLastPwdChange'])('%s is in whole seconds', (attribute) => {
+    const since = now + 500;
+    expect(reason({ [attribute]: time(now) }, since)).toBeUndefined();
+    expect(reason({ [attribute]: time(now) }, now)).toBeUndefined();
+    expect(reason({ [attribute]: time(now + second) }, since)).toBe('password-changed');
+    expect(reason({ [attribute]: time(now) }, now - 1)).toBe('password-changed');
+    expect(reason({ [attribute]: time(now + day) })).toBeUndefined();
+  });
+
+  test('pwdLastSet is exact, and shadowLastChange is a day', () => {
+    expect(reason({ pwdLastSet: ticks(now) }, now)).toBeUndefined();
+    expect(reason({ pwdLastSet: ticks(now + 1) }, now)).toBe('password-changed');
+    const today = Math.floor(now / day);
+    expect(reason({ shadowLastChange: String(today) }, now)).toBeUndefined();
+    expect(reason({ shadowLastChange: String(today + 1) }, now)).toBe('password-changed');
+  });
+
+  test('a disabled one is disabled whatever else it is', () => {
+    expect(reason({ pwdReset: 'TRUE', nsAccountLock: 'true', accountUnlockTime: '19700101000000Z' })).toBe('disabled');
+  });
+
+  test('an attribute that can not be read is an error, and never a pass', () => {
+    const values = fc.record(
+      Object.fromEntries(accountAttributes.map((attribute) => [attribute, fc.constant('not a value')])),
+      { requiredKeys: [] },
+    );
+    const harmless = ['nsAccountLock', 'pwdReset'];
+    fc.assert(
+      fc.property(values, (made) => {
+        const given = Object.keys(made);
+        fc.pre(given.some((attribute) => !harmless.includes(attribute)));
+        let passes = false;
+        try {
+          passes = reason(made as Values, now) === undefined;
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'failed', message: expect.not.stringContaining('not a value') });
+        }
+        expect(passes).toBe(false);
+      }),
+    );
+  });
+
+  test('is described for an operator', () => {
+    expect(accountText(judged({ nsAccountLock: 'true' }))).toBe(
+      'account state: disabled, by the attribute nsAccountLock',
+    );
+    expect(accountText(judged({ pwdChangedTime: time(now) }))).toBe(
+      'account state: nothing against the user in pwdChangedTime',
+    );
+    expect(accountText(judged({}))).toBe('account state: not known, the entry shows none of its attributes');
+  });
+});

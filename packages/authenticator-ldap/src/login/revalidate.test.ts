@@ -1,0 +1,158 @@
+import type { Logger } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { parseDnTemplate } from '../filter/dn-template.ts';
+import { filterText } from '../filter/filter.ts';
+import type { UserOptions } from '../options/types.ts';
+import { ldapOptions, peopleBase, searchedGroups, template, userOptions } from '../testing/ldap-options.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
+import { createRevalidate } from './revalidate.ts';
+
+const signal = new AbortController().signal;
+const attributes = { username: 'uid', uid: 'entryUUID', extra: {} };
+const [one, other] = ['6b2c0000-0000-4000-8000-000000000001', '6b2c0000-0000-4000-8000-000000000002'];
+const person = (name: string, uid: string, more: Record<string, string[]> = {}) =>
+  entry(`uid=${name},${peopleBase}`, { uid: [name], entryUUID: [uid], ...more });
+const alice = person('alice', one, { mail: ['alice@example.com'], pwdChangedTime: ['20200101000000Z'] });
+const find = {
+  by: 'search',
+  bases: [peopleBase],
+  scope: 'sub',
+  filter: template('(|(uid={username})(mail={username}))'),
+} as const;
+
+function made(script: MemoryDirectoryOptions = {}, user: Partial<UserOptions> = {}) {
+  const directory = memoryDirectory({ entries: [alice], ...script });
+  const warnings: unknown[] = [];
+  const logger: Logger = { debug() {}, info() {}, error() {}, warn: (...line) => warnings.push(line) };
+  const options = ldapOptions({ user: userOptions({ find, attributes, ...user }), groups: searchedGroups() });
+  const revalidate = createRevalidate(directory, options, logger);
+  const steps: string[] = [];
+  const context = { since: new Date(), signal, trace: (step: string) => steps.push(step) };
+  return {
+    directory,
+    warnings,
+    steps,
+    revalidate: (username: string, uid?: string, changed: Partial<typeof context> = {}) =>
+      revalidate({ username, ...(uid !== undefined && { uid }) }, { ...context, ...changed }),
+  };
+}
+
+const unknownUser = { kind: 'rejected', reason: 'unknown-user' };
+
+describe('revalidate', () => {
+  test('asks for the uid, the name and the rest of the filter at once', async () => {
+    const { directory, revalidate } = made();
+    const user = { username: 'alice', uid: one, groups: [] };
+    expect(await revalidate('alice', one)).toEqual({ kind: 'authenticated', user });
+    const [first] = directory.searches;
+    expect(first && filterText(first.filter)).toBe(`(&(entryUUID=${one})(uid=alice)(|(uid=*)(mail=*)))`);
+    expect(first?.attributes).toEqual(expect.arrayContaining(['uid', 'entryUUID', 'pwdChangedTime', 'pwdLastSet']));
+    expect(directory.binds).toEqual([]);
+  });
+
+  test('asks for the name alone where the login had no uid', async () => {
+    const { directory, revalidate } = made();
+    expect(await revalidate('alice')).toMatchObject({ kind: 'authenticated' });
+    expect(directory.searches[0] && filterText(directory.searches[0].filter)).toBe('(&(uid=alice)(|(uid=*)(mail=*)))');
+  });
+
+  test('knows no one by a uid that the options no longer ask for', async () => {
+    const { directory, revalidate } = made({}, { attributes: { username: 'uid', extra: {} } });
+    expect(await revalidate('alice', one)).toEqual(unknownUser);
+    expect(directory.searches).toEqual([]);
+  });
+
+  test.each([
+    ['the name in another spelling', person('Alice', one)],
+    ['the uid in another spelling', person('alice', one.toUpperCase())],
+    ['another uid', person('alice', other)],
+    ['no uid', entry(`uid=alice,${peopleBase}`, { uid: ['alice'] })],
+  ])('knows no one when the server finds %s', async (_what, found) => {
+    const { revalidate } = made({ onSearch: () => ({ entries: [found] }) });
+    expect(await revalidate('alice', one)).toEqual(unknownUser);
+  });
+
+  test.each(['', '*', 'a\0', 'a\nb', '\ufffd', '\ud800', 'a'.repeat(1_025), 'nobody', 'alice@example.com'])(
+    'knows no one of the name %j',
+    async (name) => {
+      expect(await made().revalidate(name)).toEqual(unknownUser);
+    },
+  );
+
+  test('with dnTemplate reads the entry of the name, and compares the uid', async () => {
+    const byDn = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
+    const { revalidate } = made({}, { find: byDn });
+    expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+    expect(await revalidate('alice', other)).toEqual(unknownUser);
+    expect(await revalidate('nobody', one)).toEqual(unknownUser);
+  });
+
+  test('refuses as ambiguous when two entries have the name', async () => {
+    const twin = entry(`cn=twin,${peopleBase}`, { uid: ['alice'], entryUUID: [other] });
+    const { revalidate } = made({ entries: [alice, twin] });
+    expect(await revalidate('alice')).toEqual({ kind: 'rejected', reason: 'ambiguous' });
+    expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+  });
+
+  test('refuses by the state of the account, and looks for no groups then', async () => {
+    const { directory, revalidate, steps } = made({ entries: [person('alice', one, { nsAccountLock: ['true'] })] });
+    expect(await revalidate('alice', one)).toEqual({ kind: 'rejected', reason: 'disabled', subject: 'alice' });
+    expect(directory.searches).toHaveLength(1);
+    expect(steps.at(-1)).toBe('account state: disabled, by the attribute nsAccountLock');
+  });
+
+  test('refuses a password that was changed after the login', async () => {
+    const { revalidate } = made();
+    const changed = { kind: 'rejected', reason: 'password-changed', subject: 'alice' };
+    expect(await revalidate('alice', one, { since: new Date('2019-12-31T23:59:59Z') })).toEqual(changed);
+    expect(await revalidate('alice', one, { since: new Date('2020-01-01T00:00:00Z') })).toMatchObject({
+      kind: 'authenticated',
+    });
+  });
+
+  test('does not decide about a login of no time', async () => {
+    const failed = expect(made().revalidate('alice', one, { since: new Date(Number.NaN) })).rejects;
+    await failed.toMatchObject({ code: 'failed' });
+  });
+
+  test('throws for an entry that can not be used, for an abort, and for an outage', async () => {
+    const bad = entry(`uid=alice,${peopleBase}`, { uid: ['alice', 'bob'], entryUUID: [one] });
+    await expect(made({ entries: [bad] }).revalidate('alice', one)).rejects.toMatchObject({ code: 'failed' });
+    const outage = new Error('no server');
+    const down = made({
+      onSearch: () => {
+        throw outage;
+      },
+    });
+    await expect(down.revalidate('alice', one)).rejects.toBe(outage);
+    const gone = new Error('gone');
+    await expect(made().revalidate('alice', one, { signal: AbortSignal.abort(gone) })).rejects.toBe(gone);
+    const controller = new AbortController();
+    const late = made({
+      onSearch() {
+        controller.abort(gone);
+        return undefined;
+      },
+    });
+    await expect(late.revalidate('nobody', one, { signal: controller.signal })).rejects.toBe(gone);
+  });
+
+  test('warns once when the entry shows nothing of its account', async () => {
+    const { revalidate, warnings } = made({ entries: [person('alice', one), person('bob', other)] });
+    for (const [name, uid] of [
+      ['alice', one],
+      ['bob', other],
+    ] as const) {
+      expect(await revalidate(name, uid)).toMatchObject({ kind: 'authenticated' });
+    }
+    expect(warnings).toEqual([
+      [
+        expect.objectContaining({ entry: `uid=alice,${peopleBase}` }),
+        'account state not readable: only a deleted user ends a session',
+      ],
+    ]);
+    const readable = made();
+    await readable.revalidate('alice', one);
+    expect(readable.warnings).toEqual([]);
+  });
+});

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import type { Decision, LoggedIn, RejectionReason, UserInfo } from '@sallyport/authenticator';
+import type { LdapServer } from '@sallyport/test-servers/ldap-tools';
+import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { expect } from 'vitest';
+import plugin from '../index.ts';
+import { type PluginGateway, pluginGateway } from './plugin-gateway.ts';
+
+/** A directory with a person in it, for cases that hold for every directory. */
+export interface RevalidationTarget {
+  readonly server: LdapServer;
+  readonly password: string;
+  /** Written options. Users are found below `people` by a filter that a value of `description` turns off: see `barred`. */
+  readonly options: Record<string, unknown>;
+  readonly people: string;
+  readonly groups: string;
+  /** The attribute of the name at a login. */
+  readonly nameAttribute: string;
+  /** Class of a group with `member`. */
+  readonly groupClass: string;
+  person(name: string, dn: string): LdifEntry;
+  /** The attribute to write a new password to, with its value. */
+  newPassword(): LdifEntry['attributes'];
+  /** Attributes with which three wrong passwords lock an account. */
+  readonly lockable: LdifEntry['attributes'];
+  /** Attributes that end a session, each with its reason. */
+  readonly refusals: Readonly<Record<string, readonly [RejectionReason, LdifEntry['attributes']]>>;
+}
+
+/** What `options.user.filter` must refuse. */
+export const barred = 'barred';
+
+const unknownUser: Decision = { kind: 'rejected', reason: 'unknown-user' };
+
+interface Scene {
+  readonly target: RevalidationTarget;
+  readonly made: PluginGateway;
+  readonly name: string;
+  readonly dn: string;
+  /** As the login was answered. */
+  readonly user: UserInfo;
+  readonly since: Date;
+  modify(...changes: readonly string[]): Promise<void>;
+}
+
+export type RevalidationCase = (target: RevalidationTarget) => Promise<void>;
+
+/** Logs a new person in, and then lets things happen to them. */
+function scene(play: (scene: Scene) => Promise<void>): RevalidationCase {
+  return async (target) => {
+    const { server, people, password } = target;
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    const dn = `CN=${name},${people}`;
+    await server.add(toLdif([target.person(name, dn)]));
+    await using made = await pluginGateway(plugin, target.options);
+    const decision = await made.logIn(name, password);
+    if (decision.kind !== 'authenticated') throw new Error(`the login was answered ${JSON.stringify(decision)}`);
+    const since = new Date();
+    const modify: Scene['modify'] = async (...changes) => await server.modify(changes.join('\n\n'));
+    const { user } = decision;
+    expect(user.uid).toEqual(expect.any(String));
+    expect(await made.revalidate(user, since)).toEqual(decision);
+    await play({ target, made, name, dn, user, since, modify });
+  };
+}
+
+const deleted = (dn: string) => `dn: ${dn}\nchangetype: delete`;
+const moved = (dn: string, rdn: string, parent: string) =>
+  `dn: ${dn}\nchangetype: modrdn\nnewrdn: ${rdn}\ndeleteoldrdn: 1\nnewsuperior: ${parent}`;
+const replaced = (dn: string, attributes: LdifEntry['attributes']) => toReplacements([{ dn, attributes }]);
+
+const unit = (dn: string): LdifEntry => ({ dn, attributes: { objectClass: 'organizationalUnit' } });
+
+/** Directories may record the change of a password in whole seconds. */
+async function secondAfter(moment: Date): Promise<void> {
+  const next = (Math.floor(moment.getTime() / 1_000) + 1) * 1_000;
+  await waitUntil(() => Date.now() > next, 'the next second');
+}
+
+export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
+  'a user stays, with the groups of today': scene(async ({ target, made, name, dn, user, since }) => {
+    const group = `g-${name}`;
+    const attributes = { objectClass: target.groupClass, member: dn };
+    await target.server.add(toLdif([{ dn: `CN=${group},${target.groups}`, attributes }]));
+    const now = { ...user, groups: [...(user.groups ?? []), group].sort() };
+    expect(await made.revalidate(user, since)).toEqual({ kind: 'authenticated', user: now });
+    expect(await made.lookUp(name)).toEqual(now);
+    const steps: string[] = [];
+    await made.lookUp(name, (step) => steps.push(step));
+    expect(steps.at(-1)).toMatch(/^account state: nothing against the user in \w/);
+  }),
+
+  'a user who was deleted is unknown, and one of the same name is another': scene(
+    async ({ target, made, name, dn, user, since, modify }) => {
+      await modify(deleted(dn));
+      expect(await made.revalidate(user, since)).toEqual(unknownUser);
+      expect(await made.lookUp(name)).toBeUndefined();
+      await target.server.add(toLdif([target.person(name, dn)]));
+      expect(await made.revalidate(user, since)).toEqual(unknownUser);
+      const found = await made.revalidate({ username: name });
+      expect(found).toMatchObject({ kind: 'authenticated', user: { username: name } });
+      expect((found as { user: UserInfo }).user.uid).not.toBe(user.uid);
+    },
+  ),
+
+  'a user with another uid is unknown': scene(async ({ made, user, since }) => {
+    for (const uid of [randomUUID(), 'x', '*', '']) {
+      expect(await made.revalidate({ ...user, uid }, since)).toEqual(unknownUser);
+    }
+    expect(await made.revalidate({ ...user, username: `${user.username}x` }, since)).toEqual(unknownUser);
+    expect(await made.revalidate({ ...user, username: '*' }, since)).toEqual(unknownUser);
+  }),
+
+  'a user who was renamed is unknown until they log in again': scene(
+    async ({ target, made, dn, name, user, since, modify }) => {
+      await modify(replaced(dn, { [target.nameAttribute]: `new-${name}` }));
+      expect(await made.revalidate(user, since)).toEqual(unknownUser);
+      const login = (await made.logIn(`new-${name}`, target.password)) as { user: LoggedIn };
+      expect(login.user.uid).toBe(user.uid);
+      expect(await made.revalidate(login.user)).toMatchObject({ kind: 'authenticated' });
+    },
+  ),
+
+  'a user who was moved stays below the base, and is unknown elsewhere': scene(
+    async ({ target, made, dn, name, user, since, modify }) => {
+      const [within, beside] = [`OU=in-${name},${target.people}`, `OU=out-${name},${target.server.suffix}`];
+      await target.server.add(toLdif([unit(within), unit(beside)]));
+      await modify(moved(dn, `CN=${name}`, within));
+      expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated', user: { uid: user.uid } });
+      await modify(moved(`CN=${name},${within}`, `CN=${name}`, beside));
+      expect(await made.revalidate(user, since)).toEqual(unknownUser);
+    },
+  ),
+
+  'a user whom the filter no longer finds is unknown': scene(async ({ made, dn, user, since, modify }) => {
+    await modify(replaced(dn, { description: barred }));
+    expect(await made.revalidate(user, since)).toEqual(unknownUser);
+  }),
+
+  'a password that was changed later ends the session, and one that was changed before does not': scene(
+    async ({ target, made, dn, user, since, modify }) => {
+      await secondAfter(since);
+      await modify(replaced(dn, target.newPassword()));
+      const rejected = { kind: 'rejected', reason: 'password-changed', subject: user.username };
+      expect(await made.revalidate(user, since)).toEqual(rejected);
+      expect(await made.revalidate(user, new Date())).toMatchObject({ kind: 'authenticated' });
+    },
+  ),
+
+  'an account that wrong passwords have locked ends its session': scene(
+    async ({ target, made, dn, name, user, since, modify }) => {
+      if (Object.keys(target.lockable).length > 0) await modify(replaced(dn, target.lockable));
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated' });
+        await made.logIn(name, randomUUID());
+      }
+      const rejected = { kind: 'rejected', reason: 'locked', subject: user.username };
+      expect(await made.revalidate(user, since)).toEqual(rejected);
+    },
+  ),
+
+  'each state of an account that ends a session is seen': scene(async ({ target, made, user, since, modify }) => {
+    const before = await made.revalidate(user, since);
+    for (const [what, [reason, attributes]] of Object.entries(target.refusals)) {
+      const { name, person } = { name: `r-${randomUUID().slice(0, 13)}`, person: target.person };
+      const other = `CN=${name},${target.people}`;
+      await target.server.add(toLdif([person(name, other)]));
+      await modify(replaced(other, attributes));
+      const steps: string[] = [];
+      const decision = await made.revalidate({ username: name }, new Date(), (step) => steps.push(step));
+      expect([what, decision]).toEqual([what, { kind: 'rejected', reason, subject: name }]);
+      expect(steps).toContainEqual(
+        expect.stringMatching(new RegExp(`^account state: ${reason}, by the attribute \\w`)),
+      );
+    }
+    expect(await made.revalidate(user, since)).toEqual(before);
+  }),
+
+  'a directory that is down is an outage, and no answer': scene(async ({ target, made, user, since }) => {
+    await target.server.stop();
+    try {
+      await expect(made.revalidate(user, since)).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(made.lookUp(user.username)).rejects.toMatchObject({ code: 'unavailable' });
+    } finally {
+      await target.server.start();
+    }
+  }),
+};

@@ -1,0 +1,60 @@
+import type { UserInfo } from '@sallyport/authenticator';
+import type { TokenRecord, TokenSet } from './token-set.ts';
+
+/** The tokens of one file, and how messages call it. */
+export interface LoadedFile {
+  readonly file: string;
+  readonly tokens: TokenSet;
+}
+
+/** Tokens that an operator is shown one by one. */
+const mostShown = 20;
+
+/**
+ * The user of a name, with the groups of all their tokens together. Each token gives only its own, so `trace` shows them
+ * token by token. Tokens that have expired let no one in, so they do not count.
+ *
+ * @param now milliseconds since 1970
+ * @returns undefined when no token has the name, or only expired ones
+ */
+export function lookUpUser(
+  files: readonly LoadedFile[],
+  username: string,
+  now: number,
+  trace?: (step: string) => void,
+): UserInfo | undefined {
+  const found = files.flatMap(({ file, tokens }) =>
+    [...tokens.values()].filter(({ user }) => user.username === username).map((record) => ({ file, record })),
+  );
+  if (trace) traceTokens(found, now, trace);
+  const users = found.filter(({ record }) => !isExpired(record, now)).map(({ record }) => record.user);
+  const [first] = users;
+  if (first === undefined) return undefined;
+  return { ...first, groups: [...new Set(users.flatMap(({ groups = [] }) => groups))].sort() };
+}
+
+function traceTokens(
+  found: readonly { readonly file: string; readonly record: TokenRecord }[],
+  now: number,
+  trace: (step: string) => void,
+): void {
+  trace(`${found.length} ${found.length === 1 ? 'token has' : 'tokens have'} this name`);
+  for (const { file, record } of found.slice(0, mostShown))
+    trace(`${file}, line ${record.line}: ${textOf(record, now)}`);
+  if (found.length > mostShown) trace(`${found.length - mostShown} more are not shown`);
+}
+
+function textOf(record: TokenRecord, now: number): string {
+  const { user, notBefore, expiresAt } = record;
+  const groups = user.groups?.length ? `groups ${user.groups.join(', ')}` : 'no groups';
+  if (isExpired(record, now)) return `expired at ${momentOf(expiresAt)}, not counted (${groups})`;
+  return notBefore !== undefined && now < notBefore ? `valid from ${momentOf(notBefore)} (${groups})` : groups;
+}
+
+function momentOf(time: number | undefined): string {
+  return time === undefined ? '' : new Date(time).toISOString();
+}
+
+function isExpired({ expiresAt }: TokenRecord, now: number): boolean {
+  return expiresAt !== undefined && now >= expiresAt;
+}

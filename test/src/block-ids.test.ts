@@ -1,0 +1,130 @@
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { expect, test } from 'vitest';
+import { http1Client, review } from './testing/clients.ts';
+import { createJwtIssuer, type JwtIssuer } from './testing/jwt-issuer.ts';
+import { refused } from './testing/redis-gateway.ts';
+import { type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const both = (one: object): object[] => [one, one];
+
+const apiServer = 'https://kubernetes.default.svc';
+const passes = both({ authenticated: true, user: { username: 'oidc:jane' }, audiences: [apiServer] });
+const isRefused = both(refused);
+
+/** Two gateways that share the answers about the JWTs of an issuer. Reviews name no audience, so the config does. */
+function startTwo(redis: RedisServer, issuer: JwtIssuer): Promise<Replicas> {
+  const cache = { store: 'shared', authenticatedTtl: '5m' };
+  const authenticator = issuer.authenticator({ cache }, { apiAudiences: [apiServer] });
+  const config = { ...replicasConfig([authenticator], redis.url), server: { apiAudiences: [apiServer] } };
+  return startReplicas(2, config, issuer.files);
+}
+
+test('a block of a jti or a sid keeps out the tokens that have it, cached or not, until it is ended', async () => {
+  await using redis = await startRedis();
+  const issuer = createJwtIssuer();
+  await using replicas = await startTwo(redis, issuer);
+  const { operator, ask } = replicas;
+  const [one, refreshed, other] = [
+    issuer.token({ sub: 'jane', jti: '1', sid: 'laptop' }),
+    issuer.token({ sub: 'jane', jti: '2', sid: 'laptop' }),
+    issuer.token({ sub: 'jane', jti: 'laptop', sid: '1' }),
+  ];
+  const askAll = async () => [await ask(one), await ask(refreshed), await ask(other)];
+  const ways = [
+    { words: ['--jti', '1'], name: 'jti 1', expected: [isRefused, passes, passes] },
+    { words: ['--jti', 'JTI=1'], name: 'jti 1', expected: [isRefused, passes, passes] },
+    { words: ['--sid', 'laptop'], name: 'sid laptop', expected: [isRefused, isRefused, passes] },
+  ];
+  for (const { words, name, expected } of ways) {
+    expect(await askAll()).toEqual([passes, passes, passes]);
+    const by = ['--for', '1h', '--reason', 'leaked', '--by', 'eve'];
+    const blocked = await operator.run(['block', ...words, ...by]);
+    expect(await askAll()).toEqual(expected);
+    expect(blocked).toMatchObject({ code: 0, stderr: '' });
+    expect(blocked.stdout).toContain(`blocked ${name} until `);
+    expect(blocked.stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
+    expect((await operator.run(['blocks'])).stdout).toMatch(
+      new RegExp(`\n${name.replace(' ', ' +')} +\\S+Z +\\d+m +eve`),
+    );
+    expect(await operator.run(['unblock', ...words])).toMatchObject({ code: 0, stderr: '' });
+  }
+  expect(await askAll()).toEqual([passes, passes, passes]);
+});
+
+test('an answer that a replica finds in Redis has the ids too, also very long ones', async () => {
+  await using redis = await startRedis();
+  const issuer = createJwtIssuer();
+  await using replicas = await startTwo(redis, issuer);
+  const { operator, gateways } = replicas;
+  const [first, second] = gateways;
+  const jti = 'j'.repeat(8_000);
+  const token = issuer.token({ sub: 'jane', jti });
+  using early = http1Client(first?.url ?? '');
+  using late = http1Client(second?.url ?? '');
+  expect(await review(early, token)).toEqual(passes[0]);
+  const blocked = await operator.run(['block', '--jti', jti, '--for', '1h']);
+  expect(await review(late, token)).toEqual(refused);
+  const line = await waitFor(
+    () => second?.output.lines.find(({ msg }) => msg === 'token review'),
+    'the line of the review',
+  );
+  expect(line).toMatchObject({ reason: 'blocked', subject: 'oidc:jane', cached: 'redis' });
+  const [, name] = /^blocked jti (sha256:[0-9a-f]{64}) until/.exec(blocked.stdout) ?? [];
+  expect(blocked).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/--jti is very long: is it a whole token\?/),
+  });
+  expect(blocked.stdout).toContain(`unblock --jti ${name} `);
+  // What the command printed is as good as the id itself.
+  expect(await operator.run(['unblock', '--jti', String(name)])).toMatchObject({ code: 0, stderr: '' });
+  expect(await review(late, token)).toEqual(passes[0]);
+});
+
+test('explain shows the ids of a token, and the block that refuses it', async () => {
+  await using redis = await startRedis();
+  const issuer = createJwtIssuer();
+  await using replicas = await startTwo(redis, issuer);
+  const { operator } = replicas;
+  const token = issuer.token({ sub: 'jane', jti: '1', sid: 'lap\u001btop' });
+  const before = await operator.run(['explain', '-o', 'json'], token);
+  expect(JSON.parse(before.stdout)).toMatchObject({ credential: { jti: '1', sid: 'lap\u001btop' }, blocked: null });
+  expect((await operator.run(['explain'], issuer.token({ sub: 'jane' }))).stdout).not.toMatch(/IDS|BLOCKED/);
+  for (const words of [['--sid', 'lap\u001btop'], ['--user', 'oidc:jane'], ['--token']]) {
+    await operator.run(['block', ...words, '--for', '1h', '--by', 'eve', '--reason', 'leaked'], token);
+    const { code, stdout } = await operator.run(['explain'], token);
+    expect([code, /\nBLOCKED\n(.*)\n/.exec(stdout)?.[1]]).toEqual([
+      3,
+      expect.stringMatching(/^(sid lap\\u\{1b\}top|user oidc:jane|token [0-9a-f]{12}), until \S+Z, by eve: leaked$/),
+    ]);
+    if (words[0] === '--sid') expect(stdout).toContain('\nIDS OF THE TOKEN\njti 1\nsid lap\\u{1b}top\n');
+    const json = JSON.parse((await operator.run(['explain', '-o', 'json'], token)).stdout);
+    expect(json.blocked).toMatchObject({ kind: String(words[0]).slice(2), by: 'eve', reason: 'leaked' });
+    await operator.run(['unblock', ...words], token);
+  }
+});
+
+test('revoke changes nothing for a jti or sid, and names the command that refuses it', async () => {
+  await using redis = await startRedis();
+  const issuer = createJwtIssuer();
+  await using replicas = await startTwo(redis, issuer);
+  const { operator, ask } = replicas;
+  const token = issuer.token({ sub: 'jane', jti: "it's", sid: 's' });
+  for (const [words, command] of [
+    [['--jti', "JTI=it's"], String.raw`block --jti 'it'\''s' --for 8h`],
+    [['--sid', 's'], 'block --sid s --for 8h'],
+  ] as const) {
+    const { code, stdout, stderr } = await operator.run(['revoke', ...words]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^sallyport: nothing was done: only its issuer can revoke a token/);
+    expect(stderr).toContain(command);
+  }
+  for (const words of [
+    ['--jti', ''],
+    ['--sid', ' '],
+    ['--jti', '1', '--sid', 's'],
+  ]) {
+    expect(await operator.run(['block', ...words, '--for', '1h'])).toMatchObject({ code: 2, stdout: '' });
+  }
+  expect(await ask(token)).toEqual(passes);
+});

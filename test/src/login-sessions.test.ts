@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest';
+import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const refused = { authenticated: false };
+const quick = { revalidate: '1s' };
+/** So that a refusal is not what is cached from before. */
+const entry = { cache: { staleTtl: '10m' } };
+
+/** Waits until each gateway refuses a token. @returns milliseconds */
+async function untilRefused({ reviews }: LoginPlace, token: string): Promise<number> {
+  const began = performance.now();
+  await waitFor(
+    async () => (await reviews(token)).every(({ authenticated }) => !authenticated),
+    'the session to be refused',
+  );
+  return performance.now() - began;
+}
+
+describe.concurrent('a session', () => {
+  test('ends everywhere within a second of its logout', async () => {
+    await using place = await startLogin({ count: 2 });
+    const { people, ask, logIn, reviews } = place;
+    const [token, other] = [await logIn(people.alice), await logIn(people.alice)];
+    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token }, 1)).toMatchObject({ status: 204, text: '' });
+    const took = await untilRefused(place, token);
+    console.log(`a logout acted on both replicas after ${Math.round(took)} ms`);
+    expect(took).toBeLessThan(5_000);
+    for (const status of await reviews(other)) expect(status.authenticated).toBe(true);
+    expect(await ask({ method: 'GET', path: '/v1/session', token })).toMatchObject({
+      status: 401,
+      json: { code: 'no-session' },
+    });
+  });
+
+  test('is listed with its device, and all of a user end at once', async () => {
+    await using place = await startLogin({ count: 2 });
+    const { people, ask, logIn, reviews } = place;
+    const token = await logIn(people.alice, { device: 'laptop' });
+    const elsewhere = await logIn(people.alice, { device: 'desktop', cluster: 'staging' }, 1);
+    const bobs = await logIn(people.bob);
+    const mine = await ask({ method: 'GET', path: '/v1/session', token }, 1);
+    expect(mine).toMatchObject({
+      status: 200,
+      json: { user: { username: 'corp:alice', groups: ['corp:k8s-admins'] }, cluster: 'prod', device: 'laptop' },
+    });
+    const listed = await ask({ method: 'GET', path: '/v1/sessions', token });
+    expect(listed.json?.sessions).toMatchObject([
+      { device: 'laptop', cluster: 'prod', current: true, lastUsedAt: expect.any(String), id: mine.json?.id },
+      { device: 'desktop', cluster: 'staging', current: false },
+    ]);
+    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({
+      status: 200,
+      json: { ended: 2 },
+    });
+    await untilRefused(place, token);
+    await untilRefused(place, elsewhere);
+    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({ status: 401 });
+    for (const status of await reviews(bobs)) expect(status.authenticated).toBe(true);
+  });
+
+  test('loses a group when the directory takes it away', async () => {
+    await using place = await startLogin({ count: 2, login: quick, entry });
+    const { people, logIn, reviews } = place;
+    const token = await logIn(people.alice);
+    for (const { user } of await reviews(token)) expect(user?.groups).toEqual(['corp:k8s-admins']);
+    const group = `cn=operators,ou=groups,${people.slapd.suffix}`;
+    await people.slapd.modify(`dn: ${group}\nchangetype: modify\nreplace: member\nmember: ${people.bob.dn}\n`);
+    const isGone = async () => (await reviews(token)).every(({ user }) => user?.groups?.length === 0);
+    await waitFor(isGone, 'the group to be gone');
+    for (const { authenticated } of await reviews(token)) expect(authenticated).toBe(true);
+  });
+
+  test.each([
+    [
+      'is locked',
+      (dn: string) => `dn: ${dn}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,
+      'locked',
+    ],
+    ['is deleted', (dn: string) => `dn: ${dn}\nchangetype: delete\n`, 'unknown-user'],
+    [
+      'has another password',
+      (dn: string) => `dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${randomToken()}\n`,
+      'password-changed',
+    ],
+  ] as const)('ends when its user %s, and the trail says why', async (_what, ldif, reason) => {
+    await using place = await startLogin({ count: 2, login: quick, entry, more: { audit: { output: 'audit.log' } } });
+    const { people, logIn, reviews, replicas } = place;
+    const token = await logIn(people.alice, { device: 'laptop' });
+    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    const second = Math.floor(Date.now() / 1000);
+    await waitFor(() => Math.floor(Date.now() / 1000) > second, 'a later second, as directories count');
+    await people.slapd.modify(ldif(people.alice.dn));
+    await untilRefused(place, token);
+    const [gateway] = replicas.gateways;
+    const line = await gateway?.output.waitForLine(
+      ({ msg, reason: why }) => msg === 'token review' && why === reason,
+      reason,
+    );
+    expect(line).toMatchObject({ outcome: 'rejected' });
+  });
+
+  test('goes on while the directory is down, and is refused after staleTtl', async () => {
+    const short = { revalidate: '1s' };
+    await using place = await startLogin({ login: short, entry: { cache: { staleTtl: '3s' }, timeout: '1s' } });
+    const { people, logIn, reviews, ask } = place;
+    const token = await logIn(people.alice);
+    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    await people.slapd.stop();
+    const stopped = performance.now();
+    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
+    for (const status of await reviews(token)) expect(status).toMatchObject({ user: { username: 'corp:alice' } });
+    const { name: username, password } = people.alice;
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
+      status: 503,
+      json: { code: 'unavailable' },
+    });
+    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
+    await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
+    expect(await reviews(token)).toEqual([unchecked]);
+    // Logging out needs no directory.
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({ status: 204 });
+    await people.slapd.start();
+    await waitFor(async () => (await reviews(token))[0]?.error === undefined, 'the directory to be asked again');
+    expect(await reviews(token)).toEqual([refused]);
+  });
+
+  test('is the oldest to end when there are more than maxSessions', async () => {
+    await using place = await startLogin({ login: { maxSessions: 2 } });
+    const { people, logIn, reviews } = place;
+    const tokens = [];
+    for (const device of ['one', 'two', 'three']) tokens.push(await logIn(people.alice, { device }));
+    const [first = '', ...others] = tokens;
+    await untilRefused(place, first);
+    for (const token of others) expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+  });
+
+  test('ends when it was not used for its idle time, or has lasted for its ttl', async () => {
+    await using place = await startLogin({ login: { ttl: '61s', idle: '1m', revalidate: '1s' } });
+    const { people, logIn, redis, reviews } = place;
+    const [idle, old] = [await logIn(people.alice), await logIn(people.bob)];
+    const client = redis.client();
+    const keys = (await client.keys('sessions:*')).filter(
+      (key) => /:[0-9a-f]{64}$/.test(key) && !key.includes('sessions:sessions'),
+    );
+    expect(keys).toHaveLength(2);
+    for (const key of keys) expect(await client.pttl(key)).toBeLessThanOrEqual(60_000);
+    expect(await reviews(idle)).toMatchObject([{ authenticated: true }]);
+    // As if it had not been used for a minute.
+    for (const key of keys) await client.pexpire(key, 1);
+    await untilRefused(place, idle);
+    await untilRefused(place, old);
+  });
+
+  test('is found by explain, block and revoke', async () => {
+    await using place = await startLogin({ count: 2 });
+    const { people, logIn, replicas, reviews } = place;
+    const { operator } = replicas;
+    const token = await logIn(people.alice, { device: 'laptop' });
+    const listed = JSON.parse(
+      (await operator.run(['token', 'list', '--authenticator', 'sessions', '-o', 'json'])).stdout,
+    );
+    expect(listed.tokens).toMatchObject([
+      {
+        user: { username: 'corp:alice' },
+        state: 'good',
+        reason: 'laptop',
+        session: { authenticator: 'corp', device: 'laptop', cluster: 'prod' },
+      },
+    ]);
+    const explained = await operator.run(['explain', '-o', 'json'], { input: token });
+    expect(JSON.parse(explained.stdout).status).toBeDefined();
+    const blocked = await operator.run(['block', '--user', 'corp:alice', '--for', '1m']);
+    expect(blocked).toMatchObject({ status: 0 });
+    await untilRefused(place, token);
+    expect(await operator.run(['unblock', '--user', 'corp:alice'])).toMatchObject({ status: 0 });
+    await waitFor(async () => (await reviews(token)).every(({ authenticated }) => authenticated), 'the block to end');
+    const revoked = await operator.run(['revoke', '--user', 'corp:alice']);
+    expect(revoked.stdout).toContain('1 session revoked');
+    await untilRefused(place, token);
+  });
+});

@@ -1,0 +1,39 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { secret } from './tokens.ts';
+
+/** An issuer of JWTs whose keys are in a file. */
+export interface JwtIssuer {
+  readonly url: string;
+  /** The files beside the config. */
+  readonly files: Readonly<Record<string, string>>;
+  /** An authenticator of the config: names have the prefix `oidc:`. */
+  authenticator(changed?: object, ofIssuer?: object): object;
+  /** A token for `kubernetes` that is good for a minute, unless the claims say otherwise. It is a secret of the test file. */
+  token(claims: object): string;
+}
+
+export function createJwtIssuer(): JwtIssuer {
+  const url = 'https://idp.example.com';
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256' }];
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return {
+    url,
+    files: { 'keys.json': JSON.stringify({ keys }) },
+    authenticator(changed, ofIssuer) {
+      const issuer = {
+        issuer: { url, audiences: ['kubernetes'], jwksFile: 'keys.json' },
+        claimMappings: { username: { claim: 'sub' }, groups: { claim: 'groups' } },
+        ...ofIssuer,
+      };
+      const names = { username: { prefix: 'oidc:' }, groups: { prefix: 'oidc:' } };
+      return { name: 'oidc', use: 'jwt', ...names, options: { issuers: [issuer] }, ...changed };
+    },
+    token(claims) {
+      const exp = Math.floor(Date.now() / 1000) + 60;
+      const input = `${part({ alg: 'ES256', kid: 'one' })}.${part({ iss: url, aud: 'kubernetes', exp, ...claims })}`;
+      const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' });
+      return secret(`${input}.${signature.toString('base64url')}`);
+    },
+  };
+}
