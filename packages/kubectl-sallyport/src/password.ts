@@ -67,7 +67,6 @@ async function fromTerminal(target: Target, prompts: PromptLimit): Promise<{ use
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
   const username = target.username ?? (await askName((question) => ask(terminal, question, false)));
   const password = await ask(terminal, `Password of ${printable(username)}: `, true);
-  prompts.answered();
   if (password === '') throw usageFailure('the password is empty: not logged in');
   return { username, password };
 }
