@@ -36,15 +36,6 @@ export function loginRules({ login: settings, server, admin, authenticators }: F
             : undefined,
       }),
     ),
-    ...(['idle', 'revalidate'] as const).map(
-      (key): Rule => ({
-        reads: [at(key), at('ttl')],
-        judge: () =>
-          settings[key] > settings.ttl
-            ? { message: 'is longer than login.ttl', fix: 'lower it, or raise login.ttl' }
-            : undefined,
-      }),
-    ),
     ...(Array.isArray(settings.authenticators) ? settings.authenticators : []).map(
       (name, index): Rule => ({
         reads: [at('authenticators', index), all],
