@@ -2,6 +2,7 @@ import { createConnection } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { readTrailSoFar } from './testing/audit-trail.ts';
 import { startGateway } from './testing/gateway.ts';
 import { clusters, type LoginPlace, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
 import { metricsText } from './testing/scrape.ts';
@@ -248,9 +249,12 @@ test('logins and logouts are in the audit trail, with device and address', async
   const token = await logIn(people.alice, { device: 'laptop' });
   await ask({ body: { username: 'alice', password: randomToken(), cluster: 'prod', device: 'phone' } });
   await ask({ method: 'DELETE', path: '/v1/session', token });
-  const output = replicas.gateways[0]?.output;
+  const folder = replicas.gateways[0]?.folder ?? '';
   const event = (name: string, outcome: string) =>
-    output?.waitForLine((line) => line.event === name && line.outcome === outcome, `${name} ${outcome}`);
+    waitFor(
+      async () => (await readTrailSoFar(folder)).find((line) => line.event === name && line.outcome === outcome),
+      `the line of ${name} ${outcome}`,
+    );
   const known = {
     authenticator: 'corp',
     username: 'corp:alice',
@@ -272,8 +276,8 @@ test('logins and logouts are in the audit trail, with device and address', async
   });
   expect(await event('logout', 'ok')).toMatchObject({
     ...known,
-    session: login?.session,
-    fingerprint: login?.fingerprint,
+    session: login.session,
+    fingerprint: login.fingerprint,
     ended: 1,
   });
 });
