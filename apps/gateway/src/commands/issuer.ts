@@ -39,7 +39,7 @@ export interface Issuing {
 }
 
 /** A token's user as Kubernetes sees them, and what the session stands on, if it is one. */
-export type JudgedToken = JudgedUser & { readonly session?: Session };
+type JudgedToken = JudgedUser & { readonly session?: Session };
 
 /** @param issued left out: the token is to be created */
 type JudgeToken = (user: UserInfo, issued?: IssuedToken) => JudgedToken;

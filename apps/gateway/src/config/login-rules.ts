@@ -1,6 +1,6 @@
 import { collide, isLoopback } from './listen.ts';
 import type { Path } from './problems.ts';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 import type { AuthenticatorSettings, FileConfig } from './types.ts';
 
 const login: Path = ['login'];
