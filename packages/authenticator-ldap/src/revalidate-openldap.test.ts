@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import plugin from './index.ts';
+import { pluginGateway } from './testing/plugin-gateway.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 
 const password = randomUUID();
@@ -61,4 +64,49 @@ function target(): RevalidationTarget {
 
 describe('revalidation in OpenLDAP', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
+
+  /** Adds a user, and gives what a look-up shows of the account. */
+  async function addUser(attributes: LdifEntry['attributes']) {
+    const { people, person, options } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    const entry = person(name, `CN=${name},${people}`);
+    const { pwdPolicySubentry: _, ...rest } = entry.attributes;
+    await slapd.add(toLdif([{ ...entry, attributes: rest }]));
+    const modify = (changed: LdifEntry['attributes']) =>
+      slapd.modify(toReplacements([{ dn: entry.dn, attributes: changed }]));
+    if (Object.keys(attributes).length > 0) await modify(attributes);
+    const made = await pluginGateway(plugin, options);
+    const state = async () => {
+      const steps: string[] = [];
+      await made.lookUp(name, (step) => steps.push(step));
+      return steps.at(-1);
+    };
+    return { name, made, modify, state, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
+  }
+
+  test('without the age of a password in its policy, the server records only its changes', async () => {
+    await using user = await addUser({});
+    expect(await user.state()).toBe('account state: not known, the entry shows none of its attributes');
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+    expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      { message: 'account state not readable: a disabled account or a changed password ends no session' },
+    ]);
+    await user.modify({ userPassword: randomUUID() });
+    expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');
+  });
+
+  test('a lock counts until the next login, though its time has passed', async () => {
+    const policy = `cn=short,ou=policies,${slapd.suffix}`;
+    const attributes = {
+      pwdAttribute: 'userPassword',
+      pwdLockout: 'TRUE',
+      pwdMaxFailure: '3',
+      pwdLockoutDuration: '60',
+    };
+    await slapd.add(toLdif([{ dn: policy, attributes: { objectClass: ['device', 'pwdPolicy'], ...attributes } }]));
+    await using user = await addUser({ pwdPolicySubentry: policy, pwdAccountLockedTime: long.ago });
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ reason: 'locked' });
+    expect(await user.made.logIn(user.name, password)).toMatchObject({ kind: 'authenticated' });
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+  });
 });

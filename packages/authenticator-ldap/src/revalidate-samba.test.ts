@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { accountControl, adUser, newAdPassword, type Samba, startSamba } from '@sallyport/test-servers/samba';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import plugin from './index.ts';
+import { pluginGateway } from './testing/plugin-gateway.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 
 const password = newAdPassword();
@@ -55,4 +58,29 @@ function target(): RevalidationTarget {
 
 describe('revalidation in Active Directory', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
+
+  test('a user whose name is no name of a login is found by it', async () => {
+    const { options, people, person } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    await samba.add(toLdif([person(name, `CN=${name},${people}`)]));
+    const user = { ...(options.user as object), loginAttributes: ['userPrincipalName'] };
+    await using made = await pluginGateway(plugin, { ...options, user });
+    expect(await made.logIn(name, password)).toEqual({ kind: 'no-opinion' });
+    const decision = await made.logIn(`${name}@${samba.realm}`, password);
+    if (decision.kind !== 'authenticated') throw new Error('the login was refused');
+    expect(await made.revalidate(decision.user)).toEqual(decision);
+    expect(await made.lookUp(name)).toEqual(decision.user);
+    expect(await made.lookUp(`${name}@${samba.realm}`)).toEqual(decision.user);
+  });
+
+  test('a password that never expires need not be changed, at a login and in a session', async () => {
+    const { options, people, person } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    const { dn, attributes } = person(name, `CN=${name},${people}`);
+    await samba.add(toLdif([{ dn, attributes: { ...attributes, pwdLastSet: '0' } }]));
+    await using made = await pluginGateway(plugin, options);
+    const decision = await made.logIn(name, password);
+    if (decision.kind !== 'authenticated') throw new Error('the login was refused');
+    expect(await made.revalidate(decision.user)).toEqual(decision);
+  });
 });

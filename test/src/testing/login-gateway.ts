@@ -11,7 +11,7 @@ import { secret } from './tokens.ts';
 /** How people reach the login server: the tests go there by its address, with this name. */
 export const publicHost = 'login.example.com';
 
-export interface LoginAnswer {
+interface LoginAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -19,7 +19,7 @@ export interface LoginAnswer {
   readonly json: Readonly<Record<string, unknown>> | undefined;
 }
 
-export interface LoginRequest {
+interface LoginRequest {
   readonly method?: string;
   readonly path?: string;
   readonly token?: string;
@@ -31,7 +31,7 @@ export interface LoginRequest {
 }
 
 /** Sends one request on a connection of its own. */
-export function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer> {
+function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer> {
   const { method = 'POST', path = '/v1/sessions', token, body, headers = {}, localAddress } = asked;
   const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const all = {

@@ -1,6 +1,6 @@
 import { collide, isLoopback } from './listen.ts';
 import type { Path } from './problems.ts';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 import type { AuthenticatorSettings, FileConfig } from './types.ts';
 
 const login: Path = ['login'];
@@ -33,15 +33,6 @@ export function loginRules({ login: settings, server, admin, authenticators }: F
         judge: () =>
           collide(settings.listen, listen)
             ? { message: `is the address of ${section}.listen too`, fix: 'give it another port' }
-            : undefined,
-      }),
-    ),
-    ...(['idle', 'revalidate'] as const).map(
-      (key): Rule => ({
-        reads: [at(key), at('ttl')],
-        judge: () =>
-          settings[key] > settings.ttl
-            ? { message: 'is longer than login.ttl', fix: 'lower it, or raise login.ttl' }
             : undefined,
       }),
     ),

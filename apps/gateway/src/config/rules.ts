@@ -1,16 +1,8 @@
 import { collide, isLoopback } from './listen.ts';
 import { loginRules } from './login-rules.ts';
 import { type Path, type Problem, valueAt } from './problems.ts';
+import type { Broken, Rule } from './rule.ts';
 import type { AuthenticatorSettings, FileConfig, TlsSettings } from './types.ts';
-
-type Broken = Omit<Problem, 'path'> & { readonly path?: Path };
-
-/** What one value demands of others. */
-export interface Rule {
-  /** The values that it needs: it is judged when each of them is good by itself. A problem is at the first one. */
-  readonly reads: readonly [Path, ...Path[]];
-  readonly judge: () => Broken | undefined;
-}
 
 /**
  * Checks what no value shows alone.

@@ -160,7 +160,9 @@ const provenance = z
         (domain) => !/(^|\.)(k8s|kubernetes)\.io$/.test(domain),
         "must not be in k8s.io or kubernetes.io: these domains are Kubernetes' own",
       )
-      .describe('A DNS domain of yours: the keys are DOMAIN/authenticator and DOMAIN/credential.'),
+      .describe(
+        'A DNS domain of yours: the keys are DOMAIN/authenticator and DOMAIN/credential, and of a session DOMAIN/authenticated-at.',
+      ),
   })
   .describe(
     "Adds to each user's extra which authenticator answered and the audit fingerprint of the token, so that kube-apiserver's audit log can be joined with ours. Left out: adds nothing.",

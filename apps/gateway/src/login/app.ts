@@ -117,7 +117,8 @@ function createExchanges({ service, logger, observers }: LoginDependencies): Mid
 function requireOwnHost({ req }: Context, { publicUrl }: LoginConfig): void {
   const own = new URL(publicUrl);
   const names = [req.headers.host, req.headers[':authority']].filter((one) => one !== undefined);
-  const isOwn = (name: unknown) => URL.parse(`${own.protocol}//${name}`)?.host === own.host;
+  const isOwn = (name: unknown) =>
+    /^[\w.:[\]-]+$/.test(`${name}`) && URL.parse(`${own.protocol}//${name}`)?.host === own.host;
   if (names.length === 0 || !names.every(isOwn)) {
     throw new LoginError(403, 'forbidden', 'the Host must be that of login.publicUrl');
   }

@@ -73,7 +73,7 @@ export async function logIn(
     ...{ since, until, cluster, audience, device: request.device, address },
   };
   try {
-    const { token } = await issuer.create(
+    const { token, issued } = await issuer.create(
       {
         user: { username: named.username },
         ...(audience !== undefined && { audiences: [audience] }),
@@ -84,6 +84,8 @@ export async function logIn(
       },
       signal,
     );
+    // Such a token would be accepted nowhere.
+    if (issued.session === undefined) throw new Error('its plugin has stored no session with the token');
     await revokeSurplus(service, named.username, signal);
     return { token, session, user: named };
   } catch (error) {

@@ -78,6 +78,7 @@ export function assembleChain(
     texts,
     usersOf: (name: string) => logins.get(name)?.users,
     onRefused: observer?.onRefused ?? (() => undefined),
+    keyPrefix: config.provenance?.keyPrefix,
     now: clocks.wall,
   };
   const links = created.map(({ config: one, authenticator }) =>

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Health } from '../admin/health.ts';
-import { createStatusCollector, type StatusCollector } from '../admin/status-page/collector.ts';
+import { createStatusCollector, type StatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
 import type { StatusPageSource } from '../admin/status-page/route.ts';
 import { createAuditTrail } from '../audit/trail.ts';
 import { createFailureLog } from '../chain/failure-log.ts';
@@ -8,34 +8,26 @@ import { systemClocks } from '../clocks.ts';
 import { isLoopback } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
-import { createLoginLog } from '../login/login-log.ts';
-import type { OnLogin } from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
-import { createLoginMetrics } from '../metrics/login-metrics.ts';
 import type { ReloadSource } from '../metrics/process-metrics.ts';
 import { createAuditMetrics } from '../metrics/process-metrics.ts';
 import { manifest } from '../package-files.ts';
 import type { Entry } from '../revocation/types.ts';
-import { createInFlight, type InFlight } from '../server/in-flight.ts';
+import type { InFlight } from '../server/in-flight.ts';
 import { createReviewLog, type OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { type Tracer, useTracer } from '../tracing/in-span.ts';
-import type { SessionObserver } from './assemble-chain.ts';
 import type { Generation } from './generation.ts';
+import { createLoginObservers, type LoginObservers } from './login-observers.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** What logs, counts, records and shows what the gateway does. */
-export interface Observers {
+export interface Observers extends Pick<LoginObservers, 'logins' | 'loginsInFlight' | 'sessions'> {
   /** Each is called with each review, in this order. */
   readonly reviews: readonly OnReview[];
   readonly registry: GatewayMetrics['registry'];
   readonly statusPage: StatusPageSource;
-  /** Each is called with each request to the login server, in this order. */
-  readonly logins: readonly OnLogin[];
-  /** Counts them. */
-  readonly loginsInFlight: InFlight;
-  readonly sessions: SessionObserver;
   /** Records what an administrator did. */
   readonly act: (entry: Entry) => void;
   /** @param problems why the reload was refused; none when it is in force */
@@ -76,11 +68,9 @@ export function createObservers(gateway: ObservedGateway): Observers {
     links,
     inFlight: () => inFlight.count,
   });
-  const loginsInFlight = createInFlight();
-  const logins = createLoginMetrics(metrics.registry, () => loginsInFlight.count);
-  logins.follow(config);
   const audit = createAuditTrail({ logger, onDropped: createAuditMetrics(metrics.registry) });
-  const status = createStatusCollector(config, statusSources(gateway));
+  const own = createLoginObservers(config, { registry: metrics.registry, audit, logger });
+  const status = createStatusCollector(config, { ...statusSources(gateway), logins: own.counts });
   const tracing = createTracing(logger);
   const certificates: Observers['certificates'] = (inForce) => {
     metrics.certificates(inForce);
@@ -95,9 +85,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
       audit.record,
       status.record,
     ],
-    logins: [createLoginLog(logger, systemClocks.monotonic), logins.onLogin, audit.login],
-    loginsInFlight,
-    sessions: { onRefused: audit.refusedSession, onRevalidated: logins.onRevalidated },
+    ...{ logins: own.logins, loginsInFlight: own.loginsInFlight, sessions: own.sessions },
     registry: metrics.registry,
     statusPage: statusPageOf(status, () => generation()?.config ?? config),
     act: audit.act,
@@ -112,7 +100,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
     },
     follow(next) {
       metrics.follow(next);
-      logins.follow(next);
+      own.follow(next);
       status.follow(next);
       void audit.follow(next);
       void tracing.apply(next);
@@ -140,7 +128,7 @@ function statusSources({
   health,
   inFlight,
   shared,
-}: ObservedGateway): Parameters<typeof createStatusCollector>[1] {
+}: ObservedGateway): Omit<StatusSources, 'logins'> {
   const startedAt = Date.now();
   const running = () => generation()?.config ?? config;
   return {

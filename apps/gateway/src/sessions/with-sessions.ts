@@ -28,6 +28,8 @@ export interface SessionDependencies {
   readonly usersOf: (authenticator: string) => Authenticator | undefined;
   /** Called each time. */
   readonly onRefused: (refused: RefusedSession) => void;
+  /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
+  readonly keyPrefix?: string | undefined;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -44,7 +46,7 @@ interface Opened {
  * a session is not accepted here.
  */
 export function withSessions(inner: Authenticator, dependencies: SessionDependencies): Authenticator {
-  const { texts, usersOf, onRefused, now } = dependencies;
+  const { texts, usersOf, onRefused, keyPrefix, now } = dependencies;
   const known = new WeakMap<Authenticated, Opened>();
 
   function open(decision: Authenticated, token: string): Opened {
@@ -63,7 +65,7 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
     if (opened.last?.today === today) return opened.last.decision;
     const { session } = opened;
     const end = Math.min(session.until, decision.expiresAt?.getTime() ?? session.until);
-    const judged = judgeUser(today, decision, session, end);
+    const judged = judgeUser(today, decision, session, end, keyPrefix);
     if (judged.kind === 'rejected' && newFor !== undefined)
       onRefused({ session, token: newFor, reason: judged.reason });
     opened.last = { today, decision: judged };
@@ -113,15 +115,23 @@ function contextOf(context: LinkContext, onCached: () => void): LinkContext {
   };
 }
 
-function judgeUser(today: Decision, { session: text }: Authenticated, session: Session, end: number): Decision {
+function judgeUser(
+  today: Decision,
+  { session: text }: Authenticated,
+  session: Session,
+  end: number,
+  keyPrefix: string | undefined,
+): Decision {
   if (today.kind === 'rejected') return today;
   if (today.kind !== 'authenticated') {
     throw new AuthenticatorError('failed', `authenticator ${session.authenticator} has no opinion about a user`);
   }
-  const { audience } = session;
+  const { audience, since } = session;
+  // It is outside of the identity policy, which lets no backend set this key.
+  const extra = keyPrefix && { [`${keyPrefix}/authenticated-at`]: [new Date(since).toISOString()] };
   return Object.freeze({
     kind: 'authenticated',
-    user: today.user,
+    user: extra ? { ...today.user, extra: { ...today.user.extra, ...extra } } : today.user,
     ...(audience !== undefined && { audiences: Object.freeze([audience]) }),
     expiresAt: new Date(end),
     ...(text !== undefined && { session: text }),

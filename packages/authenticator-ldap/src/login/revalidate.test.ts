@@ -148,7 +148,7 @@ describe('revalidate', () => {
     expect(warnings).toEqual([
       [
         expect.objectContaining({ entry: `uid=alice,${peopleBase}` }),
-        'account state not readable: only a deleted user ends a session',
+        'account state not readable: a disabled account or a changed password ends no session',
       ],
     ]);
     const readable = made();

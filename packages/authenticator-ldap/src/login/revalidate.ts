@@ -27,7 +27,7 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
     if (isWarned) return;
     isWarned = true;
     const fix = 'let the service account read its attributes, or turn on the password policy of the directory';
-    logger.warn({ entry, fix }, 'account state not readable: only a deleted user ends a session');
+    logger.warn({ entry, fix }, 'account state not readable: a disabled account or a changed password ends no session');
   }
 
   return async ({ username, uid }, { since, signal, trace }) => {

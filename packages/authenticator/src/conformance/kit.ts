@@ -18,7 +18,7 @@ export interface CaseDefinition {
   readonly name: string;
   /** Skipped where the harness says that there is no backend. */
   readonly needsBackend?: true;
-  /** Skipped where the harness says that the authenticator has no such method. */
+  /** Left out where the harness says that the authenticator has no such method. */
   readonly needs?: 'lookUp' | 'revalidate';
   run(kit: Kit): Promise<void>;
 }

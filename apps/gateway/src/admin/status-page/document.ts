@@ -8,6 +8,8 @@ export interface StatusDocument {
   readonly authenticators: readonly AuthenticatorStatus[];
   readonly cache: CacheStatus;
   readonly blocking: BlockingStatus;
+  /** Left out without a login server. */
+  readonly login?: LoginStatus;
   readonly certificates: readonly CertificateStatus[];
   /** Newest first. */
   readonly recent: readonly RecentReview[];
@@ -104,6 +106,20 @@ export interface BlockingStatus {
   /** Seconds; left out without a shared Redis; null if the list was never read. */
   readonly listAge?: number | null;
   readonly cutOff: boolean;
+}
+
+/** What happened at the login server since the start of this process. */
+export interface LoginStatus {
+  readonly publicUrl: string;
+  readonly inFlight: number;
+  readonly maxInFlight: number;
+  readonly loggedIn: number;
+  readonly refused: number;
+  /** Logins that were over a limit, or that no backend answered. */
+  readonly unanswered: number;
+  readonly loggedOut: number;
+  /** Sessions whose user was not confirmed by the directory. */
+  readonly sessionsRefused: number;
 }
 
 export interface CertificateStatus {

@@ -1,9 +1,11 @@
-import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+const jsonSchema = () => ({ type: 'object', additionalProperties: false });
 
-const jsonSchema = (): Record<string, unknown> => ({ type: 'object', additionalProperties: false });
-
-/** Answers from no backend: the token `number-17-…` is that of the user `user-17`. Copied beside a gateway.yaml. */
-const plugin: AuthenticatorPlugin<object> = {
+/**
+ * Answers from no backend: the token `number-17-…` is that of the user `user-17`. Copied beside a gateway.yaml.
+ *
+ * @type {import('@sallyport/authenticator').AuthenticatorPlugin<object>}
+ */
+const plugin = {
   specificationVersion: 1,
   name: 'numbered',
   caching: 'memory',
@@ -11,7 +13,7 @@ const plugin: AuthenticatorPlugin<object> = {
     '~standard': {
       version: 1,
       vendor: 'sallyport-bench',
-      validate: (value) => ({ value: value as object }),
+      validate: (value) => ({ value }),
       jsonSchema: { input: jsonSchema, output: jsonSchema },
     },
   },
