@@ -39,7 +39,7 @@ export function passwordSource({ device, mayAsk, passwordStdin = false }: Source
 /** What the server allows. */
 function deviceName(given: string | undefined): string {
   const name = given ?? process.env.SALLYPORT_DEVICE ?? hostname();
-  return printable(name).replaceAll('\u{fffd}', '').slice(0, 64) || 'unknown';
+  return printable(name).replaceAll('\u{fffd}', '').slice(0, 64).toWellFormed() || 'unknown';
 }
 
 async function readPasswordFile(file: string): Promise<string> {
