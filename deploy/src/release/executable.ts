@@ -48,7 +48,7 @@ export async function releaseExecutable(
  *
  * @see https://nodejs.org/api/single-executable-applications.html
  */
-export async function buildExecutable(main: string, output: string): Promise<void> {
+async function buildExecutable(main: string, output: string): Promise<void> {
   const node = `${output}.node`;
   await copyFile(process.execPath, node);
   await chmod(node, 0o755);

@@ -94,7 +94,7 @@ export interface Desk {
   terminal(line: string): TerminalRun;
 }
 
-export interface TerminalRun {
+interface TerminalRun {
   readonly shown: () => string;
   type(text: string): void;
   readonly ended: Promise<number | null>;

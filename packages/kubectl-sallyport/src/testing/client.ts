@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { noteUse, writeSession } from '../cache/session-file.ts';
 import { nameOf, type Target } from '../target.ts';
 
-export interface Result {
+interface Result {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
