@@ -130,6 +130,7 @@ describe('writeCredentials', () => {
   test.each([
     ['a:b', 'secret'],
     ['', 'secret'],
+    [' ', 'secret'],
     ['jane', ''],
     ['jane\n', 'secret'],
     ['jane', 'a\0'],
