@@ -67,4 +67,24 @@ describe.concurrent('kubectl', () => {
     expect(await desk.kubectl(get)).toEqual(done);
     expect(await desk.kubectl(get)).toEqual(done);
   });
+
+  test('goes on when the gateways were restarted', async () => {
+    await using site = await start();
+    const desk = await alice(site);
+    await site.restart();
+    expect(await desk.kubectl(get)).toEqual(done);
+    expect((await desk.kubectl(['sallyport', 'whoami'])).stdout).toContain('corp:alice');
+  });
+
+  test('goes on while the Redis of sessions hangs', async () => {
+    await using site = await start();
+    const desk = await alice(site);
+    await site.place.redis.hang();
+    const began = performance.now();
+    await waitFor(() => performance.now() - began > 1_100, 'the answer to be too old');
+    expect(await desk.kubectl(get)).toEqual(done);
+    await site.place.redis.start();
+    expect(await desk.kubectl(get)).toEqual(done);
+    expect((await desk.kubectl(['sallyport', 'whoami'])).stdout).toContain('corp:alice');
+  });
 });
