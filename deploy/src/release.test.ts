@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { globSync, lstatSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { JsonStrictValidator } from '@cyclonedx/cyclonedx-library/Validation';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { type TemporaryFolder, temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { buildImage } from './image/build.ts';
 import { architecture, type ImageDetails } from './image/layout.ts';
 import { publicPackages, tarballOf } from './packages.ts';
@@ -39,6 +40,9 @@ describe('a release', () => {
     expect(tarballs).toContain(`sallyport-gateway-${version}.tgz`);
     const names = [
       ...tarballs,
+      `kubectl-sallyport-${version}-linux-${architecture}.tar.gz`,
+      `kubectl-sallyport-${version}-linux-${architecture}.cdx.json`,
+      'sallyport.yaml',
       `sallyport-${version}-linux-${architecture}.oci.tar`,
       `sallyport-${version}-linux-${architecture}.cdx.json`,
       `sallyport-${version}-packages.cdx.json`,
@@ -53,6 +57,43 @@ describe('a release', () => {
     expect(await readFile(file('RELEASE_NOTES.md'), 'utf8')).toMatch(
       /^# Sallyport \S+\n\n## What (breaks|is new|is better)\n/,
     );
+  });
+
+  test('has kubectl sallyport as a program that needs no Node, and the manifest of krew for it', async () => {
+    const name = `kubectl-sallyport-${source.version}-linux-${architecture}.tar.gz`;
+    await using target = await temporaryFolder('executable');
+    await run('tar', ['--extract', '--gzip', '--file', file(name), '--directory', target.path]);
+    expect((await readdir(target.path)).sort()).toEqual([
+      'LICENSE',
+      'NODE-LICENSE',
+      'THIRD-PARTY-LICENSES.txt',
+      'kubectl-sallyport',
+    ]);
+    const program = join(target.path, 'kubectl-sallyport');
+    expect(await run(program, ['--version'], target.path)).toBe(`${source.version}\n`);
+    // It reads YAML and asks a server, with what is in the program alone.
+    await expect(run(program, ['login', '--kubeconfig', join(target.path, 'none')])).rejects.toThrow(
+      'the kubeconfig has no current context. Add one: kubectl sallyport init URL',
+    );
+    await expect(run(program, ['init', 'https://127.0.0.1:1'])).rejects.toThrow(
+      /cannot reach the login server.*ECONNREFUSED/,
+    );
+    const began = performance.now();
+    for (let start = 0; start < 5; start++) await run(program, ['--version']);
+    const megabytes = lstatSync(program).size / 1e6;
+    console.log(`${megabytes.toFixed()} MB, starts in ${((performance.now() - began) / 5).toFixed()} ms`);
+    const { metadata, spec } = parse(await readFile(file('sallyport.yaml'), 'utf8'));
+    expect([metadata.name, spec.version]).toEqual(['sallyport', `v${source.version}`]);
+    expect(spec.platforms).toMatchObject([
+      {
+        selector: { matchLabels: { os: 'linux', arch: architecture } },
+        uri: expect.stringMatching(new RegExp(`/v${source.version}/${name}$`)),
+        sha256: createHash('sha256')
+          .update(await readFile(file(name)))
+          .digest('hex'),
+        bin: 'kubectl-sallyport',
+      },
+    ]);
   });
 
   test('publishes nothing unless it is told to, and says what it would run and what is in the way', () => {
@@ -82,10 +123,26 @@ describe('a release', () => {
     );
   });
 
-  test.each(['linux', 'packages'])('has a bill of materials that follows CycloneDX: %s', async (name) => {
-    const [found = ''] = (await readdir(file(''))).filter((one) => one.includes(name) && one.endsWith('.cdx.json'));
+  /** The text of the only one whose name begins and goes on like this. */
+  async function billOf(start: string, part: string): Promise<string> {
+    const names = await readdir(file(''));
+    const [found = ''] = names.filter(
+      (one) => one.startsWith(start) && one.includes(part) && one.endsWith('.cdx.json'),
+    );
     const bill = await readFile(file(found), 'utf8');
     expect(await new JsonStrictValidator(Version.v1dot6).validate(bill)).toBeNull();
+    return bill;
+  }
+
+  test('has a bill of materials of the program, with Node and what is bundled', async () => {
+    const { components } = JSON.parse(await billOf('kubectl-sallyport-', 'linux'));
+    expect(components.map(({ name }: { name: string }) => name).sort()).toEqual(['kubectl-sallyport', 'node']);
+    const client = components.find(({ name }: { name: string }) => name === 'kubectl-sallyport');
+    expect(client.components).toMatchObject([{ name: 'yaml' }]);
+  });
+
+  test.each(['linux', 'packages'])('has a bill of materials that follows CycloneDX: %s', async (name) => {
+    const bill = await billOf('sallyport-', name);
     const { components } = JSON.parse(bill) as { components: { purl: string; components?: { name: string }[] }[] };
     const purls = components.map(({ purl }) => purl);
     expect(purls).toContainEqual(expect.stringMatching(/^pkg:npm\/ioredis@/));

@@ -3,7 +3,7 @@ import { type TlsSettings, watchTlsFiles } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser } from './login/bind-user.ts';
-import { claimedName, readCredentials } from './login/credentials.ts';
+import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
 import { createDecoys } from './login/decoy.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
 import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
@@ -31,6 +31,7 @@ export async function createLdapAuthenticator(
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
+    loginToken: (username, password) => writeCredentials({ username, password }, tokenPrefix),
     claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
     async authenticate(token, context) {
       const { signal } = context;

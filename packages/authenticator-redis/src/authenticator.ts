@@ -1,6 +1,7 @@
 import type { Authenticator, PluginContext } from '@sallyport/authenticator';
 import { checkServers } from './check.ts';
 import { decide } from './decide.ts';
+import { createSessionExtender } from './idle-sessions.ts';
 import { lookUp } from './look-up.ts';
 import type { RedisOptions } from './options.ts';
 import { openStore } from './store.ts';
@@ -22,6 +23,7 @@ export async function createRedisAuthenticator(
   const store = await openStore(options, options.connection, context, now);
   const { unknown, trackLastUse } = options;
   const noteUse = trackLastUse === undefined ? undefined : createUseNotes(trackLastUse, store, context.logger);
+  const extendSession = createSessionExtender(store, context.logger);
   return {
     ...(shape.prefix !== undefined && { tokenPrefix: shape.prefix }),
     recognizes: shape.matches,
@@ -34,7 +36,10 @@ export async function createRedisAuthenticator(
         return unknown === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
       }
       const decision = decide(found.record, found.keyExpiresAt, now());
-      if (decision.kind === 'authenticated') noteUse?.(digest, decision.expiresAt?.getTime());
+      if (decision.kind === 'authenticated') {
+        extendSession(digest, found);
+        noteUse?.(digest, decision.expiresAt?.getTime());
+      }
       return decision;
     },
     check: (signal) => checkServers(store, noteUse !== undefined, signal),

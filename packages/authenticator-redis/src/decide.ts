@@ -30,16 +30,19 @@ export function userOf({ username, uid, groups, extra }: TokenRecord): UserInfo 
  * @param now milliseconds since 1970
  */
 export function decide(record: TokenRecord, keyExpiresAt: number | undefined, now: number): Decision {
-  const { username: subject, audiences, notBefore, revokedAt } = record;
+  const { username: subject, audiences, notBefore, revokedAt, session } = record;
   const end = endOf(record, keyExpiresAt);
   // A revocation with a date in the future counts too.
   if (revokedAt !== undefined) return { kind: 'rejected', reason: 'revoked', subject };
-  if (end !== undefined && now >= end) return { kind: 'rejected', reason: 'expired', subject };
+  // The end of its key is what ends an idle session. A key without an end was changed by someone else.
+  const isEndless = session !== undefined && keyExpiresAt === undefined;
+  if (isEndless || (end !== undefined && now >= end)) return { kind: 'rejected', reason: 'expired', subject };
   if (notBefore !== undefined && now < notBefore) return { kind: 'rejected', reason: 'not-yet-valid', subject };
   return {
     kind: 'authenticated',
     user: userOf(record),
     ...(audiences && { audiences }),
     ...(end !== undefined && { expiresAt: new Date(end) }),
+    ...(session !== undefined && { session }),
   };
 }

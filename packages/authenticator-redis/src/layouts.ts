@@ -84,6 +84,8 @@ export const hashLayout: Layout = {
 type Field = readonly [name: string, value: unknown];
 
 const lists: ReadonlySet<string> = new Set(['groups', 'audiences']);
+/** Values that are always JSON. */
+const json: ReadonlySet<string> = new Set(['extra', 'idle']);
 
 function readFields(entries: readonly Field[]): ReadRecord {
   const fields = entries.map(([name, value]): Field => [name, parseValue(name, value)]);
@@ -95,7 +97,7 @@ function readFields(entries: readonly Field[]): ReadRecord {
 /** @returns undefined when it must be JSON and is not */
 function parseValue(name: string, value: unknown): unknown {
   if (typeof value !== 'string') return value;
-  if (name === 'extra' || (lists.has(name) && value.startsWith('['))) return parseJson(value);
+  if (json.has(name) || (lists.has(name) && value.startsWith('['))) return parseJson(value);
   return lists.has(name) ? value.split(',').map((item) => item.trim()) : value;
 }
 

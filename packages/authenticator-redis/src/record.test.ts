@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { fieldNames, readRecord } from './record.ts';
 
 const known =
-  'username, uid, groups, extra, audiences, notBefore, expiresAt, issuedAt, issuedBy, reason, revokedAt, revokedBy, revokedReason';
+  'username, uid, groups, extra, audiences, notBefore, expiresAt, issuedAt, issuedBy, reason, revokedAt, revokedBy, revokedReason, session, idle';
 const zoned = 'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z';
 
 const problemOf = (record: unknown) => {
@@ -29,6 +29,8 @@ describe('a record', () => {
       revokedAt: '2026-05-01T00:00:00Z',
       revokedBy: 'security',
       revokedReason: 'leaked',
+      session: 'text of the gateway',
+      idle: 7_200_000,
     };
     expect(readRecord(record)).toEqual({
       record: {

@@ -15,6 +15,10 @@ export interface TokenRecord {
   readonly revokedAt?: number | undefined;
   readonly revokedBy?: string | undefined;
   readonly revokedReason?: string | undefined;
+  /** What the gateway has written about a session. It is not read here. */
+  readonly session?: string | undefined;
+  /** Milliseconds without a use after which a session ends: its key has this time to live, anew at each use. */
+  readonly idle?: number | undefined;
 }
 
 /** A valid record, or its problem, which names the field and the fix and quotes no value. */
@@ -69,6 +73,8 @@ const fields = z.strictObject(
     revokedAt: time.optional(),
     revokedBy: text.optional(),
     revokedReason: text.optional(),
+    session: text.optional(),
+    idle: z.int({ error: 'must be a whole number of milliseconds' }).positive('must be above 0').optional(),
   },
   { error: 'must be an object with username' },
 );
@@ -84,7 +90,11 @@ const record: z.ZodType<TokenRecord> = fields
       path: ['revokedAt'],
       error: 'is required with revokedBy and revokedReason',
     },
-  );
+  )
+  .refine(({ session, idle }) => (session === undefined) === (idle === undefined), {
+    path: ['idle'],
+    error: 'must be there with session, and not without it',
+  });
 
 /** In the order in which they are written. */
 export const fieldNames: readonly string[] = Object.keys(fields.shape);

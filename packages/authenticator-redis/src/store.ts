@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { PluginContext } from '@sallyport/authenticator';
 import { type Connection, type ConnectionOptions, connect, type Wording } from '@sallyport/redis-connection';
 import { type Layout, layouts } from './layouts.ts';
@@ -34,6 +35,8 @@ export interface Keys {
   record(digest: string): string;
   /** The key of the time of the last use. */
   lastUse(digest: string): string;
+  /** The key of the index of a user's sessions. */
+  sessionsOf(username: string): string;
   /** The digest in the key of a record; undefined for all other keys. */
   digestOf(key: string): string | undefined;
   /** A pattern for MATCH of SCAN: all keys of tokens whose digest begins so, and some others. */
@@ -46,6 +49,7 @@ export function keysOf(prefix: string): Keys {
   return {
     record,
     lastUse: (digest) => `${record(digest)}:last-use`,
+    sessionsOf: (username) => `${prefix}sessions:${hash('sha256', username, 'hex')}`,
     digestOf(key) {
       const digest = key.slice(prefix.length);
       return key.startsWith(prefix) && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined;

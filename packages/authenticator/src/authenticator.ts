@@ -64,6 +64,14 @@ export interface Authenticator {
   claimedName?(token: string): string | undefined;
 
   /**
+   * Writes the token of a name and a password, by which `authenticate` then logs the user in; without any I/O and without a
+   * throw. For the login server, which gets the two from a person. Left out: no one can log in with a password.
+   *
+   * @returns undefined for a name or a password that no token of this authenticator can carry
+   */
+  loginToken?(username: string, password: string): string | undefined;
+
+  /**
    * Checks one token. Called many times at once; calls must not share state.
    *
    * An authenticator that has its answer at hand, without any I/O, may return the decision itself in place of a promise:

@@ -63,6 +63,11 @@ export interface Authenticated {
   readonly audiences?: readonly string[];
   /** No cache holds the decision beyond this moment. Left out: the token does not expire. */
   readonly expiresAt?: Date;
+  /**
+   * The token is a session: a user has logged in for it. This is what `TokenSession.describe` returned when the token was
+   * created, unchanged. Only the gateway can read it, and it has the user looked up again.
+   */
+  readonly session?: string;
 }
 
 /** The token is this authenticator's, and it is bad. Ends the chain. */

@@ -21,5 +21,6 @@ export type {
   TokenIssuer,
   TokenRequest,
   TokenSelection,
+  TokenSession,
   UnreadableToken,
 } from './token-issuer.ts';

@@ -14,6 +14,21 @@ export interface TokenRequest {
   readonly issuedBy: string;
   /** What the token is for. */
   readonly reason?: string;
+  /** The token is a session. */
+  readonly session?: TokenSession;
+}
+
+/** What makes a token a session of a user who has logged in. */
+export interface TokenSession {
+  /**
+   * Returns the text that is stored with the token, and that a decision about the token has as `session`. It holds for this
+   * one token. The issuer does not look into it.
+   *
+   * @param digest of the new token: its SHA-256, 64 lowercase hexadecimal digits
+   */
+  readonly describe: (digest: string) => string;
+  /** Milliseconds: a session that was not used for so long has ended. */
+  readonly idle: number;
 }
 
 /** A token as its issuer knows it: all but the token itself, which is stored nowhere. */
@@ -30,6 +45,8 @@ export interface IssuedToken {
   readonly reason?: string;
   /** `null`: it is tracked, and the token was never used. Left out: it is not tracked. */
   readonly lastUsedAt?: Date | null;
+  /** What `TokenSession.describe` returned. Left out: it is no session. */
+  readonly session?: string;
   /** Left out: it is not revoked. */
   readonly revoked?: Revocation;
 }
@@ -54,6 +71,8 @@ export interface TokenFilter {
   readonly username?: string;
   /** The first digits of the digest, or all 64; lowercase hexadecimal. */
   readonly digest?: string;
+  /** Sessions of `username` alone. They are found without reading the tokens of others, however many there are. */
+  readonly sessions?: true;
 }
 
 /** Which tokens to revoke: one by itself or by its whole digest, or all of a user. */

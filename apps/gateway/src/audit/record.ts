@@ -1,15 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import type { Entry } from '../revocation/types.ts';
 import { isUnread, type OnReview, type ReviewReport } from '../server/review-report.ts';
-import { administrativeAct, auditEntry, auditLine, type LineOrigin } from './entry.ts';
+import { auditEntry, auditLine, type LineOrigin } from './entry.ts';
+import { type AuditEvents, createAuditEvents, type Note } from './events.ts';
 
-/** Makes lines of reviews, and of what administrators do. */
-export interface AuditRecord {
+/** Makes lines of reviews, and of what administrators and users do. */
+export interface AuditRecord extends AuditEvents {
   /** Never throws. Its line is made within 20 ms, or at the next `use`. */
   readonly write: OnReview;
-  /** Never throws. One line for each act, however often this process learns of it. */
-  act(entry: Entry): void;
   /** Begins, with what makes fingerprints of tokens; undefined: ends. */
   use(fingerprint: Fingerprint | undefined): void;
 }
@@ -20,8 +18,8 @@ type Fingerprint = (token: string) => string;
 const batchTime = 20;
 const batchSize = 250;
 
-/** More than the revocation list can have. After that many others, an act that is read again gets a second line. */
-const maxActs = 20_000;
+/** More than the revocation list can have. After that many others, an event that comes again gets a second line. */
+const maxNoted = 20_000;
 
 /**
  * Numbers lines from 1, including those that are dropped.
@@ -29,8 +27,7 @@ const maxActs = 20_000;
  * @param offer returns false when there is no capacity for the line
  */
 export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void): AuditRecord {
-  const startedAt = Date.now();
-  const acts = new LRUCache<string, true>({ max: maxActs });
+  const noted = new LRUCache<string, true>({ max: maxNoted });
   const limit = createLogLimiter(() => performance.now());
   const writeNext = createNumberedLines(offer, onDropped);
   const toTime = createTimes();
@@ -66,6 +63,14 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
     for (const report of reports) writeReview(report);
   }
 
+  const note: Note = (entry, { at = Date.now(), token, key }) => {
+    if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
+    if (key !== undefined) noted.set(key, true);
+    const made = token === undefined ? undefined : fingerprint(token);
+    flush();
+    writeNext((origin) => auditLine({ ...origin, boot, time: toTime(at), fingerprint: made }, entry));
+  };
+
   return {
     write(report) {
       if (fingerprint === undefined) return;
@@ -73,15 +78,7 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       timer ??= setTimeout(flush, batchTime);
       if (batch.length >= batchSize) flush();
     },
-    act(entry) {
-      const key = keyOf(entry);
-      if (fingerprint === undefined || acts.has(key)) return;
-      acts.set(key, true);
-      flush();
-      writeNext((origin) =>
-        auditLine({ ...origin, boot, time: new Date().toISOString() }, administrativeAct(entry, startedAt)),
-      );
-    },
+    ...createAuditEvents(note),
     use(next) {
       flush();
       fingerprint = next;
@@ -121,9 +118,4 @@ function createNumberedLines(offer: (line: string) => boolean, onDropped: () => 
     dropped += 1;
     onDropped();
   };
-}
-
-/** The same for one act, also where a replica has written it back to Redis under another id. */
-function keyOf({ action, kind, name, at, by }: Entry): string {
-  return JSON.stringify([action, kind, name, at, by]);
 }

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { causeOf } from '../config/problems.ts';
 import type { AuditConfig, GatewayConfig } from '../config/types.ts';
-import type { Entry } from '../revocation/types.ts';
 import type { OnReview } from '../server/review-report.ts';
+import type { AuditEvents } from './events.ts';
 import { openOutput } from './output.ts';
 import { createAuditRecord } from './record.ts';
 import { createTokenFingerprint } from './token-fingerprint.ts';
@@ -11,11 +11,9 @@ import { createTroubleLog } from './trouble-log.ts';
 import { createLineWriter } from './writer.ts';
 
 /** The audit trail: a line for each decision and each act of an administrator, or a line that says how many are missing before it. */
-export interface AuditTrail {
+export interface AuditTrail extends AuditEvents {
   /** Never throws, and waits for nothing. */
   readonly record: OnReview;
-  /** Writes a line about what an administrator did. Never throws, and waits for nothing. */
-  readonly act: (entry: Entry) => void;
   /**
    * Applies another config. A change of the output loses no line.
    *
@@ -86,7 +84,7 @@ export function createAuditTrail({ logger, onDropped }: AuditTrailDependencies):
 
   return {
     record: record.write,
-    act: record.act,
+    ...{ act: record.act, login: record.login, refusedSession: record.refusedSession },
     configure,
     follow: (config) => configure(config).catch(logFailure),
     reopen: () =>

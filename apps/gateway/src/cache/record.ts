@@ -19,23 +19,23 @@ export interface StoredRecord extends CacheRecord {
 }
 
 export function encodeRecord({ decision, answeredAt, revision, keptFor }: StoredRecord): Buffer {
-  const { user, credential, audiences, expiresAt } = decision;
-  return Buffer.from(
-    JSON.stringify({ answeredAt, revision, keptFor, user, credential, audiences, expiresAt: expiresAt?.getTime() }),
-  );
+  const { user, credential, audiences, expiresAt, session } = decision;
+  const rest = { user, credential, audiences, expiresAt: expiresAt?.getTime(), session };
+  return Buffer.from(JSON.stringify({ answeredAt, revision, keptFor, ...rest }));
 }
 
 /** @returns undefined for what is no record: it was sealed, so another version of the gateway wrote it */
 export function decodeRecord(bytes: Uint8Array): StoredRecord | undefined {
   try {
     const { answeredAt, revision, keptFor, ...rest } = JSON.parse(Buffer.from(bytes).toString());
-    const { user, credential, audiences, expiresAt } = rest;
+    const { user, credential, audiences, expiresAt, session } = rest;
     const decision = readDecision({
       kind: 'authenticated',
       user,
       credential,
       audiences,
       ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
+      session,
     });
     const isSound = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
     return isSound && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
@@ -45,10 +45,10 @@ export function decodeRecord(bytes: Uint8Array): StoredRecord | undefined {
 }
 
 /** About how many bytes of memory a decision takes: UTF-16, and what each string costs beside it. */
-export function sizeOf({ user, credential = {}, audiences = [] }: Authenticated): number {
+export function sizeOf({ user, credential = {}, audiences = [], session = '' }: Authenticated): number {
   const { username, uid = '', groups = [], extra = {} } = user;
   const { jti = '', sid = '' } = credential;
-  const texts = [username, uid, jti, sid, ...groups, ...audiences, ...Object.entries(extra).flat(2)];
+  const texts = [username, uid, jti, sid, session, ...groups, ...audiences, ...Object.entries(extra).flat(2)];
   return texts.reduce((sum, text) => sum + 32 + text.length * 2, 256);
 }
 

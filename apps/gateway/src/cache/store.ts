@@ -12,6 +12,11 @@ export interface CacheSettings extends AuthenticatorCacheConfig {
   /** Of the authenticator, for metrics. */
   readonly name: string;
   readonly fingerprint: string;
+  /**
+   * A user may have any number of answers: each question has its own fingerprint. Only for questions that no client can
+   * choose.
+   */
+  readonly apart?: true;
   /** What makes the backend's name the one that Kubernetes sees: revocations name users by it. */
   readonly usernamePrefix: string;
 }
@@ -49,7 +54,7 @@ export interface Store {
   /** @param answer with the revision that was known when the backend was asked */
   save(question: Question, name: string, answer: Answer, found: Found): void;
   /** Copies into memory what Redis had. */
-  adopt(name: string, entry: PositiveEntry): void;
+  adopt(question: Question, name: string, entry: PositiveEntry): void;
   /** The youngest positive entry that is still usable while the backend can't be asked. */
   lastPositive(question: Question, name: string, found: Found): Candidate | undefined;
 }
@@ -95,7 +100,7 @@ export function createStore(settings: CacheSettings, dependencies: CacheDependen
     },
     isFresh: fresh,
     save: createSave(settings, { memory, clocks, redis }, isRevoked),
-    adopt: (name, entry) => memory.add(name, entry, settings.fingerprint),
+    adopt: ({ fingerprint }, name, entry) => memory.add(name, entry, fingerprint),
     lastPositive(question, name, found) {
       const remembered = memory.get(name);
       const candidates: Candidate[] = [];
@@ -120,7 +125,7 @@ function createSave(
     const record = { decision, revision, answeredAt: clocks.wall() };
     const entry = toEntry(record, clocks, { ...givenNow, left: lifetime });
     if (isRevoked(entry, question.token)) return;
-    memory.add(name, entry, settings.fingerprint);
+    memory.add(name, entry, question.fingerprint);
     redis?.set(question, entry, lifetime);
   }
   return (question, name, answer, found) => {

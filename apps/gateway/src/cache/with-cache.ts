@@ -14,6 +14,10 @@ interface Answered {
   readonly failure?: unknown;
 }
 
+function fingerprintOf({ fingerprint, apart }: CacheSettings, token: string): string {
+  return apart ? `${fingerprint} ${token}` : fingerprint;
+}
+
 /**
  * Caches the answers of one authenticator, in the memory of this process and in the Redis of all replicas. Each process
  * looks up a cold question once, however many callers ask. A throw is never cached; while it lasts, the last positive
@@ -34,7 +38,7 @@ export function withCache(
   async function lookUp(question: Question, name: string, context: Lookup): Promise<Answered> {
     const found = await store.fetch(question, name);
     if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, context);
-    store.adopt(name, found.entry);
+    store.adopt(question, name, found.entry);
     return { decision: found.entry.decision, source: 'redis' };
   }
 
@@ -56,7 +60,7 @@ export function withCache(
 
   function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
     const { audiences, hops } = context;
-    const question = { token, audiences, fingerprint: settings.fingerprint };
+    const question = { token, audiences, fingerprint: fingerprintOf(settings, token) };
     const name = memory.nameOf(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');

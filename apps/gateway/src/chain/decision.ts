@@ -18,21 +18,27 @@ import { judgingLayer } from './layer.ts';
  * has ended is `expired`.
  *
  * @param now wall clock, milliseconds since 1970, for `expiresAt`
+ * @param sessions whether a decision may be about a session. Without a layer that has its user looked up again, it must not
  */
-export function withSoundDecision(inner: Authenticator, now: () => number): Authenticator {
+export function withSoundDecision(inner: Authenticator, now: () => number, sessions = false): Authenticator {
   const inTime = (decision: Decision): Decision => {
     if (decision.kind !== 'authenticated' || decision.expiresAt === undefined) return decision;
     if (decision.expiresAt.getTime() > now()) return decision;
     return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
   };
+  const read = (answer: Decision): Decision => {
+    const decision = readDecision(answer);
+    if (sessions || decision.kind !== 'authenticated' || decision.session === undefined) return decision;
+    throw unsound('it is about a session, which only the authenticator of login.sessions has');
+  };
   const known = new WeakMap<Decision, Decision>();
   return judgingLayer(
     inner,
-    (answer) => inTime(readDecision(answer)),
+    (answer) => inTime(read(answer)),
     (answer) => {
       const last = known.get(answer);
       if (last !== undefined && endOf(last) === endOf(answer)) return inTime(last);
-      const decision = readDecision(answer);
+      const decision = read(answer);
       if (isUnchangeable(answer)) known.set(answer, decision);
       return inTime(decision);
     },
@@ -77,11 +83,12 @@ export function readDecision(value: unknown): Decision {
   throw unsound('kind is not one of authenticated, rejected, no-opinion');
 }
 
-function readAuthenticated({ user, credential, audiences, expiresAt }: Fields): Authenticated {
+function readAuthenticated({ user, credential, audiences, expiresAt, session }: Fields): Authenticated {
   const decision: Writable<Authenticated> = { kind: 'authenticated', user: readUser(user) };
   if (credential !== undefined) decision.credential = readCredential(credential);
   if (audiences !== undefined) decision.audiences = strings(audiences, 'audiences');
   if (expiresAt !== undefined) decision.expiresAt = date(expiresAt, 'expiresAt');
+  if (session !== undefined) decision.session = string(session, 'session');
   return Object.freeze(decision);
 }
 

@@ -1,4 +1,10 @@
-import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
+import {
+  type AuthenticateContext,
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type LoggedIn,
+} from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
 import { createAdmission } from './admission.ts';
 import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
@@ -10,7 +16,7 @@ import {
   createCircuit,
 } from './circuit.ts';
 import { layer } from './layer.ts';
-import { createProvenTokens, createSlots, type ProvenTokens } from './slots.ts';
+import { createProvenTokens, createSlots, type ProvenTokens, type Slots } from './slots.ts';
 
 /** `timeout` in milliseconds, for each call, and for the wait before it. */
 export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
@@ -28,6 +34,11 @@ export interface GuardDependencies extends CircuitDependencies {
 /** The plugin within its bounds. */
 export interface Guard extends Authenticator {
   readonly circuitState: CircuitState;
+  /**
+   * The plugin's own `revalidate`, within the same bounds: it takes one of the same slots, and the same circuit counts it.
+   * Left out where the plugin has none.
+   */
+  readonly revalidateWithin?: (user: LoggedIn, since: Date, context: LinkContext) => Promise<Decision>;
 }
 
 /** A link of the chain whose bounds can be looked at. */
@@ -47,7 +58,46 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   const { proven = createProvenTokens()('') } = dependencies;
   const admit = createAdmission(plugin, settings, { circuit, slots, proven, now: dependencies.now });
 
-  const call = (permit: CircuitPermit, token: string, context: LinkContext): Decision | Promise<Decision> => {
+  const call = createCall(slots, settings, dependencies);
+
+  const admitted = (
+    token: string | undefined,
+    context: LinkContext,
+    ask: Ask,
+    onGood?: () => void,
+  ): Decision | Promise<Decision> => {
+    if (isAborted(context)) return Promise.reject(callerGone(context.signal));
+    return attempt(() => {
+      const permit = admit(token, context);
+      if (!(permit instanceof Promise)) return call(permit, context, ask, onGood);
+      return permit.then((late) => call(late, context, ask, onGood));
+    });
+  };
+  const { revalidate } = plugin;
+  return {
+    ...layer(plugin, (token, context) => {
+      const ask = (own: AuthenticateContext) => plugin.authenticate(token, own);
+      return admitted(token, context, ask, () => proven.add(token));
+    }),
+    ...(revalidate && {
+      revalidateWithin: async (user: LoggedIn, since: Date, context: LinkContext) =>
+        admitted(undefined, context, async (own) => revalidate.call(plugin, user, { ...own, since })),
+    }),
+    get circuitState() {
+      return circuit.state;
+    },
+  };
+}
+
+type Ask = (own: AuthenticateContext) => Decision | Promise<Decision>;
+
+/** @returns asks the plugin, in a slot that was taken, and gives the slot back */
+function createCall(
+  slots: Slots,
+  { timeout }: Pick<GuardSettings, 'timeout'>,
+  { onAbandoned }: Pick<GuardDependencies, 'onAbandoned'>,
+) {
+  return (permit: CircuitPermit, context: LinkContext, ask: Ask, onGood?: () => void): Decision | Promise<Decision> => {
     const { audiences, hops, trace } = context;
     const controller = new AbortController();
     const progress = { isOutage: true };
@@ -55,7 +105,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
       progress.isOutage = false;
     };
     const own = { audiences, hops, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
-    const answer = attempt(() => plugin.authenticate(token, own));
+    const answer = attempt(() => ask(own));
     if (!(answer instanceof Promise)) {
       // No one waited, so there is nothing to bound, and no backend that the token could be proven to.
       slots.leave();
@@ -65,7 +115,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     const work = answer.then(
       (decision) => {
         slots.leave();
-        if (decision?.kind === 'authenticated') proven.add(token);
+        if (decision?.kind === 'authenticated') onGood?.();
         return decision;
       },
       (error: unknown) => {
@@ -74,22 +124,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
       },
     );
     const inProgress = { work, permit, controller, progress, caller: context.signal };
-    return bound(inProgress, settings.timeout, dependencies.onAbandoned);
-  };
-
-  const guarded = layer(plugin, (token, context) => {
-    if (isAborted(context)) return Promise.reject(callerGone(context.signal));
-    return attempt(() => {
-      const permit = admit(token, context);
-      if (!(permit instanceof Promise)) return call(permit, token, context);
-      return permit.then((late) => call(late, token, context));
-    });
-  });
-  return {
-    ...guarded,
-    get circuitState() {
-      return circuit.state;
-    },
+    return bound(inProgress, timeout, onAbandoned);
   };
 }
 

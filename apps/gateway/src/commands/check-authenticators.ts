@@ -5,6 +5,7 @@ import { type IdentityPrefixes, identityPolicy, identityPrefixes } from '../chai
 import { causeOf, formatProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
+import { missingForLogin } from '../runtime/assemble-login.ts';
 import {
   type CreateDependencies,
   type CreatedAuthenticator,
@@ -35,12 +36,13 @@ interface CheckedAuthenticator extends CheckedAuthenticators {
 
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(
-  config: Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout'>,
+  config: Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login'>,
 ): Promise<CheckedAuthenticators> {
+  const logsIn = (name: string) => config.login?.authenticators.includes(name) === true;
   const prefixes = identityPrefixes(config.authenticators);
   const attempts = localAttempts(config);
   const checked = await Promise.all(
-    config.authenticators.map((one) => checkAuthenticator(one, config.baseDirectory, prefixes, attempts)),
+    config.authenticators.map((one) => checkAuthenticator(one, config.baseDirectory, { prefixes, attempts, logsIn })),
   );
   const shared = sharedTokenPrefixes(checked);
   return {
@@ -52,11 +54,17 @@ export async function checkAuthenticators(
   };
 }
 
+interface CheckSurroundings {
+  readonly prefixes: IdentityPrefixes;
+  readonly attempts: CreateDependencies['attempts'];
+  /** Whether it is one of `login.authenticators`. */
+  readonly logsIn: (name: string) => boolean;
+}
+
 async function checkAuthenticator(
   config: AuthenticatorConfig,
   baseDirectory: string,
-  prefixes: IdentityPrefixes,
-  attempts: CreateDependencies['attempts'],
+  { prefixes, attempts, logsIn }: CheckSurroundings,
 ): Promise<CheckedAuthenticator> {
   const check = `authenticator ${config.name}`;
   const { logger, warnings } = collectWarnings(config);
@@ -83,6 +91,8 @@ async function checkAuthenticator(
   try {
     if (unusable.length > 0) return problems(unusable);
     const ofMaking = warnings();
+    const missing = logsIn(config.name) ? missingForLogin(created.authenticator) : undefined;
+    if (missing !== undefined) return problems([new Error(missing)]);
     const reached = await reach(created);
     // A warning beside an error says no more than the error.
     const ofReaching = reached.result === 'ok' ? warnings() : [];

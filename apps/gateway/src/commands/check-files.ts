@@ -27,13 +27,19 @@ export async function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls
   }
 }
 
-/** Lists the names: the config does not have the one that kube-apiserver calls, so the operator compares them. */
-function describeCertificates({ certificates, cert }: Pick<TlsMaterial, 'certificates' | 'cert'>): Finding[] {
+const compared = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
+
+/**
+ * Lists the names: the config does not have the one that kube-apiserver calls, so the operator compares them.
+ *
+ * @param advice after the names
+ */
+export function describeCertificates(
+  { certificates, cert }: Pick<TlsMaterial, 'certificates' | 'cert'>,
+  advice: string = compared,
+): Finding[] {
   return certificates.map(({ certificate, subject, notAfter }): Finding => {
-    const names =
-      certificate === 'server'
-        ? `, for ${namesOf(cert)}: the server in kube-apiserver's webhook kubeconfig must be one of these`
-        : '';
+    const names = certificate === 'client-ca' ? '' : `, for ${namesOf(cert)}${advice}`;
     return {
       check: `${certificate} certificate`,
       result: 'ok',
@@ -53,7 +59,7 @@ function judgeAddress({ cert }: Pick<TlsMaterial, 'cert'>, { host, port }: Serve
   ];
 }
 
-function isFor(certificate: X509Certificate, host: string): boolean {
+export function isFor(certificate: X509Certificate, host: string): boolean {
   const found = isIP(host) === 0 ? certificate.checkHost(host, { subject: 'never' }) : certificate.checkIP(host);
   return found !== undefined;
 }

@@ -7,6 +7,7 @@ import { authority, listen } from '../server/listen.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkCertificates, checkPermissions, tlsFilesOf } from './check-files.ts';
+import { checkLogin, loginFilesOf } from './check-login.ts';
 import { configFile, loadNamedConfig } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { Finding } from './finding.ts';
@@ -50,12 +51,14 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
   const warnings = config.warnings.map((problem): Finding => {
     return { check: 'config', result: 'warning', detail: formatProblem(problem), problem };
   });
-  const { server, admin } = config;
-  const [certificates, addresses, audit, redis, authenticators] = await Promise.all([
+  const { server, admin, login } = config;
+  const addressesOf = [['server', server], ['admin', admin], ...(login ? ([['login', login]] as const) : [])] as const;
+  const [certificates, addresses, audit, redis, logins, authenticators] = await Promise.all([
     isWhole || server.tls !== undefined ? checkCertificates(server) : [],
-    isWhole ? Promise.all([checkAddress('server', server), checkAddress('admin', admin)]) : [],
+    isWhole ? Promise.all(addressesOf.map(([section, one]) => checkAddress(section, one))) : [],
     checkAudit(config),
     checkCacheRedis(config),
+    checkLogin(config),
     checkAuthenticators(config),
   ]);
   const permissions = await checkPermissions([
@@ -63,10 +66,11 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
     ...config.secretFiles.map((file) => ({ file, secret: true })),
     ...config.pluginFiles.map((file) => ({ file, secret: false })),
     ...tlsFilesOf(config.server.tls),
+    ...loginFilesOf(login),
     ...authenticators.files,
   ]);
   return [
-    ...[...warnings, ...certificates, ...addresses.flat(), ...audit, ...redis],
+    ...[...warnings, ...certificates, ...addresses.flat(), ...audit, ...redis, ...logins],
     ...[...authenticators.findings, ...permissions],
   ];
 }

@@ -117,6 +117,8 @@ async function askOne(
       return { ...found, tokens, answer: 'cannot be looked up', reason: 'only a token shows its user' };
     }
     if (user === undefined) return { ...found, tokens, answer: 'not known' };
+    // Their names are those of who logged in, and were judged then.
+    if (one.name === config.login?.sessions) return { ...found, tokens, answer: 'known', reason: 'sessions' };
     const judged = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
     observed.onNames(one.name, user, judged.user);
     if (judged.breach) return { ...found, tokens, answer: 'refused by policy', reason: judged.breach.rule };

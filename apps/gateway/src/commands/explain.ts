@@ -15,7 +15,7 @@ import { explainUser } from './explain-user.ts';
 import { readToken } from './input.ts';
 import { type OutputFormat, printJson, printTable } from './output.ts';
 import { entryJson } from './report.ts';
-import { nameSubject, requirePrefix } from './subject.ts';
+import { nameSubject, namingAuthenticators, requirePrefix } from './subject.ts';
 import { momentText } from './times.ts';
 
 export interface ExplainOptions {
@@ -32,7 +32,7 @@ export interface ExplainOptions {
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
   const { user, output } = options;
-  if (user !== undefined) requirePrefix('user', user, config.authenticators, options.exact);
+  if (user !== undefined) requirePrefix('user', user, namingAuthenticators(config), options.exact);
   const token = user === undefined ? await readToken() : '';
   const ask = (redis?: ProbedRedis) =>
     user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, output, redis);

@@ -15,6 +15,7 @@ import { formatProblem } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { closeMade, createTokenIssuer, type IssuingAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
+import { createSessionTexts, type Session } from '../sessions/session-text.ts';
 import { localAttempts } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
@@ -34,9 +35,14 @@ export interface Issuing {
   readonly configOption: string | undefined;
   /** `--authenticator NAME`, for a command to paste; empty where just one issues tokens. */
   readonly authenticatorWords: readonly string[];
-  /** A token's user as Kubernetes sees them. */
-  readonly judge: (user: UserInfo) => JudgedUser;
+  readonly judge: JudgeToken;
 }
+
+/** A token's user as Kubernetes sees them, and what the session stands on, if it is one. */
+type JudgedToken = JudgedUser & { readonly session?: Session };
+
+/** @param issued left out: the token is to be created */
+type JudgeToken = (user: UserInfo, issued?: IssuedToken) => JudgedToken;
 
 /** @throws ConfigError, UsageError, or Error when no authenticator that is meant issues tokens */
 export async function loadIssuing(options: IssuingOptions): Promise<Issuing> {
@@ -48,8 +54,21 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
   const { authenticators, provenance } = config;
   const isOneOfSeveral = authenticators.filter(issuesTokens).length > 1;
   const authenticatorWords = isOneOfSeveral ? ['--authenticator', authenticator.name] : [];
-  const judge = identityPolicy(authenticator, identityPrefixes(authenticators), provenance?.keyPrefix);
+  const judge =
+    authenticator.name === config.login?.sessions
+      ? createSessionJudge(config)
+      : identityPolicy(authenticator, identityPrefixes(authenticators), provenance?.keyPrefix);
   return { config, authenticator, configOption, authenticatorWords, judge };
+}
+
+/** The names in a session are those that Kubernetes sees already. */
+function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
+  const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
+  return (user, issued) => {
+    const session = issued?.session === undefined ? undefined : texts.read(issued.digest, issued.session);
+    if (session !== undefined) return { user, session };
+    return { user, breach: { rule: 'the session was not written by a gateway with these sealing keys' } };
+  };
 }
 
 /**
@@ -179,11 +198,13 @@ export interface SeenToken {
   readonly state: TokenState;
   /** The rule of the identity policy that it breaks. */
   readonly breach?: Breach;
+  /** Left out: it is no session. */
+  readonly session?: Session;
 }
 
 /** @param now milliseconds since 1970 */
-export function seeToken(issued: IssuedToken, judge: (user: UserInfo) => JudgedUser, now: number): SeenToken {
-  const judged = judge(issued.user);
+export function seeToken(issued: IssuedToken, judge: JudgeToken, now: number): SeenToken {
+  const judged = judge(issued.user, issued);
   return { issued, ...judged, state: stateOf(issued, judged, now) };
 }
 
@@ -200,13 +221,18 @@ function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { breach }: Jud
  * A token in JSON: `user` as Kubernetes sees them, `record` as the backend knows them. What is not known is left out, as
  * in the contract of plugins, and so is what else a plugin may put on its objects.
  */
-export function toJson({ issued, user, state, breach }: SeenToken, authenticator: string): object {
+export function toJson({ issued, user, state, breach, session }: SeenToken, authenticator: string): object {
   const { digest, audiences, notBefore, expiresAt, issuedAt, issuedBy, reason, lastUsedAt, revoked } = issued;
   return {
     ...{ authenticator, digest, state, breach, user: userJson(user), record: userJson(issued.user) },
     ...{ audiences, notBefore, expiresAt, issuedAt, issuedBy, reason, lastUsedAt },
     ...(revoked && { revoked: { at: revoked.at, by: revoked.by, reason: revoked.reason } }),
+    ...(session && { session: sessionJson(session) }),
   };
+}
+
+function sessionJson({ authenticator, cluster, device, address, since, until }: Session): object {
+  return { authenticator, cluster, device, address, since: new Date(since), until: new Date(until) };
 }
 
 function userJson({ username, uid, groups, extra }: UserInfo): object {

@@ -166,8 +166,11 @@ function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, { at
 }
 
 function summary({ revoked, already, unreadable }: Outcome): string {
+  const sessions = revoked.filter((one) => 'session' in one).length;
+  const tokens = revoked.length - sessions;
   return [
-    `${revoked.length} ${revoked.length === 1 ? 'token' : 'tokens'} revoked`,
+    ...(tokens === 0 && sessions > 0 ? [] : [`${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`]),
+    ...(sessions === 0 ? [] : [`${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`]),
     ...(already.length === 0 ? [] : [`${already.length} revoked already`]),
     ...(unreadable.length === 0 ? [] : [`${unreadable.length} unreadable`]),
   ].join(', ');

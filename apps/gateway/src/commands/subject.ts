@@ -54,7 +54,7 @@ export async function prepare(
   const config = await loadNamedConfig(options);
   if (verb !== 'revoke' || kind === 'all') needCacheRedis(config, verb);
   if (kind === 'user' || kind === 'group') {
-    requirePrefix(kind, options[kind] ?? '', config.authenticators, options.exact);
+    requirePrefix(kind, options[kind] ?? '', namingAuthenticators(config), options.exact);
   }
   const subject = await readSubject(options, kind);
   // `unblock` takes any token: it must be possible to end every block.
@@ -119,6 +119,11 @@ function readId(kind: 'jti' | 'sid', id: string): Subject {
 export function nameSubject({ kind, name }: Pick<Entry, 'kind' | 'name'>): string {
   if (kind === 'all') return 'all users';
   return `${kind} ${kind === 'token' ? shortDigest(name) : printable(name)}`;
+}
+
+/** Those that give users their names: sessions have the names of others. */
+export function namingAuthenticators({ authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>) {
+  return authenticators.filter(({ name }) => name !== login?.sessions);
 }
 
 /**

@@ -41,6 +41,11 @@ export async function createToken(options: CreateTokenOptions): Promise<ExitCode
   const request = readRequest(options, now);
   const issuing = await loadIssuing(options);
   const { authenticator, judge } = issuing;
+  if (authenticator.name === issuing.config.login?.sessions) {
+    throw new UsageError(
+      `authenticator ${authenticator.name} has sessions (login.sessions), which only a login makes: add another one for tokens`,
+    );
+  }
   refusePrefixed(request.user, authenticator);
   const { breach } = judge(request.user);
   if (breach !== undefined) throw refusal(issuing, breach);

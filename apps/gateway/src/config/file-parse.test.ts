@@ -78,7 +78,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'a section that does not exist',
       { more: 'quotas: {}' },
-      '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, audit, provenance, tracing',
+      '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
     ],
     [
       'an unknown key deep in',

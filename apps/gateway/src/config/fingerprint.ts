@@ -4,7 +4,8 @@ import type { ResolvedPlugin } from './plugins.ts';
 import { isObject } from './unknown-keys.ts';
 
 /**
- * The format of a cached answer: with another number nothing that was cached before is read. Version 2 has `credential`: a
+ * The format of a cached answer: with another number nothing that was cached before is read. Version 2 has `credential` and
+ * `session`: a
  * gateway of version 1 would store answers without it, and a block of a `jti` would not hold for these.
  */
 export const recordFormat = 2;

@@ -5,11 +5,19 @@ import { fillCache, withSecretProblems } from './cache/redis.ts';
 import { goodParts, parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
-import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path } from './problems.ts';
+import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path, type Problem, valueAt } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
 import { withholdSecrets } from './secrets.ts';
-import type { AuditConfig, AuthenticatorConfig, FileConfig, GatewayConfig, TlsConfig, TlsSettings } from './types.ts';
+import type {
+  AuditConfig,
+  AuthenticatorConfig,
+  FileConfig,
+  GatewayConfig,
+  LoginConfig,
+  TlsConfig,
+  TlsSettings,
+} from './types.ts';
 import { parseYaml, type YamlSource } from './yaml-source.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
@@ -37,7 +45,11 @@ export async function loadConfig(
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
   const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
   const parsed = parseFile(filled.value);
-  const problems = [...withSecretProblems(parsed.problems, filled), ...prepared.flatMap((one) => one.problems)];
+  const problems = [
+    ...withSecretProblems(parsed.problems, filled),
+    ...prepared.flatMap((one) => one.problems),
+    ...sessionProblems(source.value, prepared),
+  ];
   if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared, files, source);
   const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   const good = prepared.filter((_, index) => isGood(['authenticators', index]));
@@ -45,6 +57,17 @@ export async function loadConfig(
   const error = new ConfigError(located, [configFile, ...secretFiles, ...pluginFiles]);
   usable.set(error, complete(goodParts(filled.value, isGood), good, files, source));
   throw error;
+}
+
+/** Sessions are issued, so their plugin must be able to. */
+function sessionProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
+  const name = valueAt(file, ['login', 'sessions']);
+  return prepared.flatMap(({ index, resolved }) => {
+    const isTheirs = name !== undefined && valueAt(file, ['authenticators', index, 'name']) === name;
+    if (!isTheirs || resolved === undefined || resolved.plugin.createTokenIssuer !== undefined) return [];
+    const message = `${authenticatorTitle(name, resolved.package)} issues no tokens, so it has no sessions`;
+    return [{ path: ['login', 'sessions'], message, fix: 'name one with use: redis' }];
+  });
 }
 
 /** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */
@@ -87,7 +110,7 @@ function complete(
   files: Files,
   source: YamlSource,
 ): GatewayConfig {
-  const { server, audit, ...others } = settings;
+  const { server, audit, login, ...others } = settings;
   const { tls, ...rest } = server;
   const { baseDirectory } = files;
   return {
@@ -96,6 +119,7 @@ function complete(
     server: { ...rest, ...(tls && { tls: completeTls(tls, baseDirectory) }) },
     authenticators: completeAuthenticators(settings, prepared, source),
     ...(audit && { audit: completeAudit(audit.output, baseDirectory) }),
+    ...(login && { login: completeLogin(login, baseDirectory) }),
     warnings: prepared.flatMap((one) => one.warnings).map(source.locate),
   };
 }
@@ -111,10 +135,23 @@ function completeAudit(output: string, base: string): AuditConfig {
   return { output: output === 'stdout' ? output : { file: resolve(base, output) } };
 }
 
+function completeLogin({ tls, caFile, clusters, ...rest }: LoginConfig, base: string): LoginConfig {
+  const entries = Object.entries(clusters).map(([name, { caFile: file, ...cluster }]) => [
+    name,
+    { ...cluster, ...(file !== undefined && { caFile: resolve(base, file) }) },
+  ]);
+  return {
+    ...rest,
+    ...(tls && { tls: completeTls(tls, base) }),
+    ...(caFile !== undefined && { caFile: resolve(base, caFile) }),
+    clusters: Object.fromEntries(entries),
+  };
+}
+
 const withheld = 'what the plugin says of it quotes a secret and is withheld';
 
 function completeAuthenticators(
-  { authenticators, server, cache }: FileConfig,
+  { authenticators, server, cache, login }: FileConfig,
   prepared: readonly PreparedAuthenticator[],
   source: YamlSource,
 ): AuthenticatorConfig[] {
@@ -132,7 +169,7 @@ function completeAuthenticators(
       options,
       maxConcurrent: limits[position] ?? 1,
       maxWaiting,
-      cache: completeCache(settings.cache, plugin.caching, cache),
+      cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
       fingerprint: fingerprint({ name: settings.name, plugin: resolved, options: settings.options }),
       withhold: (words) => withholdSecrets(words, secrets, withheld),
       problem: (cause, failure = "can't be made", more = []) => {

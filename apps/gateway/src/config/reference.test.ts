@@ -48,7 +48,16 @@ const reference = documentedIn(readFileSync(new URL('../../../../docs/configurat
 test('the reference has each key once, and no other', () => {
   const sections = ['server', 'admin', 'authenticators', 'cache', 'cache.memory', 'lockout', 'log'];
   const ofAuthenticators = ['circuit', 'username', 'groups'].map((key) => `authenticators.${key}`);
-  const withHeading = [...sections, ...ofAuthenticators, 'audit', 'provenance', 'tracing'];
+  const withHeading = [
+    ...sections,
+    ...ofAuthenticators,
+    'audit',
+    'provenance',
+    'tracing',
+    'login',
+    'login.tls',
+    'login.limits',
+  ];
   const keys = schema.map(({ path }) => path).filter((path) => !withHeading.includes(path));
   expect(reference.map(({ path }) => path).sort()).toEqual(keys.sort());
 });

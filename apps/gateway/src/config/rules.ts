@@ -1,15 +1,8 @@
 import { collide, isLoopback } from './listen.ts';
+import { loginRules } from './login-rules.ts';
 import { type Path, type Problem, valueAt } from './problems.ts';
+import type { Broken, Rule } from './rule.ts';
 import type { AuthenticatorSettings, FileConfig, TlsSettings } from './types.ts';
-
-type Broken = Omit<Problem, 'path'> & { readonly path?: Path };
-
-/** What one value demands of others. */
-interface Rule {
-  /** The values that it needs: it is judged when each of them is good by itself. A problem is at the first one. */
-  readonly reads: readonly [Path, ...Path[]];
-  readonly judge: () => Broken | undefined;
-}
 
 /**
  * Checks what no value shows alone.
@@ -22,6 +15,7 @@ export function checkRules(file: FileConfig, written: unknown, isGood: (path: Pa
   const rules = [
     ...serverRules(file, written),
     cacheTimeoutRule(file, written),
+    ...(Array.isArray(authenticators) ? loginRules(file) : []),
     ...(Array.isArray(authenticators) ? authenticatorRules(file, written, isGood) : []),
   ];
   return rules.flatMap(({ reads, judge }) => {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
 import { parseListen } from './listen.ts';
+import { loginSchema } from './login.ts';
 import type { JsonSchema } from './unknown-keys.ts';
 
 /** Names are values of metric labels and part of errors to kube-apiserver. */
@@ -159,7 +160,9 @@ const provenance = z
         (domain) => !/(^|\.)(k8s|kubernetes)\.io$/.test(domain),
         "must not be in k8s.io or kubernetes.io: these domains are Kubernetes' own",
       )
-      .describe('A DNS domain of yours: the keys are DOMAIN/authenticator and DOMAIN/credential.'),
+      .describe(
+        'A DNS domain of yours: the keys are DOMAIN/authenticator and DOMAIN/credential, and of a session DOMAIN/authenticated-at.',
+      ),
   })
   .describe(
     "Adds to each user's extra which authenticator answered and the audit fingerprint of the token, so that kube-apiserver's audit log can be joined with ours. Left out: adds nothing.",
@@ -222,6 +225,7 @@ export const fileSchema = z.strictObject({
     .describe(
       "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     ),
+  login: loginSchema.exactOptional(),
   audit: audit.exactOptional(),
   provenance: provenance.exactOptional(),
   tracing: tracing.exactOptional(),

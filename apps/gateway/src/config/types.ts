@@ -82,6 +82,9 @@ export interface AuditConfig {
 
 export type TracingConfig = NonNullable<FileConfig['tracing']>;
 
+/** `login`. Paths are absolute. */
+export type LoginConfig = NonNullable<FileConfig['login']>;
+
 export type LogLevel = FileConfig['log']['level'];
 
 /** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */

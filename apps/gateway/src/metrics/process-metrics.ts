@@ -32,7 +32,7 @@ export function createCertificateMetrics(registry: Registry): CertificateMetrics
     registers: [registry],
     collect() {
       this.reset();
-      for (const certificate of ['server', 'client-ca'] as const) {
+      for (const certificate of ['server', 'client-ca', 'login'] as const) {
         const ends = certificates.filter((one) => one.certificate === certificate).map((one) => one.notAfter.getTime());
         if (ends.length > 0) this.set({ certificate }, Math.max(...ends) / 1000);
       }

@@ -11,6 +11,7 @@ import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, IdentityConfig } from '../config/types.ts';
 import type { Blocks } from '../revocation/types.ts';
 import { withBlocks } from '../revocation/with-blocks.ts';
+import { type SessionDependencies, withSessions } from '../sessions/with-sessions.ts';
 
 /** What the layers need of an authenticator's config. */
 type LinkConfig = IdentityConfig &
@@ -28,6 +29,8 @@ export interface AssembleOptions {
   /** Left out: nothing is cached, whatever the config says. */
   readonly cache?: Omit<CacheDependencies, 'clocks'>;
   readonly blocks: Blocks;
+  /** It is `login.sessions`: its tokens are sessions, and nothing else. */
+  readonly sessions?: SessionDependencies | undefined;
   /** Left out: identities are as the backend gives them. */
   readonly provenance?: Provenance | undefined;
   /** See `GuardDependencies`. */
@@ -41,6 +44,9 @@ export interface AssembleOptions {
  * The cache holds sound decisions. Audiences, policy and blocks judge cached answers as well as fresh ones. Before the
  * policy, the subject of a refusal is the name as the backend knows it; blocks have the names that the policy makes.
  * Provenance adds no name, so nothing judges what it adds.
+ *
+ * The users of sessions are those of other authenticators: a layer around the cache asks for them, and they come with the names
+ * that the policies of those authenticators make (`assemble-login.ts`). So there is no policy here.
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
   const { config, clocks, log } = options;
@@ -51,19 +57,26 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
     proven: options.proven,
     onStateChange: (state) => logCircuit(config, state, log),
   });
-  const cached = aroundCache(withSoundDecision(guard, clocks.wall), options);
-  const judged = withAudiences(cached, options.apiAudiences);
-  const named = withIdentityPolicy(judged, config, options.prefixes, log, options.provenance?.keyPrefix);
+  const { sessions } = options;
+  const cached = aroundCache(withSoundDecision(guard, clocks.wall, sessions !== undefined), options);
+  const judged = withAudiences(sessions ? withSessions(cached, sessions) : cached, options.apiAudiences);
+  const named = sessions
+    ? judged
+    : withIdentityPolicy(judged, config, options.prefixes, log, options.provenance?.keyPrefix);
   const stamped = options.provenance ? withProvenance(named, config.name, options.provenance) : named;
   const authenticator = withBlocks(stamped, config.name, options.blocks, log);
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
 }
 
-function aroundCache(inner: Authenticator, { config, cache, clocks }: AssembleOptions): Authenticator {
+function aroundCache(inner: Authenticator, { config, cache, clocks, sessions }: AssembleOptions): Authenticator {
   if (cache === undefined || config.cache === 'off') return inner;
   const { name, fingerprint, username } = config;
-  const settings = { ...config.cache, name, fingerprint, usernamePrefix: username.prefix };
+  // What was cached before an authenticator had sessions was judged by other layers.
+  const settings = {
+    ...config.cache,
+    ...{ name, fingerprint: sessions ? `${fingerprint} sessions` : fingerprint, usernamePrefix: username.prefix },
+  };
   return withCache(inner, settings, { ...cache, clocks });
 }
 

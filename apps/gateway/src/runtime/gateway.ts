@@ -8,11 +8,12 @@ import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { pause, within } from '../deadlines.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
+import { type LoginServer, startLoginServer } from '../login/listener.ts';
+import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { connectionsWithin, openFileLimit } from '../server/limits.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
-import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, logConfigWarnings, type Reloader, type Running } from './reload.ts';
@@ -57,17 +58,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const redis = () => generation()?.redis;
   const health = createHealth(() => generation()?.links ?? []);
   const observers = createObservers({ config, tls, generation, health, inFlight, shared: () => shared, logger });
-  const { registry, act: onAct } = observers;
+  const { registry, act: onAct, sessions } = observers;
   const shared: SharedState = createSharedState({ config: inForce, redis, registry, onAct, logger });
-  const dependencies = { ...shared, logger, proven: createProvenTokens(), onAbandoned: inFlight.hold };
-  const create = (next: GatewayConfig) => createWithAudit(next, dependencies);
+  const own = { proven: createProvenTokens(), onAbandoned: inFlight.hold, sessions, issuing: true };
+  const create = (next: GatewayConfig) => createWithAudit(next, { ...shared, ...own, logger });
   const running: Running = { generation: await create(config) };
   started = running;
   const opened = observers
     .start(config)
     .then(shared.start)
     .then(() => listen(running, { inFlight, health, observers, logger, tls }));
-  const { reviews, admin } = await opened.catch(async (error: unknown) => {
+  const { reviews, admin, logins } = await opened.catch(async (error: unknown) => {
     await observers.close();
     await shared.stop();
     await running.generation.retire(0);
@@ -79,12 +80,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     shared.resize(next);
     observers.follow(next);
   };
-  const reloader = createReloader({ running, load, create, reviews, observers, watcher, logger, onSwapped });
+  const reloader = createReloader({ running, load, create, reviews, logins, observers, watcher, logger, onSwapped });
   await reloader.watch(startedAt);
   health.listening();
-  logger.info({ url: reviews.url, adminUrl: admin.url, config: config.file }, 'listening');
+  const urls = { url: reviews.url, adminUrl: admin.url, ...(logins && { loginUrl: logins.url }) };
+  logger.info({ ...urls, config: config.file }, 'listening');
 
-  const stop = createShutdown({ running, health, shared, observers, watcher, reloader, reviews, admin, logger });
+  const servers = { reviews, logins, admin };
+  const stop = createShutdown({ running, health, shared, observers, watcher, reloader, ...servers, logger });
   let ended: Promise<void> | undefined;
   return {
     url: reviews.url,
@@ -117,12 +120,12 @@ function withListen(config: GatewayConfig, { listen, adminListen }: ListenOverri
 async function firstConfig(
   load: () => Promise<GatewayConfig>,
   logger: Logger,
-): Promise<{ config: GatewayConfig; tls: TlsMaterial | undefined }> {
+): Promise<{ config: GatewayConfig; tls: TlsOfAddresses }> {
   const config = await load();
   logger.level = config.log.level;
   logConfigWarnings(config, logger);
-  const tls = config.server.tls === undefined ? undefined : await readTlsMaterial(config.server.tls);
-  if (tls !== undefined) logCertificateWarnings(tls, logger);
+  const tls = await readTls(config);
+  logCertificateWarnings(tls, logger);
   return { config, tls };
 }
 
@@ -135,18 +138,20 @@ async function createWithAudit(config: GatewayConfig, dependencies: GenerationDe
 interface ListenDependencies {
   readonly inFlight: InFlight;
   readonly health: Health;
-  readonly observers: Pick<Observers, 'registry' | 'reviews' | 'statusPage'>;
+  readonly observers: Pick<Observers, 'registry' | 'reviews' | 'logins' | 'loginsInFlight' | 'statusPage'>;
   readonly logger: Logger;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsOfAddresses;
 }
 
-/** Opens both addresses, or neither. */
+/** Opens all addresses, or none. */
 async function listen(
   running: Running,
   { inFlight, health, observers, logger, tls }: ListenDependencies,
-): Promise<{ reviews: ReviewServer; admin: AdminServer }> {
+): Promise<{ reviews: ReviewServer; admin: AdminServer; logins: LoginServer | undefined }> {
+  const { config } = running.generation;
+  await using opened = new AsyncDisposableStack();
   const admin = await startAdminServer({
-    listen: running.generation.config.admin.listen,
+    listen: config.admin.listen,
     readiness: health.readiness,
     authenticators: health.authenticators,
     metrics: async () => ({
@@ -156,22 +161,33 @@ async function listen(
     statusPage: observers.statusPage,
     logger,
   });
+  opened.defer(() => admin.close());
   const limits = connectionsWithin(await openFileLimit(), logger);
-  try {
-    const reviews = await startReviewServer({
-      settings: () => running.generation.config.server,
-      authenticate: (token, context) => running.generation.authenticate(token, context),
-      inFlight,
-      observers: observers.reviews,
-      logger,
-      limits,
-      ...(tls === undefined ? {} : { tls }),
-    });
-    return { reviews, admin };
-  } catch (error) {
-    await admin.close();
-    throw error;
-  }
+  const logins =
+    config.login &&
+    (await startLoginServer({
+      ...{
+        config: config.login,
+        tls: tls.login,
+        limits: { ...limits, maxConnections: 2 * limits.maxNewcomers },
+        logger,
+      },
+      service: () => running.generation.login,
+      inFlight: observers.loginsInFlight,
+      observers: observers.logins,
+    }));
+  if (logins) opened.defer(() => logins.close());
+  const reviews = await startReviewServer({
+    settings: () => running.generation.config.server,
+    authenticate: (token, context) => running.generation.authenticate(token, context),
+    inFlight,
+    observers: observers.reviews,
+    logger,
+    limits,
+    ...(tls.server && { tls: tls.server }),
+  });
+  opened.move();
+  return { reviews, admin, logins };
 }
 
 interface Parts {
@@ -182,6 +198,7 @@ interface Parts {
   readonly watcher: FileWatcher;
   readonly reloader: Reloader;
   readonly reviews: ReviewServer;
+  readonly logins: LoginServer | undefined;
   readonly admin: AdminServer;
   readonly logger: Logger;
 }
@@ -189,13 +206,15 @@ interface Parts {
 /** Milliseconds that a reload in progress may take before the process ends without it. */
 const reloadGrace = 2_000;
 
-function createShutdown({ running, health, shared, observers, watcher, reloader, reviews, admin, logger }: Parts) {
+function createShutdown(parts: Parts) {
+  const { running, health, shared, observers, watcher, reloader, reviews, logins, admin, logger } = parts;
   return async (delay: number): Promise<void> => {
     health.stopping();
     watcher.close();
     logger.info({ delay }, 'shutting down: unready, still answering');
     await pause(delay);
-    await reviews.drain({ timeout: running.generation.config.server.drainTimeout });
+    const drained = { timeout: running.generation.config.server.drainTimeout };
+    await Promise.all([reviews.drain(drained), logins?.drain(drained)]);
     await within({ limit: reloadGrace }, reloader.settled).catch(() => undefined);
     await shared.stop();
     await running.generation.retire(0);

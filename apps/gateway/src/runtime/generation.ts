@@ -1,26 +1,18 @@
 import type { Decision } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
-import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
-import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/store.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
-import { identityPrefixes } from '../chain/identity-policy.ts';
-import type { ProvenTokens } from '../chain/slots.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { within } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
-import type { Blocks } from '../revocation/types.ts';
+import type { LoginService } from '../login/login-service.ts';
 import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { assembleLink } from './assemble.ts';
-import {
-  type CreateDependencies,
-  type CreatedAuthenticator,
-  closeAuthenticator,
-  createAuthenticators,
-} from './authenticators.ts';
+import { assembleChain, type ChainParts, requireLogins } from './assemble-chain.ts';
+import { type CreateDependencies, closeAuthenticator, createAuthenticators } from './authenticators.ts';
+import { createLoginParts } from './login.ts';
 
 /** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
 export interface Generation {
@@ -30,6 +22,8 @@ export interface Generation {
   readonly files: readonly WatchedFile[];
   /** The Redis that all replicas share. */
   readonly redis?: ProbedRedis;
+  /** Left out: the config has no login server, or none was asked for. */
+  readonly login?: LoginService;
   /** See `Chain`. */
   authenticate(token: string, context: ChainContext): Decision | Promise<Decision>;
   /**
@@ -44,15 +38,11 @@ export interface Caching extends Omit<CacheDependencies, 'clocks' | 'redis'> {
   readonly redis: RedisPool;
 }
 
-export interface GenerationDependencies extends CreateDependencies {
+export interface GenerationDependencies extends CreateDependencies, Omit<ChainParts, 'logger' | 'caching'> {
   /** Left out: nothing is cached. */
   readonly caching?: Caching;
-  /** Left out: no one is blocked. */
-  readonly blocks?: Blocks;
-  /** Called with backend work that goes on after its review was answered. */
-  readonly onAbandoned: (work: Promise<unknown>) => void;
-  /** By the fingerprint of an authenticator's config. Left out: none outlives the generation. */
-  readonly proven?: (fingerprint: string) => ProvenTokens;
+  /** Whether people may log in. Left out: sessions are checked, and none is issued. */
+  readonly issuing?: boolean;
 }
 
 /** @throws ConfigError, or Error, when something can't be made; nothing is left open then */
@@ -60,27 +50,40 @@ export async function createGeneration(
   config: GatewayConfig,
   dependencies: GenerationDependencies,
 ): Promise<Generation> {
+  await using opened = new AsyncDisposableStack();
   const settings = settingsForReviews(config);
   const lease = settings && (await dependencies.caching?.redis.acquire(settings, config.baseDirectory));
-  const created = await createAuthenticators(config, dependencies).catch(async (error: unknown) => {
-    await lease?.release();
-    throw error;
+  if (lease) opened.defer(() => lease.release());
+  const created = await createAuthenticators(config, dependencies);
+  opened.defer(async () => {
+    await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
   });
+  requireLogins(config, created);
   const work = createWork();
-  const links = assemble(config, created, lease?.redis, {
-    ...dependencies,
-    onAbandoned: (abandoned) => {
-      work.add(abandoned);
-      dependencies.onAbandoned(abandoned);
-    },
-  });
+  const onAbandoned = (abandoned: Promise<unknown>) => {
+    work.add(abandoned);
+    dependencies.onAbandoned(abandoned);
+  };
+  const { links, logins, texts } = assembleChain(config, created, lease?.redis, { ...dependencies, onAbandoned });
+  const sessions = links.find(({ name }) => name === config.login?.sessions);
+  const { login: settingsOfLogin } = config;
+  const login =
+    dependencies.issuing && settingsOfLogin && sessions
+      ? await createLoginParts({
+          ...{ config, login: settingsOfLogin, links: logins, sessions, texts, dependencies },
+          hold: work.add,
+        })
+      : undefined;
+  if (login) opened.defer(login.close);
   const { authenticate } = chain(links, { now: systemClocks.monotonic, log: dependencies.logger });
+  const owned = opened.move();
   return {
     config,
     links,
     registries: created.map(({ registry }) => registry),
-    files: [...created.flatMap(({ files }) => files), ...(lease?.files ?? [])],
+    files: [...created.flatMap(({ files }) => files), ...(lease?.files ?? []), ...(login?.files ?? [])],
     ...(lease && { redis: lease.redis }),
+    ...(login && { login: login.service }),
     authenticate(token, context) {
       const decision = authenticate(token, context);
       if (decision instanceof Promise) work.add(decision);
@@ -88,40 +91,9 @@ export async function createGeneration(
     },
     async retire(limit) {
       await work.ended(limit);
-      await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
-      await lease?.release();
+      await owned.disposeAsync();
     },
   };
-}
-
-const nothingBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined };
-
-function assemble(
-  config: GatewayConfig,
-  created: readonly CreatedAuthenticator[],
-  redis: ProbedRedis | undefined,
-  { logger, caching, blocks = nothingBlocked, onAbandoned, proven }: GenerationDependencies,
-): readonly GuardedLink[] {
-  const prefixes = identityPrefixes(config.authenticators);
-  const clocks = systemClocks;
-  const tier = redis && createRedisTier(redis, clocks);
-  const fingerprint = createTokenFingerprint(config.cache.redis?.sealingKeys[0]);
-  const provenance = config.provenance && { ...config.provenance, fingerprint };
-  return created.map(({ config: one, authenticator }) =>
-    assembleLink({
-      config: one,
-      authenticator,
-      prefixes,
-      apiAudiences: () => config.server.apiAudiences,
-      log: logger,
-      clocks,
-      ...(caching && { cache: { ...caching, redis: tier } }),
-      blocks,
-      provenance,
-      onAbandoned,
-      proven: proven?.(one.fingerprint),
-    }),
-  );
 }
 
 /** The calls of a chain, to be waited for. */

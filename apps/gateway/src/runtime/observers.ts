@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Health } from '../admin/health.ts';
-import { createStatusCollector, type StatusCollector } from '../admin/status-page/collector.ts';
+import { createStatusCollector, type StatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
 import type { StatusPageSource } from '../admin/status-page/route.ts';
 import { createAuditTrail } from '../audit/trail.ts';
 import { createFailureLog } from '../chain/failure-log.ts';
@@ -8,6 +8,7 @@ import { systemClocks } from '../clocks.ts';
 import { isLoopback } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
+import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
 import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import type { ReloadSource } from '../metrics/process-metrics.ts';
 import { createAuditMetrics } from '../metrics/process-metrics.ts';
@@ -18,10 +19,11 @@ import { createReviewLog, type OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { type Tracer, useTracer } from '../tracing/in-span.ts';
 import type { Generation } from './generation.ts';
+import { createLoginObservers, type LoginObservers } from './login-observers.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** What logs, counts, records and shows what the gateway does. */
-export interface Observers {
+export interface Observers extends Pick<LoginObservers, 'logins' | 'loginsInFlight' | 'sessions'> {
   /** Each is called with each review, in this order. */
   readonly reviews: readonly OnReview[];
   readonly registry: GatewayMetrics['registry'];
@@ -46,7 +48,7 @@ export interface Observers {
 export interface ObservedGateway {
   /** The config at the start. */
   readonly config: GatewayConfig;
-  readonly tls: TlsMaterial | undefined;
+  readonly tls: TlsOfAddresses;
   /** The one in force; undefined until there is one. */
   readonly generation: () => Generation | undefined;
   readonly health: Health;
@@ -57,17 +59,24 @@ export interface ObservedGateway {
 }
 
 export function createObservers(gateway: ObservedGateway): Observers {
-  const { config, tls, generation, inFlight, logger } = gateway;
+  const { config, generation, inFlight, logger } = gateway;
+  const atStart = certificatesOf(gateway.tls);
   const links = () => generation()?.links ?? [];
-  const metrics = createGatewayMetrics({ config, tls, links, inFlight: () => inFlight.count });
+  const metrics = createGatewayMetrics({
+    config,
+    tls: { certificates: atStart },
+    links,
+    inFlight: () => inFlight.count,
+  });
   const audit = createAuditTrail({ logger, onDropped: createAuditMetrics(metrics.registry) });
-  const status = createStatusCollector(config, statusSources(gateway));
+  const own = createLoginObservers(config, { registry: metrics.registry, audit, logger });
+  const status = createStatusCollector(config, { ...statusSources(gateway), logins: own.counts });
   const tracing = createTracing(logger);
   const certificates: Observers['certificates'] = (inForce) => {
     metrics.certificates(inForce);
     status.certificates(inForce);
   };
-  status.certificates(tls?.certificates ?? []);
+  status.certificates(atStart);
   return {
     reviews: [
       createFailureLog(logger, systemClocks.monotonic),
@@ -76,6 +85,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
       audit.record,
       status.record,
     ],
+    ...{ logins: own.logins, loginsInFlight: own.loginsInFlight, sessions: own.sessions },
     registry: metrics.registry,
     statusPage: statusPageOf(status, () => generation()?.config ?? config),
     act: audit.act,
@@ -90,6 +100,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
     },
     follow(next) {
       metrics.follow(next);
+      own.follow(next);
       status.follow(next);
       void audit.follow(next);
       void tracing.apply(next);
@@ -117,7 +128,7 @@ function statusSources({
   health,
   inFlight,
   shared,
-}: ObservedGateway): Parameters<typeof createStatusCollector>[1] {
+}: ObservedGateway): Omit<StatusSources, 'logins'> {
   const startedAt = Date.now();
   const running = () => generation()?.config ?? config;
   return {

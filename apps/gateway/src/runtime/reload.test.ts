@@ -44,6 +44,7 @@ describe('a reload that hangs', () => {
       load,
       create,
       reviews: { updateTls: vi.fn() },
+      logins: undefined,
       observers: { reloaded, certificates: vi.fn() },
       watcher,
       logger: pino({ level: 'silent' }),

@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
-import type { GatewayConfig, ListenAddress } from '../config/types.ts';
+import type { GatewayConfig, ListenAddress, LoginConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
 import type { FileWatcher } from '../files/watcher.ts';
+import type { LoginServer } from '../login/listener.ts';
+import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { ReloadSource } from '../metrics/process-metrics.ts';
 import type { ReviewServer } from '../server/listener.ts';
-import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import type { Generation } from './generation.ts';
 import type { Observers } from './observers.ts';
 
@@ -21,6 +22,8 @@ export interface ReloadDependencies {
   readonly load: () => Promise<GatewayConfig>;
   readonly create: (config: GatewayConfig) => Promise<Generation>;
   readonly reviews: Pick<ReviewServer, 'updateTls'>;
+  /** Undefined: there was no login server at the start. */
+  readonly logins: Pick<LoginServer, 'updateTls'> | undefined;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
   readonly observers: Pick<Observers, 'reloaded' | 'certificates'>;
@@ -107,11 +110,12 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
 
 async function reloadCertificates(dependencies: ReloadDependencies): Promise<Problems> {
   const { running, logger } = dependencies;
-  const { tls } = running.generation.config.server;
-  if (tls === undefined) return [];
-  const { certFile } = tls;
-  const load = async () => putInForce(await readTlsMaterial(tls), dependencies);
-  return problemsOf(load, { certFile }, ['certificates reloaded', 'certificate reload refused'], logger);
+  const { server, login } = running.generation.config;
+  const certFiles = [server.tls?.certFile, login?.tls?.certFile].filter((file) => file !== undefined);
+  if (certFiles.length === 0) return [];
+  const load = async () => putInForce(await readTls({ server, ...(login && { login }) }), dependencies);
+  const fields = certFiles.length === 1 ? { certFile: certFiles[0] } : { certFiles };
+  return problemsOf(load, fields, ['certificates reloaded', 'certificate reload refused'], logger);
 }
 
 function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<Problems> {
@@ -137,17 +141,18 @@ async function problemsOf(
 }
 
 /** @throws Error when certificate and key do not match: what was in force stays */
-function putInForce(material: TlsMaterial, { reviews, observers, logger }: ReloadDependencies): void {
-  reviews.updateTls(material);
-  observers.certificates(material.certificates);
-  logCertificateWarnings(material, logger);
+function putInForce(tls: TlsOfAddresses, { reviews, logins, observers, logger }: ReloadDependencies): void {
+  if (tls.server !== undefined) reviews.updateTls(tls.server);
+  if (tls.login !== undefined) logins?.updateTls(tls.login);
+  observers.certificates(certificatesOf(tls));
+  logCertificateWarnings(tls, logger);
 }
 
 /** A refused config may name files that the running one does not: a change of one of them may fix it. */
 function filesOfRefused(config: GatewayConfig | undefined, error: unknown): readonly string[] {
   return [
     ...(error instanceof ConfigError ? error.files : []),
-    ...(config === undefined ? [] : [...config.secretFiles, ...tlsFiles(config.server.tls)]),
+    ...(config === undefined ? [] : [...config.secretFiles, ...tlsFiles(config)]),
   ];
 }
 
@@ -155,13 +160,12 @@ function filesOfRefused(config: GatewayConfig | undefined, error: unknown): read
 async function swap(config: GatewayConfig, dependencies: ReloadDependencies, signal: AbortSignal): Promise<void> {
   const { running, create, logger, onSwapped } = dependencies;
   const old = running.generation;
-  const { tls } = config.server;
-  const material = tls === undefined ? undefined : await readTlsMaterial(tls);
+  const tls = await readTls(config);
   const generation = await create(config);
   try {
     // An abandoned reload must not replace what a later one has put in force.
     signal.throwIfAborted();
-    if (material !== undefined) putInForce(material, dependencies);
+    putInForce(tls, dependencies);
   } catch (error) {
     await generation.retire(0);
     throw error;
@@ -180,27 +184,46 @@ export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): 
 }
 
 /** Logs certificates that expire soon, or that some clients will not accept. */
-export function logCertificateWarnings({ warnings }: TlsMaterial, logger: Logger): void {
-  for (const warning of warnings) logger.warn({}, warning);
+export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger: Logger): void {
+  for (const warning of [...(server?.warnings ?? []), ...(login?.warnings ?? [])]) logger.warn({}, warning);
 }
 
 /** Addresses, and whether there is TLS on them, stay as they are until a restart, and the log says so. */
 function keepListening(next: GatewayConfig, now: GatewayConfig, logger: Logger): GatewayConfig {
-  const { server, admin } = now;
+  const { server, admin, login } = now;
   const changed = [
     ...(sameAddress(next.server.listen, server.listen) ? [] : ['server.listen']),
     ...(sameAddress(next.admin.listen, admin.listen) ? [] : ['admin.listen']),
     ...((next.server.tls === undefined) === (server.tls === undefined) ? [] : ['server.tls']),
+    ...changedLogin(next.login, login),
   ];
   if (changed.length === 0) return next;
   logger.warn({ changed }, 'some changed settings take effect at the next restart; all others are in force now');
   const { tls, ...rest } = next.server;
-  const current = tls === undefined || server.tls === undefined ? server.tls : tls;
   return {
     ...next,
-    server: { ...rest, listen: server.listen, ...(current === undefined ? {} : { tls: current }) },
+    server: { ...rest, listen: server.listen, ...tlsInForce(tls, server.tls) },
     admin: { ...next.admin, listen: admin.listen },
+    ...(next.login && login && { login: keepLogin(next.login, login) }),
   };
+}
+
+/** A login server that is new in the config listens after a restart. One that is removed answers 503 until then. */
+function changedLogin(next: LoginConfig | undefined, now: LoginConfig | undefined): string[] {
+  if (next === undefined || now === undefined) return next === now ? [] : ['login'];
+  return [
+    ...(sameAddress(next.listen, now.listen) ? [] : ['login.listen']),
+    ...((next.tls === undefined) === (now.tls === undefined) ? [] : ['login.tls']),
+  ];
+}
+
+function keepLogin({ tls, ...rest }: LoginConfig, now: LoginConfig): LoginConfig {
+  return { ...rest, listen: now.listen, ...tlsInForce(tls, now.tls) };
+}
+
+function tlsInForce<Tls>(next: Tls | undefined, now: Tls | undefined): { tls?: Tls } {
+  const current = next === undefined || now === undefined ? now : next;
+  return current === undefined ? {} : { tls: current };
 }
 
 function sameAddress(one: ListenAddress, other: ListenAddress): boolean {
@@ -236,14 +259,14 @@ function createWatches(watcher: FileWatcher, handlers: ChangeHandlers): Watches 
     async others({ config, files }, since) {
       for (const end of endOthers) end();
       endOthers = await Promise.all([
-        watcher.watch(tlsFiles(config.server.tls), since, handlers.certificates),
+        watcher.watch(tlsFiles(config), since, handlers.certificates),
         ...files.map((one) => watcher.watch([one.file], since, () => handlers.file(one))),
       ]);
     },
   };
 }
 
-function tlsFiles(tls: GatewayConfig['server']['tls']): string[] {
-  if (tls === undefined) return [];
-  return [tls.certFile, tls.keyFile, ...(tls.client === undefined ? [] : [tls.client.caFile])];
+function tlsFiles({ server: { tls }, login }: Pick<GatewayConfig, 'server' | 'login'>): string[] {
+  const filesOf = (one: { certFile: string; keyFile: string } | undefined) => (one ? [one.certFile, one.keyFile] : []);
+  return [...filesOf(tls), ...(tls?.client === undefined ? [] : [tls.client.caFile]), ...filesOf(login?.tls)];
 }

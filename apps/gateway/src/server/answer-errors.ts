@@ -10,22 +10,46 @@ import { http2Stream } from './http-server.ts';
 import { type StatusCode, StatusError, toStatus } from './kubernetes-status.ts';
 import { connectionLimits } from './limits.ts';
 
+/** An answer in place of what was asked for. */
+export interface ErrorAnswer {
+  readonly code: number;
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Makes the answer of an error. Undefined: it is a bug, and the caller gets no detail. */
+export type AnswerOf = (error: unknown) => ErrorAnswer | undefined;
+
+const statusOf: AnswerOf = (error) => {
+  if (!(error instanceof StatusError)) return undefined;
+  const { code, message } = error;
+  return { code, body: toStatus(code, message) };
+};
+
 /**
- * The outermost middleware. It answers whatever is thrown further in, as a v1 `Status`; nothing else does. An error that
- * is no StatusError is a bug of ours: the caller gets no detail, the log gets its name and place.
+ * The outermost middleware. It answers whatever is thrown further in; nothing else does. An error that has no answer is a bug
+ * of ours: the caller gets no detail, the log gets its name and place.
  *
  * @param unreadTimeout milliseconds for a client to end a body over HTTP/2 that was refused before it was read
+ * @param answerOf left out: errors are answered as a v1 `Status`
  */
-export function answerErrors(logger: Logger, unreadTimeout: number = connectionLimits.bodyTimeout): Middleware {
+export function answerErrors(
+  logger: Logger,
+  unreadTimeout: number = connectionLimits.bodyTimeout,
+  answerOf: AnswerOf = statusOf,
+): Middleware {
   return async (context, next) => {
     try {
       await next();
     } catch (thrown) {
       const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is no URL') : thrown;
-      if (!(error instanceof StatusError)) logger.error({ error: errorFields(error) }, 'request failed: a bug');
-      const { code, message } = error instanceof StatusError ? error : new StatusError(500, 'internal error');
+      const known = answerOf(error);
+      if (known === undefined) logger.error({ error: errorFields(error) }, 'request failed: a bug');
+      const answer = known ?? answerOf(new StatusError(500, 'internal error'));
+      const { code = 500, body, headers = {} } = answer ?? {};
       context.status = code;
-      context.body = toStatus(code, message);
+      context.set(headers);
+      context.body = body;
       discardBody(context, code, unreadTimeout);
     }
   };
@@ -66,14 +90,19 @@ export function refuseUnmatched(allow: string): (context: RouterContext) => void
  * Answers what Node could not parse as an HTTP/1.1 request, with a `Status` like every other error, and closes.
  *
  * @param error has the raw bytes, so only its code is used
+ * @param toBody left out: a v1 `Status`
  */
-export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+export function answerUnreadable(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  toBody: (code: StatusCode, message: string) => object = toStatus,
+): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
   const [code, message] = unreadable(error.code);
-  const body = JSON.stringify(toStatus(code, message));
+  const body = JSON.stringify(toBody(code, message));
   socket.write(
     `HTTP/1.1 ${code} ${STATUS_CODES[code]}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -20,18 +20,20 @@ const arrivingLimits: ArrivingLimits = { count: connectionLimits.maxConnections,
  * Of duplicate keys the last one counts, as in Kubernetes. A `__proto__` key is refused.
  *
  * @param maxBodySize read at each request, so that a changed config takes effect
+ * @param setting the key of that limit, for the message: in parentheses after a space
  */
 export function createBodyReader(
   maxBodySize: () => number,
   timeout: number,
   limits: ArrivingLimits = arrivingLimits,
+  setting = ' (server.maxBodySize)',
 ): (context: Context) => Promise<unknown> {
   const beginBody = createArrivingBodies(limits, timeout);
   return async (context) => {
     const limit = maxBodySize();
     requireJson(context);
-    if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
-    return parseJson(await arrival(context.req, limit, timeout, beginBody));
+    if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit, setting);
+    return parseJson(await arrival(context.req, { limit, setting, timeout }, beginBody));
   };
 }
 
@@ -57,8 +59,8 @@ function isJson({ request }: Context): boolean {
   return request.type.trim().toLowerCase() === 'application/json';
 }
 
-function tooLarge(limit: number): StatusError {
-  return new StatusError(413, `the body must be at most ${limit} bytes (server.maxBodySize)`);
+function tooLarge(limit: number, setting: string): StatusError {
+  return new StatusError(413, `the body must be at most ${limit} bytes${setting}`);
 }
 
 /** The content type is checked above; this parser skips, without an error, those whose parameters it can't read. */
@@ -92,8 +94,14 @@ function arrived(text: string): object {
   return stream;
 }
 
+interface BodyBounds {
+  readonly limit: number;
+  readonly setting: string;
+  readonly timeout: number;
+}
+
 /** Waits for the text of a body, unless it takes too long, grows too large, or is refused in favour of newer ones. */
-function arrival(req: ServerRequest, limit: number, timeout: number, beginBody: BeginBody): Promise<string> {
+function arrival(req: ServerRequest, { limit, setting, timeout }: BodyBounds, beginBody: BeginBody): Promise<string> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let size = 0;
@@ -113,7 +121,7 @@ function arrival(req: ServerRequest, limit: number, timeout: number, beginBody: 
     const onData = (chunk: Buffer) => {
       size += chunk.length;
       chunks.push(chunk);
-      if (size > limit) refuse(tooLarge(limit));
+      if (size > limit) refuse(tooLarge(limit, setting));
       else body.add(chunk.length);
     };
     const body = beginBody((why) => refuse(why === 'late' ? tooLate(timeout) : tooMany()));

@@ -8,7 +8,7 @@ import type { TlsConfig } from '../config/types.ts';
 /** A certificate in force. */
 interface CertificateInfo {
   /** The label of the expiry metric. */
-  readonly certificate: 'server' | 'client-ca';
+  readonly certificate: 'server' | 'client-ca' | 'login';
   readonly file: string;
   readonly subject: string;
   readonly notBefore: Date;

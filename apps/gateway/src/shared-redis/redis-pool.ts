@@ -59,9 +59,12 @@ const wording = {
 export function settingsForReviews({
   cache: { redis },
   authenticators,
-}: Pick<GatewayConfig, 'cache' | 'authenticators'>): CacheRedisConfig | undefined {
+  login,
+}: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>): CacheRedisConfig | undefined {
   const sharedCaches = authenticators.filter(({ cache }) => cache !== 'off' && cache.store === 'shared');
-  return redis && { ...redis, timeout: redis.timeout / (sharedCaches.length + 1) };
+  // The answer about the user of a session is shared too.
+  const calls = sharedCaches.length + 1 + (login === undefined ? 0 : 1);
+  return redis && { ...redis, timeout: redis.timeout / calls };
 }
 
 export function createRedisPool({ logger, onError }: RedisPoolDependencies): RedisPool {

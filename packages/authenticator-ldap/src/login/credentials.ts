@@ -31,6 +31,14 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
   return isUsername(username) && isPassword(password) ? { username, password } : undefined;
 }
 
+/** The token of a name and a password; undefined where none can have them: a name has no colon, and the name is not blank. */
+export function writeCredentials({ username, password }: Credentials, tokenPrefix: string): string | undefined {
+  const token = tokenPrefix + Buffer.from(`${username}:${password}`).toString('base64');
+  const read = readCredentials(token, tokenPrefix);
+  const isSame = read?.username === username && read.password === password;
+  return isSame && claimedName(read) !== undefined ? token : undefined;
+}
+
 /** As directories compare names: without regard to case, to how letters are composed, and to extra spaces. */
 export function claimedName(credentials: Credentials | undefined): string | undefined {
   return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined;

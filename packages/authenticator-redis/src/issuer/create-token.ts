@@ -5,6 +5,7 @@ import type { TokenRecord } from '../record.ts';
 import type { Store } from '../store.ts';
 import { defaultPrefix, digestToken, makeToken, type TokenOptions, tokenShape } from '../token.ts';
 import { issuedToken, recordOf } from './issued-token.ts';
+import { noteSession } from './session-index.ts';
 
 /** Milliseconds for which Redis keeps a record after its end, so that the token is expired and not unknown. */
 const gracePeriod = 86_400_000;
@@ -28,22 +29,25 @@ export async function createToken(
   signal: AbortSignal,
 ): Promise<{ token: string; issued: IssuedToken }> {
   const now = store.now();
-  const record = recordOf(request, now);
+  const token = newToken(tokenOptions);
+  const digest = digestToken(token);
+  const record = recordOf(request, digest, now);
   // A record that this authenticator would refuse at each use must not be written.
   const read = jsonLayout.read(writeJson(record)) ?? {};
   if ('problem' in read) throw new Error(`this token cannot be created: ${read.problem}`);
   if (record.expiresAt !== undefined && record.expiresAt <= now) {
     throw new Error('this token cannot be created: expiresAt is in the past');
   }
-  const token = newToken(tokenOptions);
-  const digest = digestToken(token);
   const key = store.keys.record(digest);
-  const lifetime = record.expiresAt === undefined ? undefined : record.expiresAt - now + gracePeriod;
+  const lifetime = record.idle ?? (record.expiresAt === undefined ? undefined : record.expiresAt - now + gracePeriod);
+  // First: a session that its index does not have could not be found.
+  if (record.session !== undefined) await noteSession(record, digest, store, signal);
   const isNew = await store.connection
     .run((client) => write(client, key, record, lifetime, store), signal)
     .catch(throwWithAdvice);
   if (!isNew) throw new Error('Redis already has a record with the digest of this new token: try again');
-  return { token, issued: issuedToken(record, { digest }) };
+  const keyExpiresAt = record.idle === undefined ? undefined : now + record.idle;
+  return { token, issued: issuedToken(record, { digest, keyExpiresAt }) };
 }
 
 /** Without an answer, Redis may or may not have stored the record. */

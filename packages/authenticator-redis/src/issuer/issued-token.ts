@@ -13,8 +13,9 @@ export interface TokenDetails {
 
 /** The contract's form of a record. */
 export function issuedToken(record: TokenRecord, { digest, keyExpiresAt, lastUsedAt }: TokenDetails): IssuedToken {
-  const { audiences, notBefore, issuedAt, issuedBy, reason } = record;
+  const { audiences, notBefore, issuedAt, issuedBy, reason, session } = record;
   const end = endOf(record, keyExpiresAt);
+  const usedAt = lastUsedAt === undefined ? lastUseOf(record, keyExpiresAt) : lastUsedAt;
   const revoked = revocationOf(record);
   return {
     digest,
@@ -25,9 +26,15 @@ export function issuedToken(record: TokenRecord, { digest, keyExpiresAt, lastUse
     ...(issuedAt !== undefined && { issuedAt: new Date(issuedAt) }),
     ...(issuedBy !== undefined && { issuedBy }),
     ...(reason !== undefined && { reason }),
-    ...(lastUsedAt !== undefined && { lastUsedAt: lastUsedAt === null ? null : new Date(lastUsedAt) }),
+    ...(usedAt !== undefined && { lastUsedAt: usedAt === null ? null : new Date(usedAt) }),
+    ...(session !== undefined && { session }),
     ...(revoked && { revoked }),
   };
+}
+
+/** When the time to live of a session was set last. A revoked one is not used any more. */
+function lastUseOf({ idle }: TokenRecord, keyExpiresAt: number | undefined): number | undefined {
+  return idle === undefined || keyExpiresAt === undefined ? undefined : keyExpiresAt - idle;
 }
 
 export function revocationOf({ revokedAt, revokedBy, revokedReason }: TokenRecord): Revocation | undefined {
@@ -44,9 +51,12 @@ export function revokedFields({ at, by, reason }: Revocation): Partial<TokenReco
   return { revokedAt: at.getTime(), revokedBy: by, revokedReason: reason };
 }
 
-/** @param now milliseconds since 1970 */
-export function recordOf(request: TokenRequest, now: number): TokenRecord {
-  const { user, audiences, notBefore, expiresAt, issuedBy, reason } = request;
+/**
+ * @param digest of the new token
+ * @param now milliseconds since 1970
+ */
+export function recordOf(request: TokenRequest, digest: string, now: number): TokenRecord {
+  const { user, audiences, notBefore, expiresAt, issuedBy, reason, session } = request;
   return {
     ...user,
     audiences,
@@ -55,5 +65,7 @@ export function recordOf(request: TokenRequest, now: number): TokenRecord {
     issuedAt: now,
     issuedBy,
     reason,
+    session: session?.describe(digest),
+    idle: session?.idle,
   };
 }

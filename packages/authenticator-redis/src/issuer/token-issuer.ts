@@ -5,6 +5,7 @@ import { openStore } from '../store.ts';
 import { createToken } from './create-token.ts';
 import { listTokens } from './list-tokens.ts';
 import { revokeTokens } from './revoke-tokens.ts';
+import { listSessions } from './session-index.ts';
 
 /**
  * Creates, lists and revokes tokens, as the user of `options.admin`.
@@ -20,7 +21,13 @@ export async function createRedisTokenIssuer(
   const tracksLastUse = options.trackLastUse !== undefined;
   return {
     create: (request, signal) => createToken(request, store, options.token, signal).catch(throwWithFix),
-    list: (filter, signal) => withFix(listTokens(filter, store, tracksLastUse, signal)),
+    list: (filter, signal) => {
+      const { sessions, username } = filter;
+      const isIndexed = sessions === true && username !== undefined;
+      return withFix(
+        isIndexed ? listSessions(username, store, signal) : listTokens(filter, store, tracksLastUse, signal),
+      );
+    },
     revoke: (selection, revocation, signal) => withFix(revokeTokens(selection, revocation, store, signal)),
     close: () => store.connection.close(),
   };

@@ -39,7 +39,9 @@ const rest = fc.record(
   { requiredKeys: ['username'] },
 );
 
+const session = fc.oneof(fc.constant({}), fc.record({ session: goodText, idle: fc.integer({ min: 1 }) }));
+
 /** Any valid record. */
 export const goodRecord: fc.Arbitrary<TokenRecord> = fc
-  .tuple(rest, lifetime, revocation)
+  .tuple(rest, lifetime, revocation, session)
   .map((parts) => Object.assign({}, ...parts));

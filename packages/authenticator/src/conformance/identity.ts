@@ -13,7 +13,7 @@ export function problemOfDecision(decision: unknown): string | undefined {
   return `its reason is none of ${rejectionReasons.join(', ')}`;
 }
 
-const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'credential', 'audiences', 'expiresAt'];
+const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'credential', 'audiences', 'expiresAt', 'session'];
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
 /** @returns what is wrong with an `authenticated` decision; undefined when Kubernetes can use it as it is */

@@ -24,6 +24,7 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
     health: async () => checks,
     cache: () => ({ entries: 7 }),
     blocking: () => ({ blocked: 1, lockedOut: 0, cutOff: false }),
+    logins: () => ({ inFlight: 1, loggedIn: 2, refused: 3, unanswered: 4, loggedOut: 5, sessionsRefused: 6 }),
     clocks: { monotonic: () => 123_456, wall: () => 1_700_000_000_000 },
     ...changes,
   });

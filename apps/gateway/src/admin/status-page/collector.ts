@@ -10,6 +10,7 @@ import type {
   BlockingStatus,
   CacheStatus,
   GatewayStatus,
+  LoginStatus,
   RecentReview,
   RefusedReload,
   StatusDocument,
@@ -37,6 +38,7 @@ export interface StatusSources {
   readonly health: () => Promise<readonly HealthCheck[]>;
   readonly cache: () => Omit<CacheStatus, 'maxEntries'>;
   readonly blocking: () => BlockingStatus;
+  readonly logins: () => Omit<LoginStatus, 'publicUrl' | 'maxInFlight'>;
   readonly clocks: HistoryClocks;
 }
 
@@ -76,6 +78,7 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
       })),
       cache: { ...sources.cache(), maxEntries: config.cache.memory.maxEntries },
       blocking: sources.blocking(),
+      ...loginOf(config, sources),
       certificates: certificates.map(({ certificate, subject, notAfter }) => {
         return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
       }),
@@ -95,6 +98,11 @@ export function createStatusCollector(config: GatewayConfig, sources: StatusSour
     },
     document,
   };
+}
+
+function loginOf({ login }: GatewayConfig, { logins }: StatusSources): Pick<StatusDocument, 'login'> {
+  if (login === undefined) return {};
+  return { login: { ...logins(), publicUrl: printable(login.publicUrl), maxInFlight: login.limits.inFlight } };
 }
 
 function statusOf(

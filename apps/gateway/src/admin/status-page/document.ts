@@ -8,6 +8,8 @@ export interface StatusDocument {
   readonly authenticators: readonly AuthenticatorStatus[];
   readonly cache: CacheStatus;
   readonly blocking: BlockingStatus;
+  /** Left out without a login server. */
+  readonly login?: LoginStatus;
   readonly certificates: readonly CertificateStatus[];
   /** Newest first. */
   readonly recent: readonly RecentReview[];
@@ -106,8 +108,22 @@ export interface BlockingStatus {
   readonly cutOff: boolean;
 }
 
+/** What happened at the login server since the start of this process. */
+export interface LoginStatus {
+  readonly publicUrl: string;
+  readonly inFlight: number;
+  readonly maxInFlight: number;
+  readonly loggedIn: number;
+  readonly refused: number;
+  /** Logins that were over a limit, or that no backend answered. */
+  readonly unanswered: number;
+  readonly loggedOut: number;
+  /** Sessions whose user was not confirmed by the directory. */
+  readonly sessionsRefused: number;
+}
+
 export interface CertificateStatus {
-  readonly certificate: 'server' | 'client-ca';
+  readonly certificate: 'server' | 'client-ca' | 'login';
   readonly subject: string;
   readonly endsAt: number;
 }

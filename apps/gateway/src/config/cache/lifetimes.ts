@@ -85,22 +85,28 @@ export interface AuthenticatorCacheConfig extends CacheLifetimes {
 /** Milliseconds. What a plugin with `caching: memory` answers must be revocable at once, or nearly so. */
 const revocableWithin = 5_000;
 
+/** The same for sessions: a logout acts on every replica within it. */
+const sessionWithin = 1_000;
+
 /**
  * Decides how the answers of one authenticator are cached.
  *
  * @param own its `cache`, as written
  * @param caching of its plugin
  * @param file the lifetimes of the file
+ * @param sessions whether it is `login.sessions`
  */
 export function completeCache(
   own: CacheSettings | 'off' | undefined,
   caching: Caching,
   file: CacheLifetimes,
+  sessions = false,
 ): AuthenticatorCacheConfig | 'off' {
   if (own === 'off') return 'off';
   const store = own?.store ?? caching;
   if (store === 'none') return 'off';
-  const preset = (ttl: number) => (caching === 'memory' ? Math.min(ttl, revocableWithin) : ttl);
+  const most = sessions ? sessionWithin : caching === 'memory' ? revocableWithin : Number.POSITIVE_INFINITY;
+  const preset = (ttl: number) => Math.min(ttl, most);
   return {
     authenticatedTtl: preset(file.authenticatedTtl),
     rejectedTtl: preset(file.rejectedTtl),

@@ -17,6 +17,7 @@ export function factsOf(status) {
     loadFact(status),
     cacheFact(status),
     blockingFact(status),
+    ...(status.login === undefined ? [] : [loginFact(status.login)]),
     certificateFact(status),
   ];
   return facts.map(([title, ...lines]) =>
@@ -92,6 +93,17 @@ function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
         : `${counted(lockedOut, 'user is', 'users are')} locked out: sallyport lockouts`,
     ],
     [list],
+  ];
+}
+
+/** @param {NonNullable<StatusDocument['login']>} login @returns {Fact} */
+function loginFact({ publicUrl, inFlight, maxInFlight, loggedIn, refused, unanswered, loggedOut, sessionsRefused }) {
+  const ended = `${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`;
+  return [
+    'Logins',
+    [`${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answered`],
+    [ended],
+    [element('code', {}, publicUrl), `: ${count(inFlight)} of at most ${count(maxInFlight)} in progress`],
   ];
 }
 

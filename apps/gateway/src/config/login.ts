@@ -1,0 +1,157 @@
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { duration, type Parsed, value } from '@sallyport/plugin-options';
+import { z } from 'zod';
+import { isLoopback, parseListen } from './listen.ts';
+
+const text = z.string().min(1);
+const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
+/** So many tries in so much time. */
+export interface Rate {
+  readonly count: number;
+  /** Milliseconds. */
+  readonly per: number;
+}
+
+const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** `10/m` */
+function parseRate(input: unknown): Parsed<Rate> {
+  const [, count = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
+  const per = units[unit];
+  if (per === undefined) return { problem: 'must be a number of tries in s, m or h', fix: 'write 10/m' };
+  return { value: { count: Number(count), per } };
+}
+
+/** The address by which people reach the login server: its origin and nothing more. */
+function parsePublicUrl(input: unknown): Parsed<string> {
+  const fix = 'write https://login.example.com:8444';
+  const url = typeof input === 'string' ? URL.parse(input) : null;
+  if (url === null || !/^https?:$/.test(url.protocol)) return { problem: 'must be a URL', fix };
+  const isOrigin =
+    url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  if (!isOrigin) return { problem: 'must have no path, user or query', fix };
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  if (url.protocol === 'http:' && !isLoopback(host))
+    return { problem: 'passwords would cross the network in clear', fix };
+  return { value: url.origin };
+}
+
+/** `10.0.0.0/8`, `192.0.2.1` */
+function parseNetwork(input: unknown): Parsed<string> {
+  const [address = '', bits, ...others] = typeof input === 'string' ? input.split('/') : [];
+  const most = isIPv6(address) ? 128 : 32;
+  const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+  if (isIP(address) === 0 || !isBits || others.length > 0) {
+    return { problem: 'must be an address or a network', fix: 'write 192.0.2.1 or 10.0.0.0/8' };
+  }
+  return { value: `${address}/${bits ?? most}` };
+}
+
+/** The addresses of some networks, as `login.trustedProxies` has them. */
+export function createNetworks(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/');
+    list.addSubnet(address, Number(bits), isIPv6(address) ? 'ipv6' : 'ipv4');
+  }
+  return list;
+}
+
+const cluster = z.strictObject({
+  audience: text.max(256).describe('Its --api-audiences: a session for this cluster is good for no other.'),
+  server: z
+    .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
+    .describe('Where its API server is, for kubeconfigs.'),
+  caFile: text
+    .exactOptional()
+    .describe('The CA of its API server, PEM, for kubeconfigs. Left out: a CA that clients know.'),
+});
+
+const tls = z
+  .strictObject({
+    certFile: text.describe("The login server's certificate with its chain, PEM; the leaf first."),
+    keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
+    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
+  })
+  .describe('TLS without client certificates. Required unless login.listen is a loopback address.');
+
+export const loginSchema = z
+  .strictObject({
+    listen: value(
+      {
+        description: 'Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
+        pattern: String.raw`:\d+$`,
+      },
+      parseListen,
+    ).prefault('127.0.0.1:8444'),
+    publicUrl: value(
+      {
+        description:
+          'How clients reach it, such as https://login.example.com:8444. A request for another host is refused.',
+      },
+      parsePublicUrl,
+    ),
+    tls: tls.exactOptional(),
+    caFile: text
+      .exactOptional()
+      .describe(
+        'The CA that signs the certificate at publicUrl, PEM, for kubeconfigs. Left out: a CA that clients know.',
+      ),
+    authenticators: z
+      .array(text)
+      .min(1)
+      .describe(
+        'Names of authenticators that check passwords, asked in this order. Their users are followed while a session lasts.',
+      ),
+    sessions: text.describe(
+      'The name of the authenticator that issues sessions (use: redis). All of its tokens are sessions: for other tokens, add another one.',
+    ),
+    ttl: duration('How long a session lasts, however much it is used.', { most: '30d' }).prefault('8h'),
+    idle: duration('How long a session lasts without a use. It may end 5 % sooner.', {
+      least: '1m',
+      most: '30d',
+    }).prefault('2h'),
+    revalidate: duration(
+      'How often a session has its user looked up again: still there, not disabled, password not changed, groups anew.',
+      { least: '1s', most: '1h' },
+    ).prefault('5m'),
+    maxSessions: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(10)
+      .describe('Sessions of one user; a further login revokes the oldest. 1 to 100.'),
+    clusters: z
+      .record(
+        z.string().max(63).regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as prod'),
+        cluster,
+      )
+      .default({})
+      .describe(
+        'The clusters that sessions are for, by their names. Left out: a session is good wherever this gateway is asked.',
+      ),
+    limits: z
+      .strictObject({
+        perAddress: value(
+          {
+            description:
+              'Tries of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
+          },
+          parseRate,
+        ).prefault('10/m'),
+        inFlight: z
+          .int()
+          .min(1)
+          .max(10_000)
+          .default(50)
+          .describe('Requests in progress at once; more are answered 429. 1 to 10000.'),
+      })
+      .prefault({})
+      .describe('What clients may cost.'),
+    trustedProxies: z
+      .array(value({ description: 'An address or a network.' }, parseNetwork))
+      .default([])
+      .describe('Addresses and networks whose X-Forwarded-For is believed. Left out: that header is ignored.'),
+  })
+  .describe('The login server: a password is typed once, for a session. Left out: there is none.');

@@ -1,0 +1,163 @@
+import type { Logger } from '@sallyport/authenticator';
+import Koa, { type Context, type Middleware } from 'koa';
+import type { LoginConfig } from '../config/types.ts';
+import { answerErrors, type ErrorAnswer } from '../server/answer-errors.ts';
+import { announceEnd, type ConnectionAccess } from '../server/http-listener.ts';
+import type { InFlight } from '../server/in-flight.ts';
+import { type StatusCode, StatusError } from '../server/kubernetes-status.ts';
+import type { ConnectionLimits } from '../server/limits.ts';
+import { createReviewContext } from '../server/review-context.ts';
+import { inSpan } from '../tracing/in-span.ts';
+import { createAddressLimit } from './address-limit.ts';
+import { clientAddress } from './client-address.ts';
+import { LoginError, type LoginErrorCode, unavailable } from './login-error.ts';
+import { type OnLogin, outcomeOf } from './login-report.ts';
+import type { LoginService } from './login-service.ts';
+import { createLoginRouter, type Exchange } from './requests.ts';
+
+export interface LoginDependencies {
+  /** The one of the config in force, read at each request. Undefined: the config has no login server any more. */
+  readonly service: () => LoginService | undefined;
+  readonly inFlight: InFlight;
+  readonly logger: Logger;
+  /** Called with each request, in this order. */
+  readonly observers: readonly OnLogin[];
+}
+
+/** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
+export function createLoginApp(
+  dependencies: LoginDependencies,
+  connections: Pick<ConnectionAccess, 'isLastAnswer'>,
+  { bodyTimeout }: Pick<ConnectionLimits, 'bodyTimeout'>,
+): Koa {
+  const { service, inFlight, logger } = dependencies;
+  const rate = () => service()?.config.limits.perAddress ?? { count: 1, per: 60_000 };
+  const now = () => performance.now();
+  const [passwords, tokens] = [createAddressLimit(rate, now), createAddressLimit(rate, now)];
+  const router = createLoginRouter({ bodyTimeout, inFlight, passwords, tokens });
+  const app = new Koa();
+  app.use(announceEnd(connections.isLastAnswer));
+  app.use(secureHeaders(() => service()?.config));
+  app.use(answerErrors(logger, bodyTimeout, answerOf));
+  app.use(createExchanges(dependencies));
+  app.use(router.routes());
+  app.use(refuseOthers(router));
+  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
+  return app;
+}
+
+/** Follows the router: answers requests whose path or method it does not have. */
+function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware {
+  return (context) => {
+    const { path } = router.match(context.path, context.method);
+    const methods = [...new Set(path.flatMap((one) => one.methods))].filter((one) => one !== 'HEAD');
+    if (methods.length === 0) throw new LoginError(404, 'not-found', 'there is no such request');
+    context.set('Allow', methods.join(', '));
+    throw new LoginError(405, 'method-not-allowed', `the method must be ${methods.join(' or ')}`);
+  };
+}
+
+/** Nothing here is a page, and no browser may keep or show it. */
+function secureHeaders(config: () => LoginConfig | undefined): Middleware {
+  return (context, next) => {
+    context.set({
+      'Cache-Control': 'no-store',
+      'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+      'Referrer-Policy': 'no-referrer',
+      'X-Content-Type-Options': 'nosniff',
+    });
+    if (config()?.publicUrl.startsWith('https:')) context.set('Strict-Transport-Security', 'max-age=31536000');
+    return next();
+  };
+}
+
+/** Checks what holds for all requests, and reports each one, whatever becomes of it. */
+function createExchanges({ service, logger, observers }: LoginDependencies): Middleware {
+  const report = (exchange: Exchange, at: number, seconds: number, status: number) => {
+    const { known, address } = exchange;
+    for (const observe of observers) {
+      try {
+        observe({ ...known, address, at, seconds, outcome: outcomeOf(status) });
+      } catch (error) {
+        logger.error({ err: error }, 'a request to the login server could not be recorded');
+      }
+    }
+  };
+  return async (context, next) => {
+    const current = service();
+    if (current === undefined) throw unavailable('the login server');
+    const [start, at] = [performance.now(), Date.now()];
+    const address = clientAddress(context.req, current.proxies);
+    const review = createReviewContext(context.res, current.timeout, []);
+    const exchange: Exchange = { context, service: current, address, signal: review.signal, known: { action: 'none' } };
+    const end = (status: number) => report(exchange, at, (performance.now() - start) / 1000, status);
+    try {
+      requireOwnHost(context, current.config);
+      context.state.exchange = exchange;
+      // It joins no trace of a client: anyone could make it record one.
+      const work = inSpan('login request', { kind: 'server' }, async (span) => {
+        await next().finally(() => span.set({ 'sallyport.login.action': exchange.known.action }));
+      });
+      current.hold(work);
+      await work;
+      end(context.status);
+    } catch (error) {
+      end(error instanceof LoginError ? error.status : error instanceof StatusError ? error.code : 500);
+      throw error;
+    } finally {
+      review.end();
+    }
+  };
+}
+
+/**
+ * A page of another site can make a browser send requests here: by its own name for this address (DNS rebinding), or with
+ * an `Origin`. No client of this server sends one.
+ */
+function requireOwnHost({ req }: Context, { publicUrl }: LoginConfig): void {
+  const own = new URL(publicUrl);
+  const names = [req.headers.host, req.headers[':authority']].filter((one) => one !== undefined);
+  const isOwn = (name: unknown) =>
+    /^[\w.:[\]-]+$/.test(`${name}`) && URL.parse(`${own.protocol}//${name}`)?.host === own.host;
+  if (names.length === 0 || !names.every(isOwn)) {
+    throw new LoginError(403, 'forbidden', 'the Host must be that of login.publicUrl');
+  }
+  if (req.headers.origin !== undefined)
+    throw new LoginError(403, 'forbidden', 'requests of web pages are not accepted');
+  if (req.url?.startsWith('/') !== true) throw new LoginError(400, 'bad-request', 'the request target must be a path');
+}
+
+const codes: Readonly<Record<StatusCode, LoginErrorCode>> = {
+  400: 'bad-request',
+  403: 'forbidden',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  408: 'too-slow',
+  413: 'too-large',
+  415: 'unsupported-media-type',
+  429: 'too-many-requests',
+  431: 'bad-request',
+  500: 'internal-error',
+};
+
+/** The body of every answer that is an error. */
+export function errorBody(code: StatusCode, message: string): object {
+  return { code: codes[code], message };
+}
+
+function answerOf(error: unknown): ErrorAnswer | undefined {
+  if (error instanceof StatusError) {
+    const headers = error.code === 429 ? { 'Retry-After': '1' } : {};
+    return { code: error.code, body: errorBody(error.code, error.message), headers };
+  }
+  if (!(error instanceof LoginError)) return undefined;
+  const { status, code, message, retryAfter } = error;
+  return {
+    code: status,
+    body: { code, message },
+    headers: {
+      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+      ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    },
+  };
+}

@@ -1,0 +1,46 @@
+/** What an answer of the login server can say in place of what was asked for: a closed set, which clients read. */
+export type LoginErrorCode =
+  | 'bad-request'
+  | 'cluster-required'
+  | 'unknown-cluster'
+  | 'wrong-credentials'
+  | 'no-session'
+  | 'forbidden'
+  | 'not-found'
+  | 'method-not-allowed'
+  | 'too-slow'
+  | 'too-large'
+  | 'unsupported-media-type'
+  | 'too-many-requests'
+  | 'internal-error'
+  | 'unavailable';
+
+/** An answer in place of what was asked for. Its message reaches the client: it quotes nothing of a request. */
+export class LoginError extends Error {
+  override readonly name = 'LoginError';
+  readonly status: number;
+  readonly code: LoginErrorCode;
+  /** Seconds after which to try again. */
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, code: LoginErrorCode, message: string, retryAfter?: number) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists. */
+export function wrongCredentials(): LoginError {
+  return new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
+}
+
+export function noSession(): LoginError {
+  return new LoginError(401, 'no-session', 'there is no such session, or it has ended: log in again');
+}
+
+/** @param what such as `the directory` */
+export function unavailable(what: string): LoginError {
+  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5);
+}

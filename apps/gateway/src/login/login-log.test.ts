@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import type { Session } from '../sessions/session-text.ts';
+import { createLoginLog } from './login-log.ts';
+import type { LoginReport } from './login-report.ts';
+
+const token = 'sps_secret';
+const session = { authenticator: 'corp', name: 'corp:alice', cluster: 'prod', device: 'laptop' } as Session;
+const report: LoginReport = {
+  at: 0,
+  seconds: 0.1,
+  action: 'login',
+  outcome: 'ok',
+  address: '192.0.2.1',
+  session,
+  token,
+};
+
+function setUp() {
+  let now = 0;
+  const lines: [level: string, fields: Record<string, unknown>, message: string][] = [];
+  const at = (level: string) => (fields: object, message: string) => lines.push([level, { ...fields }, message]);
+  const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const log = createLoginLog(logger, () => now);
+  return {
+    lines,
+    log,
+    later: (milliseconds: number) => {
+      now += milliseconds;
+    },
+  };
+}
+
+describe('the log of the login server', () => {
+  test.each([
+    ['a login', {}, 'info'],
+    ['a refused login', { outcome: 'refused', session: undefined, token: undefined }, 'info'],
+    ['a logout', { action: 'logout', ended: 1 }, 'info'],
+    ['a look at a session', { action: 'session' }, 'debug'],
+    ['a malformed login', { outcome: 'invalid' }, 'debug'],
+    ['a token that is no session', { action: 'session', outcome: 'refused' }, 'debug'],
+  ] as const)('has %s', (_what, changed, level) => {
+    const { log, lines } = setUp();
+    log({ ...report, ...changed });
+    expect(lines).toMatchObject([[level, { address: '192.0.2.1' }, 'login request']]);
+  });
+
+  test('names the session by its digest, and has no token', () => {
+    const { log, lines } = setUp();
+    log(report);
+    const fields = { username: 'corp:alice', session: expect.stringMatching(/^[0-9a-f]{12}$/), device: 'laptop' };
+    expect(lines[0]?.[1]).toMatchObject(fields);
+    expect(JSON.stringify(lines)).not.toContain(token);
+  });
+
+  test('warns of requests that are not answered at most every 10 s', () => {
+    const { log, lines, later } = setUp();
+    for (let count = 0; count < 3; count++) log({ ...report, outcome: 'unavailable' });
+    log({ ...report, outcome: 'limited' });
+    later(10_001);
+    log({ ...report, outcome: 'unavailable' });
+    expect(lines.map(([level, { outcome, unloggedSince }]) => [level, outcome, unloggedSince])).toEqual([
+      ['warn', 'unavailable', undefined],
+      ['debug', 'unavailable', undefined],
+      ['debug', 'unavailable', undefined],
+      ['warn', 'limited', undefined],
+      ['warn', 'unavailable', 2],
+    ]);
+  });
+});

@@ -1,0 +1,53 @@
+import type { Session } from '../sessions/session-text.ts';
+
+/** The requests of the login server; `none`: any other. */
+export const loginActions = [
+  'login',
+  'session',
+  'sessions',
+  'logout',
+  'logout-everywhere',
+  'clusters',
+  'kubeconfig',
+  'none',
+] as const;
+export type LoginAction = (typeof loginActions)[number];
+
+/** `refused`: 401. `limited`: 429. `unavailable`: 503. `invalid`: any other 4xx. `error`: a bug. */
+export const loginOutcomes = ['ok', 'refused', 'limited', 'unavailable', 'invalid', 'error'] as const;
+export type LoginOutcome = (typeof loginOutcomes)[number];
+
+/** What is reported of one request to the login server. It has no password. */
+export interface LoginReport {
+  /** When it came, wall clock milliseconds since 1970. */
+  readonly at: number;
+  readonly seconds: number;
+  readonly action: LoginAction;
+  readonly outcome: LoginOutcome;
+  readonly address: string;
+  /** As the client calls its machine, where it said so. */
+  readonly device?: string | undefined;
+  /** The authenticator that decided about a login, or could not. */
+  readonly authenticator?: string | undefined;
+  /** Why a login was refused. It reaches no client. */
+  readonly reason?: string | undefined;
+  /** The user of a refused login, as the backend knows them. */
+  readonly subject?: string | undefined;
+  /** The session that was made, or that the request came with. */
+  readonly session?: Session | undefined;
+  /** The token of that session. It is written nowhere: the audit trail makes a fingerprint of it, at once. */
+  readonly token?: string | undefined;
+  /** How many sessions a logout has ended. */
+  readonly ended?: number | undefined;
+}
+
+/** Called once for each request, right before its answer is sent. */
+export type OnLogin = (report: LoginReport) => void;
+
+export function outcomeOf(status: number): LoginOutcome {
+  if (status < 400) return 'ok';
+  if (status === 401) return 'refused';
+  if (status === 429) return 'limited';
+  if (status === 503) return 'unavailable';
+  return status < 500 ? 'invalid' : 'error';
+}

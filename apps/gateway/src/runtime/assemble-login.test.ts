@@ -1,0 +1,228 @@
+import { type Authenticator, AuthenticatorError, type Decision, type LoggedIn } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { createMemoryTier } from '../cache/memory-tier.ts';
+import type { Entry } from '../revocation/types.ts';
+import { writeSessionUser } from '../sessions/session-user.ts';
+import { assembleLink } from './assemble.ts';
+import { assembleLogin, missingForLogin } from './assemble-login.ts';
+
+const config = {
+  name: 'corp',
+  timeout: 3000,
+  maxConcurrent: 1,
+  maxWaiting: 0,
+  circuit: { minimumCalls: 5, openFor: 5000 },
+  onError: 'stop',
+  username: { prefix: 'corp:' },
+  groups: { prefix: 'corp:', allow: ['dev', 'ops'], max: 10 },
+  allowSystemNames: [],
+  allowCredentialId: false,
+  cache: 'off',
+  fingerprint: 'of the config',
+} as const;
+const lifetimes = { authenticatedTtl: 300_000, rejectedTtl: 30_000, unknownTtl: 10_000, staleTtl: 600_000 };
+const block = { name: 'corp:mallory' } as Entry;
+const alice = writeSessionUser({ username: 'alice', uid: '7', since: 1_000 });
+
+interface Script {
+  readonly revalidate?: (user: LoggedIn, since: Date) => Promise<Decision>;
+  readonly authenticate?: (token: string) => Promise<Decision>;
+}
+
+function setUp({ revalidate, authenticate }: Script = {}) {
+  let [monotonic, revision] = [0, 0];
+  const calls = { revalidate: 0, authenticate: 0 };
+  const known = { username: 'alice', uid: '7', groups: ['dev', 'other'] };
+  const authenticator: Authenticator = {
+    loginToken: (username, password) => (username.includes(':') ? undefined : `${username}:${password}`),
+    async authenticate(token) {
+      calls.authenticate++;
+      return authenticate?.(token) ?? { kind: 'authenticated', user: known };
+    },
+    async revalidate(user, { since }) {
+      calls.revalidate++;
+      return revalidate?.(user, since) ?? { kind: 'authenticated', user: known };
+    },
+    close: async () => undefined,
+  };
+  const blocks = {
+    ofToken: () => undefined,
+    ofCredential: () => undefined,
+    ofUser: (username: string) => (username === 'corp:mallory' ? block : undefined),
+  };
+  const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
+  const prefixes = { usernames: ['corp:'], groups: ['corp:'] };
+  const log = { info: () => undefined, warn: () => undefined };
+  const link = assembleLink({
+    ...{ config, authenticator, prefixes, clocks, log, blocks },
+    apiAudiences: () => [],
+    onAbandoned: () => undefined,
+  });
+  const results: string[] = [];
+  const cache = {
+    memory: createMemoryTier(100),
+    metrics: { lookup: () => undefined, coalesced: () => undefined },
+    revocations: {
+      get revision() {
+        return revision;
+      },
+      isCutOff: false,
+      isRevoked: (since: number, username: string | undefined) => since < revision && username === 'corp:alice',
+    },
+  };
+  const login = assembleLogin({
+    config: config as never,
+    login: { revalidate: 60_000 } as never,
+    lifetimes: lifetimes as never,
+    ...{ authenticator, guard: link.guard, prefixes, blocks, clocks, log, cache },
+    reservedDomain: undefined,
+    onRevalidated: (_name, result) => results.push(result),
+  });
+  const context = { audiences: [], signal: new AbortController().signal };
+  return {
+    calls,
+    results,
+    link,
+    later: (milliseconds: number) => {
+      monotonic += milliseconds;
+    },
+    revokeAlice: () => {
+      revision++;
+    },
+    user: async (text = alice) => login.users.authenticate(text, context),
+    logIn: (username: string, password = 'secret') => login.link.logIn(username, password, context),
+    context,
+  };
+}
+
+describe('the user of a session', () => {
+  test('gets the names that the policy makes, from one lookup in the time of login.revalidate', async () => {
+    const { user, later, calls, results } = setUp();
+    const expected = { kind: 'authenticated', user: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] } };
+    expect(await Promise.all([user(), user(), user()])).toEqual([expected, expected, expected]);
+    later(59_000);
+    expect(await user()).toEqual(expected);
+    expect(calls.revalidate).toBe(1);
+    later(2_000);
+    await user();
+    expect(calls.revalidate).toBe(2);
+    expect(results).toEqual(['confirmed', 'confirmed']);
+  });
+
+  test('is asked about with the time of the login', async () => {
+    const asked: unknown[] = [];
+    const revalidate = async (user: LoggedIn, since: Date): Promise<Decision> => {
+      asked.push(user, since);
+      return { kind: 'rejected', reason: 'disabled' };
+    };
+    expect(await setUp({ revalidate }).user()).toEqual({ kind: 'rejected', reason: 'disabled' });
+    expect(asked).toEqual([{ username: 'alice', uid: '7' }, new Date(1_000)]);
+  });
+
+  test('has no limit on sessions whose answers are cached', async () => {
+    const { user, calls } = setUp();
+    const texts = Array.from({ length: 20 }, (_, since) => writeSessionUser({ username: 'alice', uid: '7', since }));
+    for (const text of [...texts, ...texts]) await user(text);
+    expect(calls.revalidate).toBe(20);
+  });
+
+  test('is asked about anew after a revocation', async () => {
+    const { user, calls, revokeAlice } = setUp();
+    await user();
+    revokeAlice();
+    await user();
+    expect(calls.revalidate).toBe(2);
+  });
+
+  test('is known by the last answer while the backend is down, until staleTtl has passed', async () => {
+    let isDown = false;
+    const down = new AuthenticatorError('unavailable', 'down');
+    const { user, later, results } = setUp({
+      revalidate: async () => {
+        if (isDown) throw down;
+        return { kind: 'authenticated', user: { username: 'alice', uid: '7' } };
+      },
+    });
+    await user();
+    isDown = true;
+    later(61_000);
+    expect(await user()).toMatchObject({ kind: 'authenticated' });
+    later(599_000);
+    await expect(user()).rejects.toBe(down);
+    expect(results).toEqual(['confirmed', 'error', 'stale', 'error']);
+  });
+
+  test.each([
+    ['another name', { username: 'bob', uid: '7' }],
+    ['another spelling of it', { username: 'Alice', uid: '7' }],
+    ['another uid', { username: 'alice', uid: '8' }],
+    ['no uid', { username: 'alice' }],
+  ])('who has %s now is another user', async (_what, given) => {
+    const { user } = setUp({ revalidate: async () => ({ kind: 'authenticated', user: given }) });
+    expect(await user()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'alice' });
+  });
+
+  test.each([{ kind: 'no-opinion' }, { kind: 'yes' }, null, { kind: 'authenticated', user: { username: 7 } }])(
+    'could not be checked when the plugin answers %j',
+    async (answer) => {
+      await expect(setUp({ revalidate: async () => answer as never }).user()).rejects.toMatchObject({ code: 'failed' });
+    },
+  );
+
+  test('takes the same slots as tokens, and counts for the same circuit', async () => {
+    const { promise, resolve } = Promise.withResolvers<Decision>();
+    const begun = Promise.withResolvers<void>();
+    const held = setUp({
+      revalidate() {
+        begun.resolve();
+        return promise;
+      },
+    });
+    const first = held.user();
+    await begun.promise;
+    await expect(held.link.authenticator.authenticate('token', held.context)).rejects.toMatchObject({
+      message: 'too many lookups in progress (maxConcurrent 1)',
+    });
+    resolve({ kind: 'authenticated', user: { username: 'alice', uid: '7' } });
+    await first;
+    const down = setUp({ revalidate: () => Promise.reject(new AuthenticatorError('unavailable', 'down')) });
+    for (let count = 0; count < 5; count++) await expect(down.user()).rejects.toThrow('down');
+    expect(down.link.guard.circuitState).toBe('open');
+  });
+});
+
+describe('a login', () => {
+  test('reaches the backend each time, and has both names of its user', async () => {
+    const { logIn, calls } = setUp();
+    for (let count = 1; count <= 2; count++) {
+      expect(await logIn('alice')).toEqual({
+        kind: 'logged-in',
+        given: { username: 'alice', uid: '7', groups: ['dev', 'other'] },
+        named: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] },
+      });
+      expect(calls.authenticate).toBe(count);
+    }
+  });
+
+  test('with a name that no token carries asks no one', async () => {
+    const { logIn, calls } = setUp();
+    expect(await logIn('a:b')).toEqual({ kind: 'no-opinion' });
+    expect(calls.authenticate).toBe(0);
+  });
+
+  test.each([
+    ['blocked', { username: 'mallory' }],
+    ['identity-policy', { username: 'a\u202eb' }],
+  ])('is refused as %s', async (reason, given) => {
+    const { logIn } = setUp({ authenticate: async () => ({ kind: 'authenticated', user: given }) });
+    expect(await logIn('mallory')).toEqual({ kind: 'rejected', reason, subject: given.username });
+  });
+});
+
+test('what an authenticator lacks for login.authenticators is named', () => {
+  const has = async (): Promise<Decision> => ({ kind: 'no-opinion' });
+  const plain: Authenticator = { authenticate: has, close: async () => undefined };
+  expect(missingForLogin(plain)).toContain('no loginToken and no revalidate');
+  expect(missingForLogin({ ...plain, loginToken: () => undefined })).toContain('no revalidate');
+  expect(missingForLogin({ ...plain, loginToken: () => undefined, revalidate: has })).toBeUndefined();
+});

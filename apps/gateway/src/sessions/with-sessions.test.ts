@@ -1,0 +1,190 @@
+import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import type { LinkContext } from '../chain/chain.ts';
+import { digestOf } from '../revocation/list.ts';
+import { createSessionTexts, type Session } from './session-text.ts';
+import { type RefusedSession, withSessions } from './with-sessions.ts';
+
+const token = 'sps_token';
+const texts = createSessionTexts([]);
+const session: Session = {
+  ...{ authenticator: 'corp', username: 'alice', uid: '7', name: 'corp:alice' },
+  ...{ since: 1_000, until: 9_000, audience: 'prod', address: '192.0.2.1' },
+};
+const recorded = (changed: Partial<Session> = {}): Decision => ({
+  kind: 'authenticated',
+  user: { username: 'corp:root', groups: ['system:masters'] },
+  audiences: ['staging'],
+  expiresAt: new Date(5_000),
+  session: texts.write(digestOf(token), { ...session, ...changed }),
+});
+const today: Decision = { kind: 'authenticated', user: { username: 'corp:alice', groups: ['corp:dev'] } };
+
+function setUp(
+  inner: () => Decision | Promise<Decision>,
+  users: (text: string, context: LinkContext) => Decision | Promise<Decision>,
+
+  keyPrefix?: string,
+) {
+  const refused: RefusedSession[] = [];
+  const asked: string[] = [];
+  const link: Authenticator = { authenticate: inner, close: async () => undefined };
+  const layer = withSessions(link, {
+    texts,
+    usersOf: (name) =>
+      name === 'corp'
+        ? {
+            authenticate(text, context) {
+              asked.push(text);
+              return users(text, context);
+            },
+            close: async () => undefined,
+          }
+        : undefined,
+    onRefused: (one) => refused.push(one),
+    keyPrefix,
+    now: () => 2_000,
+  });
+  const sources: unknown[] = [];
+  const context: LinkContext = {
+    audiences: ['prod'],
+    signal: new AbortController().signal,
+    onCached: (...given) => sources.push(given),
+  };
+  return { refused, asked, sources, ask: async () => layer.authenticate(token, context), layer, context };
+}
+
+describe('a session', () => {
+  test('has the names of today, and the audience and end that it was made with, whatever its record says', async () => {
+    const { ask, asked } = setUp(
+      () => recorded(),
+      () => today,
+    );
+    expect(await ask()).toMatchObject({
+      kind: 'authenticated',
+      user: { username: 'corp:alice', groups: ['corp:dev'] },
+      audiences: ['prod'],
+      expiresAt: new Date(5_000),
+    });
+    expect(asked).toEqual(['["alice","7",1000]']);
+  });
+
+  test('has the time of its login in extra, where provenance asks for it', async () => {
+    const extra = { team: ['a'] };
+    const known: Decision = { kind: 'authenticated', user: { username: 'corp:alice', extra } };
+    const { ask } = setUp(
+      () => recorded(),
+      () => known,
+      'sallyport.example.com',
+    );
+    expect(await ask()).toMatchObject({
+      user: { extra: { ...extra, 'sallyport.example.com/authenticated-at': ['1970-01-01T00:00:01.000Z'] } },
+    });
+  });
+
+  test('never outlives its own end', async () => {
+    expect(
+      await setUp(
+        () => recorded({ until: 3_000 }),
+        () => today,
+      ).ask(),
+    ).toMatchObject({ expiresAt: new Date(3_000) });
+    const { ask, asked } = setUp(
+      () => recorded({ until: 2_000 }),
+      () => today,
+    );
+    expect(await ask()).toMatchObject({ kind: 'rejected', reason: 'expired' });
+    expect(asked).toEqual([]);
+  });
+
+  test('is refused with its user, and that is reported once for a lookup, not for a cached refusal', async () => {
+    let isCached = false;
+    const { ask, refused } = setUp(
+      () => recorded(),
+      async (_text, context) => {
+        if (isCached) context.onCached?.('memory');
+        return { kind: 'rejected', reason: 'disabled', subject: 'alice' };
+      },
+    );
+    for (const next of [false, true]) {
+      isCached = next;
+      expect(await ask()).toEqual({ kind: 'rejected', reason: 'disabled', subject: 'alice' });
+    }
+    expect(refused).toEqual([{ session, token, reason: 'disabled' }]);
+  });
+
+  test('says that it is stale, and nothing of other caches of its user', async () => {
+    const failure = new AuthenticatorError('unavailable', 'down');
+    let source: 'memory' | 'stale' = 'memory';
+    const { ask, sources } = setUp(
+      () => recorded(),
+      async (_text, context) => {
+        context.onCached?.(source, source === 'stale' ? failure : undefined);
+        return today;
+      },
+    );
+    await ask();
+    source = 'stale';
+    await ask();
+    expect(sources).toEqual([['stale', failure]]);
+  });
+
+  test('whose user and record are at hand needs no promise, and gives the same object', () => {
+    const decision = recorded();
+    const { layer, context } = setUp(
+      () => decision,
+      () => today,
+    );
+    const first = layer.authenticate(token, context);
+    expect(first).not.toBeInstanceOf(Promise);
+    expect(layer.authenticate(token, context)).toBe(first);
+  });
+});
+
+describe('what is no session could not be checked:', () => {
+  test.each([
+    ['a record without one', { kind: 'authenticated', user: { username: 'corp:alice' } }],
+    [
+      'a text of another token',
+      { ...recorded(), session: texts.write(digestOf('other'), session).replace('p1', 's1') },
+    ],
+    ['a session of an authenticator that logs no one in', recorded({ authenticator: 'partner' })],
+  ] as const)('%s', async (_what, decision) => {
+    const { ask, asked } = setUp(
+      () => decision as Decision,
+      () => today,
+    );
+    await expect(ask()).rejects.toMatchObject({ code: 'failed' });
+    expect(asked).toEqual([]);
+  });
+
+  test('a user about whom there is no opinion, or who could not be checked', async () => {
+    await expect(
+      setUp(
+        () => recorded(),
+        () => ({ kind: 'no-opinion' }),
+      ).ask(),
+    ).rejects.toMatchObject({ code: 'failed' });
+    const down = new AuthenticatorError('unavailable', 'down');
+    await expect(
+      setUp(
+        () => recorded(),
+        () => Promise.reject(down),
+      ).ask(),
+    ).rejects.toBe(down);
+  });
+});
+
+test('what the plugin refuses or does not know stays as it is', async () => {
+  for (const decision of [
+    { kind: 'no-opinion' },
+    { kind: 'rejected', reason: 'revoked', subject: 'corp:alice' },
+  ] as const) {
+    expect(
+      await setUp(
+        () => decision,
+        () => today,
+      ).ask(),
+    ).toBe(decision);
+  }
+});

@@ -1,0 +1,154 @@
+import {
+  type Authenticated,
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type RejectionReason,
+} from '@sallyport/authenticator';
+import type { LinkContext } from '../chain/chain.ts';
+import { layer } from '../chain/layer.ts';
+import { digestOf } from '../revocation/list.ts';
+import type { Session, SessionTexts } from './session-text.ts';
+import { writeSessionUser } from './session-user.ts';
+
+/** A session that is refused although it has not ended. */
+export interface RefusedSession {
+  readonly session: Session;
+  readonly token: string;
+  /** Of the authenticator that was asked about its user. */
+  readonly reason: RejectionReason;
+}
+
+export interface SessionDependencies {
+  readonly texts: SessionTexts;
+  /**
+   * Answers for users of that authenticator as it answers for their tokens, with the names that Kubernetes sees. It is asked
+   * with {@link writeSessionUser} in place of a token. Undefined: its users may not log in.
+   */
+  readonly usersOf: (authenticator: string) => Authenticator | undefined;
+  /** Called each time. */
+  readonly onRefused: (refused: RefusedSession) => void;
+  /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
+  readonly keyPrefix?: string | undefined;
+  /** Wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+interface Opened {
+  readonly session: Session;
+  /** The last answer about its user, and what was made of it: a layer outside of this one judges the same object once. */
+  last?: { readonly today: Decision; readonly decision: Decision };
+}
+
+/**
+ * Decides about sessions: they are tokens of `inner`, and name users of other authenticators, who are looked up again. The
+ * record of a session is believed in nothing but its text, and that only if it was written for this token. Whatever is not
+ * a session is not accepted here.
+ */
+export function withSessions(inner: Authenticator, dependencies: SessionDependencies): Authenticator {
+  const { texts, usersOf, onRefused, keyPrefix, now } = dependencies;
+  const known = new WeakMap<Authenticated, Opened>();
+
+  function open(decision: Authenticated, token: string): Opened {
+    const before = known.get(decision);
+    if (before !== undefined) return before;
+    const digest = digestOf(token);
+    const { session: text } = decision;
+    const session = text === undefined ? undefined : texts.read(digest, text);
+    if (session === undefined) throw foreign(digest, text);
+    const opened = { session };
+    known.set(decision, opened);
+    return opened;
+  }
+
+  function judge(decision: Authenticated, opened: Opened, today: Decision, newFor: string | undefined): Decision {
+    if (opened.last?.today === today) return opened.last.decision;
+    const { session } = opened;
+    const end = Math.min(session.until, decision.expiresAt?.getTime() ?? session.until);
+    const judged = judgeUser(today, decision, session, end, keyPrefix);
+    if (judged.kind === 'rejected' && newFor !== undefined)
+      onRefused({ session, token: newFor, reason: judged.reason });
+    opened.last = { today, decision: judged };
+    return judged;
+  }
+
+  function decide(decision: Decision, token: string, context: LinkContext): Decision | Promise<Decision> {
+    if (decision.kind !== 'authenticated') return decision;
+    const opened = open(decision, token);
+    const { session } = opened;
+    if (session.until <= now()) return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
+    const users = usersOf(session.authenticator);
+    if (users === undefined) throw notAllowed(session);
+    let newFor: string | undefined = token;
+    const own = contextOf(context, () => {
+      newFor = undefined;
+    });
+    const today = users.authenticate(writeSessionUser(session), own);
+    if (!(today instanceof Promise)) return judge(decision, opened, today, newFor);
+    return today.then((late) => judge(decision, opened, late, newFor));
+  }
+
+  return layer(inner, (token, context) => {
+    const decision = inner.authenticate(token, context);
+    return decision instanceof Promise
+      ? decision.then((late) => decide(late, token, context))
+      : decide(decision, token, context);
+  });
+}
+
+/** Where the answer about the user came from counts for the review only if it is stale: the session itself was found. */
+function contextOf(context: LinkContext, onCached: () => void): LinkContext {
+  return {
+    audiences: [],
+    get signal() {
+      return context.signal;
+    },
+    get isAborted() {
+      return context.isAborted;
+    },
+    ...(context.trace && { trace: context.trace }),
+    ...(context.onNames && { onNames: context.onNames }),
+    onCached(source, failure) {
+      onCached();
+      if (source === 'stale') context.onCached?.(source, failure);
+    },
+  };
+}
+
+function judgeUser(
+  today: Decision,
+  { session: text }: Authenticated,
+  session: Session,
+  end: number,
+  keyPrefix: string | undefined,
+): Decision {
+  if (today.kind === 'rejected') return today;
+  if (today.kind !== 'authenticated') {
+    throw new AuthenticatorError('failed', `authenticator ${session.authenticator} has no opinion about a user`);
+  }
+  const { audience, since } = session;
+  // It is outside of the identity policy, which lets no backend set this key.
+  const extra = keyPrefix && { [`${keyPrefix}/authenticated-at`]: [new Date(since).toISOString()] };
+  return Object.freeze({
+    kind: 'authenticated',
+    user: extra ? { ...today.user, extra: { ...today.user.extra, ...extra } } : today.user,
+    ...(audience !== undefined && { audiences: Object.freeze([audience]) }),
+    expiresAt: new Date(end),
+    ...(text !== undefined && { session: text }),
+  });
+}
+
+function foreign(digest: string, text: string | undefined): AuthenticatorError {
+  const problem =
+    text === undefined
+      ? 'is no session: only tokens of the login server are accepted here'
+      : 'was not written by a gateway with these sealing keys for this token';
+  return new AuthenticatorError('failed', `the record of the token with the SHA-256 ${digest} ${problem}`);
+}
+
+function notAllowed({ authenticator }: Session): AuthenticatorError {
+  return new AuthenticatorError(
+    'failed',
+    `its user logged in by authenticator ${authenticator}, which is not in login.authenticators`,
+  );
+}

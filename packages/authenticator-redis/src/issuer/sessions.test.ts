@@ -1,0 +1,85 @@
+import type { TokenRequest } from '@sallyport/authenticator';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type LayoutName, layouts } from '../layouts.ts';
+import { collect, never, outcomeOf, startAuthenticator, startIssuer } from '../testing/plugin.ts';
+import { keyOf, store } from '../testing/records.ts';
+import { digestToken, makeToken } from '../token.ts';
+
+const redis = await redisForFile();
+beforeEach(async () => {
+  await redis.client().flushall();
+});
+
+const hour = 3_600_000;
+
+/** A request of the gateway for a session. Its text names the digest, as a sealed one would. */
+function requestOf(username: string): TokenRequest {
+  return {
+    user: { username },
+    expiresAt: new Date(Date.now() + 8 * hour),
+    issuedBy: 'login',
+    session: { describe: (digest) => `text of ${digest}`, idle: 2 * hour },
+  };
+}
+
+describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) => {
+  const written = () => ({ url: redis.url, layout });
+
+  test('a decision has the text that was made for its token, and ends with its idle time', async () => {
+    await using started = await startIssuer(written());
+    await using gateway = await startAuthenticator(written());
+    const { token, issued } = await started.issuer.create(requestOf('corp:alice'), never);
+    const decision = await gateway.ask(token);
+    expect(decision).toMatchObject({ kind: 'authenticated', session: `text of ${digestToken(token)}` });
+    const end = decision.kind === 'authenticated' ? Number(decision.expiresAt) : 0;
+    expect(Math.abs(end - Date.now() - 2 * hour)).toBeLessThan(60_000);
+    expect(issued.session).toBe(`text of ${issued.digest}`);
+  });
+
+  test('a use extends it, and no use does not', async () => {
+    await using started = await startIssuer(written());
+    await using gateway = await startAuthenticator(written());
+    const { token } = await started.issuer.create(requestOf('corp:alice'), never);
+    await redis.client().pexpire(keyOf(token), hour);
+    await gateway.ask(token);
+    await waitUntil(async () => (await redis.client().pttl(keyOf(token))) > hour, 'the session to be extended');
+    await redis.client().pexpire(keyOf(token), 1);
+    await waitUntil(async () => (await redis.client().exists(keyOf(token))) === 0, 'the session to end');
+    expect(await outcomeOf(gateway.ask(token))).toBe('no-opinion');
+  });
+
+  test('one whose key has no end has expired', async () => {
+    await using started = await startIssuer(written());
+    await using gateway = await startAuthenticator(written());
+    const { token } = await started.issuer.create(requestOf('corp:alice'), never);
+    await redis.client().persist(keyOf(token));
+    expect(await outcomeOf(gateway.ask(token))).toBe('rejected: expired');
+  });
+
+  test('those of a user are listed by their index, with their last use and their revocation', async () => {
+    await using started = await startIssuer(written());
+    const { issuer } = started;
+    const first = await issuer.create(requestOf('corp:alice'), never);
+    const second = await issuer.create(requestOf('corp:alice'), never);
+    const gone = await issuer.create(requestOf('corp:alice'), never);
+    await issuer.create(requestOf('corp:bob'), never);
+    await issuer.create({ user: { username: 'corp:alice' }, issuedBy: 'admin' }, never);
+    await redis.client().del(keyOf(gone.token));
+    await collect(issuer.revoke({ token: first.token }, { at: new Date(), by: 'logout' }, never));
+    const listed = await collect(issuer.list({ username: 'corp:alice', sessions: true }, never));
+    expect(listed.map(({ digest }) => digest)).toEqual([first.issued.digest, second.issued.digest]);
+    expect(listed[0]).toMatchObject({ revoked: { by: 'logout' } });
+    expect(listed[1]).toMatchObject({ session: `text of ${second.issued.digest}`, lastUsedAt: expect.any(Date) });
+    const [index] = await redis.client().keys('sallyport:token:sessions:*');
+    expect(await redis.client().zcard(index ?? '')).toBeLessThanOrEqual(2);
+  });
+
+  test('a record with one of session and idle is bad', async () => {
+    await using gateway = await startAuthenticator(written());
+    const token = makeToken('sp_');
+    await store(redis.client(), layout, token, { username: 'corp:alice', session: 'text' });
+    expect(await outcomeOf(gateway.ask(token))).toBe('failed');
+  });
+});

@@ -1,0 +1,236 @@
+import { describe, expect, test } from 'vitest';
+import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
+import { clusters, type LoginPlace, startLogin } from './testing/login-gateway.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const refused = { authenticated: false };
+const quick = { revalidate: '1s' };
+/** So that a refusal is not what is cached from before. */
+const entry = { cache: { staleTtl: '10m' } };
+
+/** Waits until each gateway refuses a token. @returns milliseconds */
+async function untilRefused({ reviews }: LoginPlace, token: string): Promise<number> {
+  const began = performance.now();
+  await waitFor(
+    async () => (await reviews(token)).every(({ authenticated }) => !authenticated),
+    'the session to be refused',
+  );
+  return performance.now() - began;
+}
+
+describe.concurrent('a session', () => {
+  test('ends everywhere within a second of its logout', async () => {
+    await using place = await startLogin({ count: 2 });
+    const { people, ask, logIn, reviews } = place;
+    const [token, other] = [await logIn(people.alice), await logIn(people.alice)];
+    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token }, 1)).toMatchObject({ status: 204, text: '' });
+    const took = await untilRefused(place, token);
+    console.log(`a logout acted on both replicas after ${Math.round(took)} ms`);
+    expect(took).toBeLessThan(5_000);
+    for (const status of await reviews(other)) expect(status.authenticated).toBe(true);
+    expect(await ask({ method: 'GET', path: '/v1/session', token })).toMatchObject({
+      status: 401,
+      json: { code: 'no-session' },
+    });
+  });
+
+  test('is listed with its device, and all of a user end at once', async () => {
+    await using place = await startLogin({ count: 2 });
+    const { people, ask, logIn, reviews } = place;
+    const token = await logIn(people.alice, { device: 'laptop' });
+    const elsewhere = await logIn(people.alice, { device: 'desktop', cluster: 'staging' }, 1);
+    const bobs = await logIn(people.bob);
+    const mine = await ask({ method: 'GET', path: '/v1/session', token }, 1);
+    expect(mine).toMatchObject({
+      status: 200,
+      json: { user: { username: 'corp:alice', groups: ['corp:k8s-admins'] }, cluster: 'prod', device: 'laptop' },
+    });
+    const listed = await ask({ method: 'GET', path: '/v1/sessions', token });
+    expect(listed.json?.sessions).toMatchObject([
+      { device: 'laptop', cluster: 'prod', current: true, lastUsedAt: expect.any(String), id: mine.json?.id },
+      { device: 'desktop', cluster: 'staging', current: false },
+    ]);
+    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({
+      status: 200,
+      json: { ended: 2 },
+    });
+    await untilRefused(place, token);
+    await untilRefused(place, elsewhere);
+    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({ status: 401 });
+    for (const status of await reviews(bobs)) expect(status.authenticated).toBe(true);
+  });
+
+  test('loses a group when the directory takes it away', async () => {
+    await using place = await startLogin({ count: 2, login: quick, entry });
+    const { people, logIn, reviews } = place;
+    const token = await logIn(people.alice);
+    for (const { user } of await reviews(token)) expect(user?.groups).toEqual(['corp:k8s-admins']);
+    const group = `cn=operators,ou=groups,${people.slapd.suffix}`;
+    await people.slapd.modify(`dn: ${group}\nchangetype: modify\nreplace: member\nmember: ${people.bob.dn}\n`);
+    const isGone = async () => (await reviews(token)).every(({ user }) => user?.groups?.length === 0);
+    await waitFor(isGone, 'the group to be gone');
+    for (const { authenticated } of await reviews(token)) expect(authenticated).toBe(true);
+  });
+
+  test.each([
+    [
+      'is locked',
+      (dn: string) => `dn: ${dn}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,
+      'locked',
+    ],
+    ['is deleted', (dn: string) => `dn: ${dn}\nchangetype: delete\n`, 'unknown-user'],
+    [
+      'has another password',
+      (dn: string) => `dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${randomToken()}\n`,
+      'password-changed',
+    ],
+  ] as const)('ends when its user %s, and the trail says why', async (_what, ldif, reason) => {
+    await using place = await startLogin({ count: 2, login: quick, entry, more: { audit: { output: 'audit.log' } } });
+    const { people, logIn, reviews, replicas } = place;
+    const token = await logIn(people.alice, { device: 'laptop' });
+    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    const second = Math.floor(Date.now() / 1000);
+    await waitFor(() => Math.floor(Date.now() / 1000) > second, 'a later second, as directories count');
+    await people.slapd.modify(ldif(people.alice.dn));
+    await untilRefused(place, token);
+    const [gateway] = replicas.gateways;
+    const line = await gateway?.output.waitForLine(
+      ({ msg, reason: why }) => msg === 'token review' && why === reason,
+      reason,
+    );
+    expect(line).toMatchObject({ outcome: 'rejected' });
+    const isRefusal = ({ event }: AuditLine) => event === 'session-refused';
+    const refusals = async () => (await readTrailSoFar(gateway?.folder ?? '')).filter(isRefusal);
+    await waitFor(async () => (await refusals()).length > 0, 'the audit line');
+    // One line, however often it is refused.
+    await reviews(token);
+    const known = { authenticator: 'corp', username: 'corp:alice', cluster: 'prod', device: 'laptop' };
+    expect(await refusals()).toMatchObject([{ ...known, reason, address: '127.0.0.1' }]);
+  });
+
+  test('goes on while the directory is down, and is refused after staleTtl', async () => {
+    const short = { revalidate: '1s' };
+    await using place = await startLogin({ login: short, entry: { cache: { staleTtl: '3s' }, timeout: '1s' } });
+    const { people, logIn, reviews, ask } = place;
+    const token = await logIn(people.alice);
+    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    await people.slapd.stop();
+    const stopped = performance.now();
+    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
+    for (const status of await reviews(token)) expect(status).toMatchObject({ user: { username: 'corp:alice' } });
+    const { name: username, password } = people.alice;
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
+      status: 503,
+      json: { code: 'unavailable' },
+    });
+    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
+    await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
+    expect(await reviews(token)).toEqual([unchecked]);
+    // Logging out needs no directory.
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({ status: 204 });
+    await people.slapd.start();
+    await waitFor(async () => (await reviews(token))[0]?.error === undefined, 'the directory to be asked again');
+    expect(await reviews(token)).toEqual([refused]);
+  });
+
+  test('does not pass to another person who gets the name', async () => {
+    const user = { attributes: { username: 'uid', uid: 'entryUUID' } };
+    await using place = await startLogin({ login: quick, entry, user });
+    const { people, logIn, reviews } = place;
+    const { dn, password, name } = people.alice;
+    const token = await logIn(people.alice);
+    expect(await reviews(token)).toMatchObject([{ user: { username: 'corp:alice', uid: expect.any(String) } }]);
+    await people.slapd.modify(`dn: ${dn}\nchangetype: delete\n`);
+    await people.slapd.add(
+      `dn: ${dn}\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: ${name}\nuserPassword: ${password}\n`,
+    );
+    await untilRefused(place, token);
+    expect(await reviews(await logIn(people.alice))).toMatchObject([{ authenticated: true }]);
+    expect(await reviews(token)).toEqual([refused]);
+  });
+
+  test('goes on while its Redis is down, and no one can log in or out then', async () => {
+    await using place = await startLogin();
+    const { people, redis, logIn, reviews, ask } = place;
+    const token = await logIn(people.alice);
+    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+    await redis.stop();
+    const stopped = performance.now();
+    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
+    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+    const { name: username, password } = people.alice;
+    const unavailable = { status: 503, json: { code: 'unavailable' }, headers: { 'retry-after': '5' } };
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject(unavailable);
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject(unavailable);
+    await redis.start();
+  });
+
+  test('is the oldest to end when there are more than maxSessions', async () => {
+    await using place = await startLogin({ login: { maxSessions: 2 } });
+    const { people, logIn, reviews } = place;
+    const tokens = [];
+    for (const device of ['one', 'two', 'three']) tokens.push(await logIn(people.alice, { device }));
+    const [first = '', ...others] = tokens;
+    await untilRefused(place, first);
+    for (const token of others) expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+  });
+
+  test('ends when it was not used for its idle time', async () => {
+    await using place = await startLogin({ login: { idle: '1m' } });
+    const { people, logIn, redis, reviews } = place;
+    const token = await logIn(people.alice);
+    const client = redis.client();
+    const [key = '', ...others] = (await client.keys('sessions:*')).filter((one) =>
+      /^sessions:[0-9a-f]{64}$/.test(one),
+    );
+    expect(others).toEqual([]);
+    expect(await client.pttl(key)).toBeLessThanOrEqual(60_000);
+    // As if half of it had passed: a use begins it anew.
+    await client.pexpire(key, 30_000);
+    await waitFor(async () => {
+      expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+      return (await client.pttl(key)) > 30_000;
+    }, 'a use to extend the session');
+    await client.pexpire(key, 1);
+    await untilRefused(place, token);
+  });
+
+  test('ends after its ttl, however much it is used', async () => {
+    await using place = await startLogin({ login: { ttl: '3s' } });
+    const { people, logIn, reviews } = place;
+    const token = await logIn(people.alice);
+    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+    await untilRefused(place, token);
+  });
+
+  test('is found by explain, block and revoke', async () => {
+    await using place = await startLogin({ count: 2 });
+    const { people, ask, logIn, replicas, reviews } = place;
+    const { operator } = replicas;
+    const token = await logIn(people.alice, { device: 'laptop' });
+    const listed = (await operator.json('token', 'list', '--authenticator', 'sessions')) as { tokens: object[] };
+    const session = { authenticator: 'corp', device: 'laptop', cluster: 'prod' };
+    expect(listed.tokens).toMatchObject([{ user: { username: 'corp:alice' }, state: 'good', session }]);
+    expect(await operator.json('explain', '--user', 'corp:alice')).toMatchObject({
+      authenticators: [
+        { authenticator: 'sessions', answer: 'known', tokens: 1 },
+        { authenticator: 'corp', answer: 'known' },
+      ],
+    });
+    const explained = await operator.run(['explain', '--audience', clusters.prod.audience], token);
+    expect(explained.stdout).toContain('corp:k8s-admins');
+    expect(explained.code).toBe(0);
+    expect(await operator.run(['token', 'create', '--user', 'eve'])).toMatchObject({ code: 2, stdout: '' });
+    expect(await operator.run(['block', '--user', 'corp:alice', '--for', '1m'])).toMatchObject({ code: 0 });
+    await untilRefused(place, token);
+    const { name: username, password } = people.alice;
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+    expect(await operator.run(['unblock', '--user', 'corp:alice'])).toMatchObject({ code: 0 });
+    await waitFor(async () => (await reviews(token)).every(({ authenticated }) => authenticated), 'the block to end');
+    const revoked = await operator.run(['revoke', '--user', 'corp:alice']);
+    expect(revoked.stdout).toContain('1 session revoked');
+    await untilRefused(place, token);
+  });
+});

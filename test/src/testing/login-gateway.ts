@@ -1,0 +1,156 @@
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { http1Client, review } from './clients.ts';
+import type { Gateway } from './gateway.ts';
+import { type People, startPeople } from './ldap-gateway.ts';
+import { type Replicas, replicasConfig, startReplicas } from './replicas.ts';
+import type { ReviewStatus } from './token-review.ts';
+import { secret } from './tokens.ts';
+
+/** How people reach the login server: the tests go there by its address, with this name. */
+export const publicHost = 'login.example.com';
+
+interface LoginAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** Undefined: it is no JSON. */
+  readonly json: Readonly<Record<string, unknown>> | undefined;
+}
+
+interface LoginRequest {
+  readonly method?: string;
+  readonly path?: string;
+  readonly token?: string;
+  /** Sent as JSON; a text as it is. */
+  readonly body?: object | string;
+  /** On top of the usual ones; undefined takes one away. */
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly localAddress?: string;
+}
+
+/** Sends one request on a connection of its own. */
+function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer> {
+  const { method = 'POST', path = '/v1/sessions', token, body, headers = {}, localAddress } = asked;
+  const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+  const all = {
+    host: publicHost,
+    ...(content !== undefined && {
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(content)),
+    }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...headers,
+  };
+  const sent = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string
+  >;
+  return new Promise((resolve, reject) => {
+    const options = { method, headers: sent, agent: false as const, ...(localAddress && { localAddress }) };
+    const outgoing = httpRequest(new URL(path, url), options);
+    outgoing.on('error', reject);
+    outgoing.on('response', (incoming) => {
+      text(incoming).then((answer) => {
+        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text: answer, json: parsed(answer) });
+      }, reject);
+    });
+    outgoing.end(content);
+  });
+}
+
+function parsed(answer: string): LoginAnswer['json'] {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The clusters of the config. */
+export const clusters = {
+  prod: { audience: 'https://prod.example.com', server: 'https://prod.example.com:6443' },
+  staging: { audience: 'https://staging.example.com', server: 'https://staging.example.com:6443' },
+};
+
+export interface LoginPlace extends AsyncDisposable {
+  readonly people: People;
+  readonly redis: RedisServer;
+  readonly replicas: Replicas;
+  readonly config: Record<string, unknown>;
+  /** Asks the login server of one gateway: the first, unless another is given. */
+  ask(request: LoginRequest, at?: number): Promise<LoginAnswer>;
+  /** @returns the token of a new session for the cluster prod */
+  logIn(person: { readonly name: string; readonly password: string }, more?: object, at?: number): Promise<string>;
+  /** What each gateway says of a token, asked by the cluster prod or by another audience. */
+  reviews(token: string, audience?: string): Promise<readonly ReviewStatus[]>;
+}
+
+export interface LoginSetup {
+  readonly count?: number;
+  /** Keys of `login`. */
+  readonly login?: object;
+  /** Keys of the authenticator that checks passwords. */
+  readonly entry?: object;
+  /** Keys of its `options.user`. */
+  readonly user?: object;
+  /** Keys of the file. */
+  readonly more?: object;
+}
+
+function userOptions({ slapd: { suffix } }: People, user: object | undefined): object {
+  return user === undefined ? {} : { user: { base: `ou=people,${suffix}`, filter: '(uid={username})', ...user } };
+}
+
+/** The address of the login server of a gateway. */
+export function loginUrlOf({ output }: Gateway): string {
+  return String(output.lines.find(({ msg }) => msg === 'listening')?.loginUrl);
+}
+
+/** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
+export async function startLogin({ count = 1, login, entry, user, more }: LoginSetup = {}): Promise<LoginPlace> {
+  await using resources = new AsyncDisposableStack();
+  const people = resources.use(await startPeople());
+  const redis = resources.use(await startRedis());
+  const sessions = {
+    name: 'sessions',
+    use: 'redis',
+    options: { url: redis.url, keyPrefix: 'sessions:', tokenPrefix: 'sps_' },
+  };
+  const config = {
+    ...replicasConfig(
+      [sessions, people.authenticator({ entry: { cache: 'off', ...entry }, options: userOptions(people, user) })],
+      redis.url,
+    ),
+    login: {
+      listen: '127.0.0.1:0',
+      publicUrl: `https://${publicHost}`,
+      authenticators: ['corp'],
+      sessions: 'sessions',
+      clusters,
+      ...login,
+    },
+    ...more,
+  };
+  const replicas = resources.use(await startReplicas(count, config, people.files));
+  const urls = replicas.gateways.map(loginUrlOf);
+  const clients = replicas.gateways.map(({ url }) => resources.use(http1Client(url)));
+  const ask = (request: LoginRequest, at = 0) => askLogin(urls[at] ?? '', request);
+  const owned = resources.move();
+  return {
+    people,
+    redis,
+    replicas,
+    config,
+    ask,
+    async logIn({ name, password }, given = {}, at = 0) {
+      const answer = await ask({ body: { username: name, password, cluster: 'prod', ...given } }, at);
+      if (answer.status !== 201) throw new Error(`the login was answered ${answer.status}: ${answer.text}`);
+      return secret(String(answer.json?.token));
+    },
+    reviews: (token, audience = clusters.prod.audience) =>
+      Promise.all(clients.map((client) => review(client, token, 'v1', [audience]))),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
