@@ -93,8 +93,16 @@ export interface LoginSetup {
   readonly login?: object;
   /** Keys of the authenticator that checks passwords. */
   readonly entry?: object;
+  /** Keys of its `options`. */
+  readonly options?: object;
+  /** Of each command to Redis. Left out: the defaults. */
+  readonly redisTimeout?: string;
+  /** Entries of `authenticators` after it. */
+  readonly others?: readonly object[];
   /** Keys of the file. */
   readonly more?: object;
+  /** Beside the config. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** The address of the login server of a gateway. */
@@ -103,17 +111,26 @@ export function loginUrlOf({ output }: Gateway): string {
 }
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
-export async function startLogin({ count = 1, login, entry, more }: LoginSetup = {}): Promise<LoginPlace> {
+export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
+  const { count = 1, login, entry, options, others = [], more, files, redisTimeout } = setup;
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const redis = resources.use(await startRedis());
   const sessions = {
     name: 'sessions',
     use: 'redis',
-    options: { url: redis.url, keyPrefix: 'sessions:', tokenPrefix: 'sps_' },
+    options: {
+      url: redis.url,
+      keyPrefix: 'sessions:',
+      tokenPrefix: 'sps_',
+      ...(redisTimeout && { commandTimeout: redisTimeout }),
+    },
   };
   const config = {
-    ...replicasConfig([sessions, people.authenticator({ entry: { cache: 'off', ...entry } })], redis.url),
+    ...replicasConfig(
+      [sessions, people.authenticator({ ...(options && { options }), entry: { cache: 'off', ...entry } }), ...others],
+      { url: redis.url, ...(redisTimeout && { timeout: redisTimeout }) },
+    ),
     login: {
       listen: '127.0.0.1:0',
       publicUrl: `https://${publicHost}`,
@@ -124,7 +141,7 @@ export async function startLogin({ count = 1, login, entry, more }: LoginSetup =
     },
     ...more,
   };
-  const replicas = resources.use(await startReplicas(count, config, people.files));
+  const replicas = resources.use(await startReplicas(count, config, { ...people.files, ...files }));
   const urls = replicas.gateways.map(loginUrlOf);
   const clients = replicas.gateways.map(({ url }) => resources.use(http1Client(url)));
   const ask = (request: LoginRequest, at = 0) => askLogin(urls[at] ?? '', request);
