@@ -21,6 +21,12 @@ export const targetOptions: Readonly<Record<keyof TargetOptions, { readonly type
   kubeconfig: { type: 'string' },
 };
 
+/** What kubectl may give to `token`: what is in the kubeconfig. */
+export const tokenOptions: typeof targetOptions & { readonly device: { readonly type: 'string' } } = {
+  ...targetOptions,
+  device: { type: 'string' },
+};
+
 /**
  * Reads the words behind the name of a command.
  *

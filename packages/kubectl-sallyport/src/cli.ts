@@ -23,7 +23,19 @@ export async function main(words: readonly string[] = process.argv.slice(2)): Pr
   } catch (error) {
     process.stderr.write(`kubectl-sallyport: ${reasonOf(error)}\n`);
     process.exitCode = error instanceof Failure ? error.exitCode : exitCodes.failed;
+    if (process.exitCode === exitCodes.interrupted) interruptOthers();
   }
+}
+
+/**
+ * While a question is open, the terminal makes no signal of Ctrl-C. kubectl has to have it, too: for its next request it would
+ * run this command again, up to five times.
+ */
+function interruptOthers(): void {
+  // Windows has no groups of processes.
+  if (process.platform === 'win32') return;
+  process.on('SIGINT', () => {});
+  process.kill(0, 'SIGINT');
 }
 
 async function run([name = '--help', ...words]: readonly string[]): Promise<void> {

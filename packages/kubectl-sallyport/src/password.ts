@@ -39,7 +39,7 @@ export function passwordSource({ device, mayAsk, passwordStdin = false }: Source
 /** What the server allows. */
 function deviceName(given: string | undefined): string {
   const name = given ?? process.env.SALLYPORT_DEVICE ?? hostname();
-  return printable(name).replaceAll('\u{fffd}', '').slice(0, 64) || 'unknown';
+  return printable(name).replaceAll('\u{fffd}', '').slice(0, 64).toWellFormed() || 'unknown';
 }
 
 async function readPasswordFile(file: string): Promise<string> {
@@ -67,7 +67,6 @@ async function fromTerminal(target: Target, prompts: PromptLimit): Promise<{ use
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
   const username = target.username ?? (await askName((question) => ask(terminal, question, false)));
   const password = await ask(terminal, `Password of ${printable(username)}: `, true);
-  prompts.answered();
   if (password === '') throw usageFailure('the password is empty: not logged in');
   return { username, password };
 }

@@ -1,11 +1,11 @@
-import type { Session } from './cache/session-file.ts';
+import type { CachedSession, Session } from './cache/session-file.ts';
 import type { Store } from './cache/store.ts';
 import { exitCodes, Failure } from './failure.ts';
-import { loginCommand } from './find-target.ts';
 import type { PasswordSource } from './password.ts';
 import { checkTimeout, type Login, logIn, readState } from './server/login-server.ts';
 import type { Target } from './target.ts';
 import { printable } from './text.ts';
+import { loginCommand } from './user-target.ts';
 
 /** Before its end, a session is renewed: a request that is on its way must not come too late. In milliseconds. */
 export const margin = 30_000;
@@ -18,7 +18,7 @@ const forgotten = 5 * 60_000;
 
 /** @returns the cached session, unless it has ended or its server says so */
 export async function usableSession(target: Target, store: Store): Promise<Session | undefined> {
-  const cached = store.read();
+  const cached = cachedSession(target, store);
   if (cached === undefined) return;
   const { session, usedAt } = cached;
   const now = Date.now();
@@ -30,6 +30,12 @@ export async function usableSession(target: Target, store: Store): Promise<Sessi
     return;
   }
   return session;
+}
+
+/** @returns undefined also when it is that of another user than the one who is asked for */
+export function cachedSession({ username }: Target, store: Store): CachedSession | undefined {
+  const cached = store.read();
+  return username === undefined || cached?.session.username === username ? cached : undefined;
 }
 
 /** A server that is away, or that does not prove who it is, ends no session: kube-apiserver decides. */
@@ -67,7 +73,7 @@ export async function newSession(target: Target, store: Store, source: PasswordS
   for (let tries = source.isPrompt ? 3 : 1; tries > 0; tries--) {
     const credentials = await source.read(target, store.prompts);
     const login = await logIn(target, { ...credentials, cluster: target.cluster, device: source.device });
-    if (login !== undefined) return keep(target, store, login);
+    if (login !== undefined) return keep(target, store, credentials.username, login);
     if (tries > 1) source.say('wrong name or password, or this user may not log in');
   }
   throw new Failure(
@@ -75,9 +81,10 @@ export async function newSession(target: Target, store: Store, source: PasswordS
   );
 }
 
-function keep({ url, cluster }: Target, store: Store, login: Login): Session {
-  const session: Session = { url, cluster, ...login };
+function keep({ url, cluster }: Target, store: Store, username: string, login: Login): Session {
+  const session: Session = { url, cluster, username, ...login };
   store.write(session);
+  store.prompts.succeeded();
   return session;
 }
 
@@ -91,5 +98,5 @@ export async function notLoggedIn(target: Target, why?: string): Promise<Failure
 }
 
 function tooManyPrompts(target: Target): Promise<Failure> {
-  return notLoggedIn(target, 'three prompts were not answered in 15 minutes');
+  return notLoggedIn(target, 'three prompts led to no login in 15 minutes');
 }

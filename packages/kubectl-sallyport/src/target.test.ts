@@ -33,10 +33,10 @@ test('a URL that is refused for its password is not repeated', () => {
 
 test('each target has a name of its own, that no one confuses with another', () => {
   const text = fc.string({ unit: 'binary', maxLength: 5 });
-  const target = fc.record({ url: text, cluster: text, username: text }, { requiredKeys: ['url', 'cluster'] });
+  const target = fc.record({ url: text, cluster: text, account: text }, { requiredKeys: ['url', 'cluster'] });
   fc.assert(
     fc.property(target, target, (one, other) => {
-      const same = one.url === other.url && one.cluster === other.cluster && one.username === other.username;
+      const same = one.url === other.url && one.cluster === other.cluster && one.account === other.account;
       expect(nameOf(one) === nameOf(other)).toBe(same);
       expect(nameOf(one)).toMatch(/^[0-9a-f]{32}$/);
     }),

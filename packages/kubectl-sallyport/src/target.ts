@@ -10,7 +10,9 @@ export interface Target {
   readonly cluster: string;
   /** The CAs of the login server (PEM). Left out: those of Node and of the system. */
   readonly ca?: string;
-  /** Left out: the user is asked for it. */
+  /** The account that the kubeconfig names. Left out: there is one session for the cluster, of whoever logged in. */
+  readonly account?: string;
+  /** Who is to be logged in. Left out: the user is asked. */
   readonly username?: string;
 }
 
@@ -37,9 +39,9 @@ export function normalizeUrl(text: string): string {
 }
 
 /** Names what is cached for a target. It is no secret, and hides nothing. */
-export function nameOf({ url, cluster, username }: Target): string {
+export function nameOf({ url, cluster, account }: Target): string {
   return createHash('sha256')
-    .update(JSON.stringify([url, cluster, username ?? null]))
+    .update(JSON.stringify([url, cluster, account ?? null]))
     .digest('hex')
     .slice(0, 32);
 }

@@ -49,10 +49,11 @@ test('sessions of other clusters, servers and accounts are not used', async () =
   ] as const) {
     expect((await client.run(['token', ...words], execInfo(other))).code).toBe(1);
   }
-  client.cacheSession({ ...target, username: 'bob' }, { token: 'sp_bob' });
+  client.cacheSession({ ...target, account: 'bob' }, { token: 'sp_bob' });
   expect(statusOf((await client.run(['token', '--username', 'bob'], execInfo(config))).stdout).token).toBe('sp_bob');
-  const byEnvironment = await client.run(['token'], { ...execInfo(config), SALLYPORT_USERNAME: 'bob' });
-  expect(statusOf(byEnvironment.stdout).token).toBe('sp_bob');
+  const byEnvironment = (name: string) => client.run(['token'], { ...execInfo(config), SALLYPORT_USERNAME: name });
+  expect(statusOf((await byEnvironment('ada')).stdout).token).toBe('sp_cached');
+  expect((await byEnvironment('bob')).code).toBe(1);
 });
 
 test('without cluster info, the arguments say which cluster it is', async () => {
@@ -150,7 +151,7 @@ test('a password that can be read from a file costs nothing but a login, also wh
   const env = { ...execInfo(config), SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
   const unnamed = await client.run(['token'], env);
   expect([unnamed.code, unnamed.stderr]).toEqual([2, expect.stringMatching(/set --username or SALLYPORT_USERNAME/)]);
-  const away = await client.run(['token', '--username', 'ada'], { ...env, KUBECACHEDIR: '/proc/nowhere' });
+  const away = await client.run(['token', '--username', 'ada'], { ...env, KUBECACHEDIR: join(home.path, 'password') });
   expect([away.code, away.stderr]).toEqual([3, expect.stringMatching(/cannot reach the login server/)]);
   const missing = await client.run(['token', '--username', 'ada'], { ...env, SALLYPORT_PASSWORD_FILE: '/nonexistent' });
   expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/SALLYPORT_PASSWORD_FILE: cannot read/)]);

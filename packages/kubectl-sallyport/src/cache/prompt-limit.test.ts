@@ -6,7 +6,7 @@ import { createPromptLimit } from './prompt-limit.ts';
 
 const minute = 60_000;
 
-test('three prompts that no one answers in 15 minutes are enough', async () => {
+test('three prompts in vain in 15 minutes are enough', async () => {
   await using folder = await temporaryFolder('prompts');
   let now = Date.UTC(2026, 0);
   // Each process has its own.
@@ -23,11 +23,11 @@ test('three prompts that no one answers in 15 minutes are enough', async () => {
   expect(limit().allows()).toBe(true);
   limit().begin();
   expect(limit().allows()).toBe(false);
-  limit().answered();
+  limit().succeeded();
   expect(limit().allows()).toBe(true);
 });
 
-test.each(['', '{', '[]', '{"unanswered":"x"}', '{"unanswered":[null,"x",{}]}', '{"unanswered":[9e15,9e15,9e15]}'])(
+test.each(['', '{', '[]', '{"inVain":"x"}', '{"inVain":[null,"x",{}]}', '{"inVain":[9e15,9e15,9e15]}'])(
   'a file with %j limits nothing, and is replaced',
   async (text) => {
     await using folder = await temporaryFolder('prompts');
@@ -43,6 +43,6 @@ test.each(['', '{', '[]', '{"unanswered":"x"}', '{"unanswered":[null,"x",{}]}', 
 test('a folder that is missing limits nothing', () => {
   const limit = createPromptLimit('/nonexistent/x.prompts');
   for (let prompt = 0; prompt < 3; prompt++) limit.begin();
-  limit.answered();
+  limit.succeeded();
   expect(limit.allows()).toBe(true);
 });

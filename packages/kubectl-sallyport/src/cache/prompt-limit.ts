@@ -7,13 +7,13 @@ import { removeSession } from './session-file.ts';
 const most = 3;
 const window = 15 * 60_000;
 
-/** The prompts that no one has answered. */
+/** The prompts that led to no login: no one answered, or the password was wrong. kubectl runs the plugin up to five times. */
 export interface PromptLimit {
-  /** False: enough prompts were not answered recently. */
+  /** False: enough prompts were in vain recently. */
   allows(): boolean;
   /** To be called before each prompt: a process that is killed at its prompt can't note it. */
   begin(): void;
-  answered(): void;
+  succeeded(): void;
 }
 
 /** @param file beside the cached session. If it can't be written, prompts are not limited */
@@ -23,9 +23,9 @@ export function createPromptLimit(file: string, now: () => number = Date.now): P
   return {
     allows: () => recent().length < most,
     begin() {
-      attempt(() => replaceFile(file, `${JSON.stringify({ unanswered: [...recent(), now()] })}\n`));
+      attempt(() => replaceFile(file, `${JSON.stringify({ inVain: [...recent(), now()] })}\n`));
     },
-    answered() {
+    succeeded() {
       attempt(() => removeSession(file));
     },
   };
@@ -34,7 +34,7 @@ export function createPromptLimit(file: string, now: () => number = Date.now): P
 function readTimes(file: string): readonly number[] {
   try {
     const content: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    const times: unknown = isObject(content) ? content.unanswered : undefined;
+    const times: unknown = isObject(content) ? content.inVain : undefined;
     return Array.isArray(times) ? times.filter((time) => typeof time === 'number').slice(-most) : [];
   } catch {
     return [];

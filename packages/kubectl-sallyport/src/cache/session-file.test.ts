@@ -6,7 +6,13 @@ import { describe, expect, test } from 'vitest';
 import { noteUse, parseSession, readSession, removeSession, type Session, writeSession } from './session-file.ts';
 
 const target = { url: 'https://login.example.com', cluster: 'prod' };
-const session: Session = { ...target, user: 'corp:ada', token: 'sp_token', expiresAt: Date.UTC(2030, 0) };
+const session: Session = {
+  ...target,
+  username: 'ada',
+  user: 'corp:ada',
+  token: 'sp_token',
+  expiresAt: Date.UTC(2030, 0),
+};
 
 /** Reads, and collects warnings. */
 function read(file: string, of = target) {
@@ -74,6 +80,7 @@ test('no text makes a session that is not one', () => {
     version: fc.constantFrom(1, 2, '1'),
     url: value,
     cluster: value,
+    username: value,
     user: value,
     token: value,
     expiresAt: value,
@@ -88,7 +95,7 @@ test('no text makes a session that is not one', () => {
       (text) => {
         const found = parseSession(text);
         if (found === undefined) return;
-        for (const key of ['url', 'cluster', 'user', 'token'] as const) expect(found[key]).toMatch(/./s);
+        for (const key of ['url', 'cluster', 'username', 'user', 'token'] as const) expect(found[key]).toMatch(/./s);
         expect(() => new Date(found.expiresAt).toISOString()).not.toThrow();
       },
     ),

@@ -8,6 +8,8 @@ import type { Target } from '../target.ts';
 export interface Session {
   readonly url: string;
   readonly cluster: string;
+  /** The name that was typed. */
+  readonly username: string;
   /** The name that Kubernetes sees. */
   readonly user: string;
   readonly token: string;
@@ -87,10 +89,10 @@ export function parseSession(text: string): Session | undefined {
     return;
   }
   if (!isObject(record) || record.version !== layout) return;
-  const { url, cluster, user, token, expiresAt } = record;
-  const texts = [url, cluster, user, token].every((one) => typeof one === 'string' && one !== '');
+  const { url, cluster, username, user, token, expiresAt } = record;
+  const texts = [url, cluster, username, user, token].every((one) => typeof one === 'string' && one !== '');
   if (!texts || typeof expiresAt !== 'number' || !isTime(expiresAt)) return;
-  return { url, cluster, user, token, expiresAt } as Session;
+  return { url, cluster, username, user, token, expiresAt } as Session;
 }
 
 /** What `Date` can write. */
@@ -100,8 +102,8 @@ function isTime(milliseconds: number): boolean {
 
 /** Writes a session so that others read the old one or the new one. @throws Error of Node */
 export function writeSession(file: string, session: Session): void {
-  const { url, cluster, user, token, expiresAt } = session;
-  replaceFile(file, `${JSON.stringify({ version: layout, url, cluster, user, token, expiresAt })}\n`);
+  const { url, cluster, username, user, token, expiresAt } = session;
+  replaceFile(file, `${JSON.stringify({ version: layout, url, cluster, username, user, token, expiresAt })}\n`);
 }
 
 /** Notes that the token was given to kubectl now. A file that is gone does not come back by it. */

@@ -3,9 +3,9 @@ import { cacheOfUser } from '../cache/folder.ts';
 import type { Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
 import { usageFailure, warn } from '../failure.ts';
-import { targetOfUser } from '../find-target.ts';
-import { notLoggedIn } from '../session.ts';
+import { cachedSession, notLoggedIn } from '../session.ts';
 import type { Target } from '../target.ts';
+import { targetOfUser } from '../user-target.ts';
 
 /**
  * Asks the server something about the user who is logged in.
@@ -19,7 +19,7 @@ export async function askWithSession<Answer>(
 ): Promise<{ readonly target: Target; readonly session: Session; readonly answer: Answer }> {
   const target = await targetOfUser(options);
   const store = openStore(cacheOfUser(), target, warn);
-  const session = store.read()?.session;
+  const session = cachedSession(target, store)?.session;
   if (session === undefined) throw await notLoggedIn(target);
   const answer = await question(target, session.token);
   if (answer !== undefined) return { target, session, answer };

@@ -1,17 +1,16 @@
-import { parseWords, targetOptions } from '../arguments.ts';
+import { parseWords, tokenOptions } from '../arguments.ts';
 import { cacheOfUser } from '../cache/folder.ts';
 import { openStore } from '../cache/store.ts';
 import { Failure, usageFailure, warn } from '../failure.ts';
-import { targetOfUser } from '../find-target.ts';
 import { passwordSource } from '../password.ts';
 import { logOut } from '../server/login-server.ts';
 import { newSession } from '../session.ts';
 import { printable } from '../text.ts';
 import { localTime } from '../times.ts';
+import { targetOfUser } from '../user-target.ts';
 
 const options = {
-  ...targetOptions,
-  device: { type: 'string' },
+  ...tokenOptions,
   'password-stdin': { type: 'boolean' },
 } as const;
 
@@ -29,7 +28,7 @@ export async function login(words: readonly string[]): Promise<void> {
   using _lock = await store.lock(() => source.say('waiting for the login of another kubectl'));
   const before = store.read()?.session;
   const session = await newSession(target, store, source);
-  if (before !== undefined) await logOut(target, before.token, false).catch(ignoreFailure);
+  if (before !== undefined) await logOut(target, before.token).catch(ignoreFailure);
   process.stdout.write(
     `logged in to cluster ${printable(target.cluster)} as ${printable(session.user)} until ${localTime(session.expiresAt)}\n`,
   );

@@ -5,12 +5,11 @@ import { cacheOfUser } from '../cache/folder.ts';
 import { parseSession, removeSession, type Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
 import { Failure, warn } from '../failure.ts';
-import { targetOfUser } from '../find-target.ts';
-import { logOut } from '../server/login-server.ts';
-import { notLoggedIn } from '../session.ts';
-import type { Target } from '../target.ts';
+import { logOut, logOutEverywhere } from '../server/login-server.ts';
+import { cachedSession, notLoggedIn } from '../session.ts';
 import { printable } from '../text.ts';
 import { localTime } from '../times.ts';
+import { targetOfUser } from '../user-target.ts';
 
 /** Ends the session at the server, and forgets it here. `--all` ends those of the user's other devices, too. */
 export async function logout(words: readonly string[]): Promise<void> {
@@ -18,7 +17,7 @@ export async function logout(words: readonly string[]): Promise<void> {
   const all = values.all ?? false;
   const target = await targetOfUser(values);
   const store = openStore(cacheOfUser(), target, warn);
-  const session = store.read()?.session;
+  const session = cachedSession(target, store)?.session;
   const cluster = printable(target.cluster);
   if (session === undefined) {
     // The sessions of a user can't be ended for one who is not logged in.
@@ -26,25 +25,26 @@ export async function logout(words: readonly string[]): Promise<void> {
     process.stdout.write(`not logged in to cluster ${cluster}\n`);
     return;
   }
-  const ended = await endAtServer(target, session, all).finally(() => store.remove(session));
-  if (all && ended) forgetAll(target.url, session.user);
-  const user = printable(session.user);
-  if (all && !ended) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
-  process.stdout.write(all ? `logged out ${user} everywhere\n` : `logged out ${user} of cluster ${cluster}\n`);
+  const ending = all ? logOutEverywhere(target, session.token) : logOut(target, session.token);
+  const ended = await ending.catch((error: unknown) => explain(error, session)).finally(() => store.remove(session));
+  if (!all) {
+    process.stdout.write(`logged out ${printable(session.user)} of cluster ${cluster}\n`);
+    return;
+  }
+  if (ended === undefined) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
+  forgetAll(target.url, session.user);
+  process.stdout.write(`logged out ${printable(session.user)} everywhere: ${ended} sessions ended\n`);
 }
 
-async function endAtServer(target: Target, { token, expiresAt, user }: Session, all: boolean): Promise<boolean> {
-  try {
-    return await logOut(target, token, all);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    throw new Failure(
-      `${error.message}. The session is forgotten here, but at the server it lasts until ${localTime(expiresAt)} at most. ` +
-        `To end it, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${printable(user)}`,
-      error.exitCode,
-      { cause: error },
-    );
-  }
+/** The session is forgotten here, and may go on at the server. */
+function explain(error: unknown, { user, expiresAt }: Session): never {
+  if (!(error instanceof Failure)) throw error;
+  throw new Failure(
+    `${error.message}. The session is forgotten here, but at the server it lasts until ${localTime(expiresAt)} at most. ` +
+      `To end it, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${printable(user)}`,
+    error.exitCode,
+    { cause: error },
+  );
 }
 
 /** The sessions of the user for other clusters have ended as well. */

@@ -14,11 +14,12 @@ export async function sessions(words: readonly string[]): Promise<void> {
     return;
   }
   const rows = answer.map((one) => [
-    one.isThis ? '*' : '',
+    one.current ? '*' : '',
     printable(one.device) || '-',
     printable(one.cluster) || '-',
     localTime(one.since),
-    localTime(one.lastUse),
+    one.lastUsedAt === '' ? '-' : localTime(one.lastUsedAt),
+    localTime(one.expiresAt),
   ]);
-  process.stdout.write(table([['', 'DEVICE', 'CLUSTER', 'SINCE', 'LAST USE'], ...rows]));
+  process.stdout.write(table([['', 'DEVICE', 'CLUSTER', 'SINCE', 'LAST USE', 'UNTIL'], ...rows]));
 }

@@ -1,15 +1,16 @@
-import { parseWords, targetOptions } from '../arguments.ts';
+import { parseWords, tokenOptions } from '../arguments.ts';
 import { cacheOfUser } from '../cache/folder.ts';
 import { openStore } from '../cache/store.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
 import { usageFailure, warn } from '../failure.ts';
-import { targetFrom, targetOfUser } from '../find-target.ts';
+import { targetFrom } from '../find-target.ts';
 import { passwordSource } from '../password.ts';
 import { logInOnce, margin, notLoggedIn, usableSession } from '../session.ts';
+import { targetOfUser } from '../user-target.ts';
 
 /** What kubectl runs: writes an ExecCredential to standard output, and nothing else. */
 export async function token(words: readonly string[]): Promise<void> {
-  const { values } = parseWords(words, { ...targetOptions, device: { type: 'string' } });
+  const { values } = parseWords(words, tokenOptions);
   const info = readExecInfo(process.env.KUBERNETES_EXEC_INFO);
   const target = info === undefined ? await targetOfUser(values) : targetFrom(values, info.config);
   // The current context may be that of another cluster, which must not get this token.

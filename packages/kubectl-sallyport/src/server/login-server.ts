@@ -35,11 +35,15 @@ export interface SessionState {
 }
 
 export interface ListedSession {
+  readonly id: string;
   readonly device: string;
   readonly cluster: string;
   readonly since: string;
-  readonly lastUse: string;
-  readonly isThis: boolean;
+  /** Empty: it was not used yet. */
+  readonly lastUsedAt: string;
+  readonly expiresAt: string;
+  /** True: it is the one that asks. */
+  readonly current: boolean;
 }
 
 /** @returns undefined when the user or the password is wrong. @throws Failure for everything else */
@@ -72,13 +76,21 @@ export async function readState(
   return { user: name, groups, cluster: typeof cluster === 'string' ? cluster : undefined, expiresAt };
 }
 
-/** Ends this session, or all of its user. @returns false when it had ended already */
-export async function logOut(server: ServerAddress, token: string, all: boolean): Promise<boolean> {
-  const path = all ? '/v1/sessions' : '/v1/session';
-  const answer = await send(server, { method: 'DELETE', path, token, timeout: askTimeout });
+/** Ends this session. @returns false when it had ended already */
+export async function logOut(server: ServerAddress, token: string): Promise<boolean> {
+  const answer = await send(server, { method: 'DELETE', path: '/v1/session', token, timeout: askTimeout });
   if (answer.status === 401) return false;
-  if (answer.status < 200 || answer.status > 299) throw refused(server, answer);
+  if (answer.status !== 204) throw refused(server, answer);
   return true;
+}
+
+/** Ends all sessions of the user of this one. @returns how many there were; undefined when this one had ended already */
+export async function logOutEverywhere(server: ServerAddress, token: string): Promise<number | undefined> {
+  const answer = await send(server, { method: 'DELETE', path: '/v1/sessions', token, timeout: askTimeout });
+  if (answer.status === 401) return;
+  const { ended } = body(server, answer, 200);
+  if (typeof ended !== 'number') throw strange(server);
+  return ended;
 }
 
 /** @returns undefined when this session has ended */
@@ -92,12 +104,10 @@ export async function listSessions(
   if (!Array.isArray(sessions)) throw strange(server);
   return sessions.filter(isObject).map((one) => {
     const text = (value: unknown) => (typeof value === 'string' ? value : '');
+    const { id, device, cluster, since, lastUsedAt, expiresAt } = one;
     return {
-      device: text(one.device),
-      cluster: text(one.cluster),
-      since: text(one.since),
-      lastUse: text(one.lastUse),
-      isThis: one.current === true,
+      ...{ id: text(id), device: text(device), cluster: text(cluster), since: text(since) },
+      ...{ lastUsedAt: text(lastUsedAt), expiresAt: text(expiresAt), current: one.current === true },
     };
   });
 }

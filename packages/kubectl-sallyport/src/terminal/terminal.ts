@@ -3,7 +3,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { WriteStream } from 'node:tty';
 
 /** What comes from a terminal: something that was typed; or it is gone, a signal has come, or nothing has in time. */
-export type Event = { readonly typed: string } | 'closed' | 'interrupted' | 'late';
+type Event = { readonly typed: string } | 'closed' | 'interrupted' | 'late';
 
 /**
  * Where the user is. Standard output is for kubectl alone. Until it is disposed of, the terminal shows nothing by itself: a

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeSession } from '../cache/session-file.ts';
+import { noteUse, writeSession } from '../cache/session-file.ts';
 import { nameOf, type Target } from '../target.ts';
 
-export interface Result {
+interface Result {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -21,7 +21,7 @@ export interface Client {
   run(words: readonly string[], env?: Variables, input?: string): Promise<Result>;
   /** On a terminal. @param line of a shell, in which `$PLUGIN` is the command; it runs in the home */
   terminal(line: string, env?: Variables): TerminalRun;
-  /** Puts a session into its cache. @param usedAgo when it was used the last time, in milliseconds */
+  /** Puts a session of ada into its cache, which was used a minute ago. */
   cacheSession(target: Target, changes?: { readonly token?: string; readonly left?: number }): string;
 }
 
@@ -66,7 +66,15 @@ export function createClient(home: string): Client {
       mkdirSync(cache, { recursive: true, mode: 0o700 });
       const file = join(cache, `${nameOf(target)}.json`);
       const { url, cluster } = target;
-      writeSession(file, { url, cluster, user: 'corp:ada', token, expiresAt: Date.now() + left });
+      writeSession(file, {
+        url,
+        cluster,
+        username: target.account ?? 'ada',
+        user: 'corp:ada',
+        token,
+        expiresAt: Date.now() + left,
+      });
+      noteUse(file, Date.now() - 60_000);
       return file;
     },
   };
