@@ -22,7 +22,7 @@ import { randomToken, secret } from './testing/tokens.ts';
 
 const libraries = [
   ...['authenticator', 'authenticator-jwt', 'authenticator-ldap', 'authenticator-redis', 'authenticator-static'],
-  ...['plugin-options', 'redis-connection'],
+  ...['authenticator-webhook', 'plugin-options', 'redis-connection'],
 ].map((name) => `@sallyport/${name}`);
 const names = [...libraries, '@sallyport/gateway', 'kubectl-sallyport'].sort();
 
@@ -212,10 +212,11 @@ import ldap from '@sallyport/authenticator-ldap';
 import tokens from '@sallyport/authenticator-redis';
 import jwt from '@sallyport/authenticator-jwt';
 import fixed from '@sallyport/authenticator-static';
+import webhook from '@sallyport/authenticator-webhook';
 import { duration, section } from '@sallyport/plugin-options';
 import { connect } from '@sallyport/redis-connection';
 import { connectionShape } from '@sallyport/redis-connection/options';
-export const plugins: readonly string[] = [ldap, tokens, jwt, fixed].map(({ name }) => name);
+export const plugins: readonly string[] = [ldap, tokens, jwt, fixed, webhook].map(({ name }) => name);
 export const schema = section({ timeout: duration('For each try.') }, '{ timeout: 1s }', (keys) => keys);
 export type Create = AuthenticatorPlugin<{ readonly timeout: number }>['create'];
 export const used = [conformanceCases, connect, connectionShape];

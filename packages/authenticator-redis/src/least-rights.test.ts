@@ -44,6 +44,33 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
       expect(await denied()).toEqual([]);
     });
 
+    test('sessions need only the rights of their lists', async () => {
+      await grant(lists.sessionIssuer);
+      await using issuing = await startIssuer(written());
+      const { issuer } = issuing;
+      const session = { describe: () => 'text', idle: 60_000 };
+      const expiresAt = new Date(Date.now() + 3_600_000);
+      const request = { user, issuedBy: 'login', expiresAt, session };
+      const [gone, kept] = [await issuer.create(request, never), await issuer.create(request, never)];
+      await redis.client().del(keyOf(gone.token));
+      expect(await collect(issuer.list({ username: 'ci', sessions: true }, never))).toHaveLength(1);
+      await redis.client().pexpire(keyOf(kept.token), 30_000);
+      expect(await denied()).toEqual([]);
+      await grant(lists.sessionGateway);
+      await using started = await startAuthenticator(written());
+      expect(await started.ask(kept.token)).toMatchObject({ kind: 'authenticated', session: 'text' });
+      await waitUntil(
+        async () => (await redis.client().pttl(keyOf(kept.token))) > 30_000,
+        'the session to be extended',
+      );
+      expect(await denied()).toEqual([]);
+      await grant(lists.sessionIssuer);
+      await using again = await startIssuer(written());
+      const revocation = { at: new Date(), by: 'logout' };
+      expect(await collect(again.issuer.revoke({ digest: kept.issued.digest }, revocation, never))).toHaveLength(1);
+      expect(await denied()).toEqual([]);
+    });
+
     test('with trackLastUse the gateway may write its notes, and no token', async () => {
       await grant(lists.trackingGateway);
       await using started = await startAuthenticator(written({ trackLastUse: '10s' }));

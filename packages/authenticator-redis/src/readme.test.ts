@@ -42,10 +42,12 @@ function withSecrets(value: unknown, key = ''): unknown {
 
 test('the rights in the README are those that the tests run with', () => {
   const { json, hash } = accessLists;
-  for (const { gateway, trackingGateway, issuer } of [json, hash]) {
+  for (const { gateway, trackingGateway, issuer, sessionGateway, sessionIssuer } of [json, hash]) {
     expect(readme).toContain(`\nuser gateway on >PASSWORD ${gateway}\n`);
     expect(readme).toContain(`\nuser gateway on >PASSWORD ${trackingGateway}\n`);
     expect(readme).toContain(`\nuser gateway-admin on >PASSWORD ${issuer}\n`);
+    expect(readme).toContain(`\nuser gateway on >PASSWORD ${sessionGateway}\n`);
+    expect(readme).toContain(`\nuser gateway-admin on >PASSWORD ${sessionIssuer}\n`);
   }
 });
 

@@ -7,6 +7,11 @@ export interface AuthenticateContext {
   /** Aborted at the deadline, or when the caller has disconnected. Stop work then, and throw. */
   readonly signal: AbortSignal;
   /**
+   * How many gateways forwarded the review before it came here, as they say themselves (the header `Sallyport-Hops`). Left
+   * out: none. Only an authenticator that forwards reviews needs it: with it, gateways that ask each other notice a circle.
+   */
+  readonly hops?: number | undefined;
+  /**
    * Call it when the backend has answered for this call and the rest depends on this one token, such as a password hash
    * of very many rounds or very many groups. A deadline that passes after that is `failed`; before that it is an outage.
    * So a token that takes long cannot open the circuit for all others.

@@ -44,6 +44,17 @@ describe('a caller that waits for an answer', () => {
     }
   });
 
+  test('waits for no lookup of a review that went through fewer gateways, since it may be the same review', async () => {
+    const { begun, replica } = setUp();
+    const asked = [undefined, 1, 1, 2].map((hops) =>
+      replica.authenticator.authenticate('token', { audiences: [], signal: new AbortController().signal, hops }),
+    );
+    await untilInProgress();
+    expect(begun).toHaveLength(3);
+    for (const { land } of begun) land(authenticated());
+    expect(await Promise.all(asked)).toMatchObject(asked.map(() => ({ kind: 'authenticated' })));
+  });
+
   test('waits no longer than that for a backend that never answers, whose call is aborted when the last caller leaves', async () => {
     const { begun, replica } = setUp();
     const all = [ask(replica), ask(replica)];

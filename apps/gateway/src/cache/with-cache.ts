@@ -33,18 +33,21 @@ export function withCache(
   const store = createStore(settings, dependencies);
   const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
 
-  async function lookUp(question: Question, name: string, signal: AbortSignal): Promise<Answered> {
+  type Lookup = Pick<LinkContext, 'signal' | 'hops'>;
+
+  async function lookUp(question: Question, name: string, context: Lookup): Promise<Answered> {
     const found = await store.fetch(question, name);
-    if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, signal);
+    if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, context);
     store.adopt(question, name, found.entry);
     return { decision: found.entry.decision, source: 'redis' };
   }
 
-  async function ask(question: Question, name: string, found: Found, signal: AbortSignal): Promise<Answered> {
+  async function ask(question: Question, name: string, found: Found, context: Lookup): Promise<Answered> {
+    const { signal, hops } = context;
     const { revision } = revocations;
     let decision: Decision;
     try {
-      decision = await inner.authenticate(question.token, { audiences: question.audiences, signal });
+      decision = await inner.authenticate(question.token, { audiences: question.audiences, signal, hops });
     } catch (error) {
       const last = signal.aborted ? undefined : store.lastPositive(question, name, found);
       if (last === undefined) throw error;
@@ -56,13 +59,17 @@ export function withCache(
   }
 
   function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
-    const { audiences } = context;
+    const { audiences, hops } = context;
     const question = { token, audiences, fingerprint: fingerprintOf(settings, token) };
     const name = memory.nameOf(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
-    return singleFlight.join(name, revocations.revision, context.signal, (shared) => lookUp(question, name, shared));
+    // A review that came back here would wait for its own lookup.
+    const flight = hops === undefined ? name : `${name} ${hops}`;
+    return singleFlight.join(flight, revocations.revision, context.signal, (signal) =>
+      lookUp(question, name, { signal, hops }),
+    );
   }
   const answerInSpan = (token: string, context: LinkContext): Promise<Answered> =>
     inSpan('cache', {}, async (span) => {

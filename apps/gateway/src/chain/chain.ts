@@ -199,6 +199,9 @@ const ownContext = {
   get audiences() {
     return this.review.audiences;
   },
+  get hops() {
+    return this.review.hops;
+  },
   get signal() {
     return this.review.signal;
   },

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { withSoundDecision } from './decision.ts';
+import { readDecision, withSoundDecision } from './decision.ts';
 
 const context = { audiences: [], signal: new AbortController().signal };
 
@@ -142,5 +142,33 @@ describe('a sound decision', () => {
         else expect(outcome).toMatchObject({ kind: expect.stringMatching(/^(authenticated|rejected|no-opinion)$/) });
       }),
     );
+  });
+});
+
+describe('a decision about a session', () => {
+  const decision: Decision = Object.freeze({
+    kind: 'authenticated',
+    user: Object.freeze({ username: 'ada' }),
+    session: 'text',
+  });
+  const signal = new AbortController().signal;
+  const ask = async (sessions: boolean, answer: Decision | Promise<Decision>) => {
+    const inner: Authenticator = { authenticate: () => answer, close: async () => undefined };
+    return withSoundDecision(inner, Date.now, sessions).authenticate('token', { audiences: [], signal });
+  };
+
+  test('is sound where sessions are looked at', async () => {
+    expect(await ask(true, decision)).toEqual(decision);
+    expect(await ask(true, Promise.resolve(decision))).toEqual(decision);
+  });
+
+  test('is not sound anywhere else, since no one would look up its user', async () => {
+    for (const answer of [decision, Promise.resolve(decision)]) {
+      await expect(ask(false, answer)).rejects.toMatchObject({ code: 'failed' });
+    }
+  });
+
+  test('needs a text', () => {
+    expect(() => readDecision({ ...decision, session: 7 })).toThrow('session is not a string');
   });
 });

@@ -98,13 +98,13 @@ function createCall(
   { onAbandoned }: Pick<GuardDependencies, 'onAbandoned'>,
 ) {
   return (permit: CircuitPermit, context: LinkContext, ask: Ask, onGood?: () => void): Decision | Promise<Decision> => {
-    const { audiences, trace } = context;
+    const { audiences, hops, trace } = context;
     const controller = new AbortController();
     const progress = { isOutage: true };
     const backendAnswered = () => {
       progress.isOutage = false;
     };
-    const own = { audiences, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
+    const own = { audiences, hops, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
     const answer = attempt(() => ask(own));
     if (!(answer instanceof Promise)) {
       // No one waited, so there is nothing to bound, and no backend that the token could be proven to.

@@ -93,7 +93,7 @@ describe('a plugin that is not there', () => {
     await folder.install('@sallyport/authenticator-probe', good);
     const message = await failure('kerberos', join(folder.path, 'prod/gateway.yaml'));
     expect(message).toBe(
-      'the package @sallyport/authenticator-kerberos is not installed | choose one that is installed (jwt, ldap, probe, redis, static), or name a package (@scope/name) or a file (./plugin.js)',
+      'the package @sallyport/authenticator-kerberos is not installed | choose one that is installed (jwt, ldap, probe, redis, static, webhook), or name a package (@scope/name) or a file (./plugin.js)',
     );
   });
   test('a file', async () => {

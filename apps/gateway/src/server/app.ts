@@ -7,11 +7,11 @@ import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan, type Span } from '../tracing/in-span.ts';
 import { answerErrors, refuseUnmatched } from './answer-errors.ts';
-import { http2Stream, isClosed, type ServerAnswer, type ServerRequest } from './http-server.ts';
+import { http2Stream, isClosed, type ServerRequest } from './http-server.ts';
 import type { InFlight } from './in-flight.ts';
 import { StatusError } from './kubernetes-status.ts';
 import { createBodyReader } from './read-body.ts';
-import { createReviewContext, type ReviewContext } from './review-context.ts';
+import { createReviewContext, hopsOf, type ReviewContext } from './review-context.ts';
 import { createReviewReporter, type OnReview } from './review-report.ts';
 import {
   isCheckable,
@@ -89,7 +89,7 @@ function createReviewHandler(
       if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
       const request = parseTokenReview(body);
       known.request = request;
-      const decided = decide(request, known, context.res, dependencies);
+      const decided = decide(request, known, context, dependencies);
       const result = decided instanceof Promise ? await decided : decided;
       context.res.setHeader('Content-Type', 'application/json; charset=utf-8');
       context.body = JSON.stringify(toTokenReview(request.apiVersion, result));
@@ -142,12 +142,12 @@ interface KnownReview {
 function decide(
   { token, audiences }: TokenReviewRequest,
   known: KnownReview,
-  answer: ServerAnswer,
+  { req, res }: Context,
   { settings, authenticate }: ReviewDependencies,
 ): ReviewResult | Promise<ReviewResult> {
   const { reviewTimeout, maxTokenSize } = settings();
   if (!isCheckable(token, maxTokenSize)) return { kind: 'no-opinion' };
-  const context = createReviewContext(answer, reviewTimeout, audiences);
+  const context = createReviewContext(res, reviewTimeout, audiences, hopsOf(req.headers['sallyport-hops']));
   known.context = context;
   const decision = authenticate(token, context);
   return decision instanceof Promise ? decision.catch(unchecked) : decision;

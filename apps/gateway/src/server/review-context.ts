@@ -38,20 +38,33 @@ const methods = {
  * Creates the context of a review. Its signal aborts when the caller has gone, and after the time.
  *
  * @param timeout milliseconds, from when an authenticator first waits
+ * @param hops see `AuthenticateContext.hops`
  */
 export function createReviewContext(
   answer: ServerAnswer,
   timeout: number,
   audiences: readonly string[],
+  hops?: number,
 ): ReviewContext {
   const review: Review = Object.create(methods);
   review.answer = answer;
   review.timeout = timeout;
   review.audiences = audiences;
+  review.hops = hops;
   review.answers = [];
   review.controller = undefined;
   review.timer = undefined;
   return review;
+}
+
+/**
+ * Reads the header `Sallyport-Hops`.
+ *
+ * @returns undefined when it is not there. What is no digit counts as more than any limit: only forwarding is refused then.
+ */
+export function hopsOf(header: string | readonly string[] | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  return typeof header === 'string' && /^\d$/.test(header) ? Number(header) : Number.POSITIVE_INFINITY;
 }
 
 /** The answer's 'close' reports the end on both protocols. The request's 'aborted' does not, once the body was read. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { claimedName, readCredentials } from './credentials.ts';
+import { claimedName, readCredentials, writeCredentials } from './credentials.ts';
 
 const base64 = (text: string | Buffer) => Buffer.from(text as string).toString('base64');
 const spellings = (text: string | Buffer): string[] => {
@@ -112,4 +112,32 @@ test.each(['alice', 'ALICE', ' alice ', 'Alice\u00a0', 'ａｌｉｃｅ'])(
 test('no credentials claim no name, and nor do spaces', () => {
   expect(claimedName(undefined)).toBeUndefined();
   expect(claimedName({ username: ' ', password: 'x' })).toBeUndefined();
+});
+
+describe('writeCredentials', () => {
+  test('writes a token that is read as the same name and password', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (username, password) => {
+        const token = writeCredentials({ username, password }, 'ldap:');
+        if (token !== undefined) expect(readCredentials(token, 'ldap:')).toEqual({ username, password });
+      }),
+    );
+    expect(writeCredentials({ username: 'jané', password: 'a:b' }, '')).toBe(
+      Buffer.from('jané:a:b').toString('base64'),
+    );
+  });
+
+  test.each([
+    ['a:b', 'secret'],
+    ['', 'secret'],
+    [' ', 'secret'],
+    ['jane', ''],
+    ['jane\n', 'secret'],
+    ['jane', 'a\0'],
+    ['jane', '\ud800'],
+    ['x'.repeat(1_025), 'secret'],
+    ['jane', 'x'.repeat(65_537)],
+  ])('there is none of %j and %j', (username, password) => {
+    expect(writeCredentials({ username, password }, '')).toBeUndefined();
+  });
 });

@@ -31,11 +31,12 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
   return isUsername(username) && isPassword(password) ? { username, password } : undefined;
 }
 
-/** The token of a name and a password; undefined where none can have them: a name has no colon, and neither is empty. */
+/** The token of a name and a password; undefined where none can have them: a name has no colon, and the name is not blank. */
 export function writeCredentials({ username, password }: Credentials, tokenPrefix: string): string | undefined {
   const token = tokenPrefix + Buffer.from(`${username}:${password}`).toString('base64');
   const read = readCredentials(token, tokenPrefix);
-  return read?.username === username && read.password === password ? token : undefined;
+  const isSame = read?.username === username && read.password === password;
+  return isSame && claimedName(read) !== undefined ? token : undefined;
 }
 
 /** As directories compare names: without regard to case, to how letters are composed, and to extra spaces. */

@@ -8,6 +8,9 @@ export interface AccessLists {
   readonly trackingGateway: string;
   /** For `sallyport token create`, `token list` and `revoke`. */
   readonly issuer: string;
+  /** Both again, for sessions. */
+  readonly sessionGateway: string;
+  readonly sessionIssuer: string;
 }
 
 const keys = '~sallyport:token:*';
@@ -36,11 +39,15 @@ export const accessLists: Readonly<Record<LayoutName, AccessLists>> = {
     gateway: `${keys} +getrange +pttl +echo`,
     trackingGateway: `${keys} +getrange +pttl +echo ${notes}`,
     issuer: `${keys} +getrange +pttl +echo +scan +set +eval`,
+    sessionGateway: `${keys} +getrange +pttl +echo +pexpire`,
+    sessionIssuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +zadd +zrange +zrem`,
   },
   hash: {
     gateway: `${keys} ${readHash} +pttl +echo`,
     trackingGateway: `${keys} ${readHash} +pttl +echo ${notes}`,
     issuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire`,
+    sessionGateway: `${keys} ${readHash} +pttl +echo +pexpire`,
+    sessionIssuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +zadd +zrange +zrem`,
   },
 };
 

@@ -120,6 +120,46 @@ const everyLogin: CaseDefinition = {
   },
 };
 
+const loginTokens: CaseDefinition = {
+  name: 'loginToken() writes a token of its own that carries the name, or nothing, for any name and password',
+  async run(kit) {
+    const authenticator = await kit.create();
+    const { loginToken } = authenticator;
+    if (loginToken === undefined) return;
+    const short = anyStrings(kit).filter(({ token }) => token.length < 1_000);
+    const texts = [...short, { name: 'a plain name', token: 'alice' }, { name: 'a colon', token: 'a:b' }];
+    for (const { name, token: text } of [...texts, { name: 'nothing', token: '' }]) {
+      const pairs = [[text, 'correct horse'] as const, ['alice', text] as const];
+      for (const [username, password] of pairs) {
+        const outcome = await outcomeOf(() => authenticator.loginToken?.(username, password));
+        const token = 'value' in outcome ? outcome.value : undefined;
+        verify('value' in outcome && (token === undefined || typeof token === 'string'), {
+          expected: `loginToken() to give a token or nothing with ${name} in it`,
+          got: 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : kit.show(token),
+          why: 'A person may type anything.',
+        });
+        if (token === undefined) continue;
+        verify(authenticator.recognizes?.(token) !== false && authenticator.claimedName?.(token) !== undefined, {
+          expected: `recognizes() and claimedName() to know the login with ${name} in it`,
+          got: 'they do not',
+          why: 'The guard of tokens that carry a password would not hold for it.',
+        });
+        const other = authenticator.loginToken?.(username, 'another password');
+        verify(other === undefined || authenticator.claimedName?.(other) === authenticator.claimedName?.(token), {
+          expected: `the login with ${name} in it to claim the same name with any password`,
+          got: 'it claims another one',
+          why: 'A part of one would be taken for the other: a password could choose who logs in.',
+        });
+      }
+    }
+    verify(loginToken.call(authenticator, 'alice', 'correct horse') !== undefined, {
+      expected: 'loginToken() to write the login of a plain name and password',
+      got: 'it gave nothing',
+      why: 'No one could log in.',
+    });
+  },
+};
+
 function recognitionOf(authenticator: Authenticator): (token: string) => unknown {
   verify(authenticator.recognizes, {
     expected: 'the authenticator to have recognizes()',
@@ -159,4 +199,5 @@ export const recognitionCases: readonly CaseDefinition[] = [
   quickAnswer,
   claimedNames,
   everyLogin,
+  loginTokens,
 ];

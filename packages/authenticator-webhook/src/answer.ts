@@ -1,0 +1,122 @@
+import type { UserInfo } from '@sallyport/authenticator';
+
+/** The `status` of a TokenReview that a peer answered. */
+export interface ReviewStatus {
+  readonly authenticated: boolean;
+  /** Undefined where the peer names none. */
+  readonly user?: UserInfo;
+  /** Undefined where the peer knows nothing of audiences. Never empty. */
+  readonly audiences?: readonly string[];
+  /** Free text of the peer: it may quote the token, so it goes nowhere. */
+  readonly error: string;
+}
+
+/**
+ * What is wrong with an answer, in words that quote nothing of it. `peer`: it is no answer of a webhook at all. `token`: it is
+ * one, but what it says of this token can't be used.
+ */
+export interface Unusable {
+  readonly unusable: 'peer' | 'token';
+  readonly why: string;
+}
+
+/** A review has objects in objects five deep (`status.user.extra.KEY[]`), and its `spec` and `metadata` some more. */
+const deepest = 32;
+
+const versions: readonly unknown[] = ['authentication.k8s.io/v1', 'authentication.k8s.io/v1beta1', undefined, ''];
+const kinds: readonly unknown[] = ['TokenReview', undefined, ''];
+
+/**
+ * Reads the body of an answer, as kube-apiserver does (kubernetes/apiserver plugin/pkg/authenticator/token/webhook/webhook.go):
+ * names are case-sensitive, unknown fields pass, null is as left out, and Go leaves out `authenticated: false`. Either version
+ * will do, and none at all: guard answers v1 to v1beta1, aws-iam-authenticator names none.
+ */
+export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
+  if (isDeep(body)) return peer('is nested too deeply to be a TokenReview');
+  const review = parse(body);
+  if (!isMap(review)) return peer('is no JSON object: check the URL');
+  const { apiVersion, kind, status } = review;
+  if (!kinds.includes(kind ?? undefined)) return peer('is no TokenReview: check the URL');
+  if (!versions.includes(apiVersion ?? undefined)) return peer('has another apiVersion than v1 and v1beta1');
+  if (!isMap(status)) return peer('has no status: check the URL');
+  const authenticated = status.authenticated ?? false;
+  const error = status.error ?? '';
+  if (typeof authenticated !== 'boolean') return peer('has a status.authenticated that is neither true nor false');
+  if (typeof error !== 'string') return peer('has a status.error that is no text');
+  const audiences = texts(status.audiences);
+  if (audiences === null) return token('status.audiences is no list of texts');
+  const user = authenticated ? readUser(status.user) : undefined;
+  if (user !== undefined && 'unusable' in user) return user;
+  return {
+    authenticated,
+    error,
+    ...(user && { user }),
+    ...(audiences && audiences.length > 0 && { audiences }),
+  };
+}
+
+const peer = (why: string): Unusable => ({ unusable: 'peer', why });
+const token = (why: string): Unusable => ({ unusable: 'token', why });
+
+/** kube-apiserver would take an empty name for a user of that name. */
+function readUser(user: unknown): UserInfo | Unusable {
+  if (!isMap(user)) return token('status.user is missing');
+  const { username, uid } = user;
+  if (typeof username !== 'string' || username === '') return token('status.user.username is missing');
+  if (!isAbsent(uid) && typeof uid !== 'string') return token('status.user.uid is no text');
+  const groups = texts(user.groups);
+  if (groups === null) return token('status.user.groups is no list of texts');
+  const extra = readExtra(user.extra);
+  if (extra === null) return token('status.user.extra is no map of lists of texts');
+  return { username, ...(uid && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
+}
+
+function readExtra(extra: unknown): Readonly<Record<string, readonly string[]>> | undefined | null {
+  if (isAbsent(extra)) return undefined;
+  if (!isMap(extra)) return null;
+  const entries = Object.entries(extra).map(([key, values]) => [key, texts(values)] as const);
+  if (entries.some(([, values]) => values === null)) return null;
+  return Object.fromEntries(entries.map(([key, values]) => [key, values ?? []]));
+}
+
+/** @returns undefined for a list that is not there, null for anything but a list of texts */
+function texts(value: unknown): readonly string[] | undefined | null {
+  if (isAbsent(value)) return undefined;
+  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : null;
+}
+
+function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parse(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    // The error of JSON.parse quotes the answer.
+    return undefined;
+  }
+}
+
+const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = Buffer.from('"\\{}[]');
+
+/** Whether JSON has more levels than a review, without parsing it. Of a text that is no JSON it may say anything. */
+export function isDeep(body: Uint8Array): boolean {
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at];
+    if (isText) {
+      if (byte === backslash) at++;
+      else if (byte === quote) isText = false;
+    } else if (byte === quote) isText = true;
+    else if (byte === openBrace || byte === openBracket) {
+      if (++depth > deepest) return true;
+    } else if (byte === closeBrace || byte === closeBracket) depth--;
+  }
+  return false;
+}

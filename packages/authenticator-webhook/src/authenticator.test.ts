@@ -1,0 +1,239 @@
+import { recordingContext } from '@sallyport/authenticator/conformance';
+import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createWebhookAuthenticator } from './authenticator.ts';
+import { open } from './testing/open.ts';
+import { type Behaviour, reviewWith, startReviewServer } from './testing/server.ts';
+import { optionsFor, prefix, settled } from './testing/written-options.ts';
+
+const token = `${prefix}a-token`;
+const user = { username: 'jane' };
+const yes: Behaviour = () => ({ body: reviewWith({ authenticated: true, user }) });
+const authenticated = { kind: 'authenticated', user };
+const noOpinion = { kind: 'no-opinion' };
+
+async function start(behaviour: Behaviour = yes, setup: Parameters<typeof startReviewServer>[1] = {}) {
+  const server = await startReviewServer(behaviour, setup);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return server;
+}
+
+test('a token that is not recognised costs no request', async () => {
+  const server = await start();
+  const { ask } = await open(optionsFor(server));
+  expect(await ask('another')).toEqual(noOpinion);
+  expect(server.connections).toBe(0);
+});
+
+test('the review that is sent: nothing but the token and what is asked for', async () => {
+  const server = await start();
+  const { ask } = await open(optionsFor(server, { version: 'v1beta1', url: `${server.url}/a?cluster=b` }));
+  await ask(token, { audiences: ['c'] });
+  expect(server.received).toMatchObject([
+    {
+      method: 'POST',
+      path: '/a?cluster=b',
+      review: { apiVersion: 'authentication.k8s.io/v1beta1', kind: 'TokenReview', spec: { token, audiences: ['c'] } },
+      headers: {
+        accept: 'application/json',
+        'content-type': 'application/json',
+        'accept-encoding': 'identity',
+        'sallyport-hops': '1',
+      },
+    },
+  ]);
+  expect(Object.keys(server.received[0]?.review ?? {})).toEqual(['apiVersion', 'kind', 'spec']);
+});
+
+describe('audiences', () => {
+  const answering =
+    (audiences?: readonly string[]): Behaviour =>
+    () => ({ body: reviewWith({ authenticated: true, user, ...(audiences && { audiences }) }) });
+  const own = { audiences: 'own', ownAudiences: ['x', 'y'] };
+  test.each<[string, object, string[], string[] | undefined, string[] | undefined, string[] | undefined]>([
+    // Options, the review asks for, is sent, is answered, the token counts for.
+    ['pass', {}, ['a', 'b'], ['a', 'b'], ['b', 'a', 'b'], ['b', 'a']],
+    ['pass, more than was sent', {}, ['a'], ['a'], ['a', 'vault'], ['a']],
+    ['pass, another than was sent', {}, ['a'], ['a'], ['vault'], []],
+    ['pass, none in the answer', {}, ['a'], ['a'], undefined, undefined],
+    ['pass, none in the review', {}, [], undefined, ['a'], ['a']],
+    ['none', { audiences: 'none' }, ['a'], undefined, undefined, undefined],
+    ['none, but the answer names some', { audiences: 'none' }, ['a'], undefined, ['b'], ['b']],
+    ['own', own, ['a'], ['x', 'y'], ['y'], undefined],
+    ['own, another in the answer', own, ['a'], ['x', 'y'], ['a'], []],
+    ['own, none in the answer', own, ['a'], ['x', 'y'], undefined, []],
+  ])('%s', async (_name, options, asked, sent, answered, counted) => {
+    const server = await start(answering(answered));
+    const { ask } = await open(optionsFor(server, options));
+    const decision = await ask(token, { audiences: asked });
+    expect(decision).toEqual({ ...authenticated, ...(counted && { audiences: counted }) });
+    expect(server.received[0]?.review.spec.audiences).toEqual(sent);
+  });
+});
+
+test('extra: two keys that become one are an error, and not a user with the values of both', async () => {
+  const extra = { team: ['a'], Team: ['admins'] };
+  const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+  const { failure } = await open(optionsFor(server));
+  expect(await failure(token)).toEqual({
+    code: 'failed',
+    message: `${server.url}/authenticate: two keys of status.user.extra become one: set extra.drop or extra.rename for one of them`,
+  });
+  const { ask } = await open(optionsFor(server, { extra: { drop: ['Team'] } }));
+  expect(await ask(token)).toEqual({ ...authenticated, user: { ...user, extra: { team: ['a'] } } });
+});
+
+test.each<[string, string[], object | undefined]>([
+  ['one id', ['JTI=a=b'], { jti: 'a=b' }],
+  ['an empty id', ['JTI='], undefined],
+  ['another kind of id', ['X509SHA256=00'], undefined],
+  ['two ids', ['JTI=a', 'JTI=b'], undefined],
+  ['none', [], undefined],
+])('the id of a token can be blocked: %s', async (_name, ids, credential) => {
+  const extra = { 'authentication.kubernetes.io/credential-id': ids };
+  const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+  const { ask } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
+  expect(await ask(token)).toEqual({ ...authenticated, ...(credential && { credential }) });
+});
+
+describe('a review that goes round', () => {
+  test.each([0, 1, 2])('is forwarded after %i others', async (hops) => {
+    const server = await start();
+    const { ask } = await open(optionsFor(server));
+    expect(await ask(token, { hops })).toEqual(authenticated);
+    expect(server.received[0]?.headers['sallyport-hops']).toBe(`${hops + 1}`);
+  });
+
+  test.each([3, 4, Number.POSITIVE_INFINITY])('is an error after %d others, and no refusal', async (hops) => {
+    const server = await start();
+    const { failure } = await open(optionsFor(server));
+    expect(await failure(token, { hops })).toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('was forwarded 3 times before'),
+    });
+    expect(server.connections).toBe(0);
+  });
+});
+
+test('nothing that the peer wrote is in an error, a step, a log line or a metric', async () => {
+  const words = 'the-peer-says';
+  const replies: readonly Awaited<ReturnType<Behaviour>>[] = [
+    { body: reviewWith({ error: `${words} ${token}` }) },
+    { body: `${words} ${token}` },
+    { status: 401, body: words },
+    { status: 500, body: words },
+    { status: 302, headers: { location: `/${words}` } },
+    { body: { apiVersion: words } },
+    { body: { kind: words } },
+    { body: reviewWith({ authenticated: words }) },
+    { body: reviewWith({ authenticated: true, user: { ...user, groups: words } }) },
+    {
+      body: reviewWith({
+        authenticated: true,
+        user: { ...user, extra: { [words]: ['a'], [words.toUpperCase()]: ['b'] } },
+      }),
+    },
+  ];
+  const server = await start();
+  const { ask, recorded } = await open(optionsFor(server));
+  const steps: string[] = [];
+  const trace = (step: string) => void steps.push(step);
+  for (const reply of replies) {
+    server.behave(() => reply);
+    const outcome = await ask(token, { trace }).catch((error: Error) => Object.getOwnPropertyDescriptors(error));
+    expect(JSON.stringify(outcome)).not.toMatch(/the-peer-says|a-token/i);
+  }
+  // The parser of Node has the bytes of an answer in its error.
+  server.behave((_received, answer) => void answer.socket?.end(`HTTP/1.1 200 OK\r\n${words} ${token}\r\n\r\n`));
+  const broken = await ask(token, { trace }).catch((error: Error) => Object.getOwnPropertyDescriptors(error));
+  expect(JSON.stringify(broken)).toContain('Parse Error');
+  const all = JSON.stringify([broken, steps, recorded.lines, recorded.metrics]);
+  expect(all).not.toMatch(/the-peer-says|a-token/i);
+  expect(steps).toHaveLength(replies.length);
+});
+
+describe('check', () => {
+  const signal = new AbortController().signal;
+
+  test.each<[string, Awaited<ReturnType<Behaviour>>, RegExp]>([
+    [
+      'lets everyone in',
+      { body: reviewWith({ authenticated: true, user }) },
+      /accepts a token that was made up just now/,
+    ],
+    ['is no webhook', { body: '<html>' }, /authenticate: its answer is no JSON object: check the URL/],
+    ['is elsewhere', { status: 404 }, /it answers with the status 404/],
+  ])('fails when the webhook %s', async (_name, reply, message) => {
+    const server = await start(() => reply);
+    const { authenticator } = await open(optionsFor(server));
+    await expect(authenticator.check?.(signal)).rejects.toThrow(message);
+  });
+
+  test('sends a token that no one has, with a prefix of the options', async () => {
+    const server = await start(() => ({ body: reviewWith({}) }));
+    const { authenticator, recorded } = await open(optionsFor(server));
+    await authenticator.check?.(signal);
+    await authenticator.check?.(signal);
+    const tokens = server.received.map(({ review }) => review.spec.token);
+    expect(new Set(tokens).size).toBe(2);
+    expect(tokens.every((one) => one.startsWith(prefix) && one.length > 40)).toBe(true);
+    expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
+  test('does not warn when the config says what that error means', async () => {
+    const server = await start(() => ({ body: reviewWith({ error: 'bad token' }) }));
+    const { authenticator, recorded } = await open(optionsFor(server, { onError: 'rejected' }));
+    await authenticator.check?.(signal);
+    expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+  });
+
+  test('warns when the webhook reports an error for a bad token', async () => {
+    const server = await start(() => ({ body: reviewWith({ error: 'bad token' }) }));
+    const { authenticator, recorded } = await open(optionsFor(server));
+    await authenticator.check?.(signal);
+    expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([
+      expect.objectContaining({ message: expect.stringContaining('set onError') }),
+    ]);
+  });
+});
+
+test('metrics count what the answers say', async () => {
+  const server = await start();
+  const { metrics, values } = countingMetrics();
+  const { context } = recordingContext({ pluginName: 'webhook', baseDirectory: '/' });
+  const authenticator = await createWebhookAuthenticator(settled(optionsFor(server)), { ...context, metrics });
+  onTestFinished(() => authenticator.close());
+  const replies = [
+    { body: reviewWith({ authenticated: true, user }) },
+    { body: reviewWith({}) },
+    { status: 401 },
+    { body: reviewWith({ error: 'x' }) },
+    { status: 500 },
+    { headers: { 'content-encoding': 'br' } },
+  ];
+  for (const reply of replies) {
+    server.behave(() => reply);
+    await Promise.resolve(
+      authenticator.authenticate(token, { audiences: [], signal: new AbortController().signal }),
+    ).catch(() => undefined);
+  }
+  expect(Object.fromEntries(values)).toEqual({
+    'answers_total{answer=authenticated}': 1,
+    'answers_total{answer=unauthenticated}': 1,
+    'answers_total{answer=unauthorized}': 1,
+    'answers_total{answer=error}': 1,
+    'answers_total{answer=unusable}': 2,
+    request_seconds: 6,
+  });
+});
+
+test.each<[object, string | undefined]>([
+  [{ prefixes: ['a-'] }, 'a-'],
+  [{ prefixes: ['a-', 'b-'] }, undefined],
+  [{ prefixes: ['a-'], issuers: ['https://idp.example.com'] }, undefined],
+  [{ pattern: 'a-.*' }, undefined],
+])('the prefix of all tokens of %j is %s', async (recognizes, expected) => {
+  const server = await start();
+  const { authenticator } = await open(optionsFor(server, { recognizes }));
+  expect(authenticator.tokenPrefix).toBe(expected);
+});

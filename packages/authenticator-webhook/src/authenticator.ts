@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type AuthenticateContext,
+  type Authenticator,
+  AuthenticatorError,
+  type Metrics,
+  type PluginContext,
+} from '@sallyport/authenticator';
+import { watchTlsFiles } from '@sallyport/plugin-options';
+import { type AnswerKind, judge, type Verdict } from './decide.ts';
+import { bearerPattern, type WebhookOptions } from './options.ts';
+import { createPeer, nameOf, type Peer } from './peer.ts';
+import { createRecognizer } from './recognition.ts';
+
+/** A review that was forwarded so often goes round in a circle. */
+const mostHops = 3;
+
+/** How often a review was forwarded. The gateway reads it too. */
+const hopsHeader = 'sallyport-hops';
+
+/** Bytes. */
+const bearerFileLimit = 64 * 1024;
+
+/**
+ * Asks another webhook, or the TokenReview API of a cluster, about the tokens that it issued.
+ *
+ * @throws Error when a file can't be used
+ */
+export async function createWebhookAuthenticator(
+  options: WebhookOptions,
+  context: PluginContext,
+): Promise<Authenticator> {
+  const { url, timeout, maxResponseSize, maxConnections } = options;
+  const recognizes = createRecognizer(options.recognizes);
+  const metrics = createMetrics(context.metrics);
+  let peer: Peer | undefined;
+  const tls = await watchTlsFiles(options.tls, context, () => peer?.renew());
+  const bearer = await openBearer(options.bearer, context.watchFile);
+  const asked = createPeer({ url, tls, timeout, maxResponseSize, maxConnections, onRepeat: metrics.onRepeat });
+  peer = asked;
+
+  async function ask(token: string, { audiences, signal, hops = 0 }: Asked): Promise<Verdict> {
+    const { kind } = options.audiences;
+    const sent = kind === 'own' ? options.audiences.audiences : kind === 'pass' ? audiences : [];
+    const review = JSON.stringify({
+      apiVersion: `authentication.k8s.io/${options.version}`,
+      kind: 'TokenReview',
+      spec: { token, ...(sent.length > 0 && { audiences: sent }) },
+    });
+    const headers = { ...bearer(), [hopsHeader]: `${hops + 1}` };
+    const end = metrics.begin();
+    try {
+      const verdict = judge(await asked.ask(review, headers, signal), sent, options);
+      end(verdict.answer);
+      return verdict;
+    } catch (error) {
+      end('unusable');
+      throw error;
+    }
+  }
+
+  return {
+    ...tokenPrefixOf(options.recognizes),
+    recognizes,
+    async authenticate(token, context) {
+      context.signal.throwIfAborted();
+      if (!recognizes(token)) return { kind: 'no-opinion' };
+      if ((context.hops ?? 0) >= mostHops) throw goesRound(url);
+      const verdict = await ask(token, context);
+      context.trace?.(`${nameOf(url)}: ${verdict.why}`);
+      if ('decision' in verdict) return verdict.decision;
+      throw new AuthenticatorError(verdict.error, `${nameOf(url)}: ${verdict.why}`);
+    },
+    check: (signal) => check(options, context, (token) => ask(token, { audiences: [], signal })),
+    close: async () => asked.close(),
+  };
+}
+
+type Asked = Pick<AuthenticateContext, 'audiences' | 'signal' | 'hops'>;
+
+/** `failed`: it concerns this token, and says nothing of the peer. */
+function goesRound(url: URL): AuthenticatorError {
+  const why = `the review was forwarded ${mostHops} times before, so it may go round: let no two gateways forward the same tokens to each other`;
+  return new AuthenticatorError('failed', `${nameOf(url)}: not asked, since ${why}`);
+}
+
+function tokenPrefixOf({
+  prefixes,
+  issuers,
+  pattern,
+}: WebhookOptions['recognizes']): Pick<Authenticator, 'tokenPrefix'> {
+  const [prefix, ...more] = prefixes;
+  const isOnly = more.length === 0 && issuers.length === 0 && pattern === undefined;
+  return prefix !== undefined && isOnly ? { tokenPrefix: prefix } : {};
+}
+
+/** @returns a function that returns the header in force */
+async function openBearer(
+  bearer: WebhookOptions['bearer'],
+  watchFile: PluginContext['watchFile'],
+): Promise<() => Readonly<Record<string, string>>> {
+  if (bearer === undefined) return () => ({});
+  if ('token' in bearer) return () => ({ authorization: `Bearer ${bearer.token}` });
+  let token: string | undefined;
+  const load = (content: Buffer) => {
+    const text = content.toString().trim();
+    if (!bearerPattern.test(text)) throw new Error('bearerFile has no token: it must be one line of visible ASCII');
+    token = text;
+  };
+  await watchFile(bearer.file, load, { secret: true, limit: bearerFileLimit });
+  return () => {
+    // Only `sallyport check` goes on with a file that could not be loaded, and asks nothing.
+    if (token === undefined) throw new AuthenticatorError('unavailable', 'bearerFile was not loaded');
+    return { authorization: `Bearer ${token}` };
+  };
+}
+
+/** Sends a made-up token, which must not be accepted. */
+async function check(
+  { url, recognizes }: WebhookOptions,
+  { logger }: PluginContext,
+  ask: (token: string) => Promise<Verdict>,
+): Promise<void> {
+  const verdict = await ask((recognizes.prefixes[0] ?? '') + randomBytes(32).toString('base64url'));
+  if (verdict.answer === 'authenticated') {
+    throw new Error(
+      `${nameOf(url)}: it accepts a token that was made up just now, so it lets everyone in: check the URL`,
+    );
+  }
+  if (!('error' in verdict)) return;
+  if (verdict.answer === 'error') {
+    logger.warn(
+      { url: nameOf(url) },
+      'the webhook reports an error for a made-up token: if it does so for every bad token, set onError',
+    );
+  } else if (verdict.error === 'unavailable') {
+    throw new AuthenticatorError('unavailable', `${nameOf(url)}: ${verdict.why}`);
+  }
+}
+
+interface WebhookMetrics {
+  readonly onRepeat: () => void;
+  /** @returns a function for the end of the request */
+  begin(): (answer: AnswerKind) => void;
+}
+
+function createMetrics(metrics: Metrics): WebhookMetrics {
+  const answers = metrics.counter({
+    name: 'answers_total',
+    help: 'Answers of the other webhook, by what they say: authenticated, unauthenticated, unauthorized (400, 401, 403), error (it could not check), unusable (no answer, or another one).',
+    labelNames: ['answer'],
+  });
+  const seconds = metrics.histogram({
+    name: 'request_seconds',
+    help: 'Time of a request to the other webhook, with the wait for a connection. A rise: it is slow, or maxConnections is too small.',
+  });
+  const repeats = metrics.counter({
+    name: 'repeats_total',
+    help: 'Reviews that were sent a second time, since the other webhook had closed an idle connection.',
+  });
+  return {
+    onRepeat: () => repeats.inc(),
+    begin() {
+      const start = performance.now();
+      return (answer) => {
+        answers.inc({ answer });
+        seconds.observe({}, (performance.now() - start) / 1000);
+      };
+    },
+  };
+}

@@ -1,0 +1,83 @@
+import { list, type Parsed, parseText, section, value } from '@sallyport/plugin-options';
+import { z } from 'zod';
+
+type Extra = Readonly<Record<string, readonly string[]>>;
+
+/** How the keys of `extra` change. */
+export interface ExtraRules {
+  /** Keys, or beginnings of keys with `*` at the end. Undefined: the default of the mode. */
+  readonly drop?: readonly string[];
+  readonly rename: readonly { readonly from: string; readonly to: string }[];
+  readonly lowercase: boolean;
+}
+
+const text = (description: string, sample: string) =>
+  value({ description, minLength: 1 }, (input) => parseText(input, sample));
+
+function parseDrop(input: unknown): Parsed<string> {
+  const parsed = parseText(input, 'accessKeyId');
+  if ('problem' in parsed || !parsed.value.slice(0, -1).includes('*')) return parsed;
+  return { problem: 'may have * at its end only', fix: 'write authentication.kubernetes.io/*' };
+}
+
+const renaming = section(
+  { from: text('The key of the peer, exactly.', 'accessKeyId'), to: text('The new key.', 'example.com/access-key') },
+  '{ from: accessKeyId, to: example.com/access-key }',
+  ({ from, to }) => ({ from, to }),
+);
+
+export const extraRules: z.ZodType<ExtraRules> = section(
+  {
+    drop: list(
+      {
+        description:
+          'Keys that are left out, as the peer spells them; * at the end matches any end. Left out: none; with mode api: authentication.kubernetes.io/*.',
+        example: '[accessKeyId]',
+      },
+      { least: 0, most: 64 },
+      parseDrop,
+    ).optional(),
+    rename: z
+      .array(renaming, { error: 'must be a list: write [{ from: accessKeyId, to: example.com/access-key }]' })
+      .max(64, 'must have at most 64 entries')
+      .prefault([])
+      .describe('Keys that get another name. They are never left out.'),
+    lowercase: z
+      .boolean({ error: 'must be true or false, without quotes' })
+      .default(true)
+      .describe('Makes keys lowercase: others are lost at impersonation, and the identity policy refuses them.'),
+  },
+  '{ drop: [accessKeyId] }',
+  ({ drop, rename, lowercase }, complain) => {
+    for (const [index, { from }] of rename.entries()) {
+      if (rename.findIndex((one) => one.from === from) !== index) {
+        complain(['rename', index, 'from'], `"${from}" is there twice`);
+      }
+    }
+    return { rename, lowercase, ...(drop && { drop }) };
+  },
+)
+  .prefault({})
+  .describe('How the keys of `extra` in the answer change.');
+
+/**
+ * Renames keys, leaves out those that are dropped, and makes them lowercase.
+ *
+ * @returns undefined when two keys become one: joining them could make a value of the one pass for one of the other
+ */
+export function changeExtra(extra: Extra, { drop = [], rename, lowercase }: ExtraRules): Extra | undefined {
+  const changed = new Map<string, readonly string[]>();
+  for (const [key, values] of Object.entries(extra)) {
+    const renamed = rename.find(({ from }) => from === key)?.to;
+    if (renamed === undefined && drop.some((one) => isDropped(one, key))) continue;
+    const name = lowercase ? (renamed ?? key).toLowerCase() : (renamed ?? key);
+    if (changed.has(name)) return undefined;
+    changed.set(name, values);
+  }
+  // fromEntries defines own properties, so a key named __proto__ stays a key.
+  return Object.fromEntries(changed);
+}
+
+function isDropped(dropped: string, key: string): boolean {
+  return dropped.endsWith('*') ? key.startsWith(dropped.slice(0, -1)) : key === dropped;
+}

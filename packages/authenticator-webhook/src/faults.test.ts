@@ -1,0 +1,233 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { type FaultPlan, randomPlans, startFaultProxy } from '@sallyport/test-servers/fault-proxy';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { open } from './testing/open.ts';
+import { type Behaviour, type ReviewServer, reviewWith, startReviewServer } from './testing/server.ts';
+import { optionsFor, prefix } from './testing/written-options.ts';
+
+const token = `${prefix}a-token`;
+const user = { username: 'jane', groups: ['x'.repeat(3000)] };
+const yes: Behaviour = () => ({ body: reviewWith({ authenticated: true, user }) });
+const authenticated = { kind: 'authenticated', user };
+
+async function start(behaviour: Behaviour = yes, setup: Parameters<typeof startReviewServer>[1] = {}) {
+  const server = await startReviewServer(behaviour, setup);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return server;
+}
+
+/** The server behind a network with this fault, on every connection. */
+async function behind(server: ReviewServer, plan: () => FaultPlan) {
+  const proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: server.port }, plan });
+  onTestFinished(() => proxy[Symbol.asyncDispose]());
+  const url = server.url.replace(`${server.port}`, `${proxy.port}`);
+  return { proxy, ...(await open(optionsFor({ ...server, url }, { timeout: '500ms' }))) };
+}
+
+describe('a fault of the network', () => {
+  const direction = 'to-client' as const;
+  const faults: readonly FaultPlan[] = [
+    ...[0, 100, 2000, 3500].flatMap((after): FaultPlan[] => [
+      { kind: 'reset', direction, after },
+      { kind: 'close', direction, after },
+      { kind: 'stall', direction, after },
+    ]),
+    { kind: 'reset', direction: 'to-server', after: 10 },
+    { kind: 'stall', direction: 'to-server', after: 10 },
+    { kind: 'garbage', direction, after: 0, bytes: Buffer.from('HTTP/1.1 200 OK\r\n'), instead: true },
+  ];
+  test.each(faults)('$kind $direction after $after bytes is unavailable, and no refusal', async (plan) => {
+    const { failure } = await behind(await start(), () => plan);
+    expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+  });
+
+  test.each<FaultPlan>([
+    { kind: 'glue', time: 20 },
+    { kind: 'delay', time: 10 },
+  ])('$kind is none of the answer', async (plan) => {
+    const { ask } = await behind(await start(), () => plan);
+    expect(await ask(token)).toEqual(authenticated);
+  });
+
+  test.each([200, 2000, 3100])('an answer in clear text that is cut after %i bytes is unavailable', async (after) => {
+    for (const kind of ['reset', 'close'] as const) {
+      const { failure } = await behind(await start(yes, { plain: true }), () => ({ kind, direction, after }));
+      expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+    }
+  });
+});
+
+test('any fault of the network ends in the right user or in an error, and never in a refusal or in another user', async () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  const server = await start(({ review }) => {
+    const username = review.spec.token.slice(prefix.length);
+    return { body: reviewWith({ authenticated: true, user: { ...user, username } }) };
+  });
+  const { ask, authenticator, proxy } = await behind(
+    server,
+    randomPlans({ seed, passing: 0.3, bytes: 4000, time: 20 }),
+  );
+  const names = Array.from({ length: 150 }, (_, index) => `robot-${index}`);
+  const outcomes = await Promise.all(
+    names.map((name) =>
+      ask(prefix + name).then(
+        (decision) => (decision.kind === 'authenticated' ? decision.user.username : decision.kind),
+        (error: unknown) => AuthenticatorError.is(error) && error.code,
+      ),
+    ),
+  );
+  const wrong = outcomes.filter((outcome, index) => outcome !== names[index] && outcome !== 'unavailable');
+  expect(wrong, `SEED=${seed}`).toEqual([]);
+  expect(new Set(outcomes).size, `SEED=${seed}`).toBeGreaterThan(2);
+  await authenticator.close();
+  await proxy.untilClosed();
+});
+
+test('an answer without a length that ends in its middle is unavailable', async () => {
+  const server = await start((_received, answer) => {
+    answer.writeHead(200, { 'transfer-encoding': 'chunked' });
+    answer.write(JSON.stringify(reviewWith({ authenticated: true, user })), () => answer.socket?.destroy());
+    return undefined;
+  });
+  const { failure } = await open(optionsFor(server));
+  expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+});
+
+test('an answer without an end is bounded while it is read, and its connection is closed', async () => {
+  let isClosed = false;
+  const server = await start((_received, answer) => {
+    answer.on('close', () => {
+      isClosed = true;
+    });
+    const pour = () => answer.write(Buffer.alloc(100_000, 32), (error) => error || setImmediate(pour));
+    pour();
+    return undefined;
+  });
+  const { failure } = await open(optionsFor(server, { maxResponseSize: '1MiB', timeout: '20s' }));
+  expect(await failure(token)).toEqual({
+    code: 'failed',
+    message: `${server.url}/authenticate: its answer is bigger than maxResponseSize (1048576 bytes)`,
+  });
+  await waitUntil(() => isClosed, 'the end of the answer');
+});
+
+test('an error answer without an end delays nothing, and its connection is closed', async () => {
+  let isClosed = false;
+  const server = await start((_received, answer) => {
+    answer.on('close', () => {
+      isClosed = true;
+    });
+    answer.writeHead(401);
+    const pour = () => answer.write(Buffer.alloc(100_000, 32), (error) => error || setImmediate(pour));
+    pour();
+    return undefined;
+  });
+  const { ask } = await open(optionsFor(server, { timeout: '20s' }));
+  expect(await ask(token)).toEqual({ kind: 'no-opinion' });
+  await waitUntil(() => isClosed, 'the end of the answer');
+});
+
+test('an answer that is late is unavailable after the timeout', async () => {
+  const server = await start(() => undefined);
+  const { failure } = await open(optionsFor(server, { timeout: '100ms' }));
+  expect(await failure(token)).toEqual({
+    code: 'unavailable',
+    message: `${server.url}/authenticate: no answer within 100 ms (timeout)`,
+  });
+});
+
+test('no redirect is followed: the token goes to no other server', async () => {
+  const other = await start();
+  const server = await start();
+  const { failure } = await open(optionsFor(server));
+  for (const status of [301, 302, 303, 307, 308]) {
+    server.behave(() => ({ status, headers: { location: `${other.url}/authenticate` } }));
+    expect(await failure(token)).toEqual({
+      code: 'unavailable',
+      message: `${server.url}/authenticate: it answers with a redirect, which is not followed`,
+    });
+  }
+  expect(other.connections).toBe(0);
+});
+
+test('no one listens', async () => {
+  const server = await start();
+  await server.stop();
+  const { failure } = await open(optionsFor(server));
+  expect(await failure(token)).toMatchObject({ code: 'unavailable', message: expect.stringContaining('ECONNREFUSED') });
+});
+
+test('the port speaks no TLS', async () => {
+  const server = await start(yes, { plain: true });
+  const url = server.url.replace('http:', 'https:');
+  const { failure } = await open(optionsFor({ ...server, url }));
+  expect(await failure(token)).toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('the server answers, but not in TLS: check the port in the URL'),
+  });
+});
+
+describe('connections', () => {
+  test('are used again, also after a refusal, and never more than maxConnections', async () => {
+    const server = await start();
+    const { ask } = await open(optionsFor(server, { maxConnections: 3 }));
+    const ten = () => Promise.all(Array.from({ length: 10 }, () => ask(token)));
+    await ten();
+    server.behave(() => ({ status: 401, body: 'x'.repeat(5000) }));
+    await ten();
+    server.behave(yes);
+    expect(await ten()).toEqual(Array.from({ length: 10 }, () => authenticated));
+    expect(server.connections).toBe(3);
+    expect(server.received).toHaveLength(30);
+  });
+
+  /** Answers once on each connection, and cuts it when the second review is there: as one that was closed while it was idle. */
+  const onceEach = (): Behaviour => {
+    const used = new WeakSet<object>();
+    return (received, answer) => {
+      const { socket } = answer;
+      if (socket === null) return undefined;
+      if (!used.has(socket)) {
+        used.add(socket);
+        return yes(received, answer);
+      }
+      socket.destroy();
+      return undefined;
+    };
+  };
+
+  test('that were closed while they were idle cost no review', async () => {
+    const server = await start(onceEach());
+    const { ask, recorded } = await open(optionsFor(server, { maxConnections: 5 }));
+    const five = () => Promise.all(Array.from({ length: 5 }, () => ask(token)));
+    await five();
+    expect(await five()).toEqual(Array.from({ length: 5 }, () => authenticated));
+    // The others are no better than the one that was tried.
+    expect(await ask(token)).toEqual(authenticated);
+    expect(recorded.metrics.find(({ name }) => name.endsWith('repeats_total'))?.labels.length).toBeGreaterThan(0);
+  });
+
+  test('that are new are tried once', async () => {
+    const server = await start((_received, answer) => {
+      answer.socket?.destroy();
+      return undefined;
+    });
+    const { failure } = await open(optionsFor(server));
+    expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('that break after the answer has begun are not tried again', async () => {
+    const server = await start();
+    const { ask, failure } = await open(optionsFor(server));
+    await ask(token);
+    server.behave((_received, answer) => {
+      answer.writeHead(200, { 'content-length': 1000 });
+      answer.write('{', () => answer.socket?.destroy());
+      return undefined;
+    });
+    expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+    expect(server.received).toHaveLength(2);
+  });
+});

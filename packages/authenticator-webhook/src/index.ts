@@ -1,0 +1,15 @@
+import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import { createWebhookAuthenticator } from './authenticator.ts';
+import { optionsSchema, type WebhookOptions } from './options.ts';
+
+/** Another TokenReview webhook, or the TokenReview API of a cluster. See the README of this package. */
+const plugin: AuthenticatorPlugin<WebhookOptions> = {
+  specificationVersion: 1,
+  name: 'webhook',
+  optionsSchema,
+  // The peer names no end of a token and no revocation, and some peers answer 401 during an outage: so nothing for long.
+  caching: 'memory',
+  create: (options, context) => createWebhookAuthenticator(options, context),
+};
+
+export default plugin;

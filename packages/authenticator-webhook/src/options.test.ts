@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
+
+const api = { url: 'https://b.example.com:6443', mode: 'api', bearerFile: 'token' };
+
+test('what is left out has its default', () => {
+  expect(settled(writtenOptions())).toEqual({
+    url: new URL('https://webhook.example.com/authenticate'),
+    recognizes: { prefixes: ['tkt_'], issuers: [] },
+    mode: 'webhook',
+    version: 'v1',
+    audiences: { kind: 'pass' },
+    onUnauthenticated: 'no-opinion',
+    onUnauthorized: 'no-opinion',
+    onError: 'unavailable',
+    extra: { drop: [], rename: [], lowercase: true },
+    timeout: 2000,
+    maxResponseSize: 262_144,
+    maxConnections: 100,
+    tls: { minVersion: 'TLSv1.2' },
+  });
+});
+
+test.each([
+  ['https://b.example.com:6443', 'v1', 'https://b.example.com:6443/apis/authentication.k8s.io/v1/tokenreviews'],
+  ['https://b.example.com/', 'v1beta1', 'https://b.example.com/apis/authentication.k8s.io/v1beta1/tokenreviews'],
+  ['https://r.example.com/k8s/b', 'v1', 'https://r.example.com/k8s/b/apis/authentication.k8s.io/v1/tokenreviews'],
+])('mode api: %s is asked in %s at %s', (url, version, expected) => {
+  const options = settled(writtenOptions({ ...api, url, version }));
+  expect(options.url.href).toBe(expected);
+  expect(options).toMatchObject({ onUnauthorized: 'unavailable', extra: { drop: ['authentication.kubernetes.io/*'] } });
+});
+
+test.each<[object, string]>([
+  [{ bearer: 'x' }, 'unavailable'],
+  [{ bearerFile: 'x' }, 'unavailable'],
+  [{ bearer: 'x', onUnauthorized: 'no-opinion' }, 'no-opinion'],
+  [{ onUnauthorized: 'rejected' }, 'rejected'],
+])('%j: 401 means %s', (more, expected) => {
+  expect(settled(writtenOptions(more)).onUnauthorized).toBe(expected);
+});
+
+test.each(['http://127.0.0.1:1/', 'http://127.9.9.9/', 'http://localhost:8080/token', 'http://[::1]:1/'])(
+  '%s is clear text that stays on this machine',
+  (url) => {
+    expect(complaints(writtenOptions({ url }))).toEqual([]);
+    expect(complaints(writtenOptions({ url, insecure: true }))).toEqual([
+      'insecure: has no effect, since no clear text is used: remove it',
+    ]);
+  },
+);
+
+test.each([
+  'http://webhook.example.com',
+  'http://10.0.0.1',
+  'http://128.0.0.1',
+  'http://127.0.0.1.example.com',
+  'http://[::2]',
+])('%s is refused as clear text, unless the config says that it is wanted', (url) => {
+  expect(complaints(writtenOptions({ url }))).toEqual([
+    expect.stringContaining('url: uses clear text: write https://'),
+  ]);
+  expect(complaints(writtenOptions({ url, insecure: true }))).toEqual([]);
+  expect(complaints(writtenOptions({ url, insecure: true, caFile: 'ca.crt' }))).toEqual([
+    'caFile: does nothing: no server is reached with TLS; remove it, or use https://',
+  ]);
+});
+
+test.each<[string, object, string]>([
+  [
+    'no recognizes',
+    { recognizes: undefined },
+    'recognizes: must be keys and values: write { prefixes: [k8s-aws-v1.] }',
+  ],
+  ['an empty recognizes', { recognizes: {} }, 'recognizes: must say which tokens the peer issues'],
+  ['no prefix', { recognizes: { prefixes: [] } }, 'recognizes.prefixes: must have 1 to 64 entries'],
+  ['an empty prefix', { recognizes: { prefixes: [''] } }, 'recognizes.prefixes.0: must be visible ASCII'],
+  ['an empty issuer', { recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty'],
+  [
+    'a pattern that matches nothing at all',
+    { recognizes: { pattern: '.*' } },
+    'recognizes.pattern: matches an empty text',
+  ],
+  [
+    'a pattern of another language',
+    { recognizes: { pattern: '(?=a)b' } },
+    'recognizes.pattern: is not a regular expression of RE2',
+  ],
+  ['no URL', { url: 'webhook' }, 'url: must be a URL with https'],
+  ['another scheme', { url: 'ftp://a' }, 'url: must be a URL with https'],
+  ['a login', { url: 'https://a:b@webhook' }, 'url: must have no name or password in it'],
+  ['a fragment', { url: 'https://webhook/#a' }, 'url: must have no fragment'],
+  ['an unknown key', { urls: [] }, ': has an unknown key: urls; known here: url, recognizes,'],
+  ['a bearer with a line end', { bearer: 'a\nb' }, 'bearer: must be a token of visible ASCII'],
+  ['two bearers', { bearer: 'a', bearerFile: 'a' }, 'bearerFile: does nothing beside bearer: remove one'],
+  ['a key without its certificate', { keyFile: 'a' }, 'certFile: must name the certificate of keyFile'],
+  ['own audiences that are not listed', { audiences: 'own' }, 'ownAudiences: must list the audiences of the tokens'],
+  ['own audiences for nothing', { ownAudiences: ['a'] }, 'ownAudiences: does nothing without audiences: own'],
+  [
+    'a key that is renamed twice',
+    {
+      extra: {
+        rename: [
+          { from: 'a', to: 'b' },
+          { from: 'a', to: 'c' },
+        ],
+      },
+    },
+    'extra.rename.1.from: "a" is there twice',
+  ],
+  ['a star in the middle', { extra: { drop: ['a*b'] } }, 'extra.drop.0: may have * at its end only'],
+  ['an answer of any size', { maxResponseSize: '5MiB' }, 'maxResponseSize: "5MiB" is too big'],
+  ['mode api without a credential', { ...api, bearerFile: undefined }, 'bearerFile: is missing: with mode api'],
+  [
+    'mode api with a path',
+    { ...api, url: 'https://b/apis/x' },
+    'url: must be the API server alone, as in a kubeconfig: write https://b',
+  ],
+  ['mode api with a query', { ...api, url: 'https://b/?a' }, 'url: must be the API server alone'],
+  [
+    'mode api that takes 401 for a refusal',
+    { ...api, onUnauthorized: 'rejected' },
+    'onUnauthorized: must be unavailable with mode api',
+  ],
+])('%s is refused', (_name, more, complaint) => {
+  expect(complaints(writtenOptions(more))).toEqual([expect.stringContaining(complaint)]);
+});

@@ -1,0 +1,92 @@
+import { list, oneLine, type Parsed, parseText, section, value } from '@sallyport/plugin-options';
+import { RE2JS } from 're2js';
+import type { z } from 'zod';
+
+/** Which tokens the peer issues: one of these is enough. */
+export interface Recognition {
+  readonly prefixes: readonly string[];
+  /** Values of `iss`. */
+  readonly issuers: readonly string[];
+  /** Matches whole tokens, in a time linear in their length. */
+  readonly pattern?: { matches(token: string): boolean };
+}
+
+function parsePrefix(input: unknown): Parsed<string> {
+  if (typeof input === 'string' && /^[!-~]{1,256}$/.test(input)) return { value: input };
+  return { problem: 'must be visible ASCII, 1 to 256 characters', fix: 'write k8s-aws-v1.' };
+}
+
+/** RE2, as in Go: no token can block the process. */
+function parsePattern(input: unknown): Parsed<RE2JS> {
+  const parsed = parseText(input, '[0-9a-f]{64}');
+  if ('problem' in parsed) return parsed;
+  const fix = 'write one such as [0-9a-f]{64}; look-around and back-references are not supported';
+  try {
+    const pattern = RE2JS.compile(parsed.value);
+    return pattern.matches('')
+      ? { problem: 'matches an empty text, so it may match anything', fix }
+      : { value: pattern };
+  } catch (error) {
+    const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';
+    return { problem: `is not a regular expression of RE2${why}`, fix };
+  }
+}
+
+export const recognition: z.ZodType<Recognition> = section(
+  {
+    prefixes: list(
+      { description: 'What the tokens of the peer begin with.', example: '[k8s-aws-v1.]' },
+      { least: 1, most: 64 },
+      parsePrefix,
+    ).optional(),
+    issuers: list(
+      { description: 'Issuers of JWTs: `iss`, byte for byte.', example: '[https://idp.example.com]' },
+      { least: 1, most: 64 },
+      (input) => parseText(input, 'https://idp.example.com'),
+    ).optional(),
+    pattern: value(
+      { description: 'A regular expression (RE2) that whole tokens of the peer match.', minLength: 1 },
+      parsePattern,
+    ).optional(),
+  },
+  '{ prefixes: [k8s-aws-v1.] }',
+  ({ prefixes = [], issuers = [], pattern }, complain) => {
+    if (prefixes.length === 0 && issuers.length === 0 && pattern === undefined) {
+      complain([], 'must say which tokens the peer issues: write { prefixes: [k8s-aws-v1.] }, issuers or pattern');
+    }
+    return { prefixes, issuers, ...(pattern && { pattern }) };
+  },
+).describe('The tokens that the peer issues. No other token is sent to it.');
+
+/**
+ * Decides by the text of a token alone whether the peer is asked. A text that UTF-8 can't hold is never recognized: the peer
+ * would see another token.
+ */
+export function createRecognizer({ prefixes, issuers, pattern }: Recognition): (token: string) => boolean {
+  const known = new Set(issuers);
+  return (token) =>
+    token.isWellFormed() &&
+    (prefixes.some((prefix) => token.startsWith(prefix)) ||
+      (known.size > 0 && known.has(issuerOf(token) ?? '')) ||
+      pattern?.matches(token) === true);
+}
+
+/** JWS Compact Serialization (RFC 7515 section 7.1): three parts of base64url. A JOSE header in JSON begins with `{"`. */
+const compact = /^eyJ[\w-]+\.([\w-]+)\.([\w-]+)$/;
+
+/**
+ * The issuer that a JWT names, unverified. Its signature must have no bits left over (RFC 4648 section 3.5): else sixteen
+ * texts would be the same token to many peers, and a block of one would not stop the others.
+ */
+function issuerOf(token: string): string | undefined {
+  const [, payload, signature = ''] = compact.exec(token) ?? [];
+  if (payload === undefined || Buffer.from(signature, 'base64url').toString('base64url') !== signature)
+    return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    const issuer: unknown = Object(claims).iss;
+    return typeof issuer === 'string' ? issuer : undefined;
+  } catch {
+    return undefined;
+  }
+}

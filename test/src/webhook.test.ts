@@ -1,0 +1,180 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { type Client, http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls } from './testing/mutual-tls.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { reviewBody } from './testing/token-review.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const apiServer = 'https://kubernetes.default.svc.cluster.local';
+
+/** Tokens that a gateway forwards begin like this. */
+const newToken = () => secret(`far_${randomToken()}`);
+
+/** An authenticator that forwards to the URL. */
+const forwarding = (url: string, options: object = {}, more: object = {}) => ({
+  name: 'far',
+  use: 'webhook',
+  ...more,
+  options: { url: `${url}/authenticate`, recognizes: { prefixes: ['far_'] }, ...options },
+});
+
+const clientOf = (gateway: Gateway): Client => {
+  const client = http1Client(gateway.url);
+  onTestFinished(() => client[Symbol.dispose]());
+  return client;
+};
+
+/** Reviews that a gateway has answered, and how. */
+const outcomesOf = ({ output }: Gateway) =>
+  output.lines.filter(({ msg }) => msg === 'token review').map(({ outcome }) => outcome);
+
+test('a gateway asks another one over mutual TLS, and only about the tokens of that one', async () => {
+  const mutual = await createMutualTls();
+  const { certificate, key } = await mutual.clientAuthority.issueClient('front');
+  const [jane, near] = [newToken(), randomToken()];
+  await using far = await startGateway({
+    config: {
+      authenticators: [{ ...staticAuthenticator, username: { prefix: 'b:' } }],
+      server: { tls: { ...mutual.tls, clientNames: ['front'] } },
+    },
+    files: { ...mutual.files, 'tokens.yaml': tokensFile({ [jane]: 'jane', [near]: 'of-the-far-one' }) },
+  });
+  const files = { caFile: 'tls/far-ca.crt', certFile: 'tls/front.crt', keyFile: 'tls/front.key' };
+  // A gateway answers 403 to a client with another name, and never because of a token.
+  const tls = { ...files, onUnauthorized: 'unavailable' };
+  await using front = await startGateway({
+    config: {
+      authenticators: [
+        forwarding(far.url, tls, { username: { prefix: 'a:' } }),
+        { ...staticAuthenticator, options: { tokensFile: 'tokens.yaml' } },
+      ],
+    },
+    files: {
+      'tls/far-ca.crt': mutual.serverAuthority.certificate,
+      'tls/front.crt': certificate,
+      'tls/front.key': key,
+      'tokens.yaml': tokensFile({ [near]: 'near' }),
+    },
+  });
+  const client = clientOf(front);
+  const ask = (token: string, version: 'v1' | 'v1beta1' = 'v1') => review(client, token, version, [apiServer]);
+  expect(await ask(jane)).toEqual({ authenticated: true, user: { username: 'a:b:jane' } });
+  expect(await ask(jane, 'v1beta1')).toEqual({ authenticated: true, user: { username: 'a:b:jane' } });
+  expect(await ask(near)).toEqual({ authenticated: true, user: { username: 'near' } });
+  expect(await ask(newToken())).toEqual({ authenticated: false });
+  // The second answer about jane came from the cache of the first gateway.
+  expect(outcomesOf(far)).toEqual(['authenticated', 'unknown']);
+
+  const env = { SALLYPORT_CONFIG: `${front.folder}/gateway.yaml` };
+  const explained = await runCommand(['explain'], { cwd: front.folder, env }, jane);
+  expect(explained).toMatchObject({ code: 0, stdout: expect.stringContaining('it answers authenticated: true') });
+  const checked = await runCommand(['check'], { cwd: front.folder, env });
+  expect([checked.code, checked.stdout + checked.stderr]).toEqual([0, expect.stringContaining('far')]);
+
+  const unavailable = { authenticated: false, error: 'authenticator far unavailable' };
+  const another = await mutual.clientAuthority.issueClient('another');
+  const [seen, reviews] = [front.output.lines.length, outcomesOf(far).length];
+  await front.write('tls/front.crt', another.certificate);
+  await front.write('tls/front.key', another.key);
+  // Logged once, when the second of the two files is there.
+  await front.waitForLog('TLS file loaded, for new connections', seen);
+  expect(await ask(newToken())).toEqual(unavailable);
+  expect(outcomesOf(far)).toHaveLength(reviews);
+
+  await far.stop();
+  expect(await ask(newToken())).toEqual(unavailable);
+  // A user who was accepted before stays in.
+  expect(await ask(jane)).toMatchObject({ authenticated: true });
+  const reasons = front.output.lines.flatMap(({ msg, reason }) =>
+    /could not check/.test(String(msg)) ? [reason] : [],
+  );
+  expect(reasons).toEqual(
+    expect.arrayContaining([
+      expect.stringContaining('it answers with the status 403'),
+      expect.stringContaining('ECONNREFUSED'),
+    ]),
+  );
+});
+
+test('a token that another gateway could not check is no refusal, and is asked again', async () => {
+  const token = newToken();
+  const broken = {
+    name: 'broken',
+    use: 'webhook',
+    options: { url: 'http://127.0.0.1:1', recognizes: { pattern: '.+' } },
+  };
+  await using far = await startGateway({ config: { authenticators: [broken] } });
+  await using front = await startGateway({ config: { authenticators: [forwarding(far.url)] } });
+  const client = clientOf(front);
+  const unavailable = { authenticated: false, error: 'authenticator far unavailable' };
+  expect(await review(client, token)).toEqual(unavailable);
+  await far.write('tokens.yaml', tokensFile({ [token]: 'jane' }));
+  await far.configure({ authenticators: [staticAuthenticator] });
+  await far.waitForLog('config reloaded');
+  expect(await review(client, token)).toEqual({ authenticated: true, user: { username: 'jane' } });
+});
+
+test('a gateway that asks itself answers an error at once, and others of its authenticators are asked', async () => {
+  await using gateway = await startGateway({
+    config: { authenticators: [staticAuthenticator] },
+    files: { 'tokens.yaml': tokensFile({}) },
+  });
+  const token = newToken();
+  await gateway.write('tokens.yaml', tokensFile({ [token]: 'jane' }));
+  const self = forwarding(gateway.url, { timeout: '20s' }, { timeout: '20s' });
+  await gateway.configure({ authenticators: [self, staticAuthenticator], server: { reviewTimeout: '25s' } });
+  await gateway.waitForLog('config reloaded');
+  const client = clientOf(gateway);
+  expect(await review(client, newToken())).toEqual({ authenticated: false, error: 'authenticator far unavailable' });
+  await waitFor(() => outcomesOf(gateway).length === 4, 'four reviews');
+  expect(outcomesOf(gateway)).toEqual(['error', 'error', 'error', 'error']);
+  expect(await review(client, token)).toEqual({ authenticated: true, user: { username: 'jane' } });
+  // Errors of one token open no circuit: each review goes round again.
+  for (let turn = 0; turn < 6; turn++) await review(client, newToken());
+  await waitFor(() => outcomesOf(gateway).length === 8 + 6 * 4, 'the other reviews');
+  expect(gateway.output.lines.filter(({ msg }) => msg === 'circuit opened')).toEqual([]);
+});
+
+test('two gateways that ask each other answer an error at once', async () => {
+  await using one = await startGateway({
+    config: { authenticators: [staticAuthenticator] },
+    files: { 'tokens.yaml': tokensFile({}) },
+  });
+  await using other = await startGateway({
+    config: {
+      authenticators: [forwarding(one.url, { timeout: '20s' }, { timeout: '20s' })],
+      server: { reviewTimeout: '25s' },
+    },
+  });
+  await one.configure({
+    authenticators: [forwarding(other.url, { timeout: '20s' }, { timeout: '20s' })],
+    server: { reviewTimeout: '25s' },
+  });
+  await one.waitForLog('config reloaded');
+  expect(await review(clientOf(one), newToken())).toEqual({
+    authenticated: false,
+    error: 'authenticator far unavailable',
+  });
+  await waitFor(() => outcomesOf(one).length + outcomesOf(other).length === 4, 'four reviews');
+});
+
+test('a review that says it was forwarded too often, or that does not say it in digits, is not forwarded', async () => {
+  const token = newToken();
+  await using far = await startGateway({
+    config: { authenticators: [staticAuthenticator] },
+    files: { 'tokens.yaml': tokensFile({ [token]: 'jane' }) },
+  });
+  await using front = await startGateway({ config: { authenticators: [forwarding(far.url)] } });
+  const client = clientOf(front);
+  const body = reviewBody(token);
+  for (const hops of ['3', '4', '-1', 'x', '1, 2', '']) {
+    const answer = await client.send({ body, headers: { 'sallyport-hops': hops } });
+    const { status } = JSON.parse(answer.text);
+    expect([hops, status]).toEqual([hops, { authenticated: false, error: 'authenticator far unavailable' }]);
+  }
+  expect(outcomesOf(far)).toEqual([]);
+  expect(await review(client, token)).toMatchObject({ authenticated: true });
+});
