@@ -62,7 +62,7 @@ test('sallyport check finds nothing in the mounted config, and no permission to 
 /** A Redis whose user has the rights of one line in a document, and what a pod needs for it. */
 async function startRedisFor(document: string) {
   const text = await readFile(join(deployFolder, '..', document), 'utf8');
-  const [rights = ''] = /^user sallyport on .*$/m.exec(text) ?? [];
+  const [, rights = ''] = /^ *(user sallyport on .*)$/m.exec(text) ?? [];
   const password = randomBytes(16).toString('hex');
   const redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
   const files = {

@@ -10,6 +10,7 @@ import {
   only,
   podOf,
   problemOf,
+  readObjects,
   renderOverlay,
   unknownFieldsOf,
   ways,
@@ -174,4 +175,15 @@ test('the network policy leaves the review port to client certificates, and rest
   expect([reviews, others]).toEqual([{ ports: [{ port: 'reviews' }] }, [{ ports: [{ port: 'login' }] }]]);
   expect([metrics.ports, metrics.from.length]).toEqual([[{ port: 'admin' }], 1]);
   expect(spec.egress.every(({ ports = [] }) => ports.length > 0)).toBe(true);
+});
+
+test('the objects in docs/login.md are valid', async () => {
+  const text = await readFile(join(deployFolder, '../docs/login.md'), 'utf8');
+  const blocks = [...text.matchAll(/^( *)```yaml\n(.*?)```/gms)].map(([, indent = '', block = '']) =>
+    block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  );
+  const objects = blocks.filter((block) => block.startsWith('apiVersion:')).flatMap(readObjects);
+  expect(objects.map(({ kind }) => kind)).toEqual(['ClusterRoleBinding', 'RoleBinding', 'Certificate']);
+  expect((await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined)).toEqual([]);
+  expect(await unknownFieldsOf(objects)).toBe('');
 });
