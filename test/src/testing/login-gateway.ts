@@ -101,10 +101,16 @@ export interface LoginSetup {
   readonly redisTimeout?: string;
   /** Entries of `authenticators` after it. */
   readonly others?: readonly object[];
+  /** Keys of its `options.user`. */
+  readonly user?: object;
   /** Keys of the file. */
   readonly more?: object;
   /** Beside the config. */
   readonly files?: Readonly<Record<string, string>>;
+}
+
+function userOptions({ slapd: { suffix } }: People, user: object | undefined): object {
+  return user === undefined ? {} : { user: { base: `ou=people,${suffix}`, filter: '(uid={username})', ...user } };
 }
 
 /** The address of the login server of a gateway. */
@@ -114,7 +120,7 @@ export function loginUrlOf({ output }: Gateway): string {
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
 export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
-  const { count = 1, login, entry, options, others = [], more, files, rights, redisTimeout } = setup;
+  const { count = 1, login, entry, options, others = [], more, files, rights, redisTimeout, user } = setup;
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const password = randomToken();
@@ -134,7 +140,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   };
   const config = {
     ...replicasConfig(
-      [sessions, people.authenticator({ ...(options && { options }), entry: { cache: 'off', ...entry } }), ...others],
+      [sessions, people.authenticator({ options: { ...userOptions(people, user), ...options }, entry: { cache: 'off', ...entry } }), ...others],
       { url, ...(redisTimeout && { timeout: redisTimeout }) },
     ),
     login: {
