@@ -140,7 +140,14 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   };
   const config = {
     ...replicasConfig(
-      [sessions, people.authenticator({ options: { ...userOptions(people, user), ...options }, entry: { cache: 'off', ...entry } }), ...others],
+      [
+        sessions,
+        people.authenticator({
+          options: { ...userOptions(people, user), ...options },
+          entry: { cache: 'off', ...entry },
+        }),
+        ...others,
+      ],
       { url, ...(redisTimeout && { timeout: redisTimeout }) },
     ),
     login: {
