@@ -20,8 +20,8 @@ import { randomToken, secret } from './testing/tokens.ts';
 
 const run = promisify(execFile);
 
-/** Aimed at: no review takes twice its usual time. A busy machine gets five times that. */
-const slowest = 2 * 5;
+/** Aimed at: no review takes twice its usual time. */
+const aim = 2;
 
 /** At slapd, three wrong passwords lock an account forever. */
 const lockout = { maxFailures: 2 };
@@ -149,10 +149,23 @@ function slowdown(before: readonly Pair[], meanwhile: readonly Pair[]): number {
   return usual(meanwhile) / usual(before);
 }
 
+const sorted = (times: readonly number[]) => times.toSorted((one, other) => one - other);
+const share = (times: readonly number[], part: number) =>
+  sorted(times)[Math.floor((times.length - 1) * part)] ?? Number.NaN;
+
+/** How much slower the other gateway has become: that comes from the machine, or from a directory and a Redis that are busy. */
+function noise(before: readonly Pair[], meanwhile: readonly Pair[]): number {
+  const slow = (pairs: readonly Pair[]) =>
+    share(
+      pairs.map(({ quiet }) => quiet),
+      0.95,
+    );
+  return Math.max(1, slow(meanwhile) / slow(before));
+}
+
 const inFigures = (times: readonly number[]) => {
-  const sorted = times.toSorted((one, other) => one - other);
-  const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(1);
-  return `median ${at(0.5)} ms, 95 % ${at(0.95)} ms, longest ${at(1)} ms`;
+  const at = (part: number) => `${share(times, part).toFixed(1)} ms`;
+  return `median ${at(0.5)}, 95 % ${at(0.95)}, longest ${at(1)}`;
 };
 
 /** A gateway at which people log in, and another one that shares everything else with it. */
@@ -200,6 +213,17 @@ async function watchInFlight(gateway: Gateway, isOver: () => boolean): Promise<n
   return most;
 }
 
+function describeReviews(kind: string, before: readonly Pair[], meanwhile: readonly Pair[]): readonly string[] {
+  const times = (pairs: readonly Pair[], which: keyof Pair) => inFigures(pairs.map((pair) => pair[which]));
+  const [factor, machine] = [slowdown(before, meanwhile).toFixed(1), noise(before, meanwhile).toFixed(1)];
+  return [
+    `${kind} tokens ${factor} times as slow (aim: ${aim}; the machine: ${machine}); ${meanwhile.length} reviews`,
+    ...(['busy', 'quiet'] as const).map(
+      (which) => `  ${which}: before ${times(before, which)}; meanwhile ${times(meanwhile, which)}`,
+    ),
+  ];
+}
+
 /** How many logins ended in which way. */
 function counted(results: readonly CrowdResult[]): Readonly<Record<string, number>> {
   const counts = new Map<string, number>();
@@ -245,20 +269,17 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
       `until the answer: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
       `${repeats.filter((count) => count > 0).length} were told to come again, ${Math.max(...repeats)} times at most`,
       `at once: ${inFlight} of ${limits.inFlight} in flight, ${mostUserConnections} of ${maxUserBinds} binds`,
-      ...kinds.flatMap((kind) => [
-        `${kind} tokens ${slowdown(before[kind], meanwhile[kind]).toFixed(2)} times as slow (aim: 2); ${meanwhile[kind].length} reviews`,
-        ...(['busy', 'quiet'] as const).map((which) => {
-          const [usual, now] = [before, meanwhile].map((measured) => measured[kind].map((pair) => pair[which]));
-          return `  ${which}: before ${inFigures(usual ?? [])}; meanwhile ${inFigures(now ?? [])}`;
-        }),
-      ]),
+      ...kinds.flatMap((kind) => describeReviews(kind, before[kind], meanwhile[kind])),
     ].join('\n'),
   );
   expect(counted(right ?? [])).toEqual({ 201: 480 });
   expect(counted(wrong ?? [])).toEqual({ 401: 520 });
   // At the limit, or this was no load; and never above it.
   expect([inFlight, mostUserConnections]).toEqual([limits.inFlight, maxUserBinds]);
-  for (const kind of kinds) expect(slowdown(before[kind], meanwhile[kind])).toBeLessThan(slowest);
+  for (const kind of kinds) {
+    const [usual, now] = [before[kind], meanwhile[kind]];
+    expect(slowdown(usual, now)).toBeLessThan(5 * Math.max(aim, noise(usual, now)));
+  }
   await expectNoLock(place.people, people, bindsByDn);
 });
 
