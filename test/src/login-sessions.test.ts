@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import { clusters, type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import { randomToken } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
@@ -100,6 +101,13 @@ describe.concurrent('a session', () => {
       reason,
     );
     expect(line).toMatchObject({ outcome: 'rejected' });
+    const isRefusal = ({ event }: AuditLine) => event === 'session-refused';
+    const refusals = async () => (await readTrailSoFar(gateway?.folder ?? '')).filter(isRefusal);
+    await waitFor(async () => (await refusals()).length > 0, 'the audit line');
+    // One line, however often it is refused.
+    await reviews(token);
+    const known = { authenticator: 'corp', username: 'corp:alice', cluster: 'prod', device: 'laptop' };
+    expect(await refusals()).toMatchObject([{ ...known, reason, address: '127.0.0.1' }]);
   });
 
   test('goes on while the directory is down, and is refused after staleTtl', async () => {
@@ -125,6 +133,38 @@ describe.concurrent('a session', () => {
     await people.slapd.start();
     await waitFor(async () => (await reviews(token))[0]?.error === undefined, 'the directory to be asked again');
     expect(await reviews(token)).toEqual([refused]);
+  });
+
+  test('does not pass to another person who gets the name', async () => {
+    const user = { attributes: { username: 'uid', uid: 'entryUUID' } };
+    await using place = await startLogin({ login: quick, entry, user });
+    const { people, logIn, reviews } = place;
+    const { dn, password, name } = people.alice;
+    const token = await logIn(people.alice);
+    expect(await reviews(token)).toMatchObject([{ user: { username: 'corp:alice', uid: expect.any(String) } }]);
+    await people.slapd.modify(`dn: ${dn}\nchangetype: delete\n`);
+    await people.slapd.add(
+      `dn: ${dn}\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: ${name}\nuserPassword: ${password}\n`,
+    );
+    await untilRefused(place, token);
+    expect(await reviews(await logIn(people.alice))).toMatchObject([{ authenticated: true }]);
+    expect(await reviews(token)).toEqual([refused]);
+  });
+
+  test('goes on while its Redis is down, and no one can log in or out then', async () => {
+    await using place = await startLogin();
+    const { people, redis, logIn, reviews, ask } = place;
+    const token = await logIn(people.alice);
+    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+    await redis.stop();
+    const stopped = performance.now();
+    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
+    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+    const { name: username, password } = people.alice;
+    const unavailable = { status: 503, json: { code: 'unavailable' }, headers: { 'retry-after': '5' } };
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject(unavailable);
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject(unavailable);
+    await redis.start();
   });
 
   test('is the oldest to end when there are more than maxSessions', async () => {

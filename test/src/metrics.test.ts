@@ -35,6 +35,10 @@ const types: Readonly<Record<string, string>> = {
   sallyport_certificate_expiry_timestamp_seconds: 'gauge',
   sallyport_audit_lines_dropped_total: 'counter',
   sallyport_build_info: 'gauge',
+  sallyport_login_requests_total: 'counter',
+  sallyport_login_duration_seconds: 'histogram',
+  sallyport_in_flight_login_requests: 'gauge',
+  sallyport_session_revalidations_total: 'counter',
 };
 
 let place: CountedGateway;

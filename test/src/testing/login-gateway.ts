@@ -93,8 +93,14 @@ export interface LoginSetup {
   readonly login?: object;
   /** Keys of the authenticator that checks passwords. */
   readonly entry?: object;
+  /** Keys of its `options.user`. */
+  readonly user?: object;
   /** Keys of the file. */
   readonly more?: object;
+}
+
+function userOptions({ slapd: { suffix } }: People, user: object | undefined): object {
+  return user === undefined ? {} : { user: { base: `ou=people,${suffix}`, filter: '(uid={username})', ...user } };
 }
 
 /** The address of the login server of a gateway. */
@@ -103,7 +109,7 @@ export function loginUrlOf({ output }: Gateway): string {
 }
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
-export async function startLogin({ count = 1, login, entry, more }: LoginSetup = {}): Promise<LoginPlace> {
+export async function startLogin({ count = 1, login, entry, user, more }: LoginSetup = {}): Promise<LoginPlace> {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const redis = resources.use(await startRedis());
@@ -113,7 +119,10 @@ export async function startLogin({ count = 1, login, entry, more }: LoginSetup =
     options: { url: redis.url, keyPrefix: 'sessions:', tokenPrefix: 'sps_' },
   };
   const config = {
-    ...replicasConfig([sessions, people.authenticator({ entry: { cache: 'off', ...entry } })], redis.url),
+    ...replicasConfig(
+      [sessions, people.authenticator({ entry: { cache: 'off', ...entry }, options: userOptions(people, user) })],
+      redis.url,
+    ),
     login: {
       listen: '127.0.0.1:0',
       publicUrl: `https://${publicHost}`,

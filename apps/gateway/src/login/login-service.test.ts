@@ -1,0 +1,155 @@
+import { AuthenticatorError, type IssuedToken, type TokenRequest } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import type { LoginConfig } from '../config/types.ts';
+import { createSessionTexts } from '../sessions/session-text.ts';
+import type { LoginLink } from './login-link.ts';
+import { type LoginProgress, type LoginService, logIn } from './login-service.ts';
+
+type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
+
+const unknown: Answer = { kind: 'no-opinion' };
+const wrong: Answer = { kind: 'rejected', reason: 'invalid-credentials', subject: 'jane' };
+const loggedIn: Answer = { kind: 'logged-in', given: { username: 'jane', uid: '7' }, named: { username: 'corp:jane' } };
+const down = new AuthenticatorError('unavailable', 'no answer about hunter2hunter2');
+
+const request = { username: 'Jane', password: 'hunter2hunter2', device: 'laptop' };
+const clusters = { prod: { audience: 'https://prod', server: 'https://prod:6443' } };
+
+interface Setup {
+  readonly links?: Readonly<Record<string, Answer | Error>>;
+  readonly onError?: 'continue' | 'stop';
+  readonly config?: Partial<LoginConfig>;
+  /** What the issuer does: left out, it works. */
+  readonly issuer?: 'fails' | 'forgets';
+}
+
+function setUp({ links = { corp: loggedIn }, onError = 'continue', config, issuer }: Setup = {}) {
+  const asked: string[] = [];
+  const lines: string[] = [];
+  const issued: (IssuedToken & { request: TokenRequest })[] = [];
+  const revoked: string[] = [];
+  const service = {
+    config: { ttl: 3_600_000, idle: 60_000, maxSessions: 2, clusters, ...config },
+    links: Object.entries(links).map(
+      ([name, answer]): LoginLink => ({
+        name,
+        onError,
+        async logIn() {
+          asked.push(name);
+          if (answer instanceof Error) throw answer;
+          return answer;
+        },
+      }),
+    ),
+    texts: createSessionTexts([]),
+    issuer: {
+      async create(given: TokenRequest) {
+        if (issuer === 'fails') throw new Error('Redis is down');
+        const digest = `${issued.length}`.repeat(64).slice(0, 64);
+        const session = issuer === 'forgets' ? {} : { session: given.session?.describe(digest) ?? '' };
+        const made = { digest, user: given.user, expiresAt: given.expiresAt as Date, ...session, request: given };
+        issued.push({ ...made, issuedAt: new Date(issued.length) });
+        return { token: `token ${digest}`, issued: made };
+      },
+      async *list() {
+        yield* [...issued].reverse();
+      },
+      async *revoke({ digest }: { digest: string }) {
+        revoked.push(digest);
+        yield* [];
+      },
+    },
+    logger: { warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])) },
+    problemOf: (error: unknown) => String(error),
+  } as unknown as LoginService;
+  const progress: LoginProgress = {};
+  const origin = { address: '192.0.2.1', signal: new AbortController().signal };
+  return {
+    ...{ asked, lines, issued, revoked, progress },
+    logIn: (changed: object = {}) => logIn(service, { ...request, ...changed }, origin, progress),
+  };
+}
+
+describe('a login', () => {
+  test('makes a session with the names of its backend, bound to its cluster and its end', async () => {
+    const before = Date.now();
+    const { logIn, issued } = setUp();
+    const { session, user, token } = await logIn();
+    expect(session).toMatchObject({
+      ...{ authenticator: 'corp', username: 'jane', uid: '7', name: 'corp:jane', cluster: 'prod' },
+      ...{ audience: 'https://prod', device: 'laptop', address: '192.0.2.1' },
+    });
+    expect(session.since).toBeGreaterThanOrEqual(before);
+    expect(session.until).toBe(session.since + 3_600_000);
+    expect(user).toEqual({ username: 'corp:jane' });
+    expect(token).toContain('token');
+    expect(issued[0]?.request).toMatchObject({ audiences: ['https://prod'], expiresAt: new Date(session.until) });
+  });
+
+  test.each([
+    ['the first that knows the name', { a: unknown, b: loggedIn, c: wrong }, ['a', 'b']],
+    ['the next one after an outage', { a: down, b: loggedIn }, ['a', 'b']],
+  ] as const)('is decided by %s', async (_what, links, asked) => {
+    const place = setUp({ links });
+    await place.logIn();
+    expect([place.asked, place.progress]).toEqual([asked, { authenticator: 'b' }]);
+  });
+
+  test.each([
+    ['no one knows the name', { a: unknown, b: unknown }, 401, ['a', 'b'], {}],
+    [
+      'the first one refuses it',
+      { a: wrong, b: loggedIn },
+      401,
+      ['a'],
+      { authenticator: 'a', reason: 'invalid-credentials', subject: 'jane' },
+    ],
+    [
+      'one could not be asked, and the others do not know it',
+      { a: down, b: unknown },
+      503,
+      ['a', 'b'],
+      { authenticator: 'a' },
+    ],
+    ['no one could be asked', { a: down, b: down }, 503, ['a', 'b'], { authenticator: 'b' }],
+  ] as const)('is none when %s', async (_what, links, status, asked, progress) => {
+    const place = setUp({ links });
+    await expect(place.logIn()).rejects.toMatchObject({ status });
+    expect([place.asked, place.progress, place.issued]).toEqual([asked, progress, []]);
+    expect(place.lines.join()).not.toContain('hunter2');
+  });
+
+  test('asks no further one after an outage with onError: stop', async () => {
+    const place = setUp({ links: { a: down, b: loggedIn }, onError: 'stop' });
+    await expect(place.logIn()).rejects.toMatchObject({ status: 503 });
+    expect(place.asked).toEqual(['a']);
+  });
+
+  test('asks no one before its cluster is known', async () => {
+    const two = { ...clusters, staging: clusters.prod };
+    for (const [changed, config, code] of [
+      [{}, { clusters: two }, 'cluster-required'],
+      [{ cluster: 'other' }, {}, 'unknown-cluster'],
+      [{ cluster: 'toString' }, {}, 'unknown-cluster'],
+      [{ cluster: 'prod' }, { clusters: {} }, 'unknown-cluster'],
+    ] as const) {
+      const place = setUp({ config });
+      await expect(place.logIn(changed)).rejects.toMatchObject({ status: 400, code });
+      expect(place.asked).toEqual([]);
+    }
+    const { session } = await setUp({ config: { clusters: {} } }).logIn();
+    expect([session.cluster, session.audience]).toEqual([undefined, undefined]);
+  });
+
+  test('is unavailable when the session could not be stored, or was not stored as one', async () => {
+    for (const issuer of ['fails', 'forgets'] as const) {
+      await expect(setUp({ issuer }).logIn()).rejects.toMatchObject({ status: 503, code: 'unavailable' });
+    }
+  });
+
+  test('revokes the oldest sessions beyond maxSessions', async () => {
+    const { logIn, issued, revoked } = setUp();
+    for (let count = 0; count < 3; count++) await logIn();
+    expect(revoked).toEqual([issued[0]?.digest]);
+  });
+});
