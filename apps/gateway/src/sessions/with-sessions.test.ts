@@ -23,6 +23,8 @@ const today: Decision = { kind: 'authenticated', user: { username: 'corp:alice',
 function setUp(
   inner: () => Decision | Promise<Decision>,
   users: (text: string, context: LinkContext) => Decision | Promise<Decision>,
+
+  keyPrefix?: string,
 ) {
   const refused: RefusedSession[] = [];
   const asked: string[] = [];
@@ -40,6 +42,7 @@ function setUp(
           }
         : undefined,
     onRefused: (one) => refused.push(one),
+    keyPrefix,
     now: () => 2_000,
   });
   const sources: unknown[] = [];
@@ -64,6 +67,19 @@ describe('a session', () => {
       expiresAt: new Date(5_000),
     });
     expect(asked).toEqual(['["alice","7",1000]']);
+  });
+
+  test('has the time of its login in extra, where provenance asks for it', async () => {
+    const extra = { team: ['a'] };
+    const known: Decision = { kind: 'authenticated', user: { username: 'corp:alice', extra } };
+    const { ask } = setUp(
+      () => recorded(),
+      () => known,
+      'sallyport.example.com',
+    );
+    expect(await ask()).toMatchObject({
+      user: { extra: { ...extra, 'sallyport.example.com/authenticated-at': ['1970-01-01T00:00:01.000Z'] } },
+    });
   });
 
   test('never outlives its own end', async () => {
