@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { rejectionReasons } from '@sallyport/authenticator';
@@ -8,9 +8,8 @@ import { freePort } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
-import { guideBlocks, readGuide } from './testing/guide.ts';
+import { guideBlocks, readGuide, writeGuide } from './testing/guide.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -19,40 +18,21 @@ const blocks = await guideBlocks();
 const guide = await readGuide();
 
 /** Where each block of commands is run: `create-authenticator.test.ts` and `new-authenticator.test.ts`. */
-const commands = ['outside', 'inside', 'packed', 'backend', 'gateway'];
+const commands = ['outside', 'inside', 'pack', 'packed', 'backend', 'gateway'];
 /** A picture, in no language. */
 const pictures = blocks.filter(({ language }) => language === '');
 
 let folder: string;
-
-/** All code of the guide, and what `npm create` writes beside it, with what a plugin may import. */
 beforeAll(async () => {
-  folder = await temporaryFolder('guide');
-  const cli = join(rootFolder, 'packages/create-authenticator/src/cli.ts');
-  await run(process.execPath, [cli, 'tickets'], { cwd: folder });
-  folder = join(folder, 'tickets');
-  for (const { language, title, text } of blocks.filter(({ title }) => /\.\w+$/.test(title))) {
-    expect([title, ['ts', 'yaml'].includes(language)]).toEqual([title, true]);
-    if (!['src/index.ts', 'src/index.test.ts', 'sallyport.yaml'].includes(title)) {
-      await writeFile(join(folder, 'src', title), text);
-    }
-  }
-  const packages = {
-    '@sallyport/authenticator': join(rootFolder, 'packages/authenticator'),
-    '@sallyport/plugin-options': join(rootFolder, 'packages/plugin-options'),
-    '@types/node': join(rootFolder, 'node_modules/@types/node'),
-    zod: join(rootFolder, 'packages/plugin-options/node_modules/zod'),
-  };
-  for (const [name, target] of Object.entries(packages)) {
-    await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
-    await symlink(target, join(folder, 'node_modules', name));
-  }
+  folder = await writeGuide();
 });
 
 test('every block is a file that is tested here, or commands that another test runs', () => {
   const titles = blocks.filter(({ language }) => language !== '').map(({ title }) => title);
   expect(titles.filter((title) => !/^[\w/.]+\.(ts|yaml)$/.test(title) && !commands.includes(title))).toEqual([]);
   expect(new Set(titles).size).toBe(titles.length);
+  const files = blocks.filter(({ title }) => title.includes('.'));
+  expect(files.filter(({ title, language }) => !title.endsWith(`.${language}`))).toEqual([]);
   expect(titles.length).toBeGreaterThan(10);
   expect(pictures.map(({ text }) => text)).toEqual([expect.stringContaining('recognizes(token)?')]);
 });

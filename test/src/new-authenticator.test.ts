@@ -120,14 +120,17 @@ describe('pnpm new-authenticator', () => {
   );
 
   test.each([
-    ['tickets', 'packages/authenticator-tickets exists: nothing was written. Choose another name'],
-    ['../escape', '"../escape" is not a name for a plugin'],
+    [['tickets'], 'packages/authenticator-tickets exists: nothing was written. Choose another name'],
+    [['../escape'], '"../escape" is not a name for a plugin'],
+    // The tests have no terminal that could be asked.
+    [[], '\nno name was given: run npx -y pnpm@10 new-authenticator my-plugin\n'],
   ])(
-    'is refused for %s',
-    async (name, message) => {
+    'is refused for %j',
+    async (names, message) => {
       const before = await done(['exec', 'git', 'status', '--short']);
-      const { code, stdout, stderr } = await runPnpm(['new-authenticator', name], copy, longest);
+      const { code, stdout, stderr } = await runPnpm(['new-authenticator', ...names], copy, longest);
       expect([code, stdout + stderr]).toEqual([1, expect.stringContaining(message)]);
+      expect(stdout + stderr).not.toMatch(/^ {4}at /m);
       expect(await done(['exec', 'git', 'status', '--short'])).toBe(before);
     },
     longest,

@@ -55,7 +55,7 @@ async function create({ target, language }: Wishes): Promise<string> {
   const packageName = `${scope ?? '@example'}/${name}`;
   const files = await createPlugin(folder, { name, packageName, place: 'outside', language });
   const path = relative('', folder);
-  const enter = path === '' ? '' : `  cd ${/^[\w./-]+$/.test(path) ? path : `'${path}'`}\n`;
+  const enter = path === '' ? '' : `  cd ${/^[\w./-]+$/.test(path) ? path : quote(path)}\n`;
   return `Created ${packageName} in ${folder}:
 
 ${files.map((file) => `  ${join(path, file)}`).join('\n')}
@@ -72,6 +72,11 @@ Then try it. The first command prints a review to paste once the second one, in 
 
 README.md says what to change.
 `;
+}
+
+/** For a shell of POSIX. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 try {

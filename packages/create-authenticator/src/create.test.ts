@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createPlugin, problemOfName } from './create.ts';
+import { CreateError, createPlugin, problemOfName } from './create.ts';
 import { problemInside } from './inside.ts';
 import { type PluginPlan, renderPlugin } from './template.ts';
 
@@ -64,6 +65,16 @@ describe('names', () => {
   test.each(['jwt', 'ldap', 'redis', 'static', 'webhook'])('%s is a plugin of ours', (name) => {
     expect(problemOfName(name)).toBe(`"${name}" is the name of a plugin of Sallyport's own: choose another one`);
   });
+
+  test.each([
+    ['l-dap', 'ldap'],
+    ['j-w-t', 'jwt'],
+    ['web-hook', 'webhook'],
+  ])('%s would be a plugin of the name %s', (name, word) => {
+    expect(problemOfName(name)).toBe(
+      `"${name}" is without its dashes the name of a plugin of Sallyport's own (${word}): choose another one`,
+    );
+  });
 });
 
 describe('a folder', () => {
@@ -89,6 +100,14 @@ describe('a folder', () => {
   test('that is a file is left as it is', async () => {
     await writeFile(join(folder, 'file'), 'mine');
     await expect(createPlugin(join(folder, 'file'), plan)).rejects.toThrow('cannot read this folder');
+  });
+
+  test('that can not be made is an error in words', async () => {
+    await symlink(join(folder, 'nowhere/deep'), join(folder, 'dangling'));
+    await expect(createPlugin(join(folder, 'dangling'), plan)).rejects.toThrow(
+      /^.+dangling: cannot write the plugin here: E[A-Z]+.+\. Fix that, or choose another folder$/,
+    );
+    await expect(createPlugin(join(folder, 'dangling'), plan)).rejects.toBeInstanceOf(CreateError);
   });
 
   test('of a package of this repository is never written to', async () => {
@@ -146,6 +165,13 @@ describe('the command', () => {
   test('makes the folders above', async () => {
     const { code, stdout } = await run(['there/deep']);
     expect([code, stdout]).toEqual([0, expect.stringContaining('\n  cd there/deep\n')]);
+  });
+
+  test.each(["o'b", 'two words', "'$(exit 3)'"])('prints a command that enters %s/deep', async (parent) => {
+    const { stdout } = await run([`${parent}/deep`]);
+    const [, line = 'exit 2'] = /^ {2}(cd .*)$/m.exec(stdout) ?? [];
+    const entered = await promisify(execFile)('sh', ['-c', `${line} && pwd -P`], { cwd: folder });
+    expect(entered.stdout).toBe(`${await realpath(join(folder, parent, 'deep'))}\n`);
   });
 
   test.each(['20.20.2', '22.23.3', '24.20.0', '25.9.0'])(

@@ -20,15 +20,20 @@ export function problemOfName(name: string): string | undefined {
     return `${quoted} is not a name for a plugin: write lowercase letters, digits and single dashes, such as my-plugin`;
   }
   if (name.length > longest) return `${quoted} is too long: write at most ${longest} characters`;
-  if (taken.includes(name)) return `${quoted} is the name of a plugin of Sallyport's own: choose another one`;
-  return undefined;
+  // The name of the plugin itself has no dashes.
+  const word = name.replaceAll('-', '');
+  if (!taken.includes(word)) return undefined;
+  const own = "the name of a plugin of Sallyport's own";
+  return word === name
+    ? `${quoted} is ${own}: choose another one`
+    : `${quoted} is without its dashes ${own} (${word}): choose another one`;
 }
 
 /**
  * Writes a new plugin into a folder that does not exist or is empty, and overwrites nothing.
  *
  * @returns the paths of its files in the folder
- * @throws CreateError when the name is bad or the folder has files
+ * @throws CreateError when the name is bad, or the folder has files or can't be written
  */
 export async function createPlugin(folder: string, plan: PluginPlan): Promise<readonly string[]> {
   const problem = problemOfName(plan.name);
@@ -45,10 +50,18 @@ export async function createPlugin(folder: string, plan: PluginPlan): Promise<re
     );
   }
   const files = await renderPlugin(plan);
+  await writeFiles(folder, files).catch((error: NodeJS.ErrnoException) => {
+    throw new CreateError(
+      `${folder}: cannot write the plugin here: ${error.message}. Fix that, or choose another folder`,
+    );
+  });
+  return [...files.keys()];
+}
+
+async function writeFiles(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
   for (const [path, text] of files) {
     const file = join(folder, path);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, text, { flag: 'wx' });
   }
-  return [...files.keys()];
 }

@@ -25,6 +25,20 @@ async function failures(plugin: unknown): Promise<Record<string, string>> {
 const withSchema = (optionsSchema: unknown) => ({ ...good.plugin, optionsSchema });
 const keys = { password: z.string(), groupsFile: z.string() };
 
+interface Tree {
+  readonly name: string;
+  readonly children: readonly Tree[];
+}
+const strictTree: z.ZodType<Tree> = z.strictObject({
+  name: z.string(),
+  children: z.lazy(() => z.array(strictTree)),
+});
+const looseTree: z.ZodType<Tree> = z.looseObject({
+  name: z.string(),
+  children: z.lazy(() => z.array(looseTree)),
+});
+const looseHost = z.looseObject({ host: z.string() });
+
 describe('a schema of zod', () => {
   test.each([
     ['strictObject', z.strictObject(keys)],
@@ -34,6 +48,10 @@ describe('a schema of zod', () => {
       'with a choice of maps',
       z.strictObject({ ...keys, a: z.union([z.strictObject({ b: z.string() }), z.string()]).optional() }),
     ],
+    ['with a map of maps', z.strictObject({ ...keys, a: z.record(z.string(), z.strictObject({})).optional() })],
+    ['that has a name of its own, and is in itself', z.strictObject({ ...keys, tree: strictTree.optional() })],
+    // Its JSON Schema says nothing of other keys, so the gateway refuses them, as with object.
+    ['strictObject and looseObject', z.strictObject(keys).and(z.looseObject({}))],
   ])('%s passes', async (_name, schema) => {
     expect(await failures(withSchema(schema))).toEqual({});
   });
@@ -52,6 +70,30 @@ describe('a schema of zod', () => {
       z.strictObject({ ...keys, tls: z.union([z.boolean(), z.looseObject({ ca: z.string() })]).optional() }),
       [named],
       'but tls takes any key.',
+    ],
+    [
+      'a loose map in a tuple',
+      z.strictObject({ ...keys, pair: z.tuple([looseHost]).optional() }),
+      [named],
+      'but pair[] takes any key.',
+    ],
+    [
+      'a loose map in a free map',
+      z.strictObject({ ...keys, hosts: z.record(z.string(), looseHost).optional() }),
+      [named],
+      'but hosts.* takes any key.',
+    ],
+    [
+      'a loose map with a name of its own',
+      z.strictObject({ ...keys, one: looseHost.meta({ id: 'Host' }).optional() }),
+      [named],
+      'but one takes any key.',
+    ],
+    [
+      'a loose map that is in itself',
+      z.strictObject({ ...keys, tree: looseTree.optional() }),
+      [named],
+      'but tree takes any key.',
     ],
     ['record', z.record(z.string(), z.string()), [described, named], 'write z.strictObject({ … })'],
     ['any', z.any(), [described], 'write z.strictObject({ … })'],
@@ -72,6 +114,29 @@ describe('a schema of zod', () => {
       expect(message).toMatch(/^Expected .+, but it is a schema of an old zod, .+\. .*Use zod 4\.2 or later/);
     }
   });
+});
+
+const closed = { type: 'object', properties: { a: { type: 'string' } }, additionalProperties: false };
+
+test.each([
+  ['in the options', { allOf: [closed, { additionalProperties: {} }] }, 'but the options take any key.'],
+  [
+    'below them',
+    { properties: { tls: { allOf: [closed, { type: 'object', additionalProperties: {} }] } } },
+    'but tls takes any key.',
+  ],
+  [
+    'by reference',
+    {
+      properties: { tls: { allOf: [{ $ref: '#/$defs/a~1b' }] } },
+      $defs: { 'a/b': { ...closed, patternProperties: {}, additionalProperties: true } },
+    },
+    'but tls takes any key.',
+  ],
+])('allOf %s takes what any of its members takes', async (_name, part, words) => {
+  const jsonSchema = { input: () => ({ type: 'object', properties: { password: {}, groupsFile: {} }, ...part }) };
+  const schema = { '~standard': { version: 1, vendor: 'acme', validate: () => ({ value: {} }), jsonSchema } };
+  expect((await failures(withSchema(schema)))[named]).toContain(words);
 });
 
 test.each([

@@ -47,7 +47,8 @@ const namesAllKeys: CaseDefinition = {
   async run(kit) {
     const why = `A misspelt option is then ignored without a message: ${howToWrite}`;
     const expected = 'optionsSchema to name every key that it takes';
-    const open = openPlaces(await jsonSchemaOf(kit, expected, why), true);
+    const schema = await jsonSchemaOf(kit, expected, why);
+    const open = openPlaces(schema, { schema, path: '', isTop: true, above: [] });
     const got = open.map((place) => (place === '' ? 'the options take any key' : `${place} takes any key`)).join(', ');
     verify(open.length === 0, { expected, got, why });
   },
@@ -61,22 +62,62 @@ async function jsonSchemaOf({ harness, show }: Kit, expected: string, why: strin
   return 'value' in made ? made.value : fail({ expected, got: `it threw ${show(made.error)}`, why });
 }
 
+/** A schema within the one of the options. */
+interface Part {
+  readonly schema: JsonSchema;
+  /** Empty for the options themselves. */
+  readonly path: string;
+  readonly isTop: boolean;
+  /** The schemas that this one is in: one that is in itself has been looked at. */
+  readonly above: readonly JsonSchema[];
+}
+
 /**
  * Finds the maps that have known keys and take others too. A map that knows no key, such as one of labels, is meant to be
  * free; the options themselves are not.
  */
-function openPlaces(schema: JsonSchema, isTop: boolean, path = ''): readonly string[] {
-  const { properties, additionalProperties, patternProperties } = schema;
-  const known = isMap(properties) ? Object.entries(properties) : [];
-  const takesMore = additionalProperties === true || isMap(additionalProperties) || isMap(patternProperties);
-  const below = known.map(([key, inner]) => [inner, path === '' ? key : `${path}.${key}`] as const);
-  const same = ['anyOf', 'oneOf', 'allOf'].flatMap((word) => (Array.isArray(schema[word]) ? schema[word] : []));
+function openPlaces(root: JsonSchema, { schema, path, isTop, above }: Part): readonly string[] {
+  const parts = together(schema, root);
+  if (parts.some((part) => above.includes(part))) return [];
+  const within = (inner: unknown, at: string, isSame = false) =>
+    isMap(inner)
+      ? openPlaces(root, { schema: inner, path: at, isTop: isTop && isSame, above: [...above, ...parts] })
+      : [];
+  const known = parts.flatMap(({ properties }) => (isMap(properties) ? Object.entries(properties) : []));
+  const free = parts.flatMap(({ additionalProperties, patternProperties }) => [
+    ...(additionalProperties === true ? [{}] : [additionalProperties]),
+    ...(isMap(patternProperties) ? Object.values(patternProperties) : []),
+  ]);
+  const takesMore = free.some(isMap);
+  const keyed = (key: string) => (path === '' ? key : `${path}.${key}`);
   return [
     ...(takesMore && (isTop || known.length > 0) ? [path] : []),
-    ...below.flatMap(([inner, at]) => (isMap(inner) ? openPlaces(inner, false, at) : [])),
-    ...same.flatMap((inner) => (isMap(inner) ? openPlaces(inner, isTop, path) : [])),
-    ...(isMap(schema.items) ? openPlaces(schema.items, false, `${path}[]`) : []),
+    ...known.flatMap(([key, inner]) => within(inner, keyed(key))),
+    ...free.flatMap((inner) => within(inner, keyed('*'))),
+    ...parts.flatMap(({ anyOf, oneOf }) => [...list(anyOf), ...list(oneOf)].flatMap((one) => within(one, path, true))),
+    ...parts.flatMap(({ items, prefixItems }) =>
+      [items, ...list(prefixItems)].flatMap((inner) => within(inner, `${path}[]`)),
+    ),
   ];
 }
+
+/** A schema with all that holds together with it: what it refers to in the root, and the members of `allOf`. */
+function together(schema: JsonSchema, root: JsonSchema, above: readonly JsonSchema[] = []): readonly JsonSchema[] {
+  if (above.includes(schema)) return [];
+  const inner = [...list(schema.allOf), referredTo(schema.$ref, root)].filter(isMap);
+  return [schema, ...inner.flatMap((one) => together(one, root, [...above, schema]))];
+}
+
+/** Such as `#/$defs/name`, or `#` for the root. */
+function referredTo(reference: unknown, root: JsonSchema): unknown {
+  if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined;
+  const steps = decodeURIComponent(reference).split('/').slice(1);
+  return steps.reduce<unknown>(
+    (found, step) => (isMap(found) ? found[step.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined),
+    root,
+  );
+}
+
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 export const schemaCases: readonly CaseDefinition[] = [describesItself, namesAllKeys];
