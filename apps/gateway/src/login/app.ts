@@ -14,6 +14,7 @@ import { LoginError, type LoginErrorCode, unavailable } from './login-error.ts';
 import { type OnLogin, outcomeOf } from './login-report.ts';
 import type { LoginService } from './login-service.ts';
 import { createLoginRouter, type Exchange } from './requests.ts';
+import { createTurns } from './turns.ts';
 
 export interface LoginDependencies {
   /** The one of the config in force, read at each request. Undefined: the config has no login server any more. */
@@ -35,8 +36,13 @@ export function createLoginApp(
   const now = () => performance.now();
   const [passwords, tokens] = [createAddressLimit(rate, now), createAddressLimit(rate, now)];
   const router = createLoginRouter({ bodyTimeout, inFlight, passwords, tokens });
+  const turn = createTurns();
   const app = new Koa();
   app.use(announceEnd(connections.isLastAnswer));
+  app.use(async (_context, next) => {
+    await turn();
+    await next();
+  });
   app.use(secureHeaders(() => service()?.config));
   app.use(answerErrors(logger, bodyTimeout, answerOf));
   app.use(createExchanges(dependencies));
