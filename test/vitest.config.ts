@@ -4,7 +4,15 @@ import { defineConfig } from 'vitest/config';
 const filesOf = (...names: readonly string[]) => names.map((name) => `src/${name}.test.ts`);
 
 /** These flood a gateway, or compare times and CPU: nothing else runs beside them. */
-const alone = filesOf('admin-flood', 'bench', 'connection-flood', 'hostile-connections', 'hostile-http2', 'one-user');
+const alone = filesOf(
+  'admin-flood',
+  'bench',
+  'connection-flood',
+  'hostile-connections',
+  'hostile-http2',
+  'login-load',
+  'one-user',
+);
 
 /** These look at what an outage costs others, which is mostly waiting for timeouts: two at once leave cores idle. */
 const inPairs = filesOf(

@@ -34,10 +34,18 @@ describe('the chart', () => {
       certManager: { enabled: true },
       monitoring: { enabled: true },
       networkPolicy: { enabled: true },
-      config: await readFile(join(kustomizeFolder, 'components/redis/gateway.yaml'), 'utf8'),
+      login: { enabled: true },
+      config: await readFile(join(kustomizeFolder, 'components/login/gateway.yaml'), 'utf8'),
     };
     expect(await renderChart(tools, values)).toEqual(
       withoutNamespace(await renderOverlay(tools, 'service', componentsOf.service)),
+    );
+  });
+
+  test('has those of the login server in the way control-plane too', async () => {
+    const config = await readFile(join(kustomizeFolder, 'components/login/gateway.yaml'), 'utf8');
+    expect(await renderChart(tools, { way: 'control-plane', login: { enabled: true }, config })).toEqual(
+      withoutNamespace(await renderOverlay(tools, 'control-plane', ['login'])),
     );
   });
 
@@ -50,6 +58,7 @@ describe('the chart', () => {
       replicas: 5,
       secrets: { tls: 'my-tls', files: 'my-files' },
       service: { clusterIP: '10.43.0.53', annotations: { a: 'b' } },
+      login: { enabled: true, secret: 'my-login-tls', annotations: { c: 'd' } },
       resources,
       certManager: {
         enabled: true,
@@ -64,7 +73,8 @@ describe('the chart', () => {
     expect(pod.containers[0]).toMatchObject({ image: `registry.example.com/other@${digest}`, resources });
     expect(pod.imagePullSecrets).toEqual([{ name: 'pull' }]);
     const secrets = pod.volumes[0].projected.sources.flatMap(({ secret }: KubernetesObject) => secret?.name ?? []);
-    expect(secrets).toEqual(['my-tls', 'my-files']);
+    expect(secrets).toEqual(['my-tls', 'my-files', 'my-login-tls']);
+    expect(only(objects, 'Service', 'sallyport-login').metadata.annotations).toEqual({ c: 'd' });
     expect(only(objects, 'Deployment').spec.replicas).toBe(5);
     const service = only(objects, 'Service', 'sallyport');
     expect([service.spec.clusterIP, service.metadata.annotations]).toEqual(['10.43.0.53', { a: 'b' }]);

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { startSlapd } from '@sallyport/test-servers/slapd';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -58,27 +59,64 @@ test('sallyport check finds nothing in the mounted config, and no permission to 
   expect(await checkMounted(await renderOverlay(tools, 'service'), await secretsFrom(authority))).toEqual([]);
 });
 
-test('nor in that of the component redis, with a Redis whose user has the documented rights', async () => {
-  await using authority = await createAuthority();
-  const docs = await readFile(join(deployFolder, '../docs/operations.md'), 'utf8');
-  const [rights = ''] = /^user sallyport on .*$/m.exec(docs) ?? [];
+/** A Redis whose user has the rights of one line in a document, and what a pod needs for it. */
+async function startRedisFor(document: string) {
+  const text = await readFile(join(deployFolder, '..', document), 'utf8');
+  const [, rights = ''] = /^ *(user sallyport on .*)$/m.exec(text) ?? [];
   const password = randomBytes(16).toString('hex');
-  await using redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
-  const here = JSON.parse(
-    JSON.stringify(await renderOverlay(tools, 'service', ['redis'])).replaceAll(
-      'rediss://redis.example.com:6380',
-      redis.tlsUrl,
-    ),
-  );
-  const secrets = await secretsFrom(authority);
+  const redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
   const files = {
-    ...secrets['sallyport-files'],
     'redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     'redis-password': password,
     'sealing-key': randomBytes(32).toString('base64'),
   };
+  return { url: redis.tlsUrl, files, [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose]() };
+}
+
+/** With other addresses in place of those of example.com. */
+function replaced(
+  objects: readonly KubernetesObject[],
+  addresses: Readonly<Record<string, string>>,
+): readonly KubernetesObject[] {
+  const text = Object.entries(addresses).reduce((all, [old, now]) => all.replaceAll(old, now), JSON.stringify(objects));
+  return JSON.parse(text);
+}
+
+test('nor in that of the component redis, with a Redis whose user has the documented rights', async () => {
+  await using authority = await createAuthority();
+  await using redis = await startRedisFor('docs/operations.md');
+  const objects = await renderOverlay(tools, 'service', ['redis']);
+  const here = replaced(objects, { 'rediss://redis.example.com:6380': redis.url });
+  const secrets = await secretsFrom(authority);
+  const files = { ...secrets['sallyport-files'], ...redis.files };
   expect(await checkMounted(here, { ...secrets, 'sallyport-files': files })).toEqual([]);
 });
+
+test.each(['service', 'control-plane'])(
+  'nor in that of the component login of %s, with a directory, and a Redis whose user has the documented rights',
+  async (way) => {
+    await using authority = await createAuthority();
+    await using redis = await startRedisFor('docs/login.md');
+    await using slapd = await startSlapd();
+    const here = replaced(await renderOverlay(tools, way, ['login']), {
+      'rediss://redis.example.com:6380': redis.url,
+      'ldaps://ldap.example.com': slapd.ldapsUrl,
+      'cn=sallyport,ou=services,dc=example,dc=com': slapd.service.dn,
+    });
+    const secrets = await secretsFrom(authority);
+    const files = {
+      ...secrets['sallyport-files'],
+      ...redis.files,
+      'ldap-ca.crt': await readFile(slapd.caFile, 'utf8'),
+      'ldap-password': slapd.service.password,
+      'prod-ca.crt': authority.certificate,
+    };
+    const { certificate, key } = await authority.issueServer({ names: ['DNS:login.example.com'] });
+    const login = { 'tls.crt': certificate, 'tls.key': key };
+    const all = { ...secrets, 'sallyport-files': files, 'sallyport-login-tls': login };
+    expect(await checkMounted(here, all)).toEqual([]);
+  },
+);
 
 test('the config of the component redis is that of the base, with a Redis', async () => {
   const [base, redis] = await Promise.all(
@@ -90,5 +128,19 @@ test('the config of the component redis is that of the base, with a Redis', asyn
     ...base,
     authenticators: [...base.authenticators, expect.objectContaining({ use: 'redis' })],
     cache: { redis: expect.anything() },
+  });
+});
+
+test('the config of the component login is that of the component redis, with a directory, sessions and a login', async () => {
+  const [redis, login] = await Promise.all(
+    ['redis', 'login'].map(async (name) =>
+      parse(await readFile(join(kustomizeFolder, `components/${name}/gateway.yaml`), 'utf8')),
+    ),
+  );
+  const more = ['redis', 'ldap'].map((use) => expect.objectContaining({ use }));
+  expect(login).toEqual({
+    ...redis,
+    authenticators: [...redis.authenticators, ...more],
+    login: expect.anything(),
   });
 });

@@ -10,6 +10,7 @@ import {
   only,
   podOf,
   problemOf,
+  readObjects,
   renderOverlay,
   unknownFieldsOf,
   ways,
@@ -151,11 +152,38 @@ test('kube-apiserver has an address for each way, and the certificate of cert-ma
   expect(certificate.spec.secretName).toBe('sallyport-tls');
 });
 
+test.each(ways)('people reach the login server of %s by a Service, which hides no address of a client', async (way) => {
+  const objects = await renderOverlay(tools, way, ['login']);
+  const { spec } = only(objects, 'Service', 'sallyport-login');
+  expect(spec).toMatchObject({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
+  const [port] = spec.ports;
+  const { containers, volumes } = podOf(objects);
+  const { login } = parse(only(objects, 'ConfigMap').data['gateway.yaml']);
+  const named = containers[0].ports.find(({ name }: { name: string }) => name === port.targetPort);
+  expect(`:${named.containerPort}`).toBe(login.listen);
+  expect(new URL(login.publicUrl).port || '443').toBe(`${port.port}`);
+  const paths = volumes[0].projected.sources.flatMap(({ secret }: KubernetesObject) => secret?.items ?? []);
+  for (const file of [login.tls.certFile, login.tls.keyFile]) {
+    expect(paths).toContainEqual(expect.objectContaining({ path: file }));
+  }
+});
+
 test('the network policy leaves the review port to client certificates, and restricts the admin port and what goes out', async () => {
   const { spec } = only(await renderOverlay(tools, 'service', ['network-policy']), 'NetworkPolicy');
   expect(spec.policyTypes).toEqual(['Ingress', 'Egress']);
   const [reviews, metrics, ...others] = spec.ingress;
-  expect([reviews, others]).toEqual([{ ports: [{ port: 'reviews' }] }, []]);
+  expect([reviews, others]).toEqual([{ ports: [{ port: 'reviews' }] }, [{ ports: [{ port: 'login' }] }]]);
   expect([metrics.ports, metrics.from.length]).toEqual([[{ port: 'admin' }], 1]);
   expect(spec.egress.every(({ ports = [] }) => ports.length > 0)).toBe(true);
+});
+
+test('the objects in docs/login.md are valid', async () => {
+  const text = await readFile(join(deployFolder, '../docs/login.md'), 'utf8');
+  const blocks = [...text.matchAll(/^( *)```yaml\n(.*?)```/gms)].map(([, indent = '', block = '']) =>
+    block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  );
+  const objects = blocks.filter((block) => block.startsWith('apiVersion:')).flatMap(readObjects);
+  expect(objects.map(({ kind }) => kind)).toEqual(['ClusterRoleBinding', 'RoleBinding', 'Certificate']);
+  expect((await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined)).toEqual([]);
+  expect(await unknownFieldsOf(objects)).toBe('');
 });

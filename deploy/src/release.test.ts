@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { globSync, lstatSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { JsonStrictValidator } from '@cyclonedx/cyclonedx-library/Validation';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { type TemporaryFolder, temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { buildImage } from './image/build.ts';
 import { architecture, type ImageDetails } from './image/layout.ts';
 import { publicPackages, tarballOf } from './packages.ts';
@@ -39,6 +40,8 @@ describe('a release', () => {
     expect(tarballs).toContain(`sallyport-gateway-${version}.tgz`);
     const names = [
       ...tarballs,
+      `kubectl-sallyport-${version}-linux-${architecture}.tar.gz`,
+      'sallyport.yaml',
       `sallyport-${version}-linux-${architecture}.oci.tar`,
       `sallyport-${version}-linux-${architecture}.cdx.json`,
       `sallyport-${version}-packages.cdx.json`,
@@ -53,6 +56,43 @@ describe('a release', () => {
     expect(await readFile(file('RELEASE_NOTES.md'), 'utf8')).toMatch(
       /^# Sallyport \S+\n\n## What (breaks|is new|is better)\n/,
     );
+  });
+
+  test('has kubectl sallyport as a program that needs no Node, and the manifest of krew for it', async () => {
+    const name = `kubectl-sallyport-${source.version}-linux-${architecture}.tar.gz`;
+    await using target = await temporaryFolder('executable');
+    await run('tar', ['--extract', '--gzip', '--file', file(name), '--directory', target.path]);
+    expect((await readdir(target.path)).sort()).toEqual([
+      'LICENSE',
+      'NODE-LICENSE',
+      'THIRD-PARTY-LICENSES.txt',
+      'kubectl-sallyport',
+    ]);
+    const program = join(target.path, 'kubectl-sallyport');
+    expect(await run(program, ['--version'], target.path)).toBe(`${source.version}\n`);
+    // It reads YAML and asks a server, with what is in the program alone.
+    await expect(run(program, ['login', '--kubeconfig', join(target.path, 'none')])).rejects.toThrow(
+      'the kubeconfig has no current context. Add one: kubectl sallyport init URL',
+    );
+    await expect(run(program, ['init', 'https://127.0.0.1:1'])).rejects.toThrow(
+      /cannot reach the login server.*ECONNREFUSED/,
+    );
+    const began = performance.now();
+    for (let start = 0; start < 5; start++) await run(program, ['--version']);
+    const megabytes = lstatSync(program).size / 1e6;
+    console.log(`${megabytes.toFixed()} MB, starts in ${((performance.now() - began) / 5).toFixed()} ms`);
+    const { metadata, spec } = parse(await readFile(file('sallyport.yaml'), 'utf8'));
+    expect([metadata.name, spec.version]).toEqual(['sallyport', `v${source.version}`]);
+    expect(spec.platforms).toMatchObject([
+      {
+        selector: { matchLabels: { os: 'linux', arch: architecture } },
+        uri: expect.stringMatching(new RegExp(`/v${source.version}/${name}$`)),
+        sha256: createHash('sha256')
+          .update(await readFile(file(name)))
+          .digest('hex'),
+        bin: 'kubectl-sallyport',
+      },
+    ]);
   });
 
   test('publishes nothing unless it is told to, and says what it would run and what is in the way', () => {

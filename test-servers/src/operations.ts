@@ -8,22 +8,33 @@ export interface Operations {
   readonly bindsByDn: ReadonlyMap<string, number>;
   /** Keys are the DNs that connections were bound as; the empty string: anonymous. */
   readonly searchesByDn: ReadonlyMap<string, number>;
+  /** The most connections at once that users had bound on: no more binds of users ran at once. */
+  readonly mostUserConnections: number;
+}
+
+/** Whose binds are not those of users. */
+export interface KnownAccounts {
+  /** Operations of connections that are bound as this DN do not count. */
+  readonly own: string;
+  readonly service: string;
 }
 
 interface Counts {
   binds: number;
   searches: number;
+  mostUserConnections: number;
+  /** Open now. */
+  readonly userConnections: Set<string>;
   readonly bindsByDn: Map<string, number>;
   readonly searchesByDn: Map<string, number>;
 }
 
-/**
- * Counts in slapd's log (`-d stats`), which has the line of an operation before its answer is sent.
- *
- * @param ownDn operations of connections that are bound as this DN do not count
- */
-export function createOperationCounter(logFile: string, ownDn: string): () => Promise<Operations> {
-  const counts: Counts = { binds: 0, searches: 0, bindsByDn: new Map(), searchesByDn: new Map() };
+/** Counts in slapd's log (`-d stats`), which has the line of an operation before its answer is sent. */
+export function createOperationCounter(logFile: string, accounts: KnownAccounts): () => Promise<Operations> {
+  const counts: Counts = {
+    ...{ binds: 0, searches: 0, mostUserConnections: 0 },
+    ...{ userConnections: new Set(), bindsByDn: new Map(), searchesByDn: new Map() },
+  };
   /** The DN that each connection is bound as. */
   const boundAs = new Map<string, string>();
   let offset = 0;
@@ -34,9 +45,10 @@ export function createOperationCounter(logFile: string, ownDn: string): () => Pr
     offset = end;
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) count(line, boundAs, counts, ownDn);
+    for (const line of lines) count(line, boundAs, counts, accounts);
+    const { binds, searches, mostUserConnections } = counts;
     return {
-      ...counts,
+      ...{ binds, searches, mostUserConnections },
       bindsByDn: new Map(counts.bindsByDn),
       searchesByDn: new Map(counts.searchesByDn),
     };
@@ -59,13 +71,17 @@ async function readFrom(file: string, offset: number): Promise<{ text: string; e
 const operation =
   /conn=(\d+) (?:op|fd)=\d+ (ACCEPT|closed|BIND dn="(.*)" method=128|SRCH base=|RESULT tag=97 err=(\d+))/;
 
-function count(line: string, boundAs: Map<string, string>, counts: Counts, ownDn: string): void {
+function count(line: string, boundAs: Map<string, string>, counts: Counts, { own, service }: KnownAccounts): void {
   // A server that starts numbers its connections from the beginning.
-  if (line.includes('slapd starting')) boundAs.clear();
+  if (line.includes('slapd starting')) {
+    boundAs.clear();
+    counts.userConnections.clear();
+  }
   const [, connection, what, dn, code] = operation.exec(line) ?? [];
   if (connection === undefined) return;
   if (what === 'closed') {
     boundAs.delete(connection);
+    counts.userConnections.delete(connection);
     return;
   }
   // slapd's other threads may write ACCEPT after the line of the first bind, and the line of a bind's result after that
@@ -74,12 +90,15 @@ function count(line: string, boundAs: Map<string, string>, counts: Counts, ownDn
   if (dn !== undefined) {
     const newName = Buffer.from(dn, 'latin1').toString('utf8');
     boundAs.set(connection, newName);
-    if (newName === ownDn) return;
+    if (newName === own) return;
     counts.binds += 1;
     increase(counts.bindsByDn, newName);
+    if (newName === service) return;
+    counts.userConnections.add(connection);
+    counts.mostUserConnections = Math.max(counts.mostUserConnections, counts.userConnections.size);
   } else if (code !== undefined) {
     if (code !== '0') boundAs.set(connection, '');
-  } else if (what !== 'ACCEPT' && name !== ownDn) {
+  } else if (what !== 'ACCEPT' && name !== own) {
     counts.searches += 1;
     increase(counts.searchesByDn, name);
   }

@@ -60,7 +60,7 @@ async function startOnce(options: SlapdOptions): Promise<Slapd> {
   await server.start();
   const service = { dn: serviceDn, password: newPassword() };
   await addEntries(manager, firstEntries(service.password));
-  const count = createOperationCounter(settings.logFile, managerDn);
+  const count = createOperationCounter(settings.logFile, { own: managerDn, service: serviceDn });
   const owned = resources.move();
   return withControls(server, owned, {
     port,

@@ -1,5 +1,7 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
+import { readDocument } from './testing/deployed.ts';
+import { startLogin } from './testing/login-gateway.ts';
 import type { LogLine } from './testing/output.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { closedCircuit, isRobot, refused, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
@@ -58,6 +60,24 @@ describe('with the least rights', { timeout: 180_000 }, () => {
     // The gateway runs still, and the commands have ended.
     expect(await connectedUsers(redis)).toEqual(new Set(['default', 'gateway']));
   });
+});
+
+test('the rights in docs/login.md are enough for a cache and sessions in one Redis', async () => {
+  const [, rights = ''] = /^ *(user sallyport on .*)$/m.exec(await readDocument('docs/login.md')) ?? [];
+  await using place = await startLogin({ rights, login: { maxSessions: 2 } });
+  const { ask, logIn, people, redis, replicas, reviews } = place;
+  const { alice } = people;
+  const [first, second, third] = [await logIn(alice), await logIn(alice), await logIn(alice)];
+  expect(await reviews(third)).toMatchObject([{ authenticated: true, user: { username: 'corp:alice' } }]);
+  expect(await reviews(first)).toEqual([{ authenticated: false }]);
+  const listed = await ask({ method: 'GET', path: '/v1/sessions', token: third });
+  expect(listed.json?.sessions).toHaveLength(2);
+  expect(await ask({ method: 'DELETE', path: '/v1/session', token: third })).toMatchObject({ status: 204 });
+  expect(await ask({ method: 'DELETE', path: '/v1/sessions', token: second })).toMatchObject({ json: { ended: 1 } });
+  const { operator } = replicas;
+  expect(await operator.run(['block', '--user', 'corp:alice', '--for', '1m'])).toMatchObject({ code: 0 });
+  expect(await operator.run(['check'])).toMatchObject({ code: 0 });
+  expect(await denied(redis)).toEqual([]);
 });
 
 describe('without the rights', { timeout: 180_000 }, () => {

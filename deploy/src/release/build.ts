@@ -10,11 +10,12 @@ import { buildImage } from '../image/build.ts';
 import { architecture, type ImageDetails, tarFolder, writeChart } from '../image/layout.ts';
 import { installGateway, packPackages } from '../packages.ts';
 import { rootFolder } from '../run.ts';
+import { releaseExecutable } from './executable.ts';
 import type { Artifacts } from './publish.ts';
 
 /**
- * Builds everything that a release has into a folder, which is made anew: the packages, the image, the chart and the manifests,
- * bills of materials, the notes, and the checksums of all of these.
+ * Builds everything that a release has into a folder, which is made anew: the packages, the program for people without Node, the image, the
+ * chart and the manifests, bills of materials, the notes, and the checksums of all of these.
  */
 export async function buildRelease(folder: string, source: ImageDetails, notes: string): Promise<Artifacts> {
   const { version, epoch } = source;
@@ -24,6 +25,8 @@ export async function buildRelease(folder: string, source: ImageDetails, notes: 
 
   await packPackages(folder);
   const packages = (await readdir(folder)).filter((name) => name.endsWith('.tgz')).sort();
+
+  await releaseExecutable(folder, join(work, 'client'), source);
 
   const image = {
     archive: `sallyport-${version}-linux-${architecture}.oci.tar`,

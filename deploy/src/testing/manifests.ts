@@ -64,8 +64,8 @@ export async function renderChart(
 
 /** Each way, with all components that work with it. */
 export const componentsOf: Readonly<Record<string, readonly string[]>> = {
-  'control-plane': ['redis', 'cert-manager'],
-  service: ['redis', 'cert-manager', 'monitoring', 'network-policy'],
+  'control-plane': ['login', 'cert-manager'],
+  service: ['redis', 'cert-manager', 'monitoring', 'network-policy', 'login'],
   'load-balancer': ['redis', 'cert-manager', 'monitoring', 'network-policy'],
 };
 export const ways: readonly string[] = Object.keys(componentsOf);

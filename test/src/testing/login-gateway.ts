@@ -6,7 +6,7 @@ import type { Gateway } from './gateway.ts';
 import { type People, startPeople } from './ldap-gateway.ts';
 import { type Replicas, replicasConfig, startReplicas } from './replicas.ts';
 import type { ReviewStatus } from './token-review.ts';
-import { secret } from './tokens.ts';
+import { randomToken, secret } from './tokens.ts';
 
 /** How people reach the login server: the tests go there by its address, with this name. */
 export const publicHost = 'login.example.com';
@@ -95,8 +95,18 @@ export interface LoginSetup {
   readonly entry?: object;
   /** Keys of its `options.user`. */
   readonly user?: object;
+  /** Keys of its `options`. */
+  readonly options?: object;
+  /** The line of the user `sallyport` in Redis' ACL file, as documents have it. Left out: the gateways may do all. */
+  readonly rights?: string;
+  /** Of each command to Redis. Left out: the defaults. */
+  readonly redisTimeout?: string;
+  /** Entries of `authenticators` after it. */
+  readonly others?: readonly object[];
   /** Keys of the file. */
   readonly more?: object;
+  /** Beside the config. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 function userOptions({ slapd: { suffix } }: People, user: object | undefined): object {
@@ -109,19 +119,36 @@ export function loginUrlOf({ output }: Gateway): string {
 }
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
-export async function startLogin({ count = 1, login, entry, user, more }: LoginSetup = {}): Promise<LoginPlace> {
+export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
+  const { count = 1, login, entry, user, options, others = [], more, files, rights, redisTimeout } = setup;
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
-  const redis = resources.use(await startRedis());
+  const password = randomToken();
+  const users = rights === undefined ? undefined : [rights.replace('>PASSWORD', `>${password}`)];
+  const redis = resources.use(await startRedis(users && { users, password: true }));
+  const urlFile = { 'secrets/redis-url': `redis://sallyport:${password}@127.0.0.1:${redis.port}` };
+  const url = users === undefined ? redis.url : { file: 'secrets/redis-url' };
   const sessions = {
     name: 'sessions',
     use: 'redis',
-    options: { url: redis.url, keyPrefix: 'sessions:', tokenPrefix: 'sps_' },
+    options: {
+      url,
+      keyPrefix: rights === undefined ? 'sessions:' : 'sallyport:session:',
+      tokenPrefix: 'sps_',
+      ...(redisTimeout && { commandTimeout: redisTimeout }),
+    },
   };
   const config = {
     ...replicasConfig(
-      [sessions, people.authenticator({ entry: { cache: 'off', ...entry }, options: userOptions(people, user) })],
-      redis.url,
+      [
+        sessions,
+        people.authenticator({
+          entry: { cache: 'off', ...entry },
+          options: { ...userOptions(people, user), ...options },
+        }),
+        ...others,
+      ],
+      { url, ...(redisTimeout && { timeout: redisTimeout }) },
     ),
     login: {
       listen: '127.0.0.1:0',
@@ -133,7 +160,9 @@ export async function startLogin({ count = 1, login, entry, user, more }: LoginS
     },
     ...more,
   };
-  const replicas = resources.use(await startReplicas(count, config, people.files));
+  const replicas = resources.use(
+    await startReplicas(count, config, { ...people.files, ...(users && urlFile), ...files }),
+  );
   const urls = replicas.gateways.map(loginUrlOf);
   const clients = replicas.gateways.map(({ url }) => resources.use(http1Client(url)));
   const ask = (request: LoginRequest, at = 0) => askLogin(urls[at] ?? '', request);

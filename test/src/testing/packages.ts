@@ -17,17 +17,20 @@ export async function packAll(folder: string): Promise<ReadonlyMap<string, strin
   const { code, stdout, stderr } = await runPnpm(['pack:all', folder], rootFolder, longest);
   if (code !== 0) throw new Error(`pnpm pack:all failed:\n${stdout}${stderr}`);
   const files = (await readdir(folder)).filter((file) => file.endsWith('.tgz')).sort();
-  return new Map(files.map((file) => [file.replace(/^sallyport-(.*)-\d.*$/, '@sallyport/$1'), join(folder, file)]));
+  return new Map(
+    files.map((file) => [file.replace(/-\d.*$/, '').replace(/^sallyport-/, '@sallyport/'), join(folder, file)]),
+  );
 }
 
 /**
- * Installs the oldest Node that the gateway runs on, by `engines` of its manifest, into an empty folder. As a dependency it would be `node` for all tests of this package.
+ * Installs the oldest Node that a package runs on, by `engines` of its manifest, into an empty folder. As a dependency it would be `node` for all tests of this package.
  *
+ * @param ofPackage its folder in the repository
  * @returns its binary
  */
-export async function installLowestNode(folder: string): Promise<string> {
-  const manifest = JSON.parse(await readFile(join(rootFolder, 'apps/gateway/package.json'), 'utf8'));
-  const [, lowest] = /^\^(\S+)/.exec(manifest.engines.node) ?? [];
+export async function installLowestNode(folder: string, ofPackage = 'apps/gateway'): Promise<string> {
+  const manifest = JSON.parse(await readFile(join(rootFolder, ofPackage, 'package.json'), 'utf8'));
+  const [, lowest] = /^(?:\^|>=)([\d.]+)/.exec(manifest.engines.node) ?? [];
   const name = `node-${process.platform}-${process.arch}`;
   await npmInstall(folder, [`${name}@${lowest}`]);
   return join(folder, 'node_modules', name, 'bin/node');

@@ -35,6 +35,7 @@ export async function startLoginServer(options: LoginServerOptions): Promise<Log
     limits: { idleTimeout, ...limits },
     maxConnectionAge: () => maxConnectionAge,
     logger,
+    spreadsHandshakes: true,
     createApp: (connections, all) => createLoginApp(options, connections, all),
     unreadableBody: errorBody,
   });

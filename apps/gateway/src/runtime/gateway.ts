@@ -12,7 +12,7 @@ import { type LoginServer, startLoginServer } from '../login/listener.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
-import { connectionsWithin, openFileLimit } from '../server/limits.ts';
+import { connectionsWithin, loginConnectionsWithin, openFileLimit } from '../server/limits.ts';
 import { type ReviewServer, startReviewServer } from '../server/listener.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createObservers, type Observers } from './observers.ts';
@@ -162,14 +162,15 @@ async function listen(
     logger,
   });
   opened.defer(() => admin.close());
-  const limits = connectionsWithin(await openFileLimit(), logger);
+  const openFiles = await openFileLimit();
+  const limits = connectionsWithin(openFiles, logger);
   const logins =
     config.login &&
     (await startLoginServer({
       ...{
         config: config.login,
         tls: tls.login,
-        limits: { ...limits, maxConnections: 2 * limits.maxNewcomers },
+        limits: loginConnectionsWithin(openFiles),
         logger,
       },
       service: () => running.generation.login,

@@ -10,6 +10,7 @@ import { answerUnreadable } from './answer-errors.ts';
 import type { Connection } from './connection.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { drain } from './drain.ts';
+import { spreadHandshakes } from './handshakes.ts';
 import { applyTls, createHttpServer, http2Stream, isClosed, type ServerRequest, transportOf } from './http-server.ts';
 import type { StatusCode } from './kubernetes-status.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
@@ -38,6 +39,8 @@ export interface HttpListenerOptions {
   /** Milliseconds, read for each new connection. */
   readonly maxConnectionAge: () => number;
   readonly logger: Logger;
+  /** Over TLS, no more than one handshake begins in a turn of the event loop. Default false. */
+  readonly spreadsHandshakes?: boolean | undefined;
   readonly createApp: (connections: ConnectionAccess, limits: ConnectionLimits) => Koa;
   /** The body of an answer to what Node could not parse. Left out: a v1 `Status`. */
   readonly unreadableBody?: ((code: StatusCode, message: string) => object) | undefined;
@@ -92,6 +95,7 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
     void answer(request as IncomingMessage, response as ServerResponse);
   });
   const isSecure = tls !== undefined;
+  if (isSecure && options.spreadsHandshakes === true) spreadHandshakes(server);
   const handshakes = watch(server, { sockets, newcomers, connections, logger, isSecure, unreadableBody });
   const port = await listen(server, address, setting);
   const closeAll = () => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { connectionsWithin, openFileLimit } from './limits.ts';
+import { connectionsWithin, loginConnectionsWithin, openFileLimit } from './limits.ts';
 import { createLog } from './testing/server.ts';
 
 async function limits(line: string): Promise<string> {
@@ -43,5 +43,13 @@ describe('connections', () => {
     const { lines, logger } = createLog();
     expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewcomers });
     expect(lines.map(({ level }) => level)).toEqual(openFiles < 4096 ? ['warn'] : []);
+  });
+
+  test.each([
+    [Number.POSITIVE_INFINITY, 1536, 1024],
+    [4096, 1024, 682],
+    [256, 64, 42],
+  ])('of the login server take at most a quarter of %d open files', (openFiles, maxConnections, maxNewcomers) => {
+    expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewcomers });
   });
 });

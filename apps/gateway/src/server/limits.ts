@@ -73,6 +73,17 @@ export function connectionsWithin(
 }
 
 /**
+ * The connections of the login server, beside those of `connectionsWithin`. All of them are newcomers, and a thousand people may log in at
+ * once. One turn of the event loop accepts up to 511 more, before the oldest are closed.
+ *
+ * @param openFiles see {@link openFileLimit}
+ */
+export function loginConnectionsWithin(openFiles: number): Pick<ConnectionLimits, 'maxConnections' | 'maxNewcomers'> {
+  const maxConnections = Math.min(1536, Math.floor(openFiles / 4));
+  return { maxConnections, maxNewcomers: Math.floor((maxConnections * 2) / 3) };
+}
+
+/**
  * How many file descriptors this process may have open (RLIMIT_NOFILE). Node raises the soft limit to the hard one when
  * it starts, so the two are the same.
  *

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { parse, stringify } from 'yaml';
+import { architecture, type ImageDetails, tarFolder } from '../image/layout.ts';
+import { readManifest, tarballOf } from '../packages.ts';
+import { rootFolder, run } from '../run.ts';
+
+const name = 'kubectl-sallyport';
+
+/**
+ * Builds what people get who have no Node: an archive with a program for this machine's platform, and the manifest by which
+ * krew finds it.
+ *
+ * @param folder has the tarballs of our packages, and gets both files
+ * @returns their names
+ */
+export async function releaseExecutable(
+  folder: string,
+  work: string,
+  { version, epoch }: ImageDetails,
+): Promise<{ readonly archive: string; readonly manifest: string }> {
+  const [bundle, staged] = [join(work, 'bundle'), join(work, 'executable')];
+  for (const each of [bundle, staged]) await mkdir(each, { recursive: true });
+  const tarball = join(folder, tarballOf(await readManifest(join(rootFolder, 'packages', name))));
+  await run('tar', ['--extract', '--file', tarball, '--directory', bundle, '--strip-components=1']);
+  await buildExecutable(join(bundle, `dist/${name}.js`), join(staged, name));
+  await copyFile(join(bundle, 'LICENSE'), join(staged, 'LICENSE'));
+  await copyFile(join(bundle, 'dist/THIRD-PARTY-LICENSES.txt'), join(staged, 'THIRD-PARTY-LICENSES.txt'));
+  await copyFile(join(dirname(process.execPath), '../LICENSE'), join(staged, 'NODE-LICENSE'));
+  const tar = join(work, 'executable.tar');
+  await tarFolder(staged, tar, epoch);
+  const bytes = await promisify(gzip)(await readFile(tar));
+  await rm(tar);
+  const archive = `${name}-${version}-${process.platform}-${architecture}.tar.gz`;
+  await writeFile(join(folder, archive), bytes);
+  const template = await readFile(join(rootFolder, 'deploy/krew/sallyport.yaml'), 'utf8');
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const manifest = 'sallyport.yaml';
+  await writeFile(join(folder, manifest), krewManifest(template, { version, archive, sha256 }));
+  return { archive, manifest };
+}
+
+/**
+ * Builds a program from this Node, without its symbols, and one file of JavaScript.
+ *
+ * @see https://nodejs.org/api/single-executable-applications.html
+ */
+async function buildExecutable(main: string, output: string): Promise<void> {
+  const node = `${output}.node`;
+  await copyFile(process.execPath, node);
+  await chmod(node, 0o755);
+  if (process.platform === 'linux') await run('strip', [node]);
+  const config = `${output}.json`;
+  const flags = { disableExperimentalSEAWarning: true, execArgvExtension: 'none' };
+  await writeFile(config, JSON.stringify({ main, mainFormat: 'module', executable: node, output, ...flags }));
+  await run(process.execPath, ['--build-sea', config]);
+  for (const file of [node, config]) await rm(file);
+}
+
+/** Fills the template in. All else of it stays. */
+function krewManifest(
+  template: string,
+  { version, archive, sha256 }: Readonly<Record<'version' | 'archive' | 'sha256', string>>,
+): string {
+  const plugin = parse(template);
+  const [platform] = plugin.spec.platforms;
+  const uri = new URL(`../v${version}/${archive}`, platform.uri).href;
+  const selector = { matchLabels: { os: process.platform, arch: architecture } };
+  const spec = { ...plugin.spec, version: `v${version}`, platforms: [{ ...platform, selector, uri, sha256 }] };
+  return stringify({ ...plugin, spec });
+}

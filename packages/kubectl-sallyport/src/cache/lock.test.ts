@@ -1,0 +1,96 @@
+import { spawnSync } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { expect, test } from 'vitest';
+import { acquireLock, type LockTimes } from './lock.ts';
+
+const times: LockTimes = { beat: 10, look: 5, looks: 40 };
+/** Of a machine whose processes can't be looked at. */
+const foreign = JSON.stringify({ pid: 1, host: 'elsewhere.example.com', id: 'x' });
+
+test('one at a time, and those who wait know that they did', async () => {
+  await using folder = await temporaryFolder('lock');
+  const file = join(folder.path, 'x.lock');
+  let inside = 0;
+  let most = 0;
+  let waiting = 0;
+  const all = Array.from({ length: 8 }, async () => {
+    using lock = await acquireLock(file, () => waiting++, times);
+    inside++;
+    most = Math.max(most, inside);
+    await waitUntil(() => waiting === 7, 'the others to wait');
+    inside--;
+    return lock.waited;
+  });
+  const waited = await Promise.all(all);
+  expect([most, waiting, waited.filter((one) => !one).length]).toEqual([1, 7, 1]);
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
+test('an owner that lives keeps its lock for longer than it takes to be stale', async () => {
+  await using folder = await temporaryFolder('lock');
+  const file = join(folder.path, 'x.lock');
+  const owner = await acquireLock(file, undefined, times);
+  const begun = performance.now();
+  const other = acquireLock(file, undefined, times).then((lock) => ({ lock, at: performance.now() }));
+  await waitUntil(() => performance.now() - begun > 3 * times.look * times.looks, 'three times as long');
+  const released = performance.now();
+  owner[Symbol.dispose]();
+  const { lock, at } = await other;
+  expect([lock.waited, at >= released]).toEqual([true, true]);
+  lock[Symbol.dispose]();
+});
+
+test('the lock of a process of this machine that has ended is taken at once', async () => {
+  await using folder = await temporaryFolder('lock');
+  const file = join(folder.path, 'x.lock');
+  const { pid } = spawnSync('true');
+  await writeFile(file, JSON.stringify({ pid, host: hostname(), id: 'x' }));
+  using lock = await acquireLock(file, () => expect.unreachable('it does not wait'));
+  expect(lock.waited).toBe(false);
+});
+
+test.each([foreign, '', 'no JSON', '[]'])('a lock with %j is taken when nothing happens to it', async (content) => {
+  await using folder = await temporaryFolder('lock');
+  const file = join(folder.path, 'x.lock');
+  await writeFile(file, content);
+  let waits = 0;
+  using lock = await acquireLock(file, () => waits++, times);
+  expect([lock.waited, waits]).toEqual([false, 1]);
+  expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ pid: process.pid });
+});
+
+test('a stale lock is taken by one of many', async () => {
+  await using folder = await temporaryFolder('lock');
+  const file = join(folder.path, 'x.lock');
+  await writeFile(file, foreign);
+  let inside = 0;
+  let most = 0;
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      using _lock = await acquireLock(file, undefined, times);
+      inside++;
+      most = Math.max(most, inside);
+      await new Promise(setImmediate);
+      inside--;
+    }),
+  );
+  expect(most).toBe(1);
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
+test('one whose lock was taken over does not give away the lock of the other', async () => {
+  await using folder = await temporaryFolder('lock');
+  const file = join(folder.path, 'x.lock');
+  const slept = await acquireLock(file, undefined, times);
+  await writeFile(file, foreign);
+  slept[Symbol.dispose]();
+  expect(await readFile(file, 'utf8')).toBe(foreign);
+});
+
+test('a folder that is missing is an error', async () => {
+  await expect(acquireLock('/nonexistent/x.lock')).rejects.toThrow(/ENOENT/);
+});

@@ -1,0 +1,86 @@
+import { homedir } from 'node:os';
+import { delimiter, resolve } from 'node:path';
+import { parseWords } from '../arguments.ts';
+import { exitCodes, Failure, usageFailure, warn } from '../failure.ts';
+import { readCaFile } from '../find-target.ts';
+import { addContext, isOnPath, type NewContext } from '../kubeconfig/add-context.ts';
+import { readClusterData } from '../kubeconfig/cluster-data.ts';
+import { kubeconfigPaths } from '../kubeconfig/files.ts';
+import { listClusters, readKubeconfig } from '../server/login-server.ts';
+import type { ServerAddress } from '../server/request.ts';
+import { normalizeUrl } from '../target.ts';
+import { printable, shellWord } from '../text.ts';
+
+const options = {
+  all: { type: 'boolean' },
+  context: { type: 'string' },
+  kubeconfig: { type: 'string' },
+  'keep-context': { type: 'boolean' },
+  'no-cluster-info': { type: 'boolean' },
+  'ca-file': { type: 'string' },
+  username: { type: 'string' },
+} as const;
+
+/** Adds clusters of a login server to the kubeconfig. */
+export async function init(words: readonly string[]): Promise<void> {
+  const { values, positionals } = parseWords(words, options, 2);
+  const [url, named] = positionals;
+  if (url === undefined) throw usageFailure('init needs the URL of a login server: kubectl sallyport init URL');
+  const all = values.all ?? false;
+  if (all && (named !== undefined || values.context !== undefined)) {
+    throw usageFailure('--all is for all clusters: leave out CLUSTER and --context');
+  }
+  const caFile = values['ca-file'];
+  const ca = caFile === undefined ? undefined : readCaFile(caFile);
+  const address: ServerAddress = { url: normalizeUrl(url), ...(ca !== undefined && { ca }) };
+  const chosen = choose(await listClusters(address), named, all, address.url);
+  const paths = kubeconfigPaths(values.kubeconfig, process.env, homedir());
+  const makeCurrent = chosen.length === 1 && !values['keep-context'];
+  for (const cluster of chosen) {
+    const found = readClusterData(await readKubeconfig(address, cluster), cluster, address.url);
+    const ofArguments = ['--url', address.url, '--cluster', cluster, ...(caFile ? ['--ca-file', resolve(caFile)] : [])];
+    const account = values.username === undefined ? '' : `-${values.username}`;
+    const wanted: NewContext = {
+      context: values.context ?? `${cluster}${account}`,
+      login: address.url,
+      cluster,
+      ca: ca ?? found.ca,
+      data: found.data,
+      username: values.username,
+      words: values['no-cluster-info'] ? ofArguments : [],
+    };
+    report(wanted.context, addContext(paths, wanted, makeCurrent), makeCurrent);
+  }
+  if (!isOnPath(process.env, process.platform, delimiter)) {
+    warn(
+      'kubectl-sallyport is not in a folder of PATH: kubectl will not find it. Run: npm install -g kubectl-sallyport',
+    );
+  }
+}
+
+/** @throws Failure that lists the clusters when there is a choice, or no such cluster */
+function choose(names: readonly string[], named: string | undefined, all: boolean, url: string): readonly string[] {
+  const list = names.map(printable).join(', ');
+  if (names.length === 0) {
+    throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`, exitCodes.failed);
+  }
+  if (named !== undefined) {
+    if (names.includes(named)) return [named];
+    throw usageFailure(`${url}: it has no cluster ${printable(named)}. It has ${list}`);
+  }
+  if (all || names.length === 1) return names;
+  throw usageFailure(
+    `${url}: it has several clusters: ${list}. Name one, or take all: kubectl sallyport init ${url} --all`,
+  );
+}
+
+function report(context: string, { path, before }: ReturnType<typeof addContext>, isCurrent: boolean): void {
+  const word = shellWord(context);
+  const lines = [`added context ${printable(context)} to ${path}`];
+  if (!isCurrent) lines.push(`  to use it: kubectl config use-context ${word}`);
+  else if (before !== undefined && before !== context) {
+    lines.push(`  it is the current context now; to go back: kubectl config use-context ${shellWord(before)}`);
+  }
+  lines.push(`  to log in: kubectl sallyport login${isCurrent ? '' : ` --context ${word}`}`);
+  process.stdout.write(`${lines.join('\n')}\n`);
+}

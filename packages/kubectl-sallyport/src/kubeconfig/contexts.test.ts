@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { ownContexts } from './contexts.ts';
+import { parseKubeconfig } from './files.ts';
+
+const text = `
+clusters:
+- name: prod@login
+  cluster:
+    extensions:
+    - {name: other, extension: {login: https://wrong, cluster: wrong}}
+    - {name: client.authentication.k8s.io/exec, extension: {login: https://login, cluster: prod, ca: PEM}}
+- {name: bare, cluster: {server: https://x}}
+users:
+- {name: sallyport, user: {exec: {command: kubectl-sallyport, args: [token]}}}
+- {name: ada, user: {exec: {command: /opt/bin/kubectl-sallyport, args: [token, --username, ada]}}}
+- {name: windows, user: {exec: {command: 'C:\\bin\\kubectl-sallyport.cmd', args: [token, --url, https://login]}}}
+- {name: other, user: {exec: {command: kubectl-oidc_login, args: [token]}}}
+- {name: similar, user: {exec: {command: not-kubectl-sallyport, args: [token]}}}
+- {name: plain, user: {token: x}}
+contexts:
+- {name: a, context: {cluster: prod@login, user: sallyport}}
+- {name: b, context: {cluster: prod@login, user: ada}}
+- {name: c, context: {cluster: bare, user: windows}}
+- {name: d, context: {cluster: prod@login, user: other}}
+- {name: e, context: {cluster: prod@login, user: similar}}
+- {name: f, context: {cluster: prod@login, user: plain}}
+- {name: g, context: {cluster: missing, user: missing}}
+- {name: h}
+`;
+
+test('contexts that run this command are found with what kubectl hands over', () => {
+  const config = { login: 'https://login', cluster: 'prod', ca: 'PEM' };
+  expect(ownContexts([{ path: 'x', text, document: parseKubeconfig(text) }])).toEqual([
+    { name: 'a', words: [], config },
+    { name: 'b', words: ['--username', 'ada'], config },
+    { name: 'c', words: ['--url', 'https://login'] },
+  ]);
+});

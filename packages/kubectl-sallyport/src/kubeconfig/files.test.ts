@@ -1,0 +1,55 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { expect, test } from 'vitest';
+import { currentContext, fileForNew, findEntry, kubeconfigPaths, readFile } from './files.ts';
+
+test.each([
+  [undefined, undefined, ['/home/ada/.kube/config']],
+  [undefined, '', ['/home/ada/.kube/config']],
+  [undefined, ['/a', '', '/b', '/a'].join(delimiter), ['/a', '/b']],
+  ['/given', '/a', ['/given']],
+])('given %j and KUBECONFIG=%j, the files are %j', (given, KUBECONFIG, paths) => {
+  expect(kubeconfigPaths(given, KUBECONFIG === undefined ? {} : { KUBECONFIG }, '/home/ada')).toEqual(paths);
+});
+
+test('new entries go where kubectl puts them', async () => {
+  await using folder = await temporaryFolder('kubeconfig');
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => join(folder.path, name)) as [string, string, string];
+  expect(fileForNew([a, b, c])).toBe(c);
+  await writeFile(b, '');
+  await writeFile(c, '');
+  expect(fileForNew([a, b, c])).toBe(b);
+});
+
+test('the first file that has something decides', async () => {
+  await using folder = await temporaryFolder('kubeconfig');
+  const [a, b, missing] = ['a', 'b', 'c'].map((name) => join(folder.path, name)) as [string, string, string];
+  const cluster = (server: string) => `clusters: [{name: prod, cluster: {server: "${server}"}}]\n`;
+  await writeFile(a, `${cluster('https://a')}current-context: ""\n`);
+  await writeFile(b, `${cluster('https://b')}current-context: b\n`);
+  const files = [missing, a, b].map(readFile);
+  expect(findEntry(files, 'clusters', 'prod')?.value).toEqual({ server: 'https://a' });
+  expect(findEntry(files, 'users', 'prod')).toBeUndefined();
+  expect(currentContext(files)).toBe('b');
+});
+
+test.each([
+  ['clusters: [\n', /config:2: it is no YAML: /],
+  ['a: 1\na: 2\n', /config:2: it is no YAML: Map keys must be unique/],
+  ['a: 1\n---\nb: 2\n', /config:\d+: it is no YAML: /],
+  ['just text', /config: it is no kubeconfig/],
+  ['- a\n', /config: it is no kubeconfig/],
+  ['clusters: {prod: {}}\n', /config: clusters is no list/],
+])('%j is refused', async (text, message) => {
+  await using folder = await temporaryFolder('kubeconfig');
+  const file = join(folder.path, 'config');
+  await writeFile(file, text);
+  expect(() => readFile(file)).toThrow(message);
+});
+
+test('a folder is refused', async () => {
+  await using folder = await temporaryFolder('kubeconfig');
+  await mkdir(join(folder.path, 'config'));
+  expect(() => readFile(join(folder.path, 'config'))).toThrow(/cannot read the kubeconfig .*EISDIR/);
+});

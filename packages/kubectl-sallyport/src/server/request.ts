@@ -1,0 +1,105 @@
+import type { IncomingMessage } from 'node:http';
+import { codeOf, exitCodes, Failure, reasonOf } from '../failure.ts';
+import { printable } from '../text.ts';
+
+/** What a request needs to know of the login server. */
+export interface ServerAddress {
+  /** As `normalizeUrl` writes it. */
+  readonly url: string;
+  readonly ca?: string;
+}
+
+export interface Request {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Begins with a slash. */
+  readonly path: string;
+  readonly token?: string;
+  readonly body?: object;
+  /** Milliseconds for all of it. */
+  readonly timeout: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+}
+
+const longest = 1024 * 1024;
+
+/**
+ * Sends a request. Redirections are not followed: a password goes to the server that the user named, or nowhere.
+ *
+ * @throws Failure `unavailable` when there is no answer
+ */
+export async function send(address: ServerAddress, request: Request): Promise<Answer> {
+  try {
+    return await exchange(address, request);
+  } catch (cause) {
+    throw new Failure(explain(address, cause), exitCodes.unavailable, { cause });
+  }
+}
+
+async function exchange({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request): Promise<Answer> {
+  const isPlain = url.startsWith('http:');
+  // Only what is used is loaded: kubectl waits.
+  const { request } = isPlain ? await import('node:http') : await import('node:https');
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const headers = {
+    accept: 'application/json',
+    connection: 'close',
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+  };
+  // NODE_TLS_REJECT_UNAUTHORIZED=0 must not send a password to whoever answers.
+  const tls = isPlain ? {} : { ca: ca ?? (await systemAuthorities()), rejectUnauthorized: true };
+  const signal = AbortSignal.timeout(timeout);
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const sent = request(`${url}${path}`, { method, headers, signal, ...tls }, resolve);
+    sent.on('error', reject).end(text);
+  });
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > longest) throw new Error(`its answer has more than ${longest} bytes`);
+    parts.push(part);
+  }
+  return { status: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(parts).toString('utf8') };
+}
+
+/** The CAs of Node, and those of the system, as other programs of the user trust them. */
+async function systemAuthorities(): Promise<string[] | undefined> {
+  const { getCACertificates } = await import('node:tls');
+  // Node before 22.15 has no such function, and takes its own.
+  return getCACertificates && [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
+}
+
+const withoutTrust = new Set([
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_SIGNATURE_FAILURE',
+]);
+
+function explain({ url, ca }: ServerAddress, error: unknown): string {
+  const code = codeOf(error);
+  if (withoutTrust.has(code)) {
+    const reason = ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
+    return (
+      `${url}: cannot verify its certificate (${code}): it was issued by ${reason}. ` +
+      `Ask your administrator for the file of its CA, then run: kubectl sallyport init ${url} --ca-file FILE`
+    );
+  }
+  if (/^(CERT_|ERR_TLS_)/.test(code)) {
+    return `${url}: cannot verify its certificate: ${printable(reasonOf(error))}. Ask your administrator`;
+  }
+  const reason = isTimeout(error) ? 'it did not answer in time' : printable(reasonOf(error)) || code;
+  return `${url}: cannot reach the login server: ${reason}. Try again, or ask your administrator`;
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+}

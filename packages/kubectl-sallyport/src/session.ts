@@ -1,0 +1,102 @@
+import type { CachedSession, Session } from './cache/session-file.ts';
+import type { Store } from './cache/store.ts';
+import { exitCodes, Failure } from './failure.ts';
+import type { PasswordSource } from './password.ts';
+import { checkTimeout, type Login, logIn, readState } from './server/login-server.ts';
+import type { Target } from './target.ts';
+import { printable } from './text.ts';
+import { loginCommand } from './user-target.ts';
+
+/** Before its end, a session is renewed: a request that is on its way must not come too late. In milliseconds. */
+export const margin = 30_000;
+
+/** kubectl runs the plugin again after a 401, and does not say why: so soon, the token may be the reason. */
+const suspicious = 10_000;
+
+/** So long after its last use, a session may have ended: idle, or revoked. kubectl's first request would fail. */
+const forgotten = 5 * 60_000;
+
+/** @returns the cached session, unless it has ended or its server says so */
+export async function usableSession(target: Target, store: Store): Promise<Session | undefined> {
+  const cached = cachedSession(target, store);
+  if (cached === undefined) return;
+  const { session, usedAt } = cached;
+  const now = Date.now();
+  if (session.expiresAt - margin <= now) return;
+  const unused = now - usedAt;
+  if (unused >= suspicious && unused < forgotten) return session;
+  if (await hasEnded(target, session)) {
+    store.remove(session);
+    return;
+  }
+  return session;
+}
+
+/** @returns undefined also when it is that of another user than the one who is asked for */
+export function cachedSession({ username }: Target, store: Store): CachedSession | undefined {
+  const cached = store.read();
+  return username === undefined || cached?.session.username === username ? cached : undefined;
+}
+
+/** A server that is away, or that does not prove who it is, ends no session: kube-apiserver decides. */
+async function hasEnded(target: Target, { token }: Session): Promise<boolean> {
+  try {
+    return (await readState(target, token, checkTimeout)) === undefined;
+  } catch (error) {
+    if (error instanceof Failure) return false;
+    throw error;
+  }
+}
+
+/**
+ * Logs in, once for all processes that need it.
+ *
+ * @throws Failure when it can't be done; its message has the command to run
+ */
+export async function logInOnce(target: Target, store: Store, source: PasswordSource): Promise<Session> {
+  const { prompts } = store;
+  const limited = source.isPrompt;
+  const mayAsk = () => !limited || prompts.allows();
+  if (!mayAsk()) throw await tooManyPrompts(target);
+  using lock = await store.lock(() => source.say('waiting for the login of another kubectl'));
+  const found = await usableSession(target, store);
+  if (found !== undefined) return found;
+  // It was refused or not answered, and so would this one be.
+  if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
+  if (!mayAsk()) throw await tooManyPrompts(target);
+  // The lock is held until it is done.
+  return await newSession(target, store, source);
+}
+
+/** Logs in. The user may try three times at a prompt. @throws Failure */
+export async function newSession(target: Target, store: Store, source: PasswordSource): Promise<Session> {
+  for (let tries = source.isPrompt ? 3 : 1; tries > 0; tries--) {
+    const credentials = await source.read(target, store.prompts);
+    const login = await logIn(target, { ...credentials, cluster: target.cluster, device: source.device });
+    if (login !== undefined) return keep(target, store, credentials.username, login);
+    if (tries > 1) source.say('wrong name or password, or this user may not log in');
+  }
+  throw new Failure(
+    `${target.url}: wrong name or password, or this user may not log in to cluster ${printable(target.cluster)}`,
+  );
+}
+
+function keep({ url, cluster }: Target, store: Store, username: string, login: Login): Session {
+  const session: Session = { url, cluster, username, ...login };
+  store.write(session);
+  store.prompts.succeeded();
+  return session;
+}
+
+/** @param why such as `standard input is no terminal` */
+export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
+  const reason = why === undefined ? '' : `, and ${why}`;
+  return new Failure(
+    `not logged in to cluster ${printable(target.cluster)}${reason}. Run: ${await loginCommand(target)}`,
+    exitCodes.failed,
+  );
+}
+
+function tooManyPrompts(target: Target): Promise<Failure> {
+  return notLoggedIn(target, 'three prompts led to no login in 15 minutes');
+}

@@ -1,0 +1,44 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { nameOf, normalizeUrl } from './target.ts';
+
+test.each([
+  ['https://login.example.com', 'https://login.example.com'],
+  ['https://LOGIN.example.com:443/', 'https://login.example.com'],
+  ['https://login.example.com:8444/sallyport//', 'https://login.example.com:8444/sallyport'],
+  ['http://127.0.0.1:8444', 'http://127.0.0.1:8444'],
+  ['http://[::1]:8444', 'http://[::1]:8444'],
+  ['http://localhost:8444', 'http://localhost:8444'],
+])('%s is a login server', (text, url) => {
+  expect(normalizeUrl(text)).toBe(url);
+});
+
+test.each([
+  ['login.example.com:8444', /not the URL/],
+  ['ftp://login.example.com', /not the URL/],
+  ['http://login.example.com', /over https only/],
+  ['http://127.0.0.1.example.com', /over https only/],
+  ['http://localhost.example.com', /over https only/],
+  ['https://ada:secret@login.example.com', /no user/],
+  ['https://login.example.com?x=1', /no user, no password, no "\?"/],
+  ['https://login.example.com/#x', /no user/],
+  ['\x1b[2Jhttps', /^\u{fffd}\[2Jhttps: .*not the URL/u],
+])('%j is refused', (text, message) => {
+  expect(() => normalizeUrl(text)).toThrow(message);
+});
+
+test('a URL that is refused for its password is not repeated', () => {
+  expect(() => normalizeUrl('https://ada:secret@login.example.com')).not.toThrow(/secret/);
+});
+
+test('each target has a name of its own, that no one confuses with another', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 5 });
+  const target = fc.record({ url: text, cluster: text, account: text }, { requiredKeys: ['url', 'cluster'] });
+  fc.assert(
+    fc.property(target, target, (one, other) => {
+      const same = one.url === other.url && one.cluster === other.cluster && one.account === other.account;
+      expect(nameOf(one) === nameOf(other)).toBe(same);
+      expect(nameOf(one)).toMatch(/^[0-9a-f]{32}$/);
+    }),
+  );
+});

@@ -1,0 +1,189 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { waitFor, waitUntil } from '@sallyport/test-servers/wait-until';
+import { expect, test } from 'vitest';
+import { type Client, createClient, execInfo, type TerminalRun } from './testing/client.ts';
+
+/** No server is asked before a password was typed. */
+const config = { login: 'https://127.0.0.1:1', cluster: 'prod' };
+const target = { url: config.login, cluster: 'prod' };
+
+/** The settings of the terminal before and after the command, and its exit code. Ctrl-C reaches the shell as well. */
+const between = 'trap : INT; stty -g > before; $PLUGIN token > answer; echo $? > code; stty -g > after';
+
+const read = (home: string, name: string) => readFile(join(home, name), 'utf8');
+
+async function atPrompt(client: Client, line = between, env = execInfo(config, true)): Promise<TerminalRun> {
+  const run = client.terminal(line, env);
+  await waitUntil(() => run.shown().includes('Username'), 'the prompt');
+  return run;
+}
+
+/** The process that waits at the prompt: it has the lock. */
+async function processAtPrompt(client: Client): Promise<number> {
+  return waitFor(async () => {
+    const lock = (await readdir(client.cache)).find((name) => name.endsWith('.lock'));
+    const text = lock && (await read(client.cache, lock));
+    return text ? (JSON.parse(text).pid as number) : undefined;
+  }, 'the lock');
+}
+
+async function expectAsBefore(home: string, client: Client, code: string) {
+  expect(await read(home, 'after')).toBe(await read(home, 'before'));
+  expect([await read(home, 'code'), await read(home, 'answer')]).toEqual([`${code}\n`, '']);
+  expect((await readdir(client.cache)).filter((name) => !name.endsWith('.prompts'))).toEqual([]);
+}
+
+test('the prompt says where the password goes, and shows nothing of it', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const run = await atPrompt(client);
+  expect(run.shown()).toContain('Log in to cluster prod at https://127.0.0.1:1\r\n');
+  run.type('adx\x7fa\r');
+  await waitUntil(() => run.shown().includes('Password of ada: '), 'the second prompt');
+  run.type('pass\x7fword\r');
+  await run.ended;
+  expect(run.shown()).toContain('Password of ada: \r\n');
+  expect(run.shown()).not.toMatch(/pass|word\r|\*/);
+  await expectAsBefore(home.path, client, '3');
+  expect(run.shown()).toMatch(
+    /kubectl-sallyport: https:\/\/127\.0\.0\.1:1: cannot reach the login server: .*ECONNREFUSED/,
+  );
+});
+
+test('a name and a password that are pasted together are both taken, and neither is shown by the terminal', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const run = await atPrompt(client);
+  run.type('ada\rsecret\r');
+  await run.ended;
+  expect(run.shown()).toContain(': ada\r\nPassword of ada: \r\n');
+  expect(run.shown()).not.toContain('secret');
+  await expectAsBefore(home.path, client, '3');
+});
+
+test.each([
+  ['Ctrl-C at the name', ['\x03']],
+  ['Ctrl-C at the password', ['ada\r', '\x03']],
+  ['Ctrl-D at the name', ['\x04']],
+])('%s ends it, and the terminal is as before', async (_what, keys) => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const run = await atPrompt(client);
+  const [first = '', second] = keys;
+  run.type(first);
+  if (second !== undefined) {
+    await waitUntil(() => run.shown().includes('Password'), 'the second prompt');
+    run.type(second);
+  }
+  await run.ended;
+  await expectAsBefore(home.path, client, '130');
+  expect(run.shown()).toMatch(/kubectl-sallyport: (interrupted|there was no answer): not logged in/);
+});
+
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s at the prompt leaves the terminal as before',
+  async (signal) => {
+    await using home = await temporaryFolder('prompt');
+    const client = createClient(home.path);
+    const run = await atPrompt(client);
+    process.kill(await processAtPrompt(client), signal);
+    await run.ended;
+    await expectAsBefore(home.path, client, '130');
+  },
+);
+
+test('after three prompts that no one answered there is no fourth, but login still asks', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  for (let prompt = 0; prompt < 3; prompt++) {
+    const run = await atPrompt(client);
+    // Killed: it can't note anything at its end.
+    process.kill(await processAtPrompt(client), 'SIGKILL');
+    await run.ended;
+  }
+  const fourth = client.terminal(between, execInfo(config, true));
+  await fourth.ended;
+  expect(fourth.shown()).not.toContain('Username');
+  expect(fourth.shown().replaceAll(/\s+/g, ' ')).toContain(
+    'not logged in to cluster prod, and three prompts led to no login in 15 minutes. ' +
+      'Run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod',
+  );
+  const asked = await atPrompt(client, '$PLUGIN login --url https://127.0.0.1:1 --cluster prod', {});
+  asked.type('\x03');
+  expect(await asked.ended).toBe(130);
+});
+
+test('Ctrl-C reaches kubectl, which would run the plugin again', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const run = await atPrompt(client, `trap 'echo interrupted > signal' INT; $PLUGIN token; true`);
+  run.type('\x03');
+  await run.ended;
+  expect(await read(home.path, 'signal')).toBe('interrupted\n');
+});
+
+test('several at once ask once, and none asks again when that is not answered', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const first = await atPrompt(client);
+  const others = [1, 2].map((number) =>
+    client.terminal(between.replaceAll(/> (\w+)/g, `> $1${number}`), execInfo(config, true)),
+  );
+  await waitUntil(
+    () => others.every((run) => run.shown().includes('waiting for the login of another kubectl')),
+    'the others',
+  );
+  first.type('\x03');
+  await Promise.all([first, ...others].map(({ ended }) => ended));
+  for (const [index, run] of others.entries()) {
+    expect(run.shown()).toContain('another kubectl could not log in');
+    expect(run.shown()).not.toContain('Username');
+    expect(await read(home.path, `code${index + 1}`)).toBe('1\n');
+  }
+});
+
+test('those that wait get the session of the one that logged in', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const first = await atPrompt(client);
+  const other = client.terminal('$PLUGIN token > other', execInfo(config, true));
+  await waitUntil(() => other.shown().includes('waiting'), 'the other');
+  client.cacheSession(target, { token: 'sp_new' });
+  first.type('\x03');
+  expect(await other.ended).toBe(0);
+  expect(JSON.parse(await read(home.path, 'other')).status.token).toBe('sp_new');
+  await first.ended;
+});
+
+test('with standard error in a file, the question is on the terminal', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const run = await atPrompt(client, '$PLUGIN token 2> errors');
+  run.type('\x03');
+  await run.ended;
+  expect(await read(home.path, 'errors')).toMatch(/^kubectl-sallyport: interrupted/);
+});
+
+test.each([
+  ['kubectl says that it is not interactive', 'token', execInfo(config, false)],
+  ['standard input is a file', 'token < /dev/null', execInfo(config, true)],
+])('nothing is asked when %s', async (_what, words, env) => {
+  await using home = await temporaryFolder('prompt');
+  await writeFile(join(home.path, 'code'), '');
+  const run = createClient(home.path).terminal(`$PLUGIN ${words}`, env);
+  expect(await run.ended).toBe(1);
+  expect(run.shown().replaceAll(/\s+/g, ' ')).toContain(
+    'there is no terminal to ask for a password. Run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod',
+  );
+});
+
+test('names of a kubeconfig move no cursor', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const run = await atPrompt(client, between, execInfo({ ...config, cluster: 'prod\x1b[2J\u202e' }, true));
+  expect(run.shown()).toContain('Log in to cluster prod\u{fffd}[2J\u{fffd} at');
+  run.type('\x03');
+  await run.ended;
+});

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { noteUse, writeSession } from '../cache/session-file.ts';
+import { nameOf, type Target } from '../target.ts';
+
+interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Variables = Readonly<Record<string, string>>;
+
+const program: string = join(import.meta.dirname, '../kubectl-sallyport.js');
+
+/** `kubectl-sallyport` in a folder that is the user's home. */
+export interface Client {
+  /** Where it caches sessions. */
+  readonly cache: string;
+  run(words: readonly string[], env?: Variables, input?: string): Promise<Result>;
+  /** On a terminal. @param line of a shell, in which `$PLUGIN` is the command; it runs in the home */
+  terminal(line: string, env?: Variables): TerminalRun;
+  /** Puts a session of ada into its cache, which was used a minute ago. */
+  cacheSession(target: Target, changes?: { readonly token?: string; readonly left?: number }): string;
+}
+
+/** What runs on a terminal. */
+export interface TerminalRun {
+  /** What the terminal shows. */
+  readonly shown: () => string;
+  type(text: string): void;
+  readonly ended: Promise<number | null>;
+}
+
+export function createClient(home: string): Client {
+  const cache = join(home, '.cache/sallyport');
+  const variables = (env: Variables = {}): Variables => ({ PATH: process.env.PATH ?? '', HOME: home, ...env });
+  return {
+    cache,
+    run(words, env, input = '') {
+      const child = spawn(process.execPath, [program, ...words], { cwd: home, env: variables(env) });
+      const output = { stdout: '', stderr: '' };
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+      child.stdin.on('error', () => {}).end(input);
+      return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...output })));
+    },
+    terminal(line, env) {
+      const PLUGIN = `'${process.execPath}' '${program}'`;
+      // `script` of util-linux gives it a terminal.
+      const child = spawn('script', ['-qefc', line.replaceAll('$PLUGIN', PLUGIN), '/dev/null'], {
+        cwd: home,
+        env: { ...variables(env), TERM: 'dumb' },
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
+      return {
+        shown: () => text,
+        type: (keys) => void child.stdin.write(keys),
+        ended: new Promise((resolve) => child.once('close', resolve)),
+      };
+    },
+    cacheSession(target, { token = 'sp_cached', left = 3_600_000 } = {}) {
+      mkdirSync(cache, { recursive: true, mode: 0o700 });
+      const file = join(cache, `${nameOf(target)}.json`);
+      const { url, cluster } = target;
+      writeSession(file, {
+        url,
+        cluster,
+        username: target.account ?? 'ada',
+        user: 'corp:ada',
+        token,
+        expiresAt: Date.now() + left,
+      });
+      noteUse(file, Date.now() - 60_000);
+      return file;
+    },
+  };
+}
+
+/** KUBERNETES_EXEC_INFO as kubectl sets it. */
+export function execInfo(config: object | undefined, interactive = false): Variables {
+  const spec = { interactive, ...(config && { cluster: { server: 'https://kube.example.com', config } }) };
+  const info = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', spec };
+  return { KUBERNETES_EXEC_INFO: JSON.stringify(info) };
+}

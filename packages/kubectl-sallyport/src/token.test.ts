@@ -1,0 +1,196 @@
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { expect, test } from 'vitest';
+import { createClient, execInfo } from './testing/client.ts';
+
+/** A server that is away. */
+const config = { login: 'https://127.0.0.1:1', cluster: 'prod' };
+const target = { url: config.login, cluster: config.cluster };
+
+const statusOf = (stdout: string) => JSON.parse(stdout).status;
+
+test('a cached session is given to kubectl while its server is away, with an end that is 30 s early', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  const file = client.cacheSession(target);
+  const { expiresAt } = JSON.parse(await readFile(file, 'utf8'));
+  const { code, stdout, stderr } = await client.run(['token'], execInfo(config));
+  expect([code, stderr]).toEqual([0, '']);
+  const end = new Date(expiresAt - 30_000).toISOString().replace(/\.\d+/, '');
+  expect(JSON.parse(stdout)).toEqual({
+    apiVersion: 'client.authentication.k8s.io/v1',
+    kind: 'ExecCredential',
+    status: { token: 'sp_cached', expirationTimestamp: end },
+  });
+});
+
+test('a session in its last 30 s is not used', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  client.cacheSession(target, { left: 29_000 });
+  const { code, stdout, stderr } = await client.run(['token'], execInfo(config));
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toBe(
+    'kubectl-sallyport: not logged in to cluster prod, and there is no terminal to ask for a password. ' +
+      'Run: kubectl sallyport login --url https://127.0.0.1:1 --cluster prod\n',
+  );
+});
+
+test('sessions of other clusters, servers and accounts are not used', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  client.cacheSession(target);
+  for (const [words, other] of [
+    [[], { ...config, cluster: 'test' }],
+    [[], { ...config, login: 'https://127.0.0.1:2' }],
+    [['--username', 'bob'], config],
+    [['--cluster', 'test'], config],
+  ] as const) {
+    expect((await client.run(['token', ...words], execInfo(other))).code).toBe(1);
+  }
+  client.cacheSession({ ...target, account: 'bob' }, { token: 'sp_bob' });
+  expect(statusOf((await client.run(['token', '--username', 'bob'], execInfo(config))).stdout).token).toBe('sp_bob');
+  const byEnvironment = (name: string) => client.run(['token'], { ...execInfo(config), SALLYPORT_USERNAME: name });
+  expect(statusOf((await byEnvironment('ada')).stdout).token).toBe('sp_cached');
+  expect((await byEnvironment('bob')).code).toBe(1);
+});
+
+test('without cluster info, the arguments say which cluster it is', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  client.cacheSession(target);
+  const words = ['token', '--url', 'https://127.0.0.1:1/', '--cluster', 'prod'];
+  expect(statusOf((await client.run(words, execInfo(undefined))).stdout).token).toBe('sp_cached');
+});
+
+test('without cluster info and arguments, no token is given away: the current context may be of another cluster', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  client.cacheSession(target);
+  await mkdir(join(home.path, '.kube'));
+  await writeFile(join(home.path, '.kube/config'), kubeconfig);
+  const { code, stdout, stderr } = await client.run(['token'], execInfo(undefined));
+  expect([code, stdout]).toEqual([2, '']);
+  expect(stderr).toContain('the user needs provideClusterInfo: true and the cluster its extension, or');
+  // A user may mean it.
+  expect(statusOf((await client.run(['token'])).stdout).token).toBe('sp_cached');
+});
+
+const kubeconfig = `
+current-context: prod
+contexts:
+- {name: prod, context: {cluster: prod, user: sallyport}}
+- {name: bob, context: {cluster: prod, user: bob}}
+- {name: other, context: {cluster: prod, user: other}}
+users:
+- {name: sallyport, user: {exec: {command: kubectl-sallyport, args: [token]}}}
+- {name: bob, user: {exec: {command: kubectl-sallyport, args: [token, --username, bob]}}}
+- {name: other, user: {}}
+clusters:
+- name: prod
+  cluster:
+    extensions:
+    - {name: client.authentication.k8s.io/exec, extension: {login: "https://127.0.0.1:1", cluster: prod}}
+`;
+
+test('the command to run is as short as the kubeconfig allows', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  await mkdir(join(home.path, '.kube'));
+  await writeFile(join(home.path, '.kube/config'), kubeconfig);
+  const hint = async (words: readonly string[], of: object = config) =>
+    /Run: (.*)\n$/.exec((await client.run(['token', ...words], execInfo(of))).stderr)?.[1];
+  expect(await hint([])).toBe('kubectl sallyport login');
+  expect(await hint(['--username', 'bob'])).toBe('kubectl sallyport login --context bob');
+  expect(await hint(['--username', "bob's"], { ...config, cluster: 'x' })).toBe(
+    `kubectl sallyport login --url https://127.0.0.1:1 --cluster x --username 'bob'\\''s'`,
+  );
+  await writeFile(join(home.path, '.kube/config'), '[');
+  expect(await hint([])).toBe('kubectl sallyport login --url https://127.0.0.1:1 --cluster prod');
+});
+
+test('a context that is not ours lists those that are', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  await writeFile(join(home.path, 'config'), kubeconfig);
+  const env = { KUBECONFIG: join(home.path, 'config') };
+  const { code, stderr } = await client.run(['whoami', '--context', 'other'], env);
+  expect([code, stderr]).toEqual([
+    2,
+    'kubectl-sallyport: the context other does not use kubectl-sallyport. These do: prod, bob. Name one, such as: --context prod\n',
+  ]);
+  const none = await client.run(['whoami']);
+  expect([none.code, none.stderr]).toEqual([
+    2,
+    'kubectl-sallyport: the kubeconfig has no current context. Add one: kubectl sallyport init URL\n',
+  ]);
+});
+
+test.each(['', '{', 'null', '{"version":1}'])('a cache file with %j is reported and not used', async (text) => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  await writeFile(client.cacheSession(target), text);
+  const { code, stdout, stderr } = await client.run(['token'], execInfo(config));
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toMatch(/^kubectl-sallyport: warning: .*\.json is damaged: it is not used/);
+});
+
+test('a cache folder that others can write is not used', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  client.cacheSession(target);
+  await chmod(client.cache, 0o777);
+  expect((await client.run(['token'], execInfo(config))).code).toBe(1);
+});
+
+test('a password that can be read from a file costs nothing but a login, also where nothing can be cached', async () => {
+  await using home = await temporaryFolder('token');
+  const client = createClient(home.path);
+  await writeFile(join(home.path, 'password'), 'secret\n');
+  const env = { ...execInfo(config), SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
+  const unnamed = await client.run(['token'], env);
+  expect([unnamed.code, unnamed.stderr]).toEqual([2, expect.stringMatching(/set --username or SALLYPORT_USERNAME/)]);
+  const away = await client.run(['token', '--username', 'ada'], { ...env, KUBECACHEDIR: join(home.path, 'password') });
+  expect([away.code, away.stderr]).toEqual([3, expect.stringMatching(/cannot reach the login server/)]);
+  const missing = await client.run(['token', '--username', 'ada'], { ...env, SALLYPORT_PASSWORD_FILE: '/nonexistent' });
+  expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/SALLYPORT_PASSWORD_FILE: cannot read/)]);
+  expect(await readdir(client.cache)).toEqual([]);
+});
+
+test.each([
+  [['login', '--password', 'secret'], 2, /there is no --password/],
+  [['login', '--password=secret'], 2, /there is no --password/],
+  [['login', '-p', 'secret'], 2, /there is no --password/],
+  [['token', '--what'], 2, /Unknown option '--what'/],
+  [['token', 'word'], 2, /Unexpected argument/],
+  [['whoami', '--context='], 2, /--context has no value/],
+  [['whoami', '-o', 'yaml'], 2, /--output: known is json/],
+  [['init'], 2, /init needs the URL/],
+  [['init', 'http://login.example.com'], 2, /over https only/],
+  [['init', 'https://127.0.0.1:1'], 3, /cannot reach the login server/],
+  [['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'], 2, /has no certificate/],
+  [['init', 'https://x', 'prod', '--all'], 2, /leave out CLUSTER/],
+  [['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'], 2, /standard input is no terminal/],
+  [['nothing'], 2, /unknown command nothing\. Known are init, login, logout, sessions, token, whoami/],
+] as const)('%j ends with %i', async (words, code, message) => {
+  await using home = await temporaryFolder('token');
+  const result = await createClient(home.path).run(words);
+  expect(result).toEqual({ code, stdout: '', stderr: expect.stringMatching(message) });
+  expect(result.stderr).toMatch(/^kubectl-sallyport: .*\n$/);
+  expect(result.stderr).not.toContain('secret');
+});
+
+test.each([[[]], [['help']], [['--help']], [['login', '-h']]])('%j shows the help', async (words) => {
+  await using home = await temporaryFolder('token');
+  const { code, stdout, stderr } = await createClient(home.path).run(words);
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout).toContain('Usage: kubectl sallyport COMMAND');
+});
+
+test('--version is that of the package', async () => {
+  await using home = await temporaryFolder('token');
+  const { stdout } = await createClient(home.path).run(['--version']);
+  const manifest = await readFile(join(import.meta.dirname, '../package.json'), 'utf8');
+  expect(stdout).toBe(`${JSON.parse(manifest).version}\n`);
+});

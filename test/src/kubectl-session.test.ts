@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { createDesk, type Desk, type Site, startSite } from './testing/login-client.ts';
+import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const get = ['get', 'namespaces', '-o', 'name'];
+const done = { code: 0, stdout: 'namespace/default\n', stderr: '' };
+
+const start = () => startSite({ count: 2, login: { revalidate: '1s' }, entry: { cache: { staleTtl: '10m' } } });
+
+/** A desk where alice is logged in. */
+async function alice({ url, caFile, place }: Site): Promise<Desk> {
+  const desk = await createDesk();
+  await desk.kubectl(['sallyport', 'init', url, 'prod', '--ca-file', caFile]);
+  const { name, password } = place.people.alice;
+  const words = ['sallyport', 'login', '--username', name, '--password-stdin'];
+  expect(await desk.kubectl(words, { input: password })).toMatchObject({ code: 0, stderr: '' });
+  expect(await desk.kubectl(get)).toEqual(done);
+  return desk;
+}
+
+async function untilOut(desk: Desk): Promise<string> {
+  return waitFor(async () => {
+    const { code, stderr } = await desk.kubectl(get);
+    return code === 0 ? undefined : stderr;
+  }, 'kubectl to be refused');
+}
+
+describe.concurrent('kubectl', () => {
+  test.each<[what: string, ldif: (dn: string) => string]>([
+    [
+      'is disabled',
+      (dn) => `dn: ${dn}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,
+    ],
+    [
+      'has another password',
+      (dn) => `dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${randomToken()}\n`,
+    ],
+  ])('is refused when its user %s, and the user is told to log in', async (_what, ldif) => {
+    await using site = await start();
+    const desk = await alice(site);
+    const second = Math.floor(Date.now() / 1000);
+    await waitFor(() => Math.floor(Date.now() / 1000) > second, 'a later second, as directories count');
+    await site.place.people.slapd.modify(ldif(site.place.people.alice.dn));
+    await untilOut(desk);
+    expect(await untilOut(desk)).toContain('Run: kubectl sallyport login\n');
+  });
+
+  test('has the groups of the directory, without another login', async () => {
+    await using site = await start();
+    const desk = await alice(site);
+    const groups = async () => JSON.parse((await desk.kubectl(['sallyport', 'whoami', '-o', 'json'])).stdout).groups;
+    expect(await groups()).toEqual(['corp:k8s-admins']);
+    const { slapd, bob } = site.place.people;
+    const group = `cn=operators,ou=groups,${slapd.suffix}`;
+    await slapd.modify(`dn: ${group}\nchangetype: modify\nreplace: member\nmember: ${bob.dn}\n`);
+    await waitFor(async () => (await groups()).length === 0, 'the group to be gone');
+    expect(await desk.kubectl(get)).toEqual(done);
+  });
+
+  test('goes on while the directory is down', async () => {
+    await using site = await start();
+    const desk = await alice(site);
+    await site.place.people.slapd.stop();
+    const stopped = performance.now();
+    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
+    expect(await desk.kubectl(get)).toEqual(done);
+    expect(await desk.kubectl(get)).toEqual(done);
+  });
+});

@@ -1,0 +1,269 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { createAuthority } from '@sallyport/test-servers/certificates';
+import { runLdapTool, tryBind } from '@sallyport/test-servers/ldap-tools';
+import { toLdif } from '@sallyport/test-servers/ldif';
+import { policies } from '@sallyport/test-servers/slapd-configuration';
+import { expect, test } from 'vitest';
+import type { CrowdLogin, CrowdMessage, CrowdResult } from './bench/login-crowd.ts';
+import { startWorker } from './bench/worker.ts';
+import { type Client, http1Client, review } from './testing/clients.ts';
+import type { Gateway } from './testing/gateway.ts';
+import type { People } from './testing/ldap-gateway.ts';
+import { clusters, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
+import { median } from './testing/median.ts';
+import { scrape } from './testing/scrape.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+
+const run = promisify(execFile);
+
+/** Promised: no review takes twice its usual time. A busy machine gets more. */
+const slowest = 5;
+
+/** At slapd, three wrong passwords lock an account forever. */
+const lockout = { maxFailures: 2 };
+const limits = { inFlight: 50 };
+const maxUserBinds = 16;
+
+interface Person {
+  readonly name: string;
+  readonly dn: string;
+  readonly password: string;
+}
+
+/** Adds people with an ordinary hash of their passwords, and a policy that locks accounts. */
+async function addPeople({ slapd }: People, count: number): Promise<readonly Person[]> {
+  const people = Array.from({ length: count }, (_, index): Person => {
+    return { name: `person${index}`, dn: `uid=person${index},ou=people,${slapd.suffix}`, password: randomToken() };
+  });
+  const hashing = run('openssl', ['passwd', '-6', '-salt', `rounds=2000$${'s'.repeat(16)}`, '-stdin']);
+  hashing.child.stdin?.end(people.map(({ password }) => `${password}\n`).join(''));
+  const hashes = (await hashing).stdout.trim().split('\n');
+  const entries = people.map(({ dn }, index) => ({
+    dn,
+    attributes: {
+      objectClass: ['account', 'simpleSecurityObject'],
+      userPassword: `{CRYPT}${secret(hashes[index] ?? '')}`,
+      pwdPolicySubentry: policies.lockout,
+    },
+  }));
+  await slapd.add(toLdif(entries));
+  return people;
+}
+
+/** The DNs of those people for whom slapd has this attribute, with how many values it has. */
+async function having({ slapd }: People, attribute: string): Promise<ReadonlyMap<string, number>> {
+  const words = ['-LLL', '-o', 'ldif-wrap=no', '-b', `ou=people,${slapd.suffix}`, `(${attribute}=*)`, attribute];
+  const { code, stdout, stderr } = await runLdapTool('ldapsearch', { url: slapd.url, ...slapd.service }, words);
+  if (code !== 0) throw new Error(`ldapsearch failed with ${code}: ${stderr}`);
+  const entries = stdout.split('\n\n').filter((entry) => entry.startsWith('dn: '));
+  return new Map(
+    entries.map((entry) => [/^dn: (.*)$/m.exec(entry)?.[1] ?? '', entry.split(`\n${attribute}: `).length - 1]),
+  );
+}
+
+/** One address of loopback for each number, as if each were a machine. */
+const address = (number: number) => `127.77.${number >> 8}.${number & 255}`;
+
+const rightLogin = ({ name, password }: Person, index: number): CrowdLogin => {
+  return { username: name, password, address: address(index) };
+};
+
+interface Planned extends CrowdLogin {
+  readonly isRight: boolean;
+}
+
+/**
+ * 1,000 logins of 500 people: 380 log in once; 80 also mistype; 20, who have logged in before, do so while others guess their passwords; and
+ * of 20 who are not there, passwords are guessed. The guesses come from 115 machines, so that no limit of an address stops them.
+ */
+function planLogins(people: readonly Person[]): readonly Planned[] {
+  let guesses = 0;
+  const right = (person: Person, index: number): Planned => ({ ...rightLogin(person, index), isRight: true });
+  const wrong = ({ name }: Person, from: string): Planned => {
+    return { username: name, password: randomToken(), address: from, isRight: false };
+  };
+  const guess = (person: Person) => wrong(person, address(1_000 + (guesses++ >> 2)));
+  const times = (count: number, make: () => Planned) => Array.from({ length: count }, make);
+  const all = people.flatMap((person, index) => {
+    if (index < 20) return [...times(19, () => guess(person)), right(person, index)];
+    if (index < 40) return times(3, () => guess(person));
+    return index < 120 ? [wrong(person, address(index)), right(person, index)] : [right(person, index)];
+  });
+  // As they come: no kind before another.
+  const order = randomBytes(4 * all.length);
+  return all
+    .map((login, index) => ({ login, at: order.readUInt32LE(4 * index) }))
+    .sort((one, other) => one.at - other.at)
+    .map(({ login }) => login);
+}
+
+/** Milliseconds of one review at the gateway with the logins, and of the same one at the other gateway. */
+interface Pair {
+  readonly busy: number;
+  readonly quiet: number;
+}
+
+const kinds = ['static', 'session'] as const;
+type Measured = Readonly<Record<(typeof kinds)[number], readonly Pair[]>>;
+type Clients = Readonly<Record<keyof Pair, Client>>;
+
+/** Asks both gateways the same, one right after the other: what else the machine does, both of them feel. */
+async function askInPairs(
+  clients: Clients,
+  tokens: Readonly<Record<keyof Measured, string>>,
+  isOver: (pairs: number) => boolean,
+): Promise<Measured> {
+  const measured = { static: [] as Pair[], session: [] as Pair[] };
+  const ask = async (which: keyof Pair, kind: keyof Measured) => {
+    const begun = performance.now();
+    const status = await review(clients[which], tokens[kind], 'v1', [clusters.prod.audience]);
+    if (!status.authenticated) throw new Error(`a ${kind} token was refused: ${JSON.stringify(status)}`);
+    return performance.now() - begun;
+  };
+  for (let count = 0; !isOver(count); count += 1) {
+    for (const kind of kinds) {
+      // Each is the first one in every second pair.
+      const first = count % 2 === 0 ? await ask('busy', kind) : undefined;
+      const quiet = await ask('quiet', kind);
+      measured[kind].push({ busy: first ?? (await ask('busy', kind)), quiet });
+    }
+  }
+  return measured;
+}
+
+/** How much slower a review is than at the other gateway, compared with how much it was so before. */
+function slowdown(before: readonly Pair[], meanwhile: readonly Pair[]): number {
+  const usual = (pairs: readonly Pair[]) => median(pairs.map(({ busy, quiet }) => busy / quiet));
+  return usual(meanwhile) / usual(before);
+}
+
+const inFigures = (times: readonly number[]) => {
+  const sorted = times.toSorted((one, other) => one - other);
+  const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(1);
+  return `median ${at(0.5)} ms, 95 % ${at(0.95)} ms, longest ${at(1)} ms`;
+};
+
+/** A gateway at which people log in, and another one that shares everything else with it. */
+async function start() {
+  await using resources = new AsyncDisposableStack();
+  const authority = resources.use(await createAuthority('login-authority'));
+  const { certificate, key } = await authority.issueServer();
+  const robot = randomToken();
+  const place = resources.use(
+    await startLogin({
+      count: 2,
+      login: { limits, tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' } },
+      // A busy machine is no outage.
+      entry: { timeout: '9s' },
+      options: { maxUserBinds, serverTimeout: '8s' },
+      redisTimeout: '2s',
+      others: [staticAuthenticator],
+      more: { lockout },
+      files: { 'tls/login.crt': certificate, 'tls/login.key': key, 'tokens.yaml': tokensFile({ [robot]: 'robot' }) },
+    }),
+  );
+  const people = await addPeople(place.people, 500);
+  const [busy, quiet] = place.replicas.gateways;
+  if (busy === undefined || quiet === undefined) throw new Error('no gateways');
+  const crowd = resources.use(startWorker<CrowdMessage, readonly CrowdResult[]>('login-crowd.ts'));
+  const logIn = async (logins: readonly CrowdLogin[]) => {
+    const where = { url: loginUrlOf(busy), ca: authority.certificate, host: publicHost, cluster: 'prod' };
+    const results = await crowd.ask({ ...where, logins });
+    for (const { token } of results) if (token !== undefined) secret(token);
+    return results;
+  };
+  const clients: Clients = { busy: resources.use(http1Client(busy.url)), quiet: resources.use(http1Client(quiet.url)) };
+  const owned = resources.move();
+  return { place, people, robot, busy, logIn, clients, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** The most logins in progress that any look at the metrics has shown, until `isOver`. */
+async function watchInFlight(gateway: Gateway, isOver: () => boolean): Promise<number> {
+  let most = 0;
+  while (!isOver()) {
+    const { value } = await scrape(gateway);
+    most = Math.max(most, value('sallyport_in_flight_login_requests') ?? Number.NaN);
+    await pause(50);
+  }
+  return most;
+}
+
+/** How many logins ended in which way. */
+function counted(results: readonly CrowdResult[]): Readonly<Record<string, number>> {
+  const counts = new Map<string, number>();
+  for (const { status, problem } of results) {
+    const what = problem === undefined ? `${status}` : `${status}: ${problem}`;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return Object.fromEntries(counts);
+}
+
+test('1,000 logins of 500 people at once lock no account, refuse no right password, and hold up no review', async () => {
+  await using started = await start();
+  const { place, people, robot, busy, logIn, clients } = started;
+  const known = await logIn(people.slice(0, 20).map(rightLogin));
+  expect(counted(known)).toEqual({ 201: 20 });
+  const tokens = { static: robot, session: known[0]?.token ?? '' };
+  // The first of them are slower: code is compiled.
+  await askInPairs(clients, tokens, (pairs) => pairs >= 100);
+  const before = await askInPairs(clients, tokens, (pairs) => pairs >= 300);
+
+  const planned = planLogins(people);
+  expect(planned.length).toBe(1_000);
+  let isOver = false;
+  const begun = performance.now();
+  const storm = logIn(planned).finally(() => {
+    isOver = true;
+  });
+  const [results, meanwhile, inFlight] = await Promise.all([
+    storm,
+    askInPairs(clients, tokens, () => isOver),
+    watchInFlight(busy, () => isOver),
+  ]);
+  const took = performance.now() - begun;
+  const { mostUserConnections, bindsByDn } = await place.people.slapd.operations();
+
+  const [right, wrong] = [true, false].map((kind) => results.filter((_, index) => planned[index]?.isRight === kind));
+  const repeats = results.map((result) => result.repeats);
+  console.info(
+    [
+      `in ${(took / 1000).toFixed(1)} s, right: ${JSON.stringify(counted(right ?? []))}, wrong: ${JSON.stringify(counted(wrong ?? []))}`,
+      `until the answer: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
+      `${repeats.filter((count) => count > 0).length} were told to come again, ${Math.max(...repeats)} times at most`,
+      `at once: ${inFlight} of ${limits.inFlight} in flight, ${mostUserConnections} of ${maxUserBinds} binds`,
+      ...kinds.flatMap((kind) => [
+        `${kind} tokens ${slowdown(before[kind], meanwhile[kind]).toFixed(2)} times as slow (aim: 2); ${meanwhile[kind].length} reviews`,
+        ...(['busy', 'quiet'] as const).map((which) => {
+          const [usual, now] = [before, meanwhile].map((measured) => measured[kind].map((pair) => pair[which]));
+          return `  ${which}: before ${inFigures(usual ?? [])}; meanwhile ${inFigures(now ?? [])}`;
+        }),
+      ]),
+    ].join('\n'),
+  );
+  expect(counted(right ?? [])).toEqual({ 201: 480 });
+  expect(counted(wrong ?? [])).toEqual({ 401: 520 });
+  // At the limit, or this was no load; and never above it.
+  expect([inFlight, mostUserConnections]).toEqual([limits.inFlight, maxUserBinds]);
+  for (const kind of kinds) expect(slowdown(before[kind], meanwhile[kind])).toBeLessThan(slowest);
+  await expectNoLock(place.people, people, bindsByDn);
+});
+
+/** No account is locked at slapd, where no one got more tries than the guard allows; and a lock would be seen. */
+async function expectNoLock(
+  directory: People,
+  people: readonly Person[],
+  binds: ReadonlyMap<string, number>,
+): Promise<void> {
+  expect(await having(directory, 'pwdAccountLockedTime')).toEqual(new Map());
+  const tries = await having(directory, 'pwdFailureTime');
+  expect(Math.max(...tries.values())).toBe(lockout.maxFailures);
+  for (const { dn } of people.slice(20, 40)) expect(binds.get(dn)).toBe(lockout.maxFailures);
+  const [unlucky] = people.slice(-1);
+  const { ldapsUrl: url, caFile } = directory.slapd;
+  for (const _ of [1, 2, 3]) await tryBind({ url, caFile, dn: unlucky?.dn ?? '', password: randomToken() });
+  expect([...(await having(directory, 'pwdAccountLockedTime')).keys()]).toEqual([unlucky?.dn]);
+}

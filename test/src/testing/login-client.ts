@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { createRequire } from 'node:module';
+import { connect } from 'node:net';
+import { delimiter, dirname, join } from 'node:path';
+import { startTcpServer } from '@sallyport/test-servers/tcp-server';
+import { createAuthority } from './certificates.ts';
+import type { CommandResult } from './command.ts';
+import { temporaryFolder } from './folder.ts';
+import { startKubernetes } from './kubernetes.ts';
+import { findLeaks } from './leaks.ts';
+import { clusters, type LoginPlace, type LoginSetup, loginUrlOf, startLogin } from './login-gateway.ts';
+import { secretsInUse } from './tokens.ts';
+import { within } from './wait-for.ts';
+
+const clientFolder = dirname(createRequire(import.meta.url).resolve('kubectl-sallyport/package.json'));
+
+/** A login server with TLS, gateways behind it, and an API server that asks them. */
+export interface Site extends AsyncDisposable {
+  readonly place: LoginPlace;
+  readonly url: string;
+  /** PEM: of the login server. */
+  readonly caFile: string;
+  /** False: the login server does not answer. */
+  reachable: boolean;
+  /** Sends a request to the login server as its client does, without a body. @returns the status */
+  ask(method: string, path: string, token: string): Promise<number>;
+  /** Requests that came to the API server, by their status. */
+  readonly answered: readonly number[];
+}
+
+/** @param setup as of `startLogin`; `login` needs no address */
+export async function startSite(setup: LoginSetup = {}): Promise<Site> {
+  await using resources = new AsyncDisposableStack();
+  const authority = await createAuthority('login-authority');
+  const { certificateFile, keyFile } = await authority.issueServer();
+  let port = 0;
+  const site = { reachable: true };
+  // The gateways listen on ports of their own: this is the address that people know.
+  const front = resources.use(
+    await startTcpServer((client) => {
+      if (!site.reachable) return void client.destroy();
+      const server = connect(port, '127.0.0.1');
+      server.on('error', () => {}).once('close', () => client.destroy());
+      client.once('close', () => server.destroy());
+      client.pipe(server).pipe(client);
+    }),
+  );
+  const url = `https://127.0.0.1:${front.port}`;
+  let reviews: LoginPlace['reviews'] = () => Promise.reject(new Error('it has not started yet'));
+  const { audience } = clusters.prod;
+  const kubernetes = resources.use(await startKubernetes((token) => reviews(token, audience)));
+  const login = {
+    publicUrl: url,
+    tls: { certFile: certificateFile, keyFile },
+    caFile: authority.certificateFile,
+    clusters: {
+      prod: { audience, server: kubernetes.url, caFile: kubernetes.caFile },
+      staging: clusters.staging,
+    },
+    ...setup.login,
+  };
+  const place = resources.use(await startLogin({ ...setup, login }));
+  const [first] = place.replicas.gateways;
+  if (first !== undefined) port = Number(new URL(loginUrlOf(first)).port);
+  reviews = place.reviews;
+  const owned = resources.move();
+  return Object.assign(site, {
+    place,
+    url,
+    caFile: authority.certificateFile,
+    answered: kubernetes.answered,
+    ask: async (method: string, path: string, token: string) => {
+      const headers = { authorization: `Bearer ${token}` };
+      const sent = request(new URL(path, url), { method, headers, ca: authority.certificate, agent: false }).end();
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+      answer.resume();
+      return answer.statusCode ?? 0;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  });
+}
+
+/** A person at their computer: `kubectl`, with `kubectl-sallyport` on the PATH. */
+export interface Desk {
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Runs `kubectl WORDS`. @throws Error when a password is in its output or in a file of the home */
+  kubectl(words: readonly string[], more?: { readonly input?: string; readonly env?: object }): Promise<CommandResult>;
+  /** On a terminal. @param line of a shell */
+  terminal(line: string): TerminalRun;
+}
+
+interface TerminalRun {
+  readonly shown: () => string;
+  type(text: string): void;
+  readonly ended: Promise<number | null>;
+}
+
+export async function createDesk(): Promise<Desk> {
+  const home = await temporaryFolder('desk');
+  const program = join(home, 'bin/kubectl-sallyport');
+  await mkdir(dirname(program));
+  await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${clientFolder}/src/kubectl-sallyport.js' "$@"\n`);
+  await chmod(program, 0o755);
+  const env = { PATH: [dirname(program), process.env.PATH].join(delimiter), HOME: home };
+
+  async function checkLeaks(output: string, given: string): Promise<void> {
+    const folder = join(home, '.cache/sallyport');
+    const files = await readdir(folder).catch(() => []);
+    const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
+    // A token is where it belongs.
+    const passwords = secretsInUse().filter((one) => !one.startsWith('sps_') && !given.includes(one));
+    const leaks = [...findLeaks(output, secretsInUse()), ...findLeaks(texts.join('\n'), passwords)];
+    if (leaks.length > 0) throw new Error(`kubectl-sallyport wrote secrets: ${leaks.join('; ')}`);
+  }
+
+  return {
+    home,
+    env,
+    async kubectl(words, { input = '', env: more } = {}) {
+      const child = spawn('kubectl', words, { cwd: home, env: { ...env, ...more } });
+      const output = { stdout: '', stderr: '' };
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+      child.stdin.on('error', () => {}).end(input);
+      const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+      const code = await within(closed, `the end of kubectl ${words.join(' ')}`);
+      // What kubectl reads is the one place where a token may be.
+      if (words[1] !== 'token') await checkLeaks(output.stdout + output.stderr, '');
+      return { code, ...output };
+    },
+    terminal(line) {
+      const child = spawn('script', ['-qefc', line, '/dev/null'], {
+        cwd: home,
+        env: { ...env, TERM: 'dumb' },
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
+      const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+      return {
+        shown: () => text,
+        type: (keys) => void child.stdin.write(keys),
+        ended: within(closed, `the end of ${line}`)
+          .finally(() => child.kill())
+          .then(async (code) => {
+            await checkLeaks(text, '');
+            return code;
+          }),
+      };
+    },
+  };
+}
