@@ -3,6 +3,7 @@ import Koa, { type Context, type Middleware } from 'koa';
 import type { LoginConfig } from '../config/types.ts';
 import { answerErrors, type ErrorAnswer } from '../server/answer-errors.ts';
 import { announceEnd, type ConnectionAccess } from '../server/http-listener.ts';
+import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import { type StatusCode, StatusError } from '../server/kubernetes-status.ts';
 import type { ConnectionLimits } from '../server/limits.ts';
@@ -77,7 +78,7 @@ function createExchanges({ service, logger, observers }: LoginDependencies): Mid
     const { known, address } = exchange;
     for (const observe of observers) {
       try {
-        observe({ ...known, address, at, seconds, outcome: outcomeOf(status) });
+        observe({ ...known, address, at, seconds, outcome: outcomeOf(status, isClosed(exchange.context.res)) });
       } catch (error) {
         logger.error({ err: error }, 'a request to the login server could not be recorded');
       }

@@ -7,11 +7,16 @@ export interface LoginBounds {
   readonly limit: AddressLimit;
   readonly address: string;
   readonly maxInFlight: number;
+  /** Whether the client has closed its connection or stream. */
+  readonly isGone: () => boolean;
 }
 
-/** Does work within what all clients together may cost, and what the guesses of one address may. Only a refusal is a guess. */
+/**
+ * Does work within what all clients together may cost, and what the guesses of one address may. Only a refusal is a guess, and
+ * work that the client did not wait for: it costs the backend as much, and the limits of its user.
+ */
 export async function bounded<Result>(
-  { inFlight, limit, address, maxInFlight }: LoginBounds,
+  { inFlight, limit, address, maxInFlight, isGone }: LoginBounds,
   work: () => Promise<Result>,
 ): Promise<Result> {
   const taken = limit.take(address);
@@ -24,7 +29,7 @@ export async function bounded<Result>(
     if (leave === undefined) throw new LoginError(429, 'too-many-requests', 'too many requests in progress', 1);
     return await work();
   } catch (error) {
-    isGuess = error instanceof LoginError && error.status === 401;
+    isGuess = isGone() || (error instanceof LoginError && error.status === 401);
     throw error;
   } finally {
     leave?.();

@@ -2,6 +2,7 @@ import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
 import { digestOf } from '../revocation/list.ts';
+import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { AddressLimit } from './address-limit.ts';
@@ -55,8 +56,11 @@ export function createLoginRouter({ bodyTimeout, inFlight, passwords, tokens }: 
       await handle(exchange);
     });
   };
-  const within = <Result>({ service, address }: Exchange, limit: AddressLimit, work: () => Promise<Result>) =>
-    bounded({ inFlight, limit, address, maxInFlight: service.config.limits.inFlight }, work);
+  const within = <Result>({ service, address, context }: Exchange, limit: AddressLimit, work: () => Promise<Result>) =>
+    bounded(
+      { inFlight, limit, address, maxInFlight: service.config.limits.inFlight, isGone: () => isClosed(context.res) },
+      work,
+    );
   const withToken = (work: (exchange: Exchange, token: string) => Promise<void>) => (exchange: Exchange) => {
     const token = bearerOf(exchange.context);
     exchange.known = { ...exchange.known, token };
