@@ -97,6 +97,15 @@ describe('a session', () => {
     expect(refused).toEqual([{ session, token, reason: 'disabled' }]);
   });
 
+  test('is refused when its user has another name in Kubernetes now, as after another prefix in gateway.yaml', async () => {
+    const { ask, refused } = setUp(
+      () => recorded(),
+      () => ({ kind: 'authenticated', user: { username: 'partners:alice', groups: ['partners:dev'] } }),
+    );
+    expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
+    expect(refused).toEqual([{ session, token, reason: 'unknown-user' }]);
+  });
+
   test('says that it is stale, and nothing of other caches of its user', async () => {
     const failure = new AuthenticatorError('unavailable', 'down');
     let source: 'memory' | 'stale' = 'memory';

@@ -126,6 +126,10 @@ function judgeUser(
   if (today.kind !== 'authenticated') {
     throw new AuthenticatorError('failed', `authenticator ${session.authenticator} has no opinion about a user`);
   }
+  // Blocks, and people, know the session by the name of the login. Another prefix in gateway.yaml makes another user.
+  if (today.user.username !== session.name) {
+    return { kind: 'rejected', reason: 'unknown-user', subject: session.name };
+  }
   const { audience, since } = session;
   // It is outside of the identity policy, which lets no backend set this key.
   const extra = keyPrefix && { [`${keyPrefix}/authenticated-at`]: [new Date(since).toISOString()] };
