@@ -53,6 +53,15 @@ export function assembleLogin(options: AssembleLoginOptions): AssembledLogin {
   const passwords = withSoundDecision(guard, clocks.wall);
   const judge = identityPolicy(config, prefixes, reservedDomain);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
+  let isUidMissingLogged = false;
+  const warnWithoutUid = (uid: string | undefined) => {
+    if (uid !== undefined || isUidMissingLogged) return;
+    isUidMissingLogged = true;
+    log.warn(
+      { authenticator: config.name, hint: 'set the option that gives users a uid, such as user.attributes.uid' },
+      'user without a uid logged in: their sessions pass to whoever gets their name',
+    );
+  };
   const cached = aroundUsers(withSoundDecision(users, clocks.wall), options);
   return {
     users: withIdentityPolicy(cached, config, prefixes, log, reservedDomain),
@@ -73,7 +82,9 @@ export function assembleLogin(options: AssembleLoginOptions): AssembledLogin {
           return { kind: 'rejected', reason: 'identity-policy', subject };
         }
         const isBlocked = blocks.ofUser(named.username, named.groups ?? []) !== undefined;
-        return isBlocked ? { kind: 'rejected', reason: 'blocked', subject } : { kind: 'logged-in', given, named };
+        if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
+        warnWithoutUid(given.uid);
+        return { kind: 'logged-in', given, named };
       },
     },
   };
