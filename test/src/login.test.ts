@@ -174,6 +174,32 @@ describe.concurrent('the login server', () => {
     expect((await ask({ body: right, localAddress: '127.0.0.2' })).status).toBe(201);
   });
 
+  test('never refuses a logout because of other requests', async () => {
+    await using place = await startLogin({
+      login: { limits: { perAddress: '1/h', inFlight: 1 } },
+      entry: { timeout: '5s' },
+    });
+    const { ask, people, replicas, logIn } = place;
+    const [gateway] = replicas.gateways;
+    if (gateway === undefined) throw new Error('no gateway');
+    const token = await logIn(people.alice);
+    const open = { method: 'GET', path: '/v1/clusters' } as const;
+    for (let count = 0; count < 3; count += 1) {
+      expect((await ask({ method: 'GET', path: '/v1/session', token: randomToken() })).status).toBe(401);
+    }
+    await people.slapd.hang();
+    const hanging = ask({ body: { ...bodyOf(place), password: randomToken() } });
+    const busy = async () => (await metricsText(gateway)).includes('\nsallyport_in_flight_login_requests 1\n');
+    await waitFor(busy, 'the login to be in progress');
+    // Ten times as many as passwords, for whatever needs none.
+    for (let count = 0; count < 6; count += 1) expect((await ask(open)).status).toBe(200);
+    expect(await ask(open)).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
+    expect((await ask({ method: 'GET', path: '/' })).status).toBe(429);
+    expect((await ask({ ...open, localAddress: '127.0.0.2' })).status).toBe(200);
+    expect((await ask({ method: 'DELETE', path: '/v1/session', token })).status).toBe(204);
+    await hanging;
+  });
+
   test('counts a login whose client hangs up as a wrong password, and reports no outage', async () => {
     await using place = await startLogin({
       login: { limits: { perAddress: '2/h' } },

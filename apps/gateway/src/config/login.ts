@@ -145,7 +145,7 @@ export const loginSchema = z
           .min(1)
           .max(10_000)
           .default(50)
-          .describe('Requests in progress at once; more are answered 429. 1 to 10000.'),
+          .describe('Logins in progress at once; more are answered 429. 1 to 10000.'),
       })
       .prefault({})
       .describe('What clients may cost.'),

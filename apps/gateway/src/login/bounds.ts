@@ -1,6 +1,6 @@
 import type { InFlight } from '../server/in-flight.ts';
 import type { AddressLimit } from './address-limit.ts';
-import { LoginError } from './login-error.ts';
+import { LoginError, tooMany } from './login-error.ts';
 
 export interface LoginBounds {
   readonly inFlight: InFlight;
@@ -20,13 +20,11 @@ export async function bounded<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   const taken = limit.take(address);
-  if (typeof taken === 'number') {
-    throw new LoginError(429, 'too-many-requests', 'too many refused requests from this address', taken);
-  }
+  if (typeof taken === 'number') throw tooMany('too many refused logins from this address', taken);
   const leave = inFlight.enter(maxInFlight);
   let isGuess = false;
   try {
-    if (leave === undefined) throw new LoginError(429, 'too-many-requests', 'too many requests in progress', 1);
+    if (leave === undefined) throw tooMany('too many requests in progress', 1);
     return await work();
   } catch (error) {
     isGuess = isGone() || (error instanceof LoginError && error.status === 401);

@@ -40,6 +40,11 @@ export function noSession(): LoginError {
   return new LoginError(401, 'no-session', 'there is no such session, or it has ended: log in again');
 }
 
+/** @param retryAfter seconds */
+export function tooMany(message: string, retryAfter: number): LoginError {
+  return new LoginError(429, 'too-many-requests', message, retryAfter);
+}
+
 /** @param what such as `the directory` */
 export function unavailable(what: string): LoginError {
   return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5);

@@ -21,10 +21,8 @@ export interface LoginService {
   readonly sessions: Link;
   readonly issuer: TokenIssuer;
   readonly texts: SessionTexts;
-  /** PEM. */
-  readonly caFile: () => string | undefined;
-  /** PEM, by the name of the cluster. */
-  readonly clusterCa: (cluster: string) => string | undefined;
+  /** @returns undefined for an unknown cluster */
+  readonly kubeconfig: (cluster: string) => string | undefined;
   /** What a failure of the issuer is logged as, without its secrets. */
   readonly problemOf: (error: unknown) => string;
   /** Keeps all of this open for a request in progress. */
