@@ -27,7 +27,7 @@ export async function bounded<Result>(
     if (leave === undefined) throw tooMany('too many requests in progress', 1);
     return await work();
   } catch (error) {
-    isGuess = isGone() || (error instanceof LoginError && error.status === 401);
+    isGuess = isGone() || (error instanceof LoginError && error.isGuess);
     throw error;
   } finally {
     leave?.();

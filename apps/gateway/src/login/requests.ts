@@ -74,7 +74,7 @@ export function createLoginRouter({ bodyTimeout, inFlight, passwords }: RequestD
       const bounds = { inFlight, limit: passwords, address, maxInFlight, isGone: () => isClosed(context.res) };
       await bounded(bounds, () => createSession(exchange, body));
     } catch (error) {
-      if (error instanceof LoginError && error.status === 401) await untilStep(begun, exchange.signal);
+      if (error instanceof LoginError && error.isGuess) await untilStep(begun, exchange.signal);
       throw error;
     }
   });
