@@ -23,12 +23,14 @@ const today: Decision = { kind: 'authenticated', user: { username: 'corp:alice',
 function setUp(
   inner: () => Decision | Promise<Decision>,
   users: (text: string, context: LinkContext) => Decision | Promise<Decision>,
+  clusters: Readonly<Record<string, { readonly audience: string }>> = {},
 ) {
   const refused: RefusedSession[] = [];
   const asked: string[] = [];
   const link: Authenticator = { authenticate: inner, close: async () => undefined };
   const layer = withSessions(link, {
     texts,
+    clusters,
     usersOf: (name) =>
       name === 'corp'
         ? {
@@ -106,6 +108,31 @@ describe('a session', () => {
     expect(refused).toEqual([{ session, token, reason: 'unknown-user' }]);
   });
 
+  test.each([
+    ['no cluster', {}],
+    ['a cluster that is gone', { cluster: 'old' }],
+    ['a cluster with another audience now', { cluster: 'staging' }],
+  ])('is refused when it is for %s', async (_what, changed) => {
+    const clusters = { production: { audience: 'prod' }, staging: { audience: 'staging' } };
+    const place = (more: Partial<Session>) =>
+      setUp(
+        () => recorded(more),
+        () => today,
+        clusters,
+      ).ask();
+    expect(await place(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });
+    expect(await place({ cluster: 'production' })).toMatchObject({ kind: 'authenticated' });
+  });
+
+  test('is refused when its authenticator logs no one in any more', async () => {
+    const { ask, asked } = setUp(
+      () => recorded({ authenticator: 'partner' }),
+      () => today,
+    );
+    expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
+    expect(asked).toEqual([]);
+  });
+
   test('says that it is stale, and nothing of other caches of its user', async () => {
     const failure = new AuthenticatorError('unavailable', 'down');
     let source: 'memory' | 'stale' = 'memory';
@@ -141,7 +168,6 @@ describe('what is no session could not be checked:', () => {
       'a text of another token',
       { ...recorded(), session: texts.write(digestOf('other'), session).replace('p1', 's1') },
     ],
-    ['a session of an authenticator that logs no one in', recorded({ authenticator: 'partner' })],
   ] as const)('%s', async (_what, decision) => {
     const { ask, asked } = setUp(
       () => decision as Decision,
