@@ -194,6 +194,13 @@ describe('the user of a session', () => {
 });
 
 describe('a login', () => {
+  test('that could not be checked quotes neither the password nor the login token', async () => {
+    const { logIn } = setUp({
+      authenticate: (token) => Promise.reject(new AuthenticatorError('unavailable', `bad reply to ${token}`)),
+    });
+    await expect(logIn('alice', 'hunter2')).rejects.toMatchObject({ message: 'bad reply to [token]' });
+  });
+
   test('of a user without a uid is reported once', async () => {
     const warning = 'user without a uid logged in: their sessions pass to whoever gets their name';
     const withUid = setUp();
