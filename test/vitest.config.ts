@@ -20,6 +20,8 @@ const inPairs = filesOf(
   'cache-failover',
   'cache-outages',
   'cache-user-flood',
+  // Not beside `installed`: both build all packages, into the same folders.
+  'create-authenticator',
   'redis-hostile',
   'redis-outages',
   'redis-shortage',

@@ -41,6 +41,7 @@ describe('a release', () => {
     const names = [
       ...tarballs,
       `kubectl-sallyport-${version}-linux-${architecture}.tar.gz`,
+      `kubectl-sallyport-${version}-linux-${architecture}.cdx.json`,
       'sallyport.yaml',
       `sallyport-${version}-linux-${architecture}.oci.tar`,
       `sallyport-${version}-linux-${architecture}.cdx.json`,
@@ -122,10 +123,26 @@ describe('a release', () => {
     );
   });
 
-  test.each(['linux', 'packages'])('has a bill of materials that follows CycloneDX: %s', async (name) => {
-    const [found = ''] = (await readdir(file(''))).filter((one) => one.includes(name) && one.endsWith('.cdx.json'));
+  /** The text of the only one whose name begins and goes on like this. */
+  async function billOf(start: string, part: string): Promise<string> {
+    const names = await readdir(file(''));
+    const [found = ''] = names.filter(
+      (one) => one.startsWith(start) && one.includes(part) && one.endsWith('.cdx.json'),
+    );
     const bill = await readFile(file(found), 'utf8');
     expect(await new JsonStrictValidator(Version.v1dot6).validate(bill)).toBeNull();
+    return bill;
+  }
+
+  test('has a bill of materials of the program, with Node and what is bundled', async () => {
+    const { components } = JSON.parse(await billOf('kubectl-sallyport-', 'linux'));
+    expect(components.map(({ name }: { name: string }) => name).sort()).toEqual(['kubectl-sallyport', 'node']);
+    const client = components.find(({ name }: { name: string }) => name === 'kubectl-sallyport');
+    expect(client.components).toMatchObject([{ name: 'yaml' }]);
+  });
+
+  test.each(['linux', 'packages'])('has a bill of materials that follows CycloneDX: %s', async (name) => {
+    const bill = await billOf('sallyport-', name);
     const { components } = JSON.parse(bill) as { components: { purl: string; components?: { name: string }[] }[] };
     const purls = components.map(({ purl }) => purl);
     expect(purls).toContainEqual(expect.stringMatching(/^pkg:npm\/ioredis@/));

@@ -1,10 +1,18 @@
 import { execFile } from 'node:child_process';
-import { basename, delimiter, dirname } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
 const isOfPackage = (folder: string) => basename(folder) === '.bin' && basename(dirname(folder)) === 'node_modules';
+
+/** What the user of the machine has, without what the runner's own pnpm has put before it. */
+function machine(): Record<string, string> {
+  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|NODE_ENV$|VITEST)/.test(name));
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => !isOfPackage(folder));
+  return { ...(Object.fromEntries(own) as Record<string, string>), PATH: folders.join(delimiter) };
+}
 
 /**
  * Runs the npm of the machine, with the Node and the settings of the machine: its CAs and its registry. The runner's own pnpm
@@ -18,8 +26,22 @@ export async function npm(
   words: readonly string[],
   options: { readonly cwd?: string; readonly timeout?: number } = {},
 ): Promise<string> {
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|NODE_ENV$|VITEST)/.test(name));
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => !isOfPackage(folder));
-  const env = { ...Object.fromEntries(own), PATH: folders.join(delimiter) };
-  return (await run('npm', [...words], { ...options, env, maxBuffer: 16 * 1024 * 1024 })).stdout;
+  return (await run('npm', [...words], { ...options, env: machine(), maxBuffer: 16 * 1024 * 1024 })).stdout;
+}
+
+/**
+ * The environment of a user who has the Node of this process, and the npm and the settings of the machine.
+ *
+ * @param folder for a file with the user's settings
+ * @param more lines of .npmrc that come after the user's own
+ */
+export async function npmEnvironment(folder: string, more: string): Promise<Record<string, string>> {
+  const [user, global] = await Promise.all(
+    ['userconfig', 'globalconfig'].map(async (name) => (await npm(['config', 'get', name])).trim()),
+  );
+  const settings = join(folder, '.npmrc');
+  await writeFile(settings, `${await readFile(user ?? '', 'utf8').catch(() => '')}\n${more}`, { mode: 0o600 });
+  const env = machine();
+  const PATH = [dirname(process.execPath), env.PATH].join(delimiter);
+  return { ...env, PATH, NPM_CONFIG_USERCONFIG: settings, NPM_CONFIG_GLOBALCONFIG: global ?? '', NO_COLOR: '1' };
 }

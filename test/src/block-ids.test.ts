@@ -81,6 +81,36 @@ test('an answer that a replica finds in Redis has the ids too, also very long on
   expect(await review(late, token)).toEqual(passes[0]);
 });
 
+test('what block prints ends its block, also for an id that begins with JTI=', async () => {
+  await using redis = await startRedis();
+  const issuer = createJwtIssuer();
+  await using replicas = await startTwo(redis, issuer);
+  const { operator, ask } = replicas;
+  const token = issuer.token({ sub: 'jane', jti: 'JTI=1' });
+  const blocked = await operator.run(['block', '--jti', 'JTI=JTI=1', '--for', '1h']);
+  expect(blocked).toMatchObject({ code: 0, stdout: expect.stringContaining('blocked jti JTI=1 until ') });
+  expect(await ask(token)).toEqual(isRefused);
+  const [, printed = ''] = /unblock --jti (\S+) /.exec(blocked.stdout) ?? [];
+  expect(await operator.run(['unblock', '--jti', printed])).toMatchObject({ code: 0, stderr: '' });
+  expect(await ask(token)).toEqual(passes);
+  const revoked = await operator.run(['revoke', '--jti', printed]);
+  expect(revoked.stderr).toContain(`block --jti ${printed} --for 8h`);
+});
+
+test('block remarks on an id that was most likely not copied well', async () => {
+  await using redis = await startRedis();
+  await using replicas = await startTwo(redis, createJwtIssuer());
+  const { operator } = replicas;
+  for (const [words, remark] of [
+    [['--jti', 'abc '], '--jti begins or ends with a blank'],
+    [['--sid', '\tabc'], '--sid begins or ends with a blank'],
+    [['--jti', 'X509SHA256=00ff'], '--jti X509SHA256=... is the id of a client certificate'],
+  ] as const) {
+    const blocked = await operator.run(['block', ...words, '--for', '1h']);
+    expect(blocked).toMatchObject({ code: 0, stderr: expect.stringContaining(remark) });
+  }
+});
+
 test('explain shows the ids of a token, and the block that refuses it', async () => {
   await using redis = await startRedis();
   const issuer = createJwtIssuer();

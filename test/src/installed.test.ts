@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -20,11 +21,10 @@ import {
 import { rootFolder } from './testing/pnpm.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
-const libraries = [
-  ...['authenticator', 'authenticator-jwt', 'authenticator-ldap', 'authenticator-redis', 'authenticator-static'],
-  ...['authenticator-webhook', 'plugin-options', 'redis-connection'],
-].map((name) => `@sallyport/${name}`);
-const names = [...libraries, '@sallyport/gateway', 'kubectl-sallyport'].sort();
+const nameOf = (folder: string) => (folder === 'kubectl-sallyport' ? folder : `@sallyport/${folder}`);
+const names = [...readdirSync(join(rootFolder, 'packages')), 'gateway'].map(nameOf).sort();
+/** A command has nothing to import. */
+const commands = ['@sallyport/create-authenticator', '@sallyport/gateway', 'kubectl-sallyport'];
 
 let folder: string;
 let tarballs: ReadonlyMap<string, string>;
@@ -58,8 +58,7 @@ test.each(names)('%s keeps the rules of publint', async (name) => {
   expect(JSON.stringify({ ...pkg, sideEffects: undefined })).not.toMatch(/workspace:|catalog:|\.\/src\//);
 });
 
-// A command has nothing to import.
-test.each(libraries)('%s has types where it has code', async (name) => {
+test.each(names.filter((name) => !commands.includes(name)))('%s has types where it has code', async (name) => {
   const found = await checkPackage(createPackageFromTarballData(await tarball(name)));
   if (found.types === false) throw new Error('it has no types');
   // The others are for require(), which no package of ours is made for.
@@ -70,7 +69,7 @@ test.each(libraries)('%s has types where it has code', async (name) => {
 
 /** An options schema by hand, as of a plugin in JavaScript that depends on nothing. */
 const pluginCode = `
-const anything = { validate: (value) => ({ value }), jsonSchema: { input: () => ({ type: 'object' }) } };
+const anything = { validate: (value) => ({ value }), jsonSchema: { input: () => ({ type: 'object', properties: {} }) } };
 export default {
   specificationVersion: 1,
   name: 'near',
@@ -187,18 +186,19 @@ describe.each([
     expect(await run('kubectl', ['sallyport', 'whoami'])).toMatchObject(noContext);
     const away = { code: 3, stderr: expect.stringContaining('cannot reach the login server') };
     expect(await run('kubectl', ['sallyport', 'init', 'https://127.0.0.1:1'])).toMatchObject(away);
-    const times: number[] = [];
-    for (let start = 0; start < 9; start++) {
-      const began = performance.now();
-      const { code, stderr } = await run('kubectl-sallyport', ['token']);
-      times.push(performance.now() - began);
-      // Nothing but that: an old Node warns of what is new.
-      expect([code, stderr]).toEqual([1, expect.stringMatching(/^kubectl-sallyport: not logged in .*\n$/)]);
-    }
-    const median = times.sort((one, other) => one - other)[4] ?? 0;
-    console.log(`kubectl-sallyport token on ${form}: ${median.toFixed()} ms from start to end`);
+    // Nothing but that: an old Node warns of what is new.
+    const notLoggedIn = { code: 1, stderr: expect.stringMatching(/^kubectl-sallyport: not logged in .*\n$/) };
+    expect(await run('kubectl-sallyport', ['token'])).toMatchObject(notLoggedIn);
+    const began = performance.now();
+    const line = 'for start in 1 2 3 4 5 6 7 8 9 10; do kubectl-sallyport token 2> /dev/null; done; times';
+    const { stdout } = await run('sh', ['-c', line]);
+    const elapsed = (performance.now() - began) / 10;
+    // The last line of `times` is what its children took: `0m0.350s 0m0.080s`.
+    const parts = [...(stdout.trim().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
+    const cpu = parts.reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0) * 100;
+    console.log(`kubectl-sallyport token on ${form}: ${elapsed.toFixed()} ms, ${cpu.toFixed()} of a CPU`);
     // Five times what is aimed at on a machine of its own: 100 ms.
-    expect(median).toBeLessThan(500);
+    expect([parts.length, cpu < 500]).toEqual([2, true]);
   }, 60_000);
 });
 

@@ -1,20 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { createDesk, type Desk, type Site, startSite } from './testing/login-client.ts';
+import { done, get, loggedIn } from './testing/kubectl-user.ts';
+import { type Desk, type Site, startSite } from './testing/login-client.ts';
 import { randomToken } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
 
-const get = ['get', 'namespaces', '-o', 'name'];
-const done = { code: 0, stdout: 'namespace/default\n', stderr: '' };
-
 const start = () => startSite({ count: 2, login: { revalidate: '1s' }, entry: { cache: { staleTtl: '10m' } } });
 
-/** A desk where alice is logged in. */
-async function alice({ url, caFile, place }: Site): Promise<Desk> {
-  const desk = await createDesk();
-  await desk.kubectl(['sallyport', 'init', url, 'prod', '--ca-file', caFile]);
-  const { name, password } = place.people.alice;
-  const words = ['sallyport', 'login', '--username', name, '--password-stdin'];
-  expect(await desk.kubectl(words, { input: password })).toMatchObject({ code: 0, stderr: '' });
+/** A desk where alice is logged in, and works. */
+async function alice(site: Site): Promise<Desk> {
+  const desk = await loggedIn(site);
   expect(await desk.kubectl(get)).toEqual(done);
   return desk;
 }
@@ -66,5 +60,25 @@ describe.concurrent('kubectl', () => {
     await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
     expect(await desk.kubectl(get)).toEqual(done);
     expect(await desk.kubectl(get)).toEqual(done);
+  });
+
+  test('goes on when the gateways were restarted', async () => {
+    await using site = await start();
+    const desk = await alice(site);
+    await site.restart();
+    expect(await desk.kubectl(get)).toEqual(done);
+    expect((await desk.kubectl(['sallyport', 'whoami'])).stdout).toContain('corp:alice');
+  });
+
+  test('goes on while the Redis of sessions hangs', async () => {
+    await using site = await start();
+    const desk = await alice(site);
+    await site.place.redis.hang();
+    const began = performance.now();
+    await waitFor(() => performance.now() - began > 1_100, 'the answer to be too old');
+    expect(await desk.kubectl(get)).toEqual(done);
+    await site.place.redis.start();
+    expect(await desk.kubectl(get)).toEqual(done);
+    expect((await desk.kubectl(['sallyport', 'whoami'])).stdout).toContain('corp:alice');
   });
 });

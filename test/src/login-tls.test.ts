@@ -104,7 +104,11 @@ test('an edit of login takes effect, its address and its absence do at a restart
   const from = gateway.output.lines.length;
   await gateway.configure({
     ...config,
-    login: { ...rest, listen: '127.0.0.1:1', clusters: { ...clusters, other: { ...clusters.prod, audience: 'https://other.example.com' } } },
+    login: {
+      ...rest,
+      listen: '127.0.0.1:1',
+      clusters: { ...clusters, other: { ...clusters.prod, audience: 'https://other.example.com' } },
+    },
   });
   expect(
     await gateway.waitForLog(

@@ -99,6 +99,24 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
   );
 });
 
+test('users of a gateway with the same provenance.keyPrefix pass once its keys are dropped', async () => {
+  const keyPrefix = 'sallyport.example.com';
+  const provenance = { keyPrefix };
+  const jane = newToken();
+  await using far = await startGateway({
+    config: { authenticators: [staticAuthenticator], provenance },
+    files: { 'tokens.yaml': tokensFile({ [jane]: 'jane' }) },
+  });
+  await using front = await startGateway({ config: { authenticators: [forwarding(far.url)], provenance } });
+  const client = clientOf(front);
+  expect(await review(client, jane)).toEqual({ authenticated: false });
+  const drop = [`${keyPrefix}/*`];
+  await front.configure({ authenticators: [forwarding(far.url, { extra: { drop } })], provenance });
+  await front.waitForLog('config reloaded');
+  const extra = { [`${keyPrefix}/authenticator`]: ['far'], [`${keyPrefix}/credential`]: [expect.any(String)] };
+  expect(await review(client, jane)).toEqual({ authenticated: true, user: { username: 'jane', extra } });
+});
+
 test('a token that another gateway could not check is no refusal, and is asked again', async () => {
   const token = newToken();
   const broken = {
@@ -111,6 +129,9 @@ test('a token that another gateway could not check is no refusal, and is asked a
   const client = clientOf(front);
   const unavailable = { authenticated: false, error: 'authenticator far unavailable' };
   expect(await review(client, token)).toEqual(unavailable);
+  const env = { SALLYPORT_CONFIG: `${front.folder}/gateway.yaml` };
+  const checked = await runCommand(['check'], { cwd: front.folder, env });
+  expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining('reports an error for a made-up token')]);
   await far.write('tokens.yaml', tokensFile({ [token]: 'jane' }));
   await far.configure({ authenticators: [staticAuthenticator] });
   await far.waitForLog('config reloaded');

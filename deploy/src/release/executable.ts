@@ -3,7 +3,9 @@ import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { ComponentType } from '@cyclonedx/cyclonedx-library/Enums';
 import { parse, stringify } from 'yaml';
+import { billOfMaterials, npmComponents, systemComponents } from '../bill-of-materials.ts';
 import { architecture, type ImageDetails, tarFolder } from '../image/layout.ts';
 import { readManifest, tarballOf } from '../packages.ts';
 import { rootFolder, run } from '../run.ts';
@@ -11,20 +13,16 @@ import { rootFolder, run } from '../run.ts';
 const name = 'kubectl-sallyport';
 
 /**
- * Builds what people get who have no Node: an archive with a program for this machine's platform, and the manifest by which
- * krew finds it.
+ * Builds what people get who have no Node: an archive with a program for this machine's platform, its bill of materials, and the
+ * manifest by which krew finds it.
  *
- * @param folder has the tarballs of our packages, and gets both files
- * @returns their names
+ * @param folder has the tarballs of our packages, and gets these files
  */
-export async function releaseExecutable(
-  folder: string,
-  work: string,
-  { version, epoch }: ImageDetails,
-): Promise<{ readonly archive: string; readonly manifest: string }> {
+export async function releaseExecutable(folder: string, work: string, { version, epoch }: ImageDetails): Promise<void> {
   const [bundle, staged] = [join(work, 'bundle'), join(work, 'executable')];
   for (const each of [bundle, staged]) await mkdir(each, { recursive: true });
-  const tarball = join(folder, tarballOf(await readManifest(join(rootFolder, 'packages', name))));
+  const ours = await readManifest(join(rootFolder, 'packages', name));
+  const tarball = join(folder, tarballOf(ours));
   await run('tar', ['--extract', '--file', tarball, '--directory', bundle, '--strip-components=1']);
   await buildExecutable(join(bundle, `dist/${name}.js`), join(staged, name));
   await copyFile(join(bundle, 'LICENSE'), join(staged, 'LICENSE'));
@@ -34,13 +32,16 @@ export async function releaseExecutable(
   await tarFolder(staged, tar, epoch);
   const bytes = await promisify(gzip)(await readFile(tar));
   await rm(tar);
-  const archive = `${name}-${version}-${process.platform}-${architecture}.tar.gz`;
+  const platform = `${process.platform}-${architecture}`;
+  const archive = `${name}-${version}-${platform}.tar.gz`;
   await writeFile(join(folder, archive), bytes);
   const template = await readFile(join(rootFolder, 'deploy/krew/sallyport.yaml'), 'utf8');
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const manifest = 'sallyport.yaml';
-  await writeFile(join(folder, manifest), krewManifest(template, { version, archive, sha256 }));
-  return { archive, manifest };
+  await writeFile(join(folder, 'sallyport.yaml'), krewManifest(template, { version, archive, sha256 }));
+  const components = [...systemComponents([]), ...(await npmComponents([{ folder: bundle, manifest: ours }]))];
+  const subject = { name: `${name}-${platform}`, version, license: 'Apache-2.0' };
+  const bill = billOfMaterials({ type: ComponentType.Application, manifest: subject }, components, epoch);
+  await writeFile(join(folder, `${name}-${version}-${platform}.cdx.json`), bill);
 }
 
 /**

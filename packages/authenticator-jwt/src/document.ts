@@ -35,7 +35,9 @@ type Fail = (why: string, cause?: unknown) => AuthenticatorError;
 function fetchBody(url: string, { ca, maxSize, signal }: FetchOptions, fail: Fail): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
-    const call = request(url, { agent: false, headers, signal, ...(ca && { ca }) }, (answer) => {
+    // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
+    const tls = { rejectUnauthorized: true, ...(ca && { ca }) };
+    const call = request(url, { agent: false, headers, signal, ...tls }, (answer) => {
       const refuse = (why: string) => {
         reject(fail(why));
         call.destroy();
@@ -57,6 +59,15 @@ function fetchBody(url: string, { ca, maxSize, signal }: FetchOptions, fail: Fai
       // Node emits neither `end` nor `error` when a server closes in the middle of a body without a length.
       answer.on('close', () => reject(fail('the answer is not whole')));
     });
+    // Without this listener, Node emits neither `response` nor `error` for a 101.
+    call.on('upgrade', ({ statusCode = 101 }, socket) => {
+      socket.destroy();
+      reject(fail(`answers ${statusCode}`));
+    });
+    const noAnswer = () => reject(fail('the connection was closed without an answer'));
+    call.on('close', noAnswer);
+    // An answer without a length ends after `close`.
+    call.on('response', () => call.off('close', noAnswer));
     call.on('error', (error: NodeJS.ErrnoException) => reject(fail(reasonOf(error, url, signal))));
     call.end();
   });

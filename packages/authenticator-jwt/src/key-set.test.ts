@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { jwtVerify } from 'jose';
-import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createFetchedKeys, type KeySet, parseKeys } from './key-set.ts';
 import type { KeyLimits } from './options.ts';
 import { type Behaviour, newKey, startProvider, type TestProvider } from './testing/provider.ts';
@@ -159,6 +161,7 @@ test.each<[Behaviour, string]>([
   ['endless', 'is bigger than jwks.maxSize (262144 bytes)'],
   ['breaks off', ''],
   ['no JSON', 'is no JSON document'],
+  ['upgrades', 'answers 101'],
 ])('an issuer that %s', async (behaviour, words) => {
   provider.behave(behaviour);
   const { keys, reported } = openKeys({ timeout: 300 });
@@ -173,6 +176,25 @@ test('an issuer that is stopped, and one whose certificate is of another CA', as
   await expect(keys.current(signal)).rejects.toEqual(unavailable('certificateAuthorityFile'));
   await provider.stop();
   await expect(openKeys().keys.current(signal)).rejects.toEqual(unavailable('ECONNREFUSED'));
+});
+
+test('an issuer whose port speaks no TLS', async () => {
+  const server = createServer((_asked, answer) => answer.end());
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { keys } = openKeys({}, { discoveryUrl: `https://localhost:${port}/` });
+  await expect(keys.current(signal)).rejects.toEqual(
+    unavailable('the server answers, but not in TLS: check the port in the URL'),
+  );
+});
+
+test('a certificate is checked, whatever the environment says', async () => {
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { keys } = openKeys({}, { ca: () => undefined });
+  await expect(keys.current(signal)).rejects.toEqual(unavailable('certificateAuthorityFile'));
+  expect(provider.asked).toEqual([]);
 });
 
 test('a discovery document of another issuer, and more keys than allowed', async () => {

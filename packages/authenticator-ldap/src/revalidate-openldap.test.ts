@@ -88,6 +88,11 @@ describe('revalidation in OpenLDAP', () => {
     await using user = await addUser({});
     expect(await user.state()).toBe('account state: not known, the entry shows none of its attributes');
     expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+    const dayAgo = new Date(Date.now() - 86_400_000);
+    expect(await user.made.revalidate({ username: user.name }, dayAgo)).toEqual({
+      kind: 'rejected',
+      reason: 'unknown-user',
+    });
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([
       { message: 'account state not readable: a disabled account or a changed password ends no session' },
     ]);

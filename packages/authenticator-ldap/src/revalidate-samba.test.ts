@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { toLdif } from '@sallyport/test-servers/ldif';
+import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { accountControl, adUser, newAdPassword, type Samba, startSamba } from '@sallyport/test-servers/samba';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
@@ -73,7 +73,7 @@ describe('revalidation in Active Directory', () => {
     expect(await made.lookUp(`${name}@${samba.realm}`)).toEqual(decision.user);
   });
 
-  test('a password that never expires need not be changed, at a login and in a session', async () => {
+  test('a password that never expires need not be changed at a login, but pwdLastSet of 0 ends a session', async () => {
     const { options, people, person } = target();
     const name = `u-${randomUUID().slice(0, 13)}`;
     const { dn, attributes } = person(name, `CN=${name},${people}`);
@@ -81,6 +81,9 @@ describe('revalidation in Active Directory', () => {
     await using made = await pluginGateway(plugin, options);
     const decision = await made.logIn(name, password);
     if (decision.kind !== 'authenticated') throw new Error('the login was refused');
-    expect(await made.revalidate(decision.user)).toEqual(decision);
+    const refused = { kind: 'rejected', reason: 'password-expired', subject: name };
+    expect(await made.revalidate(decision.user)).toEqual(refused);
+    await samba.modify(toReplacements([{ dn, attributes: { pwdLastSet: '-1' } }]));
+    expect(await made.revalidate(decision.user, new Date(Date.now() + 60_000))).toEqual(decision);
   });
 });

@@ -73,12 +73,17 @@ test('any record authenticates only its own user, only in its time, only unrevok
     fc.property(goodRecord, fc.option(moment, { nil: undefined }), moment, (record, keyExpiresAt, time) => {
       const decision = decide(record, keyExpiresAt, time);
       const { notBefore = time, expiresAt = time + 1, revokedAt } = record;
+      // A session ends with its key.
+      const isEndless = record.session !== undefined && keyExpiresAt === undefined;
       const isGood =
-        revokedAt === undefined && notBefore <= time && time < Math.min(expiresAt, keyExpiresAt ?? time + 1);
+        revokedAt === undefined &&
+        !isEndless &&
+        notBefore <= time &&
+        time < Math.min(expiresAt, keyExpiresAt ?? time + 1);
       expect(decision.kind).toBe(isGood ? 'authenticated' : 'rejected');
       if (decision.kind === 'rejected') expect(decision.subject).toBe(record.username);
       if (decision.kind !== 'authenticated') return;
-      expect(decision.user.username).toBe(record.username);
+      expect([decision.user.username, decision.session]).toEqual([record.username, record.session]);
       const ends = [record.expiresAt, keyExpiresAt].filter((end) => end !== undefined);
       expect(decision.expiresAt?.getTime()).toBe(ends.length === 0 ? undefined : Math.min(...ends));
     }),

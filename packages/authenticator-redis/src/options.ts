@@ -31,7 +31,7 @@ export interface RedisOptions {
   readonly trackLastUse?: number;
 }
 
-/** RE2, as in Go: its time is linear in the length of the token, so no token can block the process. */
+/** RE2, as in Go: its time is linear in the length of the token, so no crafted token makes it backtrack. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[A-Za-z0-9]{40}');
   if ('problem' in parsed) return parsed;

@@ -34,7 +34,7 @@ const kinds: readonly unknown[] = ['TokenReview', undefined, ''];
 export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
   if (isDeep(body)) return peer('is nested too deeply to be a TokenReview');
   const review = parse(body);
-  if (!isMap(review)) return peer('is no JSON object: check the URL');
+  if (!isMap(review)) return peer('is no JSON object, or is cut: check the URL');
   const { apiVersion, kind, status } = review;
   if (!kinds.includes(kind ?? undefined)) return peer('is no TokenReview: check the URL');
   if (!versions.includes(apiVersion ?? undefined)) return peer('has another apiVersion than v1 and v1beta1');

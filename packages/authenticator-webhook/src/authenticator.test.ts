@@ -87,7 +87,7 @@ test.each<[string, string[], object | undefined]>([
   ['one id', ['JTI=a=b'], { jti: 'a=b' }],
   ['an empty id', ['JTI='], undefined],
   ['another kind of id', ['X509SHA256=00'], undefined],
-  ['two ids', ['JTI=a', 'JTI=b'], undefined],
+  ['two of another kind', ['X509SHA256=00', 'X509SHA256=11'], undefined],
   ['none', [], undefined],
 ])('the id of a token can be blocked: %s', async (_name, ids, credential) => {
   const extra = { 'authentication.kubernetes.io/credential-id': ids };
@@ -95,6 +95,19 @@ test.each<[string, string[], object | undefined]>([
   const { ask } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
   expect(await ask(token)).toEqual({ ...authenticated, ...(credential && { credential }) });
 });
+
+test.each([[['JTI=a', 'JTI=b']], [['JTI=a', 'JTI=a']], [['X509SHA256=00', 'JTI=a']]])(
+  'a token with the ids %j could not be checked: a block of one of them would not hold',
+  async (ids) => {
+    const extra = { 'authentication.kubernetes.io/credential-id': ids };
+    const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+    const { failure } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
+    expect(await failure(token)).toEqual({
+      code: 'failed',
+      message: `${server.url}/authenticate: its answer names several credential ids, so a block of one could be missed`,
+    });
+  },
+);
 
 describe('a review that goes round', () => {
   test.each([0, 1, 2])('is forwarded after %i others', async (hops) => {
@@ -161,12 +174,41 @@ describe('check', () => {
       { body: reviewWith({ authenticated: true, user }) },
       /accepts a token that was made up just now/,
     ],
-    ['is no webhook', { body: '<html>' }, /authenticate: its answer is no JSON object: check the URL/],
+    ['is no webhook', { body: '<html>' }, /authenticate: its answer is no JSON object, or is cut: check the URL/],
     ['is elsewhere', { status: 404 }, /it answers with the status 404/],
+    ['says true without a user', { body: reviewWith({ authenticated: true }) }, /status\.user is missing/],
+    ['finds the token too long', { status: 431 }, /it answers with the status 431/],
   ])('fails when the webhook %s', async (_name, reply, message) => {
     const server = await start(() => reply);
     const { authenticator } = await open(optionsFor(server));
     await expect(authenticator.check?.(signal)).rejects.toThrow(message);
+  });
+
+  const bearer = { bearer: 'of-the-gateway' };
+
+  test.each([400, 401, 403])('fails when %i does not count as a refusal', async (status) => {
+    const server = await start(() => ({ status }));
+    for (const options of [bearer, { onUnauthorized: 'unavailable' }, { ...bearer, mode: 'api' }]) {
+      const { authenticator } = await open(optionsFor(server, { url: server.url, ...options }));
+      await expect(authenticator.check?.(signal)).rejects.toThrow(
+        new RegExp(`it answers with the status ${status}.*: check `),
+      );
+    }
+  });
+
+  test('warns when a client certificate is refused, or a token, unless the config says which', async () => {
+    const server = await start(() => ({ status: 401 }));
+    const client = await server.authority.issueClient('gateway');
+    const files = { certFile: client.certificateFile, keyFile: client.keyFile };
+    const warnings = async (options: object) => {
+      const { authenticator, recorded } = await open(optionsFor(server, options));
+      await authenticator.check?.(signal);
+      return recorded.lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
+    };
+    expect(await warnings(files)).toEqual([expect.stringContaining('set onUnauthorized: unavailable')]);
+    expect(await warnings({ ...files, onUnauthorized: 'no-opinion' })).toEqual([]);
+    expect(await warnings({ ...bearer, onUnauthorized: 'no-opinion' })).toEqual([]);
+    expect(await warnings({})).toEqual([]);
   });
 
   test('sends a token that no one has, with a prefix of the options', async () => {

@@ -117,24 +117,28 @@ async function openBearer(
 
 /** Sends a made-up token, which must not be accepted. */
 async function check(
-  { url, recognizes }: WebhookOptions,
+  options: WebhookOptions,
   { logger }: PluginContext,
   ask: (token: string) => Promise<Verdict>,
 ): Promise<void> {
+  const { url, recognizes, mode, tls } = options;
   const verdict = await ask((recognizes.prefixes[0] ?? '') + randomBytes(32).toString('base64url'));
   if (verdict.answer === 'authenticated') {
     throw new Error(
       `${nameOf(url)}: it accepts a token that was made up just now, so it lets everyone in: check the URL`,
     );
   }
-  if (!('error' in verdict)) return;
-  if (verdict.answer === 'error') {
-    logger.warn(
-      { url: nameOf(url) },
-      'the webhook reports an error for a made-up token: if it does so for every bad token, set onError',
+  const warn = (message: string) => logger.warn({ url: nameOf(url) }, message);
+  if (verdict.answer === 'error' && 'error' in verdict) {
+    warn('the webhook reports an error for a made-up token: if it does so for every bad token, set onError');
+  } else if ('error' in verdict) {
+    const isRefused = verdict.answer === 'unauthorized' && mode === 'webhook';
+    const fix = ' to a made-up token: check bearer and certFile, or set onUnauthorized if it refuses bad tokens so';
+    throw new AuthenticatorError('unavailable', `${nameOf(url)}: ${verdict.why}${isRefused ? fix : ''}`);
+  } else if (verdict.answer === 'unauthorized' && tls.certFile !== undefined && !options.isUnauthorizedSet) {
+    warn(
+      'the webhook answers 400, 401 or 403 to a made-up token: if it means the client certificate, set onUnauthorized: unavailable, else no-opinion',
     );
-  } else if (verdict.error === 'unavailable') {
-    throw new AuthenticatorError('unavailable', `${nameOf(url)}: ${verdict.why}`);
   }
 }
 
@@ -156,7 +160,7 @@ function createMetrics(metrics: Metrics): WebhookMetrics {
   });
   const repeats = metrics.counter({
     name: 'repeats_total',
-    help: 'Reviews that were sent a second time, since the other webhook had closed an idle connection.',
+    help: 'Reviews that were sent a second time, since a connection that had been used before was closed before an answer began.',
   });
   return {
     onRepeat: () => repeats.inc(),

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthority } from '@sallyport/test-servers/certificates';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { open } from './testing/open.ts';
 import { type Behaviour, reviewWith, startReviewServer } from './testing/server.ts';
 import { optionsFor, prefix } from './testing/written-options.ts';
@@ -44,6 +44,18 @@ describe('TLS', () => {
       { code: 'unavailable', message: expect.stringContaining('not for 127.0.0.1 but for DNS:webhook.example.com') },
       { code: 'unavailable', message: expect.stringContaining('a CA that is not trusted here') },
     ]);
+  });
+
+  test('a certificate is checked, whatever the environment says', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const server = await start();
+    const { failure } = await open(optionsFor(server, { caFile: undefined }));
+    expect(await failure(token)).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('a CA that is not trusted here'),
+    });
+    expect(server.received).toEqual([]);
   });
 
   test('a new client certificate is used from the next connection on, and no review is lost', async () => {

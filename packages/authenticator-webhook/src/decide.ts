@@ -24,7 +24,8 @@ type Rules = Pick<WebhookOptions, 'mode' | 'audiences' | 'onUnauthenticated' | '
 /**
  * How kube-apiserver's TokenReview API refuses a token: it sets an error for each of them. kubernetes/apiserver
  * pkg/authentication/request/bearertoken/bearertoken.go (`invalidToken`), kubernetes/kubernetes pkg/serviceaccount/jwt.go and
- * claims.go. Any other text may mean that one of its authenticators could not check the token.
+ * claims.go. Any other text may mean that one of its authenticators could not check the token. `has been invalidated` may, too:
+ * claims.go gives it for every error of reading the pod or the secret. A deleted pod must not stay in, so it is a refusal.
  */
 const refusalsOfApiServer: readonly RegExp[] = [
   /^invalid bearer token$/,
@@ -99,7 +100,12 @@ function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], ru
     return { answer: 'unusable', why, error: 'failed' };
   }
   const { extra: _, ...rest } = user;
-  const credential = credentialOf(user.extra);
+  const ids = idsOf(user.extra);
+  if (ids.length > 1) {
+    const why = 'its answer names several credential ids, so a block of one could be missed';
+    return { answer: 'unusable', why, error: 'failed' };
+  }
+  const credential = credentialOf(ids);
   const bound = boundTo(audiences, sent, rules);
   return {
     answer: 'authenticated',
@@ -116,11 +122,15 @@ function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], ru
 /** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`. */
 const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
-/** The id of the token, which the peer has checked: an operator can block it, whether or not the key stays in `extra`. */
-function credentialOf(extra: UserInfo['extra'] = {}): Credential | undefined {
-  const [id, ...more] = (Object.hasOwn(extra, credentialIdKey) && extra[credentialIdKey]) || [];
-  const jti = more.length === 0 ? /^JTI=(.+)$/s.exec(id ?? '')?.[1] : undefined;
-  return jti === undefined ? undefined : { jti };
+/** The ids of the token, of which there must be one. None where no id is a `jti`: then there is nothing to block. */
+function idsOf(extra: UserInfo['extra'] = {}): readonly string[] {
+  const ids = (Object.hasOwn(extra, credentialIdKey) && extra[credentialIdKey]) || [];
+  return ids.some((id) => /^JTI=./s.test(id)) ? ids : [];
+}
+
+/** The id that the peer has checked: an operator can block it, whether or not the key stays in `extra`. */
+function credentialOf([id]: readonly string[]): Credential | undefined {
+  return id === undefined ? undefined : { jti: id.slice('JTI='.length) };
 }
 
 /**

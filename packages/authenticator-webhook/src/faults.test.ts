@@ -84,14 +84,18 @@ test('any fault of the network ends in the right user or in an error, and never 
   await proxy.untilClosed();
 });
 
-test('an answer without a length that ends in its middle is unavailable', async () => {
+test.each([
+  ['in chunks', 'transfer-encoding: chunked\r\n\r\n1000\r\n', 'the answer is not whole'],
+  ['with a length', 'content-length: 9999\r\n\r\n', 'the answer is not whole'],
+  ['without a length', 'connection: close\r\n\r\n', 'its answer is no JSON object, or is cut: check the URL'],
+])('an answer %s that is cut is unavailable', async (_how, head, why) => {
+  const part = JSON.stringify(reviewWith({ authenticated: true, user })).slice(0, 500);
   const server = await start((_received, answer) => {
-    answer.writeHead(200, { 'transfer-encoding': 'chunked' });
-    answer.write(JSON.stringify(reviewWith({ authenticated: true, user })), () => answer.socket?.destroy());
+    answer.socket?.end(`HTTP/1.1 200 OK\r\n${head}${part}`);
     return undefined;
   });
   const { failure } = await open(optionsFor(server));
-  expect(await failure(token)).toMatchObject({ code: 'unavailable' });
+  expect(await failure(token)).toEqual({ code: 'unavailable', message: `${server.url}/authenticate: ${why}` });
 });
 
 test('an answer without an end is bounded while it is read, and its connection is closed', async () => {
@@ -126,6 +130,25 @@ test('an error answer without an end delays nothing, and its connection is close
   const { ask } = await open(optionsFor(server, { timeout: '20s' }));
   expect(await ask(token)).toEqual({ kind: 'no-opinion' });
   await waitUntil(() => isClosed, 'the end of the answer');
+});
+
+test('an answer that changes the protocol is unavailable, and its connection is closed', async () => {
+  const closed: boolean[] = [];
+  const server = await start((_received, answer) => {
+    answer.socket?.on('close', () => closed.push(true));
+    answer.socket?.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+    return undefined;
+  });
+  const { ask, failure } = await open(optionsFor(server, { maxConnections: 1, timeout: '20s' }));
+  for (let time = 0; time < 3; time += 1) {
+    expect(await failure(token)).toEqual({
+      code: 'unavailable',
+      message: `${server.url}/authenticate: it answers with the status 101`,
+    });
+  }
+  await waitUntil(() => closed.length === 3, 'the end of the connections');
+  server.behave(yes);
+  expect(await ask(token)).toEqual(authenticated);
 });
 
 test('an answer that is late is unavailable after the timeout', async () => {

@@ -12,6 +12,7 @@ test('what is left out has its default', () => {
     audiences: { kind: 'pass' },
     onUnauthenticated: 'no-opinion',
     onUnauthorized: 'no-opinion',
+    isUnauthorizedSet: false,
     onError: 'unavailable',
     extra: { drop: [], rename: [], lowercase: true },
     timeout: 2000,

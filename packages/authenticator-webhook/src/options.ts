@@ -39,6 +39,8 @@ export interface WebhookOptions {
   readonly audiences: AudienceRule;
   readonly onUnauthenticated: 'no-opinion' | 'rejected';
   readonly onUnauthorized: Meaning;
+  /** The config says what `onUnauthorized` is. */
+  readonly isUnauthorizedSet: boolean;
   readonly onError: Meaning;
   readonly extra: ExtraRules;
   /** A token for the peer itself, or the file that has it. */
@@ -146,6 +148,7 @@ export const optionsSchema: z.ZodType<WebhookOptions> = section(
       url: mode === 'api' ? apiUrl(keys.url, version, complain) : keys.url,
       audiences: settleAudiences(keys.audiences, keys.ownAudiences, complain),
       onUnauthorized: settleUnauthorized(mode, hasBearer, keys.onUnauthorized, complain),
+      isUnauthorizedSet: keys.onUnauthorized !== undefined,
       extra: extra.drop === undefined ? { ...extra, drop: mode === 'api' ? kubernetesKeys : [] } : extra,
       ...(ownBearer && { bearer: ownBearer }),
     };

@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { explainTls, oneLine, type TlsSettings } from '@sallyport/plugin-options';
+import { explainTls, isTlsError, oneLine, type TlsSettings } from '@sallyport/plugin-options';
 
 /** What a peer answered. The body is empty unless the status is 200 or 201. */
 export interface Answer {
@@ -99,7 +99,9 @@ function createAgent({ url, tls, maxConnections }: PeerOptions): http.Agent {
   if (url.protocol === 'http:') return new http.Agent(pooled);
   const { ca, certificate: cert, key, serverName, minVersion } = tls();
   const secureContext = createSecureContext({ minVersion, ...(ca && { ca }), ...(cert && { cert, key }) });
-  return new https.Agent({ ...pooled, secureContext, ...(serverName !== undefined && { servername: serverName }) });
+  const named = serverName === undefined ? {} : { servername: serverName };
+  // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
+  return new https.Agent({ ...pooled, secureContext, rejectUnauthorized: true, ...named });
 }
 
 function closeIdle(agent: http.Agent): void {
@@ -127,7 +129,16 @@ function read(call: http.ClientRequest, review: string, { maxResponseSize, url }
       const isClosed = cause.code === 'ECONNRESET' || cause.code === 'EPIPE';
       reject({ cause, isStale: call.reusedSocket && isClosed } satisfies Failure);
     });
+    // Without this listener, Node emits neither `response` nor `error` for a 101.
+    call.on('upgrade', ({ statusCode: status = 101 }, socket) => {
+      socket.destroy();
+      resolve({ status, body: Buffer.alloc(0) });
+    });
+    const noAnswer = () => reject({ cause: new Error('closed without an answer'), isStale: false } satisfies Failure);
+    call.on('close', noAnswer);
     call.on('response', (answer) => {
+      // An answer without a length ends after `close`.
+      call.off('close', noAnswer);
       const { statusCode: status = 0 } = answer;
       if (status !== 200 && status !== 201) {
         drain(answer, maxResponseSize);
@@ -145,7 +156,10 @@ function read(call: http.ClientRequest, review: string, { maxResponseSize, url }
         chunks.push(chunk);
       });
       answer.on('end', () => resolve({ status, body: Buffer.concat(chunks, length) }));
-      answer.on('error', (cause) => reject({ cause, isStale: false } satisfies Failure));
+      // Node says only "aborted". It emits no `end` and no `error` for some connections that end in the middle of a body.
+      const notWhole = () => reject({ cause: new Error('the answer is not whole'), isStale: false } satisfies Failure);
+      answer.on('error', notWhole);
+      answer.on('close', notWhole);
     });
     call.end(review);
   });
@@ -182,17 +196,11 @@ function explain(error: unknown, options: PeerOptions, signal: AbortSignal, boun
   if (bounded.aborted) return unavailable(url, `no answer within ${timeout} ms (timeout)`);
   // What was thrown before there was a request has no `cause`.
   const { cause = error as NodeJS.ErrnoException } = error as Partial<Failure>;
-  const code = codeOf(cause);
-  if (/^ERR_SSL_|CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
+  const { code = '' } = cause;
+  if (isTlsError(cause) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
     const peer = { name: options.tls().serverName ?? url.hostname, noTls: 'check the port in the URL' };
-    return unavailable(url, explainTls(Object.assign(cause, { code }), peer).problem);
+    return unavailable(url, explainTls(cause, peer).problem);
   }
   const inner = cause instanceof AggregateError ? cause.errors.map((one: Error) => one.message) : [];
   return unavailable(url, oneLine(cause.message || inner.join('; ') || code));
-}
-
-/** A request that is written before the handshake has ended fails with EPROTO, and the reason of OpenSSL in its message. */
-function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
-  const [, reason] = (code === 'EPROTO' && /:SSL routines:[^:]*:([^:]+):/.exec(message)) || [];
-  return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;
 }

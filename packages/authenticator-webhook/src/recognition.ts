@@ -16,7 +16,7 @@ function parsePrefix(input: unknown): Parsed<string> {
   return { problem: 'must be visible ASCII, 1 to 256 characters', fix: 'write k8s-aws-v1.' };
 }
 
-/** RE2, as in Go: no token can block the process. */
+/** RE2, as in Go: its time is linear in the length of a token, though large counts in a pattern make it slow. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[0-9a-f]{64}');
   if ('problem' in parsed) return parsed;

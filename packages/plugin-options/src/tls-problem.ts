@@ -52,11 +52,18 @@ const explanations: readonly (readonly [RegExp, Explain])[] = [
 
 /** Explains why a handshake failed, and how to fix it. */
 export function explainTls(error: TlsError, peer: TlsPeer): { kind: 'tls' | 'closed'; problem: string } {
-  const [, explain] = explanations.find(([pattern]) => pattern.test(error.code ?? '')) ?? [];
+  const code = codeOf(error);
+  const [, explain] = explanations.find(([pattern]) => pattern.test(code)) ?? [];
   return { kind: explain === closed ? 'closed' : 'tls', problem: explain?.(peer, error) ?? oneLine(error.message) };
 }
 
 /** True for errors of TLS itself. They can come after the handshake: TLS 1.3 refuses client certificates then. */
 export function isTlsError(error: NodeJS.ErrnoException): boolean {
-  return /^ERR_SSL_/.test(error.code ?? '');
+  return /^ERR_SSL_/.test(codeOf(error));
+}
+
+/** A request that is written before the handshake has ended fails with EPROTO, and the reason of OpenSSL in its message. */
+function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
+  const [, reason] = (code === 'EPROTO' && /:SSL routines:[^:]*:([^:]+):/.exec(message)) || [];
+  return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;
 }

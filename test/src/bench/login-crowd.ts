@@ -43,7 +43,7 @@ interface Answer {
 }
 
 /** Milliseconds, after which a person gives up. */
-const patience = 25_000;
+const patience = 60_000;
 
 answerMessages<CrowdMessage, readonly CrowdResult[]>((message) =>
   Promise.all(message.logins.map((login) => logIn(message, login))),
@@ -58,9 +58,10 @@ async function logIn(message: CrowdMessage, login: CrowdLogin): Promise<CrowdRes
   try {
     for (;;) {
       const { status, retryAfter, token } = await ask(message, login);
-      if (status !== 429) return result(status, { token });
+      // A machine that is too busy for the deadlines of Redis or the directory answers 503.
+      if (status !== 429 && status !== 503) return result(status, { token });
       if (!/^[1-9]\d*$/.test(retryAfter ?? ''))
-        return result(status, { problem: `a 429 with Retry-After ${retryAfter}` });
+        return result(status, { problem: `a ${status} with Retry-After ${retryAfter}` });
       const wait = Number(retryAfter) * 1000;
       if (performance.now() - begun + wait > patience)
         return result(status, { problem: 'was told to wait for too long' });

@@ -8,8 +8,10 @@ import { connect } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
 import { createAuthority } from './certificates.ts';
+import { http1Client, review } from './clients.ts';
 import type { CommandResult } from './command.ts';
 import { temporaryFolder } from './folder.ts';
+import { type Gateway, startGateway } from './gateway.ts';
 import { startKubernetes } from './kubernetes.ts';
 import { findLeaks } from './leaks.ts';
 import { clusters, type LoginPlace, type LoginSetup, loginUrlOf, startLogin } from './login-gateway.ts';
@@ -26,6 +28,8 @@ export interface Site extends AsyncDisposable {
   readonly caFile: string;
   /** False: the login server does not answer. */
   reachable: boolean;
+  /** Restarts all gateways, with their config. */
+  restart(): Promise<void>;
   /** Sends a request to the login server as its client does, without a body. @returns the status */
   ask(method: string, path: string, token: string): Promise<number>;
   /** Requests that came to the API server, by their status. */
@@ -34,7 +38,9 @@ export interface Site extends AsyncDisposable {
 
 /** @param setup as of `startLogin`; `login` needs no address */
 export async function startSite(setup: LoginSetup = {}): Promise<Site> {
-  await using resources = new AsyncDisposableStack();
+  const resources = new AsyncDisposableStack();
+  await using unfinished = new AsyncDisposableStack();
+  unfinished.use(resources);
   const authority = await createAuthority('login-authority');
   const { certificateFile, keyFile } = await authority.issueServer();
   let port = 0;
@@ -64,15 +70,25 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
     ...setup.login,
   };
   const place = resources.use(await startLogin({ ...setup, login }));
-  const [first] = place.replicas.gateways;
-  if (first !== undefined) port = Number(new URL(loginUrlOf(first)).port);
+  port = portOf(place.replicas.gateways[0]);
   reviews = place.reviews;
-  const owned = resources.move();
+  unfinished.move();
   return Object.assign(site, {
     place,
     url,
     caFile: authority.certificateFile,
     answered: kubernetes.answered,
+    async restart() {
+      const started = await Promise.all(
+        place.replicas.gateways.map(async (gateway) => {
+          const resumed = resources.use(await restarted(gateway, place));
+          const client = resources.use(http1Client(resumed.url));
+          return { resumed, ask: (token: string) => review(client, token, 'v1', [audience]) };
+        }),
+      );
+      port = portOf(started[0]?.resumed);
+      reviews = (token) => Promise.all(started.map(({ ask }) => ask(token)));
+    },
     ask: async (method: string, path: string, token: string) => {
       const headers = { authorization: `Bearer ${token}` };
       const sent = request(new URL(path, url), { method, headers, ca: authority.certificate, agent: false }).end();
@@ -80,8 +96,24 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
       answer.resume();
       return answer.statusCode ?? 0;
     },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   });
+}
+
+function portOf(gateway: Gateway | undefined): number {
+  return gateway === undefined ? 0 : Number(new URL(loginUrlOf(gateway)).port);
+}
+
+async function restarted(gateway: Gateway, { config, people }: LoginPlace): Promise<Gateway> {
+  const { folder, pid } = gateway;
+  const variables = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((one) => one.split('='));
+  const key =
+    variables
+      .find(([name]) => name === 'SALLYPORT_CACHE_KEY')
+      ?.slice(1)
+      .join('=') ?? '';
+  await gateway.stop();
+  return startGateway({ folder, config, files: people.files, env: { SALLYPORT_CACHE_KEY: key } });
 }
 
 /** A person at their computer: `kubectl`, with `kubectl-sallyport` on the PATH. */
@@ -108,12 +140,12 @@ export async function createDesk(): Promise<Desk> {
   await chmod(program, 0o755);
   const env = { PATH: [dirname(program), process.env.PATH].join(delimiter), HOME: home };
 
-  async function checkLeaks(output: string, given: string): Promise<void> {
+  async function checkLeaks(output: string): Promise<void> {
     const folder = join(home, '.cache/sallyport');
     const files = await readdir(folder).catch(() => []);
     const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
     // A token is where it belongs.
-    const passwords = secretsInUse().filter((one) => !one.startsWith('sps_') && !given.includes(one));
+    const passwords = secretsInUse().filter((one) => !one.startsWith('sps_'));
     const leaks = [...findLeaks(output, secretsInUse()), ...findLeaks(texts.join('\n'), passwords)];
     if (leaks.length > 0) throw new Error(`kubectl-sallyport wrote secrets: ${leaks.join('; ')}`);
   }
@@ -130,7 +162,7 @@ export async function createDesk(): Promise<Desk> {
       const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
       const code = await within(closed, `the end of kubectl ${words.join(' ')}`);
       // What kubectl reads is the one place where a token may be.
-      if (words[1] !== 'token') await checkLeaks(output.stdout + output.stderr, '');
+      if (words[1] !== 'token') await checkLeaks(output.stdout + output.stderr);
       return { code, ...output };
     },
     terminal(line) {
@@ -148,7 +180,7 @@ export async function createDesk(): Promise<Desk> {
         ended: within(closed, `the end of ${line}`)
           .finally(() => child.kill())
           .then(async (code) => {
-            await checkLeaks(text, '');
+            await checkLeaks(text);
             return code;
           }),
       };

@@ -93,8 +93,6 @@ export interface LoginSetup {
   readonly login?: object;
   /** Keys of the authenticator that checks passwords. */
   readonly entry?: object;
-  /** Keys of its `options.user`. */
-  readonly user?: object;
   /** Keys of its `options`. */
   readonly options?: object;
   /** The line of the user `sallyport` in Redis' ACL file, as documents have it. Left out: the gateways may do all. */
@@ -103,6 +101,8 @@ export interface LoginSetup {
   readonly redisTimeout?: string;
   /** Entries of `authenticators` after it. */
   readonly others?: readonly object[];
+  /** Keys of its `options.user`. */
+  readonly user?: object;
   /** Keys of the file. */
   readonly more?: object;
   /** Beside the config. */
@@ -120,7 +120,7 @@ export function loginUrlOf({ output }: Gateway): string {
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
 export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
-  const { count = 1, login, entry, user, options, others = [], more, files, rights, redisTimeout } = setup;
+  const { count = 1, login, entry, options, others = [], more, files, rights, redisTimeout, user } = setup;
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const password = randomToken();
@@ -143,8 +143,8 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       [
         sessions,
         people.authenticator({
-          entry: { cache: 'off', ...entry },
           options: { ...userOptions(people, user), ...options },
+          entry: { cache: 'off', ...entry },
         }),
         ...others,
       ],

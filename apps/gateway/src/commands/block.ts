@@ -8,6 +8,7 @@ import { needCacheRedis, withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { jtiText } from './options.ts';
 import { type OutputFormat, printJson, printRemark, printTable, shortDigest } from './output.ts';
 import {
   confirmationLine,
@@ -64,7 +65,8 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
 function blockText({ entry, confirmation }: Publication, before: Entry | undefined, options: BlockOptions): string {
   const { kind, name, at, until } = entry;
   const scope = scopes[kind] ?? 'refused';
-  const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [name]), ...(options.exact ? ['--exact'] : [])];
+  const value = kind === 'jti' ? jtiText(name) : name;
+  const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [value]), ...(options.exact ? ['--exact'] : [])];
   return (
     `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
     (before ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n` : '') +

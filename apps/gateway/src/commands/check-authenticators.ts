@@ -90,15 +90,17 @@ async function checkAuthenticator(
   }
   try {
     if (unusable.length > 0) return problems(unusable);
-    // Taken before the backend is asked: a warning that is logged then says no more than the finding.
     const ofMaking = warnings();
     const missing = logsIn(config.name) ? missingForLogin(created.authenticator) : undefined;
     if (missing !== undefined) return problems([new Error(missing)]);
+    const reached = await reach(created);
+    // A warning beside an error says no more than the error.
+    const ofReaching = reached.result === 'ok' ? warnings() : [];
     const { tokenPrefix } = created.authenticator;
     return {
       name: config.name,
       ...(tokenPrefix === undefined ? {} : { tokenPrefix }),
-      findings: [await reach(created), ...ofMaking, ...judgeKnownUsers(created, prefixes)],
+      findings: [reached, ...ofMaking, ...ofReaching, ...judgeKnownUsers(created, prefixes)],
       files: created.files.map(({ file, secret = false }) => ({ file, secret })),
     };
   } finally {

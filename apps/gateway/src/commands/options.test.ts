@@ -2,7 +2,16 @@ import { userInfo } from 'node:os';
 import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { UsageError } from './exit-codes.ts';
-import { digestOption, forOption, jtiOption, operatorName, textOption, ttlOption, waitOption } from './options.ts';
+import {
+  digestOption,
+  forOption,
+  jtiOption,
+  jtiText,
+  operatorName,
+  textOption,
+  ttlOption,
+  waitOption,
+} from './options.ts';
 
 /** What the option gives for the words of a command line. */
 function parse(option: Option, ...words: string[]): unknown {
@@ -42,6 +51,7 @@ test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
   for (const empty of ['', ' ', 'JTI=', 'JTI= ']) {
     expect(() => read(empty)).toThrow(new UsageError('--jti is empty: give it a value, or leave it out'));
   }
+  for (const jti of ['7', 'JTI=7', 'JTI=', 'JTI=JTI=']) expect(read(jtiText(jti))).toBe(jti);
 });
 
 describe('--ttl', () => {

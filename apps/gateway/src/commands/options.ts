@@ -33,6 +33,11 @@ export function jtiOption(): Option {
   });
 }
 
+/** Returns what `--jti` reads as this jti. */
+export function jtiText(jti: string): string {
+  return jti.startsWith('JTI=') ? `JTI=${jti}` : jti;
+}
+
 /** All tokens of one session by their `sid`. */
 export const sidOption = (): Option => textOption('--sid <id>', 'all tokens of the session with this sid');
 

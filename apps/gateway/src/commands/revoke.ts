@@ -7,7 +7,7 @@ import { withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
 import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
 import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
-import { digestLength } from './options.ts';
+import { digestLength, jtiText } from './options.ts';
 import { printJson, printRemark, shortDigest } from './output.ts';
 import { confirmationLine, exitCodeOf, mayStillPass, publicationJson, publish, remarks } from './report.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare, type Subject } from './subject.ts';
@@ -46,7 +46,7 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
 function refuseIds({ jti, sid, config }: RevokeOptions): void {
-  const words = jti === undefined ? ['--sid', sid ?? ''] : ['--jti', jti];
+  const words = jti === undefined ? ['--sid', sid ?? ''] : ['--jti', jtiText(jti)];
   if (jti === undefined && sid === undefined) return;
   const command = commandLine(['block', ...words, '--for', '8h'], config);
   throw new UsageError(

@@ -104,6 +104,14 @@ function readId(kind: 'jti' | 'sid', id: string): Subject {
       `--${kind} is very long: is it a whole token? "block --token" reads one from standard input. It is done all the same`,
     );
   }
+  if (id.trim() !== id) {
+    printRemark(`--${kind} begins or ends with a blank: if that was copied by mistake, this is the id of no token`);
+  }
+  if (kind === 'jti' && id.startsWith('X509SHA256=')) {
+    printRemark(
+      '--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has it',
+    );
+  }
   return { kind, name };
 }
 

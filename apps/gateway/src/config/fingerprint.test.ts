@@ -70,11 +70,11 @@ describe('the fingerprint in a config', () => {
     const one = await inFolder(text());
     expect(await inFolder(text())).toBe(one);
     expect(await inFolder(text('{}', 'b'))).not.toBe(one);
-    expect(await inFolder(text(), `${pluginSource('z.looseObject({})')}// other`)).not.toBe(one);
+    expect(await inFolder(text(), `${pluginSource('z.strictObject({})')}// other`)).not.toBe(one);
   });
 
   test('is of the options as they are written: references of secrets, and no defaults', async () => {
-    const source = pluginSource('z.looseObject({ preset: z.string().default("x") })');
+    const source = pluginSource('z.strictObject({ preset: z.string().default("x"), a: z.unknown().optional() })');
     const one = await inFolder(text('{ a: { env: A } }'), source, { A: 'one' });
     expect(await inFolder(text('{ a: { env: A } }'), source, { A: 'two' })).toBe(one);
     expect(await inFolder(text('{ a: { env: B } }'), source, { B: 'one' })).not.toBe(one);

@@ -205,7 +205,7 @@ describe('the file itself', () => {
 });
 
 describe('a secret that is written in the file', () => {
-  const source = pluginSource('z.looseObject({ password: z.string().meta({ writeOnly: true }).optional() })');
+  const source = pluginSource('z.strictObject({ password: z.string().meta({ writeOnly: true }).optional() })');
   const withPassword = (value: string) => yaml({ authenticator: `    options: { password: ${value} }` });
 
   test('is accepted, with a warning at its line that does not quote it', async () => {

@@ -53,7 +53,7 @@ describe('problems of plugins name the authenticator, the package and the fix', 
 
   test('a validation that throws', async () => {
     await using folder = await folderWithProbe(
-      pluginSource('z.looseObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })'),
+      pluginSource('z.strictObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })'),
     );
     expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: 1 } }]')).toEqual([
       expect.stringContaining('authenticators[0].options: authenticator corp (probe.js): its validation failed: oh'),
@@ -110,7 +110,7 @@ describe('secrets never appear in a problem', () => {
   test('also when the validation throws with it', async () => {
     const secret = randomBytes(16).toString('hex');
     await using folder = await folderWithProbe(
-      pluginSource('z.looseObject({ a: z.string().transform((value) => { throw new Error(value) }) })'),
+      pluginSource('z.strictObject({ a: z.string().transform((value) => { throw new Error(value) }) })'),
     );
     const text = 'authenticators: [{ name: corp, use: ./probe.js, options: { a: { env: A } } }]';
     expect((await folder.problems(text, { A: secret })).join('\n')).not.toContain(secret);

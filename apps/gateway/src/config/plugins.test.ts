@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { PluginError } from './plugin-location.ts';
+import { builtInWords, type PluginError } from './plugin-location.ts';
 import { builtInPlugins, type ResolvedPlugin, resolvePlugin } from './plugins.ts';
 import { configFolder, pluginSource } from './testing/config-folder.ts';
 
@@ -92,8 +92,9 @@ describe('a plugin that is not there', () => {
     await using folder = await configFolder();
     await folder.install('@sallyport/authenticator-probe', good);
     const message = await failure('kerberos', join(folder.path, 'prod/gateway.yaml'));
+    const words = [...builtInWords(), 'probe'].sort().join(', ');
     expect(message).toBe(
-      'the package @sallyport/authenticator-kerberos is not installed | choose one that is installed (jwt, ldap, probe, redis, static, webhook), or name a package (@scope/name) or a file (./plugin.js)',
+      `the package @sallyport/authenticator-kerberos is not installed | choose one that is installed (${words}), or name a package (@scope/name) or a file (./plugin.js)`,
     );
   });
   test('a file', async () => {
@@ -191,6 +192,21 @@ describe('a plugin that breaks the contract', () => {
       pluginSource("{ _def: { typeName: 'ZodObject' }, parse() {} }"),
       'the optionsSchema of @acme/corp comes from an old zod, which makes no JSON Schema | use zod 4.2 or later',
     ],
+    ...[
+      'z.looseObject({ a: z.string() })',
+      'z.object({}).catchall(z.string())',
+      'z.record(z.string(), z.string())',
+      'z.any()',
+    ].map((lax) => [
+      `a schema that takes any key, ${lax}`,
+      pluginSource(lax),
+      'the optionsSchema of @acme/corp takes any key, so that a misspelt option would be ignored without a message | name each option: z.strictObject({ … }) in place of',
+    ]),
+    [
+      'a choice of schemas of which one takes any key',
+      pluginSource('z.union([z.strictObject({ a: z.string() }), z.looseObject({ b: z.string() })])'),
+      'the optionsSchema of @acme/corp takes any key',
+    ],
     [
       'a Standard Schema of another library that makes no JSON Schema',
       pluginSource("{ '~standard': { version: 1, vendor: 'acme', validate() {} } }"),
@@ -202,6 +218,38 @@ describe('a plugin that breaks the contract', () => {
     const message = await failure('@acme/corp', folder.file);
     expect(message).toContain('@acme/corp');
     expect(message).toContain(expected);
+  });
+});
+
+describe('a plugin that is a CommonJS module', () => {
+  const esModule =
+    'publish an ES module: "type": "module" in its package.json, and `export default plugin` in its code';
+  const commonJs = (exported: string) =>
+    pluginSource('z.strictObject({})')
+      .replace(/^import .*/, "const { z } = require('zod');")
+      .replace('export default', exported);
+
+  test('as a compiler writes it, with exports.default: how to publish it', async () => {
+    await using folder = await configFolder();
+    // As Node imports a CommonJS module: of such a one itself, Vitest would give the inner default.
+    const imported = pluginSource('z.strictObject({})').replace('export default', 'const plugin =');
+    await folder.write('corp.mjs', `${imported}export default { default: plugin };`);
+    expect(await failure('./corp.mjs', folder.file)).toBe(
+      `the default export of ${folder.path}/corp.mjs is a CommonJS module, with the plugin in its exports.default | ${esModule}`,
+    );
+  });
+
+  test.each(['module.exports =', 'exports.default ='])('written as an ES module, %s: the same', async (exported) => {
+    await using folder = await configFolder();
+    await folder.install('@acme/corp', pluginSource('z.strictObject({})').replace('export default', exported));
+    expect(await failure('@acme/corp', folder.file)).toMatch(/can't be imported: ReferenceError: \w+ is not defined/);
+    expect(await failure('@acme/corp', folder.file)).toContain(esModule);
+  });
+
+  test('with module.exports works: an import gives it as the default', async () => {
+    await using folder = await configFolder();
+    await folder.write('corp.cjs', commonJs('module.exports ='));
+    expect(await resolvePlugin('./corp.cjs', folder.file)).toMatchObject({ plugin: { name: 'probe' } });
   });
 });
 

@@ -13,6 +13,7 @@ import {
   type PluginLocation,
   packageOf,
 } from './plugin-location.ts';
+import { describeOptions, isSchema, refuseSchemaWithoutJson } from './plugin-schema.ts';
 import { causeOf } from './problems.ts';
 import { isObject, type JsonSchema } from './unknown-keys.ts';
 
@@ -74,9 +75,10 @@ async function importDefault({ package: name, url }: PluginLocation): Promise<un
     return module.default;
   } catch (error) {
     const { name: kind = '', code = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+    const isCommonJs = kind === 'ReferenceError' && /^(module|exports|require) is not defined/.test(causeOf(error));
     throw new PluginError(
       `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`,
-      importFixes[code] ?? 'fix it, and restart the gateway',
+      isCommonJs ? asModule : (importFixes[code] ?? 'fix it, and restart the gateway'),
     );
   }
 }
@@ -126,6 +128,7 @@ function checkPlugin(exported: unknown, packageName: string): CheckedPlugin {
     );
   }
   const plugin = exported as Partial<AuthenticatorPlugin<unknown>>;
+  refuseCommonJs(exported, packageName);
   checkVersion(plugin.specificationVersion, packageName);
   refuseSchemaWithoutJson(plugin.optionsSchema, packageName);
   const wrong = [
@@ -147,6 +150,18 @@ function checkPlugin(exported: unknown, packageName: string): CheckedPlugin {
   return { plugin: whole, optionsSchema: describeOptions(whole, packageName) };
 }
 
+const asModule = 'publish an ES module: "type": "module" in its package.json, and `export default plugin` in its code';
+
+/** An import gives `module.exports` as the default: with `exports.default`, as compilers write it, the plugin is in that. */
+function refuseCommonJs(exported: object, packageName: string): void {
+  const { default: inner, specificationVersion } = exported as { default?: unknown; specificationVersion?: unknown };
+  if (specificationVersion !== undefined || !isObject(inner)) return;
+  throw new PluginError(
+    `the default export of ${packageName} is a CommonJS module, with the plugin in its exports.default`,
+    asModule,
+  );
+}
+
 function checkVersion(version: unknown, packageName: string): void {
   if (version === specificationVersion) return;
   if (version === undefined) {
@@ -161,45 +176,4 @@ function checkVersion(version: unknown, packageName: string): void {
     `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version)}, this gateway needs ${specificationVersion}`,
     Number.isInteger(version) ? upgrade : `write specificationVersion: ${specificationVersion}`,
   );
-}
-
-/** Refuses a schema that validates, but has no JSON Schema for editors and for the search for unknown keys. */
-function refuseSchemaWithoutJson(schema: unknown, packageName: string): void {
-  if (isSchema(schema) || !isObject(schema)) return;
-  const standard = isObject(schema['~standard']) ? schema['~standard'] : {};
-  const { vendor = isObject(schema._def) ? 'zod' : undefined } = standard;
-  if (typeof vendor !== 'string') return;
-  if (vendor === 'zod') {
-    throw new PluginError(
-      `the optionsSchema of ${packageName} comes from an old zod, which makes no JSON Schema`,
-      'use zod 4.2 or later',
-    );
-  }
-  throw new PluginError(
-    `the optionsSchema of ${packageName} makes no JSON Schema`,
-    `its library (${vendor}) must implement Standard JSON Schema: upgrade it, or use another`,
-  );
-}
-
-/** Checks the shape only: the plugin may use any library, and be written in JavaScript. */
-function isSchema(schema: unknown): boolean {
-  const standard = (schema as AuthenticatorPlugin<unknown>['optionsSchema'] | undefined)?.['~standard'];
-  return (
-    standard?.version === 1 &&
-    typeof standard.validate === 'function' &&
-    typeof standard.jsonSchema?.input === 'function'
-  );
-}
-
-function describeOptions(plugin: AuthenticatorPlugin<unknown>, packageName: string): JsonSchema {
-  try {
-    const schema: unknown = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-    if (isObject(schema)) return schema;
-    throw new Error('it is no object');
-  } catch (error) {
-    throw new PluginError(
-      `the optionsSchema of ${packageName} can't be written as JSON Schema: ${causeOf(error)}`,
-      'its input must be what YAML can hold: text, numbers, true and false, lists and maps',
-    );
-  }
 }

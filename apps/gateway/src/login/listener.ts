@@ -17,8 +17,11 @@ export interface LoginServer extends Pick<HttpListener, 'url' | 'drain' | 'close
   updateTls(material: TlsMaterial): void;
 }
 
-/** Milliseconds. A client logs in and goes; a person's next request may be hours away. */
-const [idleTimeout, maxConnectionAge] = [20_000, 120_000];
+/**
+ * Milliseconds. A client logs in and goes; a person's next request may be hours away. A handshake may cross a slow network, and wait for those of
+ * a crowd.
+ */
+const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_000];
 
 /**
  * Listens on `login.listen`. Anyone may connect, so no connection ever counts as that of a known client: one too many closes the oldest of the
@@ -32,7 +35,7 @@ export async function startLoginServer(options: LoginServerOptions): Promise<Log
     address: config.listen,
     setting: 'login.listen',
     tls,
-    limits: { idleTimeout, ...limits },
+    limits: { idleTimeout, handshakeTimeout, ...limits },
     maxConnectionAge: () => maxConnectionAge,
     logger,
     spreadsHandshakes: true,

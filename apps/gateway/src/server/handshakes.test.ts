@@ -1,49 +1,56 @@
-import { createServer, Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { spreadHandshakes } from './handshakes.ts';
 
-/** A server that notes which connections began, and in which turn of the event loop. */
-function start() {
+/** A server that notes what each connection began with, and in which turn of the event loop. */
+async function start(timeout = 10_000) {
   let turn = 0;
-  const begun: { readonly socket: Socket; readonly turn: number }[] = [];
-  const server = createServer((socket) => begun.push({ socket, turn }));
-  spreadHandshakes(server);
-  const accept = (count: number) => {
-    const sockets = Array.from({ length: count }, () => new Socket());
-    for (const socket of sockets) server.emit('connection', socket);
-    return sockets;
-  };
-  const turns = async (count: number) => {
-    for (let done = 0; done < count; done += 1) {
+  const begun: { readonly text: string; readonly turn: number }[] = [];
+  const server = createServer((socket) => begun.push({ text: String(socket.read()), turn }));
+  spreadHandshakes(server, timeout);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const until = async (isDone: () => boolean) => {
+    while (!isDone()) {
       await nextTurn();
       turn += 1;
     }
   };
-  return { begun, accept, turns };
+  const open = async (count: number) => {
+    const sockets = Array.from({ length: count }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    return sockets;
+  };
+  return { begun, open, until };
 }
 
-test('connections that came at once begin one after the other, in their order', async () => {
-  const { begun, accept, turns } = start();
-  const sockets = accept(20);
-  expect(begun).toEqual([]);
-  await turns(10);
-  const later = accept(3);
-  await turns(20);
-  expect(begun.map(({ socket }) => socket)).toEqual([...sockets, ...later]);
-  expect(new Set(begun.map(({ turn }) => turn)).size).toBe(begun.length);
+const write = (sockets: readonly Socket[]) => {
+  for (const [index, socket] of sockets.entries()) socket.write(`${index}`);
+};
+
+test('connections whose first bytes come at once begin one after the other, with these bytes', async () => {
+  const { begun, open, until } = await start();
+  const sockets = await open(20);
+  write(sockets);
+  await until(() => begun.length === sockets.length);
+  expect(begun.map(({ text }) => Number(text)).sort((one, other) => one - other)).toEqual([...sockets.keys()]);
+  expect(new Set(begun.map(({ turn }) => turn)).size).toBe(sockets.length);
 });
 
-test('one that has gone before its turn does not begin, and delays no other', async () => {
-  const { begun, accept, turns } = start();
-  const [first, gone, broken, last] = accept(4);
-  gone?.destroy();
-  broken?.emit('error', new Error('ECONNRESET'));
-  await turns(6);
-  expect(begun.map(({ socket }) => socket)).toEqual([first, last]);
-  expect(broken?.destroyed).toBe(true);
-  accept(1)[0]?.destroy();
-  const [next] = accept(1);
-  await turns(3);
-  expect(begun.at(-1)?.socket).toBe(next);
+test('one that sends nothing or breaks delays no other, and is closed in time', async () => {
+  const { begun, open, until } = await start(100);
+  const [silent, broken, ...others] = await open(6);
+  const closed = once(silent as Socket, 'close');
+  broken?.resetAndDestroy();
+  write(others);
+  await until(() => begun.length === others.length);
+  await closed;
+  expect(begun.length).toBe(others.length);
 });

@@ -1,12 +1,13 @@
 import type { Server, Socket } from 'node:net';
 
 /**
- * Begins at most one TLS handshake in a turn of the event loop, in the order in which connections came. One read can accept 500
- * connections, and their handshakes, a millisecond each, would make all other clients of the process wait.
+ * Begins at most one TLS handshake in a turn of the event loop, in the order in which clients began them. One turn can bring the first bytes of
+ * 500 connections, and their handshakes, a millisecond each, would make all other clients of the process wait.
  *
  * @param server over TLS, to which no one else has added a listener of `connection` yet
+ * @param timeout milliseconds, for the first bytes of a connection
  */
-export function spreadHandshakes(server: Server): void {
+export function spreadHandshakes(server: Server, timeout: number): void {
   const begin = server.listeners('connection') as readonly ((this: Server, socket: Socket) => void)[];
   server.removeAllListeners('connection');
   const waiting = new Set<Socket>();
@@ -24,8 +25,13 @@ export function spreadHandshakes(server: Server): void {
     });
   };
   server.on('connection', (socket: Socket) => {
-    waiting.add(socket);
-    plan();
+    socket.setTimeout(timeout, () => socket.destroy());
+    // TLS takes these bytes from the socket when it begins.
+    socket.once('readable', () => {
+      socket.setTimeout(0);
+      waiting.add(socket);
+      plan();
+    });
     // A client may leave before its handshake has begun. From then on, TLS reports its errors.
     socket.on('error', () => socket.destroy());
     socket.once('close', () => waiting.delete(socket));

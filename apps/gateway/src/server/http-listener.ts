@@ -95,7 +95,7 @@ export async function startHttpListener(options: HttpListenerOptions): Promise<H
     void answer(request as IncomingMessage, response as ServerResponse);
   });
   const isSecure = tls !== undefined;
-  if (isSecure && options.spreadsHandshakes === true) spreadHandshakes(server);
+  if (isSecure && options.spreadsHandshakes === true) spreadHandshakes(server, limits.handshakeTimeout);
   const handshakes = watch(server, { sockets, newcomers, connections, logger, isSecure, unreadableBody });
   const port = await listen(server, address, setting);
   const closeAll = () => {

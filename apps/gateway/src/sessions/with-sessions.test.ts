@@ -23,6 +23,7 @@ const today: Decision = { kind: 'authenticated', user: { username: 'corp:alice',
 function setUp(
   inner: () => Decision | Promise<Decision>,
   users: (text: string, context: LinkContext) => Decision | Promise<Decision>,
+  keyPrefix?: string,
   clusters: Readonly<Record<string, { readonly audience: string }>> = {},
 ) {
   const refused: RefusedSession[] = [];
@@ -42,6 +43,7 @@ function setUp(
           }
         : undefined,
     onRefused: (one) => refused.push(one),
+    keyPrefix,
     now: () => 2_000,
   });
   const sources: unknown[] = [];
@@ -66,6 +68,19 @@ describe('a session', () => {
       expiresAt: new Date(5_000),
     });
     expect(asked).toEqual(['["alice","7",1000]']);
+  });
+
+  test('has the time of its login in extra, where provenance asks for it', async () => {
+    const extra = { team: ['a'] };
+    const known: Decision = { kind: 'authenticated', user: { username: 'corp:alice', extra } };
+    const { ask } = setUp(
+      () => recorded(),
+      () => known,
+      'sallyport.example.com',
+    );
+    expect(await ask()).toMatchObject({
+      user: { extra: { ...extra, 'sallyport.example.com/authenticated-at': ['1970-01-01T00:00:01.000Z'] } },
+    });
   });
 
   test('never outlives its own end', async () => {
@@ -118,6 +133,7 @@ describe('a session', () => {
       setUp(
         () => recorded(more),
         () => today,
+        undefined,
         clusters,
       ).ask();
     expect(await place(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });

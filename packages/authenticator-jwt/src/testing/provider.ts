@@ -5,7 +5,16 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import Provider, { type JWKS } from 'oidc-provider';
 
 /** What the provider does with requests: answers them, fails, or is otherwise unusable. */
-export type Behaviour = 'ok' | 'fails' | 'hangs' | 'huge' | 'endless' | 'redirects' | 'breaks off' | 'no JSON';
+export type Behaviour =
+  | 'ok'
+  | 'fails'
+  | 'hangs'
+  | 'huge'
+  | 'endless'
+  | 'redirects'
+  | 'breaks off'
+  | 'no JSON'
+  | 'upgrades';
 
 /** An OpenID provider on loopback, over TLS. */
 export interface TestProvider extends AsyncDisposable {
@@ -56,6 +65,7 @@ export async function startProvider(
     else if (behaviour === 'fails') answer.writeHead(500).end();
     else if (behaviour === 'redirects') answer.writeHead(302, { location: `${url}/jwks` }).end();
     else if (behaviour === 'no JSON') answer.end('<html>');
+    else if (behaviour === 'upgrades') incoming.socket.write(switching);
     else if (behaviour === 'huge') answer.end(Buffer.alloc(5_000_000, 32));
     else if (behaviour === 'endless') answer.write('[') && pour(answer);
     else if (behaviour === 'breaks off') answer.write('{', () => incoming.socket.destroy());
@@ -90,6 +100,8 @@ export async function startProvider(
     },
   };
 }
+
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n';
 
 /** Writes for as long as someone reads. */
 function pour(answer: NodeJS.WritableStream): void {

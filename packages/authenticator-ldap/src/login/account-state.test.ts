@@ -33,6 +33,7 @@ describe('an account', () => {
     ],
     ['that never expires', undefined, { accountExpires: '9223372036854775807' }],
     ['disabled', 'disabled', { userAccountControl: '514' }],
+    ['disabled in AD LDS', 'disabled', { [computed]: '2' }],
     ['disabled, of a type with the highest bit', 'disabled', { userAccountControl: '-2147483134' }],
     ['that has expired', 'expired', { accountExpires: ticks(now) }],
     ['that expires later', undefined, { accountExpires: ticks(now + 1) }],
@@ -53,6 +54,9 @@ describe('an account', () => {
     ['with a password that was not', undefined, { pwdReset: 'FALSE' }],
     ['made inactive', 'disabled', { nsAccountLock: 'TRUE' }],
     ['made active', undefined, { nsAccountLock: 'false' }],
+    ['disabled in OpenDJ', 'disabled', { 'ds-pwp-account-disabled': 'true', pwdChangedTime: time(now - day) }],
+    ['enabled in OpenDJ', undefined, { 'ds-pwp-account-disabled': 'false', pwdChangedTime: time(now - day) }],
+    ['that has expired in OpenDJ', 'expired', { 'ds-pwp-account-expiration-time': time(now) }],
     ['locked by 389-DS for ever', 'locked', { accountUnlockTime: '19700101000000Z' }],
     ['locked by 389-DS', 'locked', { accountUnlockTime: time(now + second) }],
     ['locked by 389-DS before', undefined, { accountUnlockTime: time(now) }],
@@ -82,12 +86,38 @@ describe('an account', () => {
     expect(reason({ shadowLastChange: String(today + 1) }, now)).toBe('password-changed');
   });
 
+  test('pwdLastSet of 0 hides a change of the password, also where that never expires', () => {
+    const values = { userAccountControl: '66048', pwdLastSet: '0' };
+    expect(reason(values)).toBeUndefined();
+    expect(reason(values, now)).toBe('password-expired');
+  });
+
+  test.each([
+    ['createTimestamp', time],
+    ['whenCreated', (moment: number) => time(moment).replace('Z', '.0Z')],
+    ['createTimestamp', (moment: number) => new Date(moment).toISOString()],
+    ['createTimestamp', (moment: number) => new Date(moment).toISOString().replace('Z', '000000+00:00')],
+  ] as const)('that was created after the login is another one: %s', (attribute, write) => {
+    expect(reason({ [attribute]: write(now) }, now + 500)).toBeUndefined();
+    expect(reason({ [attribute]: write(now + second) }, now + 500)).toBe('unknown-user');
+    expect(reason({ [attribute]: write(now + second), pwdChangedTime: time(now + second) }, now)).toBe(
+      'password-changed',
+    );
+    expect(reason({ [attribute]: write(now + second) })).toBeUndefined();
+    expect(judged({ [attribute]: write(now) }, now).seen).toEqual([]);
+  });
+
   test('a disabled one is disabled whatever else it is', () => {
     expect(reason({ pwdReset: 'TRUE', nsAccountLock: 'true', accountUnlockTime: '19700101000000Z' })).toBe('disabled');
   });
 
-  const flags = ['nsAccountLock', 'pwdReset'];
-  test.each(accountAttributes.filter((attribute) => !flags.includes(attribute)))(
+  test.each(['yes', 'true ', '1'])('a flag of %j is an error', (value) => {
+    for (const flag of ['nsAccountLock', 'pwdReset', 'ds-pwp-account-disabled']) {
+      expect(() => judged({ [flag]: value })).toThrow(`the attribute ${flag} of uid=alice is no flag`);
+    }
+  });
+
+  test.each(accountAttributes)(
     'with a %s that can not be read is an error or locked, and never passes',
     (attribute) => {
       const values = { [attribute]: 'not a value' };

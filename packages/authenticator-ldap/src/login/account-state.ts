@@ -1,13 +1,13 @@
 import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
-import { generalizedTime, type ReadTime, shadowDay, timeOf, windowsTime } from './account-times.ts';
+import { creationTime, generalizedTime, type ReadTime, shadowDay, timeOf, windowsTime } from './account-times.ts';
 import { onlyText } from './entry-values.ts';
 
 /** What the entry of a user says about the account. */
 export interface AccountState {
   /** Left out: nothing speaks against the user. */
   readonly refusal?: { readonly reason: RejectionReason; readonly attribute: string };
-  /** The attributes of {@link accountAttributes} that the entry shows. */
+  /** The attributes that the entry shows of those that can end an account or a password. Nearly each entry shows its creation. */
   readonly seen: readonly string[];
 }
 
@@ -43,7 +43,13 @@ function bitsOf(entry: Entry, attribute: string): number {
   );
 }
 
-const isTrue = (attribute: string) => (entry: Entry) => onlyText(entry, attribute)?.toLowerCase() === 'true';
+/** @throws AuthenticatorError `failed` when the value is neither true nor false: it may be meant to lock the account */
+const isTrue = (attribute: string) => (entry: Entry) => {
+  const text = onlyText(entry, attribute)?.toLowerCase() ?? 'false';
+  if (text === 'true' || text === 'false') return text === 'true';
+  const fix = 'write TRUE or FALSE there';
+  throw new AuthenticatorError('failed', `the attribute ${attribute} of ${entry.dn} is no flag: ${fix}`);
+};
 
 const isOver =
   (attribute: string, read: ReadTime) =>
@@ -67,13 +73,23 @@ const rule = (attribute: string, reason: RejectionReason, applies: Rule['applies
   applies,
 });
 
+/** An account that was created after the login is another one of the same name. The rules for its state name a better reason. */
+const creationRules: readonly Rule[] = [
+  rule('createTimestamp', 'unknown-user', isChanged('createTimestamp', creationTime)),
+  rule('whenCreated', 'unknown-user', isChanged('whenCreated', creationTime)),
+];
+
 /** What each directory has, in the order in which a refusal names its reason. An entry shows a few of these at most. */
-const rules: readonly Rule[] = [
+const stateRules: readonly Rule[] = [
   rule(control, 'disabled', hasBit(control, bits.disabled)),
+  // AD LDS has no userAccountControl.
+  rule(computed, 'disabled', hasBit(computed, bits.disabled)),
   rule('nsAccountLock', 'disabled', isTrue('nsAccountLock')),
+  rule('ds-pwp-account-disabled', 'disabled', isTrue('ds-pwp-account-disabled')),
   rule('pwdStartTime', 'disabled', isToCome('pwdStartTime', generalizedTime)),
   rule('accountExpires', 'expired', isOver('accountExpires', windowsTime)),
   rule('pwdEndTime', 'expired', isOver('pwdEndTime', generalizedTime)),
+  rule('ds-pwp-account-expiration-time', 'expired', isOver('ds-pwp-account-expiration-time', generalizedTime)),
   rule('krbPrincipalExpiration', 'expired', isOver('krbPrincipalExpiration', generalizedTime)),
   rule('shadowExpire', 'expired', isOver('shadowExpire', shadowDay)),
   rule(computed, 'locked', hasBit(computed, bits.locked)),
@@ -104,10 +120,13 @@ function isLockedUntil(entry: Entry, { now }: Moments): boolean {
   return time !== undefined && (time === 0 || time > now);
 }
 
-/** pwdLastSet is 0 when the password must be changed, unless it never expires. */
-function mustChange(entry: Entry): boolean {
+/**
+ * pwdLastSet is 0 when the password must be changed, unless it never expires. It then hides when the password was changed, so
+ * after a login it always counts.
+ */
+function mustChange(entry: Entry, { since }: Moments): boolean {
   const isZero = shows(entry, 'pwdLastSet') && onlyText(entry, 'pwdLastSet') === '0';
-  return isZero && !hasBit(control, bits.lasting)(entry);
+  return isZero && (since !== undefined || !hasBit(control, bits.lasting)(entry));
 }
 
 function shows({ attributes }: Entry, attribute: string): boolean {
@@ -115,7 +134,13 @@ function shows({ attributes }: Entry, attribute: string): boolean {
 }
 
 /** The attributes that {@link judgeAccount} reads. A server leaves out those that it does not have. */
-export const accountAttributes: readonly string[] = [...new Set(rules.map(({ attribute }) => attribute))];
+export const accountAttributes: readonly string[] = attributesOf([...stateRules, ...creationRules]);
+
+const stateAttributes = attributesOf(stateRules);
+
+function attributesOf(rules: readonly Rule[]): readonly string[] {
+  return [...new Set(rules.map(({ attribute }) => attribute))];
+}
 
 /**
  * Judges an account by its entry alone, as a login would by the answer to its bind.
@@ -123,8 +148,10 @@ export const accountAttributes: readonly string[] = [...new Set(rules.map(({ att
  * @throws AuthenticatorError `failed` when an attribute can't be read
  */
 export function judgeAccount(entry: Entry, moments: Moments): AccountState {
-  const seen = accountAttributes.filter((attribute) => shows(entry, attribute));
-  const found = rules.find(({ attribute, applies }) => seen.includes(attribute) && applies(entry, moments));
+  const seen = stateAttributes.filter((attribute) => shows(entry, attribute));
+  const found = [...stateRules, ...creationRules].find(
+    ({ attribute, applies }) => shows(entry, attribute) && applies(entry, moments),
+  );
   return { ...(found && { refusal: { reason: found.reason, attribute: found.attribute } }), seen };
 }
 

@@ -24,7 +24,7 @@ export function timeOf(entry: Entry, attribute: string, read: ReadTime): number 
 
 const generalized = /^(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(\d\d|60)?)?(?:[.,](\d+))?(?:Z|([+-])(\d\d)(\d\d)?)$/;
 
-/** RFC 4517 section 3.3.13: `20310501120000Z`, also with a fraction or an offset. NaN for any other text. */
+/** RFC 4517 section 3.3.13: `20310501120000Z`, also with a fraction or an offset. NaN for any other text, and for month 13. */
 export function generalizedTime(text: string): number {
   const match = generalized.exec(text);
   if (match === null) return Number.NaN;
@@ -35,9 +35,18 @@ export function generalizedTime(text: string): number {
   const unit = match[6] !== undefined ? 1_000 : match[5] !== undefined ? 60_000 : 3_600_000;
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
+  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  if (!isDay || hour > 23 || minute > 59 || Number(hours) > 23 || Number(minutes) > 59) return Number.NaN;
   date.setUTCHours(hour, minute, second, Number(`0.${fraction}`) * unit);
   const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
   return date.getTime() - (sign === '-' ? -offset : offset);
+}
+
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+
+/** A generalized time, or one of RFC 3339, as LLDAP has written them. NaN for any other text. */
+export function creationTime(text: string): number {
+  return rfc3339.test(text) ? Date.parse(text) : generalizedTime(text);
 }
 
 /** From 1601 to 1970, in milliseconds. */

@@ -51,6 +51,7 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
     if (user.username !== username || (uid !== undefined && user.uid !== uid)) return unknownUser;
     const state = judgeAccount(user.entry, { now: Date.now(), since: sinceTime });
     trace?.(accountText(state));
+    if (state.refusal?.reason === 'unknown-user') return unknownUser;
     if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
     if (state.seen.length === 0) warnOnce(user.dn);
     const call = { signal, trace, prefer: server, subject: user.dn };

@@ -96,8 +96,14 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
       await modify(deleted(dn));
       expect(await made.revalidate(user, since)).toEqual(unknownUser);
       expect(await made.lookUp(name)).toBeUndefined();
+      await secondAfter(since);
       await target.server.add(toLdif([target.person(name, dn)]));
       expect(await made.revalidate(user, since)).toEqual(unknownUser);
+      // Where logins have no uid, the time shows that it is another account.
+      expect(await made.revalidate({ username: name }, since)).toMatchObject({
+        kind: 'rejected',
+        reason: expect.stringMatching(/^(?:unknown-user|password-changed)$/),
+      });
       const found = await made.revalidate({ username: name });
       expect(found).toMatchObject({ kind: 'authenticated', user: { username: name } });
       expect((found as { user: UserInfo }).user.uid).not.toBe(user.uid);

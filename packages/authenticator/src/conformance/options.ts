@@ -2,7 +2,8 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { recordingContext } from './context.ts';
 import type { BadOptions } from './harness.ts';
 import { type CaseDefinition, type Kit, verifySome } from './kit.ts';
-import { fail, outcomeOf, verify } from './verdict.ts';
+import { schemaCases, schemaProblem } from './schema.ts';
+import { outcomeOf, verify } from './verdict.ts';
 
 const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 
@@ -10,7 +11,7 @@ const loadable: CaseDefinition = {
   name: 'the plugin has the shape that the gateway loads',
   async run(kit) {
     const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } = kit.harness.plugin;
-    const standard = optionsSchema?.['~standard'];
+    verifyNoModule(kit.harness.plugin);
     const why = 'The gateway refuses any other default export when it starts.';
     const got = (value: unknown) => `it is ${kit.show(value)}`;
     const isWord = typeof name === 'string' && /^[a-z][a-z0-9]*$/.test(name);
@@ -35,14 +36,24 @@ const loadable: CaseDefinition = {
       got: got(createTokenIssuer),
       why,
     });
-    verify(standard?.version === 1, {
-      expected: 'optionsSchema to be a Standard Schema',
-      got: got(optionsSchema),
-      why,
+    const problem = schemaProblem(optionsSchema);
+    verify(problem === undefined, {
+      expected: 'optionsSchema to be a Standard Schema and a Standard JSON Schema',
+      got: problem?.got ?? '',
+      why: `${why} ${problem?.fix}`,
     });
-    verify(typeof standard.validate === 'function', { expected: 'optionsSchema to validate', got: got(standard), why });
   },
 };
+
+/** What an import gives for a CommonJS module with `exports.default`, and for `import * as plugin`. */
+function verifyNoModule(plugin: object): void {
+  const { default: inner, specificationVersion } = plugin as { default?: unknown; specificationVersion?: unknown };
+  verify(specificationVersion !== undefined || typeof inner !== 'object' || inner === null, {
+    expected: 'the default export to be the plugin',
+    got: 'it is an object whose default is the plugin, as of a CommonJS module with exports.default',
+    why: 'Publish an ES module: "type": "module" in package.json, and `export default plugin` in the code.',
+  });
+}
 
 const complete: CaseDefinition = {
   name: 'create() gives an authenticator with its methods',
@@ -71,24 +82,6 @@ const complete: CaseDefinition = {
 };
 
 export const pluginShapeCases: readonly CaseDefinition[] = [loadable, complete];
-
-const describesItself: CaseDefinition = {
-  name: 'optionsSchema describes the options as a JSON Schema',
-  async run(kit) {
-    const { harness } = kit;
-    const { jsonSchema } = harness.plugin.optionsSchema['~standard'];
-    const made = await outcomeOf(() => jsonSchema.input({ target: 'draft-2020-12' }));
-    const why = 'Editors complete gateway.yaml from it, and the gateway finds misspelt keys by its properties.';
-    const expected = 'jsonSchema.input() to give a schema of type object with properties';
-    if ('error' in made) return fail({ expected, got: `it threw ${kit.show(made.error)}`, why });
-    const { type, properties } = made.value;
-    const listed = typeof properties === 'object' && properties !== null && !Array.isArray(properties);
-    verify(type === 'object' && listed, { expected, got: `it gave ${kit.show(made.value)}`, why });
-    const missing = Object.keys(Object(harness.options)).filter((key) => !Object.hasOwn(properties, key));
-    const got = `${missing.join(', ')} of the good options is not among them`;
-    verify(missing.length === 0, { expected: 'every option to be among properties', got, why });
-  },
-};
 
 const badOptionsNamed: CaseDefinition = {
   name: 'bad options are refused with the key that is wrong',
@@ -139,4 +132,4 @@ function names(text: string, key: string): boolean {
   return new RegExp(`(?<![\\w-])${literal}(?![\\w-])`).test(text);
 }
 
-export const optionsCases: readonly CaseDefinition[] = [describesItself, badOptionsNamed];
+export const optionsCases: readonly CaseDefinition[] = [...schemaCases, badOptionsNamed];

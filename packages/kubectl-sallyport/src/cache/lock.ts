@@ -115,8 +115,12 @@ function isGone(content: string): boolean {
   }
 }
 
-/** Removes the lock of an owner that is gone, unless another process has done so and taken it. */
-function breakLock(file: string, content: string): void {
+/**
+ * Removes the lock of an owner that is gone, unless another process has done so and taken it.
+ *
+ * @param content of the lock when its owner was found to be gone
+ */
+export function breakLock(file: string, content: string): void {
   const taken = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
   try {
     renameSync(file, taken);

@@ -20,7 +20,7 @@ function withCache(file: string, own?: string): string {
 }
 
 const folderWithCaching = (caching = 'shared') =>
-  folderWithProbe(pluginSource('z.looseObject({})', `caching: '${caching}',`));
+  folderWithProbe(pluginSource('z.strictObject({})', `caching: '${caching}',`));
 
 describe('lifetimes of the file and of an authenticator', () => {
   test.each(lifetimes)('%s is at most %s', async (key, most, more, why) => {

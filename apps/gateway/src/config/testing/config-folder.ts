@@ -90,8 +90,11 @@ ${more}
 `;
 }
 
+/** Three options that may be anything. */
+const someOptions = 'z.strictObject({ a: z.unknown(), url: z.unknown(), bind: z.unknown() }).partial()';
+
 /** A folder with the plugin `./probe.js`. */
-export async function folderWithProbe(source: string = pluginSource('z.looseObject({})')): Promise<ConfigFolder> {
+export async function folderWithProbe(source: string = pluginSource(someOptions)): Promise<ConfigFolder> {
   const folder = await configFolder();
   await folder.write('package.json', '{"type":"module"}');
   await folder.write('probe.js', source);

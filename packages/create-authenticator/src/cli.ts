@@ -1,0 +1,90 @@
+#!/usr/bin/env node
+import { basename, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CreateError, createPlugin } from './create.ts';
+
+const usage = `Creates an authenticator plugin for Sallyport, with its tests and a config to try it with.
+
+  npm create @sallyport/authenticator NAME
+  npm create @sallyport/authenticator NAME -- --language js
+
+  NAME             the new folder, such as my-plugin; with a scope (@acme/my-plugin), the name of the package too.
+                   \`.\` is this folder, if it is empty
+  --language LANG  ts (the default) or js
+`;
+
+/** @throws CreateError on a Node on which neither the gateway nor the tests of the plugin would run */
+function refuseOldNode(): void {
+  const { node } = process.versions;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  if (major >= 26 || (major === 24 && minor >= 21)) return;
+  throw new CreateError(
+    `cannot run on Node ${node}: the gateway needs Node 24.21, or 26 or later. Install one of these`,
+  );
+}
+
+interface Wishes {
+  readonly target: string;
+  readonly language: 'ts' | 'js';
+}
+
+/** @throws CreateError when they are wrong @returns undefined when help was asked for */
+function parseWishes(words: readonly string[]): Wishes | undefined {
+  const options = { language: { type: 'string', default: 'ts' }, help: { type: 'boolean', short: 'h' } } as const;
+  const { values, positionals } = (() => {
+    try {
+      return parseArgs({ args: [...words], options, allowPositionals: true });
+    } catch (error) {
+      throw new CreateError(`${(error as Error).message}\n\n${usage}`);
+    }
+  })();
+  if (values.help) return undefined;
+  const [target, ...more] = positionals;
+  if (target === undefined || more.length > 0) throw new CreateError(`give one NAME.\n\n${usage}`);
+  const { language } = values;
+  if (language !== 'ts' && language !== 'js') {
+    throw new CreateError(`--language: ${JSON.stringify(language)} is not a language: write ts or js`);
+  }
+  return { target, language };
+}
+
+async function create({ target, language }: Wishes): Promise<string> {
+  const [, scope, scoped] = /^(@[a-z0-9][\w.-]*)\/([^/]+)$/.exec(target) ?? [];
+  const folder = resolve(scoped ?? target);
+  const name = basename(folder);
+  const packageName = `${scope ?? '@example'}/${name}`;
+  const files = await createPlugin(folder, { name, packageName, place: 'outside', language });
+  const path = relative('', folder);
+  const enter = path === '' ? '' : `  cd ${/^[\w./-]+$/.test(path) ? path : quote(path)}\n`;
+  return `Created ${packageName} in ${folder}:
+
+${files.map((file) => `  ${join(path, file)}`).join('\n')}
+
+Install it, and run its tests:
+
+${enter}  npm install
+  npm test
+
+Then try it. The first command prints a review to paste once the second one, in another terminal, runs:
+
+  npm run backend
+  npm start
+
+README.md says what to change.
+`;
+}
+
+/** For a shell of POSIX. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+try {
+  refuseOldNode();
+  const wishes = parseWishes(process.argv.slice(2));
+  process.stdout.write(wishes === undefined ? usage : await create(wishes));
+} catch (error) {
+  if (!(error instanceof CreateError)) throw error;
+  process.stderr.write(`create-authenticator: ${error.message}\n`);
+  process.exitCode = 1;
+}

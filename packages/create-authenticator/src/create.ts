@@ -1,0 +1,67 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type PluginPlan, renderPlugin } from './template.ts';
+
+/** What the user can correct: a message without a stack. */
+export class CreateError extends Error {
+  override readonly name = 'CreateError';
+}
+
+/** Sallyport's own plugins: the metrics of another one with this name would be mixed with theirs. */
+const taken: readonly string[] = ['jwt', 'ldap', 'redis', 'static', 'webhook'];
+
+/** Also the word that `use:` takes, a part of names of metrics and of tokens, and a folder. */
+const longest = 30;
+
+/** @returns what is wrong with the name of a plugin, and how to fix it; undefined for a good one */
+export function problemOfName(name: string): string | undefined {
+  const quoted = JSON.stringify(name);
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
+    return `${quoted} is not a name for a plugin: write lowercase letters, digits and single dashes, such as my-plugin`;
+  }
+  if (name.length > longest) return `${quoted} is too long: write at most ${longest} characters`;
+  // The name of the plugin itself has no dashes.
+  const word = name.replaceAll('-', '');
+  if (!taken.includes(word)) return undefined;
+  const own = "the name of a plugin of Sallyport's own";
+  return word === name
+    ? `${quoted} is ${own}: choose another one`
+    : `${quoted} is without its dashes ${own} (${word}): choose another one`;
+}
+
+/**
+ * Writes a new plugin into a folder that does not exist or is empty, and overwrites nothing.
+ *
+ * @returns the paths of its files in the folder
+ * @throws CreateError when the name is bad, or the folder has files or can't be written
+ */
+export async function createPlugin(folder: string, plan: PluginPlan): Promise<readonly string[]> {
+  const problem = problemOfName(plan.name);
+  if (problem !== undefined) throw new CreateError(problem);
+  const there = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new CreateError(`${folder}: cannot read this folder: ${error.message}. Choose another name`);
+  });
+  // A folder of `git init` is empty too.
+  const [first] = there.filter((name) => name !== '.git');
+  if (first !== undefined) {
+    throw new CreateError(
+      `${folder}: is not empty: it has ${first}. Nothing was written. Choose another name, or move it`,
+    );
+  }
+  const files = await renderPlugin(plan);
+  await writeFiles(folder, files).catch((error: NodeJS.ErrnoException) => {
+    throw new CreateError(
+      `${folder}: cannot write the plugin here: ${error.message}. Fix that, or choose another folder`,
+    );
+  });
+  return [...files.keys()];
+}
+
+async function writeFiles(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
+  for (const [path, text] of files) {
+    const file = join(folder, path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text, { flag: 'wx' });
+  }
+}

@@ -1,0 +1,4 @@
+import { base } from '@sallyport/scripts/build-base';
+import { defineConfig } from 'tsdown';
+
+export default defineConfig({ ...base, entry: ['src/cli.ts'], dts: false });

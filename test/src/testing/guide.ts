@@ -1,0 +1,49 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { type CodeBlock, codeBlocksOf } from './documents.ts';
+import { temporaryFolder } from './folder.ts';
+import { rootFolder } from './pnpm.ts';
+
+/** The guide for authors of plugins. */
+export function readGuide(): Promise<string> {
+  return readFile(join(rootFolder, 'packages/authenticator/README.md'), 'utf8');
+}
+
+/** The code of the guide: every block has a title, and each title is there once. */
+export async function guideBlocks(): Promise<readonly CodeBlock[]> {
+  return codeBlocksOf(await readGuide());
+}
+
+/** The lines of a block of the guide. @throws Error when there is no such block */
+export async function guideLines(title: string): Promise<readonly string[]> {
+  const found = (await guideBlocks()).find((block) => block.title === title);
+  if (found === undefined) throw new Error(`the guide has no block ${title}`);
+  return found.text.trim().split('\n');
+}
+
+/** Writes all code of the guide, beside what `npm create` writes, with what a plugin may import. @returns the folder */
+export async function writeGuide(): Promise<string> {
+  const parent = await temporaryFolder('guide');
+  const cli = join(rootFolder, 'packages/create-authenticator/src/cli.ts');
+  await promisify(execFile)(process.execPath, [cli, 'tickets'], { cwd: parent });
+  const folder = join(parent, 'tickets');
+  const files = (await guideBlocks()).filter(({ title }) => /\.\w+$/.test(title));
+  for (const { title, text } of files) {
+    if (!['src/index.ts', 'src/index.test.ts', 'sallyport.yaml'].includes(title)) {
+      await writeFile(join(folder, 'src', title), text);
+    }
+  }
+  const packages = {
+    '@sallyport/authenticator': join(rootFolder, 'packages/authenticator'),
+    '@sallyport/plugin-options': join(rootFolder, 'packages/plugin-options'),
+    '@types/node': join(rootFolder, 'node_modules/@types/node'),
+    zod: join(rootFolder, 'packages/plugin-options/node_modules/zod'),
+  };
+  for (const [name, target] of Object.entries(packages)) {
+    await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
+    await symlink(target, join(folder, 'node_modules', name));
+  }
+  return folder;
+}

@@ -1,0 +1,51 @@
+import { expect } from 'vitest';
+import type { CommandResult } from './command.ts';
+import { createDesk, type Desk, type Site } from './login-client.ts';
+import { secret } from './tokens.ts';
+import { waitFor } from './wait-for.ts';
+
+/** The words of a `kubectl` that needs a session, and what it answers then. */
+export const get: readonly string[] = ['get', 'namespaces', '-o', 'name'];
+export const done: CommandResult = { code: 0, stdout: 'namespace/default\n', stderr: '' };
+
+interface Person {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** A desk with the context prod, where no one is logged in. */
+export async function newDesk({ url, caFile }: Site, words: readonly string[] = []): Promise<Desk> {
+  const desk = await createDesk();
+  const added = await desk.kubectl(['sallyport', 'init', url, 'prod', '--ca-file', caFile, ...words]);
+  expect(added, added.stderr).toMatchObject({ code: 0, stderr: '' });
+  return desk;
+}
+
+/** `init` and `login`, as the README says. Alice is. */
+export async function loggedIn(site: Site, words: readonly string[] = []): Promise<Desk> {
+  const desk = await newDesk(site);
+  await logIn(desk, site.place.people.alice, words);
+  return desk;
+}
+
+export async function logIn(desk: Desk, { name, password }: Person, words: readonly string[] = []): Promise<void> {
+  const command = ['sallyport', 'login', '--username', name, '--password-stdin', ...words];
+  const result = await desk.kubectl(command, { input: `${password}\n` });
+  expect(result, result.stderr).toMatchObject({ code: 0, stderr: '' });
+}
+
+/** What kubectl gets. */
+export async function tokenOf(desk: Desk): Promise<string> {
+  const { stdout } = await desk.kubectl(['sallyport', 'token']);
+  return secret(JSON.parse(stdout).status.token);
+}
+
+/** Gateways remember for a second what they were asked. */
+export async function untilRefused(site: Site, token: string): Promise<void> {
+  const isRefused = async () => {
+    const reviews = await site.place.reviews(token);
+    const isOut = reviews.every(({ authenticated }) => !authenticated);
+    return isOut && (await site.ask('GET', '/v1/session', token)) === 401;
+  };
+  await waitFor(isRefused, 'the end of the session');
+}
