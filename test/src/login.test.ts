@@ -3,10 +3,8 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readTrailSoFar } from './testing/audit-trail.ts';
-import { startGateway } from './testing/gateway.ts';
 import { clusters, type LoginPlace, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
 import { metricsText } from './testing/scrape.ts';
-import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
 
@@ -334,24 +332,4 @@ test('logins and logouts are in the audit trail, with device and address', async
     fingerprint: login.fingerprint,
     ended: 1,
   });
-});
-
-test('check and serve refuse an authenticator that can log no one in, and sessions that no one can issue', async () => {
-  const login = {
-    listen: '127.0.0.1:0',
-    publicUrl: 'https://login.example.com',
-    authenticators: ['static'],
-    sessions: 'sessions',
-  };
-  const sessions = { name: 'sessions', use: 'redis', options: { url: 'redis://127.0.0.1:1' } };
-  const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
-  const authenticators = [{ ...staticAuthenticator, name: 'static' }, sessions];
-  const start = (config: object) => startGateway({ config: { ...config }, files });
-  await expect(start({ authenticators, login })).rejects.toThrow(
-    /static.*can't log anyone in.*has no loginToken and no revalidate/s,
-  );
-  const other = { ...login, authenticators: ['other'], sessions: 'static' };
-  await expect(start({ authenticators, login: other })).rejects.toThrow(
-    /login.authenticators\[0\]: "other" is no authenticator.*login.sessions: authenticator static .* issues no tokens/s,
-  );
 });
