@@ -82,6 +82,12 @@ test('over TLS both protocols answer, a kubeconfig has the CAs alone, and a new 
   await gateway.waitForLog('certificates reloaded');
   using client = http1Client(url, tls);
   expect((await client.send({ method: 'GET', path: '/v1/clusters', headers: host })).status).toBe(200);
+  await using other = await createAuthority('other-authority');
+  await gateway.write('tls/both.pem', other.certificate);
+  await gateway.waitForLog('file reloaded');
+  const changed = await client.send({ method: 'GET', path: '/v1/clusters/prod/kubeconfig', headers: host });
+  const [{ cluster }] = parse(changed.text).clusters;
+  expect(Buffer.from(cluster['certificate-authority-data'], 'base64').toString()).toBe(other.certificate);
   const status = await fetch(`${gateway.adminUrl}/status.json`);
   expect((await status.json()).login).toMatchObject({
     publicUrl: 'https://localhost',
@@ -104,7 +110,11 @@ test('an edit of login takes effect, its address and its absence do at a restart
   const from = gateway.output.lines.length;
   await gateway.configure({
     ...config,
-    login: { ...rest, listen: '127.0.0.1:1', clusters: { ...clusters, other: clusters.prod } },
+    login: {
+      ...rest,
+      listen: '127.0.0.1:1',
+      clusters: { ...clusters, other: { ...clusters.prod, audience: 'https://other.example.com' } },
+    },
   });
   expect(
     await gateway.waitForLog(

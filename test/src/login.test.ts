@@ -172,6 +172,60 @@ describe.concurrent('the login server', () => {
     expect((await ask({ body: right, localAddress: '127.0.0.2' })).status).toBe(201);
   });
 
+  test('never refuses a logout because of other requests', async () => {
+    await using place = await startLogin({
+      login: { limits: { perAddress: '1/h', inFlight: 1 } },
+      entry: { timeout: '5s' },
+    });
+    const { ask, people, replicas, logIn } = place;
+    const [gateway] = replicas.gateways;
+    if (gateway === undefined) throw new Error('no gateway');
+    const token = await logIn(people.alice);
+    const open = { method: 'GET', path: '/v1/clusters' } as const;
+    for (let count = 0; count < 3; count += 1) {
+      expect((await ask({ method: 'GET', path: '/v1/session', token: randomToken() })).status).toBe(401);
+    }
+    await people.slapd.hang();
+    const hanging = ask({ body: { ...bodyOf(place), password: randomToken() } });
+    const busy = async () => (await metricsText(gateway)).includes('\nsallyport_in_flight_login_requests 1\n');
+    await waitFor(busy, 'the login to be in progress');
+    // Ten times as many as passwords, for whatever needs none.
+    for (let count = 0; count < 6; count += 1) expect((await ask(open)).status).toBe(200);
+    expect(await ask(open)).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
+    expect((await ask({ method: 'GET', path: '/' })).status).toBe(429);
+    expect((await ask({ ...open, localAddress: '127.0.0.2' })).status).toBe(200);
+    expect((await ask({ method: 'DELETE', path: '/v1/session', token })).status).toBe(204);
+    await hanging;
+  });
+
+  test('counts a login whose client hangs up as a wrong password, and reports no outage', async () => {
+    await using place = await startLogin({
+      login: { limits: { perAddress: '2/h' } },
+      entry: { timeout: '5s' },
+      more: { audit: { output: 'audit.log' } },
+    });
+    const { ask, people, replicas } = place;
+    const [gateway] = replicas.gateways;
+    if (gateway === undefined) throw new Error('no gateway');
+    const hasLine = (line: string) => async () => (await metricsText(gateway)).includes(`\n${line}\n`);
+    const inFlight = (count: number) => hasLine(`sallyport_in_flight_login_requests ${count}`);
+    const body = JSON.stringify({ username: 'alice', password: randomToken(), cluster: 'prod' });
+    await people.slapd.hang();
+    for (let count = 0; count < 2; count += 1) {
+      const client = createConnection(Number(new URL(loginUrlOf(gateway)).port), '127.0.0.1');
+      client.write(
+        `POST /v1/sessions HTTP/1.1\r\nHost: ${publicHost}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      );
+      await waitFor(inFlight(1), 'the login to be in progress');
+      client.resetAndDestroy();
+      await waitFor(inFlight(0), 'the login to end');
+    }
+    expect(await ask({ body: bodyOf(place) })).toMatchObject({ status: 429 });
+    const gone = hasLine('sallyport_login_requests_total{action="login",outcome="gone"} 2');
+    await waitFor(gone, 'both to be counted');
+    expect((await readTrailSoFar(gateway.folder)).filter(({ outcome }) => outcome === 'unavailable')).toEqual([]);
+  });
+
   test('answers 429 beyond limits.inFlight, and a slow body takes no place', async () => {
     await using place = await startLogin({
       login: { limits: { perAddress: '1000/s', inFlight: 1 } },

@@ -41,6 +41,14 @@ describe('login is refused with', () => {
     [{ clusters: { prod: { server: 'https://prod' } } }, 'login.clusters.prod.audience: is missing'],
     [{ clusters: { prod: { audience: 'a', server: 'http://prod' } } }, 'login.clusters.prod.server: must be a URL'],
     [{ clusters: { 'a/b': { audience: 'a', server: 'https://prod' } } }, 'login.clusters.a/b: '],
+    [
+      {
+        clusters: Object.fromEntries(
+          ['a', 'b', 'c'].map((one) => [one, { audience: one === 'c' ? 'c' : 'same', server: 'https://x' }]),
+        ),
+      },
+      'login.clusters.b.audience: is that of cluster a too: a session for one would be good for the other',
+    ],
     [{ passwords: true }, 'login.passwords: unknown key'],
   ])('%j', (changed, expected) => {
     expect(problemsOf(changed)).toEqual([expect.stringContaining(expected)]);

@@ -1,7 +1,7 @@
 import { collide, isLoopback } from './listen.ts';
 import type { Path } from './problems.ts';
 import type { Rule } from './rule.ts';
-import type { AuthenticatorSettings, FileConfig } from './types.ts';
+import type { AuthenticatorSettings, FileConfig, LoginConfig } from './types.ts';
 
 const login: Path = ['login'];
 const at = (...keys: PropertyKey[]): Path => [...login, ...keys];
@@ -50,6 +50,7 @@ export function loginRules({ login: settings, server, admin, authenticators }: F
         return { message: 'checks passwords too', fix: 'give sessions an authenticator of their own, with use: redis' };
       },
     },
+    ...audiencesOfClusters(settings.clusters),
     ...namesOfSessions(settings.sessions, authenticators),
   ];
 }
@@ -58,6 +59,27 @@ function judgeName(name: string, index: number, authenticators: readonly Authent
   if (index >= 0) return undefined;
   const names = authenticators.map((one) => one.name).join(', ');
   return { message: `"${name}" is no authenticator of this file`, fix: `write one of ${names}` };
+}
+
+/** A session is bound to its cluster by the audience alone. */
+function audiencesOfClusters(clusters: LoginConfig['clusters']): Rule[] {
+  if (typeof clusters !== 'object' || clusters === null) return [];
+  const names = Object.keys(clusters);
+  return names.slice(1).map((name, before): Rule => {
+    const audience = clusters[name]?.audience;
+    return {
+      reads: [at('clusters', name, 'audience'), at('clusters')],
+      judge() {
+        const other = names.slice(0, before + 1).find((one) => clusters[one]?.audience === audience);
+        if (other === undefined) return undefined;
+        const message = `is that of cluster ${other} too: a session for one would be good for the other`;
+        return {
+          message,
+          fix: 'give each cluster an audience of its own, and its kube-apiserver that in --api-audiences',
+        };
+      },
+    };
+  });
 }
 
 /** The names in a session are those of the authenticator that checked the password, and its rules have judged them. */

@@ -37,13 +37,13 @@ function parsePublicUrl(input: unknown): Parsed<string> {
   return { value: url.origin };
 }
 
-/** `10.0.0.0/8`, `192.0.2.1` */
+/** `192.0.2.0/28`, `192.0.2.1` */
 function parseNetwork(input: unknown): Parsed<string> {
   const [address = '', bits, ...others] = typeof input === 'string' ? input.split('/') : [];
   const most = isIPv6(address) ? 128 : 32;
   const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
   if (isIP(address) === 0 || !isBits || others.length > 0) {
-    return { problem: 'must be an address or a network', fix: 'write 192.0.2.1 or 10.0.0.0/8' };
+    return { problem: 'must be an address or a network', fix: 'write 192.0.2.1 or 192.0.2.0/28' };
   }
   return { value: `${address}/${bits ?? most}` };
 }
@@ -145,13 +145,15 @@ export const loginSchema = z
           .min(1)
           .max(10_000)
           .default(50)
-          .describe('Requests in progress at once; more are answered 429. 1 to 10000.'),
+          .describe('Logins in progress at once; more are answered 429. 1 to 10000.'),
       })
       .prefault({})
       .describe('What clients may cost.'),
     trustedProxies: z
       .array(value({ description: 'An address or a network.' }, parseNetwork))
       .default([])
-      .describe('Addresses and networks whose X-Forwarded-For is believed. Left out: that header is ignored.'),
+      .describe(
+        'Addresses and networks of proxies, and of no client, whose X-Forwarded-For is believed. Left out: that header is ignored.',
+      ),
   })
   .describe('The login server: a password is typed once, for a session. Left out: there is none.');

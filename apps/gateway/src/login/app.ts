@@ -3,15 +3,16 @@ import Koa, { type Context, type Middleware } from 'koa';
 import type { LoginConfig } from '../config/types.ts';
 import { answerErrors, type ErrorAnswer } from '../server/answer-errors.ts';
 import { announceEnd, type ConnectionAccess } from '../server/http-listener.ts';
+import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import { type StatusCode, StatusError } from '../server/kubernetes-status.ts';
 import type { ConnectionLimits } from '../server/limits.ts';
 import { createReviewContext } from '../server/review-context.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { createAddressLimit } from './address-limit.ts';
+import { type AddressLimit, createAddressLimit } from './address-limit.ts';
 import { clientAddress } from './client-address.ts';
-import { LoginError, type LoginErrorCode, unavailable } from './login-error.ts';
-import { type OnLogin, outcomeOf } from './login-report.ts';
+import { LoginError, type LoginErrorCode, tooMany, unavailable } from './login-error.ts';
+import { type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
 import type { LoginService } from './login-service.ts';
 import { createLoginRouter, type Exchange } from './requests.ts';
 import { createTurns } from './turns.ts';
@@ -25,6 +26,9 @@ export interface LoginDependencies {
   readonly observers: readonly OnLogin[];
 }
 
+/** Requests of one address that come to nothing or need no password, for each wrong password that it may send. */
+const requestsPerPassword = 10;
+
 /** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
 export function createLoginApp(
   dependencies: LoginDependencies,
@@ -34,8 +38,9 @@ export function createLoginApp(
   const { service, inFlight, logger } = dependencies;
   const rate = () => service()?.config.limits.perAddress ?? { count: 1, per: 60_000 };
   const now = () => performance.now();
-  const [passwords, tokens] = [createAddressLimit(rate, now), createAddressLimit(rate, now)];
-  const router = createLoginRouter({ bodyTimeout, inFlight, passwords, tokens });
+  const passwords = createAddressLimit(rate, now);
+  const requests = createAddressLimit(() => ({ ...rate(), count: rate().count * requestsPerPassword }), now);
+  const router = createLoginRouter({ bodyTimeout, inFlight, passwords });
   const turn = createTurns();
   const app = new Koa();
   app.use(announceEnd(connections.isLastAnswer));
@@ -45,7 +50,7 @@ export function createLoginApp(
   });
   app.use(secureHeaders(() => service()?.config));
   app.use(answerErrors(logger, bodyTimeout, answerOf));
-  app.use(createExchanges(dependencies));
+  app.use(createExchanges(dependencies, requests));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
@@ -78,12 +83,12 @@ function secureHeaders(config: () => LoginConfig | undefined): Middleware {
 }
 
 /** Checks what holds for all requests, and reports each one, whatever becomes of it. */
-function createExchanges({ service, logger, observers }: LoginDependencies): Middleware {
-  const report = (exchange: Exchange, at: number, seconds: number, status: number) => {
+function createExchanges({ service, logger, observers }: LoginDependencies, requests: AddressLimit): Middleware {
+  const report = (exchange: Exchange, at: number, seconds: number, outcome: LoginOutcome) => {
     const { known, address } = exchange;
     for (const observe of observers) {
       try {
-        observe({ ...known, address, at, seconds, outcome: outcomeOf(status) });
+        observe({ ...known, address, at, seconds, outcome });
       } catch (error) {
         logger.error({ err: error }, 'a request to the login server could not be recorded');
       }
@@ -96,8 +101,14 @@ function createExchanges({ service, logger, observers }: LoginDependencies): Mid
     const address = clientAddress(context.req, current.proxies);
     const review = createReviewContext(context.res, current.timeout, []);
     const exchange: Exchange = { context, service: current, address, signal: review.signal, known: { action: 'none' } };
-    const end = (status: number) => report(exchange, at, (performance.now() - start) / 1000, status);
+    const taken = context.method === 'DELETE' ? () => undefined : requests.take(address);
+    const end = (status: number) => {
+      const outcome = outcomeOf(status, isClosed(context.res));
+      if (typeof taken === 'function' && !isCounted(exchange.known.action, outcome)) taken();
+      report(exchange, at, (performance.now() - start) / 1000, outcome);
+    };
     try {
+      if (typeof taken === 'number') throw tooMany('too many requests from this address', taken);
       requireOwnHost(context, current.config);
       context.state.exchange = exchange;
       // It joins no trace of a client: anyone could make it record one.
@@ -114,6 +125,12 @@ function createExchanges({ service, logger, observers }: LoginDependencies): Mid
       review.end();
     }
   };
+}
+
+/** A logout counts for nothing: whoever shares an address with others can always end a session. A refused login counts as a password. */
+function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {
+  if (action === 'clusters' || action === 'kubeconfig' || outcome === 'invalid') return true;
+  return action !== 'login' && (outcome === 'refused' || outcome === 'gone');
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { BlockList } from 'node:net';
 import { isIP, isIPv6 } from 'node:net';
+import { plain } from '../server/client-network.ts';
 import type { ServerRequest } from '../server/http-server.ts';
 
 /** More of a header is not looked at: each proxy adds one. */
@@ -19,7 +20,7 @@ export function clientAddress(request: ServerRequest, proxies: BlockList): strin
     .slice(-mostHops)
     .map((one) => one.trim());
   while (isIn(proxies, address)) {
-    const next = plain(hops.pop() ?? '');
+    const next = plain(withoutPort(hops.pop() ?? ''));
     if (isIP(next) === 0) break;
     address = next;
   }
@@ -30,21 +31,7 @@ function isIn(list: BlockList, address: string): boolean {
   return isIP(address) !== 0 && list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 
-/** An IPv4 address may be written as IPv6. */
-function plain(address: string): string {
-  return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
-}
-
-/** What counts as one client: of IPv6 a /64, in which one machine takes any address that it likes. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [before = '', after] = address.split('%', 1)[0]?.split('::') ?? [];
-  const head = before === '' ? [] : before.split(':');
-  const tail = after === undefined || after === '' ? [] : after.split(':');
-  const zeros = after === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
-  const groups = [...head, ...Array.from({ length: zeros }, () => '0'), ...tail];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`;
+/** Some proxies write `192.0.2.1:5678`, or `[2001:db8::1]:5678`. */
+function withoutPort(hop: string): string {
+  return hop.replace(/^\[([^\]]*)\](:\d+)?$|^([\d.]+):\d+$/, '$1$3');
 }

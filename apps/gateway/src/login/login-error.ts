@@ -23,8 +23,12 @@ export class LoginError extends Error {
   /** Seconds after which to try again. */
   readonly retryAfter: number | undefined;
 
-  constructor(status: number, code: LoginErrorCode, message: string, retryAfter?: number) {
+  /** It could show whether a name or a password is right: it counts as a wrong password, and takes as long as one. */
+  readonly isGuess: boolean;
+
+  constructor(status: number, code: LoginErrorCode, message: string, retryAfter?: number, isGuess = status === 401) {
     super(message);
+    this.isGuess = isGuess;
     this.status = status;
     this.code = code;
     this.retryAfter = retryAfter;
@@ -40,7 +44,12 @@ export function noSession(): LoginError {
   return new LoginError(401, 'no-session', 'there is no such session, or it has ended: log in again');
 }
 
+/** @param retryAfter seconds */
+export function tooMany(message: string, retryAfter: number): LoginError {
+  return new LoginError(429, 'too-many-requests', message, retryAfter);
+}
+
 /** @param what such as `the directory` */
-export function unavailable(what: string): LoginError {
-  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5);
+export function unavailable(what: string, isGuess = false): LoginError {
+  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5, isGuess);
 }

@@ -13,8 +13,11 @@ export const loginActions = [
 ] as const;
 export type LoginAction = (typeof loginActions)[number];
 
-/** `refused`: 401. `limited`: 429. `unavailable`: 503. `invalid`: any other 4xx. `error`: a bug. */
-export const loginOutcomes = ['ok', 'refused', 'limited', 'unavailable', 'invalid', 'error'] as const;
+/**
+ * `refused`: 401. `limited`: 429. `unavailable`: 503. `gone`: the client hung up before anything was decided. `invalid`: any
+ * other 4xx. `error`: a bug.
+ */
+export const loginOutcomes = ['ok', 'refused', 'limited', 'unavailable', 'gone', 'invalid', 'error'] as const;
 export type LoginOutcome = (typeof loginOutcomes)[number];
 
 /** What is reported of one request to the login server. It has no password. */
@@ -44,10 +47,11 @@ export interface LoginReport {
 /** Called once for each request, right before its answer is sent. */
 export type OnLogin = (report: LoginReport) => void;
 
-export function outcomeOf(status: number): LoginOutcome {
+/** @param isGone the client has hung up, so that work was given up */
+export function outcomeOf(status: number, isGone: boolean): LoginOutcome {
   if (status < 400) return 'ok';
   if (status === 401) return 'refused';
   if (status === 429) return 'limited';
-  if (status === 503) return 'unavailable';
+  if (status === 503) return isGone ? 'gone' : 'unavailable';
   return status < 500 ? 'invalid' : 'error';
 }

@@ -28,6 +28,7 @@ describe('what is no login is refused without a word of it:', () => {
     [{ ...good, device: 'x'.repeat(65) }, 'device'],
     [{ ...good, device: 'a\nb' }, 'device'],
     [{ ...good, device: 'a\u202eb' }, 'device'],
+    [{ ...good, device: 'a\ufffdb' }, 'device'],
     [{ ...good, hunter2hunter2: true }, 'the body'],
   ])('%j', (body, field) => {
     const error = (() => {

@@ -24,7 +24,8 @@ const schema: z.ZodType<LoginRequest> = z.strictObject({
     .string()
     .min(1)
     .max(64)
-    .refine((text) => !isMisleading(text))
+    // U+FFFD stands for text that a client could not read, and records do not take it.
+    .refine((text) => !isMisleading(text) && !text.includes('\uFFFD'))
     .optional(),
 });
 

@@ -119,6 +119,16 @@ describe('a login', () => {
     expect(place.lines.join()).not.toContain('hunter2');
   });
 
+  test('shows no one who has an account while one of several could not be asked', async () => {
+    const known = setUp({ links: { a: down, b: wrong } });
+    const other = setUp({ links: { a: down, b: unknown } });
+    const refused = { status: 503, code: 'unavailable', isGuess: true };
+    for (const place of [known, other]) await expect(place.logIn()).rejects.toMatchObject(refused);
+    // It is an outage alone for who can't be asked about anyone.
+    const none = setUp({ links: { a: down, b: down } });
+    await expect(none.logIn()).rejects.toMatchObject({ status: 503, isGuess: false });
+  });
+
   test('asks no further one after an outage with onError: stop', async () => {
     const place = setUp({ links: { a: down, b: loggedIn }, onError: 'stop' });
     await expect(place.logIn()).rejects.toMatchObject({ status: 503 });

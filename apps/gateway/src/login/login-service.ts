@@ -21,10 +21,8 @@ export interface LoginService {
   readonly sessions: Link;
   readonly issuer: TokenIssuer;
   readonly texts: SessionTexts;
-  /** PEM. */
-  readonly caFile: () => string | undefined;
-  /** PEM, by the name of the cluster. */
-  readonly clusterCa: (cluster: string) => string | undefined;
+  /** @returns undefined for an unknown cluster */
+  readonly kubeconfig: (cluster: string) => string | undefined;
   /** What a failure of the issuer is logged as, without its secrets. */
   readonly problemOf: (error: unknown) => string;
   /** Keeps all of this open for a request in progress. */
@@ -117,25 +115,28 @@ function chooseCluster({ clusters }: LoginConfig, named: string | undefined): st
   );
 }
 
-/** Asks as the chain does: the first definite answer decides, and one that could not check is no refusal. */
+/**
+ * Asks as the chain does: the first definite answer decides, and one that could not check is no refusal. Once one could not
+ * check, a refusal of a later one is answered as an outage too: else it would show that the later one knows the name.
+ */
 async function checkPassword(
   { links, logger }: LoginService,
   { username, password }: LoginRequest,
   context: LinkContext,
   progress: LoginProgress,
 ): Promise<[LoginLink, LoggedInUser]> {
-  let isUnchecked = false;
+  let [isUnchecked, isChecked] = [false, false];
   for (const link of links) {
     try {
       const answer = await link.logIn(username, password, context);
+      isChecked = true;
       if (answer.kind === 'no-opinion') continue;
       progress.authenticator = link.name;
       if (answer.kind === 'logged-in') return [link, answer];
       progress.reason = answer.reason;
       if (answer.subject !== undefined) progress.subject = answer.subject;
-      throw wrongCredentials();
+      break;
     } catch (error) {
-      if (error instanceof LoginError) throw error;
       isUnchecked = true;
       progress.authenticator = link.name;
       const { message } = asError(error);
@@ -146,7 +147,7 @@ async function checkPassword(
       if (link.onError === 'stop') break;
     }
   }
-  throw isUnchecked ? unavailable('the directory') : wrongCredentials();
+  throw isUnchecked ? unavailable('the directory', isChecked) : wrongCredentials();
 }
 
 /** Not part of the login itself: a session too many is no reason to refuse one. */

@@ -1,4 +1,5 @@
 import type { IssuedToken, UserInfo } from '@sallyport/authenticator';
+import { digestOf } from '../revocation/list.ts';
 import type { Session } from '../sessions/session-text.ts';
 import { noSession, unavailable } from './login-error.ts';
 import { type LoginService, sessionsOf, storeFailed } from './login-service.ts';
@@ -60,47 +61,74 @@ export async function listOwn(
 /**
  * Ends a session, whatever the directory says of its user.
  *
- * @returns what it was; undefined if nothing of that could be read
  * @throws LoginError when there is none
  */
 export async function logOut(
   service: LoginService,
   token: string,
   signal: AbortSignal,
-): Promise<{ readonly session: Session | undefined; readonly wasInForce: boolean }> {
-  const { issuer, sessions } = service;
-  if (!sessions.recognizes(token)) throw noSession();
+): Promise<{ readonly session: Session; readonly wasInForce: boolean }> {
   try {
-    const revocation = { at: new Date(), by: 'logout' };
-    for await (const one of issuer.revoke({ token }, revocation, signal)) {
-      if ('fault' in one) break;
-      const isExpired = (one.token.expiresAt?.getTime() ?? 0) <= Date.now();
-      return { session: readSession(service, one.token), wasInForce: !one.already && !isExpired };
-    }
+    const { session, isInForce } = await findOwn(service, token, signal);
+    const isEnded = await end(service, digestOf(token), undefined, signal);
+    return { session, wasInForce: isInForce && isEnded };
   } catch (error) {
     throw storeFailed(service, error);
   }
-  throw noSession();
 }
 
-/** Ends all sessions of the user of one that is in force. @returns how many there were */
+/**
+ * Ends all sessions of the user of one that is in force. That one is the last, so that a failure leaves it for another try.
+ *
+ * @returns how many there were
+ * @throws LoginError
+ */
 export async function logOutEverywhere(
   service: LoginService,
   token: string,
   signal: AbortSignal,
 ): Promise<{ readonly session: Session; readonly count: number }> {
-  const { session, wasInForce } = await logOut(service, token, signal);
-  if (session === undefined || !wasInForce) throw noSession();
-  let count = 1;
   try {
-    for (const { digest } of await sessionsOf(service, session.name, signal)) {
-      const revocation = { at: new Date(), by: 'logout', reason: 'everywhere' };
-      for await (const one of service.issuer.revoke({ digest }, revocation, signal)) if (!('fault' in one)) count++;
-    }
+    const { session, isInForce } = await findOwn(service, token, signal);
+    if (!isInForce) throw noSession();
+    const own = digestOf(token);
+    const others = (await sessionsOf(service, session.name, signal)).filter(({ digest }) => digest !== own);
+    let count = 0;
+    for (const { digest } of others) if (await end(service, digest, 'everywhere', signal)) count += 1;
+    if (await end(service, own, 'everywhere', signal)) count += 1;
+    return { session, count };
   } catch (error) {
     throw storeFailed(service, error);
   }
-  return { session, count };
+}
+
+/** Reads a session before it is ended: another kind of token is not. @throws LoginError when it is none */
+async function findOwn(
+  service: LoginService,
+  token: string,
+  signal: AbortSignal,
+): Promise<{ readonly session: Session; readonly isInForce: boolean }> {
+  if (!service.sessions.recognizes(token)) throw noSession();
+  for await (const one of service.issuer.list({ digest: digestOf(token) }, signal)) {
+    const session = 'fault' in one ? undefined : readSession(service, one);
+    if ('fault' in one || session === undefined) break;
+    const isInForce = one.revoked === undefined && (one.expiresAt?.getTime() ?? 0) > Date.now();
+    return { session, isInForce };
+  }
+  throw noSession();
+}
+
+/** @returns whether this call has ended it */
+async function end(
+  { issuer }: LoginService,
+  digest: string,
+  reason: string | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const revocation = { at: new Date(), by: 'logout', ...(reason && { reason }) };
+  let isEnded = false;
+  for await (const one of issuer.revoke({ digest }, revocation, signal)) isEnded = !('fault' in one) && !one.already;
+  return isEnded;
 }
 
 function readSession({ texts }: LoginService, { digest, session }: IssuedToken): Session | undefined {

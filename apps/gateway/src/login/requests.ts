@@ -2,12 +2,12 @@ import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
 import { digestOf } from '../revocation/list.ts';
-import type { InFlight } from '../server/in-flight.ts';
+import { isClosed } from '../server/http-server.ts';
+import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { AddressLimit } from './address-limit.ts';
 import { bounded } from './bounds.ts';
-import { writeKubeconfig } from './kubeconfig.ts';
-import { LoginError, noSession } from './login-error.ts';
+import { LoginError, noSession, tooMany } from './login-error.ts';
 import type { LoginAction, LoginReport } from './login-report.ts';
 import { parseLoginRequest } from './login-request.ts';
 import { type LoginProgress, type LoginService, logIn } from './login-service.ts';
@@ -26,11 +26,10 @@ export interface Exchange {
 export interface RequestDependencies {
   /** Milliseconds. */
   readonly bodyTimeout: number;
+  /** Counts logins. */
   readonly inFlight: InFlight;
   /** Counts wrong passwords. */
   readonly passwords: AddressLimit;
-  /** Counts tokens that are no session. */
-  readonly tokens: AddressLimit;
 }
 
 /** Bytes. */
@@ -40,7 +39,7 @@ const largestBody = 16 * 1024;
 const refusalStep = 500;
 
 /** The requests of the login server. Each finds its `Exchange` in `context.state`. */
-export function createLoginRouter({ bodyTimeout, inFlight, passwords, tokens }: RequestDependencies): Router {
+export function createLoginRouter({ bodyTimeout, inFlight, passwords }: RequestDependencies): Router {
   const readBody = createBodyReader(() => largestBody, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
   const router = new Router({ strict: true, sensitive: true });
   const route = (
@@ -55,28 +54,34 @@ export function createLoginRouter({ bodyTimeout, inFlight, passwords, tokens }: 
       await handle(exchange);
     });
   };
-  const within = <Result>({ service, address }: Exchange, limit: AddressLimit, work: () => Promise<Result>) =>
-    bounded({ inFlight, limit, address, maxInFlight: service.config.limits.inFlight }, work);
-  const withToken = (work: (exchange: Exchange, token: string) => Promise<void>) => (exchange: Exchange) => {
-    const token = bearerOf(exchange.context);
-    exchange.known = { ...exchange.known, token };
-    return within(exchange, tokens, () => work(exchange, token));
-  };
+  // No password waits for these, and no one can guess a token: so logins in progress or refused never stop them.
+  const [questions, logouts] = [createInFlight(), createInFlight()];
+  const withToken =
+    (counted: InFlight, work: (exchange: Exchange, token: string) => Promise<void>) => async (exchange: Exchange) => {
+      const token = bearerOf(exchange.context);
+      exchange.known = { ...exchange.known, token };
+      const leave = counted.enter(exchange.service.config.limits.inFlight);
+      if (leave === undefined) throw tooMany('too many requests in progress', 1);
+      await work(exchange, token).finally(leave);
+    };
 
   route('post', '/v1/sessions', 'login', async (exchange) => {
     const begun = performance.now();
     try {
       const body = await readBody(exchange.context);
-      await within(exchange, passwords, () => createSession(exchange, body));
+      const { service, address, context } = exchange;
+      const { inFlight: maxInFlight } = service.config.limits;
+      const bounds = { inFlight, limit: passwords, address, maxInFlight, isGone: () => isClosed(context.res) };
+      await bounded(bounds, () => createSession(exchange, body));
     } catch (error) {
-      if (error instanceof LoginError && error.status === 401) await untilStep(begun, exchange.signal);
+      if (error instanceof LoginError && error.isGuess) await untilStep(begun, exchange.signal);
       throw error;
     }
   });
-  route('get', '/v1/session', 'session', withToken(showSession));
-  route('get', '/v1/sessions', 'sessions', withToken(showSessions));
-  route('delete', '/v1/session', 'logout', withToken(endSession));
-  route('delete', '/v1/sessions', 'logout-everywhere', withToken(endSessions));
+  route('get', '/v1/session', 'session', withToken(questions, showSession));
+  route('get', '/v1/sessions', 'sessions', withToken(questions, showSessions));
+  route('delete', '/v1/session', 'logout', withToken(logouts, endSession));
+  route('delete', '/v1/sessions', 'logout-everywhere', withToken(logouts, endSessions));
   route('get', '/v1/clusters', 'clusters', showClusters);
   route('get', '/v1/clusters/:name/kubeconfig', 'kubeconfig', showKubeconfig);
   return router;
@@ -156,7 +161,7 @@ async function showClusters({ context, service }: Exchange): Promise<void> {
 
 async function showKubeconfig({ context, service }: Exchange): Promise<void> {
   const { name } = context.params as { readonly name: string };
-  const text = writeKubeconfig(service.config, name, { login: service.caFile(), cluster: service.clusterCa(name) });
+  const text = service.kubeconfig(name);
   if (text === undefined) throw new LoginError(404, 'unknown-cluster', 'there is no such cluster: see /v1/clusters');
   context.type = 'application/yaml';
   context.body = text;

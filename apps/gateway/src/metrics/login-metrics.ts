@@ -40,7 +40,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number): 
   );
   new Gauge({
     name: 'sallyport_in_flight_login_requests',
-    help: 'Requests to the login server in progress; limited by login.limits.inFlight. At the limit, they are refused with 429. Absent without login.',
+    help: 'Logins in progress; limited by login.limits.inFlight. At the limit, they are refused with 429. Absent without login.',
     registers,
     collect() {
       this.remove();

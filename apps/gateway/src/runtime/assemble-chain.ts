@@ -76,6 +76,7 @@ export function assembleChain(
   const logins = new Map<string, AssembledLogin>();
   const sessions = {
     texts,
+    clusters: config.login?.clusters ?? {},
     usersOf: (name: string) => logins.get(name)?.users,
     onRefused: observer?.onRefused ?? (() => undefined),
     keyPrefix: config.provenance?.keyPrefix,

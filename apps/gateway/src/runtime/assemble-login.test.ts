@@ -52,7 +52,8 @@ function setUp({ revalidate, authenticate }: Script = {}) {
   };
   const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
   const prefixes = { usernames: ['corp:'], groups: ['corp:'] };
-  const log = { info: () => undefined, warn: () => undefined };
+  const warned: string[] = [];
+  const log = { info: () => undefined, warn: (_: unknown, message?: string) => void warned.push(message ?? '') };
   const link = assembleLink({
     ...{ config, authenticator, prefixes, clocks, log, blocks },
     apiAudiences: () => [],
@@ -82,6 +83,7 @@ function setUp({ revalidate, authenticate }: Script = {}) {
   return {
     calls,
     results,
+    warned,
     link,
     later: (milliseconds: number) => {
       monotonic += milliseconds;
@@ -192,6 +194,25 @@ describe('the user of a session', () => {
 });
 
 describe('a login', () => {
+  test('that could not be checked quotes neither the password nor the login token', async () => {
+    const { logIn } = setUp({
+      authenticate: (token) => Promise.reject(new AuthenticatorError('unavailable', `bad reply to ${token}`)),
+    });
+    await expect(logIn('alice', 'hunter2')).rejects.toMatchObject({ message: 'bad reply to [token]' });
+  });
+
+  test('of a user without a uid is reported once', async () => {
+    const warning = 'user without a uid logged in: their sessions pass to whoever gets their name';
+    const withUid = setUp();
+    await withUid.logIn('alice');
+    expect(withUid.warned).toEqual([]);
+    const { logIn, warned } = setUp({
+      authenticate: async () => ({ kind: 'authenticated', user: { username: 'alice' } }),
+    });
+    for (const _ of [1, 2]) await logIn('alice');
+    expect(warned).toEqual([warning]);
+  });
+
   test('reaches the backend each time, and has both names of its user', async () => {
     const { logIn, calls } = setUp();
     for (let count = 1; count <= 2; count++) {

@@ -1,4 +1,4 @@
-import type { Authenticator, Logger } from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type Logger } from '@sallyport/authenticator';
 import type { CacheDependencies, CacheSettings } from '../cache/store.ts';
 import { withCache } from '../cache/with-cache.ts';
 import { withSoundDecision } from '../chain/decision.ts';
@@ -6,6 +6,7 @@ import type { Guard } from '../chain/guard.ts';
 import { type IdentityPrefixes, identityPolicy, withIdentityPolicy } from '../chain/identity-policy.ts';
 import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, GatewayConfig, LoginConfig } from '../config/types.ts';
+import { asError, withoutToken } from '../logging/error-fields.ts';
 import type { LoginLink } from '../login/login-link.ts';
 import type { Blocks } from '../revocation/types.ts';
 import { createSessionUsers, type RevalidationResult } from '../sessions/session-user.ts';
@@ -53,6 +54,15 @@ export function assembleLogin(options: AssembleLoginOptions): AssembledLogin {
   const passwords = withSoundDecision(guard, clocks.wall);
   const judge = identityPolicy(config, prefixes, reservedDomain);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
+  let isUidMissingLogged = false;
+  const warnWithoutUid = (uid: string | undefined) => {
+    if (uid !== undefined || isUidMissingLogged) return;
+    isUidMissingLogged = true;
+    log.warn(
+      { authenticator: config.name, hint: 'set the option that gives users a uid, such as user.attributes.uid' },
+      'user without a uid logged in: their sessions pass to whoever gets their name',
+    );
+  };
   const cached = aroundUsers(withSoundDecision(users, clocks.wall), options);
   return {
     users: withIdentityPolicy(cached, config, prefixes, log, reservedDomain),
@@ -63,7 +73,9 @@ export function assembleLogin(options: AssembleLoginOptions): AssembledLogin {
         const token = authenticator.loginToken?.(username, password);
         if (token === undefined) return { kind: 'no-opinion' };
         if (blocks.ofToken(token) !== undefined) return { kind: 'rejected', reason: 'blocked' };
-        const decision = await passwords.authenticate(token, context);
+        const decision = await Promise.resolve()
+          .then(() => passwords.authenticate(token, context))
+          .catch((error: unknown) => withhold(error, token));
         if (decision.kind !== 'authenticated') return decision;
         const given = decision.user;
         const { user: named, breach } = judge(given);
@@ -73,10 +85,18 @@ export function assembleLogin(options: AssembleLoginOptions): AssembledLogin {
           return { kind: 'rejected', reason: 'identity-policy', subject };
         }
         const isBlocked = blocks.ofUser(named.username, named.groups ?? []) !== undefined;
-        return isBlocked ? { kind: 'rejected', reason: 'blocked', subject } : { kind: 'logged-in', given, named };
+        if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
+        warnWithoutUid(given.uid);
+        return { kind: 'logged-in', given, named };
       },
     },
   };
+}
+
+/** A login token has the password in another form, such as base64. */
+function withhold(error: unknown, token: string): never {
+  const { message } = asError(error);
+  throw message.includes(token) ? new AuthenticatorError('failed', withoutToken(message, token)) : error;
 }
 
 function aroundUsers(users: Authenticator, options: AssembleLoginOptions): Authenticator {

@@ -4,6 +4,7 @@ import { createNetworks } from '../config/login.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
+import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type { LoginLink } from '../login/login-link.ts';
 import type { LoginService } from '../login/login-service.ts';
 import type { SessionTexts } from '../sessions/session-text.ts';
@@ -46,8 +47,7 @@ export async function createLoginParts(options: LoginPartsOptions): Promise<Logi
       sessions,
       issuer,
       texts,
-      caFile: () => authorities.texts.get(''),
-      clusterCa: (name) => authorities.texts.get(name),
+      kubeconfig: authorities.kubeconfig,
       problemOf: (error) => issuing.withhold(causeOf(error)),
       hold,
       logger,
@@ -57,9 +57,12 @@ export async function createLoginParts(options: LoginPartsOptions): Promise<Logi
   };
 }
 
-/** Reads the CAs. @returns them by the names of their clusters, '' for that of the login server */
-async function readAuthorities({ caFile, clusters }: LoginConfig) {
+/** Reads the CAs, and writes each kubeconfig once for them: anyone can ask for one, as often as they like. */
+async function readAuthorities(login: LoginConfig) {
+  const { caFile, clusters } = login;
+  // By the names of their clusters, '' for that of the login server.
   const texts = new Map<string, string>();
+  const written = new Map<string, string>();
   const wanted = [
     { name: '', file: caFile, setting: 'login.caFile' },
     ...Object.entries(clusters).map(([name, one]) => {
@@ -73,11 +76,17 @@ async function readAuthorities({ caFile, clusters }: LoginConfig) {
       try {
         // The certificates alone: a file may have a key beside them, and anyone can ask for a kubeconfig.
         texts.set(name, parseCertificates(content).join(''));
+        written.clear();
       } catch (error) {
         throw new Error(`${setting}: ${file} ${causeOf(error)}`);
       }
     };
     files.push(await loadWatchedFile(file, load, tlsFileLimit));
   }
-  return { texts, files };
+  const kubeconfig = (name: string): string | undefined => {
+    const text = written.get(name) ?? writeKubeconfig(login, name, { login: texts.get(''), cluster: texts.get(name) });
+    if (text !== undefined) written.set(name, text);
+    return text;
+  };
+  return { kubeconfig, files };
 }

@@ -31,6 +31,13 @@ describe('a socket limit', () => {
     expect(onClosed.mock.calls).toEqual([['b']]);
   });
 
+  test('addresses of one /64 count as one', () => {
+    const limited = createSocketLimit(3, () => undefined);
+    const sockets = ['192.0.2.1', '2001:db8::1', '2001:db8::2', '::ffff:192.0.2.2'].map(socketFrom);
+    for (const socket of sockets) limited.add(socket);
+    expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false, true, false, false]);
+  });
+
   test('of addresses with equally many, the one that came first loses its oldest', () => {
     const limited = createSocketLimit(2, () => undefined);
     const sockets = ['a', 'b', 'c'].map(socketFrom);

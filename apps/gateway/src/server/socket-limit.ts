@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { networkOf } from './client-network.ts';
 
 /** Open sockets whose number is limited. */
 export interface SocketLimit {
@@ -9,9 +10,9 @@ export interface SocketLimit {
 /**
  * Allows at most `limit` sockets. One more closes the oldest of the address that has the most: a client that opens
  * thousands closes its own, and a client at any other address still gets in. A client at the same address gets in too,
- * if it needs less time than `limit` further connections.
+ * if it needs less time than `limit` further connections. Of IPv6, a /64 counts as one address.
  *
- * @param onClosed called with the address
+ * @param onClosed called with the address, or the network
  */
 export function createSocketLimit(limit: number, onClosed: (address: string) => void): SocketLimit {
   const addressOf = new Map<Socket, string>();
@@ -34,7 +35,7 @@ export function createSocketLimit(limit: number, onClosed: (address: string) => 
 
   return {
     add(socket) {
-      const address = socket.remoteAddress ?? 'unknown';
+      const address = networkOf(socket.remoteAddress ?? 'unknown');
       addressOf.set(socket, address);
       const sockets = addresses.get(address) ?? new Set();
       addresses.set(address, sockets.add(socket));

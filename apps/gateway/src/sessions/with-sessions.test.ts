@@ -23,14 +23,15 @@ const today: Decision = { kind: 'authenticated', user: { username: 'corp:alice',
 function setUp(
   inner: () => Decision | Promise<Decision>,
   users: (text: string, context: LinkContext) => Decision | Promise<Decision>,
-
   keyPrefix?: string,
+  clusters: Readonly<Record<string, { readonly audience: string }>> = {},
 ) {
   const refused: RefusedSession[] = [];
   const asked: string[] = [];
   const link: Authenticator = { authenticate: inner, close: async () => undefined };
   const layer = withSessions(link, {
     texts,
+    clusters,
     usersOf: (name) =>
       name === 'corp'
         ? {
@@ -113,6 +114,41 @@ describe('a session', () => {
     expect(refused).toEqual([{ session, token, reason: 'disabled' }]);
   });
 
+  test('is refused when its user has another name in Kubernetes now, as after another prefix in gateway.yaml', async () => {
+    const { ask, refused } = setUp(
+      () => recorded(),
+      () => ({ kind: 'authenticated', user: { username: 'partners:alice', groups: ['partners:dev'] } }),
+    );
+    expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
+    expect(refused).toEqual([{ session, token, reason: 'unknown-user' }]);
+  });
+
+  test.each([
+    ['no cluster', {}],
+    ['a cluster that is gone', { cluster: 'old' }],
+    ['a cluster with another audience now', { cluster: 'staging' }],
+  ])('is refused when it is for %s', async (_what, changed) => {
+    const clusters = { production: { audience: 'prod' }, staging: { audience: 'staging' } };
+    const place = (more: Partial<Session>) =>
+      setUp(
+        () => recorded(more),
+        () => today,
+        undefined,
+        clusters,
+      ).ask();
+    expect(await place(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });
+    expect(await place({ cluster: 'production' })).toMatchObject({ kind: 'authenticated' });
+  });
+
+  test('is refused when its authenticator logs no one in any more', async () => {
+    const { ask, asked } = setUp(
+      () => recorded({ authenticator: 'partner' }),
+      () => today,
+    );
+    expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
+    expect(asked).toEqual([]);
+  });
+
   test('says that it is stale, and nothing of other caches of its user', async () => {
     const failure = new AuthenticatorError('unavailable', 'down');
     let source: 'memory' | 'stale' = 'memory';
@@ -148,7 +184,6 @@ describe('what is no session could not be checked:', () => {
       'a text of another token',
       { ...recorded(), session: texts.write(digestOf('other'), session).replace('p1', 's1') },
     ],
-    ['a session of an authenticator that logs no one in', recorded({ authenticator: 'partner' })],
   ] as const)('%s', async (_what, decision) => {
     const { ask, asked } = setUp(
       () => decision as Decision,

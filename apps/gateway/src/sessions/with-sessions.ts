@@ -21,9 +21,11 @@ export interface RefusedSession {
 
 export interface SessionDependencies {
   readonly texts: SessionTexts;
+  /** `login.clusters`, by their names. */
+  readonly clusters: Readonly<Record<string, { readonly audience: string }>>;
   /**
    * Answers for users of that authenticator as it answers for their tokens, with the names that Kubernetes sees. It is asked
-   * with {@link writeSessionUser} in place of a token. Undefined: its users may not log in.
+   * with {@link writeSessionUser} in place of a token. Undefined: its users may not log in, and their sessions are refused.
    */
   readonly usersOf: (authenticator: string) => Authenticator | undefined;
   /** Called each time. */
@@ -46,7 +48,7 @@ interface Opened {
  * a session is not accepted here.
  */
 export function withSessions(inner: Authenticator, dependencies: SessionDependencies): Authenticator {
-  const { texts, usersOf, onRefused, keyPrefix, now } = dependencies;
+  const { texts, clusters, usersOf, onRefused, keyPrefix, now } = dependencies;
   const known = new WeakMap<Authenticated, Opened>();
 
   function open(decision: Authenticated, token: string): Opened {
@@ -77,8 +79,11 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
     const opened = open(decision, token);
     const { session } = opened;
     if (session.until <= now()) return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
+    const refused = (reason: RejectionReason): Decision => ({ kind: 'rejected', reason, subject: session.name });
+    if (!isForCluster(session, clusters)) return refused('audience-mismatch');
     const users = usersOf(session.authenticator);
-    if (users === undefined) throw notAllowed(session);
+    // It left login.authenticators. A refusal has its user log in again.
+    if (users === undefined) return refused('unknown-user');
     let newFor: string | undefined = token;
     const own = contextOf(context, () => {
       newFor = undefined;
@@ -94,6 +99,12 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
       ? decision.then((late) => decide(late, token, context))
       : decide(decision, token, context);
   });
+}
+
+/** Once there are clusters, a session is for one of them: an older one without an audience would be good for all. */
+function isForCluster({ cluster, audience }: Session, clusters: SessionDependencies['clusters']): boolean {
+  if (Object.keys(clusters).length === 0) return true;
+  return cluster !== undefined && Object.hasOwn(clusters, cluster) && clusters[cluster]?.audience === audience;
 }
 
 /** Where the answer about the user came from counts for the review only if it is stale: the session itself was found. */
@@ -126,6 +137,10 @@ function judgeUser(
   if (today.kind !== 'authenticated') {
     throw new AuthenticatorError('failed', `authenticator ${session.authenticator} has no opinion about a user`);
   }
+  // Blocks, and people, know the session by the name of the login. Another prefix in gateway.yaml makes another user.
+  if (today.user.username !== session.name) {
+    return { kind: 'rejected', reason: 'unknown-user', subject: session.name };
+  }
   const { audience, since } = session;
   // It is outside of the identity policy, which lets no backend set this key.
   const extra = keyPrefix && { [`${keyPrefix}/authenticated-at`]: [new Date(since).toISOString()] };
@@ -144,11 +159,4 @@ function foreign(digest: string, text: string | undefined): AuthenticatorError {
       ? 'is no session: only tokens of the login server are accepted here'
       : 'was not written by a gateway with these sealing keys for this token';
   return new AuthenticatorError('failed', `the record of the token with the SHA-256 ${digest} ${problem}`);
-}
-
-function notAllowed({ authenticator }: Session): AuthenticatorError {
-  return new AuthenticatorError(
-    'failed',
-    `its user logged in by authenticator ${authenticator}, which is not in login.authenticators`,
-  );
 }

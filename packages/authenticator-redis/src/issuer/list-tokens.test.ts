@@ -35,6 +35,21 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(issued).not.toHaveProperty('lastUsedAt');
   });
 
+  test('of one digest are read without a look at any other', async () => {
+    await using started = await start();
+    const token = await put({ username: 'a' });
+    await put({ username: 'b' });
+    const client = redis.client();
+    await client.config('RESETSTAT');
+    const listed = await collect(started.issuer.list({ digest: digestToken(token) }, never));
+    expect(listed).toMatchObject([{ digest: digestToken(token), user: { username: 'a' } }]);
+    expect(await collect(started.issuer.list({ digest: digestToken('none') }, never))).toEqual([]);
+    await client.lpush(keyOf('other'), 'x');
+    const other = { digest: digestToken('other'), fault: expect.stringContaining('as layout says') };
+    expect(await collect(started.issuer.list({ digest: digestToken('other') }, never))).toEqual([other]);
+    expect(await client.info('commandstats')).not.toContain('cmdstat_scan');
+  });
+
   test('are listed also when they are expired, not yet valid or revoked', async () => {
     await using started = await start();
     const over = await put({ username: 'a', expiresAt: at(midday - hour) });

@@ -1,11 +1,14 @@
 import type { IssuedToken, TokenFilter, UnreadableToken } from '@sallyport/authenticator';
-import { knownMasters, type Redis, type StoredValue } from '@sallyport/redis-connection';
+import { knownMasters, type Redis, RedisProblem, readValue, type StoredValue } from '@sallyport/redis-connection';
 import { endOfKey } from '../decide.ts';
 import type { Store } from '../store.ts';
 import { issuedToken } from './issued-token.ts';
 
 /** The number of keys that one SCAN visits. It takes a fraction of a millisecond, for which other commands wait. */
 const pageSize = 250;
+
+/** Digits of a SHA-256. */
+const wholeDigest = 64;
 
 /** All tokens that match, each once. They are read page by page, so other commands do not wait. */
 export async function* listTokens(
@@ -15,6 +18,10 @@ export async function* listTokens(
   signal: AbortSignal,
 ): AsyncGenerator<IssuedToken | UnreadableToken> {
   const { connection } = store;
+  if (digest.length === wholeDigest) {
+    for (const token of await readOne(digest, store, tracksLastUse, signal)) if (isOf(token, username)) yield token;
+    return;
+  }
   const nodes = await connection.run(knownMasters, signal);
   // SCAN may return a key twice while Redis resizes its table of keys, and a cluster while a slot moves.
   const seen = new Set<string>();
@@ -23,10 +30,14 @@ export async function* listTokens(
       const digests = keys.flatMap((key) => store.keys.digestOf(key) ?? []).filter((one) => !seen.has(one));
       for (const one of digests) seen.add(one);
       for (const token of await readPage(node, [...new Set(digests)], store, tracksLastUse, signal)) {
-        if (username === undefined || 'fault' in token || token.user.username === username) yield token;
+        if (isOf(token, username)) yield token;
       }
     }
   }
+}
+
+function isOf(token: IssuedToken | UnreadableToken, username: string | undefined): boolean {
+  return username === undefined || 'fault' in token || token.user.username === username;
 }
 
 async function* scan(
@@ -52,20 +63,44 @@ async function readPage(
   signal: AbortSignal,
 ): Promise<(IssuedToken | UnreadableToken)[]> {
   if (digests.length === 0) return [];
-  const { layout, now } = store;
-  const asked = now();
+  const asked = store.now();
   const values = await readValues(node, digests, store, signal);
   const lastUses = tracksLastUse ? await readLastUse(digests, store, signal) : undefined;
-  return digests.flatMap((digest, index): readonly (IssuedToken | UnreadableToken)[] => {
-    const { reply, timeToLive } = values[index] ?? noValue;
-    if (reply instanceof Error) return [{ digest, fault: `is not a ${layout.type}, as layout says` }];
-    const read = layout.read(reply);
-    // The key has expired since it was listed.
-    if (read === undefined || timeToLive === -2) return [];
-    if ('problem' in read) return [{ digest, fault: read.problem }];
-    const lastUsedAt = lastUses?.[index];
-    return [issuedToken(read.record, { digest, keyExpiresAt: endOfKey(timeToLive, asked), lastUsedAt })];
-  });
+  return digests.flatMap((digest, index) => tokenOf(digest, values[index] ?? noValue, asked, store, lastUses?.[index]));
+}
+
+/** Reads the record of one digest, on whichever node it is. */
+async function readOne(
+  digest: string,
+  store: Store,
+  tracksLastUse: boolean,
+  signal: AbortSignal,
+): Promise<(IssuedToken | UnreadableToken)[]> {
+  const { connection, keys, layout, now } = store;
+  const asked = now();
+  const value = await connection
+    .run((client) => readValue(client, layout.query, keys.record(digest)), signal)
+    .catch((error: unknown): StoredValue => {
+      if (!(error instanceof RedisProblem) || error.kind !== 'type') throw error;
+      return { reply: error, timeToLive: -1 };
+    });
+  const [lastUsedAt] = tracksLastUse ? await readLastUse([digest], store, signal) : [];
+  return tokenOf(digest, value, asked, store, lastUsedAt);
+}
+
+/** @returns nothing for a key that has expired since it was listed */
+function tokenOf(
+  digest: string,
+  { reply, timeToLive }: StoredValue,
+  asked: number,
+  { layout }: Store,
+  lastUsedAt: number | null | undefined,
+): (IssuedToken | UnreadableToken)[] {
+  if (reply instanceof Error) return [{ digest, fault: `is not a ${layout.type}, as layout says` }];
+  const read = layout.read(reply);
+  if (read === undefined || timeToLive === -2) return [];
+  if ('problem' in read) return [{ digest, fault: read.problem }];
+  return [issuedToken(read.record, { digest, keyExpiresAt: endOfKey(timeToLive, asked), lastUsedAt })];
 }
 
 const noValue: StoredValue = { reply: null, timeToLive: -2 };

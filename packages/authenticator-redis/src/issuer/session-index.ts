@@ -28,7 +28,10 @@ export async function noteSession(
   }, signal);
 }
 
-/** The sessions of a user. Those that Redis has deleted leave the index. A record that can't be read is none of theirs. */
+/**
+ * The sessions of a user. Those that Redis has deleted, or that are revoked, leave the index: the latter are listed this one
+ * time. A record that can't be read is none of theirs.
+ */
 export async function* listSessions(username: string, store: Store, signal: AbortSignal): AsyncGenerator<IssuedToken> {
   const { connection, keys, layout, now } = store;
   const index = keys.sessionsOf(username);
@@ -39,7 +42,10 @@ export async function* listSessions(username: string, store: Store, signal: Abor
     (client) => Promise.all(digests.map((digest) => readValue(client, layout.query, keys.record(digest)))),
     signal,
   );
-  const gone = digests.filter((_, at) => layout.read(values[at]?.reply) === undefined);
+  const gone = digests.filter((_, at) => {
+    const read = layout.read(values[at]?.reply);
+    return read === undefined || ('record' in read && read.record.revokedAt !== undefined);
+  });
   if (gone.length > 0) await connection.run((client) => client.zrem(index, ...gone), signal);
   for (const [at, digest] of digests.entries()) {
     const { reply, timeToLive } = values[at] ?? { reply: null, timeToLive: -2 };

@@ -18,7 +18,7 @@ export function createLoginCounts(): LoginCounts {
       if (action !== 'login') return;
       if (outcome === 'ok') counts.loggedIn += 1;
       else if (outcome === 'refused') counts.refused += 1;
-      else if (outcome !== 'invalid') counts.unanswered += 1;
+      else if (outcome !== 'invalid' && outcome !== 'gone') counts.unanswered += 1;
     },
     revalidated(result) {
       if (result === 'refused') counts.sessionsRefused += 1;

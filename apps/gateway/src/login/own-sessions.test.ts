@@ -1,0 +1,73 @@
+import type { IssuedToken } from '@sallyport/authenticator';
+import { expect, test } from 'vitest';
+import { digestOf } from '../revocation/list.ts';
+import { createSessionTexts, type Session } from '../sessions/session-text.ts';
+import type { LoginService } from './login-service.ts';
+import { logOut, logOutEverywhere } from './own-sessions.ts';
+
+const texts = createSessionTexts([]);
+const session: Session = {
+  ...{ authenticator: 'corp', username: 'alice', name: 'corp:alice' },
+  ...{ since: 1_000, until: Date.now() + 3_600_000, address: '192.0.2.1' },
+};
+const { signal } = new AbortController();
+
+/** @param tokens those of alice: sessions, but for `ordinary` */
+function setUp(tokens: readonly string[]) {
+  const revoked: string[] = [];
+  let failing = '';
+  const all = tokens.map((token, at): IssuedToken => {
+    const digest = digestOf(token);
+    const text = token === 'ordinary' ? {} : { session: texts.write(digest, session) };
+    const times = { issuedAt: new Date(at), expiresAt: new Date(session.until) };
+    return { digest, user: { username: 'corp:alice' }, ...times, ...text };
+  });
+  const now = (one: IssuedToken) => (revoked.includes(one.digest) ? { ...one, revoked: { at: new Date(0) } } : one);
+  const service = {
+    texts,
+    sessions: { recognizes: () => true },
+    issuer: {
+      async *list({ digest }: { digest?: string }) {
+        yield* all.filter((one) => digest === undefined || one.digest === digest).map(now);
+      },
+      async *revoke(selection: { token: string } | { digest: string }) {
+        const digest = 'token' in selection ? digestOf(selection.token) : selection.digest;
+        if (digest === digestOf(failing)) throw new Error('Redis is down');
+        const found = all.find((one) => one.digest === digest);
+        if (found === undefined) return;
+        const already = revoked.includes(digest);
+        if (!already) revoked.push(digest);
+        yield { token: now(found), already };
+      },
+    },
+    logger: { warn: () => undefined },
+    problemOf: String,
+  } as unknown as LoginService;
+  return {
+    service,
+    revoked,
+    fail: (token: string) => {
+      failing = token;
+    },
+  };
+}
+
+test('a logout everywhere that failed can be repeated: its own session ends last', async () => {
+  const { service, revoked, fail } = setUp(['own', 'second', 'third']);
+  fail('third');
+  await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 503 });
+  expect(revoked).toEqual([digestOf('second')]);
+  fail('');
+  expect(await logOutEverywhere(service, 'own', signal)).toEqual({ session, count: 2 });
+  expect(revoked).toEqual(['second', 'third', 'own'].map(digestOf));
+  await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 401 });
+});
+
+test('a logout ends no token that is no session', async () => {
+  const { service, revoked } = setUp(['ordinary', 'own']);
+  for (const act of [logOut, logOutEverywhere]) {
+    await expect(act(service, 'ordinary', signal)).rejects.toMatchObject({ status: 401 });
+  }
+  expect(revoked).toEqual([]);
+  for (const wasInForce of [true, false]) expect(await logOut(service, 'own', signal)).toEqual({ session, wasInForce });
+});
