@@ -61,7 +61,10 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
       expect(await master.client().keys('*')).toEqual([keys[index]]);
     }
     await expect(client.redis.get('key')).rejects.toThrow('NOPERM');
-    expect(await first.client().wait(1, 0)).toBe(1);
+    // WAIT waits for the writes of its own connection, and so for all before them.
+    const master = first.client();
+    await master.set(key, 'one');
+    expect(await master.wait(1, 0)).toBe(1);
     const promoted = cluster.untilPromoted(first);
     await first.kill();
     expect(await promoted).toBe(replica);

@@ -47,7 +47,10 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     await using client = connect(sentinels);
     expect(await client.redis.set('own:key', 'one')).toBe('OK');
     await expect(client.redis.get('key')).rejects.toThrow('NOPERM');
-    expect(await first.client().wait(2, 0)).toBe(2);
+    // WAIT waits for the writes of its own connection, and so for all before them.
+    const master = first.client();
+    await master.set('last', 'write');
+    expect(await master.wait(2, 0)).toBe(2);
     const promoted = sentinels.untilPromoted(first);
     await first.kill();
     const second = await promoted;
