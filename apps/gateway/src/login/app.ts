@@ -15,6 +15,7 @@ import { LoginError, type LoginErrorCode, tooMany, unavailable } from './login-e
 import { type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
 import type { LoginService } from './login-service.ts';
 import { createLoginRouter, type Exchange } from './requests.ts';
+import { createTurns } from './turns.ts';
 
 export interface LoginDependencies {
   /** The one of the config in force, read at each request. Undefined: the config has no login server any more. */
@@ -40,8 +41,13 @@ export function createLoginApp(
   const passwords = createAddressLimit(rate, now);
   const requests = createAddressLimit(() => ({ ...rate(), count: rate().count * requestsPerPassword }), now);
   const router = createLoginRouter({ bodyTimeout, inFlight, passwords });
+  const turn = createTurns();
   const app = new Koa();
   app.use(announceEnd(connections.isLastAnswer));
+  app.use(async (_context, next) => {
+    await turn();
+    await next();
+  });
   app.use(secureHeaders(() => service()?.config));
   app.use(answerErrors(logger, bodyTimeout, answerOf));
   app.use(createExchanges(dependencies, requests));

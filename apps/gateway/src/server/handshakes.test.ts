@@ -10,6 +10,10 @@ async function start(timeout = 10_000) {
   const begun: { readonly text: string; readonly turn: number }[] = [];
   const server = createServer((socket) => begun.push({ text: String(socket.read()), turn }));
   spreadHandshakes(server, timeout);
+  let accepted = 0;
+  server.on('connection', () => {
+    accepted += 1;
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
@@ -26,6 +30,8 @@ async function start(timeout = 10_000) {
       for (const socket of sockets) socket.destroy();
     });
     await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    // Each is accepted in a turn of its own: what they send comes in one turn only after that.
+    await until(() => accepted === count);
     return sockets;
   };
   return { begun, open, until };
