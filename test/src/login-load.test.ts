@@ -229,7 +229,7 @@ function counted(results: readonly CrowdResult[]): Readonly<Record<string, numbe
 }
 
 test('1,000 logins of 500 people at once lock no account, refuse no right password, and hold up no review', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   await using started = await start();
   const { place, people, robot, busy, logIn, clients } = started;
