@@ -1,6 +1,9 @@
+import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { describe, expect, test } from 'vitest';
-import { done, get, loggedIn } from './testing/kubectl-user.ts';
+import { done, get, loggedIn, logIn, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { type Desk, type Site, startSite } from './testing/login-client.ts';
+import { untilReplicated } from './testing/redis-tokens.ts';
+import { scrape } from './testing/scrape.ts';
 import { randomToken } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
 
@@ -80,5 +83,47 @@ describe.concurrent('kubectl', () => {
     await site.place.redis.start();
     expect(await desk.kubectl(get)).toEqual(done);
     expect((await desk.kubectl(['sallyport', 'whoami'])).stdout).toContain('corp:alice');
+  });
+
+  test('goes on when the Redis of sessions fails over, and logs out then', async () => {
+    await using sentinels = await startSentinels();
+    await using site = await startSite({ count: 2, sentinels });
+    const desk = await alice(site);
+    const token = await tokenOf(desk);
+    // It looks at the writes of its own connection.
+    await site.place.redis.client().set('last', 'write');
+    await untilReplicated(site.place.redis);
+    const promoted = sentinels.untilPromoted(site.place.redis);
+    await site.place.redis.kill();
+    await promoted;
+    await waitFor(
+      async () => (await desk.kubectl(['sallyport', 'whoami'])).code === 0,
+      'the session at the new master',
+    );
+    expect(await desk.kubectl(get)).toEqual(done);
+    expect(await tokenOf(desk)).toBe(token);
+    expect(await desk.kubectl(['sallyport', 'logout'])).toMatchObject({ code: 0 });
+    await untilRefused(site, token);
+  });
+
+  test('waits for a login server that is busy, as it is told to', async () => {
+    await using site = await startSite({ login: { limits: { inFlight: 1 } } });
+    const { slapd, alice: first, bob } = site.place.people;
+    const [gateway] = site.place.replicas.gateways;
+    if (gateway === undefined) throw new Error('no gateway');
+    const desk = await newDesk(site);
+    const others = await newDesk(site);
+    const shows = (series: string) => async () => ((await scrape(gateway)).value(series) ?? 0) > 0;
+    await slapd.hang();
+    const before = logIn(others, first);
+    await waitFor(shows('sallyport_in_flight_login_requests'), 'a login in progress');
+    const login = logIn(desk, bob);
+    await waitFor(
+      shows('sallyport_login_requests_total{action="login",outcome="limited"}'),
+      'a login that has to wait',
+    );
+    await slapd.start();
+    await Promise.all([before, login]);
+    expect(await desk.kubectl(get)).toEqual(done);
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../json.ts';
 import { printable } from '../text.ts';
@@ -5,6 +6,8 @@ import { type Answer, type Request, type ServerAddress, send } from './request.t
 
 /** The directory is asked behind it. */
 const loginTimeout = 30_000;
+/** How long a login waits for a server that is busy, in milliseconds. */
+const patience = 20_000;
 const askTimeout = 10_000;
 /** kubectl waits for it, and the cached token may be good. */
 export const checkTimeout = 3_000;
@@ -49,7 +52,7 @@ export interface ListedSession {
 /** @returns undefined when the user or the password is wrong. @throws Failure for everything else */
 export async function logIn(server: ServerAddress, credentials: Credentials): Promise<Login | undefined> {
   const request: Request = { method: 'POST', path: '/v1/sessions', body: credentials, timeout: loginTimeout };
-  const answer = await send(server, request);
+  const answer = await sendWhenFree(server, request);
   if (answer.status === 401) return;
   const { token, expiresAt, user } = body(server, answer, 201);
   const name = nameOf(user);
@@ -59,6 +62,17 @@ export async function logIn(server: ServerAddress, credentials: Credentials): Pr
     throw strange(server);
   }
   return { token, user: name, expiresAt: end };
+}
+
+/** Sends it again after the seconds of each `Retry-After`: when many people log in at once, the server takes some at a time. */
+async function sendWhenFree(server: ServerAddress, request: Request): Promise<Answer> {
+  const end = performance.now() + patience;
+  for (;;) {
+    const answer = await send(server, request);
+    const wait = 1000 * Number(answer.headers['retry-after']);
+    if (answer.status !== 429 || !(wait > 0) || performance.now() + wait > end) return answer;
+    await pause(wait);
+  }
 }
 
 /** @returns undefined when the session has ended. @throws Failure when that is not known */
