@@ -25,8 +25,9 @@ const aim = 2;
 
 /** At slapd, three wrong passwords lock an account forever. */
 const lockout = { maxFailures: 2 };
-const limits = { inFlight: 50 };
-const maxUserBinds = 16;
+/** Far fewer than come at once. */
+const limits = { inFlight: 10 };
+const maxUserBinds = 6;
 
 interface Person {
   readonly name: string;
