@@ -18,8 +18,10 @@ export const base: ViteUserConfig = {
   },
 };
 
-/** As `config`, but these files have a process each: they read all its memory, count its timers, change its modules or need
- * its signals. */
+/**
+ * As `config`, but these files have a process each: they read all its memory, count its timers, change its modules or
+ * need its signals.
+ */
 export function withOwnProcesses(files: readonly string[], config: ViteUserConfig = base): ViteUserConfig {
   // Projects add their lists of files to one that is set here.
   const { include: _, ...common } = config.test ?? {};
