@@ -1,10 +1,11 @@
 import type { Authenticator, LoggedIn } from '../authenticator.ts';
 import type { UserInfo } from '../decision.ts';
-import { callsAtOnce, wholeUser } from './identity.ts';
-import { type CaseDefinition, type Kit, verifyTwoUsers } from './kit.ts';
+import { wholeUser } from './identity.ts';
+import type { CaseDefinition, Kit } from './kit.ts';
 import {
   abortedCase,
   abortedHangingCase,
+  apartCase,
   nameOf,
   namesOfNoOne,
   outageCase,
@@ -56,41 +57,10 @@ const unknown: CaseDefinition = {
   },
 };
 
-const apart: CaseDefinition = {
-  name: `${callsAtOnce} calls of lookUp() at once keep users apart`,
-  needs: 'lookUp',
-  async run(kit) {
-    const authenticator = await kit.create();
-    const users = await manyUsers(kit);
-    const outcomes = await Promise.all(users.map(({ asked }) => ask(kit, authenticator, asked)));
-    for (const [index, outcome] of outcomes.entries()) {
-      const { asked, user } = users[index] as ManyUsers;
-      mustFind(kit, asked, user, outcome);
-    }
-  },
-};
-
-export interface ManyUsers {
-  readonly asked: LoggedIn;
-  /** Undefined: no one has the name. */
-  readonly user: UserInfo | undefined;
-}
-
-/** Known and unknown ones in turn, so that a mix-up may give one the answer of the other. */
-export async function manyUsers(kit: Kit): Promise<readonly ManyUsers[]> {
-  const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
-  verifyTwoUsers(many);
-  return Array.from({ length: callsAtOnce }, (_, index) => {
-    if (index % 5 === 4) return { asked: { username: `nobody-${index}` }, user: undefined };
-    const { user } = many[index % many.length] as { user: UserInfo };
-    return { asked: user, user };
-  });
-}
-
 export const lookUpCases: readonly CaseDefinition[] = [
   known,
   unknown,
-  apart,
+  apartCase(lookUp, ask, (kit, { asked, user }, outcome) => mustFind(kit, asked, user, outcome)),
   abortedCase(lookUp),
   abortedHangingCase(lookUp),
   outageCase(lookUp),

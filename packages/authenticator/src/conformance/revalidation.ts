@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Authenticator, LoggedIn } from '../authenticator.ts';
 import type { Decision, RejectionReason, UserInfo } from '../decision.ts';
-import { callsAtOnce, problemOfAuthenticated, wholeUser } from './identity.ts';
+import { problemOfAuthenticated, wholeUser } from './identity.ts';
 import { type CaseDefinition, type Kit, verifySome } from './kit.ts';
-import { type ManyUsers, manyUsers } from './look-up.ts';
 import {
   abortedCase,
   abortedHangingCase,
+  apartCase,
   knownUsers,
   nameOf,
   namesOfNoOne,
@@ -158,20 +158,10 @@ const wellFormed: CaseDefinition = {
   },
 };
 
-const apart: CaseDefinition = {
-  name: `${callsAtOnce} calls of revalidate() at once keep users apart`,
-  needs: 'revalidate',
-  async run(kit) {
-    const authenticator = await kit.create();
-    const users = await manyUsers(kit);
-    const outcomes = await Promise.all(users.map(({ asked }) => ask(kit, authenticator, asked)));
-    for (const [index, outcome] of outcomes.entries()) {
-      const { asked, user } = users[index] as ManyUsers;
-      if (user) mustStay(kit, user, outcome);
-      else mustRefuse(kit, asked, 'unknown-user', outcome, 'State that calls share lets one user in as another.');
-    }
-  },
-};
+const apart = apartCase(revalidate, ask, (kit, { asked, user }, outcome) => {
+  if (user) mustStay(kit, user, outcome);
+  else mustRefuse(kit, asked, 'unknown-user', outcome, 'State that calls share lets one user in as another.');
+});
 
 function refusedOf({ harness }: Kit) {
   return harness.revalidation?.refused ?? [];

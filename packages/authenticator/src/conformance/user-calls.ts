@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { AuthenticateContext, Authenticator, LoggedIn } from '../authenticator.ts';
+import type { UserInfo } from '../decision.ts';
 import { endsByThrow, settledInMicrotasks } from './abort.ts';
 import { injectionTokens, memberTokens } from './hostile.ts';
-import type { CaseDefinition, Kit } from './kit.ts';
+import { callsAtOnce } from './identity.ts';
+import { type CaseDefinition, type Kit, verifyTwoUsers } from './kit.ts';
 import { secretFinder } from './leaks.ts';
 import { mustBeUnavailable } from './outage.ts';
 import { type Outcome, outcomeOf, verify, within } from './verdict.ts';
@@ -39,6 +41,41 @@ export function nameOf({ username }: LoggedIn): string {
 /** The users of the valid tokens. */
 export function knownUsers({ tokens }: Kit): readonly LoggedIn[] {
   return tokens.valid.map(({ user }) => user);
+}
+
+interface ManyUsers {
+  readonly asked: LoggedIn;
+  /** Undefined: no one has the name. */
+  readonly user: UserInfo | undefined;
+}
+
+/** Known and unknown ones in turn, so that a mix-up may give one the answer of the other. */
+async function manyUsers(kit: Kit): Promise<readonly ManyUsers[]> {
+  const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
+  verifyTwoUsers(many);
+  return Array.from({ length: callsAtOnce }, (_, index) => {
+    if (index % 5 === 4) return { asked: { username: `nobody-${index}` }, user: undefined };
+    const { user } = many[index % many.length] as { user: UserInfo };
+    return { asked: user, user };
+  });
+}
+
+/** Asks about many users at once. @param judge fails when an answer is not that of its user */
+export function apartCase<Value>(
+  { name }: UserMethod,
+  ask: (kit: Kit, authenticator: Authenticator, user: LoggedIn) => Promise<Outcome<Value>>,
+  judge: (kit: Kit, one: ManyUsers, outcome: Outcome<Value>) => void,
+): CaseDefinition {
+  return {
+    name: `${callsAtOnce} calls of ${name}() at once keep users apart`,
+    needs: name,
+    async run(kit) {
+      const authenticator = await kit.create();
+      const users = await manyUsers(kit);
+      const outcomes = await Promise.all(users.map(({ asked }) => ask(kit, authenticator, asked)));
+      for (const [index, one] of users.entries()) judge(kit, one, outcomes[index] as Outcome<Value>);
+    },
+  };
 }
 
 /** Names that no user has: made up, queries and patterns, and known ones with something more. */
