@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => registry[Symbol.asyncDispose]());
 
-/** The commands in a text, as somebody pastes them. */
+/** The commands in a text, as a user pastes them. */
 const commandsOf = (text: string) => [...text.matchAll(/^ {2}((?:cd|npm|npx) .*)$/gm)].map(([, line = '']) => line);
 
 /** Puts ports that are free in place of those that all such folders have. */

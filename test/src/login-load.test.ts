@@ -145,19 +145,19 @@ async function askInPairs(
 }
 
 /** How much slower a review is than at the other gateway, compared with how much it was so before. */
-function slowdown(before: readonly Pair[], meanwhile: readonly Pair[]): number {
+function slowdown(before: readonly Pair[], during: readonly Pair[]): number {
   const usual = (pairs: readonly Pair[]) => median(pairs.map(({ busy, quiet }) => busy / quiet));
-  return usual(meanwhile) / usual(before);
+  return usual(during) / usual(before);
 }
 
 const share = (times: readonly number[], part: number) =>
   times.toSorted((one, other) => one - other)[Math.floor((times.length - 1) * part)] ?? Number.NaN;
 
 /** How much slower the other gateway has become: that comes from the machine, or from a directory and a Redis that are busy. */
-function noise(before: readonly Pair[], meanwhile: readonly Pair[]): number {
+function noise(before: readonly Pair[], during: readonly Pair[]): number {
   const timesOf = (pairs: readonly Pair[]) => pairs.map(({ quiet }) => quiet);
   const slow = (pairs: readonly Pair[]) => share(timesOf(pairs), 0.95);
-  return Math.max(1, slow(meanwhile) / slow(before));
+  return Math.max(1, slow(during) / slow(before));
 }
 
 const inFigures = (times: readonly number[]) =>
@@ -208,13 +208,13 @@ async function watchInFlight(gateway: Gateway, isOver: () => boolean): Promise<n
   return most;
 }
 
-function describeReviews(kind: string, before: readonly Pair[], meanwhile: readonly Pair[]): readonly string[] {
+function describeReviews(kind: string, before: readonly Pair[], during: readonly Pair[]): readonly string[] {
   const times = (pairs: readonly Pair[], which: keyof Pair) => inFigures(pairs.map((pair) => pair[which]));
-  const [factor, machine] = [slowdown(before, meanwhile).toFixed(1), noise(before, meanwhile).toFixed(1)];
+  const [factor, machine] = [slowdown(before, during).toFixed(1), noise(before, during).toFixed(1)];
   return [
-    `${kind} tokens ${factor} times as slow (aim: ${aim}; the machine: ${machine}); ${meanwhile.length} reviews`,
+    `${kind} tokens ${factor} times as slow (aim: ${aim}; the machine: ${machine}); ${during.length} reviews`,
     ...(['busy', 'quiet'] as const).map(
-      (which) => `  ${which}: before ${times(before, which)}; meanwhile ${times(meanwhile, which)}`,
+      (which) => `  ${which}: before ${times(before, which)}; during ${times(during, which)}`,
     ),
   ];
 }
@@ -248,7 +248,7 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
   const storm = logIn(planned).finally(() => {
     isOver = true;
   });
-  const [results, meanwhile, inFlight] = await Promise.all([
+  const [results, during, inFlight] = await Promise.all([
     storm,
     askInPairs(clients, tokens, () => isOver),
     watchInFlight(busy, () => isOver),
@@ -264,7 +264,7 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
       `until the answer: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
       `${repeats.filter((count) => count > 0).length} were told to come again, ${Math.max(...repeats)} times at most`,
       `at once: ${inFlight} of ${limits.inFlight} in flight, ${mostUserConnections} of ${maxUserBinds} binds`,
-      ...kinds.flatMap((kind) => describeReviews(kind, before[kind], meanwhile[kind])),
+      ...kinds.flatMap((kind) => describeReviews(kind, before[kind], during[kind])),
     ].join('\n'),
   );
   expect(counted(right ?? [])).toEqual({ 201: 480 });
@@ -278,7 +278,7 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
     expect(most).toBeGreaterThan(limit / 2);
   }
   for (const kind of kinds) {
-    const [usual, now] = [before[kind], meanwhile[kind]];
+    const [usual, now] = [before[kind], during[kind]];
     expect(slowdown(usual, now)).toBeLessThan(5 * Math.max(aim, noise(usual, now)));
   }
   await expectNoLock(place.people, people, bindsByDn);

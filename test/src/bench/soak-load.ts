@@ -27,7 +27,7 @@ export interface Counts {
   right: number;
   /** It could not be checked, while its backend was away. */
   unavailable: number;
-  /** It could not be checked, though its backend was there. Nobody is let in or refused by that, so few are no problem. */
+  /** It could not be checked, though its backend was there. It lets no one in and refuses no one, so a few are no problem. */
   unexplained: number;
 }
 

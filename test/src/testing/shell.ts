@@ -8,7 +8,7 @@ export interface ShellSetup {
   readonly timeout?: number;
 }
 
-/** Runs a line as somebody who pastes it. @returns all that it wrote @throws Error with that, when it fails */
+/** Runs a line as a user who pastes it. @returns all that it wrote @throws Error with that, when it fails */
 export async function runLine(line: string, setup: ShellSetup): Promise<string> {
   const { child, output } = start(line, setup);
   const code = await within(ended(child), `the end of ${line}:\n`, setup.timeout);

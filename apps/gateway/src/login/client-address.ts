@@ -7,8 +7,8 @@ import type { ServerRequest } from '../server/http-server.ts';
 const mostHops = 16;
 
 /**
- * The address that a request came from. A proxy adds the address of whom it got the request from at the end of
- * `X-Forwarded-For`, so what a client has written itself is before that: the last one that is no proxy counts.
+ * The address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`, so
+ * what a client has written itself is before that: the last address that is no proxy counts.
  *
  * @param proxies whose header is believed
  */

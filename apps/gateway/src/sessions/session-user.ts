@@ -5,7 +5,7 @@ import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
 import type { Session } from './session-text.ts';
 
-/** Whom a session is about, and since when. */
+/** The user of a session, and the time of the login. */
 export type SessionUser = Pick<Session, 'username' | 'uid' | 'since'>;
 
 /** The result of asking a backend about the user of a session. `stale`: it was unavailable, and its last answer is used. */

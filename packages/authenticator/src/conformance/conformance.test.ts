@@ -144,7 +144,7 @@ describe('what the harness leaves out fails the cases that need it, rather than 
     expect(await failure(name, { [field]: [] })).toContain(`the harness to give ${field}`);
   });
 
-  test('nobody whom revalidate refuses, and no uid', async () => {
+  test('no user that revalidate refuses, and no uid', async () => {
     const refused = 'revalidate() refuses users whom the backend does not let in, with the reason';
     expect(await failure(refused, { revalidation: { refused: [] } })).toContain('revalidation.refused');
     const validTokens = good.validTokens.map(({ token, user: { uid: _, ...user } }) => ({ token, user }));
