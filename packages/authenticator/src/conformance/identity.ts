@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { type Authenticated, rejectionReasons, type UserInfo } from '../decision.ts';
-import { type CaseDefinition, type Kit, type NamedToken, verifyTwoUsers } from './kit.ts';
+import { type Authenticated, type Decision, rejectionReasons, type UserInfo } from '../decision.ts';
+import { answersCase, type CaseDefinition, type Kit, type NamedToken, verifyTwoUsers } from './kit.ts';
 import { verify } from './verdict.ts';
 
 /** @returns what is wrong with the kind of an answer or its reason; undefined when the contract has it */
 export function problemOfDecision(decision: unknown): string | undefined {
   if (typeof decision !== 'object' || decision === null) return 'it is not an object';
-  const { kind, reason } = decision as { kind?: unknown; reason?: unknown };
+  const { kind, reason } = decision as Partial<Record<string, unknown>>;
   if (kind === 'no-opinion' || kind === 'authenticated') return undefined;
   if (kind !== 'rejected') return 'its kind is none of authenticated, rejected, no-opinion';
   if ((rejectionReasons as readonly unknown[]).includes(reason)) return undefined;
@@ -14,6 +14,7 @@ export function problemOfDecision(decision: unknown): string | undefined {
 }
 
 const fieldsOfAuthenticated: readonly string[] = ['kind', 'user', 'credential', 'audiences', 'expiresAt', 'session'];
+export const fieldsOfRejected: readonly string[] = ['kind', 'reason', 'subject'];
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
 /** @returns what is wrong with an `authenticated` decision; undefined when Kubernetes can use it as it is */
@@ -81,64 +82,53 @@ export function wholeUser({ username, uid, groups = [], extra = {} }: UserInfo):
   return JSON.stringify({ username, uid: uid ?? null, groups: [...groups].sort(), extra: sortedExtra });
 }
 
-const rightUser: CaseDefinition = {
-  name: 'valid tokens authenticate as the users they belong to',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const valid of kit.tokens.valid) {
-      const decision = await kit.ask(authenticator, valid);
-      verify(decision.kind === 'authenticated' && wholeUser(decision.user) === wholeUser(valid.user), {
-        expected: `${valid.name} to authenticate as ${kit.show(valid.user)}`,
-        got: `the answer was ${kit.show(decision)}`,
-        why: 'Kubernetes grants rights by exactly these names.',
-      });
-    }
-  },
-};
+/** Whether a decision lets exactly this user in. */
+export function isAbout(decision: Decision | undefined, user: UserInfo): boolean {
+  return decision?.kind === 'authenticated' && wholeUser(decision.user) === wholeUser(user);
+}
 
-const usableUser: CaseDefinition = {
-  name: 'an authenticated user has the shape that Kubernetes takes',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const valid of kit.tokens.valid) {
-      const decision = await authenticated(kit, authenticator, valid);
-      const problem = problemOfAuthenticated(decision, Date.now());
-      verify(problem === undefined, {
-        expected: `the answer to ${valid.name} to be of the contract's shape`,
-        got: `${problem}: ${kit.show(decision)}`,
-        why: 'Kubernetes drops such values or uses them as they are: both give wrong rights.',
-      });
-    }
-  },
-};
+const validTokens = ({ tokens }: Kit) => tokens.valid;
 
-const audiencesNotEchoed: CaseDefinition = {
-  name: 'audiences that a review asks for are not echoed',
-  async run(kit) {
-    const authenticator = await kit.create();
-    const audience = `https://${randomUUID()}.invalid`;
-    for (const valid of kit.tokens.valid) {
-      const decision = await kit.ask(authenticator, valid, { audiences: [audience] });
-      verify(decision.kind !== 'authenticated' || !decision.audiences?.includes(audience), {
-        expected: `${valid.name} to name only audiences that it is bound to`,
-        got: 'the answer has one that was made up for the question',
-        why: 'An echo makes every token good for every audience.',
-      });
-    }
+const rightUser = answersCase('valid tokens authenticate as the users they belong to', {
+  tokens: validTokens,
+  objection: (decision, { user }, kit) =>
+    isAbout(decision, user) ? undefined : `to authenticate as ${kit.show(user)}`,
+  why: 'Kubernetes grants rights by exactly these names.',
+});
+
+const usableUser = answersCase('an authenticated user has the shape that Kubernetes takes', {
+  tokens: validTokens,
+  objection(decision) {
+    if (decision.kind !== 'authenticated') return 'to authenticate';
+    const problem = problemOfAuthenticated(decision, Date.now());
+    return problem && `to be answered in the contract's shape: ${problem}`;
   },
-};
+  why: 'Kubernetes drops such values or uses them as they are: both give wrong rights.',
+});
+
+const audience = `https://${randomUUID()}.invalid`;
+
+const audiencesNotEchoed = answersCase('audiences that a review asks for are not echoed', {
+  tokens: validTokens,
+  audiences: [audience],
+  objection: (decision) =>
+    decision.kind === 'authenticated' && decision.audiences?.includes(audience)
+      ? 'to name only audiences that it is bound to, and none that was made up for the question'
+      : undefined,
+  why: 'An echo makes every token good for every audience.',
+});
 
 const answersUnshared: CaseDefinition = {
   name: 'an answer that is changed does not change the next',
   async run(kit) {
     const authenticator = await kit.create();
     for (const valid of kit.tokens.valid) {
-      const first = await authenticated(kit, authenticator, valid);
-      const before = wholeDecision(first);
-      spoil(first);
-      const after = wholeDecision(await authenticated(kit, authenticator, valid));
-      verify(after === before, {
-        expected: `${valid.name} to be answered as before`,
+      const first = await kit.ask(authenticator, valid);
+      const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
+      if (first.kind === 'authenticated') spoil(first);
+      const next = await kit.ask(authenticator, valid);
+      verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
+        expected: `${valid.name} to authenticate as before`,
         got: 'what was written into the first answer was in the second',
         why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
       });
@@ -146,21 +136,8 @@ const answersUnshared: CaseDefinition = {
   },
 };
 
-async function authenticated(
-  kit: Kit,
-  authenticator: Parameters<Kit['ask']>[0],
-  token: NamedToken,
-): Promise<Authenticated> {
-  const decision = await kit.ask(authenticator, token);
-  const got = `the answer was ${kit.show(decision)}`;
-  const why = 'The harness says that this token is good.';
-  verify(decision.kind === 'authenticated', { expected: `${token.name} to authenticate`, got, why });
-  return decision;
-}
-
 function wholeDecision({ user, credential = {}, audiences = [], expiresAt }: Authenticated): string {
-  const { jti, sid } = credential;
-  const rest = JSON.stringify([jti ?? null, sid ?? null, [...audiences].sort()]);
+  const rest = JSON.stringify([credential.jti ?? null, credential.sid ?? null, [...audiences].sort()]);
   return `${wholeUser(user)} ${rest} ${expiresAt?.getTime() ?? 'does not expire'}`;
 }
 
@@ -181,16 +158,35 @@ export const identityCases: readonly CaseDefinition[] = [rightUser, usableUser, 
 
 export const callsAtOnce = 150;
 
+/** For as many calls: good and bad ones in turn, so that a mix-up may give a bad one the answer of a good one. */
+export function inTurn<One>(good: readonly One[], bad: readonly One[]): readonly One[] {
+  return Array.from({ length: callsAtOnce }, (_, index) => {
+    const pool = bad.length > 0 && index % 5 === 4 ? bad : good;
+    return pool[index % pool.length] as One;
+  });
+}
+
+interface Question {
+  readonly named: NamedToken;
+  /** Left out for a token that must be refused. */
+  readonly user?: UserInfo;
+}
+
 const identitiesApart: CaseDefinition = {
   name: `${callsAtOnce} calls at once keep identities apart`,
   async run(kit) {
     const authenticator = await kit.create();
-    const questions = await manyQuestions(kit);
+    const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
+    verifyTwoUsers(many);
+    const good = many.map(({ token, user }, index) => ({ named: { name: `token ${index + 1} of many`, token }, user }));
+    const questions = inTurn<Question>(
+      good,
+      kit.tokens.rejected.map((named) => ({ named })),
+    );
     const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
     for (const [index, { named, user }] of questions.entries()) {
       const decision = decisions[index];
-      const given = decision?.kind === 'authenticated' ? wholeUser(decision.user) : undefined;
-      verify(given === (user && wholeUser(user)), {
+      verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', {
         expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
         got: `the answer was ${kit.show(decision)}`,
         why: 'State that calls share lets one user get the rights of another.',
@@ -198,24 +194,5 @@ const identitiesApart: CaseDefinition = {
     }
   },
 };
-
-interface Question {
-  readonly named: NamedToken;
-  /** Undefined for a token that must be refused. */
-  readonly user: UserInfo | undefined;
-}
-
-/** Good and bad tokens in turn, so that a mix-up may give a bad one the answer of a good one. */
-async function manyQuestions({ harness, tokens }: Kit): Promise<readonly Question[]> {
-  const many = await harness.manyTokens?.(callsAtOnce);
-  if (many !== undefined) verifyTwoUsers(many);
-  const valid = many?.map((one, index) => ({ ...one, name: `token ${index + 1} of many` })) ?? tokens.valid;
-  const good = valid.map(({ name, token, user }) => ({ named: { name, token }, user }));
-  const bad = tokens.rejected.map((named) => ({ named, user: undefined }));
-  return Array.from({ length: callsAtOnce }, (_, index) => {
-    const pool: readonly Question[] = bad.length > 0 && index % 5 === 4 ? bad : good;
-    return pool[index % pool.length] as Question;
-  });
-}
 
 export const concurrencyCases: readonly CaseDefinition[] = [identitiesApart];

@@ -10,7 +10,6 @@ import {
   nulTokens,
 } from './hostile.ts';
 import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
-import { secretFinder } from './leaks.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
 const ownRecognised: CaseDefinition = {
@@ -111,11 +110,7 @@ const everyLogin: CaseDefinition = {
         got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.show(username)}`,
         why: 'Blocking this token would block no one: the same login can be written in other ways.',
       });
-      verify(secretFinder(kit.secrets).find(username).length === 0, {
-        expected: `claimedName() to give no password of ${name}`,
-        got: 'one is in it',
-        why: 'The name is printed, in a command to paste.',
-      });
+      kit.mustBeSilent(`the name that claimedName() gives for ${name}`, username);
     }
   },
 };
