@@ -1,8 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { AttemptOutcome, Attempts, DeniedAttempt } from '../attempts.ts';
-import type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from '../metrics.ts';
-import type { Logger, PluginContext, WatchOptions } from '../plugin.ts';
+import type {
+  AttemptOutcome,
+  Attempts,
+  Counter,
+  DeniedAttempt,
+  Gauge,
+  Histogram,
+  HistogramOptions,
+  Labels,
+  Logger,
+  MetricOptions,
+  Metrics,
+  PluginContext,
+  WatchOptions,
+} from '../plugin.ts';
 
 /** One metric that a plugin created, with all the labels that it gave values for. */
 export interface RecordedMetric {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import type { DeniedAttempt } from '../attempts.ts';
 import type { Authenticator } from '../authenticator.ts';
 import type { Decision } from '../decision.ts';
+import type { DeniedAttempt } from '../plugin.ts';
 import { type RecordingContext, recordingContext } from './context.ts';
 import type { ConformanceBackend, ConformanceHarness, RejectedToken, ValidToken } from './harness.ts';
 import { type NamedSecret, secretFinder } from './leaks.ts';

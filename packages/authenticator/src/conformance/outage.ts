@@ -1,75 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
-import { AuthenticatorError } from '../errors.ts';
+import { AuthenticatorError } from '../decision.ts';
 import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
 import { fail, type Outcome, verify } from './verdict.ts';
-
-const reportedAsUnavailable: CaseDefinition = {
-  name: 'a stopped backend is reported as unavailable, never as a refusal',
-  needsBackend: true,
-  async run(kit) {
-    const backend = kit.backend();
-    const authenticator = await kit.create();
-    for (const named of kit.tokens.valid) await kit.ask(authenticator, named);
-    await backend.stop();
-    await allUnavailable(kit, authenticator, backendTokens(kit));
-  },
-};
-
-const createdWithoutBackend: CaseDefinition = {
-  name: 'create() succeeds while the backend is stopped',
-  needsBackend: true,
-  async run(kit) {
-    await kit.backend().stop();
-    const authenticator = await kit.create();
-    await allUnavailable(kit, authenticator, kit.tokens.valid);
-  },
-};
-
-const backAfterStop: CaseDefinition = {
-  name: 'a backend that was stopped and is back is used by the same authenticator',
-  needsBackend: true,
-  run: (kit) =>
-    mustComeBack(kit, async (backend, authenticator, named) => {
-      await backend.stop();
-      await kit.outcome(authenticator, named);
-    }),
-};
-
-const backAfterHang: CaseDefinition = {
-  name: 'a backend that hung and is back is used by the same authenticator',
-  needsBackend: true,
-  run: (kit) =>
-    mustComeBack(kit, async (backend, authenticator, named) => {
-      await backend.hang();
-      // Aborts as the gateway does at the deadline.
-      const controller = new AbortController();
-      const call = kit.outcome(authenticator, named, { signal: controller.signal });
-      await delay(0);
-      controller.abort(new Error('the deadline has passed'));
-      await call;
-    }),
-};
-
-const checkReports: CaseDefinition = {
-  name: 'check() resolves while the backend is up and rejects while it is stopped',
-  needsBackend: true,
-  async run(kit) {
-    const backend = kit.backend();
-    const authenticator = await kit.create();
-    const up = await checkOf(kit, authenticator);
-    const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
-    if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
-    await backend.stop();
-    const down = await checkOf(kit, authenticator);
-    verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });
-    const { error } = down;
-    const hasMessage = error instanceof Error && error.message.trim() !== '';
-    const expected = 'check() to say in plain words what is wrong';
-    verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
-  },
-};
 
 async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<void>> {
   verify(authenticator.check, {
@@ -134,9 +68,65 @@ async function mustComeBack(
 }
 
 export const outageCases: readonly CaseDefinition[] = [
-  reportedAsUnavailable,
-  createdWithoutBackend,
-  backAfterStop,
-  backAfterHang,
-  checkReports,
+  {
+    name: 'a stopped backend is reported as unavailable, never as a refusal',
+    needsBackend: true,
+    async run(kit) {
+      const backend = kit.backend();
+      const authenticator = await kit.create();
+      for (const named of kit.tokens.valid) await kit.ask(authenticator, named);
+      await backend.stop();
+      await allUnavailable(kit, authenticator, backendTokens(kit));
+    },
+  },
+  {
+    name: 'create() succeeds while the backend is stopped',
+    needsBackend: true,
+    async run(kit) {
+      await kit.backend().stop();
+      const authenticator = await kit.create();
+      await allUnavailable(kit, authenticator, kit.tokens.valid);
+    },
+  },
+  {
+    name: 'a backend that was stopped and is back is used by the same authenticator',
+    needsBackend: true,
+    run: (kit) =>
+      mustComeBack(kit, async (backend, authenticator, named) => {
+        await backend.stop();
+        await kit.outcome(authenticator, named);
+      }),
+  },
+  {
+    name: 'a backend that hung and is back is used by the same authenticator',
+    needsBackend: true,
+    run: (kit) =>
+      mustComeBack(kit, async (backend, authenticator, named) => {
+        await backend.hang();
+        // Aborts as the gateway does at the deadline.
+        const controller = new AbortController();
+        const call = kit.outcome(authenticator, named, { signal: controller.signal });
+        await delay(0);
+        controller.abort(new Error('the deadline has passed'));
+        await call;
+      }),
+  },
+  {
+    name: 'check() resolves while the backend is up and rejects while it is stopped',
+    needsBackend: true,
+    async run(kit) {
+      const backend = kit.backend();
+      const authenticator = await kit.create();
+      const up = await checkOf(kit, authenticator);
+      const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
+      if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
+      await backend.stop();
+      const down = await checkOf(kit, authenticator);
+      verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });
+      const { error } = down;
+      const hasMessage = error instanceof Error && error.message.trim() !== '';
+      const expected = 'check() to say in plain words what is wrong';
+      verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
+    },
+  },
 ];

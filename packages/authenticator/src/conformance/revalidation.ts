@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggedIn } from '../authenticator.ts';
 import type { Decision, RejectionReason, UserInfo } from '../decision.ts';
-import { fieldsOfRejected, isAbout, problemOfAuthenticated } from './identity.ts';
+import { fieldsOfRejected, isAbout, problemOfAuthenticated } from './decisions.ts';
 import { type CaseDefinition, type Kit, verifySome } from './kit.ts';
 import { gotOf } from './outage.ts';
 import { knownUsers, nameOf, namesOfNoOne, type UserMethod, userCases, usersCase } from './user-calls.ts';

@@ -11,49 +11,6 @@ function quietCase(name: string, saidIn: (kit: Kit) => Promise<readonly Said[]>)
   return { name, run };
 }
 
-const errorsQuiet = quietCase('no error carries a token or a password', async (kit) => (await provoke(kit)).thrown);
-
-const badOptionsQuiet = quietCase('what is said against bad options carries no password', (kit) => {
-  const complaints = kit.harness.badOptions.map(async (bad) => {
-    return { place: `what is said against a bad "${bad.key}"`, said: await complaintAbout(kit, bad) };
-  });
-  return Promise.all(complaints);
-});
-
-const decisionsQuiet = quietCase(
-  'no decision carries a token or a password',
-  async (kit) => (await provoke(kit)).decided,
-);
-
-const logsQuiet = quietCase('nothing that is logged carries a token or a password', async (kit) => {
-  await provoke(kit);
-  const lines = kit.recordings.flatMap((recording) => recording.lines);
-  return lines.map((line) => ({ place: `a log line (${line.level})`, said: line }));
-});
-
-const metricsQuiet = quietCase('no metric carries a token or a password', async (kit) => {
-  await provoke(kit);
-  const metrics = kit.recordings.flatMap((recording) => recording.metrics);
-  return metrics.map((metric) => ({ place: `the metric ${metric.name}`, said: metric }));
-});
-
-const labelsBounded: CaseDefinition = {
-  name: 'the labels of metrics name no user',
-  async run(kit) {
-    await provoke(kit);
-    const users = kit.harness.validTokens.map(({ user }) => user.username);
-    const subjects = kit.harness.rejectedTokens.flatMap(({ subject = [] }) => subject);
-    for (const { name, labels } of kit.recordings.flatMap(({ metrics }) => metrics)) {
-      const user = [...users, ...subjects].find((one) => labels.some((given) => Object.values(given).includes(one)));
-      verify(user === undefined, {
-        expected: `the labels of ${name} to be bounded by the config`,
-        got: `one of them is "${user}"`,
-        why: 'Each user would be a time series, until Prometheus has no memory left.',
-      });
-    }
-  },
-};
-
 interface Said {
   readonly place: string;
   readonly said: unknown;
@@ -92,10 +49,38 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
 }
 
 export const secrecyCases: readonly CaseDefinition[] = [
-  errorsQuiet,
-  badOptionsQuiet,
-  decisionsQuiet,
-  logsQuiet,
-  metricsQuiet,
-  labelsBounded,
+  quietCase('no error carries a token or a password', async (kit) => (await provoke(kit)).thrown),
+  quietCase('what is said against bad options carries no password', (kit) => {
+    const complaints = kit.harness.badOptions.map(async (bad) => {
+      return { place: `what is said against a bad "${bad.key}"`, said: await complaintAbout(kit, bad) };
+    });
+    return Promise.all(complaints);
+  }),
+  quietCase('no decision carries a token or a password', async (kit) => (await provoke(kit)).decided),
+  quietCase('nothing that is logged carries a token or a password', async (kit) => {
+    await provoke(kit);
+    const lines = kit.recordings.flatMap((recording) => recording.lines);
+    return lines.map((line) => ({ place: `a log line (${line.level})`, said: line }));
+  }),
+  quietCase('no metric carries a token or a password', async (kit) => {
+    await provoke(kit);
+    const metrics = kit.recordings.flatMap((recording) => recording.metrics);
+    return metrics.map((metric) => ({ place: `the metric ${metric.name}`, said: metric }));
+  }),
+  {
+    name: 'the labels of metrics name no user',
+    async run(kit) {
+      await provoke(kit);
+      const users = kit.harness.validTokens.map(({ user }) => user.username);
+      const subjects = kit.harness.rejectedTokens.flatMap(({ subject = [] }) => subject);
+      for (const { name, labels } of kit.recordings.flatMap(({ metrics }) => metrics)) {
+        const user = [...users, ...subjects].find((one) => labels.some((given) => Object.values(given).includes(one)));
+        verify(user === undefined, {
+          expected: `the labels of ${name} to be bounded by the config`,
+          got: `one of them is "${user}"`,
+          why: 'Each user would be a time series, until Prometheus has no memory left.',
+        });
+      }
+    },
+  },
 ];

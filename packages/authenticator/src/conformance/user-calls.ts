@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { AuthenticateContext, Authenticator, LoggedIn } from '../authenticator.ts';
 import type { UserInfo } from '../decision.ts';
 import { abortCase, abortedAmid, abortedBefore, abortedHanging, type Call } from './abort.ts';
+import { callsAtOnce, inTurn, wholeUser } from './decisions.ts';
 import { injectionTokens, memberTokens } from './hostile.ts';
-import { callsAtOnce, inTurn } from './identity.ts';
 import { type CaseDefinition, type Kit, verifyTwoUsers } from './kit.ts';
-import { mustBeUnavailable } from './outage.ts';
+import { gotOf, mustBeUnavailable } from './outage.ts';
 import { type Outcome, verify } from './verdict.ts';
 
 interface UserContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
@@ -156,21 +156,49 @@ async function silent<Answer>(kit: Kit, method: UserMethod<Answer>): Promise<voi
   kit.mustBeSilent(`what ${method.name}() says, its steps, log lines and metrics`, said);
 }
 
-const existing: CaseDefinition = {
-  name: 'lookUp() and revalidate() are there exactly where the harness says so',
-  async run(kit) {
-    const { looksUpUsers = false, revalidation } = kit.harness;
-    const authenticator = await kit.create();
-    const said = { lookUp: looksUpUsers, revalidate: revalidation !== undefined };
-    for (const [name, isSaid] of Object.entries(said)) {
-      const method: unknown = Reflect.get(authenticator, name);
-      verify(isSaid ? typeof method === 'function' : method === undefined, {
-        expected: isSaid ? `the authenticator to have ${name}()` : `the authenticator to have no ${name}`,
-        got: `it is of the type ${typeof method}`,
-        why: 'Set looksUpUsers and revalidation of the harness as the plugin is: the cases for these methods depend on them.',
-      });
-    }
+const lookUp: UserMethod<UserInfo | undefined> = {
+  name: 'lookUp',
+  call: async (authenticator, { username }, context) => await authenticator.lookUp?.(username, context),
+  judge(kit, asked, user, outcome) {
+    const found = 'value' in outcome ? outcome.value : undefined;
+    verify('value' in outcome && (user ? found && wholeUser(found) === wholeUser(user) : found === undefined), {
+      expected: `lookUp() of ${nameOf(asked)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
+      got: gotOf(kit, outcome),
+      why: user
+        ? 'The operator would look for the cause in the wrong place: these are the names that a token gives.'
+        : 'A name without a user is undefined; a throw says that the backend is down.',
+    });
   },
 };
 
-export const userMethodsCases: readonly CaseDefinition[] = [existing];
+export const userMethodsCases: readonly CaseDefinition[] = [
+  {
+    name: 'lookUp() and revalidate() are there exactly where the harness says so',
+    async run(kit) {
+      const { looksUpUsers = false, revalidation } = kit.harness;
+      const authenticator = await kit.create();
+      const said = { lookUp: looksUpUsers, revalidate: revalidation !== undefined };
+      for (const [name, isSaid] of Object.entries(said)) {
+        const method: unknown = Reflect.get(authenticator, name);
+        verify(isSaid ? typeof method === 'function' : method === undefined, {
+          expected: isSaid ? `the authenticator to have ${name}()` : `the authenticator to have no ${name}`,
+          got: `it is of the type ${typeof method}`,
+          why: 'Set looksUpUsers and revalidation of the harness as the plugin is: the cases for these methods depend on them.',
+        });
+      }
+    },
+  },
+  usersCase(
+    lookUp,
+    'lookUp() finds the users of valid tokens, as their tokens give them',
+    knownUsers,
+    (kit, user, outcome) => lookUp.judge(kit, user, user, outcome),
+  ),
+  usersCase(
+    lookUp,
+    'lookUp() finds no one by a name that no user has, and never throws',
+    namesOfNoOne,
+    (kit, asked, outcome) => lookUp.judge(kit, asked, undefined, outcome),
+  ),
+  ...userCases(lookUp),
+];

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { type Authenticated, type Decision, rejectionReasons, type UserInfo } from '../decision.ts';
-import { answersCase, type CaseDefinition, type Kit, type NamedToken, verifyTwoUsers } from './kit.ts';
+import { encodedTokens, foreignJwts, injectionTokens, memberTokens } from './hostile.ts';
+import {
+  answersCase,
+  type CaseDefinition,
+  type Kit,
+  type NamedToken,
+  type Samples,
+  verifySome,
+  verifyTwoUsers,
+} from './kit.ts';
 import { verify } from './verdict.ts';
 
 /** @returns what is wrong with the kind of an answer or its reason; undefined when the contract has it */
@@ -89,52 +98,7 @@ export function isAbout(decision: Decision | undefined, user: UserInfo): boolean
 
 const validTokens = ({ tokens }: Kit) => tokens.valid;
 
-const rightUser = answersCase('valid tokens authenticate as the users they belong to', {
-  tokens: validTokens,
-  objection: (decision, { user }, kit) =>
-    isAbout(decision, user) ? undefined : `to authenticate as ${kit.show(user)}`,
-  why: 'Kubernetes grants rights by exactly these names.',
-});
-
-const usableUser = answersCase('an authenticated user has the shape that Kubernetes takes', {
-  tokens: validTokens,
-  objection(decision) {
-    if (decision.kind !== 'authenticated') return 'to authenticate';
-    const problem = problemOfAuthenticated(decision, Date.now());
-    return problem && `to be answered in the contract's shape: ${problem}`;
-  },
-  why: 'Kubernetes drops such values or uses them as they are: both give wrong rights.',
-});
-
 const audience = `https://${randomUUID()}.invalid`;
-
-const audiencesNotEchoed = answersCase('audiences that a review asks for are not echoed', {
-  tokens: validTokens,
-  audiences: [audience],
-  objection: (decision) =>
-    decision.kind === 'authenticated' && decision.audiences?.includes(audience)
-      ? 'to name only audiences that it is bound to, and none that was made up for the question'
-      : undefined,
-  why: 'An echo makes every token good for every audience.',
-});
-
-const answersUnshared: CaseDefinition = {
-  name: 'an answer that is changed does not change the next',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const valid of kit.tokens.valid) {
-      const first = await kit.ask(authenticator, valid);
-      const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
-      if (first.kind === 'authenticated') spoil(first);
-      const next = await kit.ask(authenticator, valid);
-      verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
-        expected: `${valid.name} to authenticate as before`,
-        got: 'what was written into the first answer was in the second',
-        why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
-      });
-    }
-  },
-};
 
 function wholeDecision({ user, credential = {}, audiences = [], expiresAt }: Authenticated): string {
   const rest = JSON.stringify([credential.jti ?? null, credential.sid ?? null, [...audiences].sort()]);
@@ -154,7 +118,49 @@ function spoil({ user, credential, audiences, expiresAt }: Authenticated): void 
   expiresAt?.setTime(0);
 }
 
-export const identityCases: readonly CaseDefinition[] = [rightUser, usableUser, audiencesNotEchoed, answersUnshared];
+export const identityCases: readonly CaseDefinition[] = [
+  answersCase('valid tokens authenticate as the users they belong to', {
+    tokens: validTokens,
+    objection: (decision, { user }, kit) =>
+      isAbout(decision, user) ? undefined : `to authenticate as ${kit.show(user)}`,
+    why: 'Kubernetes grants rights by exactly these names.',
+  }),
+  answersCase('an authenticated user has the shape that Kubernetes takes', {
+    tokens: validTokens,
+    objection(decision) {
+      if (decision.kind !== 'authenticated') return 'to authenticate';
+      const problem = problemOfAuthenticated(decision, Date.now());
+      return problem && `to be answered in the contract's shape: ${problem}`;
+    },
+    why: 'Kubernetes drops such values or uses them as they are: both give wrong rights.',
+  }),
+  answersCase('audiences that a review asks for are not echoed', {
+    tokens: validTokens,
+    audiences: [audience],
+    objection: (decision) =>
+      decision.kind === 'authenticated' && decision.audiences?.includes(audience)
+        ? 'to name only audiences that it is bound to, and none that was made up for the question'
+        : undefined,
+    why: 'An echo makes every token good for every audience.',
+  }),
+  {
+    name: 'an answer that is changed does not change the next',
+    async run(kit) {
+      const authenticator = await kit.create();
+      for (const valid of kit.tokens.valid) {
+        const first = await kit.ask(authenticator, valid);
+        const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
+        if (first.kind === 'authenticated') spoil(first);
+        const next = await kit.ask(authenticator, valid);
+        verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
+          expected: `${valid.name} to authenticate as before`,
+          got: 'what was written into the first answer was in the second',
+          why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
+        });
+      }
+    },
+  },
+];
 
 export const callsAtOnce = 150;
 
@@ -172,27 +178,80 @@ interface Question {
   readonly user?: UserInfo;
 }
 
-const identitiesApart: CaseDefinition = {
-  name: `${callsAtOnce} calls at once keep identities apart`,
-  async run(kit) {
-    const authenticator = await kit.create();
-    const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
-    verifyTwoUsers(many);
-    const good = many.map(({ token, user }, index) => ({ named: { name: `token ${index + 1} of many`, token }, user }));
-    const questions = inTurn<Question>(
-      good,
-      kit.tokens.rejected.map((named) => ({ named })),
-    );
-    const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
-    for (const [index, { named, user }] of questions.entries()) {
-      const decision = decisions[index];
-      verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', {
-        expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
-        got: `the answer was ${kit.show(decision)}`,
-        why: 'State that calls share lets one user get the rights of another.',
-      });
-    }
+export const concurrencyCases: readonly CaseDefinition[] = [
+  {
+    name: `${callsAtOnce} calls at once keep identities apart`,
+    async run(kit) {
+      const authenticator = await kit.create();
+      const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
+      verifyTwoUsers(many);
+      const good = many.map(({ token, user }, index) => ({
+        named: { name: `token ${index + 1} of many`, token },
+        user,
+      }));
+      const questions = inTurn<Question>(
+        good,
+        kit.tokens.rejected.map((named) => ({ named })),
+      );
+      const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
+      for (const [index, { named, user }] of questions.entries()) {
+        const decision = decisions[index];
+        verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', {
+          expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
+          got: `the answer was ${kit.show(decision)}`,
+          why: 'State that calls share lets one user get the rights of another.',
+        });
+      }
+    },
   },
-};
+];
 
-export const concurrencyCases: readonly CaseDefinition[] = [identitiesApart];
+function rejectedOf({ tokens }: Kit): Samples['rejected'] {
+  verifySome(tokens.rejected, 'rejectedTokens');
+  return tokens.rejected;
+}
+
+export const refusalCases: readonly CaseDefinition[] = [
+  answersCase('refused tokens are rejected with their reason', {
+    tokens: rejectedOf,
+    objection: (decision, { reason }) =>
+      decision.kind === 'rejected' && decision.reason === reason ? undefined : `to be rejected as ${reason}`,
+    why: 'The operator sees the reason in metrics and logs; no-opinion would send the token to other authenticators.',
+  }),
+  answersCase('a rejection carries its reason and no free text', {
+    tokens: rejectedOf,
+    objection: (decision) =>
+      Object.keys(decision).every((key) => fieldsOfRejected.includes(key))
+        ? undefined
+        : `to be answered with no fields but ${fieldsOfRejected.join(', ')}`,
+    why: 'Text of a backend may contain what the user typed, and would reach logs.',
+  }),
+  answersCase('the subject of a rejection is the name as the backend knows it', {
+    tokens: rejectedOf,
+    objection(decision, { subject }) {
+      const given = decision.kind === 'rejected' ? decision.subject : undefined;
+      if (given === undefined || given === subject) return undefined;
+      return `to be rejected with ${subject === undefined ? 'no subject' : `the subject "${subject}"`}`;
+    },
+    why: 'A name as typed may be a password in the wrong field, and each spelling would be counted separately.',
+  }),
+  answersCase('every decision is of the closed set of kinds and reasons', {
+    tokens({ tokens: { valid, rejected, foreign } }): readonly NamedToken[] {
+      const hostile = [...memberTokens, ...injectionTokens, ...encodedTokens, ...foreignJwts('admin')];
+      return [...valid, ...rejected, ...foreign, ...hostile];
+    },
+    objection(decision) {
+      const problem = problemOfDecision(decision);
+      return problem && `to get a decision of the contract: ${problem}`;
+    },
+    why: 'The words are labels of metrics; the gateway treats any other answer as an outage.',
+  }),
+  answersCase('tokens that are not its own get no opinion', {
+    tokens(kit) {
+      verifySome(kit.tokens.foreign, 'foreignTokens');
+      return kit.tokens.foreign;
+    },
+    objection: ({ kind }) => (kind === 'no-opinion' ? undefined : 'to get no opinion'),
+    why: 'Any other answer ends the chain: the authenticator behind this one would never see its own users.',
+  }),
+];
