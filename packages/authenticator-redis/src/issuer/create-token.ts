@@ -47,7 +47,7 @@ export async function createToken(
     .catch(throwWithAdvice);
   if (!isNew) throw new Error('Redis already has a record with the digest of this new token: try again');
   const keyExpiresAt = record.idle === undefined ? undefined : now + record.idle;
-  return { token, issued: issuedToken(record, { digest, keyExpiresAt }) };
+  return { token, issued: issuedToken({ record, digest, keyExpiresAt }) };
 }
 
 /** Without an answer, Redis may or may not have stored the record. */

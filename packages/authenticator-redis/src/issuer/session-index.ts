@@ -1,8 +1,6 @@
 import type { IssuedToken } from '@sallyport/authenticator';
-import { readValue } from '@sallyport/redis-connection';
-import { endOfKey } from '../decide.ts';
 import type { TokenRecord } from '../record.ts';
-import type { Store } from '../store.ts';
+import { readRecords, type Store } from '../store.ts';
 import { issuedToken } from './issued-token.ts';
 
 /** Milliseconds for which an index outlives its newest session: by then the older ones have ended, whatever their end was. */
@@ -33,26 +31,19 @@ export async function noteSession(
  * time. A record that can't be read is none of theirs.
  */
 export async function* listSessions(username: string, store: Store, signal: AbortSignal): AsyncGenerator<IssuedToken> {
-  const { connection, keys, layout, now } = store;
+  const { connection, keys } = store;
   const index = keys.sessionsOf(username);
   const members = await connection.run((client) => client.zrange(index, String(-mostListed), '-1'), signal);
   const digests = members.filter((one) => /^[0-9a-f]{64}$/.test(one));
-  const asked = now();
-  const values = await connection.run(
-    (client) => Promise.all(digests.map((digest) => readValue(client, layout.query, keys.record(digest)))),
-    signal,
-  );
-  const gone = digests.filter((_, at) => {
-    const read = layout.read(values[at]?.reply);
-    return read === undefined || ('record' in read && read.record.revokedAt !== undefined);
-  });
+  const records = await readRecords(digests, store, signal);
+  const isGone = (found: (typeof records)[number]) =>
+    found === undefined || ('record' in found && found.record.revokedAt !== undefined);
+  const gone = digests.filter((_, at) => isGone(records[at]));
   if (gone.length > 0) await connection.run((client) => client.zrem(index, ...gone), signal);
   for (const [at, digest] of digests.entries()) {
-    const { reply, timeToLive } = values[at] ?? { reply: null, timeToLive: -2 };
-    const read = layout.read(reply);
-    if (read === undefined || 'problem' in read) continue;
-    const { record } = read;
-    if (record.session === undefined || record.username !== username) continue;
-    yield issuedToken(record, { digest, keyExpiresAt: endOfKey(timeToLive, asked) });
+    const found = records[at];
+    if (found === undefined || 'problem' in found) continue;
+    const { record } = found;
+    if (record.session !== undefined && record.username === username) yield issuedToken({ ...found, digest });
   }
 }
