@@ -5,10 +5,10 @@ import {
   type Decision,
   type UserInfo,
 } from '@sallyport/authenticator';
+import type { HttpAnswer } from '@sallyport/plugin-options';
 import { type ReviewStatus, readAnswer } from './answer.ts';
 import { changeExtra } from './extra.ts';
 import type { WebhookOptions } from './options.ts';
-import type { Answer } from './peer.ts';
 
 /** What a peer answered, for the metric: a closed set. */
 export type AnswerKind = 'authenticated' | 'unauthenticated' | 'unauthorized' | 'error' | 'unusable';
@@ -50,7 +50,7 @@ const statusesOfOneToken: ReadonlySet<number> = new Set([413, 414, 431]);
  *
  * @param sent the audiences of the review that was sent; empty: none
  */
-export function judge({ status, body }: Answer, sent: readonly string[], rules: Rules): Verdict {
+export function judge({ status, body }: HttpAnswer, sent: readonly string[], rules: Rules): Verdict {
   if (status === 400 || status === 401 || status === 403) return unauthorized(status, rules);
   if (status !== 200 && status !== 201) {
     const why = status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
