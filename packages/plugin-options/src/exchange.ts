@@ -78,10 +78,10 @@ export function explainExchange(error: NodeJS.ErrnoException, name: string): str
   return oneLine(error.message || inner.join('; ') || code);
 }
 
-/** @returns undefined for bytes that are no JSON in UTF-8. The error of JSON.parse would quote them */
-export function parseJson(bytes: Uint8Array): unknown {
+/** @returns undefined for what is no JSON, or no UTF-8. The error of JSON.parse would quote it */
+export function parseJson(json: string | Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return JSON.parse(typeof json === 'string' ? json : new TextDecoder('utf-8', { fatal: true }).decode(json));
   } catch {
     return undefined;
   }

@@ -65,5 +65,5 @@ export function recordOf(request: TokenRequest, digest: string, now: number): To
     reason,
     session: session?.describe(digest),
     idle: session?.idle,
-  };
+  } as TokenRecord;
 }
