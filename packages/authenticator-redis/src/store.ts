@@ -18,7 +18,7 @@ import type { TokenRecord } from './record.ts';
 /** The tokens of one authenticator in Redis. */
 export interface Store {
   readonly connection: Connection;
-  readonly keys: Keys;
+  readonly keys: ReturnType<typeof keysOf>;
   readonly layout: Layout;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -41,32 +41,25 @@ export const wording: Wording = {
   consequence: 'tokens cannot be checked',
 };
 
-export interface Keys {
-  /** The key of a record. */
-  record(digest: string): string;
-  /** The key of the time of the last use. */
-  lastUse(digest: string): string;
-  /** The key of the index of a user's sessions. */
-  sessionsOf(username: string): string;
-  /** The digest in the key of a record; undefined for all other keys. */
-  digestOf(key: string): string | undefined;
-  /** A pattern for MATCH of SCAN: all keys of tokens whose digest begins so, and some others. */
-  pattern(digestStart: string): string;
-}
-
 /** The key of a record is the prefix and the SHA-256 of the token, nothing else, so that other systems can write it. */
-export function keysOf(prefix: string): Keys {
+export function keysOf(prefix: string) {
   const record = (digest: string) => prefix + digest;
   return {
     record,
-    lastUse: (digest) => `${record(digest)}:last-use`,
-    sessionsOf: (username) => `${prefix}sessions:${hash('sha256', username, 'hex')}`,
-    digestOf(key) {
+    /** The key of the time of the last use. */
+    lastUse: (digest: string) => `${record(digest)}:last-use`,
+    /** The key of the index of a user's sessions. */
+    sessionsOf: (username: string) => `${prefix}sessions:${hash('sha256', username, 'hex')}`,
+    /** The digest in the key of a record; undefined for all other keys. */
+    digestOf(key: string): string | undefined {
       const digest = key.slice(prefix.length);
       return key.startsWith(prefix) && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined;
     },
-    // These characters have a meaning in patterns: https://redis.io/docs/latest/commands/keys/
-    pattern: (digestStart) => `${prefix.replace(/[*?[\]\\^-]/g, '\\$&')}${digestStart}*`,
+    /**
+     * A pattern for MATCH of SCAN: all keys of tokens whose digest begins so, and some others. The escaped characters have a
+     * meaning there: https://redis.io/docs/latest/commands/keys/
+     */
+    pattern: (digestStart: string) => `${prefix.replace(/[*?[\]\\^-]/g, '\\$&')}${digestStart}*`,
   };
 }
 
