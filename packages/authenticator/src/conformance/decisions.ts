@@ -3,6 +3,7 @@ import { type Authenticated, type Decision, rejectionReasons, type UserInfo } fr
 import { encodedTokens, foreignJwts, injectionTokens, memberTokens } from './hostile.ts';
 import {
   answersCase,
+  authenticatorCase,
   type CaseDefinition,
   type Kit,
   type NamedToken,
@@ -143,23 +144,19 @@ export const identityCases: readonly CaseDefinition[] = [
         : undefined,
     why: 'An echo makes every token good for every audience.',
   }),
-  {
-    name: 'an answer that is changed does not change the next',
-    async run(kit) {
-      const authenticator = await kit.create();
-      for (const valid of kit.tokens.valid) {
-        const first = await kit.ask(authenticator, valid);
-        const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
-        if (first.kind === 'authenticated') spoil(first);
-        const next = await kit.ask(authenticator, valid);
-        verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
-          expected: `${valid.name} to authenticate as before`,
-          got: 'what was written into the first answer was in the second',
-          why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
-        });
-      }
-    },
-  },
+  authenticatorCase('an answer that is changed does not change the next', async (kit, authenticator) => {
+    for (const valid of kit.tokens.valid) {
+      const first = await kit.ask(authenticator, valid);
+      const before = first.kind === 'authenticated' ? wholeDecision(first) : undefined;
+      if (first.kind === 'authenticated') spoil(first);
+      const next = await kit.ask(authenticator, valid);
+      verify(next.kind === 'authenticated' && wholeDecision(next) === before, {
+        expected: `${valid.name} to authenticate as before`,
+        got: 'what was written into the first answer was in the second',
+        why: 'An object that is returned twice carries the rights of one user to another; freeze it or copy it.',
+      });
+    }
+  }),
 ];
 
 export const callsAtOnce = 150;
@@ -179,31 +176,27 @@ interface Question {
 }
 
 export const concurrencyCases: readonly CaseDefinition[] = [
-  {
-    name: `${callsAtOnce} calls at once keep identities apart`,
-    async run(kit) {
-      const authenticator = await kit.create();
-      const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
-      verifyTwoUsers(many);
-      const good = many.map(({ token, user }, index) => ({
-        named: { name: `token ${index + 1} of many`, token },
-        user,
-      }));
-      const questions = inTurn<Question>(
-        good,
-        kit.tokens.rejected.map((named) => ({ named })),
-      );
-      const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
-      for (const [index, { named, user }] of questions.entries()) {
-        const decision = decisions[index];
-        verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', {
-          expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
-          got: `the answer was ${kit.show(decision)}`,
-          why: 'State that calls share lets one user get the rights of another.',
-        });
-      }
-    },
-  },
+  authenticatorCase(`${callsAtOnce} calls at once keep identities apart`, async (kit, authenticator) => {
+    const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
+    verifyTwoUsers(many);
+    const good = many.map(({ token, user }, index) => ({
+      named: { name: `token ${index + 1} of many`, token },
+      user,
+    }));
+    const questions = inTurn<Question>(
+      good,
+      kit.tokens.rejected.map((named) => ({ named })),
+    );
+    const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
+    for (const [index, { named, user }] of questions.entries()) {
+      const decision = decisions[index];
+      verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', {
+        expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
+        got: `the answer was ${kit.show(decision)}`,
+        why: 'State that calls share lets one user get the rights of another.',
+      });
+    }
+  }),
 ];
 
 function rejectedOf({ tokens }: Kit): Samples['rejected'] {

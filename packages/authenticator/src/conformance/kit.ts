@@ -235,6 +235,15 @@ async function validOptions({ plugin, options }: ConformanceHarness<unknown>, sh
   });
 }
 
+/** A case about one authenticator, which is created first. */
+export function authenticatorCase(
+  name: string,
+  run: (kit: Kit, authenticator: Authenticator) => Promise<void>,
+  needed: Pick<CaseDefinition, 'needs' | 'needsBackend'> = {},
+): CaseDefinition {
+  return { name, ...needed, run: async (kit) => run(kit, await kit.create()) };
+}
+
 /** What `answersCase` makes a case of. */
 interface Answers<Token extends NamedToken> {
   readonly tokens: (kit: Kit) => readonly Token[];
@@ -247,14 +256,12 @@ interface Answers<Token extends NamedToken> {
 /** Asks one authenticator about tokens, one after the other. */
 export function answersCase<Token extends NamedToken>(name: string, answers: Answers<Token>): CaseDefinition {
   const { tokens, audiences = [], objection, why } = answers;
-  async function run(kit: Kit): Promise<void> {
-    const authenticator = await kit.create();
+  return authenticatorCase(name, async (kit, authenticator) => {
     for (const token of tokens(kit)) {
       const decision = await kit.ask(authenticator, token, { audiences });
       const expected = objection(decision, token, kit);
       const got = `the answer was ${kit.show(decision)}`;
       verify(expected === undefined, { expected: `${token.name} ${expected}`, got, why });
     }
-  }
-  return { name, run };
+  });
 }

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
 import { isAbout } from './decisions.ts';
-import type { CaseDefinition, Kit } from './kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from './kit.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
 async function askOnce(kit: Kit, authenticator: Authenticator): Promise<void> {
@@ -30,25 +30,20 @@ function leftBehind(before: ReadonlyMap<string, number>): readonly string[] {
 }
 
 export const lifecycleCases: readonly CaseDefinition[] = [
-  {
-    name: 'close() may be called twice',
-    async run(kit) {
-      const authenticator = await kit.create();
-      await askOnce(kit, authenticator);
-      await kit.close(authenticator);
-      await kit.close(authenticator);
-    },
-  },
-  {
-    name: 'close() ends while the backend hangs',
-    needsBackend: true,
-    async run(kit) {
-      const authenticator = await kit.create();
+  authenticatorCase('close() may be called twice', async (kit, authenticator) => {
+    await askOnce(kit, authenticator);
+    await kit.close(authenticator);
+    await kit.close(authenticator);
+  }),
+  authenticatorCase(
+    'close() ends while the backend hangs',
+    async (kit, authenticator) => {
       await askOnce(kit, authenticator);
       await kit.backend().hang();
       await kit.close(authenticator);
     },
-  },
+    { needsBackend: true },
+  ),
   {
     name: 'two authenticators of one plugin do not disturb each other',
     async run(kit) {
@@ -88,10 +83,9 @@ export const lifecycleCases: readonly CaseDefinition[] = [
 const garbage = Buffer.from([0xff, 0xfe, 0x00, 0x9f, 0x7b, 0x22, 0x0a, 0xc3, 0x28, 0x00, 0x2d, 0x3a, 0x5b]);
 
 export const watchedFilesCases: readonly CaseDefinition[] = [
-  {
-    name: 'a watched file that turns to garbage is refused, and what was loaded stays in force',
-    async run(kit) {
-      const authenticator = await kit.create();
+  authenticatorCase(
+    'a watched file that turns to garbage is refused, and what was loaded stays in force',
+    async (kit, authenticator) => {
       const [recording] = kit.recordings;
       const count = recording?.watchedFiles.length ?? 0;
       verify(count > 0 === kit.harness.watchesFiles, {
@@ -114,5 +108,5 @@ export const watchedFilesCases: readonly CaseDefinition[] = [
         });
       }
     },
-  },
+  ),
 ];

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { recordingContext } from './context.ts';
 import type { BadOptions } from './harness.ts';
-import { type CaseDefinition, type Kit, verifySome } from './kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, verifySome } from './kit.ts';
 import { schemaCases, schemaProblem } from './schema.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
@@ -42,28 +42,24 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
       });
     },
   },
-  {
-    name: 'create() gives an authenticator with its methods',
-    async run(kit) {
-      const authenticator = await kit.create();
-      for (const method of ['authenticate', 'close', 'recognizes', 'check'] as const) {
-        const isOptional = method === 'recognizes' || method === 'check';
-        const value: unknown = authenticator[method];
-        verify(typeof value === 'function' || (isOptional && value === undefined), {
-          expected: `${method} to be a function${isOptional ? ' or left out' : ''}`,
-          got: `it is ${kit.show(value)}`,
-          why: 'The gateway calls these on every authenticator.',
-        });
-      }
-      const { tokenPrefix = '' } = authenticator;
-      const isPrefix = kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix));
-      verify(isPrefix, {
-        expected: 'tokenPrefix to be what every token of its own begins with, or left out',
-        got: `it is ${kit.show(tokenPrefix)}`,
-        why: "With it `sallyport check` finds authenticators that recognise each other's tokens.",
+  authenticatorCase('create() gives an authenticator with its methods', async (kit, authenticator) => {
+    for (const method of ['authenticate', 'close', 'recognizes', 'check'] as const) {
+      const isOptional = method === 'recognizes' || method === 'check';
+      const value: unknown = authenticator[method];
+      verify(typeof value === 'function' || (isOptional && value === undefined), {
+        expected: `${method} to be a function${isOptional ? ' or left out' : ''}`,
+        got: `it is ${kit.show(value)}`,
+        why: 'The gateway calls these on every authenticator.',
       });
-    },
-  },
+    }
+    const { tokenPrefix = '' } = authenticator;
+    const isPrefix = kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix));
+    verify(isPrefix, {
+      expected: 'tokenPrefix to be what every token of its own begins with, or left out',
+      got: `it is ${kit.show(tokenPrefix)}`,
+      why: "With it `sallyport check` finds authenticators that recognise each other's tokens.",
+    });
+  }),
 ];
 
 /** @returns what the schema or `create` says against the options, places and messages; undefined when they accept them */

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
 import { AuthenticatorError } from '../decision.ts';
-import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
 import { fail, type Outcome, verify } from './verdict.ts';
 
 async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<void>> {
@@ -68,17 +68,16 @@ async function mustComeBack(
 }
 
 export const outageCases: readonly CaseDefinition[] = [
-  {
-    name: 'a stopped backend is reported as unavailable, never as a refusal',
-    needsBackend: true,
-    async run(kit) {
+  authenticatorCase(
+    'a stopped backend is reported as unavailable, never as a refusal',
+    async (kit, authenticator) => {
       const backend = kit.backend();
-      const authenticator = await kit.create();
       for (const named of kit.tokens.valid) await kit.ask(authenticator, named);
       await backend.stop();
       await allUnavailable(kit, authenticator, backendTokens(kit));
     },
-  },
+    { needsBackend: true },
+  ),
   {
     name: 'create() succeeds while the backend is stopped',
     needsBackend: true,
@@ -111,12 +110,10 @@ export const outageCases: readonly CaseDefinition[] = [
         await call;
       }),
   },
-  {
-    name: 'check() resolves while the backend is up and rejects while it is stopped',
-    needsBackend: true,
-    async run(kit) {
+  authenticatorCase(
+    'check() resolves while the backend is up and rejects while it is stopped',
+    async (kit, authenticator) => {
       const backend = kit.backend();
-      const authenticator = await kit.create();
       const up = await checkOf(kit, authenticator);
       const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
       if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
@@ -128,5 +125,6 @@ export const outageCases: readonly CaseDefinition[] = [
       const expected = 'check() to say in plain words what is wrong';
       verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
     },
-  },
+    { needsBackend: true },
+  ),
 ];

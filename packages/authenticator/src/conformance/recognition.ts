@@ -9,7 +9,7 @@ import {
   memberTokens,
   nulTokens,
 } from './hostile.ts';
-import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
 /** Milliseconds. The contract says microseconds: this catches only time that grows with the square of the length. */
@@ -63,23 +63,20 @@ function thrice<T>(call: () => T): { readonly answers: readonly T[]; readonly mi
 }
 
 export const recognitionCases: readonly CaseDefinition[] = [
-  {
-    name: 'recognizes() is true for every token of its own',
-    async run(kit) {
-      const recognizes = recognitionOf(await kit.create());
-      for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
-        verify(recognizes(token) === true, {
-          expected: `recognizes() to be true of ${name}`,
-          got: 'it was not',
-          why: 'The gateway never asks an authenticator about a token that it does not recognise.',
-        });
-      }
-    },
-  },
-  {
-    name: 'recognizes() answers any string with a boolean, and the same one each time',
-    async run(kit) {
-      const recognizes = recognitionOf(await kit.create());
+  authenticatorCase('recognizes() is true for every token of its own', async (kit, authenticator) => {
+    const recognizes = recognitionOf(authenticator);
+    for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
+      verify(recognizes(token) === true, {
+        expected: `recognizes() to be true of ${name}`,
+        got: 'it was not',
+        why: 'The gateway never asks an authenticator about a token that it does not recognise.',
+      });
+    }
+  }),
+  authenticatorCase(
+    'recognizes() answers any string with a boolean, and the same one each time',
+    async (kit, authenticator) => {
+      const recognizes = recognitionOf(authenticator);
       for (const { name, token } of anyStrings(kit)) {
         const asked = await outcomeOf(() => thrice(() => recognizes(token)));
         verify('value' in asked, {
@@ -96,20 +93,16 @@ export const recognitionCases: readonly CaseDefinition[] = [
         });
       }
     },
-  },
-  {
-    name: 'recognizes() takes no time, however the token is made',
-    async run(kit) {
-      const recognizes = recognitionOf(await kit.create());
-      for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
-        mustBeQuick(`recognizes() to answer ${name}`, thrice(() => recognizes(token)).milliseconds);
-      }
-    },
-  },
-  {
-    name: 'claimedName() answers any string with a name or nothing, the same one each time, and takes no time',
-    async run(kit) {
-      const authenticator = await kit.create();
+  ),
+  authenticatorCase('recognizes() takes no time, however the token is made', async (kit, authenticator) => {
+    const recognizes = recognitionOf(authenticator);
+    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
+      mustBeQuick(`recognizes() to answer ${name}`, thrice(() => recognizes(token)).milliseconds);
+    }
+  }),
+  authenticatorCase(
+    'claimedName() answers any string with a name or nothing, the same one each time, and takes no time',
+    async (kit, authenticator) => {
       for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
         const asked = await outcomeOf(() => thrice(() => authenticator.claimedName?.(token)));
         verify('value' in asked, {
@@ -128,11 +121,10 @@ export const recognitionCases: readonly CaseDefinition[] = [
         mustBeQuick(`claimedName() to answer ${name}`, milliseconds);
       }
     },
-  },
-  {
-    name: 'claimedName() gives the name, and no password, of every valid token of a plugin that sends passwords',
-    async run(kit) {
-      const authenticator = await kit.create();
+  ),
+  authenticatorCase(
+    'claimedName() gives the name, and no password, of every valid token of a plugin that sends passwords',
+    async (kit, authenticator) => {
       if (!kit.harness.sendsPasswords) return;
       for (const { name, token } of kit.tokens.valid) {
         const username = authenticator.claimedName?.(token);
@@ -144,11 +136,10 @@ export const recognitionCases: readonly CaseDefinition[] = [
         kit.mustBeSilent(`the name that claimedName() gives for ${name}`, username);
       }
     },
-  },
-  {
-    name: 'loginToken() writes a token of its own that carries the name, or nothing, for any name and password',
-    async run(kit) {
-      const authenticator = await kit.create();
+  ),
+  authenticatorCase(
+    'loginToken() writes a token of its own that carries the name, or nothing, for any name and password',
+    async (kit, authenticator) => {
       const { loginToken } = authenticator;
       if (loginToken === undefined) return;
       const short = anyStrings(kit).filter(({ token }) => token.length < 1_000);
@@ -183,5 +174,5 @@ export const recognitionCases: readonly CaseDefinition[] = [
         why: 'No one could log in.',
       });
     },
-  },
+  ),
 ];
