@@ -4,7 +4,7 @@ import type { UserInfo } from '../decision.ts';
 import { abortCase, abortedAmid, abortedBefore, abortedHanging, type Call } from './abort.ts';
 import { callsAtOnce, inTurn, wholeUser } from './decisions.ts';
 import { injectionTokens, memberTokens } from './hostile.ts';
-import { type CaseDefinition, type Kit, verifyTwoUsers } from './kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, verifyTwoUsers } from './kit.ts';
 import { gotOf, mustBeUnavailable } from './outage.ts';
 import { type Outcome, verify } from './verdict.ts';
 
@@ -41,14 +41,12 @@ export function usersCase<Answer, User extends LoggedIn>(
   judge: (kit: Kit, user: User, outcome: Outcome<Answer>) => void,
   logins: readonly (Date | undefined)[] = [undefined],
 ): CaseDefinition {
-  async function run(kit: Kit): Promise<void> {
-    const users = usersOf(kit);
-    const authenticator = await kit.create();
-    for (const user of users) {
+  const run = async (kit: Kit, authenticator: Authenticator) => {
+    for (const user of usersOf(kit)) {
       for (const since of logins) judge(kit, user, await ask(kit, method, authenticator, user, { since }));
     }
-  }
-  return { name, needs: method.name, run };
+  };
+  return authenticatorCase(name, run, { needs: method.name });
 }
 
 /** A name in a message: hostile ones may be very long, or no text. */
@@ -87,33 +85,31 @@ export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefi
       start: (signal) => method.call(authenticator, user, { signal }),
     }));
   return [
-    {
-      name: `${callsAtOnce} calls of ${needs}() at once keep users apart`,
-      needs,
-      run: (kit) => keptApart(kit, method),
-    },
+    authenticatorCase(
+      `${callsAtOnce} calls of ${needs}() at once keep users apart`,
+      (kit, authenticator) => keptApart(kit, authenticator, method),
+      { needs },
+    ),
     abortCase({ name: `${needs}() ends by a throw when it is aborted`, needs }, calls, [abortedBefore, abortedAmid]),
     abortCase(
       { name: `${needs}() ends when it is aborted while the backend hangs`, needs, needsBackend: true },
       calls,
       [abortedHanging],
     ),
-    {
-      name: `${needs}() reports a stopped backend as unavailable`,
-      needs,
-      needsBackend: true,
-      run: (kit) => reportedAsUnavailable(kit, method),
-    },
-    {
-      name: `${needs}() says no password: not in an answer, a step, an error, a log line or a metric`,
-      needs,
-      run: (kit) => silent(kit, method),
-    },
+    authenticatorCase(
+      `${needs}() reports a stopped backend as unavailable`,
+      (kit, authenticator) => reportedAsUnavailable(kit, authenticator, method),
+      { needs, needsBackend: true },
+    ),
+    authenticatorCase(
+      `${needs}() says no password: not in an answer, a step, an error, a log line or a metric`,
+      (kit, authenticator) => silent(kit, authenticator, method),
+      { needs },
+    ),
   ];
 }
 
-async function keptApart<Answer>(kit: Kit, method: UserMethod<Answer>): Promise<void> {
-  const authenticator = await kit.create();
+async function keptApart<Answer>(kit: Kit, authenticator: Authenticator, method: UserMethod<Answer>): Promise<void> {
   const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
   verifyTwoUsers(many);
   const known = many.map(({ user }) => ({ asked: user, user }));
@@ -127,8 +123,11 @@ async function keptApart<Answer>(kit: Kit, method: UserMethod<Answer>): Promise<
   for (const judge of await Promise.all(asking)) judge();
 }
 
-async function reportedAsUnavailable<Answer>(kit: Kit, method: UserMethod<Answer>): Promise<void> {
-  const authenticator = await kit.create();
+async function reportedAsUnavailable<Answer>(
+  kit: Kit,
+  authenticator: Authenticator,
+  method: UserMethod<Answer>,
+): Promise<void> {
   await kit.backend().stop();
   const asking = knownUsers(kit).map(async (user) => {
     mustBeUnavailable(kit, `${method.name}() of ${nameOf(user)}`, await ask(kit, method, authenticator, user));
@@ -136,8 +135,7 @@ async function reportedAsUnavailable<Answer>(kit: Kit, method: UserMethod<Answer
   await Promise.all(asking);
 }
 
-async function silent<Answer>(kit: Kit, method: UserMethod<Answer>): Promise<void> {
-  const authenticator = await kit.create();
+async function silent<Answer>(kit: Kit, authenticator: Authenticator, method: UserMethod<Answer>): Promise<void> {
   const said: unknown[] = [];
   const trace = (step: string) => said.push(step);
   const askAll = async (context: Partial<UserContext> = {}) => {
@@ -172,11 +170,9 @@ const lookUp: UserMethod<UserInfo | undefined> = {
 };
 
 export const userMethodsCases: readonly CaseDefinition[] = [
-  {
-    name: 'lookUp() and revalidate() are there exactly where the harness says so',
-    async run(kit) {
-      const { looksUpUsers = false, revalidation } = kit.harness;
-      const authenticator = await kit.create();
+  authenticatorCase(
+    'lookUp() and revalidate() are there exactly where the harness says so',
+    async ({ harness: { looksUpUsers = false, revalidation } }, authenticator) => {
       const said = { lookUp: looksUpUsers, revalidate: revalidation !== undefined };
       for (const [name, isSaid] of Object.entries(said)) {
         const method: unknown = Reflect.get(authenticator, name);
@@ -187,7 +183,7 @@ export const userMethodsCases: readonly CaseDefinition[] = [
         });
       }
     },
-  },
+  ),
   usersCase(
     lookUp,
     'lookUp() finds the users of valid tokens, as their tokens give them',
