@@ -1,7 +1,9 @@
 import type { Server } from './types.ts';
 
-/** What a server was asked for when it failed. */
-export type Step = 'connect' | 'tls' | 'starttls' | 'bind' | 'search';
+/** What a server was asked for when it failed, and how messages name it. */
+const stepNames = { connect: 'connecting', tls: 'TLS', starttls: 'StartTLS', bind: 'bind', search: 'search' } as const;
+
+export type Step = keyof typeof stepNames;
 
 /**
  * - `unreachable`: no TCP connection (refused, no route, no such host)
@@ -30,7 +32,7 @@ export type ServerErrorKind =
  * The message is for operators. It names the server and the fix, and holds no DN of a user, no login, no password.
  */
 export class ServerError extends Error {
-  override readonly name = 'ServerError';
+  override readonly name: string = 'ServerError';
   readonly kind: ServerErrorKind;
   readonly step: Step;
 
@@ -41,21 +43,39 @@ export class ServerError extends Error {
   }
 }
 
+/**
+ * A connection that was used before did not answer any more. A firewall may have dropped it, so that the server is not
+ * to blame: a fresh connection is worth a try when no other server is left.
+ */
+export class StaleConnection extends ServerError {
+  override readonly name = 'StaleConnection';
+}
+
+/**
+ * A server was not asked, for a reason that its circuit has counted already or must not count: the next one is asked.
+ * It never leaves the directory: when no server is left, its message becomes part of the AuthenticatorError's.
+ */
+export class ServerSkipped extends Error {
+  override readonly name = 'ServerSkipped';
+  readonly reason: 'busy' | 'refused' | 'unavailable';
+
+  /**
+   * @param reason `busy`: all its connections stayed in use. `refused`: it refuses the service account. `unavailable`: its
+   *   circuit is open, its first connection is not there yet, or it has left the list of servers
+   */
+  constructor(reason: ServerSkipped['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
 /** Makes the errors of one step with one server; messages are "url: step: problem". */
-export type MakeError = (kind: ServerErrorKind, problem: string, cause?: unknown) => ServerError;
-
-const stepNames: Readonly<Record<Step, string>> = {
-  connect: 'connecting',
-  tls: 'TLS',
-  starttls: 'StartTLS',
-  bind: 'bind',
-  search: 'search',
-};
-
-export function errorsOf(server: Server, step: Step): MakeError {
-  return (kind, problem, cause) =>
+export function errorsOf(server: Server, step: Step) {
+  return (kind: ServerErrorKind, problem: string, cause?: unknown): ServerError =>
     new ServerError(kind, step, `${server.url}: ${stepNames[step]}: ${problem}`, cause === undefined ? {} : { cause });
 }
+
+export type MakeError = ReturnType<typeof errorsOf>;
 
 /** The bytes of a server cannot be used; the connection makes a ServerError of the same kind of it. */
 export class WireError extends Error {

@@ -1,12 +1,11 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { ServerError } from '../connection/server-error.ts';
+import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import { ageText } from '../deadlines.ts';
 import type { DirectoryServer } from './directory-server.ts';
-import { ServerSkipped, StaleConnection } from './errors.ts';
 import type { Use } from './server-circuit.ts';
 import type { Answered } from './types.ts';
 
-export interface Question<T> {
+interface Question<T> {
   /** In the order in which they are asked. */
   readonly servers: readonly DirectoryServer[];
   readonly use: Use;
@@ -19,9 +18,9 @@ export interface Question<T> {
 
 /** Why a server gave no answer. */
 interface Failure {
-  readonly error: ServerError | StaleConnection | ServerSkipped;
-  /** `machine`: the one that the gateway runs on. Left out: the failure says nothing new. */
-  readonly concerns?: 'server' | 'login' | 'machine';
+  readonly error: ServerError | ServerSkipped;
+  /** What it concerns. `machine`: the one that the gateway runs on. Left out: it says nothing new. */
+  readonly concerns?: 'server' | 'login' | 'machine' | 'capacity';
 }
 
 /**
@@ -35,43 +34,35 @@ interface Failure {
 export async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   const { servers, signal, now } = question;
   const reasons = new Map<DirectoryServer, string>();
-  const failures: Failure[] = [];
-  const stale: DirectoryServer[] = [];
-
-  const ask = async (server: DirectoryServer, hasSecondChance: boolean): Promise<Answered<T> | undefined> => {
-    const outcome = await askOne(question, server, hasSecondChance);
-    if ('value' in outcome) return { value: outcome.value, server: server.server };
-    if (signal.aborted) throw signal.reason;
-    reasons.set(server, named(server, outcome.error.message));
-    failures.push(outcome);
-    if (outcome.error instanceof StaleConnection) stale.push(server);
-    return undefined;
-  };
-  for (const [index, server] of servers.entries()) {
-    if (server.circuit.isOpen) {
+  const concerned = new Set<Failure['concerns']>();
+  const turns = [...servers];
+  for (const [turn, server] of turns.entries()) {
+    const isFirst = turn < servers.length;
+    if (isFirst && server.circuit.isOpen) {
       reasons.set(server, skipped(server, now()));
       continue;
     }
-    const isLast = servers.slice(index + 1).every(({ circuit }) => circuit.isOpen);
-    const answer = await ask(server, isLast);
-    if (answer !== undefined) return answer;
+    const isLast = isFirst && servers.slice(turn + 1).every(({ circuit }) => circuit.isOpen);
+    const outcome = await askOne(question, server, isLast);
+    if ('value' in outcome) return { value: outcome.value, server: server.server };
+    if (signal.aborted) throw signal.reason;
+    reasons.set(server, named(server, outcome.error.message));
+    concerned.add(outcome.concerns);
+    if (isFirst && outcome.error instanceof StaleConnection) turns.push(server);
   }
-  for (const server of [...stale]) {
-    const answer = await ask(server, false);
-    if (answer !== undefined) return answer;
-  }
-  throw noAnswer(servers.map((server) => reasons.get(server)).join('; '), failures);
+  throw noAnswer(servers.map((server) => reasons.get(server)).join('; '), concerned);
 }
 
-function noAnswer(reasons: string, failures: readonly Failure[]): AuthenticatorError {
-  if (failures.some(({ error }) => error instanceof ServerSkipped && error.reason === 'busy')) {
-    return new AuthenticatorError('failed', `no connection to the directory became free: ${reasons}`);
-  }
-  const concerned = new Set(failures.map(({ concerns }) => concerns));
-  if (concerned.has('machine')) {
-    return new AuthenticatorError('failed', `no directory server could be asked: ${reasons}`);
-  }
-  if (concerned.has('login')) return new AuthenticatorError('failed', `this login got no answer: ${reasons}`);
+/** Problems that are of these logins, and no outage. The first of them that there is, in this order, is named. */
+const failed = {
+  capacity: 'no connection to the directory became free',
+  machine: 'no directory server could be asked',
+  login: 'this login got no answer',
+} as const;
+
+function noAnswer(reasons: string, concerned: ReadonlySet<Failure['concerns']>): AuthenticatorError {
+  const first = (['capacity', 'machine', 'login'] as const).find((one) => concerned.has(one));
+  if (first !== undefined) return new AuthenticatorError('failed', `${failed[first]}: ${reasons}`);
   return new AuthenticatorError('unavailable', `no directory server could answer: ${reasons}`);
 }
 
@@ -96,16 +87,13 @@ async function askOne<T>(
     call.succeeded();
     return { value };
   } catch (error) {
-    if (error instanceof ServerSkipped) return { error };
-    const isStale = error instanceof StaleConnection;
-    const cause = isStale ? error.error : error;
-    if (!(cause instanceof ServerError)) throw error;
-    const failure = { error: isStale ? error : cause };
-    if (cause.kind === 'shortage') return { ...failure, concerns: 'machine' };
-    if (signal.aborted || (isStale && hasSecondChance)) return failure;
-    if (subject !== undefined && mayBeLogin(cause)) return { ...failure, concerns: 'login' };
-    call.failed(cause.message);
-    return { ...failure, concerns: 'server' };
+    if (error instanceof ServerSkipped) return error.reason === 'busy' ? { error, concerns: 'capacity' } : { error };
+    if (!(error instanceof ServerError)) throw error;
+    if (error.kind === 'shortage') return { error, concerns: 'machine' };
+    if (signal.aborted || (error instanceof StaleConnection && hasSecondChance)) return { error };
+    if (subject !== undefined && mayBeLogin(error)) return { error, concerns: 'login' };
+    call.failed(error.message);
+    return { error, concerns: 'server' };
   }
 }
 

@@ -1,5 +1,6 @@
 import { Resolver } from 'node:dns/promises';
 import type { Server } from '../connection/types.ts';
+import { withDeadline } from '../deadlines.ts';
 import type { SrvOptions } from '../options/types.ts';
 
 /** One answer of DNS (RFC 2782), as `node:dns` gives it. */
@@ -50,41 +51,15 @@ export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTa
 
 /**
  * In the order of RFC 2782: by priority, and within one at random by weight, those of weight 0 with a very small
- * chance to come before others.
+ * chance to come before others. Each waits for a random time, which is shorter the greater its weight is.
  *
  * @param random at least 0, less than 1
  */
 export function drawOrder(servers: readonly SrvServer[], random: () => number): readonly SrvServer[] {
-  const order: SrvServer[] = [];
-  const priorities = [...new Set(servers.map(({ priority }) => priority))].sort((one, other) => one - other);
-  for (const priority of priorities) {
-    const left = shuffled(
-      servers.filter((one) => one.priority === priority),
-      random,
-    ).sort((one, other) => one.weight - other.weight);
-    while (left.length > 0) order.push(...left.splice(draw(left, random), 1));
-  }
-  return order;
-}
-
-/** The index of the first whose running sum of weights reaches a random number from 0 to the sum, both included. */
-function draw(servers: readonly SrvServer[], random: () => number): number {
-  const sum = servers.reduce((total, { weight }) => total + weight, 0);
-  const threshold = Math.floor(random() * (sum + 1));
-  let running = 0;
-  const index = servers.findIndex(({ weight }) => {
-    running += weight;
-    return running >= threshold;
-  });
-  return Math.max(index, 0);
-}
-
-/** Equal weights, such as all 0, must not keep the order of the answer. */
-function shuffled<T>(things: readonly T[], random: () => number): T[] {
-  return things
-    .map((thing) => ({ thing, key: random() }))
-    .sort((one, other) => one.key - other.key)
-    .map(({ thing }) => thing);
+  return servers
+    .map((server) => ({ server, time: -Math.log(1 - random()) / Math.max(server.weight, 0.01) }))
+    .sort((one, other) => one.server.priority - other.server.priority || one.time - other.time)
+    .map(({ server }) => server);
 }
 
 /** What follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com */
@@ -106,20 +81,12 @@ export type ResolveSrv = (name: string, signal: AbortSignal) => Promise<readonly
  * @param timeout milliseconds until the next name server is asked
  */
 export function createSrvResolver(nameServers: readonly string[], timeout: number): ResolveSrv {
-  return async (name, signal) => {
-    signal.throwIfAborted();
-    // Each lookup has one of its own, since `cancel` ends all lookups of a resolver.
-    const resolver = new Resolver({ timeout, tries: 2 });
-    if (nameServers.length > 0) resolver.setServers([...nameServers]);
-    const cancel = () => resolver.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-    try {
-      return await resolver.resolveSrv(name);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', cancel);
-    }
-  };
+  return (name, signal) =>
+    withDeadline<readonly SrvRecord[]>({ signal }, ({ resolve, reject }) => {
+      // Each lookup has one of its own, since `cancel` ends all lookups of a resolver.
+      const resolver = new Resolver({ timeout, tries: 2 });
+      if (nameServers.length > 0) resolver.setServers([...nameServers]);
+      resolver.resolveSrv(name).then(resolve, reject);
+      return () => resolver.cancel();
+    });
 }
