@@ -1,13 +1,11 @@
 import type { Socket } from 'node:net';
-import { checkCodec, encodeBind, encodeSearch } from './codec.ts';
+import { encodeBind, encodeSearch } from './codec.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import type { Message } from './message.ts';
 import { WireError } from './server-error.ts';
 import { connectTcp } from './socket.ts';
 import { connectTls, requestTls } from './tls.ts';
 import type { BindResult, Connect, Connection, ConnectOptions, Entry, SearchResult } from './types.ts';
-
-checkCodec();
 
 export const connect: Connect = async (options) => {
   const { server, stepTimeout } = options;

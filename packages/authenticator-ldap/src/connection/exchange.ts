@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
-import { durationText } from '../deadlines.ts';
+import { durationText, withDeadline } from '../deadlines.ts';
 import { type Budget, encodeUnbind } from './codec.ts';
 import { createFramer, type Framer } from './frames.ts';
 import { decodeMessage, type Message } from './message.ts';
@@ -44,23 +44,10 @@ interface Operation {
   fail(reason: unknown): void;
 }
 
-export interface ExchangeOptions {
+interface ExchangeOptions {
   readonly server: Server;
   /** Milliseconds for one request until its last answer. */
   readonly timeout: number;
-}
-
-/**
- * Requests and their answers over one socket, one at a time. Nothing is queued: a request is written when it comes, or
- * not at all. Anything but the answer to it ends the connection, and so do the timeout and the signal.
- */
-export interface Exchange {
-  readonly isOpen: boolean;
-  /** As that of Connection. */
-  onClose(listener: CloseListener): void;
-  /** @throws as Connection's methods */
-  run<T>(request: Request<T>, signal: AbortSignal): Promise<T>;
-  close(): void;
 }
 
 type CloseListener = (error?: Error) => void;
@@ -77,8 +64,15 @@ interface State {
   closed: { readonly error: ServerError | undefined } | undefined;
 }
 
-/** @param socket connected, encrypted if it is to be */
-export function createExchange(socket: Socket, options: ExchangeOptions): Exchange {
+export type Exchange = ReturnType<typeof createExchange>;
+
+/**
+ * Requests and their answers over one socket, one at a time. Nothing is queued: a request is written when it comes, or
+ * not at all. Anything but the answer to it ends the connection, and so do the timeout and the signal.
+ *
+ * @param socket connected, encrypted if it is to be
+ */
+export function createExchange(socket: Socket, options: ExchangeOptions) {
   const state: State = {
     socket,
     options,
@@ -99,11 +93,13 @@ export function createExchange(socket: Socket, options: ExchangeOptions): Exchan
     get isOpen() {
       return state.closed === undefined;
     },
-    onClose(listener) {
+    /** As that of Connection. */
+    onClose(listener: CloseListener): void {
       if (state.closed) listener(state.closed.error);
       else state.listeners.push(listener);
     },
-    run: (request, signal) => run(state, request, signal),
+    /** @throws as Connection's methods */
+    run: <T>(request: Request<T>, signal: AbortSignal) => run(state, request, signal),
     close: () => close(state),
   };
 }
@@ -129,38 +125,28 @@ async function run<T>(state: State, request: Request<T>, signal: AbortSignal): P
 
 function answerTo<T>(state: State, request: Request<T>, signal: AbortSignal): Promise<T> {
   const { accept, maxBytes = maxAnswerBytes, timeout = state.options.timeout } = request;
-  return new Promise<T>((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-      state.operation = undefined;
-    };
-    const onAbort = () => shut(state, undefined, signal.reason);
-    const onTimeout = () => {
-      const missing = operation.bytes === 0 ? 'no answer' : 'only a part of the answer';
-      shut(state, makeError(state, 'timeout', `${missing} within ${durationText(timeout)}`));
-    };
-    const timer = setTimeout(onTimeout, timeout);
-    signal.addEventListener('abort', onAbort);
-    const operation: Operation = {
+  const late = () => {
+    const missing = state.operation?.bytes === 0 ? 'no answer' : 'only a part of the answer';
+    const error = makeError(state, 'timeout', `${missing} within ${durationText(timeout)}`);
+    shut(state, error);
+    return error;
+  };
+  return withDeadline<T>({ signal, timeout, late }, ({ resolve, reject }) => {
+    state.operation = {
       id: state.lastId,
       budget: { elements: maxAnswerElements },
       maxBytes,
       bytes: 0,
       accept(message) {
         const result = accept(message);
-        if (result === undefined) return undefined;
-        return () => {
-          stop();
-          resolve(result);
-        };
+        return result === undefined ? undefined : () => resolve(result);
       },
-      fail(reason) {
-        stop();
-        reject(reason);
-      },
+      fail: reject,
     };
-    state.operation = operation;
+    return () => {
+      state.operation = undefined;
+      if (signal.aborted) shut(state, undefined);
+    };
   });
 }
 

@@ -29,7 +29,7 @@ declare module '@ldapjs/asn1' {
 }
 
 declare module 'ldapjs' {
-  import type { BerReader, BerWriter } from '@ldapjs/asn1';
+  import type { BerReader } from '@ldapjs/asn1';
 
   class LdapMessage {
     toBer(): BerReader;
@@ -37,15 +37,14 @@ declare module 'ldapjs' {
   class Control {
     readonly type: string;
   }
-  class FilterString {
-    TAG: number;
-    toBer(): BerReader;
-    _toBer(writer: BerWriter): void;
-  }
-  /** ldapjs recognizes base DNs by their toStringTag, so any object with it is accepted. */
+  /** ldapjs recognizes base DNs and filters by their toStringTag, so any object with it is accepted. */
   interface DnLike {
     readonly [Symbol.toStringTag]: 'LdapDn';
     toString(): string;
+  }
+  interface FilterLike {
+    readonly [Symbol.toStringTag]: 'FilterString';
+    toBer(): { readonly buffer: Buffer };
   }
   class SearchRequest extends LdapMessage {
     constructor(fields: {
@@ -53,7 +52,7 @@ declare module 'ldapjs' {
       readonly baseObject: DnLike;
       readonly scope: 'base' | 'one' | 'sub';
       readonly sizeLimit: number;
-      readonly filter: FilterString;
+      readonly filter: FilterLike;
     });
     /** Its own array, not a copy. */
     readonly attributes: string[];
@@ -69,13 +68,7 @@ declare module 'ldapjs' {
     readonly ExtendedRequest: new (fields: { readonly messageId: number; readonly requestName: string }) => LdapMessage;
     readonly UnbindRequest: new (fields: { readonly messageId: number }) => LdapMessage;
     readonly PasswordPolicyControl: new () => Control;
-    readonly FilterString: typeof FilterString;
-    readonly AndFilter: new (fields: { readonly filters: readonly FilterString[] }) => FilterString;
-    readonly OrFilter: new (fields: { readonly filters: readonly FilterString[] }) => FilterString;
-    readonly NotFilter: new (fields: { readonly filter: FilterString }) => FilterString;
-    readonly PresenceFilter: new (fields: { readonly attribute: string }) => FilterString;
-    readonly EqualityFilter: new (fields: { readonly attribute: string; readonly raw: Buffer }) => FilterString;
   };
   export default ldapjs;
-  export type { FilterString, LdapMessage };
+  export type { LdapMessage };
 }

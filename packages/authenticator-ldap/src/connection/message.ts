@@ -115,9 +115,7 @@ function readEntry(content: Buffer, budget: Budget): Entry {
   return { dn: isUtf8(dn) ? dn.toString() : undefined, attributes };
 }
 
-type BindControls = Pick<BindResult, 'passwordPolicyError' | 'passwordMustChange'>;
-
-function readBindControls(content: Buffer | undefined, budget: Budget): BindControls {
+function readBindControls(content: Buffer | undefined, budget: Budget) {
   const controls = content === undefined ? [] : readElements(content, budget).map((each) => readControl(each, budget));
   const policies = controls.filter(({ oid }) => oid === passwordPolicyControl);
   const error = policies.length > 1 ? 'unreadable' : policies[0] && readPasswordPolicy(policies[0].value, budget);
@@ -127,13 +125,8 @@ function readBindControls(content: Buffer | undefined, budget: Budget): BindCont
   };
 }
 
-interface Control {
-  readonly oid: string;
-  readonly value: Buffer | undefined;
-}
-
 /** RFC 4511 section 4.1.11: the criticality and the value may be left out. */
-function readControl(element: Element, budget: Budget): Control {
+function readControl(element: Element, budget: Budget) {
   const [type, ...rest] = readElements(expect(element, tags.sequence, 'control'), budget);
   const value = rest[0]?.tag === tags.boolean ? rest[1] : rest[0];
   return {

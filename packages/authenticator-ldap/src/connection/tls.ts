@@ -1,5 +1,5 @@
 import { isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { explainTls, oneLine, type TlsPeer, type TlsSettings } from '@sallyport/plugin-options';
 import { durationText } from '../deadlines.ts';
 import { encodeStartTls, startTlsName } from './codec.ts';
@@ -68,7 +68,16 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
     let socket: TLSSocket;
     try {
       settings = options.tls();
-      socket = connect(connectionOptions(raw, server.host, settings));
+      const host = settings.serverName ?? server.host;
+      socket = connect({
+        socket: raw,
+        // What the certificate is checked against. Without it, Node takes "localhost" for a socket that is given.
+        host,
+        // SNI has names only (RFC 6066 section 3).
+        ...(isIP(host) ? {} : { servername: host }),
+        rejectUnauthorized: true,
+        secureContext: contextOf(settings),
+      });
     } catch (error) {
       reject(makeError('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error));
       return () => {};
@@ -93,41 +102,21 @@ const noTls = 'is this the port for ldaps (usually 636), or should the URL begin
 /** @param name the name or address that the certificate must have */
 export const peerOf = (name: string): TlsPeer => ({ name, noTls });
 
-function connectionOptions(socket: Socket, host: string, settings: TlsSettings): ConnectionOptions {
-  const name = settings.serverName ?? host;
-  return {
-    socket,
-    // What the certificate is checked against. Without it, Node takes "localhost" for a socket that is given.
-    host: name,
-    // SNI has names only (RFC 6066 section 3).
-    ...(isIP(name) ? {} : { servername: name }),
-    rejectUnauthorized: true,
-    secureContext: contextOf(settings),
-  };
-}
-
-interface CachedContext {
-  readonly settings: TlsSettings;
-  readonly context: SecureContext;
-}
-
 /** By the CA file: with 150 authorities in it, making a context costs 5 ms of CPU, far more than the rest of a login. */
-const contexts = new WeakMap<Buffer, CachedContext>();
+const contexts = new WeakMap<Buffer, TlsSettings & { readonly context: SecureContext }>();
 
 function contextOf(settings: TlsSettings): SecureContext {
   const { ca, certificate, key, minVersion } = settings;
   const cached = ca && contexts.get(ca);
-  if (cached && isSame(cached.settings, settings)) return cached.context;
+  if (cached?.certificate === certificate && cached?.key === key && cached?.minVersion === minVersion) {
+    return cached.context;
+  }
   const context = createSecureContext({
     minVersion,
     ...(ca && { ca }),
     ...(certificate && { cert: certificate }),
     ...(key && { key }),
   });
-  if (ca) contexts.set(ca, { settings, context });
+  if (ca) contexts.set(ca, { ...settings, context });
   return context;
-}
-
-function isSame(one: TlsSettings, other: TlsSettings): boolean {
-  return one.certificate === other.certificate && one.key === other.key && one.minVersion === other.minVersion;
 }

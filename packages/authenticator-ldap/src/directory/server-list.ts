@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
-import { shortageOf } from '../connection/shortage.ts';
+import { shortageOf } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
 import { durationText, within } from '../deadlines.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';
