@@ -35,7 +35,7 @@ export type Assertion<Value> =
     };
 
 /** Matches every entry (RFC 4512 section 2.4.1): it finds out whether one exists. */
-export const anyEntry: Filter = { kind: 'present', attribute: 'objectClass' };
+export const anyEntry: Assertion<never> = { kind: 'present', attribute: 'objectClass' };
 
 /** A filter in its string form (RFC 4515), for operators to read and to paste into ldapsearch. It is never sent. */
 export function filterText(filter: Filter): string {

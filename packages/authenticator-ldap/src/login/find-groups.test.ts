@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
 import type { Entry, SearchRequest } from '../connection/types.ts';
 import type { Filter } from '../filter/filter.ts';
-import { parseNameTemplate } from '../filter/name-template.ts';
+import { parseNameTemplate } from '../filter/templates.ts';
 import type { GroupOptions } from '../options/types.ts';
 import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';

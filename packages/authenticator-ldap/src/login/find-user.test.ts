@@ -3,7 +3,7 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
 import type { Entry } from '../connection/types.ts';
-import { parseDnTemplate } from '../filter/dn-template.ts';
+import { parseDnTemplate } from '../filter/templates.ts';
 import type { UserOptions } from '../options/types.ts';
 import { peopleBase, template, userOptions } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';

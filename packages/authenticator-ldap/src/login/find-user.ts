@@ -102,7 +102,7 @@ function filterOfLogin(
 ): Filter | undefined {
   const filters: Filter[] = [
     { kind: 'equality', attribute: attributes.username, value: Buffer.from(username) },
-    template.withAnyValues(),
+    template.anyValues,
   ];
   if (uid === undefined) return { kind: 'and', filters };
   const value = attributes.uid && attributeValue(attributes.uid, uid);

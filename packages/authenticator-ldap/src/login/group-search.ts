@@ -3,7 +3,7 @@ import type { Entry, SearchRequest } from '../connection/types.ts';
 import type { SearchConnection } from '../directory/types.ts';
 import { type AttributeValue, firstRdn } from '../filter/distinguished-name.ts';
 import type { Filter } from '../filter/filter.ts';
-import type { NameTemplate } from '../filter/name-template.ts';
+import type { NameTemplate } from '../filter/templates.ts';
 import { entryDn, onlyText } from './entry-values.ts';
 import { searchEntries } from './search-entries.ts';
 

@@ -1,7 +1,7 @@
 import { type Complain, choice, count, flag, section } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
-import { parseNameTemplate } from '../filter/name-template.ts';
+import { parseNameTemplate } from '../filter/templates.ts';
 import { attribute, bases, refuseOverlap, template } from './names.ts';
 import type { GroupOptions } from './types.ts';
 

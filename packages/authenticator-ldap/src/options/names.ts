@@ -1,8 +1,7 @@
 import { type Complain, oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
-import { attributeDescriptionPattern, isAttributeDescription } from '../filter/attribute-description.ts';
-import { isBelow, parseDn } from '../filter/distinguished-name.ts';
-import { TemplateError } from '../filter/template-error.ts';
+import { attributeDescriptionPattern, isAttributeDescription, isBelow, parseDn } from '../filter/distinguished-name.ts';
+import { TemplateError } from '../filter/templates.ts';
 
 /** An attribute's name or OID (RFC 4512 section 2.5). */
 export function attribute(description: string, example: string): z.ZodType<string> {

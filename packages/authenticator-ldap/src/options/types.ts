@@ -1,8 +1,7 @@
 import type { TlsOptions } from '@sallyport/plugin-options';
 import type { Server } from '../connection/types.ts';
-import type { DnTemplate } from '../filter/dn-template.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
-import type { NameTemplate } from '../filter/name-template.ts';
+import type { DnTemplate, NameTemplate } from '../filter/templates.ts';
 
 /** `options` of gateway.yaml once validated: durations are milliseconds; templates and URLs are parsed. */
 export interface LdapOptions {

@@ -1,7 +1,7 @@
 import { type Complain, choice, list, section } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { parseDnTemplate } from '../filter/dn-template.ts';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
+import { parseDnTemplate } from '../filter/templates.ts';
 import { attribute, bases, parseAttribute, refuseOverlap, template } from './names.ts';
 import type { UserOptions } from './types.ts';
 
