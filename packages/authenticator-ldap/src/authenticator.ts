@@ -2,9 +2,8 @@ import type { AuthenticateContext, Authenticator, Decision, PluginContext } from
 import { type TlsSettings, watchTlsFiles } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
-import { bindUser } from './login/bind-user.ts';
+import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
-import { createDecoys } from './login/decoy.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
 import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import { createRevalidate } from './login/revalidate.ts';

@@ -3,6 +3,7 @@ import type { SearchRequest, SearchResult } from './connection/types.ts';
 import { namedCode } from './directory/result-codes.ts';
 import type { Directory, SearchConnection, ServerReport } from './directory/types.ts';
 import { anyEntry, type Filter } from './filter/filter.ts';
+import { dnBelow } from './login/bind-user.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
 /**
@@ -53,8 +54,9 @@ async function lookForGroups(search: Search, groups: GroupOptions): Promise<void
   const searching = groups.by === 'search' ? groups : groups.nested;
   if (searching === undefined) return;
   const [base] = groups.bases;
-  const dn = base ? `cn=${unknownName()},${base}` : `cn=${unknownName()}`;
-  const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dn : unknownName()]);
+  const filter = searching.filter.fill((placeholder) => [
+    placeholder === 'dn' ? dnBelow(base, unknownName()) : unknownName(),
+  ]);
   const { bases, maxGroups } = groups;
   await tryFilter(search, 'a search for groups', { bases, scope: searching.scope, filter, sizeLimit: maxGroups + 1 });
 }

@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import type { AdmittedAttempt, AttemptOutcome } from '@sallyport/authenticator';
 import type { BindCredentials, BindResult, Server } from '../connection/types.ts';
-import { within } from '../deadlines.ts';
+import { pause, within } from '../deadlines.ts';
 import type { Directory, DirectoryCall } from '../directory/types.ts';
+import type { LdapOptions, UserOptions } from '../options/types.ts';
 import { type BindVerdict, judgeBind } from './bind-reasons.ts';
 
 /** The outcome of a bind. */
-export type Bound = Exclude<BindVerdict, { kind: 'unchecked' }> & { readonly server: Server };
+type Bound = Exclude<BindVerdict, { kind: 'unchecked' }> & { readonly server: Server };
 
 /**
  * Sends one password that the lockout guard has admitted, and goes on with the outcome. The attempt takes one of the
@@ -67,4 +69,56 @@ async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindR
   );
   const outcome = outcomes.find((one) => one === 'refused' || one === 'accepted');
   await attempt.settle(outcome ?? 'unavailable');
+}
+
+/**
+ * Users whose refusals are remembered: passwords may be hashed in different ways. A user counts once, so that users who
+ * store a hash of very many rounds as their own password do not set the time for all names.
+ */
+const maxRefusals = 64;
+
+/**
+ * Binds that can't succeed, in place of the bind that a login would have ended with.
+ *
+ * @param options `serverTimeout` is the longest time that the answer for an unknown name is held back
+ */
+export function createDecoys(
+  directory: Directory,
+  { user: { find }, serverTimeout }: Pick<LdapOptions, 'user' | 'serverTimeout'>,
+) {
+  // In the order in which they came.
+  const refusals = new Map<string, number>();
+  return {
+    /**
+     * An unknown name, or one that may not be tried now, then costs the server and the caller what a wrong password costs,
+     * and the time does not show which names exist: it is at least that of a recent real refusal, since a server hashes no
+     * password for a name that it does not have. The server's answer means nothing.
+     *
+     * @throws AuthenticatorError as `Directory.bindUser`: a login with a wrong password would throw here too
+     */
+    async bind(call: DirectoryCall): Promise<void> {
+      const begun = performance.now();
+      const least = [...refusals.values()][Math.floor(Math.random() * refusals.size)] ?? 0;
+      await directory.bindUser(decoyCredentials(find), call);
+      await pause(least - (performance.now() - begun), call.signal);
+    },
+    /** How long the refusal of a wrong password of an existing user took. The last one of each user counts. */
+    noteRefusal(dn: string, milliseconds: number): void {
+      refusals.delete(dn);
+      refusals.set(dn, Math.min(milliseconds, serverTimeout));
+      const [oldest] = refusals.keys();
+      if (refusals.size > maxRefusals && oldest !== undefined) refusals.delete(oldest);
+    },
+  };
+}
+
+function decoyCredentials(find: UserOptions['find']): BindCredentials {
+  const name = randomBytes(16).toString('hex');
+  const password = randomBytes(16).toString('base64url');
+  return { dn: find.by === 'dn' ? find.template.fill(name) : dnBelow(find.bases[0], name), password };
+}
+
+/** @param base left out, or empty: the root */
+export function dnBelow(base: string | undefined, name: string): string {
+  return base ? `cn=${name},${base}` : `cn=${name}`;
 }
