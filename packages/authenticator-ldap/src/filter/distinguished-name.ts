@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 const keyString = '[A-Za-z][A-Za-z0-9-]*';
 const numericOid = String.raw`(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+`;
 
@@ -69,9 +71,8 @@ function comparable(rdn: Rdn): string {
 }
 
 function comparableValue(value: Buffer): string {
-  const text = value.toString('utf8');
-  if (!Buffer.from(text).equals(value)) return `not UTF-8: ${value.toString('hex')}`;
-  return `text: ${lowerCase(text).replace(/ +/g, ' ').replace(/^ | $/g, '')}`;
+  if (!isUtf8(value)) return `not UTF-8: ${value.toString('hex')}`;
+  return `text: ${lowerCase(value.toString()).replace(/ +/g, ' ').replace(/^ | $/g, '')}`;
 }
 
 /** Changes only letters whose upper case is the same letter again: the Kelvin sign is no `K`. */

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /**
  * A search filter (RFC 4511 section 4.5.1.7) as data. Values are the bytes that are sent: nothing here is escaped, and
  * no value ever becomes part of a filter string.
@@ -64,10 +66,10 @@ const operators = { equality: '=', 'greater-or-equal': '>=', 'less-or-equal': '<
 
 /** Special and unprintable characters are written as bytes, so that no value can control a terminal. */
 function escaped(value: Buffer): string {
-  const text = value.toString();
-  const isText = Buffer.from(text).equals(value);
-  if (!isText) return hexadecimal(value);
-  return text.replace(/[()*\\]|[\p{C}\p{Z}]/gu, (one) => (one === ' ' ? one : hexadecimal(Buffer.from(one))));
+  if (!isUtf8(value)) return hexadecimal(value);
+  return value
+    .toString()
+    .replace(/[()*\\]|[\p{C}\p{Z}]/gu, (one) => (one === ' ' ? one : hexadecimal(Buffer.from(one))));
 }
 
 function hexadecimal(bytes: Buffer): string {

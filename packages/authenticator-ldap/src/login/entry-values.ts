@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
 
@@ -73,18 +74,12 @@ interface Form {
   read(text: string): Buffer;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 const plain: Form = {
   what: 'text',
   write(value) {
-    try {
-      const text = utf8.decode(value);
-      // Control characters other than line breaks and tabs show bytes that only happen to be UTF-8.
-      return /(?![\t\n\r])\p{Cc}/u.test(text) ? undefined : text;
-    } catch {
-      return undefined;
-    }
+    const text = value.toString();
+    // Control characters other than line breaks and tabs show bytes that only happen to be UTF-8.
+    return isUtf8(value) && !/(?![\t\n\r])\p{Cc}/u.test(text) ? text : undefined;
   },
   read: (text) => Buffer.from(text),
 };

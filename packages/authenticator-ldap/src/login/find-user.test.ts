@@ -66,6 +66,13 @@ describe('finding a user by search', () => {
     expect(asked?.sort()).toEqual(['entryuuid', 'mail', 'memberof', 'sn', 'uid']);
   });
 
+  test('an entry that is below both bases counts once', async () => {
+    const below: UserOptions['find'] = { ...twoBases(), bases: [peopleBase, 'dc=example,dc=com'] } as never;
+    const { directory, finding } = await find('alice', { find: below }, {});
+    expect(await finding).toMatchObject({ kind: 'found', user: { username: 'alice' } });
+    expect(directory.searches).toHaveLength(2);
+  });
+
   test('two entries are ambiguous, be they below one base or two', async () => {
     const twin = entry(`uid=alice,${robots}`, { uid: ['alice'] });
     for (const entries of [
