@@ -4,8 +4,7 @@ import { createSlots } from '../deadlines.ts';
 import { askInTurn } from './ask-in-turn.ts';
 import { createDirectoryServer, type DirectoryServer } from './directory-server.ts';
 import { createServerMetrics } from './metrics.ts';
-import { createListedServers, createSrvList } from './server-list.ts';
-import { createSrvResolver } from './srv-records.ts';
+import { createListedServers, createSrvList, createSrvResolver } from './server-list.ts';
 import type { Directory, DirectoryCall, DirectoryDependencies } from './types.ts';
 
 /** Connects to no server before the first call, so it can be created while all of them are down. */

@@ -2,7 +2,7 @@ import type { Logger, Metrics } from '@sallyport/authenticator';
 import type { TlsSettings } from '@sallyport/plugin-options';
 import type { BindCredentials, BindResult, Connect, Connection, Server } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
-import type { ResolveSrv } from './srv-records.ts';
+import type { ResolveSrv } from './server-list.ts';
 
 /** All servers as one: failover, circuits, pools of service connections, the limit on user binds. */
 export interface Directory {
