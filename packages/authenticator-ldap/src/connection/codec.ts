@@ -134,29 +134,36 @@ export interface Budget {
  * @throws WireError when they are not whole, or when there are more than the budget has left
  */
 export function readElements(bytes: Buffer, budget: Budget): Element[] {
-  const reader = new asn1.BerReader(bytes);
   const elements: Element[] = [];
-  for (let tag = reader.peek(); tag !== null; tag = reader.peek()) {
+  for (let offset = 0; offset < bytes.length; ) {
     budget.elements -= 1;
     if (budget.elements < 0) throw new WireError('too-large', 'there are too many attributes or values');
-    const start = valueOffset(reader);
-    const end = start + reader.length;
-    if (reader.length < 0 || end > bytes.length) {
+    const header = readHeader(bytes, offset);
+    if (header === undefined || header.end > bytes.length) {
       throw new WireError('protocol', 'an element is longer than what it is in');
     }
-    elements.push({ tag, content: bytes.subarray(start, end) });
-    reader.setOffset(end);
+    elements.push({ tag: bytes[offset] ?? 0, content: bytes.subarray(header.start, header.end) });
+    offset = header.end;
   }
   return elements;
 }
 
-function valueOffset(reader: InstanceType<typeof asn1.BerReader>): number {
-  let offset: number | null = null;
+/**
+ * Where the content of the BER element at the offset is; its end may be beyond the bytes. Undefined while its length is
+ * cut off.
+ *
+ * @throws WireError for an indefinite length, and one of more than four bytes (RFC 4511 section 5.1)
+ */
+export function readHeader(
+  bytes: Buffer,
+  offset: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const reader = new asn1.BerReader(bytes);
   try {
-    offset = reader.readLength(reader.offset + 1);
+    const start = reader.readLength(offset + 1);
+    // It is negative when its four bytes have the highest bit set.
+    return start === null ? undefined : { start, end: start + (reader.length >>> 0) };
   } catch {
-    // An indefinite length, or one of more than four bytes, is as unreadable as one that is cut off.
+    throw new WireError('protocol', 'an element has no readable length');
   }
-  if (offset === null) throw new WireError('protocol', 'an element has no readable length');
-  return offset;
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
 import { durationText, withDeadline } from '../deadlines.ts';
 import { type Budget, encodeUnbind } from './codec.ts';
-import { createFramer, type Framer } from './frames.ts';
+import { createFramer } from './frames.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';
 import { peerOf } from './tls.ts';
@@ -52,16 +52,21 @@ interface ExchangeOptions {
 
 type CloseListener = (error?: Error) => void;
 
-interface State {
-  readonly socket: Socket;
-  readonly options: ExchangeOptions;
-  readonly framer: Framer;
-  readonly listeners: CloseListener[];
-  operation: Operation | undefined;
-  /** Of the current operation, or of the last one. */
-  step: Step;
-  lastId: number;
-  closed: { readonly error: ServerError | undefined } | undefined;
+type State = ReturnType<typeof createState>;
+
+function createState(socket: Socket, options: ExchangeOptions) {
+  return {
+    socket,
+    options,
+    framer: createFramer(),
+    listeners: [] as CloseListener[],
+    operation: undefined as Operation | undefined,
+    /** Of the current operation, or of the last one. */
+    step: 'connect' as Step,
+    // 1 was StartTLS.
+    lastId: 1,
+    closed: undefined as { readonly error: ServerError | undefined } | undefined,
+  };
 }
 
 export type Exchange = ReturnType<typeof createExchange>;
@@ -73,17 +78,7 @@ export type Exchange = ReturnType<typeof createExchange>;
  * @param socket connected, encrypted if it is to be
  */
 export function createExchange(socket: Socket, options: ExchangeOptions) {
-  const state: State = {
-    socket,
-    options,
-    framer: createFramer(),
-    listeners: [],
-    operation: undefined,
-    step: 'connect',
-    // 1 was StartTLS.
-    lastId: 1,
-    closed: undefined,
-  };
+  const state = createState(socket, options);
   socket.on('data', (chunk: Buffer) => read(state, chunk));
   socket.on('error', (error) => shut(state, explain(state, error)));
   const onEnd = () => shut(state, makeError(state, 'closed', 'the server closed the connection'));

@@ -1,3 +1,4 @@
+import { readHeader } from './codec.ts';
 import { WireError } from './server-error.ts';
 
 /** Directories send at most a few MiB. */
@@ -6,21 +7,14 @@ const defaultMaxBytes = 16 * 1024 * 1024;
 /** Tag of a SEQUENCE: the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
 const sequenceTag = 0x30;
 
-/** Cuts a stream of bytes into LDAPMessages. */
-export interface Framer {
-  /**
-   * The messages that this chunk completes, each with its header. The time that it takes depends on the bytes only, not
-   * on how they are split.
-   *
-   * @throws WireError as soon as no LDAPMessage can begin with the bytes; the framer cannot be used afterwards
-   */
-  push(chunk: Buffer): Buffer[];
-  /** Bytes of an incomplete message. */
-  readonly pending: number;
-}
+export type Framer = ReturnType<typeof createFramer>;
 
-/** @param maxBytes of one message, its header included */
-export function createFramer(maxBytes: number = defaultMaxBytes): Framer {
+/**
+ * Cuts a stream of bytes into LDAPMessages.
+ *
+ * @param maxBytes of one message, its header included
+ */
+export function createFramer(maxBytes: number = defaultMaxBytes) {
   let store: Buffer = Buffer.alloc(0);
   let pending = 0;
 
@@ -36,7 +30,13 @@ export function createFramer(maxBytes: number = defaultMaxBytes): Framer {
   }
 
   return {
-    push(chunk) {
+    /**
+     * The messages that this chunk completes, each with its header. The time that it takes depends on the bytes only, not
+     * on how they are split.
+     *
+     * @throws WireError as soon as no LDAPMessage can begin with the bytes; the framer cannot be used afterwards
+     */
+    push(chunk: Buffer): Buffer[] {
       const bytes = pending === 0 ? chunk : append(chunk);
       const frames: Buffer[] = [];
       let offset = 0;
@@ -53,6 +53,7 @@ export function createFramer(maxBytes: number = defaultMaxBytes): Framer {
       pending = bytes.length - offset;
       return frames;
     },
+    /** Bytes of an incomplete message. */
     get pending() {
       return pending;
     },
@@ -62,22 +63,13 @@ export function createFramer(maxBytes: number = defaultMaxBytes): Framer {
 /** Bytes of header and content of the message at the offset; undefined while its header is incomplete. */
 function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | undefined {
   const tag = bytes[offset];
-  const first = bytes[offset + 1];
   if (tag !== undefined && tag !== sequenceTag) {
-    throw new WireError(
-      'protocol',
-      `a message began with the byte 0x${tag.toString(16).padStart(2, '0')} and not 0x30`,
-    );
+    const found = `0x${tag.toString(16).padStart(2, '0')}`;
+    throw new WireError('protocol', `a message began with the byte ${found} and not 0x30`);
   }
-  if (first === undefined) return undefined;
-  if (first < 0x80) return 2 + first;
-  const count = first & 0x7f;
-  // RFC 4511 section 5.1: the definite form only. No message within the bound needs more than four bytes.
-  if (count === 0 || count > 4) {
-    throw new WireError('protocol', `a message had the length byte 0x${first.toString(16)}`);
-  }
-  if (bytes.length - offset < 2 + count) return undefined;
-  const size = 2 + count + bytes.readUIntBE(offset + 2, count);
+  const header = readHeader(bytes, offset);
+  if (header === undefined) return undefined;
+  const size = header.end - offset;
   if (size > maxBytes) {
     throw new WireError('too-large', `a message of ${size} bytes began; the limit is ${maxBytes} bytes`);
   }
