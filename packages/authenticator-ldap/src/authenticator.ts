@@ -1,6 +1,7 @@
 import type { AuthenticateContext, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
 import { type TlsSettings, watchTlsFiles } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
+import { within } from './deadlines.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
@@ -77,7 +78,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       return { kind: 'rejected', reason: attempt.reason, subject };
     }
     const begun = performance.now();
-    return bindUser(directory, { dn: user.dn, password }, attempt, call, async (bound): Promise<Decision> => {
+    const decision = bindUser(directory, { dn: user.dn, password }, attempt, call, async (bound): Promise<Decision> => {
       if (bound.kind === 'rejected') {
         if (bound.reason === 'invalid-credentials') decoys.noteRefusal(user.dn, performance.now() - begun);
         return { kind: 'rejected', reason: bound.reason, subject };
@@ -85,6 +86,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       const found = { ...call, prefer: bound.server, subject: user.dn };
       return { kind: 'authenticated', user: await withGroups(directory, options, user, found) };
     });
+    return within(decision, { signal: call.signal });
   }
 
   return async (token, { signal, backendAnswered, trace }) => {

@@ -1,6 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
-import type { BindCredentials, BindResult, Connection, Server } from '../connection/types.ts';
+import type { BindResult, Connection, Server } from '../connection/types.ts';
 import { ageText, durationText } from '../deadlines.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured, type ServerMetrics } from './metrics.ts';
@@ -27,7 +27,7 @@ const passwordWarning =
 
 /** Connects to one server and binds as the service account, or only connects where searches are anonymous. */
 export function createServiceAccount(access: ServerAccess) {
-  const { open, logger, now } = access;
+  const { open, metrics, logger, now } = access;
   const { url } = access.server;
   const credentials = access.options.bind;
   let refusal: { readonly message: string; readonly at: number; readonly pause: number } | undefined;
@@ -68,7 +68,9 @@ export function createServiceAccount(access: ServerAccess) {
       const connection = await open(signal);
       if (credentials === undefined) return connection;
       try {
-        const result = await bind(connection, credentials, signal, access);
+        const send = () => connection.bind(credentials, signal);
+        const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
+        if (isServerOutage(result.code)) throw outage(url, result.code);
         if (result.code !== 0) throw refuse(refusalText(result.code, credentials.dn, url));
         accept(result);
         return connection;
@@ -78,18 +80,6 @@ export function createServiceAccount(access: ServerAccess) {
       }
     },
   };
-}
-
-async function bind(
-  connection: Connection,
-  credentials: BindCredentials,
-  signal: AbortSignal,
-  { server, metrics, now }: ServerAccess,
-): Promise<BindResult> {
-  const send = () => connection.bind(credentials, signal);
-  const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
-  if (isServerOutage(result.code)) throw outage(server.url, result.code);
-  return result;
 }
 
 /** For a bind, of the service account or of a user, that was answered with 51 or 52. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AdmittedAttempt, AttemptOutcome } from '@sallyport/authenticator';
 import type { BindCredentials, BindResult, Server } from '../connection/types.ts';
-import { pause, within } from '../deadlines.ts';
+import { pause } from '../deadlines.ts';
 import type { Directory, DirectoryCall } from '../directory/types.ts';
 import type { LdapOptions, UserOptions } from '../options/types.ts';
 import { type BindVerdict, judgeBind } from './bind-reasons.ts';
@@ -13,29 +13,19 @@ type Bound = Exclude<BindVerdict, { kind: 'unchecked' }> & { readonly server: Se
  * Sends one password that the lockout guard has admitted, and goes on with the outcome. The attempt takes one of the
  * user's few slots, so it is settled as soon as the directory has no more work for it, whatever happens.
  *
- * A bind that has begun goes on when the caller leaves: a server counts every password that it was sent, so the guard
- * must too. Otherwise a client that hangs up early could try passwords until the account is locked.
+ * It is not to be aborted: a server counts every password that it was sent, so the guard must too. Otherwise a client
+ * that hangs up early could try passwords until the account is locked. The closure that outlives the login, `onLate`,
+ * does not hold the credentials.
  *
  * @param then the further work of the directory for this login: the search for groups
- * @throws AuthenticatorError as `Directory.bindUser`, and for an answer that is neither; the reason of the signal
+ * @throws AuthenticatorError as `Directory.bindUser`, and for an answer that is neither
  */
-export function bindUser<T>(
+export async function bindUser<T>(
   directory: Directory,
   credentials: BindCredentials,
   attempt: AdmittedAttempt,
   call: DirectoryCall,
-  then: (bound: Bound) => T | Promise<T>,
-): Promise<T> {
-  return within(bindToTheEnd(directory, credentials, attempt, call, then), { signal: call.signal });
-}
-
-/** A function of its own, so that the closure that outlives the login, `onLate`, does not hold the credentials. */
-async function bindToTheEnd<T>(
-  directory: Directory,
-  credentials: BindCredentials,
-  attempt: AdmittedAttempt,
-  call: DirectoryCall,
-  then: (bound: Bound) => T | Promise<T>,
+  then: (bound: Bound) => Promise<T>,
 ): Promise<T> {
   let outcome: AttemptOutcome = 'unavailable';
   let late: readonly Promise<BindResult>[] = [];

@@ -2,7 +2,7 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { oneLine } from '@sallyport/plugin-options';
 import type { Entry, SearchRequest } from '../connection/types.ts';
 import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
-import { type AttributeValue, firstRdn, isBelow } from '../filter/distinguished-name.ts';
+import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { NameTemplate } from '../filter/templates.ts';
@@ -64,16 +64,14 @@ async function searched(
 /** The filter for the user's own groups; undefined when nothing can match. */
 export function userFilter(
   { filter }: Extract<GroupOptions, { by: 'search' }>,
-  user: DirectoryUser,
+  { dn, username, entry }: DirectoryUser,
 ): Filter | undefined {
-  return filter.fill((placeholder) => valuesFor(placeholder, user));
-}
-
-function valuesFor(placeholder: string, { dn, username, entry }: DirectoryUser): readonly (string | Buffer)[] {
-  if (placeholder === 'dn') return [dn];
-  if (placeholder === 'username') return [username];
-  const attribute = attributeWithin(placeholder);
-  return attribute === undefined ? [] : valuesOf(entry, attribute);
+  return filter.fill((placeholder) => {
+    if (placeholder === 'dn') return [dn];
+    if (placeholder === 'username') return [username];
+    const attribute = attributeWithin(placeholder);
+    return attribute === undefined ? [] : valuesOf(entry, attribute);
+  });
 }
 
 function attributeWithin(placeholder: string): string | undefined {
@@ -86,15 +84,16 @@ function parentsFilter(template: FilterTemplate, groups: readonly Group[]): Filt
   return filters.length > 1 ? { kind: 'or', filters } : filters[0];
 }
 
-type AttributeOptions = Extract<GroupOptions, { by: 'attribute' }>;
-
 function groupsOfAttribute(
-  { attribute, bases, name, maxGroups }: AttributeOptions,
+  { attribute, bases, name, maxGroups }: Extract<GroupOptions, { by: 'attribute' }>,
   { entry }: DirectoryUser,
 ): readonly Group[] {
   const groups: Group[] = [];
   for (const dn of textsOf(entry, attribute)) {
-    requireDn(dn, attribute);
+    // It would be below no base, and so be left out.
+    if (firstRdn(dn) === undefined) {
+      throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${oneLine(dn)}"`);
+    }
     const isOurs = bases.length === 0 || bases.some((base) => isBelow(dn, base));
     const group = isOurs ? groupOfDn(dn, name) : undefined;
     if (group !== undefined) groups.push(group);
@@ -102,12 +101,6 @@ function groupsOfAttribute(
     if (groups.length > maxGroups) throw tooManyGroups(maxGroups);
   }
   return groups;
-}
-
-/** A value that can't be read would be below no base, and so be left out. */
-function requireDn(text: string, attribute: string): void {
-  if (firstRdn(text) !== undefined) return;
-  throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${oneLine(text)}"`);
 }
 
 /** A group that a user is in. */
@@ -133,9 +126,12 @@ async function searchGroups(
 ): Promise<readonly Group[]> {
   if (filter === undefined) return [];
   const groups: Group[] = [];
+  // What names them, and never their members. `1.1` asks for no attribute (RFC 4511 section 4.5.1.8).
+  const named = name.attributes.filter((attribute) => attribute !== 'dn');
+  const attributes = named.length === 0 ? ['1.1'] : named;
   for (const base of bases) {
     // One more than allowed distinguishes too many groups from a limit of the server.
-    const request: SearchRequest = { base, scope, filter, attributes: nameAttributes(name), sizeLimit: maxGroups + 1 };
+    const request: SearchRequest = { base, scope, filter, attributes, sizeLimit: maxGroups + 1 };
     const place = { what: 'the search for groups', base } as const;
     const { entries, isCut } = await searchEntries(connection, request, place, signal);
     if (entries.length > maxGroups) throw tooManyGroups(maxGroups);
@@ -147,13 +143,6 @@ async function searchGroups(
     groups.push(...entries.map((entry) => groupOfEntry(entry, name)));
   }
   return groups;
-}
-
-/** The attributes that name groups, and never their members. */
-function nameAttributes({ attributes }: NameTemplate): readonly string[] {
-  const wanted = attributes.filter((attribute) => attribute !== 'dn');
-  // RFC 4511 section 4.5.1.8: no attributes.
-  return wanted.length === 0 ? ['1.1'] : wanted;
 }
 
 /**
@@ -179,14 +168,12 @@ function groupOfEntry(entry: Entry, template: NameTemplate): Group {
  */
 function groupOfDn(dn: string, template: NameTemplate): Group | undefined {
   const parts = firstRdn(dn) ?? [];
-  const name = template.fill((attribute) => (attribute === 'dn' ? dn : partOf(dn, parts, attribute)));
+  const name = template.fill((attribute) => {
+    const key = attribute.toLowerCase();
+    const values = parts.filter((part) => part.attribute.toLowerCase() === key).map(({ value }) => value);
+    return attribute === 'dn' ? dn : onlyText({ dn, attributes: new Map([[key, values]]) }, attribute);
+  });
   return name === undefined ? undefined : { dn, name };
-}
-
-function partOf(dn: string, parts: readonly AttributeValue[], attribute: string): string | undefined {
-  const values = parts.filter((part) => part.attribute.toLowerCase() === attribute.toLowerCase());
-  const entry = { dn, attributes: new Map([[attribute.toLowerCase(), values.map(({ value }) => value)]]) };
-  return onlyText(entry, attribute);
 }
 
 /**
@@ -211,7 +198,10 @@ export async function walkGroups(
       fresh.push(group);
     }
     if (seen.size > maxGroups) throw tooManyGroups(maxGroups);
-    if (fresh.length > 0 && depth > maxDepth) throw tooDeep(maxDepth);
+    if (fresh.length > 0 && depth > maxDepth) {
+      const fix = 'flatten the groups, or raise groups.maxDepth';
+      throw new AuthenticatorError('failed', `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`);
+    }
     if (fresh.length === 0 || parentsOf === undefined) return [...seen.values()];
     level = await parentsOf(fresh);
   }
@@ -220,9 +210,4 @@ export async function walkGroups(
 function tooManyGroups(maxGroups: number): AuthenticatorError {
   const fix = 'narrow groups.filter or groups.base, or raise groups.maxGroups';
   return new AuthenticatorError('failed', `the user is in more than ${maxGroups} groups: ${fix}`);
-}
-
-function tooDeep(maxDepth: number): AuthenticatorError {
-  const fix = 'flatten the groups, or raise groups.maxDepth';
-  return new AuthenticatorError('failed', `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`);
 }
