@@ -27,12 +27,12 @@ function setUp(more: Partial<PoolSettings> = {}) {
     ...more,
   };
   let skew = 0;
-  const pool = createConnectionPool(settings, {
+  const pool = createConnectionPool({
+    ...settings,
     open: (signal) =>
       connect({ server: memory.server, signal, stepTimeout: 1000, tls: () => ({ minVersion: 'TLSv1.2' }) }),
     metrics: createServerMetrics(metrics)(url).pool('service'),
     now: () => performance.now() + skew,
-    random: () => 0.5,
   });
   const states = () =>
     ['opening', 'idle', 'busy'].map(

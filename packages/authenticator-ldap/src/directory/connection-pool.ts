@@ -8,14 +8,9 @@ export interface PoolSettings extends PoolOptions {
   readonly url: string;
   /** Milliseconds that a caller waits for one of `max` connections. */
   readonly waitTimeout: number;
-}
-
-interface PoolDependencies {
   readonly open: (signal: AbortSignal) => Promise<Connection>;
   readonly metrics: PoolMetrics;
   readonly now: () => number;
-  /** At least 0, less than 1. */
-  readonly random: () => number;
 }
 
 export type ConnectionPool = ReturnType<typeof createConnectionPool>;
@@ -34,10 +29,9 @@ interface Pooled {
 
 type Pool = ReturnType<typeof createState>;
 
-function createState(settings: PoolSettings, dependencies: PoolDependencies) {
+function createState(settings: PoolSettings) {
   return {
     ...settings,
-    ...dependencies,
     /** Those used last are at the end, and taken first, so that surplus ones reach `idleTimeout`. */
     idle: [] as Pooled[],
     busy: new Set<Pooled>(),
@@ -53,8 +47,8 @@ function createState(settings: PoolSettings, dependencies: PoolDependencies) {
 }
 
 /** The connections to one server that are used again: at most `max`, each used by one caller at a time. */
-export function createConnectionPool(settings: PoolSettings, dependencies: PoolDependencies) {
-  const pool = createState(settings, dependencies);
+export function createConnectionPool(settings: PoolSettings) {
+  const pool = createState(settings);
   const dropIdle = () => {
     for (const pooled of [...pool.idle]) drop(pool, pooled);
   };
@@ -71,7 +65,6 @@ export function createConnectionPool(settings: PoolSettings, dependencies: PoolD
       const isReused = granted !== 'open';
       return createLease(pool, isReused ? granted : await open(pool, signal), isReused);
     },
-    /** Closes those that no caller uses. */
     dropIdle,
     /** No present connection is used again: idle ones are closed at once, the others when they are released. */
     renew() {
@@ -177,8 +170,7 @@ async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
     connection.close();
     throw gone(pool);
   }
-  // The age limit varies by 10 %: connections that opened together must not end together.
-  const pooled: Pooled = { connection, epoch, expiresAt: pool.now() + pool.maxAge * (0.9 + 0.2 * pool.random()) };
+  const pooled: Pooled = { connection, epoch, expiresAt: pool.now() + pool.maxAge };
   pool.busy.add(pooled);
   pool.metrics.connections('busy', 1);
   pool.hasConnected = true;

@@ -39,9 +39,12 @@ export function createUserBinds(access: ServerAccess) {
     const fields = { server: server.url, reason, pause: durationText(distrustTime) };
     logger.warn(fields, 'second bind on a connection failed: each user bind gets a new connection');
   };
-  const giveBack = (lease: Lease, result: BindResult) => {
-    if (lease.reused && isOutOfPlace(result)) distrust(`${server.url}: bind: ${namedCode(result.code)}`);
-    lease.release(isPlain(result) && now() >= reusedFrom);
+  const giveBack = (lease: Lease, { code, passwordPolicyError, passwordMustChange }: BindResult) => {
+    // operationsError and protocolError (RFC 4511 appendix A.2): the operation is not in its place.
+    if (lease.reused && (code === 1 || code === 2)) distrust(`${server.url}: bind: ${namedCode(code)}`);
+    // A right or a wrong password, and nothing more to say about it. Any other answer ends the connection.
+    const isPlain = (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
+    lease.release(isPlain && now() >= reusedFrom);
   };
   /**
    * No closure of it may hold the credentials, and no error with the stack of the login: they outlive it.
@@ -84,15 +87,17 @@ export function createUserBinds(access: ServerAccess) {
 }
 
 /** It has a connection for each bind that may be in progress, those with a late answer too: no caller waits for one. */
-function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
-  const settings = {
+function poolOf({ server, options, open, metrics, now }: ServerAccess) {
+  return createConnectionPool({
     url: server.url,
     max: options.maxUserBinds + maxLate,
     idleTimeout: Math.min(longestIdle, options.pool.idleTimeout),
     maxAge: options.pool.maxAge,
     waitTimeout: options.serverTimeout,
-  };
-  return createConnectionPool(settings, { open, metrics: metrics.pool('user'), now, random });
+    open,
+    metrics: metrics.pool('user'),
+    now,
+  });
 }
 
 /**
@@ -105,16 +110,6 @@ async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lea
   await nextTurn();
   if (!lease.connection.isOpen) await lease.replace(signal);
   return lease;
-}
-
-/** A right or a wrong password, and nothing more to say about it. Any other answer ends the connection. */
-function isPlain({ code, passwordPolicyError, passwordMustChange }: BindResult): boolean {
-  return (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
-}
-
-/** operationsError and protocolError (RFC 4511 appendix A.2): the operation is not in its place. */
-function isOutOfPlace({ code }: BindResult): boolean {
-  return code === 1 || code === 2;
 }
 
 /** The server ended the connection, or its answer was none. */
