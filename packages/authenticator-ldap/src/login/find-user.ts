@@ -41,7 +41,10 @@ export async function findUser(
   call: DirectoryCall,
 ): Promise<Answered<Finding>> {
   const { options, moreAttributes } = search;
-  const attributes = distinct([...userAttributes(options.attributes), ...moreAttributes]);
+  const { username, uid, email, extra } = options.attributes;
+  const named = [username, uid, email, ...Object.values(extra), ...moreAttributes].filter((one) => one !== undefined);
+  // Names of attributes are compared without regard to case.
+  const attributes = [...new Map(named.map((attribute) => [attribute.toLowerCase(), attribute])).values()];
   return await directory.withService(async (connection) => {
     try {
       const { entries, isCut } = await findEntries(connection, search, attributes, call.signal);
@@ -66,10 +69,9 @@ async function findEntries(
   const { username, options, maxBytes } = search;
   const { find } = options;
   if (find.by === 'dn') {
-    const { template } = find;
-    const base = template.fill(username);
+    const base = find.template.fill(username);
     const request = { base, scope: 'base', filter: anyEntry, attributes, sizeLimit: 2, maxBytes } as const;
-    const place = { what: 'the lookup of a user (user.dnTemplate)', base: template.parent } as const;
+    const place = { what: 'the lookup of a user (user.dnTemplate)', base: find.template.parent } as const;
     return await searchEntries(connection, request, place, signal);
   }
   const filter = search.hasLoggedIn
@@ -100,24 +102,17 @@ function filterOfLogin(
   attributes: UserOptions['attributes'],
   { username, uid }: UserSearch,
 ): Filter | undefined {
-  const filters: Filter[] = [
-    { kind: 'equality', attribute: attributes.username, value: Buffer.from(username) },
-    template.anyValues,
-  ];
+  const equal = (attribute: string, value: Buffer): Filter => ({ kind: 'equality', attribute, value });
+  const filters = [equal(attributes.username, Buffer.from(username)), template.anyValues];
   if (uid === undefined) return { kind: 'and', filters };
   const value = attributes.uid && attributeValue(attributes.uid, uid);
   if (!attributes.uid || !value) return undefined;
-  return { kind: 'and', filters: [{ kind: 'equality', attribute: attributes.uid, value }, ...filters] };
+  return { kind: 'and', filters: [equal(attributes.uid, value), ...filters] };
 }
 
 /** An entry that two overlapping bases find counts once. One server spells its DN in one way. */
 function distinctEntries(entries: readonly Entry[]): readonly Entry[] {
   return entries.filter(({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index);
-}
-
-/** Names of attributes are compared without regard to case. */
-function distinct(attributes: readonly string[]): readonly string[] {
-  return [...new Map(attributes.map((attribute) => [attribute.toLowerCase(), attribute])).values()];
 }
 
 /**
@@ -150,7 +145,11 @@ function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['at
   const named = Object.entries({ ...extra, ...(email !== undefined && { email }) });
   const texts = named.map(([key, attribute]) => [key, textsOf(entry, attribute)] as const);
   const present = texts.filter(([, values]) => values.length > 0);
-  refuseHuge(dn, [name, id ?? '', ...present.flatMap(([, values]) => values)]);
+  const bytes = Buffer.byteLength([name, id ?? '', ...present.flatMap(([, values]) => values)].join(''));
+  if (bytes > maxUserBytes) {
+    const fix = 'clear them, or name other attributes under user.attributes';
+    throw new AuthenticatorError('failed', `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`);
+  }
   return {
     dn,
     entry,
@@ -158,16 +157,4 @@ function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['at
     ...(id !== undefined && { uid: id }),
     ...(present.length > 0 && { extra: Object.fromEntries(present) }),
   };
-}
-
-function refuseHuge(dn: string, texts: readonly string[]): void {
-  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-  if (bytes <= maxUserBytes) return;
-  const fix = 'clear them, or name other attributes under user.attributes';
-  throw new AuthenticatorError('failed', `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`);
-}
-
-/** The attributes that `readUser` reads. */
-function userAttributes({ username, uid, email, extra }: UserOptions['attributes']): readonly string[] {
-  return [username, uid, email, ...Object.values(extra)].filter((attribute) => attribute !== undefined);
 }

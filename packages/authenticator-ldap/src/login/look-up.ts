@@ -31,8 +31,8 @@ export function findEntry(
   more: readonly string[] = [],
 ): Promise<Answered<Finding>> {
   const { user, groups } = options;
-  const [moreAttributes, maxBytes] = [[...groupAttributes(groups), ...more], userAnswerBytes(groups)];
-  const search = { ...wanted, options: user, moreAttributes, maxBytes };
+  const moreAttributes = [...groupAttributes(groups), ...more];
+  const search = { ...wanted, options: user, moreAttributes, maxBytes: userAnswerBytes(groups) };
   return findUser(traced(directory, 'user search', trace), search, { signal });
 }
 
@@ -115,10 +115,10 @@ const maxShownFilter = 2_000;
  */
 function traced(directory: Directory, what: string, trace: ((step: string) => void) | undefined): Directory {
   if (trace === undefined) return directory;
+  const { withService } = directory;
   return {
     ...directory,
-    withService: (work, call) =>
-      directory.withService((connection) => work(tracedSearch(connection, what, trace)), call),
+    withService: (work, call) => withService((one) => work(tracedSearch(one, what, trace)), call),
   };
 }
 
@@ -129,7 +129,10 @@ function tracedSearch(connection: SearchConnection, what: string, trace: (step: 
       const { base, scope, filter } = request;
       if (!filters.includes(filter)) filters.push(filter);
       const level = filters.length > 1 ? `, level ${filters.length}` : '';
-      const place = `${what}${level} below "${base}" (scope ${scope}), filter ${shownFilter(filter)}`;
+      const text = filterText(filter);
+      const shown =
+        text.length > maxShownFilter ? `${text.slice(0, maxShownFilter)}... (${text.length} characters)` : text;
+      const place = `${what}${level} below "${base}" (scope ${scope}), filter ${shown}`;
       try {
         const result = await connection.search(request, signal);
         const { length } = result.entries;
@@ -142,10 +145,4 @@ function tracedSearch(connection: SearchConnection, what: string, trace: (step: 
       }
     },
   };
-}
-
-function shownFilter(filter: Filter): string {
-  const text = filterText(filter);
-  const { length } = text;
-  return length > maxShownFilter ? `${text.slice(0, maxShownFilter)}... (${length} characters)` : text;
 }
