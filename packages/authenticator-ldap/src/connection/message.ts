@@ -4,10 +4,7 @@ import { WireError } from './server-error.ts';
 import type { BindResult, Entry } from './types.ts';
 
 /** LDAPResult (RFC 4511 section 4.1.9) without matched DN and referral. */
-interface Result {
-  readonly code: number;
-  readonly diagnosticMessage: string;
-}
+type Result = Pick<BindResult, 'code' | 'diagnosticMessage'>;
 
 /** One LDAPMessage of a server, with the fields that the plugin uses. */
 export type Message =
@@ -93,9 +90,8 @@ function readResult(content: Buffer, budget: Budget): Result {
 }
 
 function readResponseName(content: Buffer, budget: Budget): string | undefined {
-  return readElements(content, budget)
-    .find(({ tag }) => tag === tags.responseName)
-    ?.content.toString();
+  const name = readElements(content, budget).find(({ tag }) => tag === tags.responseName);
+  return name?.content.toString();
 }
 
 function readEntry(content: Buffer, budget: Budget): Entry {
