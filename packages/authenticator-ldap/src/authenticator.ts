@@ -13,11 +13,7 @@ import type { LdapOptions } from './options/types.ts';
 /** Creates the directory of an authenticator. `tls` is called at each handshake. */
 export type MakeDirectory = (tls: () => TlsSettings) => Directory;
 
-/**
- * Logins by name and password. No server is asked before the first of them.
- *
- * @throws Error when a TLS file can't be used
- */
+/** Logins by name and password. It asks no server before the first. @throws Error when a TLS file can't be used */
 export async function createLdapAuthenticator(
   options: LdapOptions,
   context: PluginContext,

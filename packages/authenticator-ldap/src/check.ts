@@ -6,11 +6,7 @@ import { anyEntry, type Filter } from './filter/filter.ts';
 import { dnBelow } from './login/bind-user.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
-/**
- * Asks every server for everything that a login needs.
- *
- * @throws Error with a line for each server that has a problem, and how to fix it
- */
+/** Asks every server for all that a login needs. @throws Error with a line for each problem, and how to fix it */
 export async function checkDirectory(directory: Directory, options: LdapOptions, signal: AbortSignal): Promise<void> {
   const reports = await directory.check(async (connection) => {
     const search = (request: SearchRequest) => connection.search(request, signal);

@@ -17,11 +17,7 @@ export function encodeBind(id: number, { dn, password }: BindCredentials): Buffe
   return encode(new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }));
 }
 
-/**
- * Aliases are never followed; there is no time limit for the server, since ours ends the search.
- *
- * @throws Error for an attribute or a rule that is no attribute description (RFC 4512 section 2.5)
- */
+/** Follows no aliases. @throws Error for what is no attribute description or rule (RFC 4512 section 2.5) */
 export function encodeSearch(id: number, request: SearchRequest): Buffer {
   const { base, scope, sizeLimit } = request;
   // ldapjs would parse a DN in a string and write it again, and lose backslashes.
@@ -128,11 +124,7 @@ export interface Budget {
   elements: number;
 }
 
-/**
- * The BER elements that follow one another in `bytes`.
- *
- * @throws WireError when they are not whole, or when there are more than the budget has left
- */
+/** The BER elements that `bytes` consists of. @throws WireError when they are not whole, or too many for the budget */
 export function readElements(bytes: Buffer, budget: Budget): Element[] {
   const elements: Element[] = [];
   for (let offset = 0; offset < bytes.length; ) {

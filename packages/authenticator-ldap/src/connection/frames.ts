@@ -9,11 +9,7 @@ const sequenceTag = 0x30;
 
 export type Framer = ReturnType<typeof createFramer>;
 
-/**
- * Cuts a stream of bytes into LDAPMessages.
- *
- * @param maxBytes of one message, its header included
- */
+/** Cuts a stream of bytes into LDAPMessages. @param maxBytes of one message, its header included */
 export function createFramer(maxBytes: number = defaultMaxBytes) {
   let store: Buffer = Buffer.alloc(0);
   let pending = 0;

@@ -37,11 +37,7 @@ const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
 /** Netscape's "password expired" control, of 389-DS. */
 const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
 
-/**
- * Reads one whole message.
- *
- * @throws WireError when it is not as RFC 4511 section 4.1.1 has it, or needs more than the budget has left
- */
+/** Reads one message. @throws WireError when it is not as in RFC 4511 section 4.1.1, or too large for the budget */
 export function decodeMessage(frame: Buffer, budget: Budget): Message {
   const [envelope] = readElements(frame, budget);
   const [first, operation, ...more] = readElements(expect(envelope, tags.sequence, 'message'), budget);

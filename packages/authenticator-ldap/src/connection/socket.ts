@@ -34,11 +34,7 @@ export function connectTcp(options: ConnectOptions): Promise<Socket> {
   );
 }
 
-/**
- * Runs one step of making a connection. Unless it succeeds, the socket is destroyed.
- *
- * @throws what `start` rejects with, what `late` makes after `stepTimeout`, and the reason of the signal
- */
+/** Runs one step of making a connection. Unless it succeeds, the socket is destroyed. @throws as `withDeadline` */
 export async function runStep<T>(
   socket: Socket,
   { stepTimeout: timeout, signal }: Pick<ConnectOptions, 'stepTimeout' | 'signal'>,
@@ -87,10 +83,7 @@ const shortages: Readonly<Record<string, string>> = {
   EAI_MEMORY: 'memory: give it more',
 };
 
-/**
- * What this machine lacked when a connection or a name lookup failed, and how to fix it; undefined for any other cause.
- * A shortage says nothing about the server.
- */
+/** What this machine lacked when a connection or a lookup failed, and the fix; undefined for any other cause. */
 export function shortageOf(error: unknown): string | undefined {
   const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   for (const one of all) {

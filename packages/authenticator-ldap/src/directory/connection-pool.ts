@@ -53,11 +53,7 @@ export function createConnectionPool(settings: PoolSettings) {
     for (const pooled of [...pool.idle]) drop(pool, pooled);
   };
   return {
-    /**
-     * @throws ServerSkipped `busy` when none became free within `waitTimeout`; `unavailable` after `rejectWaiting` and
-     *   `close`
-     * @throws as `open`, and the reason of the signal
-     */
+    /** @throws ServerSkipped `busy` or `unavailable`; as `open`; the reason of the signal */
     async acquire(signal: AbortSignal): Promise<Lease> {
       signal.throwIfAborted();
       if (pool.isClosed) throw gone(pool);

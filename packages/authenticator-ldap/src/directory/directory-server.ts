@@ -65,8 +65,6 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open'>) 
     /**
      * Looks on a connection of its own, whatever the circuit says, and does not change the circuit. Only the pause after a
      * refusal of the service account applies here too: a page that is reloaded must not lock the account.
-     *
-     * @returns the problem and how to fix it; undefined when there is none
      */
     check: (look: Work<void>, signal: AbortSignal) => checkServer(access, account.open, look, signal),
     /** The next search and the next bind make new connections, with the TLS settings of then. */
@@ -129,11 +127,7 @@ async function probeOnce(circuit: ServerCircuit, closing: AbortSignal, attempt: 
   }
 }
 
-/**
- * Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. That it may not be read is an answer too.
- *
- * @throws ServerError when the server does not answer, or answers that it can't
- */
+/** Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. That it may not be read is an answer. */
 async function searchRootEntry(connection: SearchConnection, url: string, signal: AbortSignal): Promise<void> {
   const request = { base: '', scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 0 } as const;
   const { code } = await connection.search(request, signal);

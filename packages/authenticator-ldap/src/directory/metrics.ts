@@ -92,12 +92,7 @@ function makeMetrics(metrics: Metrics) {
   };
 }
 
-/**
- * Does one operation and records how it ended and how long it took.
- *
- * @param now monotonic milliseconds
- * @throws what the operation throws
- */
+/** Does one operation, and records how it ended and how many milliseconds it took. */
 export async function measured<T>(
   operation: () => Promise<T>,
   now: () => number,

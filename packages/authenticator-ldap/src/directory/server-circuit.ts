@@ -69,11 +69,7 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
   };
 }
 
-/**
- * Finds out whether a server has recovered: one attempt at a time, an interval from the end of one to the start of the next.
- *
- * @param attempt never throws; when it found that the server has recovered, it has `stop` called
- */
+/** Finds out whether a server has recovered: one attempt at a time, which never throws, an interval apart. */
 export function createProbe(interval: number, attempt: () => Promise<void>) {
   let stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();

@@ -191,8 +191,6 @@ export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTa
 /**
  * In the order of RFC 2782: by priority, and within one at random by weight, those of weight 0 with a very small
  * chance to come before others. Each waits for a random time, which is shorter the greater its weight is.
- *
- * @param random at least 0, less than 1
  */
 export function drawOrder(servers: readonly SrvServer[], random: () => number): readonly SrvServer[] {
   return servers
@@ -215,10 +213,7 @@ function plainName(name: string): string {
 /** Looks up SRV records. @throws Error of `node:dns`, or the signal's reason */
 export type ResolveSrv = (name: string, signal: AbortSignal) => Promise<readonly SrvRecord[]>;
 
-/**
- * @param nameServers `address` or `address:port`; empty: the system's
- * @param timeout milliseconds until the next name server is asked
- */
+/** @param timeout milliseconds until the next name server is asked */
 export function createSrvResolver(nameServers: readonly string[], timeout: number): ResolveSrv {
   return (name, signal) =>
     withDeadline<readonly SrvRecord[]>({ signal }, ({ resolve, reject }) => {

@@ -55,10 +55,7 @@ export function createServiceAccount(access: ServerAccess) {
     get isRefused() {
       return pauseLeft() > 0;
     },
-    /**
-     * @throws ServerSkipped `refused`; nothing is sent to a server that refused the account recently
-     * @throws as `Connection.bind`
-     */
+    /** @throws ServerSkipped `refused`, also when the server refused it recently: then nothing is sent; as `bind` */
     async open(signal: AbortSignal): Promise<Connection> {
       if (refusal !== undefined && pauseLeft() > 0) {
         const left = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
@@ -109,13 +106,7 @@ export function createServiceSearches(
 
   return {
     ...pool,
-    /**
-     * Does the work on a connection of the pool. One that the server had closed is replaced by a fresh one at once: to
-     * close what is idle is a server's right.
-     *
-     * @throws StaleConnection
-     * @throws as `ConnectionPool.acquire`, and what `work` throws
-     */
+    /** One that the server had closed is replaced: to close what is idle is its right. @throws StaleConnection */
     async work<T>(work: Work<T>, signal: AbortSignal): Promise<T> {
       const lease = await pool.acquire(signal);
       let isSound = false;

@@ -126,11 +126,7 @@ function parseExtensible(cursor: Cursor, left: string, start: number): Assertion
   return { kind: 'extensible', ...(attribute !== '' && { attribute }), ...(rule && { rule }), dnAttributes, value };
 }
 
-/**
- * A value in which an asterisk has no meaning.
- *
- * @returns undefined when placeholders stand for any text and it has one: all that remains is that there is a value
- */
+/** A value in which an asterisk has no meaning; undefined when it has one, in place of a placeholder. */
 function readWhole(cursor: Cursor): ValueTemplate | undefined {
   const { parts, asterisk } = readValue(cursor);
   if (asterisk === undefined) return parts[0] ?? [];
@@ -150,12 +146,7 @@ const fixes: Readonly<Record<string, string>> = {
   '\0': 'write \\00 for the character itself',
 };
 
-/**
- * Reads one value, from after its operator to the closing parenthesis or the end of the text.
- *
- * @returns the values before, between and after asterisks, at least one, and the index of the first asterisk
- * @throws TemplateError
- */
+/** Reads a value up to its closing parenthesis: what is between asterisks, and the index of the first asterisk. */
 function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; readonly asterisk?: number } {
   const { text } = cursor;
   let last: ValuePart[] = [];

@@ -25,11 +25,7 @@ export interface FilterTemplate {
   readonly anyValues: Filter;
 }
 
-/**
- * Reads a filter (RFC 4515) with placeholders in its values. `\7b` and `\7d` are literal braces.
- *
- * @throws TemplateError with the column and the fix
- */
+/** Reads a filter (RFC 4515) with placeholders in its values. @throws TemplateError with the column and the fix */
 export function parseFilterTemplate(text: string, allowed: Allowed): FilterTemplate {
   const placeholders = new Set<string>();
   const fill = compile(parseFilter(text, allowed), placeholders);
@@ -51,11 +47,7 @@ interface Filling {
 
 type Fill = (filling: Filling) => Filter | undefined;
 
-/**
- * What can be known without values is found out once: filling is a part of every login.
- *
- * @param placeholders gets those of the filter
- */
+/** What can be known without values is found out once: filling is a part of every login. */
 function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fill {
   switch (filter.kind) {
     case 'and':

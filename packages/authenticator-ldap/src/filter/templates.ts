@@ -61,19 +61,11 @@ const dnExample = 'uid={username},ou=people,dc=example,dc=com';
 export interface DnTemplate {
   /** Every result is a DN below it. */
   readonly parent: string;
-  /**
-   * The name is escaped (RFC 4514 section 2.4), so the DN has the same levels whatever the name is.
-   *
-   * @param username not empty
-   */
+  /** The name, which is not empty, is escaped (RFC 4514 section 2.4): the DN has the same levels whatever it is. */
   fill(username: string): string;
 }
 
-/**
- * Reads a DN with `{username}` in a value of its first level. `\7b` and `\7d` are literal braces.
- *
- * @throws TemplateError with the column and the fix
- */
+/** Reads a DN with `{username}` in a value of its first level. @throws TemplateError with the column and the fix */
 export function parseDnTemplate(text: string): DnTemplate {
   const [index, ...others] = braces(text);
   const known = index !== undefined && text.startsWith(placeholder, index);

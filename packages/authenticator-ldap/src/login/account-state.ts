@@ -121,11 +121,7 @@ export const accountAttributes: readonly string[] = [
   ...creationRules.map(([attribute]) => attribute),
 ];
 
-/**
- * Judges an account by its entry alone, as a login would by the answer to its bind.
- *
- * @throws AuthenticatorError `failed` when an attribute can't be read
- */
+/** Judges an account by its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
 export function judgeAccount(entry: Entry, moments: Moments): AccountState {
   const seen = stateAttributes.filter((attribute) => shows(entry, attribute));
   for (const [attribute, reason, ends] of [...stateRules, ...creationRules]) {

@@ -67,11 +67,7 @@ async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindR
  */
 const maxRefusals = 64;
 
-/**
- * Binds that can't succeed, in place of the bind that a login would have ended with.
- *
- * @param options `serverTimeout` is the longest time that the answer for an unknown name is held back
- */
+/** Binds that can't succeed, in place of the bind that a login would have ended with. */
 export function createDecoys(
   directory: Directory,
   { user: { find }, serverTimeout }: Pick<LdapOptions, 'user' | 'serverTimeout'>,
@@ -83,8 +79,6 @@ export function createDecoys(
      * An unknown name, or one that may not be tried now, then costs the server and the caller what a wrong password costs,
      * and the time does not show which names exist: it is at least that of a recent real refusal, since a server hashes no
      * password for a name that it does not have. The server's answer means nothing.
-     *
-     * @throws AuthenticatorError as `Directory.bindUser`: a login with a wrong password would throw here too
      */
     async bind(call: DirectoryCall): Promise<void> {
       const begun = performance.now();

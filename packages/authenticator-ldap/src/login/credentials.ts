@@ -52,10 +52,7 @@ function decodeBase64(text: string): Buffer | undefined {
   return text === spelling || text === spelling.replace(/=+$/, '') ? bytes : undefined;
 }
 
-/**
- * Whether a text can be a name at a login. A client writes U+FFFD for text that it could not read: two names could become
- * one.
- */
+/** Whether a text can be a name. A client writes U+FFFD for what it can not read: two names could become one. */
 export function isUsername(text: string): boolean {
   if (text === '' || !text.isWellFormed()) return false;
   return Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);

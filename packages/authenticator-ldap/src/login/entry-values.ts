@@ -2,11 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
 
-/**
- * The DN as the directory spells it.
- *
- * @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not UTF-8
- */
+/** The DN. @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not UTF-8 */
 export function entryDn({ dn }: Entry, what: string): string {
   if (dn !== undefined && dn !== '') return dn;
   const bad = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
@@ -41,12 +37,7 @@ export function textsOf(entry: Entry, attribute: string): readonly string[] {
   });
 }
 
-/**
- * The only value. Several have no order, so none of them can be chosen.
- *
- * @returns undefined when there is none, or it is empty
- * @throws AuthenticatorError `failed` when there are several
- */
+/** The only value, if it is not empty. @throws AuthenticatorError `failed` for several: they have no order */
 export function onlyText(entry: Entry, attribute: string): string | undefined {
   const [text, ...more] = textsOf(entry, attribute);
   if (more.length === 0) return text || undefined;
@@ -54,11 +45,7 @@ export function onlyText(entry: Entry, attribute: string): string | undefined {
   throw new AuthenticatorError('failed', `${problem}: name an attribute with a single value, or fix the entry`);
 }
 
-/**
- * The value that {@link textsOf} writes as this text, for a search.
- *
- * @returns undefined when no value is written so
- */
+/** The value that {@link textsOf} writes as this text, for a search. @returns undefined when no value is written so */
 export function attributeValue(attribute: string, text: string): Buffer | undefined {
   const { read, write } = formOf(attribute);
   const value = read(text);

@@ -11,11 +11,7 @@ import { entryDn, onlyText, textsOf, valuesOf } from './entry-values.ts';
 import type { DirectoryUser } from './find-user.ts';
 import { searchEntries } from './search-entries.ts';
 
-/**
- * The names of all groups of a user, each once, in the order of their code units, so that caches compare equal lists.
- *
- * @throws AuthenticatorError `failed` whenever they may not be all of them, or as `Directory.withService`
- */
+/** The names of all groups of a user, sorted. @throws AuthenticatorError `failed` if they may not be all */
 export async function findGroups(
   directory: Directory,
   options: GroupOptions,
@@ -112,12 +108,7 @@ export interface Group {
 
 type GroupPlace = Pick<GroupOptions, 'bases' | 'name' | 'maxGroups'> & { readonly scope: 'one' | 'sub' };
 
-/**
- * All groups that a filter finds: one search for each base.
- *
- * @param filter undefined when nothing can match; the server is then not asked
- * @throws ServerError, AuthenticatorError `failed` for whatever is not the whole answer
- */
+/** All groups that a filter finds. @throws AuthenticatorError `failed` for whatever is not the whole answer */
 async function searchGroups(
   connection: SearchConnection,
   { bases, scope, name, maxGroups }: GroupPlace,
@@ -148,8 +139,6 @@ async function searchGroups(
 /**
  * A group by its entry. Every group that the search finds must have exactly one name: a group that is left out, or that
  * gets one of two names, would give the user other rights than the directory does.
- *
- * @throws AuthenticatorError `failed` naming the group and the fix
  */
 function groupOfEntry(entry: Entry, template: NameTemplate): Group {
   const dn = entryDn(entry, 'a group');
@@ -179,8 +168,6 @@ function groupOfDn(dn: string, template: NameTemplate): Group | undefined {
 /**
  * Collects the groups that the user is in, and with `parentsOf` those that these are in, level by level. It calls
  * `parentsOf` once a level, and never for a group that was seen before, so cycles end.
- *
- * @param parentsOf left out: groups of groups do not count
  * @throws AuthenticatorError `failed` over a limit: a part of the groups is no answer
  */
 export async function walkGroups(

@@ -32,8 +32,6 @@ export interface UserSearch {
 /**
  * Finds the one entry for a typed name. The server does the same for every name: one search for each base, always all of
  * them.
- *
- * @throws AuthenticatorError as `Directory.withService`
  */
 export async function findUser(
   directory: Directory,
@@ -131,8 +129,6 @@ export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
 /**
  * Reads a user's entry: the username must have one value, `uid` may be missing, attributes in `extra` may be missing or
  * have many values. `email` becomes the key of that name in `extra`.
- *
- * @throws AuthenticatorError `failed` naming the attribute and the fix
  */
 function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
   const dn = entryDn(entry, 'a user');

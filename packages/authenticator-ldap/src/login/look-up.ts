@@ -17,12 +17,7 @@ export interface TracedCall extends DirectoryCall {
 /** Whose entry to find. */
 export type Wanted = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
 
-/**
- * The user's entry, with the attributes that its groups need.
- *
- * @param more attributes to read as well
- * @throws AuthenticatorError as `Directory.withService`
- */
+/** The user's entry, with what its groups need. @param more attributes to read as well */
 export function findEntry(
   directory: Directory,
   options: LdapOptions,
@@ -52,11 +47,7 @@ export async function withGroups(
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 
-/**
- * A login without its bind, by the name that is typed there or by the name in Kubernetes.
- *
- * @throws AuthenticatorError `failed` also when several entries have the name
- */
+/** A login without its bind, by the name that is typed there or by the name in Kubernetes. */
 export async function lookUpUser(
   directory: Directory,
   options: LdapOptions,
@@ -109,9 +100,6 @@ const maxShownFilter = 2_000;
 /**
  * The same directory, which reports each search and how many entries it found. Searches with one filter below several
  * bases are one level of a search for groups.
- *
- * @param what `user search`
- * @param trace left out: it returns the directory itself
  */
 function traced(directory: Directory, what: string, trace: ((step: string) => void) | undefined): Directory {
   if (trace === undefined) return directory;
