@@ -1,5 +1,5 @@
 import type { AuthenticatorPlugin, PluginContext } from '@sallyport/authenticator';
-import { createLdapAuthenticator, type MakeDirectory } from './authenticator.ts';
+import { createLdapAuthenticator } from './authenticator.ts';
 import { connect } from './connection/connection.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { optionsSchema } from './options/schema.ts';
@@ -15,7 +15,9 @@ const plugin: AuthenticatorPlugin<LdapOptions> = {
   caching: 'shared',
   async create(options, context) {
     warnOfPorts(options, context);
-    return createLdapAuthenticator(options, context, realDirectory(options, context));
+    const { metrics, logger } = context;
+    const real = { options, connect, metrics, logger, now: () => performance.now(), random: Math.random };
+    return createLdapAuthenticator(options, context, (tls) => createDirectory({ ...real, tls }));
   },
 };
 
@@ -25,11 +27,6 @@ function warnOfPorts({ servers }: LdapOptions, { logger }: PluginContext): void 
     const hint = portMixUp(server);
     if (hint !== undefined) logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
   }
-}
-
-function realDirectory(options: LdapOptions, { metrics, logger }: PluginContext): MakeDirectory {
-  const now = () => performance.now();
-  return (tls) => createDirectory({ options, tls, connect, metrics, logger, now, random: Math.random });
 }
 
 export default plugin;

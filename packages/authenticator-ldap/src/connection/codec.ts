@@ -26,8 +26,8 @@ export function encodeSearch(id: number, request: SearchRequest): Buffer {
   writeFilter(writer, request.filter);
   const filter = { [Symbol.toStringTag]: 'FilterString', toBer: () => writer } as const;
   const message = new ldapjs.SearchRequest({ messageId: id, baseObject, scope, sizeLimit, filter });
-  // Its setter refuses OIDs.
-  message.attributes.push(...request.attributes.map(checkRequested));
+  // Its setter refuses OIDs. Also all attributes may be asked for, and all operational ones (RFC 3673).
+  for (const name of request.attributes) message.attributes.push(/^[*+]$/.test(name) ? name : checkAttribute(name));
   return encode(message);
 }
 
@@ -102,15 +102,8 @@ function writeFilter(writer: BerWriter, filter: Filter): void {
 const attributePattern = /^(?:[a-z][\w-]*|\d+(?:\.\d+)*)(?:;[\w=*-]+)*$/i;
 
 function checkAttribute(name: string): string {
-  if (!attributePattern.test(name)) {
-    throw new Error(`${JSON.stringify(name)} is not the name or OID of an LDAP attribute or matching rule`);
-  }
-  return name;
-}
-
-/** RFC 4511 section 4.5.1.8: also all attributes, none, and all operational ones (RFC 3673). */
-function checkRequested(name: string): string {
-  return name === '*' || name === '+' ? name : checkAttribute(name);
+  if (attributePattern.test(name)) return name;
+  throw new Error(`${JSON.stringify(name)} is not the name or OID of an LDAP attribute or matching rule`);
 }
 
 export interface Element {

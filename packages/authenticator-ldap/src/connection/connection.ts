@@ -66,16 +66,11 @@ function acceptBind(message: Message): BindResult {
 function acceptSearch(): (message: Message) => SearchResult | undefined {
   const entries: Entry[] = [];
   return (message) => {
-    switch (message.kind) {
-      case 'entry':
-        entries.push(message.entry);
-        return undefined;
-      case 'reference':
-        return undefined;
-      case 'done':
-        return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
-      default:
-        throw new WireError('protocol', 'the search was answered with something else than entries and a result');
+    if (message.kind === 'done') return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
+    if (message.kind === 'entry') entries.push(message.entry);
+    else if (message.kind !== 'reference') {
+      throw new WireError('protocol', 'the search was answered with something else than entries and a result');
     }
+    return undefined;
   };
 }

@@ -184,7 +184,6 @@ function startOpening(pool: Pool): void {
 function giveBack(pool: Pool, pooled: Pooled, reusable: boolean): void {
   if (!reusable || !isUsable(pool, pooled)) {
     discard(pool, pooled);
-    serveSoon(pool);
     return;
   }
   pool.busy.delete(pooled);
@@ -210,13 +209,13 @@ function drop(pool: Pool, pooled: Pooled): void {
   if (!pool.idle.includes(pooled)) return;
   take(pool, pooled);
   discard(pool, pooled);
-  serveSoon(pool);
 }
 
-/** Closes a busy connection. */
+/** Closes a busy connection. Another may be opened in its place. */
 function discard(pool: Pool, pooled: Pooled): void {
   if (pool.busy.delete(pooled)) pool.metrics.connections('busy', -1);
   pooled.connection.close();
+  serveSoon(pool);
 }
 
 function isUsable(pool: Pool, { connection, expiresAt, epoch }: Pooled): boolean {

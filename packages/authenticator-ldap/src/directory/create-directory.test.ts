@@ -1,7 +1,7 @@
+import type { SrvRecord } from 'node:dns';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { LdapOptions } from '../options/types.ts';
-import type { SrvRecord } from './server-list.ts';
 import type { Behaviour } from './testing/memory-server.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
 import { directoryOf, ldapOptions, memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';

@@ -101,15 +101,11 @@ export async function measured<T>(
   const began = now();
   try {
     const value = await operation();
-    record(resultOf(value), now() - began);
+    const isResult = typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'number';
+    record(resultCodeName(isResult ? (value.code as number) : 0), now() - began);
     return value;
   } catch (error) {
     record(error instanceof ServerError ? error.kind : 'aborted', now() - began);
     throw error;
   }
-}
-
-function resultOf(value: unknown): string {
-  const isResult = typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'number';
-  return resultCodeName(isResult ? (value.code as number) : 0);
 }

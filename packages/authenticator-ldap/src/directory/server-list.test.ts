@@ -1,7 +1,8 @@
+import type { SrvRecord } from 'node:dns';
 import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createSrvList, type SrvList, type SrvRecord } from './server-list.ts';
+import { createSrvList, type SrvList } from './server-list.ts';
 import { never } from './testing/set-up.ts';
 
 beforeEach(() => {

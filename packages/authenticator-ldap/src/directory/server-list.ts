@@ -1,3 +1,4 @@
+import type { SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
@@ -112,7 +113,9 @@ async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvS
     const lookup = resolve(srv.name, AbortSignal.any([closing, giveUp.signal]));
     const records = await within(lookup, { signal: closing, timeout, late });
     const { servers, foreign } = srvServers(records, srv, options.tls.serverName !== undefined);
-    if (servers.length > 0) return { servers: servers.toSorted(byUrl), foreign: foreign.toSorted() };
+    // In a fixed order: name servers rotate that of their answers.
+    const inOrder = servers.toSorted((one, other) => (one.server.url < other.server.url ? -1 : 1));
+    if (servers.length > 0) return { servers: inOrder, foreign: foreign.toSorted() };
     if (foreign.length === 0) throw new Error('DNS has no such service');
     const some = foreign.slice(0, 3).join(', ');
     throw new Error(`its targets (${some}) are outside of its domain: if that is intended, set serverName`);
@@ -137,19 +140,6 @@ function warnOfOmitted(found: SrvServers, { srv, logger }: SrvList): void {
   }
 }
 
-/** A fixed order: name servers rotate that of their answers. */
-function byUrl(one: SrvServer, other: SrvServer): number {
-  return one.server.url < other.server.url ? -1 : 1;
-}
-
-/** One answer of DNS (RFC 2782), as `node:dns` gives it. */
-export interface SrvRecord {
-  readonly name: string;
-  readonly port: number;
-  readonly priority: number;
-  readonly weight: number;
-}
-
 interface SrvServer {
   readonly server: Server;
   readonly priority: number;
@@ -171,7 +161,9 @@ interface SrvServers {
  * The target `.` means that there is no such service; it gives no server.
  */
 export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTarget: boolean): SrvServers {
-  const domain = domainOf(srv.name);
+  // What follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com
+  const labels = plainName(srv.name).split('.');
+  const domain = labels.slice(labels.findLastIndex((label) => label.startsWith('_')) + 1).join('.');
   const servers = new Map<string, SrvServer>();
   const foreign: string[] = [];
   for (const { name, port, priority, weight } of records) {
@@ -197,13 +189,6 @@ export function drawOrder(servers: readonly SrvServer[], random: () => number): 
     .map((server) => ({ server, time: -Math.log(1 - random()) / Math.max(server.weight, 0.01) }))
     .sort((one, other) => one.server.priority - other.server.priority || one.time - other.time)
     .map(({ server }) => server);
-}
-
-/** What follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com */
-function domainOf(srvName: string): string {
-  const labels = plainName(srvName).split('.');
-  const last = labels.findLastIndex((label) => label.startsWith('_'));
-  return labels.slice(last + 1).join('.');
 }
 
 function plainName(name: string): string {

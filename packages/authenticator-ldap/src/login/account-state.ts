@@ -146,24 +146,18 @@ export function accountText({ refusal, seen }: AccountState): string {
 /** Reads a time from the text of an attribute: milliseconds since 1970; undefined for no time, NaN for what is none. */
 type ReadTime = (text: string) => number | undefined;
 
-const generalized = /^(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(\d\d|60)?)?(?:[.,](\d+))?(?:Z|([+-])(\d\d)(\d\d)?)$/;
+const generalized = /^(\d{4})(\d\d)(\d\d)([01]\d|2[0-3])(?:(\d\d)([0-5]\d|60)?)?(?:[.,](\d+))?(?:Z|([+-]\d\d)(\d\d)?)$/;
 
 /** RFC 4517 section 3.3.13: `20310501120000Z`, also with a fraction or an offset. NaN for any other text, and for month 13. */
 export function generalizedTime(text: string): number {
-  const match = generalized.exec(text);
-  if (match === null) return Number.NaN;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
-    .slice(1, 7)
-    .map((part) => Number(part ?? 0));
-  const [fraction = '0', sign, hours = 0, minutes = 0] = match.slice(7);
-  const unit = match[6] !== undefined ? 1_000 : match[5] !== undefined ? 60_000 : 3_600_000;
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
-  if (!isDay || hour > 23 || minute > 59 || Number(hours) > 23 || Number(minutes) > 59) return Number.NaN;
-  date.setUTCHours(hour, minute, second, Number(`0.${fraction}`) * unit);
-  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
-  return date.getTime() - (sign === '-' ? -offset : offset);
+  const [, year, month, day, hour, minute, second, fraction = '0', hours = '+00', minutes = '00'] =
+    generalized.exec(text) ?? [];
+  const date = `${year}-${month}-${day}`;
+  // Node takes February 30 for March 2.
+  if (new Date(`${date}T00:00:00Z`).getUTCDate() !== Number(day)) return Number.NaN;
+  const unit = second !== undefined ? 1_000 : minute !== undefined ? 60_000 : 3_600_000;
+  const start = Date.parse(`${date}T${hour}:${minute ?? '00'}:00${hours}:${minutes}`);
+  return start + Number(second ?? 0) * 1_000 + Number(`0.${fraction}`) * unit;
 }
 
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;

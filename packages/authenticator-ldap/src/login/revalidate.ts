@@ -1,23 +1,16 @@
-import {
-  AuthenticatorError,
-  type Decision,
-  type LoggedIn,
-  type Logger,
-  type RevalidateContext,
-} from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type Decision, type Logger } from '@sallyport/authenticator';
 import type { Directory } from '../directory/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { accountAttributes, accountText, judgeAccount } from './account-state.ts';
 import { isUsername } from './credentials.ts';
 import { findEntry, withGroups } from './look-up.ts';
 
-/** Checks a user who has logged in before, by the service account. */
-export type Revalidate = (user: LoggedIn, context: RevalidateContext) => Promise<Decision>;
+type Revalidate = NonNullable<Authenticator['revalidate']>;
 
 const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown-user' });
 
 /**
- * The user must still be found by what logins are found by, with the name and the uid of then. A session belongs to a name,
+ * Checks a user who has logged in before, by the service account. The user must still be found by what logins are found by, with the name and the uid of then. A session belongs to a name,
  * so a user who was renamed has to log in again.
  */
 export function createRevalidate(directory: Directory, options: LdapOptions, logger: Logger): Revalidate {
@@ -36,13 +29,8 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
     if (Number.isNaN(sinceTime)) throw new AuthenticatorError('failed', 'the time of the login is no date');
     if (!isUsername(username)) return unknownUser;
     const wanted = { username, uid, hasLoggedIn: true };
-    const { value: finding, server } = await findEntry(
-      directory,
-      options,
-      wanted,
-      { signal, trace },
-      accountAttributes,
-    );
+    const traced = { signal, trace };
+    const { value: finding, server } = await findEntry(directory, options, wanted, traced, accountAttributes);
     signal.throwIfAborted();
     if (finding.kind === 'unusable') throw finding.error;
     if (finding.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };

@@ -1,6 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { ServerError } from '../connection/server-error.ts';
-import type { Entry, SearchRequest, SearchResult } from '../connection/types.ts';
+import type { Entry, SearchRequest } from '../connection/types.ts';
 import { classifySearch, namedCode } from '../directory/result-codes.ts';
 import type { SearchConnection } from '../directory/types.ts';
 
@@ -33,26 +33,10 @@ export async function searchEntries(
   place: SearchPlace,
   signal: AbortSignal,
 ): Promise<FoundEntries> {
-  try {
-    return foundEntries(await connection.search(request, signal), place);
-  } catch (error) {
-    if (error instanceof ServerError && error.kind === 'too-large') throw tooLarge(error, place);
-    throw error;
-  }
-}
-
-/**
- * Users may often write to their own entries and make them large. If the server were to blame, one such user could open
- * its circuit for all users.
- */
-function tooLarge(cause: ServerError, { what }: SearchPlace): AuthenticatorError {
-  const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
-  return new AuthenticatorError('failed', `${what} found too much: ${cause.message}: ${fix}`, { cause });
-}
-
-function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
-  const { entries, code } = result;
   const { what, base } = place;
+  const { entries, code } = await connection.search(request, signal).catch((error: unknown) => {
+    throw error instanceof ServerError && error.kind === 'too-large' ? tooLarge(error, what) : error;
+  });
   switch (classifySearch(code)) {
     case 'ok':
       return { entries, isCut: false };
@@ -64,8 +48,12 @@ function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
     case 'no-such-object':
       if (what === 'the lookup of a user (user.dnTemplate)') return nothing;
       throw missingBase(place, code);
-    case 'failed':
-      throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${fixOf(code)}`);
+    case 'failed': {
+      const limits = 'index the attributes of the filter, or raise the limits of the service account';
+      const fix =
+        code === 3 || code === 11 ? limits : 'a value of this login does not suit the schema of the directory';
+      throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${fix}`);
+    }
     case 'server':
       throw new ServerError('answer', 'search', `${what} below "${base}" ended in ${namedCode(code)}`);
   }
@@ -73,10 +61,10 @@ function foundEntries(result: SearchResult, place: SearchPlace): FoundEntries {
 
 const nothing: FoundEntries = { entries: [], isCut: false };
 
-function fixOf(code: number): string {
-  return code === 3 || code === 11
-    ? 'index the attributes of the filter, or raise the limits of the service account'
-    : 'a value of this login does not suit the schema of the directory';
+/** Users may write to their own entries and make them large: one of them must not open a server's circuit for all. */
+function tooLarge(cause: ServerError, what: string): AuthenticatorError {
+  const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
+  return new AuthenticatorError('failed', `${what} found too much: ${cause.message}: ${fix}`, { cause });
 }
 
 function missingBase({ what, base }: SearchPlace, code: number): ServerError {
