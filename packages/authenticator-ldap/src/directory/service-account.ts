@@ -34,7 +34,12 @@ export function createServiceAccount(access: ServerAccess) {
   let warned = false;
 
   const pauseLeft = () => (refusal === undefined ? 0 : refusal.at + refusal.pause - now());
-  const refuse = (message: string) => {
+  const refuse = (code: number, dn: string) => {
+    const named = namedCode(code);
+    const message =
+      code === 8 || code === 13
+        ? `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`
+        : `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
     // Binds that were in progress together are one refusal.
     if (pauseLeft() <= 0) {
       const pause = refusal === undefined ? firstPause : Math.min(refusal.pause * 2, longestPause);
@@ -68,7 +73,7 @@ export function createServiceAccount(access: ServerAccess) {
         const send = () => connection.bind(credentials, signal);
         const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
         if (isServerOutage(result.code)) throw outage(url, result.code);
-        if (result.code !== 0) throw refuse(refusalText(result.code, credentials.dn, url));
+        if (result.code !== 0) throw refuse(result.code, credentials.dn);
         accept(result);
         return connection;
       } catch (error) {
@@ -82,14 +87,6 @@ export function createServiceAccount(access: ServerAccess) {
 /** For a bind, of the service account or of a user, that was answered with 51 or 52. */
 export function outage(url: string, code: number): ServerError {
   return new ServerError('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
-}
-
-function refusalText(code: number, dn: string, url: string): string {
-  const named = namedCode(code);
-  if (code === 8 || code === 13) {
-    return `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`;
-  }
-  return `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
 }
 
 /** Searches at one server, on kept connections that are bound as the service account. */

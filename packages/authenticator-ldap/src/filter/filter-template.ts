@@ -68,20 +68,31 @@ function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fi
       };
     }
     default: {
-      const names = new Set(valuesOf(filter).flatMap((value) => value.filter((part) => typeof part === 'string')));
+      const names = new Set<string>();
+      mapValues(filter, (value) => {
+        for (const part of value) if (typeof part === 'string') names.add(part);
+      });
       for (const name of names) placeholders.add(name);
       return (filling) => {
-        const filters = assignments(filling, [...names]).map((assignment) => fillAssertion(filter, assignment));
+        const filters = assignments(filling, [...names]).map((assignment) =>
+          mapValues(filter, (value) => Buffer.concat(value.map((part) => bytesOf(part, assignment)))),
+        );
         return filters.length > 1 ? { kind: 'or', filters } : filters[0];
       };
     }
   }
 }
 
-function valuesOf(assertion: Assertion<ValueTemplate>): readonly ValueTemplate[] {
-  if (assertion.kind === 'present') return [];
-  if (assertion.kind !== 'substring') return [assertion.value];
-  return [assertion.initial ?? [], ...assertion.any, assertion.final ?? []];
+function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => To): Assertion<To> {
+  if (assertion.kind === 'present') return assertion;
+  if (assertion.kind !== 'substring') return { ...assertion, value: map(assertion.value) };
+  const { initial, any, final, ...rest } = assertion;
+  return {
+    ...rest,
+    ...(initial !== undefined && { initial: map(initial) }),
+    any: any.map(map),
+    ...(final !== undefined && { final: map(final) }),
+  };
 }
 
 type Assignment = ReadonlyMap<string, Buffer>;
@@ -101,21 +112,9 @@ function assignments(filling: Filling, placeholders: readonly string[]): Assignm
   );
 }
 
-function fillAssertion(assertion: Assertion<ValueTemplate>, assignment: Assignment): Assertion<Buffer> {
-  const bytes = (value: ValueTemplate) =>
-    Buffer.concat(value.map((part) => (typeof part === 'string' ? (assignment.get(part) ?? empty) : part)));
-  if (assertion.kind === 'present') return assertion;
-  if (assertion.kind !== 'substring') return { ...assertion, value: bytes(assertion.value) };
-  const { initial, any, final, ...rest } = assertion;
-  return {
-    ...rest,
-    ...(initial && { initial: bytes(initial) }),
-    any: any.map(bytes),
-    ...(final && { final: bytes(final) }),
-  };
+function bytesOf(part: Buffer | string, assignment: Assignment): Buffer {
+  return typeof part === 'string' ? (assignment.get(part) ?? Buffer.alloc(0)) : part;
 }
-
-const empty = Buffer.alloc(0);
 
 function usable(values: readonly (string | Buffer)[]): readonly Buffer[] {
   return values

@@ -59,7 +59,7 @@ const bits = { disabled: 0x2, locked: 0x10, lasting: 0x1_0000, passwordExpired: 
 type Rule = readonly [attribute: string, reason: RejectionReason, ends: Ends];
 
 /** What each directory has, in the order in which a refusal names its reason. An entry shows a few of these at most. */
-const stateRules: readonly Rule[] = [
+const rules: readonly Rule[] = [
   [control, 'disabled', hasBit(bits.disabled)],
   // AD LDS has no userAccountControl.
   [computed, 'disabled', hasBit(bits.disabled)],
@@ -87,10 +87,7 @@ const stateRules: readonly Rule[] = [
   ['pwdLastSet', 'password-expired', mustChange],
   ['pwdReset', 'password-expired', isTrue],
   ['passwordExpirationTime', 'password-expired', isOver(generalizedTime)],
-];
-
-/** An account that was created after the login is another one of the same name. The rules for its state name a better reason. */
-const creationRules: readonly Rule[] = [
+  // An account that was created after the login is another one of the same name. All other rules name a better reason.
   ['createTimestamp', 'unknown-user', isChanged(creationTime)],
   ['whenCreated', 'unknown-user', isChanged(creationTime)],
 ];
@@ -113,18 +110,14 @@ function shows({ attributes }: Entry, attribute: string): boolean {
   return (attributes.get(attribute.toLowerCase()) ?? []).length > 0;
 }
 
-const stateAttributes = [...new Set(stateRules.map(([attribute]) => attribute))];
-
 /** The attributes that {@link judgeAccount} reads. A server leaves out those that it does not have. */
-export const accountAttributes: readonly string[] = [
-  ...stateAttributes,
-  ...creationRules.map(([attribute]) => attribute),
-];
+export const accountAttributes: readonly string[] = [...new Set(rules.map(([attribute]) => attribute))];
 
 /** Judges an account by its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
 export function judgeAccount(entry: Entry, moments: Moments): AccountState {
-  const seen = stateAttributes.filter((attribute) => shows(entry, attribute));
-  for (const [attribute, reason, ends] of [...stateRules, ...creationRules]) {
+  const ofState = accountAttributes.filter((attribute) => !/^(createTimestamp|whenCreated)$/.test(attribute));
+  const seen = ofState.filter((attribute) => shows(entry, attribute));
+  for (const [attribute, reason, ends] of rules) {
     const text = shows(entry, attribute) ? onlyText(entry, attribute) : undefined;
     try {
       if (text !== undefined && ends(text, moments, entry)) return { refusal: { reason, attribute }, seen };
