@@ -6,18 +6,14 @@ import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
-import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
-import { createRevalidate } from './login/revalidate.ts';
+import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
-
-/** Creates the directory of an authenticator. `tls` is called at each handshake. */
-export type MakeDirectory = (tls: () => TlsSettings) => Directory;
 
 /** Logins by name and password. It asks no server before the first. @throws Error when a TLS file can't be used */
 export async function createLdapAuthenticator(
   options: LdapOptions,
   context: PluginContext,
-  makeDirectory: MakeDirectory,
+  makeDirectory: (tls: () => TlsSettings) => Directory,
 ): Promise<Authenticator> {
   let directory: Directory | undefined;
   const tls = await watchTlsFiles(options.tls, context, () => directory?.renewConnections());
@@ -44,13 +40,8 @@ export async function createLdapAuthenticator(
   };
 }
 
-type Login = (token: string, context: Omit<AuthenticateContext, 'audiences'>) => Promise<Decision>;
-
-/**
- * Finds the entry, binds as the user, reads the groups. Another server may answer each step, but the one of the step
- * before is asked first.
- */
-function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory): Login {
+/** Finds the entry, binds as the user, reads the groups. The server of the step before is asked first. */
+function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory) {
   const decoys = createDecoys(directory, options);
 
   async function notFound(finding: Exclude<Finding, { kind: 'found' }>, call: DirectoryCall): Promise<Decision> {
@@ -85,7 +76,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     return within(decision, { signal: call.signal });
   }
 
-  return async (token, { signal, backendAnswered, trace }) => {
+  return async (token: string, { signal, backendAnswered, trace }: AuthenticateContext): Promise<Decision> => {
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;

@@ -13,11 +13,7 @@ export interface Settle<T> {
   reject(reason: unknown): void;
 }
 
-/**
- * A promise that settles once: by `start`, at the timeout, or when the signal is aborted, whose reason it then throws.
- *
- * @param start begins the wait; the function that it returns is called at the end, to remove listeners
- */
+/** Settles once: by `start`, which returns what is to be called at the end, by the timeout, or by the signal. */
 export function withDeadline<T>(bounds: Bounds, start: (settle: Settle<T>) => () => void): Promise<T> {
   const { signal, timeout, late } = bounds;
   return new Promise<T>((resolve, reject) => {

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net';
 import { explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
 import { durationText, withDeadline } from '../deadlines.ts';
-import { type Budget, encodeUnbind } from './codec.ts';
-import { createFramer } from './frames.ts';
+import { type Budget, createFramer, encodeUnbind } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';
-import { peerOf } from './tls.ts';
+import { peerOf } from './socket.ts';
 import type { Server } from './types.ts';
 
 /** Bytes of one answer, all its messages together, unless the request has a limit of its own. */
@@ -44,11 +43,8 @@ interface Operation {
   fail(reason: unknown): void;
 }
 
-interface ExchangeOptions {
-  readonly server: Server;
-  /** Milliseconds for one request until its last answer. */
-  readonly timeout: number;
-}
+/** Milliseconds for one request until its last answer. */
+type ExchangeOptions = { readonly server: Server; readonly timeout: number };
 
 type CloseListener = (error?: Error) => void;
 
@@ -74,8 +70,6 @@ export type Exchange = ReturnType<typeof createExchange>;
 /**
  * Requests and their answers over one socket, one at a time. Nothing is queued: a request is written when it comes, or
  * not at all. Anything but the answer to it ends the connection, and so do the timeout and the signal.
- *
- * @param socket connected, encrypted if it is to be
  */
 export function createExchange(socket: Socket, options: ExchangeOptions) {
   const state = createState(socket, options);
@@ -186,7 +180,10 @@ function readAnswer(state: State, chunk: Buffer): void {
     const message = decodeMessage(frame, budget);
     if (message.id === 0 && message.kind === 'extended') {
       settle?.();
-      throw noticeOf(state, message);
+      // The notice of disconnection (RFC 4511 section 4.4.1), or an unknown one, which is no better.
+      const { code, diagnosticMessage: text } = message;
+      const problem = `the server ended the connection with result code ${code}${text && `: ${oneLine(text)}`}`;
+      throw makeError(state, 'closed', problem);
     }
     if (!operation || settle || message.id !== operation.id) {
       throw new WireError('protocol', `a message with the id ${message.id} came, which no request has`);
@@ -227,12 +224,6 @@ function explain(state: State, error: unknown): ServerError {
     return makeError(state, kind, problem, error);
   }
   return makeError(state, 'closed', `the connection broke (${oneLine(String(error))})`, error);
-}
-
-/** The notice of disconnection (RFC 4511 section 4.4.1), or an unknown one, which is no better. */
-function noticeOf(state: State, { code, diagnosticMessage }: Extract<Message, { kind: 'extended' }>): ServerError {
-  const text = diagnosticMessage === '' ? '' : `: ${oneLine(diagnosticMessage)}`;
-  return makeError(state, 'closed', `the server ended the connection with result code ${code}${text}`);
 }
 
 function makeError({ options, step }: State, ...rest: Parameters<MakeError>): ServerError {

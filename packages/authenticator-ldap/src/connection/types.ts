@@ -54,10 +54,7 @@ export interface BindResult {
   readonly code: number;
   /** Free text of the server, to recognize reasons and for logs about the service account. Never for callers. */
   readonly diagnosticMessage: string;
-  /**
-   * `error` of the password policy control (draft-behera-ldap-password-policy-11 section 6.2), if the answer had one.
-   * `unreadable`: there was such a control, but it is malformed.
-   */
+  /** Of the password policy control (draft-behera-ldap-password-policy-11 section 6.2). `unreadable`: malformed. */
   readonly passwordPolicyError?: number | 'unreadable';
   /** The answer had the control 2.16.840.1.113730.3.4.4, 389-DS' "password expired, must be changed". */
   readonly passwordMustChange: boolean;

@@ -155,7 +155,11 @@ async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
   } catch (error) {
     if (error instanceof ServerSkipped) pool.hasConnected = false;
     // What ended the first would end the next ones too: no caller waits long to learn it.
-    if (!hasConnected && error instanceof Error && !signal.aborted) pool.queue.rejectAll(asSkipped(error));
+    if (!hasConnected && error instanceof Error && !signal.aborted) {
+      const isShortage = error instanceof ServerError && error.kind === 'shortage';
+      const isKnown = isShortage || error instanceof ServerSkipped;
+      pool.queue.rejectAll(isKnown ? error : new ServerSkipped('unavailable', error.message));
+    }
     serveSoon(pool);
     throw error;
   } finally {
@@ -228,9 +232,4 @@ function isFull({ idle, busy, opening, max }: Pool): boolean {
 
 function gone({ url }: Pool): ServerSkipped {
   return new ServerSkipped('unavailable', `${url} is no directory server any more`);
-}
-
-function asSkipped(error: Error): Error {
-  const isShortage = error instanceof ServerError && error.kind === 'shortage';
-  return isShortage || error instanceof ServerSkipped ? error : new ServerSkipped('unavailable', error.message);
 }

@@ -1,11 +1,12 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import type { Server } from '../connection/types.ts';
-import { createSlots } from '../deadlines.ts';
-import { askInTurn } from './ask-in-turn.ts';
+import { ageText, createSlots } from '../deadlines.ts';
 import { createDirectoryServer, type DirectoryServer } from './directory-server.ts';
 import { createServerMetrics } from './metrics.ts';
+import type { Use } from './server-circuit.ts';
 import { createListedServers, createSrvList, createSrvResolver } from './server-list.ts';
-import type { Directory, DirectoryCall, DirectoryDependencies } from './types.ts';
+import type { Answered, Directory, DirectoryCall, DirectoryDependencies } from './types.ts';
 
 /** Connects to no server before the first call, so it can be created while all of them are down. */
 export function createDirectory(dependencies: DirectoryDependencies): Directory {
@@ -60,18 +61,16 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
 function createKnownServers(dependencies: DirectoryDependencies) {
   const metricsOf = createServerMetrics(dependencies.metrics);
   const known = new Map<string, DirectoryServer>();
-  const closing = new Set<Promise<void>>();
 
   const end = (server: DirectoryServer) => {
     known.delete(server.server.url);
-    const closed = server.close().finally(() => closing.delete(closed));
-    closing.add(closed);
+    return server.close();
   };
   return {
     /** Creates the servers that are new in the list, and closes those that have left it. */
     update(servers: readonly Server[]): void {
       const urls = new Set(servers.map(({ url }) => url));
-      for (const server of [...known.values()]) if (!urls.has(server.server.url)) end(server);
+      for (const server of [...known.values()]) if (!urls.has(server.server.url)) void end(server);
       for (const server of servers) {
         if (known.has(server.url)) continue;
         known.set(server.url, createDirectoryServer({ ...dependencies, server, metrics: metricsOf(server.url) }));
@@ -83,8 +82,7 @@ function createKnownServers(dependencies: DirectoryDependencies) {
       for (const server of known.values()) server.renewConnections();
     },
     async close(): Promise<void> {
-      for (const server of [...known.values()]) end(server);
-      await Promise.all(closing);
+      await Promise.all([...known.values()].map(end));
     },
   };
 }
@@ -101,4 +99,104 @@ function createList(
   }
   const resolve = resolveSrv ?? createSrvResolver(srv.nameServers, serverTimeout);
   return createSrvList({ srv, options, resolve, closing, logger, now, random, onChange });
+}
+
+interface Question<T> {
+  /** In the order in which they are asked. */
+  readonly servers: readonly DirectoryServer[];
+  readonly use: Use;
+  readonly subject: string | undefined;
+  readonly ask: (server: DirectoryServer) => Promise<T>;
+  /** No further server is asked once it is aborted. */
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+}
+
+/** Why a server gave no answer. */
+interface Failure {
+  readonly error: ServerError | ServerSkipped;
+  /** What it concerns. `machine`: the one that the gateway runs on. Left out: it says nothing new. */
+  readonly concerns?: 'server' | 'login' | 'machine' | 'capacity';
+}
+
+/**
+ * Asks one server after the other until one answers; those with an open circuit are skipped. At the end those whose
+ * connection was stale are asked once more, as a fresh one may work.
+ *
+ * @throws AuthenticatorError `unavailable` with each server's reason; `failed` if one of them was only busy, if one was
+ *   reached and gave this login no answer, or if this machine could not ask
+ * @throws the reason of the signal, and what `ask` throws that is about no server
+ */
+export async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
+  const { servers, signal, now } = question;
+  const reasons = new Map<DirectoryServer, string>();
+  const concerned = new Set<Failure['concerns']>();
+  const turns = [...servers];
+  for (const [turn, server] of turns.entries()) {
+    const isFirst = turn < servers.length;
+    if (isFirst && server.circuit.isOpen) {
+      reasons.set(server, skipped(server, now()));
+      continue;
+    }
+    const isLast = isFirst && servers.slice(turn + 1).every(({ circuit }) => circuit.isOpen);
+    const outcome = await askOne(question, server, isLast);
+    if ('value' in outcome) return { value: outcome.value, server: server.server };
+    if (signal.aborted) throw signal.reason;
+    reasons.set(server, named(server, outcome.error.message));
+    concerned.add(outcome.concerns);
+    if (isFirst && outcome.error instanceof StaleConnection) turns.push(server);
+  }
+  const text = servers.map((server) => reasons.get(server)).join('; ');
+  const first = (['capacity', 'machine', 'login'] as const).find((one) => concerned.has(one));
+  if (first !== undefined) throw new AuthenticatorError('failed', `${failed[first]}: ${text}`);
+  throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
+}
+
+/** Problems that are of these logins, and no outage. The first of them that there is, in this order, is named. */
+const failed = {
+  capacity: 'no connection to the directory became free',
+  machine: 'no directory server could be asked',
+  login: 'this login got no answer',
+} as const;
+
+/**
+ * The server was reached and asked, and then it was silent. That does not blame the server for a bind as a user, or for
+ * a search for a user's groups: users who may write their own `userPassword` can store a hash that takes seconds, and
+ * one person's logins must not take the server away from all. Other searches find out whether it still answers.
+ */
+function mayBeLogin({ kind, step }: ServerError): boolean {
+  return (kind === 'timeout' || kind === 'closed') && (step === 'bind' || step === 'search');
+}
+
+/** @param hasSecondChance a stale connection is not counted: the same server is asked next, and that counts */
+async function askOne<T>(
+  { use, subject, ask, signal }: Question<T>,
+  server: DirectoryServer,
+  hasSecondChance: boolean,
+): Promise<{ readonly value: T } | Failure> {
+  const call = server.circuit.begin(use);
+  try {
+    const value = await ask(server);
+    call.succeeded();
+    return { value };
+  } catch (error) {
+    if (error instanceof ServerSkipped) return error.reason === 'busy' ? { error, concerns: 'capacity' } : { error };
+    if (!(error instanceof ServerError)) throw error;
+    if (error.kind === 'shortage') return { error, concerns: 'machine' };
+    if (signal.aborted || (error instanceof StaleConnection && hasSecondChance)) return { error };
+    if (subject !== undefined && mayBeLogin(error)) return { error, concerns: 'login' };
+    call.failed(error.message);
+    return { error, concerns: 'server' };
+  }
+}
+
+/** A caller that finds an error in an answer does not know which server gave it. */
+function named({ server: { url } }: DirectoryServer, problem: string): string {
+  return problem.includes(url) ? problem : `${url}: ${problem}`;
+}
+
+function skipped(server: DirectoryServer, now: number): string {
+  const { lastFailure } = server.circuit;
+  const last = lastFailure === undefined ? '' : `: ${lastFailure.reason} (${ageText(now - lastFailure.at)})`;
+  return named(server, `skipped, its circuit is open${last}`);
 }

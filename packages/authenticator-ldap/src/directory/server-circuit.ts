@@ -43,10 +43,7 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
     get lastFailure() {
       return lastFailure;
     },
-    /**
-     * One call to the server, from its start. Each function does nothing when the circuit has changed since. A call may
-     * begin while it is open: a success then closes it.
-     */
+    /** One call. Its functions do nothing if the circuit has changed since. A success closes an open circuit. */
     begin(use: Use) {
       const begun = epoch;
       return {

@@ -124,11 +124,7 @@ function readPart(text: string, start: number): AttributeValue | undefined {
   return value && { attribute, value };
 }
 
-/**
- * Each backslash must precede a special character or the two hexadecimal digits of a byte.
- *
- * @param endsBare spaces at the end do not count, but one behind a backslash does
- */
+/** @param endsBare spaces at the end do not count, but one behind a backslash does */
 function unescapeValue(spelling: string, endsBare: boolean): Buffer | undefined {
   const pieces = spelling.match(/\\[0-9A-Fa-f]{2}|\\[\\"+,;<> #=]|[^\\]+/gs) ?? [];
   if (pieces.join('').length !== spelling.length) return undefined;

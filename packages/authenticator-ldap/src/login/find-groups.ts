@@ -9,7 +9,7 @@ import type { NameTemplate } from '../filter/templates.ts';
 import type { GroupOptions } from '../options/types.ts';
 import { entryDn, onlyText, textsOf, valuesOf } from './entry-values.ts';
 import type { DirectoryUser } from './find-user.ts';
-import { searchEntries } from './search-entries.ts';
+import { searchEntries } from './find-user.ts';
 
 /** The names of all groups of a user, sorted. @throws AuthenticatorError `failed` if they may not be all */
 export async function findGroups(

@@ -5,7 +5,7 @@ import { parseDnTemplate } from '../filter/templates.ts';
 import type { UserOptions } from '../options/types.ts';
 import { ldapOptions, peopleBase, searchedGroups, template, userOptions } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
-import { createRevalidate } from './revalidate.ts';
+import { createRevalidate } from './look-up.ts';
 
 const signal = new AbortController().signal;
 const attributes = { username: 'uid', uid: 'entryUUID', extra: {} };
