@@ -5,25 +5,15 @@ const stepNames = { connect: 'connecting', tls: 'TLS', starttls: 'StartTLS', bin
 
 export type Step = keyof typeof stepNames;
 
-/**
- * - `unreachable`: no TCP connection (refused, no route, no such host)
- * - `timeout`: no answer, or not all of it, within `serverTimeout`
- * - `closed`: the connection ended before the whole answer came
- * - `tls`: the handshake failed (name, CA, version, client certificate)
- * - `protocol`: the bytes are not LDAP, or not an answer to the request
- * - `too-large`: an answer over the limit
- * - `shortage`: this machine lacks what a connection takes (file descriptors, ports, memory); no server is to blame
- * - `answer`: it answered that it can't (busy, unavailable, not bound, base missing, ...)
- */
 export type ServerErrorKind =
-  | 'unreachable'
-  | 'timeout'
-  | 'closed'
-  | 'tls'
-  | 'protocol'
-  | 'too-large'
-  | 'shortage'
-  | 'answer';
+  | 'unreachable' // no TCP connection (refused, no route, no such host)
+  | 'timeout' // no answer, or not all of it, within `serverTimeout`
+  | 'closed' // the connection ended before the whole answer came
+  | 'tls' // the handshake failed (name, CA, version, client certificate)
+  | 'protocol' // the bytes are not LDAP, or not an answer to the request
+  | 'too-large' // an answer over the limit
+  | 'shortage' // this machine lacks what a connection takes (file descriptors, ports, memory); no server is to blame
+  | 'answer'; // it answered that it can't (busy, unavailable, not bound, base missing, ...)
 
 /**
  * A server is to blame, not a login: the next server is asked, and this one's circuit counts it. A `shortage` is
@@ -57,12 +47,11 @@ export class StaleConnection extends ServerError {
  */
 export class ServerSkipped extends Error {
   override readonly name = 'ServerSkipped';
-  readonly reason: 'busy' | 'refused' | 'unavailable';
+  readonly reason:
+    | 'busy' // all its connections stayed in use
+    | 'refused' // it refuses the service account
+    | 'unavailable'; // its circuit is open, its first connection is not there yet, or it has left the list of servers
 
-  /**
-   * @param reason `busy`: all its connections stayed in use. `refused`: it refuses the service account. `unavailable`: its
-   *   circuit is open, its first connection is not there yet, or it has left the list of servers
-   */
   constructor(reason: ServerSkipped['reason'], message: string) {
     super(message);
     this.reason = reason;

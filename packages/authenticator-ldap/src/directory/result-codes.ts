@@ -23,17 +23,14 @@ export function resultCodeName(code: number): string {
   return names.get(code) ?? 'other';
 }
 
-/**
- * What the code of a search means:
- *
- * - `ok`: the answer has all entries
- * - `size-limit`: there are more entries than were asked for, or than the server gives
- * - `not-found`: a referral; the entry is on another server, and referrals are not followed
- * - `no-such-object`: the base does not exist; whether that blames the server depends on where the base came from
- * - `failed`: it concerns this one search (time and admin limits, values that the schema does not accept)
- * - `server`: the server can't answer, or the code is unknown: another server is asked
- */
-export type SearchOutcome = 'ok' | 'size-limit' | 'not-found' | 'no-such-object' | 'failed' | 'server';
+/** What the code of a search means. */
+export type SearchOutcome =
+  | 'ok' // the answer has all entries
+  | 'size-limit' // there are more entries than were asked for, or than the server gives
+  | 'not-found' // a referral; the entry is on another server, and referrals are not followed
+  | 'no-such-object' // the base does not exist; whether that blames the server depends on where the base came from
+  | 'failed' // it concerns this one search (time and admin limits, values that the schema does not accept)
+  | 'server'; // the server can't answer, or the code is unknown: another server is asked
 
 const outcomes: ReadonlyMap<number, SearchOutcome> = new Map([
   [0, 'ok'],

@@ -74,11 +74,6 @@ function parseContent(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
 function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
   const { text, at: start } = cursor;
   const [left = ''] = /^[^=<>~()]*/.exec(text.slice(start)) ?? [];
-  const brace = left.search(/[{}]/);
-  if (brace !== -1) {
-    const fix = 'placeholders are allowed after the = only';
-    throw new TemplateError(text, start + brace, 'a placeholder outside a value', fix);
-  }
   cursor.at += left.length;
   const [operator] = /^[<>~]?=/.exec(text.slice(cursor.at)) ?? [];
   if (operator === undefined) {
@@ -194,7 +189,12 @@ function skipSpace(cursor: Cursor): void {
 
 function noAttribute(text: string, attribute: string, start: number): TemplateError {
   const what = attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
-  return new TemplateError(text, start, what, 'write its name (letters, digits, dashes) or OID, without spaces');
+  return new TemplateError(
+    text,
+    start,
+    what,
+    'write its name (letters, digits, dashes) or OID, without spaces or placeholders',
+  );
 }
 
 function problem({ text, at }: Cursor, what: string, fix: string): TemplateError {

@@ -4,7 +4,6 @@ import {
   AuthenticatorError,
   type Decision,
   type Logger,
-  type UserInfo,
 } from '@sallyport/authenticator';
 import { namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
@@ -39,12 +38,7 @@ export function findEntry(
 }
 
 /** @throws AuthenticatorError as `findGroups` */
-export async function withGroups(
-  directory: Directory,
-  options: LdapOptions,
-  user: DirectoryUser,
-  call: TracedCall,
-): Promise<UserInfo> {
+export async function withGroups(directory: Directory, options: LdapOptions, user: DirectoryUser, call: TracedCall) {
   const { username, uid, extra, dn } = user;
   const { trace, ...rest } = call;
   trace?.(`the entry of the user is "${dn}"`);
@@ -60,7 +54,7 @@ export async function lookUpUser(
   options: LdapOptions,
   username: string,
   { signal, trace }: Pick<AuthenticateContext, 'signal' | 'trace'>,
-): Promise<UserInfo | undefined> {
+) {
   signal.throwIfAborted();
   if (!isUsername(username)) return undefined;
   const more = trace ? accountAttributes : [];
