@@ -133,12 +133,7 @@ export function readElements(bytes: Buffer, budget: Budget): Element[] {
   return elements;
 }
 
-/**
- * Where the content of the BER element at the offset is; its end may be beyond the bytes. Undefined while its length is
- * cut off.
- *
- * @throws WireError for an indefinite length, and one of more than four bytes (RFC 4511 section 5.1)
- */
+/** Where the content of the BER element at the offset is, perhaps beyond the bytes; undefined if its length is cut off. */
 export function readHeader(
   bytes: Buffer,
   offset: number,
@@ -149,6 +144,7 @@ export function readHeader(
     // It is negative when its four bytes have the highest bit set.
     return start === null ? undefined : { start, end: start + (reader.length >>> 0) };
   } catch {
+    // An indefinite length, or one of more than four bytes (RFC 4511 section 5.1).
     throw new WireError('protocol', 'an element has no readable length');
   }
 }
@@ -179,8 +175,7 @@ export function createFramer(maxBytes: number = defaultMaxBytes) {
 
   return {
     /**
-     * The messages that this chunk completes, each with its header. The time that it takes depends on the bytes only, not
-     * on how they are split.
+     * The messages that this chunk completes, in a time that does not depend on how the bytes are split.
      *
      * @throws WireError as soon as no LDAPMessage can begin with the bytes; the framer cannot be used afterwards
      */

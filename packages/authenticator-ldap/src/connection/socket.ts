@@ -21,7 +21,7 @@ export function connectTcp(options: ConnectOptions): Promise<Socket> {
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: Math.max(10, Math.floor(stepTimeout / 3)),
   });
-  ignoreErrors(socket);
+  socket.on('error', ignore);
   const problem = `no connection within ${durationText(stepTimeout)}; is the port open through every firewall on the way?`;
   return runStep<Socket>(
     socket,
@@ -53,9 +53,7 @@ export async function runStep<T>(
 }
 
 /** An error event without a listener would end the process. Those who use the socket have listeners of their own. */
-export function ignoreErrors(socket: Socket): void {
-  socket.on('error', () => {});
-}
+const ignore = () => {};
 
 const problems: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused: nothing listens on this port',
@@ -182,7 +180,7 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
       reject(makeError('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error));
       return () => {};
     }
-    ignoreErrors(socket);
+    socket.on('error', ignore);
     const onSecure = () => {
       if (socket.authorized && socket.encrypted) resolve(socket);
       else reject(makeError('tls', `the certificate was not accepted: ${String(socket.authorizationError)}`));

@@ -11,8 +11,7 @@ export interface Directory {
    * ServerError, the next server is asked, so `work` may be called again: it must only read. It searches only while it
    * runs, one search at a time.
    *
-   * @throws AuthenticatorError `unavailable` when no server could answer, naming each and its reason; `failed` when
-   *   every connection stayed busy until the deadline
+   * @throws AuthenticatorError `unavailable` with the reason of each server, or `failed`
    * @throws what else `work` throws, and the reason of the signal
    */
   withService<T>(work: (connection: SearchConnection) => Promise<T>, options: DirectoryCall): Promise<Answered<T>>;

@@ -130,7 +130,11 @@ function unescapeValue(spelling: string, endsBare: boolean): Buffer | undefined 
   if (pieces.join('').length !== spelling.length) return undefined;
   const last = pieces.at(-1) ?? '';
   if (endsBare && !last.startsWith('\\')) pieces.splice(-1, 1, withoutEndingSpaces(last));
-  return Buffer.concat(pieces.map(bytesOf));
+  const bytes = pieces.map((piece) => {
+    const text = piece.replace(/^\\/, '');
+    return Buffer.from(text, piece.length === 3 && text !== piece ? 'hex' : 'utf8');
+  });
+  return Buffer.concat(bytes);
 }
 
 /** In time that grows with the length alone, which a regular expression would not be. */
@@ -138,11 +142,6 @@ function withoutEndingSpaces(text: string): string {
   let end = text.length;
   while (text[end - 1] === ' ') end--;
   return text.slice(0, end);
-}
-
-function bytesOf(piece: string): Buffer {
-  if (!piece.startsWith('\\')) return Buffer.from(piece);
-  return piece.length === 3 ? Buffer.from(piece.slice(1), 'hex') : Buffer.from(piece.slice(1));
 }
 
 /** OCTET STRING, UTF8String, PrintableString, TeletexString, IA5String: the types that names have. */

@@ -73,5 +73,5 @@ function escaped(value: Buffer): string {
 }
 
 function hexadecimal(bytes: Buffer): string {
-  return [...bytes].map((byte) => `\\${byte.toString(16).padStart(2, '0')}`).join('');
+  return bytes.toString('hex').replace(/../g, '\\$&');
 }

@@ -54,9 +54,7 @@ export async function bindUser<T>(
  */
 async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindResult>[]): Promise<void> {
   const answers = await Promise.allSettled(late);
-  const outcomes = answers.map((answer) =>
-    answer.status === 'fulfilled' ? judgeBind(answer.value).attempt : undefined,
-  );
+  const outcomes = answers.flatMap((one) => (one.status === 'fulfilled' ? [judgeBind(one.value).attempt] : []));
   const outcome = outcomes.find((one) => one === 'refused' || one === 'accepted');
   await attempt.settle(outcome ?? 'unavailable');
 }

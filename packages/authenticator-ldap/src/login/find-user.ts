@@ -184,7 +184,10 @@ export async function searchEntries(
 ): Promise<FoundEntries> {
   const { what, base } = place;
   const { entries, code } = await connection.search(request, signal).catch((error: unknown) => {
-    throw error instanceof ServerError && error.kind === 'too-large' ? tooLarge(error, what) : error;
+    if (!(error instanceof ServerError) || error.kind !== 'too-large') throw error;
+    // Users may write to their own entries and make them large: one of them must not open a server's circuit for all.
+    const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
+    throw new AuthenticatorError('failed', `${what} found too much: ${error.message}: ${fix}`, { cause: error });
   });
   switch (classifySearch(code)) {
     case 'ok':
@@ -209,12 +212,6 @@ export async function searchEntries(
 }
 
 const nothing: FoundEntries = { entries: [], isCut: false };
-
-/** Users may write to their own entries and make them large: one of them must not open a server's circuit for all. */
-function tooLarge(cause: ServerError, what: string): AuthenticatorError {
-  const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
-  return new AuthenticatorError('failed', `${what} found too much: ${cause.message}: ${fix}`, { cause });
-}
 
 function missingBase({ what, base }: SearchPlace, code: number): ServerError {
   const option = what === 'the search for groups' ? 'groups.base' : 'user.base';
