@@ -46,8 +46,6 @@ function encode(message: LdapMessage): Buffer {
   return bytes;
 }
 
-const octetString = 0x04;
-
 /** RFC 4511 section 4.5.1.7. */
 const filterTags = {
   and: 0xa0,
@@ -93,7 +91,7 @@ function writeFilter(writer: BerWriter, filter: Filter): void {
       break;
     default:
       writer.writeString(checkAttribute(filter.attribute));
-      writer.writeBuffer(filter.value, octetString);
+      writer.writeBuffer(filter.value, 0x04);
   }
   writer.endSequence();
 }

@@ -43,7 +43,7 @@ interface Operation {
   fail(reason: unknown): void;
 }
 
-/** Milliseconds for one request until its last answer. */
+/** The timeout is in milliseconds, for one request until its last answer. */
 type ExchangeOptions = { readonly server: Server; readonly timeout: number };
 
 type CloseListener = (error?: Error) => void;
@@ -82,12 +82,10 @@ export function createExchange(socket: Socket, options: ExchangeOptions) {
     get isOpen() {
       return state.closed === undefined;
     },
-    /** As that of Connection. */
     onClose(listener: CloseListener): void {
       if (state.closed) listener(state.closed.error);
       else state.listeners.push(listener);
     },
-    /** @throws as Connection's methods */
     run: <T>(request: Request<T>, signal: AbortSignal) => run(state, request, signal),
     close: () => close(state),
   };

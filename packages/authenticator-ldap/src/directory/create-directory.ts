@@ -24,8 +24,8 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
     return both;
   };
   const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
-  const ask = async <T>(use: 'service' | 'user', call: DirectoryCall, one: (server: DirectoryServer) => Promise<T>) =>
-    askInTurn({ subject: undefined, ...call, servers: await inOrder(call), use, ask: one, now });
+  const ask = async <T>(use: Use, call: DirectoryCall, one: (server: DirectoryServer) => Promise<T>) =>
+    askInTurn({ ...call, servers: await inOrder(call), use, ask: one, now });
 
   return {
     async withService(work, options) {
@@ -101,14 +101,11 @@ function createList(
   return createSrvList({ srv, options, resolve, closing, logger, now, random, onChange });
 }
 
-interface Question<T> {
+interface Question<T> extends DirectoryCall {
   /** In the order in which they are asked. */
   readonly servers: readonly DirectoryServer[];
   readonly use: Use;
-  readonly subject: string | undefined;
   readonly ask: (server: DirectoryServer) => Promise<T>;
-  /** No further server is asked once it is aborted. */
-  readonly signal: AbortSignal;
   readonly now: () => number;
 }
 
@@ -123,11 +120,10 @@ interface Failure {
  * Asks one server after the other until one answers; those with an open circuit are skipped. At the end those whose
  * connection was stale are asked once more, as a fresh one may work.
  *
- * @throws AuthenticatorError `unavailable` with each server's reason; `failed` if one of them was only busy, if one was
- *   reached and gave this login no answer, or if this machine could not ask
+ * @throws AuthenticatorError with each server's reason; `failed` for what is of these logins or of this machine
  * @throws the reason of the signal, and what `ask` throws that is about no server
  */
-export async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
+async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   const { servers, signal, now } = question;
   const reasons = new Map<DirectoryServer, string>();
   const concerned = new Set<Failure['concerns']>();

@@ -29,7 +29,6 @@ export function createUserBinds(access: ServerAccess) {
   const timeout = options.serverTimeout;
   const pool = poolOf(access);
   let late = 0;
-  // As `now`.
   let reusedFrom = options.reuseUserConnections ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 
   const distrust = (reason: string) => {
@@ -46,12 +45,7 @@ export function createUserBinds(access: ServerAccess) {
     const isPlain = (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
     lease.release(isPlain && now() >= reusedFrom);
   };
-  /**
-   * No closure of it may hold the credentials, and no error with the stack of the login: they outlive it.
-   *
-   * @throws ServerSkipped, as `ConnectionPool.acquire`
-   * @throws ServerError when the server does not answer, or answers that it can't; the reason of the signal
-   */
+  // No closure of it may hold the credentials, and no error with the stack of the login: they outlive it.
   const bind = async (credentials: BindCredentials, signal: AbortSignal, onLate: BindCall['onLate']) => {
     const lease = await openLease(pool, signal);
     const answer = lease.connection.bind(credentials, signal, onLate === undefined ? timeout : longestBind);

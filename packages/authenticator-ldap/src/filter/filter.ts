@@ -12,7 +12,6 @@ export type FilterOf<Value> =
   | { readonly kind: 'not'; readonly filter: FilterOf<Value> }
   | Assertion<Value>;
 
-/** One condition on one attribute. */
 export type Assertion<Value> =
   | {
       readonly kind: 'equality' | 'greater-or-equal' | 'less-or-equal' | 'approximate';

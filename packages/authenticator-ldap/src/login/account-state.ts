@@ -136,7 +136,7 @@ export function accountText({ refusal, seen }: AccountState): string {
   return `account state: nothing against the user in ${seen.join(', ')}`;
 }
 
-/** Reads a time from the text of an attribute: milliseconds since 1970; undefined for no time, NaN for what is none. */
+/** Milliseconds since 1970; undefined for no time, NaN for what is none. */
 type ReadTime = (text: string) => number | undefined;
 
 const generalized = /^(\d{4})(\d\d)(\d\d)([01]\d|2[0-3])(?:(\d\d)([0-5]\d|60)?)?(?:[.,](\d+))?(?:Z|([+-]\d\d)(\d\d)?)$/;

@@ -153,7 +153,6 @@ function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['at
   };
 }
 
-/** What a search of a login is for. */
 export interface SearchPlace {
   readonly what: 'the search for a user' | 'the lookup of a user (user.dnTemplate)' | 'the search for groups';
   /** Of the options: no DN that was made from a typed name. */

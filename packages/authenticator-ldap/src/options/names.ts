@@ -8,7 +8,6 @@ export function attribute(description: string, example: string) {
   return value({ description, pattern: attributeDescriptionPattern }, (input) => parseAttribute(input, example));
 }
 
-/** Checks an attribute's name or OID. */
 export function parseAttribute(input: unknown, example: string): Parsed<string> {
   const parsed = parseText(input, example);
   if ('problem' in parsed || isAttributeDescription(parsed.value)) return parsed;
@@ -35,7 +34,6 @@ export function template<Template>(
   });
 }
 
-/** The DNs to search below. */
 export function bases(description: string, example: string): z.ZodType<readonly string[]> {
   return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) => {
     const parsed = parseText(input, example);

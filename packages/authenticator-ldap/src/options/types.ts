@@ -27,7 +27,6 @@ export interface LdapOptions {
 }
 
 export interface SrvOptions {
-  /** `_ldap._tcp.example.com` */
   readonly name: string;
   readonly security: Server['security'];
   /** `address` or `address:port` of DNS servers; empty: the system's. */
@@ -70,7 +69,6 @@ export type GroupOptions = {
 );
 
 export interface PoolOptions {
-  /** Service connections to each server. */
   readonly max: number;
   readonly idleTimeout: number;
   readonly maxAge: number;
