@@ -132,10 +132,7 @@ export function readElements(bytes: Buffer, budget: Budget): Element[] {
 }
 
 /** Where the content of the BER element at the offset is, perhaps beyond the bytes; undefined if its length is cut off. */
-export function readHeader(
-  bytes: Buffer,
-  offset: number,
-): { readonly start: number; readonly end: number } | undefined {
+function readHeader(bytes: Buffer, offset: number) {
   const reader = new asn1.BerReader(bytes);
   try {
     const start = reader.readLength(offset + 1);
@@ -152,8 +149,6 @@ const defaultMaxBytes = 16 * 1024 * 1024;
 
 /** Tag of a SEQUENCE: the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
 const sequenceTag = 0x30;
-
-export type Framer = ReturnType<typeof createFramer>;
 
 /** Cuts a stream of bytes into LDAPMessages. @param maxBytes of one message, its header included */
 export function createFramer(maxBytes: number = defaultMaxBytes) {

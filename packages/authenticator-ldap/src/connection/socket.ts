@@ -38,7 +38,7 @@ export function connectTcp(options: ConnectOptions): Promise<Socket> {
 }
 
 /** Runs one step of making a connection. Unless it succeeds, the socket is destroyed. @throws as `withDeadline` */
-export async function runStep<T>(
+async function runStep<T>(
   socket: Socket,
   { stepTimeout: timeout, signal }: Pick<ConnectOptions, 'stepTimeout' | 'signal'>,
   late: () => Error,

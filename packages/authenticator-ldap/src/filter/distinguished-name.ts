@@ -26,7 +26,7 @@ export function isObjectIdentifier(text: string): boolean {
 export type Rdn = readonly AttributeValue[];
 
 /** One `attribute=value` of a DN. */
-export interface AttributeValue {
+interface AttributeValue {
   /** A name or an OID, as spelled. */
   readonly attribute: string;
   /** The bytes that the spelling encodes. */
