@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CacheRecord } from './record.ts';
-import { ageOf, givenNow, isFresh, isUsable, toEntry } from './record.ts';
+import { ageOf, type CacheRecord, givenNow, isFresh, isUsable, toEntry } from './record.ts';
 import { authenticated, createClocks, hour, lifetimes, minute } from './testing/cached-replica.ts';
 
 /** Milliseconds. */

@@ -1,8 +1,7 @@
 import { type RedisClient, readValue, stringUpTo } from '@sallyport/redis-connection';
 import type { Clocks } from '../clocks.ts';
-import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../sealing/sealing-key.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
+import { open, type SealingKey, seal } from '../sealing/seal.ts';
+import type { SharedRedis } from '../shared-redis/shared-redis.ts';
 import { nameOf, nameOfUser, type Question } from './names.ts';
 import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
 import { maxAnswersOfUser } from './user-index.ts';

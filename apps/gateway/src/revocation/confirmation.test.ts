@@ -1,7 +1,7 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { fateOf, judgeReplicas, publishAndConfirm } from './confirmation.ts';
 import { blocksIn, digestOfList } from './list.ts';

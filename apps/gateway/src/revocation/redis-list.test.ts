@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { seal } from '../sealing/seal.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey, seal } from '../sealing/seal.ts';
 import { fieldName, openEntry, parseFieldName, sealEntry } from './redis-list.ts';
 import type { Entry } from './types.ts';
 

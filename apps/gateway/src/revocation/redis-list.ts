@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../sealing/sealing-key.ts';
+import { open, type SealingKey, seal } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { digestOfList, type RevocationList } from './list.ts';
 import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';

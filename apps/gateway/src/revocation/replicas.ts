@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../sealing/sealing-key.ts';
+import { open, type SealingKey, seal } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { replicasScript, revocationKeys } from './scripts.ts';
 

@@ -4,8 +4,7 @@ import { connect } from '@sallyport/redis-connection';
 import type { Logger } from 'pino';
 import type { CacheRedisConfig, GatewayConfig } from '../config/types.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
-import { createSharedRedis, type ProbedRedis } from './shared-redis.ts';
-import type { RedisUse } from './types.ts';
+import { createSharedRedis, type ProbedRedis, type RedisUse } from './shared-redis.ts';
 
 /** The share of one generation in a connection to the cache Redis. */
 interface RedisLease {

@@ -2,9 +2,39 @@ import type { Logger } from '@sallyport/authenticator';
 import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { createCircuitWindow } from '../chain/circuit.ts';
 import type { CacheRedisConfig } from '../config/types.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey, type SealingKey } from '../sealing/seal.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import type { RedisUse, SharedRedis } from './types.ts';
+
+/** What the gateway uses its Redis for: a label of metrics. */
+export type RedisUse = 'cache' | 'revocations' | 'lockout';
+
+/** The Redis that all replicas share, as the gateway uses it. Every call has a deadline. */
+export interface SharedRedis {
+  /** Before every key. */
+  readonly keyPrefix: string;
+  /** The first seals, all open. */
+  readonly sealingKeys: readonly SealingKey[];
+  /** Milliseconds that a review waits for one call. */
+  readonly timeout: number;
+  /** Two probes in a row had no answer: Redis is down, and not merely late. */
+  readonly isDown: boolean;
+  /**
+   * On the path of a review: it waits for `timeout` at most, and does not call Redis at all while the circuit is open.
+   *
+   * @throws RedisProblem
+   */
+  ask<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
+  /**
+   * As `ask`, for a question that a review can wait for: it has a deadline of its own, and calls Redis while the circuit
+   * is open as well.
+   *
+   * @param limit milliseconds
+   * @throws RedisProblem
+   */
+  askWithin<T>(use: RedisUse, limit: number, work: (client: RedisClient) => Promise<T>): Promise<T>;
+  /** Behind a review: no one waits for it. Failures are only counted, so nothing may depend on it. */
+  send(use: RedisUse, work: (client: RedisClient) => Promise<unknown>): void;
+}
 
 /** Here `timeout` is for one call: see `settingsForReviews`. */
 export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection'>;
@@ -15,6 +45,11 @@ export interface SharedRedisDependencies {
   readonly now: () => number;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
   readonly onError: (use: RedisUse) => void;
+}
+
+/** The fields and values of a hash, which a script returns in turn. */
+export function pairsOf(fields: readonly string[]): (readonly [field: string, value: string])[] {
+  return Array.from({ length: fields.length / 2 }, (_, at) => [fields[2 * at] ?? '', fields[2 * at + 1] ?? '']);
 }
 
 /** The shared Redis, and the calls by which the gateway finds out whether it is healthy. */
@@ -130,15 +165,6 @@ function isOutage(error: unknown): boolean {
   return !(error instanceof RedisProblem) || outages.has(error.kind);
 }
 
-/** Keeps reviews from calling a Redis that is down or slow. */
-export interface RedisCircuit {
-  readonly isOpen: boolean;
-  /** Counts the outcome of a call on the path of a review. */
-  record(isOutage: boolean): void;
-  /** Counts the outcome of a call that no review waits for: only these close the circuit. */
-  probe(isOutage: boolean): void;
-}
-
 /** Calls of reviews in 10 s, half of them outages, that open the circuit. */
 const minimumCalls = 5;
 /** Failed probes in a row that open it, so that no review has to find out. */
@@ -146,8 +172,8 @@ const failedProbes = 2;
 /** Successful probes in a row that close it. */
 const successfulProbes = 3;
 
-/** @param now monotonic milliseconds */
-export function createCircuit(now: () => number, onChange: (isOpen: boolean) => void): RedisCircuit {
+/** Keeps reviews from calling a Redis that is down or slow. @param now monotonic milliseconds */
+export function createCircuit(now: () => number, onChange: (isOpen: boolean) => void) {
   const window = createCircuitWindow(now);
   let isOpen = false;
   let inARow = 0;
@@ -162,7 +188,8 @@ export function createCircuit(now: () => number, onChange: (isOpen: boolean) => 
     get isOpen() {
       return isOpen;
     },
-    record(isOutage) {
+    /** Counts the outcome of a call on the path of a review. */
+    record(isOutage: boolean) {
       if (isOpen) return;
       window.record(isOutage);
       // As in chain/circuit.ts, an answer never opens it.
@@ -170,7 +197,8 @@ export function createCircuit(now: () => number, onChange: (isOpen: boolean) => 
       const { calls, outages } = window.counts();
       if (calls >= minimumCalls && outages * 2 >= calls) enter(true);
     },
-    probe(isOutage) {
+    /** Counts the outcome of a call that no review waits for: only these close the circuit. */
+    probe(isOutage: boolean) {
       // Counts the probes in a row that contradict the present state.
       inARow = isOutage === isOpen ? 0 : inARow + 1;
       if (inARow >= (isOpen ? successfulProbes : failedProbes)) enter(!isOpen);
