@@ -2,7 +2,7 @@ import type { Authenticated, Decision } from '@sallyport/authenticator';
 import type { Source } from '../chain/chain.ts';
 import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorCacheConfig } from '../config/types.ts';
-import type { Revocations } from '../revocation/types.ts';
+import type { Revocations } from '../revocation/list.ts';
 import type { MemoryEntries, MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
 import { ageOf, detached, givenNow, isFresh, isUsable, type PositiveEntry, toEntry } from './record.ts';

@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { CacheMetrics, CacheTier } from '../cache/store.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { RedisUse } from '../shared-redis/shared-redis.ts';
 
 /** What a scrape reads. */

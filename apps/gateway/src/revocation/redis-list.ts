@@ -1,52 +1,42 @@
 import { randomBytes } from 'node:crypto';
-import { open, type SealingKey, seal } from '../sealing/seal.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { digestOfList, type RevocationList } from './list.ts';
+import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
+import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
+import { digestOfList, type Entry, type RevocationList } from './list.ts';
 import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
-import type { Entry } from './types.ts';
 
 // Redis holds an entry once for each sealing key, so that one key after the other can be changed: whoever has one of them
 // can read it. Each copy is a field of the list's hash, `keptUntil.id.tag-of-the-key`. The time is in clear, so that
 // replicas without any of the keys know what may be removed.
-
-/** The parts of a field's name. */
-export interface FieldName {
-  readonly keptUntil: number;
-  readonly id: string;
-  readonly tag: string;
-}
 
 export function fieldName({ keptUntil, id }: Pick<Entry, 'keptUntil' | 'id'>, { tag }: SealingKey): string {
   return `${keptUntil}.${id}.${tag}`;
 }
 
 /** @returns undefined for what is not ours */
-export function parseFieldName(field: string): FieldName | undefined {
+export function parseFieldName(field: string) {
   const pattern = /^(?<keptUntil>\d{1,16})\.(?<id>[\w-]{1,64})\.(?<tag>[0-9a-f]{16})$/;
   const { keptUntil, id, tag } = pattern.exec(field)?.groups ?? {};
   if (keptUntil === undefined || id === undefined || tag === undefined) return undefined;
   return { keptUntil: Number(keptUntil), id, tag };
 }
 
+const sealedFor = 'revocation entries';
+
 export function sealEntry(entry: Entry, key: SealingKey): string {
-  return seal(keyFor(key), fieldName(entry, key), Buffer.from(JSON.stringify(entry))).toString('base64');
+  return sealText(key, sealedFor, fieldName(entry, key), JSON.stringify(entry));
 }
 
 /** @returns undefined for whatever was not sealed with that key for that field */
 export function openEntry(field: string, value: string, key: SealingKey): Entry | undefined {
-  const plain = open(keyFor(key), field, Buffer.from(value, 'base64'));
-  if (plain === undefined) return undefined;
+  const text = openText([key], sealedFor, field, value);
+  if (text === undefined) return undefined;
   // Sealed with our key, so a gateway wrote it; a later version may write what this one does not know.
   try {
-    const entry: unknown = JSON.parse(plain.toString());
+    const entry: unknown = JSON.parse(text);
     return isEntry(entry) ? entry : undefined;
   } catch {
     return undefined;
   }
-}
-
-function keyFor(key: SealingKey): Uint8Array {
-  return key.derive('revocation entries');
 }
 
 const actions: readonly unknown[] = ['revoke', 'block', 'unblock', 'unlock'] satisfies Entry['action'][];
@@ -93,8 +83,7 @@ export async function readListing(redis: ProbedRedis): Promise<Listing> {
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
   const fields = new Map<string, FieldState>();
-  for (let at = 0; at < pairs.length; at += 2) {
-    const [field = '', value = ''] = pairs.slice(at, at + 2);
+  for (const [field, value] of pairsOf(pairs)) {
     const tag = parseFieldName(field)?.tag;
     const key = redis.sealingKeys.find((one) => one.tag === tag);
     const before = known?.get(field);
@@ -111,13 +100,6 @@ export async function readListing(redis: ProbedRedis): Promise<Listing> {
   return { revision: text, now, entries: [...entries.values()], fields, unreadable: unreadable.size };
 }
 
-/** What must change in Redis so that the list there is the wanted one. */
-export interface Change {
-  readonly remove: readonly string[];
-  /** By field. */
-  readonly add: ReadonlyMap<string, string>;
-}
-
 /** Fields that one change removes and adds; the rest waits for the next change. A call with very many breaks. */
 const mostRemoved = 5_000;
 const mostAdded = 1_000;
@@ -125,8 +107,11 @@ const mostAdded = 1_000;
 /** Milliseconds after its time at which an entry is removed whose key is not known any more. */
 const graceOfUnknown = 86_400_000;
 
-/** A copy of each entry for each key, the newest entry first, and nothing that is forgotten or superseded. */
-export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]): Change {
+/**
+ * What must change in Redis so that the list there is the wanted one: a copy of each entry for each key, the newest entry
+ * first, and nothing that is forgotten or superseded.
+ */
+export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
   const newestFirst = wanted.toSorted((one, other) => other.revision - one.revision);
   const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
   const missing = copies.filter(({ field }) => fields.get(field) !== 'opened').slice(0, mostAdded);
@@ -143,23 +128,16 @@ export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing
   };
 }
 
-/** The result of a change. */
-export interface Applied {
-  /** The revision that the list has now. */
-  readonly revision: string;
-  /** The memory of Redis is full: the change was written above its `maxmemory`. */
-  readonly isAboveLimit: boolean;
-}
-
 /**
- * @returns undefined when someone else changed it since it was read
+ * @returns undefined when someone else changed it since it was read; else the revision that the list has now, and whether
+ *   the memory of Redis is full, so that the change was written above its `maxmemory`
  * @throws RedisProblem
  */
 export async function applyChange(
   redis: ProbedRedis,
   { revision: before }: Pick<Listing, 'revision'>,
-  { remove, add }: Change,
-): Promise<Applied | undefined> {
+  { remove, add }: ReturnType<typeof changeTowards>,
+) {
   const { revision: key, list } = revocationKeys(redis.keyPrefix);
   const revision = randomBytes(12).toString('base64url');
   const change = [before, revision, String(remove.length), ...remove, ...[...add].flat()];
@@ -181,14 +159,7 @@ export function newEntryId(): string {
 }
 
 /** What this process has merged from a Redis. */
-export interface Synchronized extends Pick<Listing, 'revision' | 'unreadable'> {
-  readonly redis: ProbedRedis;
-  /** Their number. */
-  readonly fields: number;
-  /** Digest of the list of this process, if it and the one in Redis have the same entries; else undefined. */
-  readonly digest: string | undefined;
-  readonly adopted: readonly Entry[];
-}
+export type Synchronized = Awaited<ReturnType<typeof synchronize>>;
 
 /**
  * Merges the whole list of Redis into that of this process, and repairs the one in Redis: it writes back what Redis has
@@ -196,14 +167,16 @@ export interface Synchronized extends Pick<Listing, 'revision' | 'unreadable'> {
  *
  * @throws RedisProblem when it can't be read; a Redis that takes no writes is repaired the next time
  */
-export async function synchronize(redis: ProbedRedis, list: RevocationList): Promise<Synchronized> {
+export async function synchronize(redis: ProbedRedis, list: RevocationList) {
   const listing = await readListing(redis);
   const { adopted, outOfOrder } = list.merge(listing.entries);
   const isSame = await repair(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
   return {
     redis,
     revision: listing.revision,
+    /** Their number. */
     fields: listing.fields.size,
+    /** Of the list of this process, if it and the one in Redis have the same entries. */
     digest: isSame && listing.unreadable === 0 ? digestOfList(list.entries) : undefined,
     adopted,
     unreadable: listing.unreadable,

@@ -1,6 +1,6 @@
 import type { Authenticator, Decision, Logger, Rejected } from '@sallyport/authenticator';
 import { judgingLayer, layer } from '../chain/layer.ts';
-import type { Blocks, Entry } from './types.ts';
+import type { Blocks, Entry } from './list.ts';
 
 /**
  * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and

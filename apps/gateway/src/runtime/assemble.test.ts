@@ -2,7 +2,7 @@ import type { Credential, Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { chain } from '../chain/chain.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { type AssembleOptions, assembleLink } from './assemble.ts';
 
 const config: AssembleOptions['config'] = {

@@ -9,7 +9,7 @@ import { type IdentityPrefixes, withIdentityPolicy } from '../chain/identity-pol
 import { type Provenance, withProvenance } from '../chain/provenance.ts';
 import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, IdentityConfig } from '../config/types.ts';
-import type { Blocks } from '../revocation/types.ts';
+import type { Blocks } from '../revocation/list.ts';
 import { withBlocks } from '../revocation/with-blocks.ts';
 import { type SessionDependencies, withSessions } from '../sessions/with-sessions.ts';
 

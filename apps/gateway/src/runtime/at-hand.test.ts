@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { authenticated, createClocks, createRevocations, lifetimes, minute } from '../cache/testing/cached-replica.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { assembleLink } from './assemble.ts';
 
 const audiences = ['a', 'b'];

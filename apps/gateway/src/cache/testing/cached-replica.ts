@@ -2,7 +2,7 @@ import type { Authenticator, Decision } from '@sallyport/authenticator';
 import type { LinkContext, Source } from '../../chain/chain.ts';
 import type { Clocks } from '../../clocks.ts';
 import type { CacheLifetimes } from '../../config/types.ts';
-import type { Revocations } from '../../revocation/types.ts';
+import type { Revocations } from '../../revocation/list.ts';
 import type { SharedRedis } from '../../shared-redis/shared-redis.ts';
 import { createMemoryTier, type MemoryTier } from '../memory-tier.ts';
 import { createRedisTier } from '../redis-tier.ts';

@@ -1,6 +1,5 @@
 import type { Decision } from '@sallyport/authenticator';
-import { digestOf } from '../../revocation/list.ts';
-import type { EntryAction, EntryKind } from '../../revocation/types.ts';
+import { digestOf, type EntryAction, type EntryKind } from '../../revocation/list.ts';
 import type { GivenAnswer, ModelBackend } from './model-backend.ts';
 import { type Answered, lifetimes } from './model-replica.ts';
 
