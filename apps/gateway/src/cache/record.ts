@@ -18,25 +18,18 @@ export interface StoredRecord extends CacheRecord {
   readonly keptFor: number;
 }
 
-export function encodeRecord({ decision, answeredAt, revision, keptFor }: StoredRecord): Buffer {
+export function encodeRecord({ decision, answeredAt, revision, keptFor }: StoredRecord): string {
   const { user, credential, audiences, expiresAt, session } = decision;
   const rest = { user, credential, audiences, expiresAt: expiresAt?.getTime(), session };
-  return Buffer.from(JSON.stringify({ answeredAt, revision, keptFor, ...rest }));
+  return JSON.stringify({ answeredAt, revision, keptFor, ...rest });
 }
 
 /** @returns undefined for what is no record: it was sealed, so another version of the gateway wrote it */
-export function decodeRecord(bytes: Uint8Array): StoredRecord | undefined {
+export function decodeRecord(text: string): StoredRecord | undefined {
   try {
-    const { answeredAt, revision, keptFor, ...rest } = JSON.parse(Buffer.from(bytes).toString());
-    const { user, credential, audiences, expiresAt, session } = rest;
-    const decision = readDecision({
-      kind: 'authenticated',
-      user,
-      credential,
-      audiences,
-      ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
-      session,
-    });
+    const { answeredAt, revision, keptFor, user, credential, audiences, expiresAt, session } = JSON.parse(text);
+    const end = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) };
+    const decision = readDecision({ kind: 'authenticated', user, credential, audiences, session, ...end });
     const isSound = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
     return isSound && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
   } catch {

@@ -1,29 +1,18 @@
 import { type RedisClient, readValue, stringUpTo } from '@sallyport/redis-connection';
 import type { Clocks } from '../clocks.ts';
-import { open, type SealingKey, seal } from '../sealing/seal.ts';
+import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { nameOf, nameOfUser, type Question } from './names.ts';
+import { maxAnswersOfUser, nameOf, nameOfUser, type Question } from './names.ts';
 import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
-import { maxAnswersOfUser } from './user-index.ts';
 
 /** The result of a lookup in Redis. `invalid`: there was something that must not be believed. */
 export type Found =
   | { readonly result: 'hit'; readonly entry: PositiveEntry }
   | { readonly result: 'miss' | 'invalid' | 'error' };
 
-/** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
-export interface RedisTier {
-  /** One round trip. */
-  get(question: Question): Promise<Found>;
-  /**
-   * Writes behind the review. Drops what is too big to share, or has ended.
-   *
-   * @param lifetime milliseconds that it may be used from now on, at most
-   */
-  set(question: Question, entry: PositiveEntry, lifetime: number): void;
-  /** Deletes behind the review. */
-  delete(question: Question): void;
-}
+export type RedisTier = ReturnType<typeof createRedisTier>;
+
+const sealedFor = 'cache records';
 
 /** Bytes. A user in a thousand groups with long names has less. */
 const largestRecord = 256 * 1024;
@@ -31,14 +20,16 @@ const largestRecord = 256 * 1024;
 /** `set` writes nothing longer: in base64 three bytes are four, and sealing adds less than 64. */
 const sealedRecord = stringUpTo(Math.ceil((largestRecord + 64) / 3) * 4);
 
-export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
+/** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
+export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
   const nameKeys = redis.sealingKeys.map((key) => key.derive('cache names'));
   const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
   // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
   const namesOf = (question: Question) => nameKeys.map((key) => nameOf(key, question));
 
   return {
-    async get(question) {
+    /** One round trip. */
+    async get(question: Question): Promise<Found> {
       const names = namesOf(question);
       try {
         const values = await redis.ask('cache', (client) =>
@@ -53,15 +44,20 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
         return { result: 'error' };
       }
     },
-    set(question, entry, lifetime) {
+    /**
+     * Writes behind the review. Drops what is too big to share, or has ended.
+     *
+     * @param lifetime milliseconds that it may be used from now on, at most
+     */
+    set(question: Question, entry: PositiveEntry, lifetime: number): void {
       const [name] = namesOf(question);
       const [key] = redis.sealingKeys;
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
       const keptFor = Math.floor(Math.min(lifetime, end - clocks.wall()));
       const plain = encodeRecord({ ...entry, keptFor });
-      if (name === undefined || key === undefined || keptFor < 1 || plain.length > largestRecord) return;
-      const sealed = seal(recordKey(key), name, plain).toString('base64');
+      if (name === undefined || key === undefined || keptFor < 1 || Buffer.byteLength(plain) > largestRecord) return;
+      const sealed = sealText(key, sealedFor, name, plain);
       const cachedUser = { fingerprint: question.fingerprint, username: user.username };
       redis.send('cache', async (client) => {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
@@ -76,15 +72,12 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
         }
       });
     },
-    delete(question) {
+    /** Deletes behind the review. */
+    delete(question: Question): void {
       const keys = namesOf(question).map(keyOf);
       redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
-}
-
-function recordKey(key: SealingKey): Uint8Array {
-  return key.derive('cache records');
 }
 
 function readRecord(
@@ -95,10 +88,8 @@ function readRecord(
   clocks: Clocks,
 ): Found {
   if (typeof reply !== 'string' || key === undefined) return { result: 'miss' };
-  const sealed = Buffer.from(reply, 'base64');
-  // Base64 is read leniently: what differs from what `set` wrote was not written by it.
-  const plain = sealed.toString('base64') === reply ? open(recordKey(key), name, sealed) : undefined;
-  const record = plain && decodeRecord(plain);
+  const plain = openText([key], sealedFor, name, reply);
+  const record = plain === undefined ? undefined : decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };
   // By Redis' clock, which is the same for all replicas. A key without an end, or with a later one, was changed.
   const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.keptFor;

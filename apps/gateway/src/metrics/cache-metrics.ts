@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { CacheMetrics, CacheTier } from '../cache/store.ts';
+import type { CacheMetrics, CacheTier } from '../cache/with-cache.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { Entry } from '../revocation/list.ts';
 import type { RedisUse } from '../shared-redis/shared-redis.ts';

@@ -1,7 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
-import type { CacheDependencies } from '../cache/store.ts';
+import type { CacheDependencies } from '../cache/with-cache.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
 import type { ProvenTokens } from '../chain/slots.ts';

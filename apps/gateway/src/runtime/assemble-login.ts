@@ -1,6 +1,5 @@
 import { type Authenticator, AuthenticatorError, type Logger } from '@sallyport/authenticator';
-import type { CacheDependencies, CacheSettings } from '../cache/store.ts';
-import { withCache } from '../cache/with-cache.ts';
+import { type CacheDependencies, type CacheSettings, withCache } from '../cache/with-cache.ts';
 import { withSoundDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { type IdentityPrefixes, identityPolicy, withIdentityPolicy } from '../chain/identity-policy.ts';

@@ -1,6 +1,5 @@
 import type { Authenticator, Logger } from '@sallyport/authenticator';
-import type { CacheDependencies } from '../cache/store.ts';
-import { withCache } from '../cache/with-cache.ts';
+import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
 import { withAudiences } from '../chain/audiences.ts';
 import type { CircuitState } from '../chain/circuit.ts';
 import { withSoundDecision } from '../chain/decision.ts';
