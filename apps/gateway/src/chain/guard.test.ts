@@ -6,9 +6,9 @@ import {
   type Decision,
 } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createProvenTokens, type ProvenTokens } from './admission.ts';
 import { chain } from './chain.ts';
 import { type GuardSettings, withGuard } from './guard.ts';
-import { createProvenTokens, type ProvenTokens } from './slots.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 
