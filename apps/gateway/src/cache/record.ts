@@ -61,18 +61,15 @@ export interface PositiveEntry extends CacheRecord {
   readonly expiresMonotonic: number;
 }
 
-/** What the tier that a record came from knows of its time, in milliseconds. */
-export interface TierTime {
-  /** Since the backend gave it. */
-  readonly age: number;
-  /** Until no one may use it any more; Infinity: not known. */
-  readonly left: number;
-}
-
-/** The time of a record that the backend gave just now. */
-export const givenNow: TierTime = { age: 0, left: Number.POSITIVE_INFINITY };
-
-export function toEntry(record: CacheRecord, clocks: Clocks, { age, left }: TierTime): PositiveEntry {
+/**
+ * @param age milliseconds since the backend gave it, as far as the tier that it came from knows
+ * @param left milliseconds until no one may use it any more
+ */
+export function toEntry(
+  record: CacheRecord,
+  clocks: Clocks,
+  { age = 0, left = Number.POSITIVE_INFINITY }: { readonly age?: number; readonly left?: number } = {},
+): PositiveEntry {
   const [now, wall] = [clocks.monotonic(), clocks.wall()];
   return {
     ...record,

@@ -7,7 +7,7 @@ import type { Revocations } from '../revocation/list.ts';
 import { inSpan, isTracing } from '../tracing/in-span.ts';
 import type { MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
-import { ageOf, detached, givenNow, isFresh, isUsable, type PositiveEntry, toEntry } from './record.ts';
+import { ageOf, detached, isFresh, isUsable, type PositiveEntry, toEntry } from './record.ts';
 import type { Found, RedisTier } from './redis-tier.ts';
 import { createSingleFlight } from './single-flight.ts';
 
@@ -170,7 +170,7 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       const decision = detached(given);
       const record = { revision, answeredAt: clocks.wall() };
       if (decision.kind === 'authenticated') {
-        const entry = toEntry({ ...record, decision }, clocks, { ...givenNow, left: lifetime });
+        const entry = toEntry({ ...record, decision }, clocks, { left: lifetime });
         if (rules.isRevoked(entry, question.token)) return;
         memory.add(name, entry, question.fingerprint);
         redis?.set(question, entry, lifetime);

@@ -4,7 +4,6 @@ import {
   AuthenticatorError,
   type Credential,
   type Decision,
-  type Logger,
   type UserInfo,
 } from '@sallyport/authenticator';
 import { bounded } from '../deadlines.ts';
@@ -71,18 +70,6 @@ export interface Link {
   readonly authenticator: Authenticator;
 }
 
-/** All authenticators as one. */
-export interface Chain {
-  /**
-   * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token. The decision is
-   * returned at once when all who were asked had their answers at hand, and is a promise otherwise.
-   *
-   * @returns a promise that rejects with ChainError when none decided and at least one could not check, or when
-   *   `context.signal` aborted first
-   */
-  authenticate(token: string, context: ChainContext): Decision | Promise<Decision>;
-}
-
 interface Failure {
   readonly authenticator: string;
   readonly error: Error;
@@ -104,16 +91,10 @@ export class ChainError extends AggregateError {
   }
 }
 
-export interface ChainDependencies {
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  readonly log: Pick<Logger, 'error'>;
-}
-
 const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
 
-/** Puts the links in order. An empty chain knows no token. */
-export function chain(links: readonly Link[], { now, log }: ChainDependencies): Chain {
+/** All authenticators as one. An empty chain knows no token. @param now monotonic milliseconds */
+export function chain(links: readonly Link[], now: () => number) {
   function ask(token: string, context: ChainContext, failures: Failure[], first: number): Decision | Promise<Decision> {
     for (let at = first; at < links.length; at++) {
       const link = links[at] as Link;
@@ -128,13 +109,22 @@ export function chain(links: readonly Link[], { now, log }: ChainDependencies): 
   }
   /** Undefined: the next one is asked. */
   function decide(link: Link, answer: Answer, context: ChainContext, failures: Failure[]) {
-    report(answer, context, log);
+    context.onAnswer?.(answer);
     if (!('error' in answer)) return answer.decision.kind === 'no-opinion' ? undefined : answer.decision;
     failures.push({ authenticator: link.name, error: answer.error });
     const isEnd = link.onError === 'stop' || isAborted(context);
     return isEnd ? Promise.reject<Decision>(new ChainError(failures)) : undefined;
   }
-  return { authenticate: (token, context) => ask(token, context, [], 0) };
+  return {
+    /**
+     * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token. The decision is
+     * returned at once when all who were asked had their answers at hand, and is a promise otherwise.
+     *
+     * @returns a promise that rejects with ChainError when none decided and at least one could not check, or when
+     *   `context.signal` aborted first
+     */
+    authenticate: (token: string, context: ChainContext) => ask(token, context, [], 0),
+  };
 }
 
 /** Whether no one waits for the answer any more. */
@@ -232,13 +222,4 @@ function recognizes(link: Link, token: string): boolean {
   const answer: unknown = link.recognizes(token);
   if (typeof answer === 'boolean') return answer;
   throw new AuthenticatorError('failed', 'recognizes() returned neither true nor false');
-}
-
-/** A listener that throws is a bug of ours, and does not change what the authenticators decided. */
-function report(answer: Answer, context: ChainContext, log: Pick<Logger, 'error'>): void {
-  try {
-    context.onAnswer?.(answer);
-  } catch (error) {
-    log.error({ err: error, authenticator: answer.authenticator }, 'an answer could not be recorded');
-  }
 }

@@ -4,6 +4,7 @@ import { openText, sealText } from '../sealing/seal.ts';
 import { type ProbedRedis, pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
 import { abandonedAfter } from './local-guard.ts';
 import { createRecords } from './shared-records.ts';
+import { changeScript, readScript } from './shared-scripts.ts';
 
 /*
  * The hash of a subject is named by a digest (see `shared-records.ts`), so nothing in it shows whose tries it counts. For
@@ -57,12 +58,6 @@ function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number):
   return `${keyPrefix}lockout:{names}:${hours}`;
 }
 
-/** KEYS[1]: the hash of names. ARGV: field, value, and milliseconds that the hash lives at least. */
-const noteScript = `
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-return 1`;
-
 /**
  * Writes the name of a refused try. No one waits for it.
  *
@@ -76,7 +71,8 @@ export function noteName(redis: SharedRedis, name: CountedName, time: number, li
   const field = digestOf(name);
   const plain = JSON.stringify([name.authenticator, name.subject, name.username]);
   const value = sealText(sealingKey, sealedFor, field, plain);
-  redis.send('lockout', (client) => client.eval(noteScript, 1, key, field, value, hour + lifetime));
+  const lives = hour + lifetime;
+  redis.send('lockout', (client) => client.eval(changeScript, 1, key, lives, 2 * lives, 0, field, value));
 }
 
 /**
@@ -135,11 +131,6 @@ async function readLockout(
   const until = ends[maxFailures - 1];
   return { ...name, refused: ends.length, isLockedOut: until !== undefined, until: until ?? last };
 }
-
-/** KEYS[1]: a hash. Returns Redis' time in milliseconds, and fields and values in turn. */
-const readScript = `
-local clock = redis.call('TIME')
-return {string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)), redis.call('HGETALL', KEYS[1])}`;
 
 async function readHash(redis: ProbedRedis, key: string) {
   const reply = await redis.probe('lockout', (client) => client.eval(readScript, 1, key));

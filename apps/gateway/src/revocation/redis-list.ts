@@ -53,8 +53,6 @@ function isEntry(value: unknown): value is Entry {
   );
 }
 
-type FieldState = 'opened' | 'other key' | 'unreadable';
-
 /** The list as it is in Redis. */
 export interface Listing {
   /** '' where there is none. */
@@ -64,7 +62,7 @@ export interface Listing {
   /** Each once. */
   readonly entries: readonly Entry[];
   /** All fields, and whether they could be opened. */
-  readonly fields: ReadonlyMap<string, FieldState>;
+  readonly fields: ReadonlyMap<string, boolean>;
   /** Entries that must still be remembered and that none of the keys opens: what they say is not known. */
   readonly unreadable: number;
 }
@@ -82,14 +80,14 @@ export async function readListing(redis: ProbedRedis): Promise<Listing> {
   const now = Number(time);
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
-  const fields = new Map<string, FieldState>();
+  const fields = new Map<string, boolean>();
   for (const [field, value] of pairsOf(pairs)) {
     const tag = parseFieldName(field)?.tag;
     const key = redis.sealingKeys.find((one) => one.tag === tag);
     const before = known?.get(field);
     const entry = before?.value === value ? before.entry : key && openEntry(field, value, key);
     if (entry) opened.set(field, { value, entry });
-    fields.set(field, entry ? 'opened' : key === undefined ? 'other key' : 'unreadable');
+    fields.set(field, entry !== undefined);
   }
   openedBefore.set(redis, opened);
   const entries = new Map([...opened.values()].map(({ entry }) => [entry.id, entry]));
@@ -114,13 +112,13 @@ const graceOfUnknown = 86_400_000;
 export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
   const newestFirst = wanted.toSorted((one, other) => other.revision - one.revision);
   const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
-  const missing = copies.filter(({ field }) => fields.get(field) !== 'opened').slice(0, mostAdded);
+  const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, mostAdded);
   const ids = new Set(wanted.map(({ id }) => id));
-  const remove = [...fields].flatMap(([field, state]) => {
+  const remove = [...fields].flatMap(([field, isOpened]) => {
     const name = parseFieldName(field);
     if (name === undefined) return [field];
     if (ids.has(name.id)) return [];
-    return state === 'opened' || name.keptUntil + graceOfUnknown < now ? [field] : [];
+    return isOpened || name.keptUntil + graceOfUnknown < now ? [field] : [];
   });
   return {
     remove: remove.slice(0, mostRemoved),

@@ -60,7 +60,7 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
       provenance: { keyPrefix: 'sallyport.example.com', fingerprint: (token) => `digest of ${token}` },
       onAbandoned: () => {},
     });
-    const { authenticate } = chain([link], { now: clocks.monotonic, log: { error: () => {} } });
+    const { authenticate } = chain([link], clocks.monotonic);
     return { now: (token = 'token', context = atHand) => authenticate(token, context), wait: waitFor(authenticate) };
   };
   return { generation, revocations, blocked, clocks };

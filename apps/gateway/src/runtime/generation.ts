@@ -75,7 +75,7 @@ export async function createGeneration(
         })
       : undefined;
   if (login) opened.defer(login.close);
-  const { authenticate } = chain(links, { now: systemClocks.monotonic, log: dependencies.logger });
+  const { authenticate } = chain(links, systemClocks.monotonic);
   const owned = opened.move();
   return {
     config,
