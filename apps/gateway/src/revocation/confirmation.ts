@@ -112,18 +112,7 @@ export function fateOf(entry: Entry, entries: readonly Entry[]): Fate {
  */
 export type Absence = 'behind' | 'silent' | 'other keys';
 
-interface Unconfirmed extends Pick<KnownReplica, 'id' | 'heardAt'> {
-  readonly absence: Absence;
-}
-
-export interface Confirmation {
-  /** Redis' time, milliseconds since 1970, at the last poll. */
-  readonly now: number;
-  readonly confirmed: readonly string[];
-  readonly unconfirmed: readonly Unconfirmed[];
-  /** Silent for so long that they do not count. */
-  readonly gone: readonly Pick<KnownReplica, 'id' | 'heardAt'>[];
-}
+export type Confirmation = Readonly<ReturnType<typeof judgeReplicas>>;
 
 /** Milliseconds since a replica last reported: until then it is healthy, it counts, it is remembered. */
 const aliveFor = 5_000;
@@ -161,7 +150,7 @@ async function waitForConfirmation(
     const isOver = performance.now() >= end || signal.aborted || fate !== 'present';
     if (confirmation.unconfirmed.length === 0 || isOver) {
       const old = seen.replicas.filter(({ heardAt }) => seen.now - heardAt > rememberedFor).map(({ id }) => id);
-      // Nothing depends on it: the next command tries again. One that is not gone for good comes back by itself.
+      // Nothing depends on it: the next command tries again.
       if (old.length > 0) await forgetReplicas(redis, old).catch(() => undefined);
       return confirmation;
     }
@@ -173,10 +162,11 @@ async function waitForConfirmation(
 export function judgeReplicas(
   { now, replicas }: { readonly now: number; readonly replicas: readonly KnownReplica[] },
   hasEntry: (digest: string) => boolean,
-): Confirmation {
+) {
   const confirmed: string[] = [];
-  const unconfirmed: Unconfirmed[] = [];
-  const gone: Pick<KnownReplica, 'id' | 'heardAt'>[] = [];
+  const unconfirmed: { id: string; heardAt: number; absence: Absence }[] = [];
+  /** Silent for so long that they do not count. */
+  const gone: { id: string; heardAt: number }[] = [];
   for (const { id, heardAt, applied } of replicas.toSorted((one, other) => (one.id < other.id ? -1 : 1))) {
     const silence = now - heardAt;
     if (silence > rememberedFor) continue;
@@ -193,7 +183,8 @@ export function judgeReplicas(
 /** Replicas that one call forgets: a call with very many breaks. */
 const mostForgotten = 1_000;
 
-async function forgetReplicas(redis: ProbedRedis, ids: readonly string[]): Promise<void> {
+/** Removes replicas that are gone for good. One that is not comes back by itself. */
+export async function forgetReplicas(redis: ProbedRedis, ids: readonly string[]): Promise<void> {
   const { replicas } = revocationKeys(redis.keyPrefix);
   await redis.probe('revocations', (client) => client.hdel(replicas, ...ids.slice(0, mostForgotten)));
 }

@@ -1,37 +1,36 @@
 import { createHash, hash } from 'node:crypto';
 import type { Credential } from '@sallyport/authenticator';
-
-/**
- * The subject of an entry of the revocation list; `token`: its SHA-256, 64 hexadecimal digits; `jti`, `sid`: see `Credential`,
- * very long ones as `boundedId` makes them; `all`: every user.
- */
-export type EntryKind = 'user' | 'group' | 'token' | 'jti' | 'sid' | 'all';
-
-/**
- * `unlock`: each replica that learns of it forgets a user's refused tries, once.
- * `revoke`: what was cached before is not used any more. `block`: refused, whatever a backend answers. `unblock`: ends a
- * block; it stays in the list as long as a replica that has missed it could bring the block back.
- */
-export type EntryAction = 'revoke' | 'block' | 'unblock' | 'unlock';
+import { z } from 'zod';
 
 /** One entry of the revocation list. Names are as Kubernetes sees them, prefix included. */
-export interface Entry {
+export const entrySchema = z.object({
   /** Random. */
-  readonly id: string;
-  readonly action: EntryAction;
-  readonly kind: EntryKind;
+  id: z.string(),
+  /**
+   * `unlock`: each replica that learns of it forgets a user's refused tries, once. `revoke`: what was cached before is not
+   * used any more. `block`: refused, whatever a backend answers. `unblock`: ends a block; it stays in the list as long as a
+   * replica that has missed it could bring the block back.
+   */
+  action: z.enum(['revoke', 'block', 'unblock', 'unlock']),
+  /**
+   * The subject; `token`: its SHA-256, 64 hexadecimal digits; `jti`, `sid`: see `Credential`, very long ones as `boundedId`
+   * makes them; `all`: every user.
+   */
+  kind: z.enum(['user', 'group', 'token', 'jti', 'sid', 'all']),
   /** '' for `all`. */
-  readonly name: string;
+  name: z.string(),
   /** Its place in the order of all entries: higher than that of every earlier one. */
-  readonly revision: number;
+  revision: z.int(),
   /** Milliseconds since 1970 by Redis' clock: when it was made, and when it ends. */
-  readonly at: number;
-  readonly until: number;
+  at: z.int(),
+  until: z.int(),
   /** Not before `until`: it is remembered until then, since what it superseded could come back. */
-  readonly keptUntil: number;
-  readonly by: string;
-  readonly reason?: string;
-}
+  keptUntil: z.int(),
+  by: z.string(),
+  reason: z.string().exactOptional(),
+});
+
+export type Entry = Readonly<z.infer<typeof entrySchema>>;
 
 /** The revocation list as this process knows it. It outlives a reload of the config, and the Redis it came from. */
 export type RevocationList = ReturnType<typeof createRevocationList>;
@@ -180,10 +179,10 @@ function byRevision(one: Entry, other: Entry): number {
 
 /** The entries in force by name, for each review. Of a revocation, its revision. */
 function indexOf(entries: readonly Entry[]) {
-  const of = (action: EntryAction, kind: EntryKind) =>
+  const of = (action: Entry['action'], kind: Entry['kind']) =>
     entries.filter((entry) => entry.action === action && entry.kind === kind);
-  const revisions = (kind: EntryKind) => new Map(of('revoke', kind).map(({ name, revision }) => [name, revision]));
-  const blocks = (kind: EntryKind) => new Map(of('block', kind).map((entry) => [entry.name, entry]));
+  const revisions = (kind: Entry['kind']) => new Map(of('revoke', kind).map(({ name, revision }) => [name, revision]));
+  const blocks = (kind: Entry['kind']) => new Map(of('block', kind).map((entry) => [entry.name, entry]));
   return {
     revokedUsers: revisions('user'),
     revokedTokens: revisions('token'),

@@ -2,7 +2,7 @@ import type { Logger } from '@sallyport/authenticator';
 import type { Clocks } from '../clocks.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { sealApplied } from './confirmation.ts';
+import { forgetReplicas, sealApplied } from './confirmation.ts';
 import { createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
 import { type Synchronized, synchronize } from './redis-list.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
@@ -110,8 +110,7 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
       await polling;
       const redis = current();
       if (redis === undefined) return;
-      const { replicas } = revocationKeys(redis.keyPrefix);
-      await redis.probe('revocations', (client) => client.hdel(replicas, dependencies.replicaId)).catch(() => {});
+      await forgetReplicas(redis, [dependencies.replicaId]).catch(() => {});
     },
     /** Milliseconds since the last poll; undefined where there is no Redis. Infinity: never. */
     get age() {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
-import { digestOfList, type Entry, type RevocationList } from './list.ts';
+import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
 import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
 
 // Redis holds an entry once for each sealing key, so that one key after the other can be changed: whoever has one of them
@@ -33,38 +33,10 @@ export function openEntry(field: string, value: string, key: SealingKey): Entry 
   // Sealed with our key, so a gateway wrote it; a later version may write what this one does not know.
   try {
     const entry: unknown = JSON.parse(text);
-    return isEntry(entry) ? entry : undefined;
+    return entrySchema.safeParse(entry).success ? (entry as Entry) : undefined;
   } catch {
     return undefined;
   }
-}
-
-const actions: readonly unknown[] = ['revoke', 'block', 'unblock', 'unlock'] satisfies Entry['action'][];
-const kinds: readonly unknown[] = ['user', 'group', 'token', 'jti', 'sid', 'all'] satisfies Entry['kind'][];
-
-function isEntry(value: unknown): value is Entry {
-  const entry = Object(value) as Record<keyof Entry, unknown>;
-  const { id, name, by, reason = '', revision, at, until, keptUntil } = entry;
-  return (
-    [id, name, by, reason].every((text) => typeof text === 'string') &&
-    actions.includes(entry.action) &&
-    kinds.includes(entry.kind) &&
-    [revision, at, until, keptUntil].every(Number.isSafeInteger)
-  );
-}
-
-/** The list as it is in Redis. */
-export interface Listing {
-  /** '' where there is none. */
-  readonly revision: string;
-  /** Redis' time, milliseconds since 1970. */
-  readonly now: number;
-  /** Each once. */
-  readonly entries: readonly Entry[];
-  /** All fields, and whether they could be opened. */
-  readonly fields: ReadonlyMap<string, boolean>;
-  /** Entries that must still be remembered and that none of the keys opens: what they say is not known. */
-  readonly unreadable: number;
 }
 
 /** The entries of the last poll by field: most are there again at the next. */
@@ -72,8 +44,11 @@ type Opened = ReadonlyMap<string, { readonly value: string; readonly entry: Entr
 
 const openedBefore = new WeakMap<ProbedRedis, Opened>();
 
+/** The list as it is in Redis. */
+export type Listing = Readonly<Awaited<ReturnType<typeof readListing>>>;
+
 /** @throws RedisProblem */
-export async function readListing(redis: ProbedRedis): Promise<Listing> {
+export async function readListing(redis: ProbedRedis) {
   const { revision, list } = revocationKeys(redis.keyPrefix);
   const reply = await redis.probe('revocations', (client) => client.eval(listScript, 2, revision, list));
   const [text, time, pairs] = reply as [string, string, string[]];
@@ -90,12 +65,24 @@ export async function readListing(redis: ProbedRedis): Promise<Listing> {
     fields.set(field, entry !== undefined);
   }
   openedBefore.set(redis, opened);
-  const entries = new Map([...opened.values()].map(({ entry }) => [entry.id, entry]));
+  const byId = new Map([...opened.values()].map(({ entry }) => [entry.id, entry]));
   const unreadable = new Set<string>();
   for (const name of [...fields.keys()].map(parseFieldName)) {
-    if (name !== undefined && name.keptUntil > now && !entries.has(name.id)) unreadable.add(name.id);
+    if (name !== undefined && name.keptUntil > now && !byId.has(name.id)) unreadable.add(name.id);
   }
-  return { revision: text, now, entries: [...entries.values()], fields, unreadable: unreadable.size };
+  const entries: readonly Entry[] = [...byId.values()];
+  return {
+    /** '' where there is no list. */
+    revision: text,
+    /** Redis' time, milliseconds since 1970. */
+    now,
+    /** Each once. */
+    entries,
+    /** All of them, and whether they could be opened. */
+    fields,
+    /** Entries that must still be remembered and that none of the keys opens: what they say is not known. */
+    unreadable: unreadable.size,
+  };
 }
 
 /** Fields that one change removes and adds; the rest waits for the next change. A call with very many breaks. */
