@@ -22,10 +22,8 @@ export interface CachedUser extends Pick<Question, 'fingerprint'> {
 export const maxAnswersOfUser = 8;
 
 /**
- * Names an answer by what was asked: injective over (token, audiences, fingerprint), and no one without the key can learn
- * a token from it, or make the name of one.
- *
- * @param key 256 bits
+ * Names an answer by what was asked: injective over (token, audiences, fingerprint), and no one without the key of 256 bits
+ * can learn a token from it, or make the name of one.
  */
 export function nameOf(key: Uint8Array, question: Question): string {
   return mac(key, textsOf(question));

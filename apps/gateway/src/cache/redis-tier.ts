@@ -28,7 +28,6 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
   const namesOf = (question: Question) => nameKeys.map((key) => nameOf(key, question));
 
   return {
-    /** One round trip. */
     async get(question: Question): Promise<Found> {
       const names = namesOf(question);
       try {
@@ -44,11 +43,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         return { result: 'error' };
       }
     },
-    /**
-     * Writes behind the review. Drops what is too big to share, or has ended.
-     *
-     * @param lifetime milliseconds that it may be used from now on, at most
-     */
+    /** Writes behind the review, for at most `lifetime` milliseconds. Drops what is too big to share, or has ended. */
     set(question: Question, entry: PositiveEntry, lifetime: number): void {
       const [name] = namesOf(question);
       const [key] = redis.sealingKeys;
@@ -72,7 +67,6 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         }
       });
     },
-    /** Deletes behind the review. */
     delete(question: Question): void {
       const keys = namesOf(question).map(keyOf);
       redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));

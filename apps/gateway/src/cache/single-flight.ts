@@ -9,11 +9,7 @@ interface Lookup<Answer> {
   waiting: number;
 }
 
-/**
- * Lookups in progress, by name: whoever asks for what is being looked up already waits for that lookup.
- *
- * @param onJoined called for each caller who waits for another's lookup
- */
+/** Lookups in progress, by name. @param onJoined called for each caller who waits for another's lookup */
 export function createSingleFlight<Answer>(onJoined: () => void) {
   const lookups = new Map<string, Lookup<Answer>>();
 

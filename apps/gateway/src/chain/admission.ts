@@ -9,8 +9,6 @@ import type { Circuit, CircuitPermit } from './circuit.ts';
 /**
  * Takes a slot for a token, or for a user who is asked about without one. A refusal here is no outage: the backend may be
  * healthy, and many callers must not open the circuit. The circuit is asked again after a wait: it may have opened.
- *
- * @param now monotonic milliseconds
  */
 export function createAdmission(
   plugin: Authenticator,
@@ -72,10 +70,9 @@ interface Waiting {
 }
 
 /**
- * The calls of one authenticator that may run at the same time, and the queue of those that wait for a slot.
- *
- * Slots that a flood of made-up tokens can't take from those who were let in before: the last quarter of them is only
- * for proven tokens. Below that, calls start in the order in which they came, so a first login gets its turn as well.
+ * The calls of one authenticator that may run at the same time, and the queue of those that wait for a slot. A flood of
+ * made-up tokens can't take the slots from those who were let in before: the last quarter of them is only for proven
+ * tokens. Below that, calls start in the order in which they came, so a first login gets its turn as well.
  */
 export function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
   const forAnyToken = maxConcurrent - Math.floor(maxConcurrent / 4);
@@ -90,10 +87,7 @@ export function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings
     return undefined;
   };
   return {
-    /**
-     * @param isProven whether the token was good before. Asked only when the answer matters
-     * @returns false: no slot is free for it
-     */
+    /** @param isProven whether the token was good before: asked only when that matters @returns false: no slot is free */
     tryTake(isProven: () => boolean): boolean {
       // None of these is for a call that waits: `leave` gives a slot straight to the next in line.
       if (taken >= forAnyToken && !(taken < maxConcurrent && isProven())) return false;
@@ -137,12 +131,7 @@ export function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings
  */
 const mostOfOneName = 20;
 
-/**
- * Counts the lookups of each name, whether or not the backend knows it, so that it does not show which names exist.
- *
- * @param now monotonic milliseconds
- * @returns whether one more is one too many
- */
+/** Counts the lookups of each name, also of unknown ones: it must not show which exist. @returns whether it is too many */
 function createNameLimit(now: () => number): (name: string) => boolean {
   let counts = new Map<string, number>();
   let end = Number.NEGATIVE_INFINITY;

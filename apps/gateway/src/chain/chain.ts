@@ -30,11 +30,7 @@ export type Answer = { readonly authenticator: string; readonly seconds: number 
 export interface ChainObserver {
   /** See `AuthenticateContext.trace`. */
   onStep(authenticator: string, step: string): void;
-  /**
-   * A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass.
-   *
-   * @param credential the ids of the token, where it has some
-   */
+  /** A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass. */
   onNames(authenticator: string, given: UserInfo, named: UserInfo, credential?: Credential): void;
 }
 
@@ -42,23 +38,17 @@ export interface ChainObserver {
 export interface ChainContext extends AuthenticateContext {
   /** Whether the signal is aborted, without making it. Left out: the signal says so. */
   readonly isAborted?: boolean | undefined;
-  /** Called with each answer on the way to the decision. */
   readonly onAnswer?: (answer: Answer) => void;
   readonly observer?: ChainObserver;
 }
 
 /** The context of one authenticator with its layers, which say more than a plugin does. */
 export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
-  /**
-   * Called when the answer came from a cache, before it is given.
-   *
-   * @param failure why the backend was unavailable, when the source is `stale`
-   */
+  /** Called when the answer came from a cache. @param failure why the backend was unavailable, when it is `stale` */
   readonly onCached?: (source: Source, failure?: unknown) => void;
   readonly onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
 }
 
-/** One authenticator of the chain. */
 export interface Link {
   /** Unique in the chain: the label in metrics, logs and errors. */
   readonly name: string;
@@ -66,7 +56,6 @@ export interface Link {
   readonly onError: 'continue' | 'stop';
   /** The plugin's own: asked before all layers. */
   readonly recognizes: (token: string) => boolean;
-  /** The plugin with its layers around it. */
   readonly authenticator: Authenticator;
 }
 
@@ -118,10 +107,8 @@ export function chain(links: readonly Link[], now: () => number) {
   return {
     /**
      * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token. The decision is
-     * returned at once when all who were asked had their answers at hand, and is a promise otherwise.
-     *
-     * @returns a promise that rejects with ChainError when none decided and at least one could not check, or when
-     *   `context.signal` aborted first
+     * returned at once when all who were asked had their answers at hand, and is a promise otherwise. It rejects with
+     * ChainError when none decided and at least one could not check, or when `context.signal` aborted first.
      */
     authenticate: (token: string, context: ChainContext) => ask(token, context, [], 0),
   };

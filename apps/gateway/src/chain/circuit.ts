@@ -28,11 +28,7 @@ const slice = 1_000;
 /** Whole ones. With the present one a call counts for at least 10 s, and for less than one slice longer. */
 const slices = 10;
 
-/**
- * Counts the finished calls of the last 10 s, in slices of time, so that it takes the same memory at any rate of calls.
- *
- * @param now monotonic milliseconds
- */
+/** Counts the finished calls of the last 10 s, in slices of time: it takes the same memory at any rate of calls. */
 export function createCircuitWindow(now: () => number) {
   let counts: { readonly slice: number; calls: number; outages: number }[] = [];
   const currentSlice = () => Math.floor(now() / slice);

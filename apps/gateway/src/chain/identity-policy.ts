@@ -31,8 +31,7 @@ export interface JudgedUser {
 }
 
 /**
- * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the
- * config.
+ * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the config.
  *
  * @param reservedDomain of `extra` keys that only the gateway may set: `provenance.keyPrefix`
  */
@@ -168,8 +167,7 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
  * with: so nested prefixes work, authenticators with equal prefixes share a namespace, and one without a prefix may only
  * give names that start with no other's.
  *
- * @param own the prefix of the authenticator that gave the name
- * @param all the prefixes of every authenticator, in any order, `own` among them or not
+ * @param own the prefix of the authenticator that gave the name, which may be among `all`
  * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
  */
 function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {

@@ -5,7 +5,6 @@ import type { SharedRedis } from '../shared-redis/shared-redis.ts';
 import { abandonedAfter, createLocalGuard, type LocalGuardOptions, maxWait, type Verdict } from './local-guard.ts';
 import { createSharedTry, type SharedTry, type SharedTryDependencies } from './shared-try.ts';
 
-/** The limits and clocks that are left out have the defaults of {@link createAttempts}. */
 export interface AttemptsDependencies
   extends Partial<LocalGuardOptions>,
     Partial<Pick<SharedTryDependencies, 'onForeign' | 'random' | 'pause'>> {
@@ -15,7 +14,6 @@ export interface AttemptsDependencies
   readonly shared?: () => SharedRedis | undefined;
 }
 
-/** The guards of all authenticators by their names, and what an operator may ask of them. */
 export type LockoutGuard = ReturnType<typeof createAttempts>;
 
 /**
@@ -30,19 +28,12 @@ export type LockoutGuard = ReturnType<typeof createAttempts>;
  *
  * With a shared Redis all that holds for all replicas together. What this process refused in the window is never sent
  * again. For everything else Redis is asked as well: it may have no slot left, and it may know a secret to be right
- * that this process has never seen. Both must have a slot for a secret that neither knows, so what was counted here
- * while Redis was down, or what Redis has lost, still counts here. While Redis is down, this process decides alone: the
- * directory may then see `maxFailures` refused tries from each replica, as it may after Redis has lost its counts (a
- * failover, an eviction). The guard waits for a slow Redis, unless this process knows the secret to be right.
+ * that this process has never seen. Both must have a slot for a secret that neither knows. While Redis is down, this
+ * process decides alone. The guard waits for a slow Redis, unless this process knows the secret to be right.
  *
- * Only what a replica wrote counts in Redis (see `shared-records.ts`): a secret that this process knows to be right is
- * refused only when another replica saw it refused since.
- *
- * Memory. Refused tries: at most `maxFailures` and a few for each name that a backend knows, for one window. A count is
- * never dropped early to free memory, or a flood of names could reset the one that protects an account: with
+ * A count is never dropped early to free memory, or a flood of names could reset the one that protects an account: with
  * `maxSubjects` names counted, a new name can't be checked until a window ends (secrets that this process knows to be
- * right are still sent). Right secrets: the `maxKnownSecrets` used last; one that drops out is an unknown secret again.
- * Only someone who knows a password can add to these.
+ * right are still sent). Of right secrets, the `maxKnownSecrets` used last are known.
  *
  * @param settings read at each try, so that a reload holds at once
  */

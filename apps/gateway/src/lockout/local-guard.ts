@@ -43,12 +43,12 @@ export function createFingerprint(key: Uint8Array = randomBytes(32)): (...parts:
 }
 
 /**
- * Milliseconds. A try that is not settled for so long counts as refused: its plugin has forgotten it, or its replica has died, and it is
- * not known what the directory counted. A later `settle` still corrects that.
+ * Milliseconds. A try that is not settled for so long counts as refused: its plugin has forgotten it, or its replica has
+ * died. A later `settle` still corrects that.
  */
 export const abandonedAfter = 60_000;
 
-/** Milliseconds that a try waits for others: longer than most binds take, and well below an authenticator's `timeout` (3 s), which counts as an outage. */
+/** Milliseconds that a try waits for others: longer than most binds take, and well below a `timeout` (3 s), an outage. */
 export const maxWait = 1_000;
 
 /** What is to be sent. All but the authenticator are digests. */
@@ -111,19 +111,20 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
       page.tries = [...page.tries, one];
       pages.set(one.subject, page);
     },
-    giveBack(one: Try) {
-      const page = pages.get(one.subject);
-      if (page) change(one.subject, page, without(page.tries, one));
-    },
-    /** From now on it counts until the window has passed. */
-    count(one: Try, as: 'refused' | 'abandoned') {
+    /** Gives the slot back, or counts it from now on, until the window has passed. */
+    settle(one: Try, as?: 'refused' | 'abandoned') {
       // Its page is gone when it was abandoned and its window has passed since. An outcome that is reported now still counts.
       const page = pages.get(one.subject) ?? { tries: [], waiting: new Set() };
+      const others = page.tries.filter((other) => other !== one);
+      if (as === undefined) {
+        change(one.subject, page, others);
+        return;
+      }
       one.state = as;
       one.at = now();
       pages.delete(one.subject);
       pages.set(one.subject, page);
-      change(one.subject, page, [...without(page.tries, one), one]);
+      change(one.subject, page, [...others, one]);
     },
     clear(user: string) {
       for (const [subject, page] of pages) {
@@ -139,14 +140,9 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
   };
 }
 
-function without(tries: readonly Try[], one: Try): readonly Try[] {
-  return tries.filter((other) => other !== one);
-}
-
 /**
- * Resolves when it is woken as one of `waiting`, which it leaves in any case.
+ * Resolves when it is woken as one of `waiting`. @param limit milliseconds
  *
- * @param limit milliseconds
  * @throws AuthenticatorError `failed` when `maxWaiting` wait already, and at the limit
  * @throws the reason of the signal when it is aborted
  */
@@ -218,9 +214,8 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
     /**
      * Takes a slot. One that is not settled in time counts as refused, until it is.
      *
-     * @param isRight the secret was right before, so that there is always a slot
+     * @param isRight the secret was right before: it is admitted also when there are too many subjects
      * @returns to be called once, with the outcome
-     * @throws AuthenticatorError `failed` for a new subject when there are too many
      */
     reserve(identified: Identified, isRight: boolean): (outcome: AttemptOutcome) => void {
       const one: Try = { ...identified, state: 'pending', at: now() };
@@ -229,8 +224,7 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
         if (outcome === 'accepted') known.set(one.secret, now());
         // An abandoned one is not known to be right either: else a plugin that abandons all of them is never throttled.
         if (outcome === 'refused' || outcome === 'abandoned') known.delete(one.secret);
-        if (outcome === 'accepted' || outcome === 'unavailable') ledger.giveBack(one);
-        else ledger.count(one, outcome);
+        ledger.settle(one, outcome === 'accepted' || outcome === 'unavailable' ? undefined : outcome);
       };
       const timer = setTimeout(conclude, options.abandonedAfter, 'abandoned').unref();
       return (outcome) => {

@@ -58,12 +58,7 @@ function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number):
   return `${keyPrefix}lockout:{names}:${hours}`;
 }
 
-/**
- * Writes the name of a refused try. No one waits for it.
- *
- * @param time Redis' milliseconds
- * @param lifetime milliseconds that its tries may count
- */
+/** Writes the name of a refused try at a time of Redis, whose tries may count for `lifetime`. No one waits for it. */
 export function noteName(redis: SharedRedis, name: CountedName, time: number, lifetime: number): void {
   const [sealingKey] = redis.sealingKeys;
   if (sealingKey === undefined) return;
@@ -75,11 +70,7 @@ export function noteName(redis: SharedRedis, name: CountedName, time: number, li
   redis.send('lockout', (client) => client.eval(changeScript, 1, key, lives, 2 * lives, 0, field, value));
 }
 
-/**
- * Whose refused tries count now, in the order of their names. It adds nothing to the counts.
- *
- * @throws RedisProblem
- */
+/** Whose refused tries count now, in the order of their names. It adds nothing to the counts. @throws RedisProblem */
 export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig): Promise<readonly Lockout[]> {
   const { now } = await readHash(redis, namesKey(redis, 0));
   const oldest = Math.floor((now - settings.window - abandonedAfter) / hour);
@@ -104,11 +95,7 @@ export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig):
   return lockouts.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
 }
 
-/**
- * Forgets the tries of a user in that Redis, and no password that is known to be right.
- *
- * @throws RedisProblem
- */
+/** Forgets the tries of a user in that Redis, and no password that is known to be right. @throws RedisProblem */
 export async function clearLockout(redis: ProbedRedis, name: CountedName): Promise<void> {
   const key = subjectKey(redis, name);
   const { fields } = await readHash(redis, key);

@@ -16,9 +16,8 @@ export function newReplicaId(): string {
 const sealedFor = 'revocation replicas';
 
 /**
- * What a replica reports of itself, sealed, so that no one else can confirm what it has not merged.
- *
- * @param applied the digest of the list that it holds, when it has merged the list as a whole; else ''
+ * What a replica reports of itself, sealed, so that no one else can confirm what it has not merged: the digest of the list
+ * that it holds, when it has merged the list as a whole; else ''.
  */
 export function sealApplied(id: string, applied: string, key: SealingKey): string {
   return sealText(key, sealedFor, id, applied);
@@ -33,10 +32,7 @@ interface KnownReplica {
   readonly applied: string | undefined;
 }
 
-/**
- * @returns Redis' time in milliseconds since 1970, the revision of the list or '', and the replicas
- * @throws RedisProblem
- */
+/** @returns Redis' time, the revision of the list or '', and the replicas @throws RedisProblem */
 export async function readReplicas(redis: ProbedRedis) {
   const keys = revocationKeys(redis.keyPrefix);
   const reply = await redis.probe('revocations', (client) =>
@@ -121,12 +117,7 @@ const rememberedFor = 3_600_000;
 
 const pause = 100;
 
-/**
- * Waits until every replica has the entry, or the entry is not in the list any more.
- *
- * @param end monotonic milliseconds
- * @throws RedisProblem
- */
+/** Waits until every replica has the entry, or the entry is not in the list any more. @throws RedisProblem */
 async function waitForConfirmation(
   redis: ProbedRedis,
   entry: Entry,

@@ -48,11 +48,8 @@ export interface Revocations extends Pick<RevocationList, 'revision' | 'isRevoke
 const grace = 3_600_000;
 
 /**
- * No single clock lets a user in: a block ends when both Redis' clock and this process' own have passed its end, and is
- * forgotten a while after that.
- *
- * @param now milliseconds since 1970 by Redis' clock, as far as it is known
- * @param wall by the clock of this process
+ * No single clock lets a user in: a block ends when both Redis' clock (`now`, as far as it is known) and this process' own
+ * (`wall`) have passed its end, and is forgotten a while after that.
  */
 export function createRevocationList(now: () => number, wall: () => number) {
   // By subject: of two entries of one subject, the newer one holds.

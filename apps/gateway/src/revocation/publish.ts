@@ -17,11 +17,9 @@ const largestEntry = 4_096;
 const mostEntries = 10_000;
 
 /**
- * Puts an entry last. Entries that it supersedes or that have ended are dropped: the new entry holds the highest
- * revision.
+ * Puts an entry last. Entries that it supersedes or that have ended are dropped: the new entry holds the highest revision.
  *
  * @returns also the other entries of the list from then on
- * @throws Error when the list is full
  */
 export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>) {
   const highest = entries.reduce((most, { revision }) => Math.max(most, revision), 0);

@@ -36,10 +36,7 @@ export interface ReaderDependencies {
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
 
-/**
- * The revocation list of this process, what keeps it the same as that of all other replicas, and both of them as a cache
- * uses them.
- */
+/** The revocation list of this process, what keeps it the same as all others, and both of them as a cache uses them. */
 export function createSharedRevocations(dependencies: Omit<ReaderDependencies, 'list' | 'sharedClock'>) {
   const { clocks } = dependencies;
   const sharedClock = createSharedClock(clocks);

@@ -6,8 +6,6 @@ import type { Blocks, Entry } from './list.ts';
  * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and
  * groups as Kubernetes sees them; a blocked token is not even looked up. One that is blocked by an id in it is looked up, or
  * cached: only the plugin can read the id.
- *
- * @param name of the authenticator, for the log
  */
 export function withBlocks(
   inner: Authenticator,

@@ -36,10 +36,7 @@ const overhead = 1 + nonceLength + tagLength;
 
 /**
  * Seals a text with AES-256-GCM for one place: it opens there, unchanged, and nowhere else. Each name has a key of its
- * own, since one key should not see more than 2^32 random nonces (NIST SP 800-38D, section 8.3).
- *
- * @param key 256 bits
- * @param name of the place, bound as associated data
+ * own, since one key should not see more than 2^32 random nonces (NIST SP 800-38D, section 8.3). Keys have 256 bits.
  */
 export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
   const nonce = randomBytes(nonceLength);

@@ -2,39 +2,11 @@ import type { Logger } from '@sallyport/authenticator';
 import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { createCircuitWindow } from '../chain/circuit.ts';
 import type { CacheRedisConfig } from '../config/types.ts';
-import { createSealingKey, type SealingKey } from '../sealing/seal.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 import { inSpan } from '../tracing/in-span.ts';
 
 /** What the gateway uses its Redis for: a label of metrics. */
 export type RedisUse = 'cache' | 'revocations' | 'lockout';
-
-/** The Redis that all replicas share, as the gateway uses it. Every call has a deadline. */
-export interface SharedRedis {
-  /** Before every key. */
-  readonly keyPrefix: string;
-  /** The first seals, all open. */
-  readonly sealingKeys: readonly SealingKey[];
-  /** Milliseconds that a review waits for one call. */
-  readonly timeout: number;
-  /** Two probes in a row had no answer: Redis is down, and not merely late. */
-  readonly isDown: boolean;
-  /**
-   * On the path of a review: it waits for `timeout` at most, and does not call Redis at all while the circuit is open.
-   *
-   * @throws RedisProblem
-   */
-  ask<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
-  /**
-   * As `ask`, for a question that a review can wait for: it has a deadline of its own, and calls Redis while the circuit
-   * is open as well.
-   *
-   * @param limit milliseconds
-   * @throws RedisProblem
-   */
-  askWithin<T>(use: RedisUse, limit: number, work: (client: RedisClient) => Promise<T>): Promise<T>;
-  /** Behind a review: no one waits for it. Failures are only counted, so nothing may depend on it. */
-  send(use: RedisUse, work: (client: RedisClient) => Promise<unknown>): void;
-}
 
 /** Here `timeout` is for one call: see `settingsForReviews`. */
 export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection'>;
@@ -52,18 +24,13 @@ export function pairsOf(fields: readonly string[]): (readonly [field: string, va
   return Array.from({ length: fields.length / 2 }, (_, at) => [fields[2 * at] ?? '', fields[2 * at + 1] ?? '']);
 }
 
+type Work<T> = (client: RedisClient) => Promise<T>;
+
 /** The shared Redis, and the calls by which the gateway finds out whether it is healthy. */
-export interface ProbedRedis extends SharedRedis {
-  /** Redis is down or slow, and reviews do not call it. */
-  readonly isCircuitOpen: boolean;
-  /**
-   * A call that no review waits for, made while the circuit is open as well: whether its answer comes within `timeout`
-   * opens and closes the circuit.
-   *
-   * @throws RedisProblem, after the time that a command may take
-   */
-  probe<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
-}
+export type ProbedRedis = ReturnType<typeof createSharedRedis>;
+
+/** The Redis that all replicas share, as the path of a review uses it. */
+export type SharedRedis = Omit<ProbedRedis, 'probe' | 'isCircuitOpen'>;
 
 /** Calls behind reviews that may be in progress. More are dropped: with a slow Redis they would pile up. */
 const maxInBackground = 1_000;
@@ -78,7 +45,8 @@ const outages: ReadonlySet<ProblemKind> = new Set([
   'node',
 ]);
 
-export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
+/** Every call has a deadline. All throw RedisProblem. */
+export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies) {
   const { connection, now, logger } = dependencies;
   const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
@@ -88,16 +56,21 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   let unanswered = 0;
 
   return {
+    /** Before every key. */
     keyPrefix: settings.keyPrefix,
     timeout,
+    /** The first seals, all open. */
     sealingKeys: settings.sealingKeys.map((secret) => createSealingKey(secret, settings.keyPrefix)),
-    get isCircuitOpen() {
+    /** Redis is down or slow, and reviews do not call it. */
+    get isCircuitOpen(): boolean {
       return circuit.isOpen;
     },
-    get isDown() {
+    /** Two probes in a row had no answer: Redis is down, and not merely late. */
+    get isDown(): boolean {
       return unanswered >= 2;
     },
-    async ask(use, work) {
+    /** On the path of a review: it waits for `timeout` at most, and does not call Redis at all while the circuit is open. */
+    async ask<T>(use: RedisUse, work: Work<T>): Promise<T> {
       if (circuit.isOpen) throw new RedisProblem('timeout', `${connection.name}: circuit open`);
       try {
         const answer = await runTraced(use, work, timeout);
@@ -108,8 +81,10 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         throw error;
       }
     },
-    askWithin: (use, limit, work) => runTraced(use, work, limit),
-    send(use, work) {
+    /** For a question that a review can wait for: within so many milliseconds, also while the circuit is open. */
+    askWithin: <T>(use: RedisUse, limit: number, work: Work<T>): Promise<T> => runTraced(use, work, limit),
+    /** Behind a review: no one waits for it. Failures are only counted, so nothing may depend on it. */
+    send(use: RedisUse, work: Work<unknown>): void {
       // A login attempt that is not settled counts as refused, so its outcome is sent even while the circuit is open.
       if ((circuit.isOpen && use !== 'lockout') || inBackground >= maxInBackground) return;
       inBackground++;
@@ -117,7 +92,11 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         .catch(() => {})
         .finally(() => inBackground--);
     },
-    async probe(use, work) {
+    /**
+     * A call that no review waits for, made while the circuit is open as well: whether its answer comes within `timeout`
+     * opens and closes the circuit. It has the time that a command may take.
+     */
+    async probe<T>(use: RedisUse, work: Work<T>): Promise<T> {
       const start = now();
       try {
         const answer = await run(use, work);
@@ -135,7 +114,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
 
 /** Calls over the connection. Failures are counted by their use. */
 function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
-  async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+  async function run<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     try {
       return await connection.run(work, undefined, limit);
     } catch (error) {
@@ -144,7 +123,7 @@ function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'con
     }
   }
   /** For a review: the call is a span of its trace. */
-  function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+  function runTraced<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     return inSpan('redis', { kind: 'client' }, (span) => {
       span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
       return run(use, work, limit).catch((error: unknown) => {
