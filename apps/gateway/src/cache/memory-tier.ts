@@ -108,10 +108,9 @@ function createUserIndex() {
   return {
     namesOf,
     add: (user: CachedUser, name: string) => set(user, [...namesOf(user), name]),
-    remove: (user: CachedUser, name: string) =>
-      set(
-        user,
-        namesOf(user).filter((one) => one !== name),
-      ),
+    remove(user: CachedUser, name: string) {
+      const left = namesOf(user).filter((one) => one !== name);
+      set(user, left);
+    },
   };
 }

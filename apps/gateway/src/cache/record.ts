@@ -85,11 +85,8 @@ function endOf({ decision }: Pick<CacheRecord, 'decision'>): number {
 }
 
 /** Milliseconds since the backend gave it: the greater age of two clocks. */
-export function ageOf(
-  { answeredAt, answeredMonotonic }: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>,
-  clocks: Clocks,
-): number {
-  return Math.max(clocks.monotonic() - answeredMonotonic, clocks.wall() - answeredAt);
+export function ageOf(entry: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>, clocks: Clocks): number {
+  return Math.max(clocks.monotonic() - entry.answeredMonotonic, clocks.wall() - entry.answeredAt);
 }
 
 /** Whether it is younger than that, and neither the token itself nor its record in Redis has ended: each by both clocks. */
@@ -103,21 +100,13 @@ function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boole
 const longestCutOff = 10_000;
 
 /** Whether it may be used in place of asking the backend. */
-export function isFresh(
-  entry: PositiveEntry,
-  { authenticatedTtl }: CacheLifetimes,
-  clocks: Clocks,
-  isCutOff: boolean,
-): boolean {
+export function isFresh(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks, isCutOff: boolean): boolean {
+  const { authenticatedTtl } = lifetimes;
   const lifetime = isCutOff ? Math.min(authenticatedTtl, longestCutOff) : authenticatedTtl;
   return isWithin(lifetime, entry, clocks);
 }
 
 /** Whether it may still be used: fresh, or stale while the backend can't be asked. */
-export function isUsable(
-  entry: PositiveEntry,
-  { authenticatedTtl, staleTtl }: CacheLifetimes,
-  clocks: Clocks,
-): boolean {
-  return isWithin(authenticatedTtl + staleTtl, entry, clocks);
+export function isUsable(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks): boolean {
+  return isWithin(lifetimes.authenticatedTtl + lifetimes.staleTtl, entry, clocks);
 }

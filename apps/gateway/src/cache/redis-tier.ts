@@ -128,12 +128,7 @@ return surplus`;
 const namePattern = /^[\w-]{43}$/;
 
 /** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
-async function noteAnswerOfUser(
-  client: Pick<RedisClient, 'eval'>,
-  userKey: string,
-  name: string,
-  lifetime: number,
-): Promise<readonly string[]> {
+async function noteAnswerOfUser(client: RedisClient, userKey: string, name: string, lifetime: number) {
   const surplus = await client.eval(noteScript, 1, userKey, name, lifetime, maxAnswersOfUser);
   return (surplus as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
 }

@@ -9,6 +9,9 @@ interface Lookup<Answer> {
   waiting: number;
 }
 
+/** Looks up. Its signal is aborted when no caller waits any more. */
+type Begin<Answer> = (signal: AbortSignal) => Promise<Answer>;
+
 /** Lookups in progress, by name. @param onJoined called for each caller who waits for another's lookup */
 export function createSingleFlight<Answer>(onJoined: () => void) {
   const lookups = new Map<string, Lookup<Answer>>();
@@ -16,7 +19,7 @@ export function createSingleFlight<Answer>(onJoined: () => void) {
   const remove = (name: string, lookup: Lookup<Answer>) => {
     if (lookups.get(name) === lookup) lookups.delete(name);
   };
-  const start = (name: string, revision: number, begin: (signal: AbortSignal) => Promise<Answer>) => {
+  const start = (name: string, revision: number, begin: Begin<Answer>) => {
     const controller = new AbortController();
     const lookup: Lookup<Answer> = { answer: begin(controller.signal), revision, controller, waiting: 0 };
     lookups.set(name, lookup);
@@ -38,15 +41,9 @@ export function createSingleFlight<Answer>(onJoined: () => void) {
      * its answer may be revoked.
      *
      * @param signal this caller's alone: the lookup goes on for the others, and is aborted when the last one has gone
-     * @param begin looks up; its signal is aborted when no caller waits any more
      * @throws what the lookup threw, or the signal's reason
      */
-    join(
-      name: string,
-      revision: number,
-      signal: AbortSignal,
-      begin: (signal: AbortSignal) => Promise<Answer>,
-    ): Promise<Answer> {
+    join(name: string, revision: number, signal: AbortSignal, begin: Begin<Answer>): Promise<Answer> {
       if (signal.aborted) return Promise.reject(signal.reason);
       const known = lookups.get(name);
       const isJoined = known !== undefined && known.revision >= revision;

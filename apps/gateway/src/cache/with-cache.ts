@@ -56,11 +56,7 @@ interface Answered {
  * answer is used (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began is not
  * used, wherever it is cached.
  */
-export function withCache(
-  inner: Authenticator,
-  settings: CacheSettings,
-  dependencies: CacheDependencies,
-): Authenticator {
+export function withCache(inner: Authenticator, settings: CacheSettings, dependencies: CacheDependencies) {
   const { memory, metrics, revocations } = dependencies;
   const store = createStore(settings, dependencies);
   const singleFlight = createSingleFlight<Answered>(metrics.coalesced);

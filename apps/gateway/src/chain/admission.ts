@@ -12,12 +12,12 @@ import type { Circuit, CircuitPermit } from './circuit.ts';
  */
 export function createAdmission(
   plugin: Authenticator,
-  { maxConcurrent }: SlotSettings,
+  settings: SlotSettings,
   circuit: Circuit,
-  slots: Slots,
   proven: ProvenTokens,
   now: () => number,
-): (token: string | undefined, context: LinkContext) => CircuitPermit | Promise<CircuitPermit> {
+) {
+  const slots = createSlots(settings);
   const isTooMany = createNameLimit(now);
 
   // Without a token it is about a user who has a session, and so was let in before.
@@ -33,7 +33,7 @@ export function createAdmission(
     try {
       await slots.wait(isProven(token), signal);
     } catch {
-      throw refusal(signal, `too many lookups in progress (maxConcurrent ${maxConcurrent})`);
+      throw refusal(signal, `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`);
     }
     try {
       return circuit.admit();
@@ -42,7 +42,7 @@ export function createAdmission(
       throw error;
     }
   };
-  return (token, context) => {
+  const admit = (token: string | undefined, context: LinkContext): CircuitPermit | Promise<CircuitPermit> => {
     const name = token === undefined ? undefined : plugin.claimedName?.(token);
     const permit = circuit.admit();
     const isTooMuch = isOneTooMany(name, token);
@@ -50,13 +50,12 @@ export function createAdmission(
     permit.settle('nothing');
     return isTooMuch ? refuseLater(context.signal) : waitForSlot(token, context.signal);
   };
+  return { admit, leave: slots.leave };
 }
 
 function refusal(caller: AbortSignal, message: string): AuthenticatorError {
   return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
 }
-
-export type Slots = ReturnType<typeof createSlots>;
 
 /** Milliseconds. */
 const heldFor = 1_000;
@@ -74,7 +73,7 @@ interface Waiting {
  * made-up tokens can't take the slots from those who were let in before: the last quarter of them is only for proven
  * tokens. Below that, calls start in the order in which they came, so a first login gets its turn as well.
  */
-export function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
+function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
   const forAnyToken = maxConcurrent - Math.floor(maxConcurrent / 4);
   const queue = new Set<Waiting>();
   let taken = 0;

@@ -1,6 +1,6 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
 import type { LinkContext } from './chain.ts';
-import { judgedOnce, judgingLayer } from './layer.ts';
+import { judgingOnceLayer } from './layer.ts';
 
 /**
  * Holds a token to the audiences it is bound to: what the plugin names is intersected with what the review asks for, or
@@ -11,13 +11,8 @@ import { judgedOnce, judgingLayer } from './layer.ts';
  * @param apiAudiences `server.apiAudiences`, read at each answer
  */
 export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
-  const askedBy = ({ audiences }: LinkContext) => (audiences.length > 0 ? audiences : apiAudiences());
-  const bindOnce = judgedOnce(bind, isSameList);
-  return judgingLayer(
-    inner,
-    (decision, _token, context) => bind(decision, askedBy(context)),
-    (decision, _token, context) => bindOnce(decision, askedBy(context)),
-  );
+  const askedBy = (_token: string, { audiences }: LinkContext) => (audiences.length > 0 ? audiences : apiAudiences());
+  return judgingOnceLayer(inner, askedBy, bind, isSameList);
 }
 
 function bind(decision: Decision, asked: readonly string[]): Decision {

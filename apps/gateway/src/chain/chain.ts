@@ -59,10 +59,7 @@ export interface Link {
   readonly authenticator: Authenticator;
 }
 
-interface Failure {
-  readonly authenticator: string;
-  readonly error: Error;
-}
+type Failure = Pick<Extract<Answer, { error: Error }>, 'authenticator' | 'error'>;
 
 /** The review could not be decided: no authenticator that answered knew the token, and these could not check it. */
 export class ChainError extends AggregateError {

@@ -7,7 +7,7 @@ import {
 } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
 import { type Bounds, bounded } from '../deadlines.ts';
-import { createAdmission, createProvenTokens, createSlots, type ProvenTokens, type Slots } from './admission.ts';
+import { createAdmission, createProvenTokens, type ProvenTokens } from './admission.ts';
 import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
 import {
   type CallOutcome,
@@ -54,11 +54,9 @@ export interface GuardedLink extends Link {
  */
 export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
-  const slots = createSlots(settings);
   const { proven = createProvenTokens()('') } = dependencies;
-  const admit = createAdmission(plugin, settings, circuit, slots, proven, dependencies.now);
-
-  const call = createCall(slots, settings, dependencies);
+  const { admit, leave } = createAdmission(plugin, settings, circuit, proven, dependencies.now);
+  const call = createCall(leave, settings, dependencies);
 
   const admitted = (
     token: string | undefined,
@@ -91,12 +89,8 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
 
 type Ask = (own: AuthenticateContext) => Decision | Promise<Decision>;
 
-/** @returns asks the plugin, in a slot that was taken, and gives the slot back */
-function createCall(
-  slots: Slots,
-  { timeout }: Pick<GuardSettings, 'timeout'>,
-  { onAbandoned }: Pick<GuardDependencies, 'onAbandoned'>,
-) {
+/** @returns asks the plugin, in a slot that was taken, and gives the slot back by `leave` */
+function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned }: GuardDependencies) {
   return (permit: CircuitPermit, context: LinkContext, ask: Ask, onGood?: () => void): Decision | Promise<Decision> => {
     const { audiences, hops, trace } = context;
     const controller = new AbortController();
@@ -108,7 +102,7 @@ function createCall(
     const answer = attempt(() => ask(own));
     if (!(answer instanceof Promise)) {
       // No one waited, so there is nothing to bound, and no backend that the token could be proven to.
-      slots.leave();
+      leave();
       permit.settle('answered');
       return answer;
     }
@@ -116,7 +110,7 @@ function createCall(
       // At the deadline, or when the caller left, it was settled.
       if (!controller.signal.aborted) permit.settle(outcome);
     };
-    const work = answer.finally(slots.leave).then(
+    const work = answer.finally(leave).then(
       (decision) => {
         finish('answered');
         if (decision?.kind === 'authenticated') onGood?.();

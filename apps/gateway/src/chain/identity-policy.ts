@@ -2,7 +2,7 @@ import type { Authenticated, Authenticator, Decision, Logger, Rejected, UserInfo
 import type { IdentityConfig } from '../config/types.ts';
 import { isMisleading, printable } from '../logging/printable.ts';
 import type { LinkContext } from './chain.ts';
-import { judgedOnce, judgingLayer } from './layer.ts';
+import { judgingOnceLayer } from './layer.ts';
 
 /** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
 export interface IdentityPrefixes {
@@ -72,12 +72,7 @@ export function withIdentityPolicy(
     onNames?.(decision.user, user, decision.credential);
     return breach ? refuse(decision, breach) : { ...decision, user };
   };
-  const nameOnce = judgedOnce(name, (one, other) => one === other);
-  return judgingLayer(
-    inner,
-    (decision, _token, { onNames }) => name(decision, onNames),
-    (decision, _token, { onNames }) => nameOnce(decision, onNames),
-  );
+  return judgingOnceLayer(inner, (_token, { onNames }) => onNames, name);
 }
 
 /** Groups are compared with `allow` as the backend names them, before the prefix; those that match none are left out. */

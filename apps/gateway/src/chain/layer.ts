@@ -34,17 +34,20 @@ export function judgingLayer(inner: Authenticator, judge: Judge, judgeAtHand: Ju
 }
 
 /**
- * Remembers the last judgement of each decision that was at hand, for as long as there is that decision: decisions are
- * frozen, so the same object is the same answer. A judgement that refuses is not remembered, since each is logged.
+ * A layer that judges each answer of `inner` by a basis, and remembers the last judgement of each decision that was at hand,
+ * for as long as there is that decision: decisions are frozen, so the same object is the same answer. A judgement that
+ * refuses is not remembered, since each is logged.
  *
  * @param judge judges by the decision and its basis, and by nothing else that changes
  */
-export function judgedOnce<Basis>(
+export function judgingOnceLayer<Basis>(
+  inner: Authenticator,
+  basisOf: (token: string, context: LinkContext) => Basis,
   judge: (decision: Decision, basis: Basis) => Decision,
-  isSame: (one: Basis, other: Basis) => boolean,
-): (decision: Decision, basis: Basis) => Decision {
+  isSame: (one: Basis, other: Basis) => boolean = Object.is,
+): Authenticator {
   const known = new WeakMap<Decision, { readonly basis: Basis; readonly judgement: Decision }>();
-  return (decision, basis) => {
+  const judgeOnce = (decision: Decision, basis: Basis): Decision => {
     const last = known.get(decision);
     if (last !== undefined && isSame(last.basis, basis)) return last.judgement;
     const judgement = judge(decision, basis);
@@ -52,4 +55,9 @@ export function judgedOnce<Basis>(
     if (judgement.kind === 'authenticated' && judgement !== decision) known.set(decision, { basis, judgement });
     return judgement;
   };
+  return judgingLayer(
+    inner,
+    (decision, token, context) => judge(decision, basisOf(token, context)),
+    (decision, token, context) => judgeOnce(decision, basisOf(token, context)),
+  );
 }

@@ -1,5 +1,5 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
-import { judgedOnce, judgingLayer } from './layer.ts';
+import { judgingOnceLayer } from './layer.ts';
 
 /** What is put beside each identity, so that kube-apiserver's audit log can be joined with ours. */
 export interface Provenance {
@@ -24,10 +24,5 @@ export function withProvenance(inner: Authenticator, authenticator: string, prov
     };
     return { ...decision, user: { ...decision.user, extra } };
   };
-  const stampOnce = judgedOnce(stamp, (one, other) => one === other);
-  return judgingLayer(
-    inner,
-    (decision, token) => stamp(decision, fingerprint(token)),
-    (decision, token) => stampOnce(decision, fingerprint(token)),
-  );
+  return judgingOnceLayer(inner, fingerprint, stamp);
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { LockoutConfig } from '../config/types.ts';
 import { openText, sealText } from '../sealing/seal.ts';
 import { type ProbedRedis, pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
@@ -25,14 +25,9 @@ export interface CountedName {
 }
 
 /** The refused tries of one user, as all replicas count them. */
-export interface Lockout extends CountedName {
-  /** Tries that count: refused, or without a known outcome. */
-  readonly refused: number;
-  /** Only passwords that were right before are sent. */
-  readonly isLockedOut: boolean;
-  /** Milliseconds since 1970 by Redis' clock: locked out until then, else when the last of the tries stops counting. */
-  readonly until: number;
-}
+export type Lockout = Readonly<NonNullable<Awaited<ReturnType<typeof readLockout>>>>;
+
+type Subject = Pick<CountedName, 'authenticator' | 'subject'>;
 
 const sealedFor = 'lockout names';
 /** Milliseconds. */
@@ -41,17 +36,12 @@ const hour = 3_600_000;
 const batch = 100;
 
 /** The hash of a subject's tries. Names are no secrets, so it needs no key. */
-export function subjectKey(
-  { keyPrefix }: Pick<SharedRedis, 'keyPrefix'>,
-  name: Pick<CountedName, 'authenticator' | 'subject'>,
-): string {
+export function subjectKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, name: Subject): string {
   return `${keyPrefix}lockout:{${digestOf(name)}}`;
 }
 
-function digestOf({ authenticator, subject }: Pick<CountedName, 'authenticator' | 'subject'>): string {
-  return createHash('sha256')
-    .update(JSON.stringify([authenticator, subject]))
-    .digest('base64url');
+function digestOf({ authenticator, subject }: Subject): string {
+  return hash('sha256', JSON.stringify([authenticator, subject]), 'base64url');
 }
 
 function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number): string {
@@ -103,11 +93,7 @@ export async function clearLockout(redis: ProbedRedis, name: CountedName): Promi
   if (tries.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...tries));
 }
 
-async function readLockout(
-  redis: ProbedRedis,
-  name: CountedName,
-  { window, maxFailures }: LockoutConfig,
-): Promise<Lockout | undefined> {
+async function readLockout(redis: ProbedRedis, name: CountedName, { window, maxFailures }: LockoutConfig) {
   const key = subjectKey(redis, name);
   const { now, fields } = await readHash(redis, key);
   const { tries } = createRecords(redis, key).read(fields, now, { window, abandonedAfter, knownFor: 0 });
@@ -116,7 +102,15 @@ async function readLockout(
   if (last === undefined) return undefined;
   // One more may go out when fewer than maxFailures count.
   const until = ends[maxFailures - 1];
-  return { ...name, refused: ends.length, isLockedOut: until !== undefined, until: until ?? last };
+  return {
+    ...name,
+    /** Tries that count: refused, or without a known outcome. */
+    refused: ends.length,
+    /** Only passwords that were right before are sent. */
+    isLockedOut: until !== undefined,
+    /** Milliseconds since 1970 by Redis' clock: locked out until then, else when the last of the tries stops counting. */
+    until: until ?? last,
+  };
 }
 
 async function readHash(redis: ProbedRedis, key: string) {

@@ -118,12 +118,7 @@ const rememberedFor = 3_600_000;
 const pause = 100;
 
 /** Waits until every replica has the entry, or the entry is not in the list any more. @throws RedisProblem */
-async function waitForConfirmation(
-  redis: ProbedRedis,
-  entry: Entry,
-  end: number,
-  signal: AbortSignal,
-): Promise<Confirmation> {
+async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number, signal: AbortSignal) {
   // A replica reports the digest of its list: it has the entry when that list has it. The list may change during the wait,
   // by other commands, and by replicas that find something missing.
   const fates = new Map<string, Fate>();

@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Credential } from '@sallyport/authenticator';
 import { z } from 'zod';
 
@@ -145,7 +145,7 @@ function mergeInto(
 /** Identifies a list: by this a replica reports which one it has merged. */
 export function digestOfList(entries: readonly Pick<Entry, 'id' | 'revision'>[]): string {
   const lines = entries.map(({ id, revision }) => `${id} ${revision}\n`).sort();
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  return hash('sha256', lines.join(''), 'hex');
 }
 
 /** The name of a token in the list. */

@@ -60,21 +60,18 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
   for (let tries = 0; tries < mostTries; tries++) {
     const placed = placeEntry(draft(listing), listing);
     const entry: Entry = { ...placed.entry, id: newEntryId() };
-    const applied = await change(redis, listing, [...placed.others, entry]);
+    const change = changeTowards([...placed.others, entry], listing, redis.sealingKeys);
+    const applied = await applyChange(redis, listing, change).catch(throwUnknownOutcome);
     if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
     listing = await readListing(redis);
   }
   throw new Error('the list kept changing while we tried to update it; nothing was written. Run the command again');
 }
 
-async function change(redis: ProbedRedis, listing: Listing, wanted: readonly Entry[]) {
-  try {
-    return await applyChange(redis, listing, changeTowards(wanted, listing, redis.sealingKeys));
-  } catch (error) {
-    if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind)) throw error;
-    const message = `${error.message}; it is not known whether the entry was written: run the command again`;
-    throw new Error(message, { cause: error });
-  }
+function throwUnknownOutcome(error: unknown): never {
+  if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind)) throw error;
+  const message = `${error.message}; it is not known whether the entry was written: run the command again`;
+  throw new Error(message, { cause: error });
 }
 
 /** A Redis without a list may have been flushed: then the replicas know who is blocked. */

@@ -169,12 +169,7 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList) {
 }
 
 /** @returns whether there was nothing to repair. Otherwise the list must be read again, also when someone else was faster */
-async function repair(
-  redis: ProbedRedis,
-  listing: Listing,
-  list: RevocationList,
-  outOfOrder: ReadonlySet<string>,
-): Promise<boolean> {
+async function repair(redis: ProbedRedis, listing: Listing, list: RevocationList, outOfOrder: ReadonlySet<string>) {
   let { revision } = list;
   const wanted = list.entries.map((entry) =>
     outOfOrder.has(entry.id) ? { ...entry, id: newEntryId(), revision: ++revision } : entry,

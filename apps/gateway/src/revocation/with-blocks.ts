@@ -7,12 +7,7 @@ import type { Blocks, Entry } from './list.ts';
  * groups as Kubernetes sees them; a blocked token is not even looked up. One that is blocked by an id in it is looked up, or
  * cached: only the plugin can read the id.
  */
-export function withBlocks(
-  inner: Authenticator,
-  name: string,
-  blocks: Blocks,
-  log: Pick<Logger, 'info'>,
-): Authenticator {
+export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, log: Pick<Logger, 'info'>) {
   const refuse = ({ kind, by, reason }: Entry, subject?: string): Rejected => {
     log.info({ authenticator: name, subject, blocked: kind, by, reason }, 'blocked');
     return { kind: 'rejected', reason: 'blocked', ...(subject !== undefined && { subject }) };

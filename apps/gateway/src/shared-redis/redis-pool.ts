@@ -26,11 +26,9 @@ const wording = {
  *
  * @returns undefined where the config has no cache Redis
  */
-export function settingsForReviews({
-  cache: { redis },
-  authenticators,
-  login,
-}: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>): CacheRedisConfig | undefined {
+export function settingsForReviews(config: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>) {
+  const { authenticators, login } = config;
+  const { redis } = config.cache;
   const sharedCaches = authenticators.filter(({ cache }) => cache !== 'off' && cache.store === 'shared');
   // The answer about the user of a session is shared too.
   const calls = sharedCaches.length + 1 + (login === undefined ? 0 : 1);
