@@ -74,9 +74,6 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
   let polledAt = Number.NEGATIVE_INFINITY;
   let polling: Promise<void> | undefined;
 
-  const age = () => (current() === undefined ? undefined : clocks.monotonic() - polledAt);
-  const isCutOff = () => (age() ?? 0) > cutOffAfter;
-
   async function pollOnce(): Promise<void> {
     const redis = current();
     if (redis === undefined) return;
@@ -90,10 +87,10 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
     } catch (error) {
       log.failed(error);
     }
-    log.cutOff(isCutOff());
+    log.cutOff(reader.isCutOff);
   }
 
-  return {
+  const reader = {
     /** Polls now, and once more when the list had changed, to report that the change was merged. Never rejects. */
     poll(): Promise<void> {
       // A slow Redis has one poll at a time.
@@ -106,18 +103,18 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
     async leave(): Promise<void> {
       await polling;
       const redis = current();
-      if (redis === undefined) return;
-      await forgetReplicas(redis, [dependencies.replicaId]).catch(() => {});
+      if (redis) await forgetReplicas(redis, [dependencies.replicaId]).catch(() => {});
     },
     /** Milliseconds since the last poll; undefined where there is no Redis. Infinity: never. */
-    get age() {
-      return age();
+    get age(): number | undefined {
+      return current() === undefined ? undefined : clocks.monotonic() - polledAt;
     },
     /** See `Revocations`. Never, where there is no Redis. */
-    get isCutOff() {
-      return isCutOff();
+    get isCutOff(): boolean {
+      return (reader.age ?? 0) > cutOffAfter;
     },
   };
+  return reader;
 }
 
 /** @returns one poll of the list; it resolves to whether something was new */
