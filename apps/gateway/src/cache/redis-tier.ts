@@ -1,4 +1,4 @@
-import { type RedisClient, readValue, stringUpTo } from '@sallyport/redis-connection';
+import { type RedisClient, readValue, type StoredValue, stringUpTo } from '@sallyport/redis-connection';
 import type { Clocks } from '../clocks.ts';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
@@ -22,36 +22,34 @@ const sealedRecord = stringUpTo(Math.ceil((largestRecord + 64) / 3) * 4);
 
 /** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
 export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
-  const nameKeys = redis.sealingKeys.map((key) => key.derive('cache names'));
   const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
   // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
-  const namesOf = (question: Question) => nameKeys.map((key) => nameOf(key, question));
+  const namesOf = (question: Question) =>
+    redis.sealingKeys.map((key) => ({ key, name: nameOf(key.derive('cache names'), question) }));
 
   return {
     async get(question: Question): Promise<Found> {
       const names = namesOf(question);
       try {
         const values = await redis.ask('cache', (client) =>
-          Promise.all(names.map((name) => readValue(client, sealedRecord, keyOf(name)))),
-        );
-        return youngest(
-          values.map(({ reply, timeToLive }, index) =>
-            readRecord(reply, timeToLive, names[index] ?? '', redis.sealingKeys[index], clocks),
+          Promise.all(
+            names.map(async (one) => ({ ...one, ...(await readValue(client, sealedRecord, keyOf(one.name))) })),
           ),
         );
+        return youngest(values.map((value) => readRecord(value, clocks)));
       } catch {
         return { result: 'error' };
       }
     },
     /** Writes behind the review, for at most `lifetime` milliseconds. Drops what is too big to share, or has ended. */
     set(question: Question, entry: PositiveEntry, lifetime: number): void {
-      const [name] = namesOf(question);
-      const [key] = redis.sealingKeys;
+      const [first] = namesOf(question);
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
       const keptFor = Math.floor(Math.min(lifetime, end - clocks.wall()));
       const plain = encodeRecord({ ...entry, keptFor });
-      if (name === undefined || key === undefined || keptFor < 1 || Buffer.byteLength(plain) > largestRecord) return;
+      if (first === undefined || keptFor < 1 || Buffer.byteLength(plain) > largestRecord) return;
+      const { key, name } = first;
       const sealed = sealText(key, sealedFor, name, plain);
       const cachedUser = { fingerprint: question.fingerprint, username: user.username };
       redis.send('cache', async (client) => {
@@ -68,20 +66,19 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
       });
     },
     delete(question: Question): void {
-      const keys = namesOf(question).map(keyOf);
+      const keys = namesOf(question).map(({ name }) => keyOf(name));
       redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
 }
 
-function readRecord(
-  reply: unknown,
-  timeToLive: unknown,
-  name: string,
-  key: SealingKey | undefined,
-  clocks: Clocks,
-): Found {
-  if (typeof reply !== 'string' || key === undefined) return { result: 'miss' };
+interface Value extends StoredValue {
+  readonly key: SealingKey;
+  readonly name: string;
+}
+
+function readRecord({ key, name, reply, timeToLive }: Value, clocks: Clocks): Found {
+  if (typeof reply !== 'string') return { result: 'miss' };
   const plain = openText([key], sealedFor, name, reply);
   const record = plain === undefined ? undefined : decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };

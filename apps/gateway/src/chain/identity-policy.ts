@@ -1,16 +1,13 @@
-import type { Authenticated, Authenticator, Decision, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
+import type { Authenticator, Decision, Logger, UserInfo } from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
 import { isMisleading, printable } from '../logging/printable.ts';
 import type { LinkContext } from './chain.ts';
 import { judgingOnceLayer } from './layer.ts';
 
 /** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
-export interface IdentityPrefixes {
-  readonly usernames: readonly string[];
-  readonly groups: readonly string[];
-}
+export type IdentityPrefixes = Readonly<ReturnType<typeof identityPrefixes>>;
 
-export function identityPrefixes(authenticators: readonly IdentityConfig[]): IdentityPrefixes {
+export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
   return {
     usernames: authenticators.map(({ username }) => username.prefix),
     groups: authenticators.map(({ groups }) => groups.prefix),
@@ -61,16 +58,14 @@ export function withIdentityPolicy(
   reservedDomain?: string,
 ): Authenticator {
   const judge = identityPolicy(identity, prefixes, reservedDomain);
-  const refuse = (decision: Authenticated, breach: Breach): Rejected => {
-    const subject = decision.user.username;
-    log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
-    return { kind: 'rejected', reason: 'identity-policy', subject };
-  };
   const name = (decision: Decision, onNames: LinkContext['onNames']): Decision => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
     onNames?.(decision.user, user, decision.credential);
-    return breach ? refuse(decision, breach) : { ...decision, user };
+    if (breach === undefined) return { ...decision, user };
+    const subject = decision.user.username;
+    log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
+    return { kind: 'rejected', reason: 'identity-policy', subject };
   };
   return judgingOnceLayer(inner, (_token, { onNames }) => onNames, name);
 }
