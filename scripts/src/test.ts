@@ -22,7 +22,7 @@ for (const folder of folders) rmSync(reportOf(folder), { force: true });
 function runTests(...words: readonly string[]): number | null {
   return spawnSync('turbo', ['run', 'test', '--continue', '--output-logs=full', ...words], {
     stdio: 'inherit',
-    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
+    env: { ...process.env, CODE: 'dist', TURBO_TELEMETRY_DISABLED: '1' },
   }).status;
 }
 
