@@ -18,7 +18,7 @@ import type {
   TlsConfig,
   TlsSettings,
 } from './types.ts';
-import { parseYaml, type YamlSource } from './yaml-source.ts';
+import { parseYaml, type YamlSource } from './yaml.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
 const configFileLimit = 1024 * 1024;
