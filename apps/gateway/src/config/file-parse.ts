@@ -1,9 +1,8 @@
-import { issueProblems, wordIssue } from './issues.ts';
-import { overlaps, type Path, type Problem } from './problems.ts';
+import { isObject, issueProblems, overlaps, type Path, type Problem, wordIssue } from './problems.ts';
 import { checkRules } from './rules.ts';
 import { fileJsonSchema, fileSchema } from './schema.ts';
 import type { FileConfig } from './types.ts';
-import { isObject, unknownKeys } from './unknown-keys.ts';
+import { unknownKeys } from './unknown-keys.ts';
 
 type Written = Readonly<Record<string, unknown>>;
 

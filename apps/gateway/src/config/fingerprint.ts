@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import type { ResolvedPlugin } from './plugins.ts';
-import { isObject } from './unknown-keys.ts';
+import { isObject } from './problems.ts';
 
 /**
  * The format of a cached answer: with another number nothing that was cached before is read. Version 2 has `credential` and

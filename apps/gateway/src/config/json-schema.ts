@@ -1,6 +1,7 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import { isObject } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
-import { isObject, type JsonSchema } from './unknown-keys.ts';
+import type { JsonSchema } from './unknown-keys.ts';
 
 type Json = Record<string, unknown>;
 

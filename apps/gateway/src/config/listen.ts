@@ -1,5 +1,6 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
-import { isHostName, type Parsed } from '@sallyport/plugin-options';
+import { isHostName, type Parsed, value } from '@sallyport/plugin-options';
+import { z } from 'zod';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
 export interface ListenAddress {
@@ -19,14 +20,12 @@ loopback.addAddress('::1', 'ipv6');
  */
 export function parseListen(input: unknown): Parsed<ListenAddress> {
   if (typeof input !== 'string') return { problem: 'must be an address and a port', fix };
-  const quoted = JSON.stringify(input);
   const match = /^(?:\[(?<six>[^[\]]*)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/.exec(input);
-  if (!match?.groups) return { problem: `${quoted} ${whyNoMatch(input)}`, fix };
-  const { six, host = '', port = '' } = match.groups;
-  if (six !== undefined && !isIPv6(six)) return { problem: `${quoted} has no IPv6 address in its brackets`, fix };
-  if (Number(port) > 65_535) return { problem: `${quoted} has a port over 65535`, fix };
-  if (six === undefined && host !== '' && !isIPv4(host) && !isHostName(host))
-    return { problem: `${quoted} has no valid host`, fix };
+  const { six, host = '', port = '' } = match?.groups ?? {};
+  const isHost = six === undefined ? host === '' || isIPv4(host) || isHostName(host) : isIPv6(six);
+  if (match === null || !isHost || Number(port) > 65_535) {
+    return { problem: `${JSON.stringify(input)} is not an address and a port up to 65535`, fix };
+  }
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
@@ -61,15 +60,23 @@ function covers(wide: string, narrow: string): boolean {
   return isName(wide) && (narrow === '127.0.0.1' || sameHost(narrow, '::1'));
 }
 
+/** Compares them as URLs have them: names in lowercase, and one spelling of an IPv6 address. */
 function sameHost(one: string, other: string): boolean {
-  if (!isIPv6(one) || !isIPv6(other)) return one.toLowerCase() === other.toLowerCase();
-  const list = new BlockList();
-  list.addAddress(one, 'ipv6');
-  return list.check(other, 'ipv6');
+  const [first, second] = [one, other].map((host) => {
+    return URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`)?.hostname ?? host;
+  });
+  return first === second;
 }
 
-function whyNoMatch(input: string): string {
-  if (input.includes('://')) return 'is a URL, not an address';
-  if (isIPv6(input) || /^[\da-fA-F:]*:[\da-fA-F:]*:/.test(input)) return 'has an IPv6 address without brackets';
-  return 'is not an address and a port';
-}
+const text = z.string().min(1);
+
+/** The key `listen` of a server. */
+export const listenKey = (description: string, port: number) =>
+  value({ description, pattern: String.raw`:\d+$` }, parseListen).prefault(`127.0.0.1:${port}`);
+
+/** The keys of a server's own certificate. @param owner such as `The server's` */
+export const tlsKeys = (owner: string) => ({
+  certFile: text.describe(`${owner} certificate with its chain, PEM; the leaf first.`),
+  keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
+});

@@ -5,19 +5,20 @@ import { fillCache, withSecretProblems } from './cache/redis.ts';
 import { goodParts, parseFile } from './file-parse.ts';
 import { fingerprint } from './fingerprint.ts';
 import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
-import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path, type Problem, valueAt } from './problems.ts';
+import {
+  ConfigError,
+  type ConfigProblem,
+  causeOf,
+  isObject,
+  overlaps,
+  type Path,
+  type Problem,
+  valueAt,
+} from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
 import { withholdSecrets } from './secrets.ts';
-import type {
-  AuditConfig,
-  AuthenticatorConfig,
-  FileConfig,
-  GatewayConfig,
-  LoginConfig,
-  TlsConfig,
-  TlsSettings,
-} from './types.ts';
+import type { AuthenticatorConfig, FileConfig, GatewayConfig } from './types.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
@@ -111,41 +112,25 @@ function complete(
   source: YamlSource,
 ): GatewayConfig {
   const { server, audit, login, ...others } = settings;
-  const { tls, ...rest } = server;
-  const { baseDirectory } = files;
   return {
     ...others,
     ...files,
-    server: { ...rest, ...(tls && { tls: completeTls(tls, baseDirectory) }) },
+    server: withAbsolutePaths(server, files.baseDirectory),
     authenticators: completeAuthenticators(settings, prepared, source),
-    ...(audit && { audit: completeAudit(audit.output, baseDirectory) }),
-    ...(login && { login: completeLogin(login, baseDirectory) }),
+    ...(audit && { audit: withAbsolutePaths(audit, files.baseDirectory) }),
+    ...(login && { login: withAbsolutePaths(login, files.baseDirectory) }),
     warnings: prepared.flatMap((one) => one.warnings).map(source.locate),
   };
 }
 
-function completeTls({ certFile, keyFile, minVersion, ...client }: TlsSettings, base: string): TlsConfig {
-  const { clientCAFile, clientNames } = client;
-  const own = { certFile: resolve(base, certFile), keyFile: resolve(base, keyFile), minVersion };
-  if (clientCAFile === undefined || clientNames === undefined) return own;
-  return { ...own, client: { caFile: resolve(base, clientCAFile), names: clientNames } };
-}
-
-function completeAudit(output: string, base: string): AuditConfig {
-  return { output: output === 'stdout' ? output : { file: resolve(base, output) } };
-}
-
-function completeLogin({ tls, caFile, clusters, ...rest }: LoginConfig, base: string): LoginConfig {
-  const entries = Object.entries(clusters).map(([name, { caFile: file, ...cluster }]) => [
-    name,
-    { ...cluster, ...(file !== undefined && { caFile: resolve(base, file) }) },
-  ]);
-  return {
-    ...rest,
-    ...(tls && { tls: completeTls(tls, base) }),
-    ...(caFile !== undefined && { caFile: resolve(base, caFile) }),
-    clusters: Object.fromEntries(entries),
-  };
+/** Resolves the paths of files that the gateway reads itself. Those of `cache.redis` and of plugins go to `watchFile`. */
+function withAbsolutePaths<Section>(section: Section, base: string): Section {
+  if (!isObject(section)) return section;
+  const entries = Object.entries(section).map(([key, value]) => {
+    const isPath = typeof value === 'string' && /^file$|File$/.test(key);
+    return [key, isPath ? resolve(base, value) : withAbsolutePaths(value, base)];
+  });
+  return Object.fromEntries(entries);
 }
 
 const withheld = 'what the plugin says of it quotes a secret and is withheld';

@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { duration, type Parsed, value } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { isLoopback, parseListen } from './listen.ts';
+import { isLoopback, listenKey, tlsKeys } from './listen.ts';
 
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
@@ -68,23 +68,9 @@ const cluster = z.strictObject({
     .describe('The CA of its API server, PEM, for kubeconfigs. Left out: a CA that clients know.'),
 });
 
-const tls = z
-  .strictObject({
-    certFile: text.describe("The login server's certificate with its chain, PEM; the leaf first."),
-    keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
-    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
-  })
-  .describe('TLS without client certificates. Required unless login.listen is a loopback address.');
-
 export const loginSchema = z
   .strictObject({
-    listen: value(
-      {
-        description: 'Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
-        pattern: String.raw`:\d+$`,
-      },
-      parseListen,
-    ).prefault('127.0.0.1:8444'),
+    listen: listenKey('Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.', 8444),
     publicUrl: value(
       {
         description:
@@ -92,7 +78,10 @@ export const loginSchema = z
       },
       parsePublicUrl,
     ),
-    tls: tls.exactOptional(),
+    tls: z
+      .strictObject(tlsKeys("The login server's"))
+      .exactOptional()
+      .describe('TLS without client certificates. Required unless login.listen is a loopback address.'),
     caFile: text
       .exactOptional()
       .describe(

@@ -1,11 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { idleCache } from './cache/lifetimes.ts';
-import { issueProblems } from './issues.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
-import { causeOf, overlaps, type Path, type Problem, valueAt } from './problems.ts';
+import { causeOf, isObject, issueProblems, overlaps, type Path, type Problem, valueAt } from './problems.ts';
 import { type FilledOptions, fillSecrets, withholdSecrets } from './secrets.ts';
-import { isObject, type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
+import { type JsonSchema, secretTexts, unknownKeys } from './unknown-keys.ts';
 
 /** One entry of `authenticators` with its plugin, as far as it could be loaded. */
 export interface PreparedAuthenticator {

@@ -1,7 +1,7 @@
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { PluginError } from './plugin-location.ts';
-import { causeOf } from './problems.ts';
-import { isObject, type JsonSchema, unknownKeys } from './unknown-keys.ts';
+import { causeOf, isObject } from './problems.ts';
+import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
 
 /** Refuses a schema that validates, but has no JSON Schema for editors and for the search for unknown keys. */
 export function refuseSchemaWithoutJson(schema: unknown, packageName: string): void {

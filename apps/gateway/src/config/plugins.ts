@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
-import { nearest } from './nearest.ts';
 import {
   builtInWords,
   gatewayManifest,
@@ -14,8 +13,8 @@ import {
   packageOf,
 } from './plugin-location.ts';
 import { describeOptions, isSchema, refuseSchemaWithoutJson } from './plugin-schema.ts';
-import { causeOf } from './problems.ts';
-import { isObject, type JsonSchema } from './unknown-keys.ts';
+import { causeOf, isObject, nearest } from './problems.ts';
+import type { JsonSchema } from './unknown-keys.ts';
 
 /** A plugin that keeps the contract, as far as it can be checked without creating an authenticator. */
 interface CheckedPlugin {

@@ -5,7 +5,6 @@ import type { ConfigProblem } from './problems.ts';
 import type { fileSchema } from './schema.ts';
 
 export type { AuthenticatorCacheConfig, CacheLifetimes } from './cache/lifetimes.ts';
-export type { CacheRedisConfig } from './cache/redis.ts';
 export type { ListenAddress } from './listen.ts';
 
 type Immutable<Value> = Value extends Uint8Array
@@ -23,21 +22,9 @@ export type FileConfig = Immutable<z.output<typeof fileSchema>>;
 /** An entry of `authenticators`. Its plugin's options are as they are written. */
 export type AuthenticatorSettings = FileConfig['authenticators'][number];
 
-/** `server.tls` as it is written. */
-export type TlsSettings = NonNullable<FileConfig['server']['tls']>;
+export type ServerConfig = FileConfig['server'];
 
-export interface TlsConfig extends Pick<TlsSettings, 'certFile' | 'keyFile' | 'minVersion'> {
-  /** Undefined with `clientAuth: none`, which must be written explicitly: no client is asked for a certificate then. */
-  readonly client?: {
-    readonly caFile: string;
-    /** CN or SAN of a client certificate, exactly. Never empty: a cluster CA signs every kubelet too. */
-    readonly names: readonly string[];
-  };
-}
-
-export interface ServerConfig extends Omit<FileConfig['server'], 'tls'> {
-  readonly tls?: TlsConfig;
-}
+export type TlsConfig = NonNullable<ServerConfig['tls']>;
 
 export type CircuitConfig = AuthenticatorSettings['circuit'];
 
@@ -73,22 +60,20 @@ export interface AuthenticatorConfig extends Omit<AuthenticatorSettings, 'option
   readonly withhold: (words: string) => string;
 }
 
+export type CacheRedisConfig = NonNullable<FileConfig['cache']['redis']>;
+
 export type LockoutConfig = FileConfig['lockout'];
 
-/** Where the audit trail goes. A file's path is absolute. */
-export interface AuditConfig {
-  readonly output: 'stdout' | { readonly file: string };
-}
+export type AuditConfig = NonNullable<FileConfig['audit']>;
 
 export type TracingConfig = NonNullable<FileConfig['tracing']>;
 
-/** `login`. Paths are absolute. */
 export type LoginConfig = NonNullable<FileConfig['login']>;
 
 export type LogLevel = FileConfig['log']['level'];
 
 /** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
-export interface GatewayConfig extends Omit<FileConfig, 'server' | 'authenticators' | 'audit'> {
+export interface GatewayConfig extends Omit<FileConfig, 'authenticators'> {
   /** The config file, absolute. */
   readonly file: string;
   /** Where relative paths start: the folder of `file`. */
@@ -99,11 +84,8 @@ export interface GatewayConfig extends Omit<FileConfig, 'server' | 'authenticato
   readonly secretFiles: readonly string[];
   /** Plugins that are named by path, absolute. */
   readonly pluginFiles: readonly string[];
-  readonly server: ServerConfig;
   /** In the order they are asked. Never empty. */
   readonly authenticators: readonly AuthenticatorConfig[];
-  /** Left out: there is no audit trail. */
-  readonly audit?: AuditConfig;
   /** What works but should be changed. */
   readonly warnings: readonly ConfigProblem[];
 }

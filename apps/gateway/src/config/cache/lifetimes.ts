@@ -1,9 +1,7 @@
 import type { Caching } from '@sallyport/authenticator';
 import { duration } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { wordIssue } from '../issues.ts';
-import type { Problem } from '../problems.ts';
-import { isObject } from '../unknown-keys.ts';
+import { isObject, type Problem } from '../problems.ts';
 
 const day = { most: '24h', why: 'a revocation must be remembered for as long as an answer could be cached' };
 const hour = {
@@ -47,31 +45,13 @@ const settings = z.strictObject({
 /** `cache` of an authenticator as it is written. What is left out follows from `cache` of the file and from its plugin. */
 export type CacheSettings = z.output<typeof settings>;
 
-/** `off` or keys and values. It is not a union of zod: that reports the problems of keys at the path of the whole. */
 export const authenticatorCache = z
-  .unknown()
-  .transform((input, context): CacheSettings | 'off' => {
-    if (input === 'off') return 'off';
-    if (input !== null && !isObject(input)) {
-      const params = { problem: 'must be off, or keys and values', fix: 'write off, or { authenticatedTtl: 1m }' };
-      context.issues.push({ code: 'custom', message: params.problem, params, input });
-      return z.NEVER;
-    }
-    const result = settings.safeParse(input, { error: wordIssue });
-    if (result.success) return result.data;
-    for (const issue of result.error.issues) context.issues.push({ ...issue, path: [...issue.path], input } as never);
-    return z.NEVER;
+  .union([z.literal('off'), settings], {
+    // What is empty is reported as any other key without a value.
+    error: ({ input }) =>
+      input === null ? undefined : 'must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
   })
-  .meta({
-    description:
-      'How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.',
-    anyOf: [{ type: 'string', const: 'off' }, described(settings)],
-  });
-
-function described(schema: z.ZodType): object {
-  const { $schema: _, ...described } = z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12' });
-  return described;
-}
+  .describe('How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.');
 
 /** How long answers are cached, counted from when the backend gave them. Milliseconds. */
 export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };

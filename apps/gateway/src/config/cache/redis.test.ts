@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { wordIssue } from '../issues.ts';
+import { wordIssue } from '../problems.ts';
 import { folderWithProbe, yaml } from '../testing/config-folder.ts';
 import { sealingKeys } from './redis.ts';
 

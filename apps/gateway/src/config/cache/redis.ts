@@ -2,20 +2,9 @@ import { duration, list, type Parsed, section, value } from '@sallyport/plugin-o
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
-import { overlaps, type Path, type Problem, valueAt } from '../problems.ts';
+import { isObject, overlaps, type Path, type Problem, valueAt } from '../problems.ts';
 import { fillSecrets, type SecretSources, withholdSecrets } from '../secrets.ts';
-import { isObject, secretTexts } from '../unknown-keys.ts';
-
-/** The Redis that all replicas share. */
-export interface CacheRedisConfig {
-  readonly connection: ConnectionOptions;
-  /** Milliseconds: what it may cost one review in all. */
-  readonly timeout: number;
-  /** Before every key. */
-  readonly keyPrefix: string;
-  /** At least 32 bytes each. The first seals, all open. Never empty, never logged. */
-  readonly sealingKeys: readonly Uint8Array[];
-}
+import { secretTexts } from '../unknown-keys.ts';
 
 /** Milliseconds. No review waits beyond `timeout`; this is when a command is given up for good. */
 const commandTimeout = 1_000;
@@ -90,7 +79,7 @@ export const cacheRedis = section(
     }).prefault('sallyport:'),
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
-  ({ timeout, keyPrefix, sealingKeys, ...keys }, complain): CacheRedisConfig => {
+  ({ timeout, keyPrefix, sealingKeys, ...keys }, complain) => {
     const connection = settleConnection(keys, { commandTimeout, terms }, complain);
     // Without a connection there was a complaint, and no one gets this config. The rule about `timeout` sees it.
     return { connection: connection as ConnectionOptions, timeout, keyPrefix, sealingKeys };
