@@ -2,7 +2,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { manifest, packagePath } from '../package-files.ts';
+import { manifest } from '../package-files.ts';
+import { nearest } from './problems.ts';
 
 /** A plugin that can't be used: what is wrong with it, and how to fix that. */
 export class PluginError extends Error {
@@ -23,6 +24,9 @@ export interface PluginLocation {
   readonly isPackage: boolean;
 }
 
+/** The package of a bare word begins with it. */
+const prefix = '@sallyport/authenticator-';
+
 const word = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 /** npm's rule for names, with an optional scope and subpath. */
 const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/]+)*$/;
@@ -37,46 +41,43 @@ const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/
  */
 export async function locatePlugin(use: string, configFile: string): Promise<PluginLocation> {
   const file = pluginFile(use, configFile);
-  if (file !== undefined) return locateFile(file);
-  if (!word.test(use) && !packageName.test(use)) {
-    throw new PluginError(
-      `${JSON.stringify(use)} is not the name of a plugin`,
-      'write a word such as static, @scope/name, or ./path',
-    );
+  if (file !== undefined) {
+    const found = await stat(file).catch(() => undefined);
+    if (found?.isFile()) return { package: file, url: pathToFileURL(file).href, isPackage: false };
+    throw new PluginError(`there is no file ${file}`, 'name one; its path starts at the folder of the config file');
   }
-  const name = word.test(use) ? packageOf(use) : use;
-  const parents = [pathToFileURL(configFile).href, import.meta.url];
-  for (const parent of parents) {
-    const url = resolveFrom(name, parent);
-    if (url !== undefined) return { package: name, url, isPackage: true };
+  const name = word.test(use) ? prefix + use : use;
+  if (!packageName.test(name)) {
+    const message = `${JSON.stringify(use)} is not the name of a plugin`;
+    throw new PluginError(message, await adviseMissing(use, configFile));
   }
+  const url = resolveFrom(name, pathToFileURL(configFile).href) ?? resolveFrom(name, import.meta.url);
+  if (url !== undefined) return { package: name, url, isPackage: true };
   throw new PluginError(`the package ${name} is not installed`, await adviseMissing(use, configFile));
 }
 
-/**
- * Proposes no package: anyone can publish a package under a mistyped name, and a plugin decides who gets into the cluster.
- */
+/** Proposes no package that is not installed: anyone can publish one under a mistyped name, and it decides who gets in. */
 async function adviseMissing(use: string, configFile: string): Promise<string> {
-  if (!word.test(use)) return `correct its name, or install it in ${dirname(configFile)} if you know who publishes it`;
-  const installed = await installedWords(configFile);
-  return `choose one that is installed (${installed.join(', ')}), or name a package (@scope/name) or a file (./plugin.js)`;
+  const words = await installedWords(configFile);
+  const near =
+    nearest(use, words) ??
+    nearest(
+      use,
+      words.map((each) => prefix + each),
+    );
+  const installed = `choose one that is installed (${words.join(', ')}), a file (./plugin.js), or a package (@scope/name)`;
+  const advice = `${installed} of a publisher whom you know, installed in ${dirname(configFile)}`;
+  return near === undefined || near === use ? advice : `did you mean ${near}? Else ${advice}`;
 }
 
-export const gatewayManifest: string = packagePath('package.json');
-
-/**
- * The bare words that name an installed plugin, in alphabetical order: those that a config in this folder can use,
- * and those that come with the gateway.
- *
- * @param configFile absolute
- */
-export async function installedWords(configFile: string): Promise<readonly string[]> {
-  const beside = await Promise.all(foldersAbove(configFile).map(wordsIn));
-  return [...new Set([...beside.flat(), ...builtInWords()])].sort();
+/** In alphabetical order: those that a config in this folder can use, and those that come with the gateway. */
+async function installedWords(configFile: string): Promise<string[]> {
+  const beside = await Promise.all(foldersAbove(configFile).map(packagesIn));
+  return [...new Set([...wordsOf(beside.flat()), ...builtInWords()])].sort();
 }
 
 /** The plugins that come with the gateway: its own manifest depends on them, so that no code names one. */
-export function builtInWords(): readonly string[] {
+export function builtInWords(): string[] {
   return wordsOf(Object.keys(manifest.dependencies));
 }
 
@@ -85,14 +86,13 @@ function foldersAbove(file: string): string[] {
   return folder === file ? [] : [folder, ...foldersAbove(folder)];
 }
 
-async function wordsIn(folder: string): Promise<string[]> {
-  const scope = dirname(packageOf(''));
+async function packagesIn(folder: string): Promise<string[]> {
+  const scope = dirname(prefix);
   const names = await readdir(join(folder, 'node_modules', scope)).catch(() => []);
-  return wordsOf(names.map((name) => `${scope}/${name}`));
+  return names.map((name) => `${scope}/${name}`);
 }
 
 function wordsOf(packages: readonly string[]): string[] {
-  const prefix = packageOf('');
   return packages.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
 }
 
@@ -104,19 +104,6 @@ function wordsOf(packages: readonly string[]): string[] {
  */
 export function pluginFile(use: string, configFile: string): string | undefined {
   return /^(\.{1,2})?\//.test(use) ? resolve(dirname(configFile), use) : undefined;
-}
-
-/** The package of a bare word. */
-export function packageOf(bareWord: string): string {
-  return `@sallyport/authenticator-${bareWord}`;
-}
-
-async function locateFile(file: string): Promise<PluginLocation> {
-  const found = await stat(file).catch(() => undefined);
-  if (!found) throw new PluginError(`there is no file ${file}`, 'a path starts at the folder of the config file');
-  if (found.isDirectory())
-    throw new PluginError(`${file} is a folder`, `name the file in it, such as ${file}/index.ts`);
-  return { package: file, url: pathToFileURL(file).href, isPackage: false };
 }
 
 /**
@@ -137,10 +124,8 @@ function resolveFrom(name: string, parent: string): string | undefined {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ERR_MODULE_NOT_FOUND') return undefined;
-    throw new PluginError(
-      `the package ${name} is installed but can't be imported: ${message}`,
-      'its "exports" must lead to an ES module',
-    );
+    const problem = `the package ${name} is installed but can't be imported: ${message}`;
+    throw new PluginError(problem, 'its "exports" must lead to an ES module');
   } finally {
     hooks.deregister();
   }

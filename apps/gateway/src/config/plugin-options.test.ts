@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { builtInWords } from './plugin-location.ts';
 import { formatProblem } from './problems.ts';
 import { folderWithProbe, pluginSource } from './testing/config-folder.ts';
 
@@ -7,14 +8,14 @@ describe('problems of plugins name the authenticator, the package and the fix', 
   test('a package that is missing', async () => {
     await using folder = await folderWithProbe();
     expect(await folder.problems('authenticators: [{ name: corp, use: "@acme/none" }]')).toEqual([
-      `gateway.yaml:1:37: authenticators[0].use: authenticator corp: the package @acme/none is not installed: correct its name, or install it in ${folder.path} if you know who publishes it`,
+      `gateway.yaml:1:37: authenticators[0].use: authenticator corp: the package @acme/none is not installed: choose one that is installed (${builtInWords().sort().join(', ')}), a file (./plugin.js), or a package (@scope/name) of a publisher whom you know, installed in ${folder.path}`,
     ]);
   });
 
   test('a wrong version', async () => {
     await using folder = await folderWithProbe(pluginSource('z.object({})', 'specificationVersion: 2,'));
     expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js }]')).toEqual([
-      'gateway.yaml:1:37: authenticators[0].use: authenticator corp: the plugin of probe.js has specificationVersion 2, this gateway needs 1: upgrade the gateway, or take an older probe.js',
+      'gateway.yaml:1:37: authenticators[0].use: authenticator corp: the plugin of probe.js has specificationVersion 2, this gateway needs 1: upgrade the gateway or probe.js, whichever has the lower number',
     ]);
   });
 
