@@ -1,24 +1,28 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { completeCache } from './cache/lifetimes.ts';
+import {
+  authenticatorTitle,
+  completeAuthenticators,
+  type PreparedAuthenticator,
+  prepareAuthenticator,
+} from './authenticators.ts';
 import { fillCache, withSecretProblems } from './cache/redis.ts';
-import { goodParts, parseFile } from './file-parse.ts';
-import { fingerprint } from './fingerprint.ts';
-import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
 import {
   ConfigError,
   type ConfigProblem,
-  causeOf,
   isObject,
+  issueProblems,
   overlaps,
   type Path,
   type Problem,
   valueAt,
+  wordIssue,
 } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
-import { concurrencyLimits, queueLimit } from './rules.ts';
-import { withholdSecrets } from './secrets.ts';
-import type { AuthenticatorConfig, FileConfig, GatewayConfig } from './types.ts';
+import { checkRules } from './rules.ts';
+import { fileJsonSchema, fileSchema } from './schema.ts';
+import type { FileConfig, GatewayConfig } from './types.ts';
+import { unknownKeys } from './unknown-keys.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
@@ -111,57 +115,62 @@ function complete(
   files: Files,
   source: YamlSource,
 ): GatewayConfig {
-  const { server, audit, login, ...others } = settings;
+  const { cache, authenticators: _, ...sections } = settings;
   return {
-    ...others,
+    ...withAbsolutePaths(sections, files.baseDirectory),
     ...files,
-    server: withAbsolutePaths(server, files.baseDirectory),
-    authenticators: completeAuthenticators(settings, prepared, source),
-    ...(audit && { audit: withAbsolutePaths(audit, files.baseDirectory) }),
-    ...(login && { login: withAbsolutePaths(login, files.baseDirectory) }),
+    cache,
+    authenticators: completeAuthenticators(settings, prepared, source.locate),
     warnings: prepared.flatMap((one) => one.warnings).map(source.locate),
   };
 }
 
 /** Resolves the paths of files that the gateway reads itself. Those of `cache.redis` and of plugins go to `watchFile`. */
-function withAbsolutePaths<Section>(section: Section, base: string): Section {
-  if (!isObject(section)) return section;
-  const entries = Object.entries(section).map(([key, value]) => {
+function withAbsolutePaths<Part>(part: Part, base: string): Part {
+  if (!isObject(part)) return part;
+  const entries = Object.entries(part).map(([key, value]) => {
     const isPath = typeof value === 'string' && /^file$|File$/.test(key);
     return [key, isPath ? resolve(base, value) : withAbsolutePaths(value, base)];
   });
   return Object.fromEntries(entries);
 }
 
-const withheld = 'what the plugin says of it quotes a secret and is withheld';
+type Written = Readonly<Record<string, unknown>>;
 
-function completeAuthenticators(
-  { authenticators, server, cache, login }: FileConfig,
-  prepared: readonly PreparedAuthenticator[],
-  source: YamlSource,
-): AuthenticatorConfig[] {
-  const limits = concurrencyLimits(authenticators, server.maxInFlight);
-  const maxWaiting = queueLimit(limits, server.maxInFlight);
-  return authenticators.flatMap((settings, position) => {
-    const { index, resolved, options, secrets } = prepared[position] ?? {};
-    if (index === undefined || resolved === undefined || secrets === undefined) return [];
-    const { plugin, package: from } = resolved;
-    const title = authenticatorTitle(settings.name, from);
-    const one: AuthenticatorConfig = {
-      ...settings,
-      package: from,
-      plugin,
-      options,
-      maxConcurrent: limits[position] ?? 1,
-      maxWaiting,
-      cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
-      fingerprint: fingerprint({ name: settings.name, plugin: resolved, options: settings.options }),
-      withhold: (words) => withholdSecrets(words, secrets, withheld),
-      problem: (cause, failure = "can't be made", more = []) => {
-        const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
-        return source.locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
-      },
-    };
-    return [one];
+/**
+ * Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not judged. Options of
+ * plugins are not looked at.
+ *
+ * @returns no config when a value is not good by itself
+ */
+export function parseFile(value: Written): { readonly config?: FileConfig; readonly problems: readonly Problem[] } {
+  const unknown = unknownKeys(fileJsonSchema(), value, []);
+  const result = fileSchema.safeParse(value, { error: wordIssue });
+  const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
+  const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
+  // safeParse returns nothing when a value is wrong. What was read of the others is in what it is made of.
+  const parts =
+    result.data ?? (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
+  const broken = checkRules(parts, value, isGood);
+  return { ...(result.success && { config: result.data }), problems: [...problems, ...broken] };
+}
+
+/**
+ * The file without what has a problem: a section without its wrong keys, the list without its wrong authenticators.
+ * Defaults are in the place of what is left out. It is for `check`, which inspects the good parts; nothing runs on it.
+ */
+export function goodParts(value: Written, isGood: (path: Path) => boolean): FileConfig {
+  const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {
+    const written = isGood([key]) ? value[key] : withoutProblems(value[key], [key], isGood);
+    const { data } = schema.safeParse(written);
+    return [key, data ?? schema.safeParse(undefined).data] as const;
   });
+  const config = Object.fromEntries(sections.filter(([, data]) => data !== undefined));
+  return { authenticators: [], ...config } as unknown as FileConfig;
+}
+
+function withoutProblems(value: unknown, path: Path, isGood: (path: Path) => boolean): unknown {
+  if (Array.isArray(value)) return value.filter((_, index) => isGood([...path, index]));
+  if (!isObject(value)) return undefined;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => isGood([...path, key])));
 }

@@ -1,7 +1,7 @@
 import type { Caching } from '@sallyport/authenticator';
 import { duration } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { isObject, type Problem } from '../problems.ts';
+import { isObject, type Path, type Problem } from '../problems.ts';
 
 const day = { most: '24h', why: 'a revocation must be remembered for as long as an answer could be cached' };
 const hour = {
@@ -103,12 +103,10 @@ export function completeCache(
  * @param cache as written
  * @param caching of the authenticator's plugin
  */
-export function idleCache(cache: unknown, caching: Caching): Omit<Problem, 'path'> | undefined {
-  if (caching !== 'none' || !isObject(cache)) return undefined;
+export function idleCache(cache: unknown, caching: Caching, path: Path): Problem[] {
+  if (caching !== 'none' || !isObject(cache)) return [];
   // A key of another name is `store`, or mistyped, which is reported already.
-  if (!Object.keys(cache).every((key) => Object.hasOwn(lifetimes, key))) return undefined;
-  return {
-    message: 'the answers of its plugin are not cached unless store says where',
-    fix: 'add store: memory, or remove cache',
-  };
+  if (!Object.keys(cache).every((key) => Object.hasOwn(lifetimes, key))) return [];
+  const message = 'the answers of its plugin are not cached unless store says where';
+  return [{ path, message, fix: 'add store: memory, or remove cache' }];
 }

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from '@sallyport/redis-connection';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
 import { isObject, overlaps, type Path, type Problem, valueAt } from '../problems.ts';
-import { fillSecrets, type SecretSources, withholdSecrets } from '../secrets.ts';
+import { type Filled, fillSecrets, type SecretSources, withholdSecrets } from '../secrets.ts';
 import { secretTexts } from '../unknown-keys.ts';
 
 /** Milliseconds. No review waits beyond `timeout`; this is when a command is given up for good. */
@@ -88,39 +88,27 @@ export const cacheRedis = section(
 
 const place: Path = ['cache', 'redis'];
 
-/** A file's value with the secrets of `cache.redis` in place. */
-export interface FilledCache {
-  readonly value: Readonly<Record<string, unknown>>;
-  /** Secrets that are missing, and those that are written out. */
-  readonly problems: readonly Problem[];
-  /** Absolute, read or not: a change in one is a change of the config. */
-  readonly files: readonly string[];
-  readonly secrets: readonly string[];
-}
-
-/** @param value the whole file, as written */
+/**
+ * Fills in the secrets of `cache.redis`. Secrets that are missing, and those that are written out, are problems.
+ *
+ * @param value the whole file, as written
+ */
 export async function fillCache(
   value: Readonly<Record<string, unknown>>,
   sources: SecretSources,
-): Promise<FilledCache> {
+): Promise<Filled<typeof value>> {
   const { cache } = value;
   if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], files: [], secrets: [] };
-  const { redis } = cache;
-  const filled = await fillSecrets(redis, place, sources);
+  const filled = await fillSecrets(cache.redis, place, sources);
   // Once filled in, a secret no longer differs from one that is written in the file, for all who may read that.
-  const written = secretTexts(z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' }), redis, place);
+  const schema = z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' });
+  const written = secretTexts(schema, cache.redis, place);
   return {
-    value: { ...value, cache: { ...cache, redis: filled.options } },
-    problems: [...filled.problems.map(withKeyFix), ...written.map(writtenOut)],
-    files: filled.files,
+    ...filled,
+    value: { ...value, cache: { ...cache, redis: filled.value } },
+    problems: [...filled.problems, ...written.map(writtenOut)],
     secrets: [...filled.secrets, ...written.map((path) => String(valueAt(value, path)))],
   };
-}
-
-/** An operator whose key is missing most likely has none yet. */
-function withKeyFix(problem: Problem): Problem {
-  if (problem.path[place.length] !== 'sealingKeys') return problem;
-  return { ...problem, fix: [problem.fix, keyFix].filter((fix) => fix !== undefined).join('; ') };
 }
 
 function writtenOut(path: Path): Problem {
@@ -133,7 +121,7 @@ function writtenOut(path: Path): Problem {
 }
 
 /** Adds the problems of secrets. It drops what follows from a missing secret, and withholds what quotes one. */
-export function withSecretProblems(problems: readonly Problem[], filled: FilledCache): Problem[] {
+export function withSecretProblems(problems: readonly Problem[], filled: Filled): Problem[] {
   const reported = problems.flatMap((problem) => {
     if (!place.every((step, index) => problem.path[index] === step)) return [problem];
     if (filled.problems.some((other) => overlaps(other.path, problem.path))) return [];

@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto';
+import { isAbsolute } from 'node:path';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { completeCache, idleCache } from './cache/lifetimes.ts';
+import { PluginError, pluginFile } from './plugin-location.ts';
+import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
+import { causeOf, isObject, issueProblems, overlaps, type Path, type Problem, valueAt } from './problems.ts';
+import { concurrencyLimits, queueLimit } from './rules.ts';
+import { type Filled, fillSecrets, type SecretSources, withholdSecrets } from './secrets.ts';
+import type { AuthenticatorConfig, FileConfig } from './types.ts';
+import { secretTexts, unknownKeys } from './unknown-keys.ts';
+import type { YamlSource } from './yaml.ts';
+
+/** One entry of `authenticators` with its plugin, as far as it could be loaded. */
+export interface PreparedAuthenticator {
+  /** Its index in the file. */
+  readonly index: number;
+  /** Undefined when it could not be loaded. */
+  readonly resolved?: ResolvedPlugin;
+  /** As the plugin's schema returned them; undefined when they are bad. */
+  readonly options?: unknown;
+  readonly secrets: readonly string[];
+  readonly secretFiles: readonly string[];
+  /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
+  readonly pluginFiles: readonly string[];
+  readonly problems: readonly Problem[];
+  /** What works but should be changed. */
+  readonly warnings: readonly Problem[];
+}
+
+/**
+ * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
+ * reported at once. Values that are missing or of the wrong type are left to the schema of the file.
+ *
+ * @param entry as written
+ */
+export async function prepareAuthenticator(
+  entry: unknown,
+  index: number,
+  around: SecretSources & { /** Absolute. */ readonly configFile: string },
+): Promise<PreparedAuthenticator> {
+  const { name, use, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
+  const nothing = { index, secrets: [], secretFiles: [], pluginFiles: [], problems: [], warnings: [] };
+  if (typeof use !== 'string' || use === '') return nothing;
+  const [path, optionsPath] = [
+    ['authenticators', index],
+    ['authenticators', index, 'options'],
+  ];
+  const filled = await fillSecrets(isObject(options) ? options : {}, optionsPath, around);
+  const pluginFiles = [pluginFile(use, around.configFile)].filter((file) => file !== undefined);
+  const known = { ...nothing, secrets: filled.secrets, secretFiles: filled.files, pluginFiles };
+  const early = attribute(filled.problems, authenticatorTitle(name));
+  try {
+    const resolved = await resolvePlugin(use, around.configFile);
+    const title = authenticatorTitle(name, resolved.package);
+    const idle = idleCache(cache, resolved.plugin.caching, [...path, 'cache']);
+    const validated = isObject(options) ? await validateOptions(resolved, options, filled, optionsPath) : undefined;
+    const problems = [...early, ...attribute([...idle, ...(validated?.problems ?? [])], title)];
+    // Secrets that are written in the file are accepted: a deployment's tool may write a private file.
+    const warnings = secretTexts(resolved.optionsSchema, options, optionsPath).map((at) => ({
+      path: at,
+      message: 'is a secret that is written in this file: everyone who may read the file knows it',
+      fix: 'write { file: PATH } or { env: NAME } in its place',
+    }));
+    return { ...known, resolved, options: validated?.options, problems, warnings: attribute(warnings, title) };
+  } catch (error) {
+    if (!(error instanceof PluginError)) throw error;
+    const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };
+    return { ...known, problems: [...early, ...attribute([problem], authenticatorTitle(name))] };
+  }
+}
+
+/** How an authenticator and its package are named in messages. */
+export function authenticatorTitle(name: unknown, packageName?: string): string {
+  const title = typeof name === 'string' ? `authenticator ${name}` : 'authenticator without a name';
+  return packageName === undefined ? title : `${title} (${packageName})`;
+}
+
+function attribute(problems: readonly Problem[], title: string): Problem[] {
+  return problems.map((problem) => ({ ...problem, message: `${title}: ${problem.message}` }));
+}
+
+/** @param written the options with references in place of secrets */
+async function validateOptions(
+  { plugin, optionsSchema, package: packageName }: ResolvedPlugin,
+  written: unknown,
+  filled: Filled,
+  path: Path,
+): Promise<{ readonly options?: unknown; readonly problems: readonly Problem[] }> {
+  const unknown = unknownKeys(optionsSchema, filled.value, path);
+  const result = await validate(plugin.optionsSchema['~standard'], filled.value);
+  if (!result.issues) return { options: result.value, problems: unknown };
+  const issues = issueProblems(result.issues, path, unknown).filter(
+    // What the schema says of a missing secret follows from that.
+    (issue) => !filled.problems.some((problem) => overlaps(problem.path, issue.path)),
+  );
+  const problems = issues.map((problem) => {
+    const missing = valueAt(written, problem.path.slice(path.length)) === undefined ? 'is missing: ' : '';
+    const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
+    const message = missing + withholdSecrets(words, filled.secrets);
+    return { ...problem, message, fix: `see the options of ${packageName}` };
+  });
+  return { problems: [...unknown, ...problems] };
+}
+
+async function validate(schema: StandardSchemaV1.Props, options: unknown): Promise<StandardSchemaV1.Result<unknown>> {
+  try {
+    return await schema.validate(options);
+  } catch (error) {
+    return { issues: [{ message: `its validation failed: ${causeOf(error)}` }] };
+  }
+}
+
+const withheld = 'what the plugin says of it quotes a secret and is withheld';
+
+/**
+ * Adds what follows from several values, and what plugins made of their options.
+ *
+ * @param prepared one for each of `authenticators`, in the same order
+ */
+export function completeAuthenticators(
+  { authenticators, server, cache, login }: FileConfig,
+  prepared: readonly PreparedAuthenticator[],
+  locate: YamlSource['locate'],
+): AuthenticatorConfig[] {
+  const limits = concurrencyLimits(authenticators, server.maxInFlight);
+  const maxWaiting = queueLimit(limits, server.maxInFlight);
+  return authenticators.flatMap((settings, position) => {
+    const { index = 0, resolved, options, secrets = [] } = prepared[position] ?? {};
+    if (resolved === undefined) return [];
+    const { plugin, package: from } = resolved;
+    const title = authenticatorTitle(settings.name, from);
+    return {
+      ...settings,
+      package: from,
+      plugin,
+      options,
+      maxConcurrent: limits[position] ?? 1,
+      maxWaiting,
+      cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
+      fingerprint: fingerprint(settings.name, resolved, settings.options),
+      withhold: (words: string) => withholdSecrets(words, secrets, withheld),
+      problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
+        const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
+        return locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
+      },
+    };
+  });
+}
+
+/**
+ * The format of a cached answer: with another number nothing that was cached before is read. Version 2 has `credential` and
+ * `session`: a gateway of version 1 would store answers without it, and a block of a `jti` would not hold for these.
+ */
+export const recordFormat = 2;
+
+/**
+ * Makes the part of a cache key that separates the answers of one configuration of an authenticator from those of
+ * another. Every replica makes the same of one config, wherever the config is: a plugin that is a file counts by its
+ * `use` and its content, not by its path.
+ *
+ * @param options as written, secrets as references: a renewed password is no other configuration
+ * @returns SHA-256, base64url
+ */
+export function fingerprint(
+  name: string,
+  plugin: Pick<ResolvedPlugin, 'use' | 'package' | 'digest'>,
+  options: unknown,
+): string {
+  const { use, digest } = plugin;
+  const origin = isAbsolute(plugin.package) ? use : plugin.package;
+  return createHash('sha256')
+    .update(canonical({ recordFormat, name, use, package: origin, digest, options }))
+    .digest('base64url');
+}
+
+/** JSON with the keys of each map in one order. Numbers that JSON cannot write, such as NaN, differ from null. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value === 'number') return String(value);
+  if (!isObject(value)) return JSON.stringify(value);
+  const entries = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`);
+  return `{${entries.join()}}`;
+}
