@@ -53,19 +53,16 @@ export function collide(one: ListenAddress, other: ListenAddress): boolean {
 }
 
 function covers(wide: string, narrow: string): boolean {
-  if (sameHost(wide, narrow) || sameHost(wide, '::')) return true;
-  const isName = (host: string) => host.toLowerCase() === 'localhost';
-  if (wide === '0.0.0.0') return isIPv4(narrow) || isName(narrow);
+  const [one, other] = [hostOf(wide), hostOf(narrow)];
+  if (one === other || one === '[::]') return true;
+  if (one === '0.0.0.0') return isIPv4(narrow) || other === 'localhost';
   // The name may resolve to either.
-  return isName(wide) && (narrow === '127.0.0.1' || sameHost(narrow, '::1'));
+  return one === 'localhost' && (other === '127.0.0.1' || other === '[::1]');
 }
 
-/** Compares them as URLs have them: names in lowercase, and one spelling of an IPv6 address. */
-function sameHost(one: string, other: string): boolean {
-  const [first, second] = [one, other].map((host) => {
-    return URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`)?.hostname ?? host;
-  });
-  return first === second;
+/** As URLs have it: a name in lowercase, an IPv6 address in its one spelling and in brackets. */
+function hostOf(host: string): string {
+  return URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`)?.hostname ?? host;
 }
 
 const text = z.string().min(1);

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { duration, type Parsed, value } from '@sallyport/plugin-options';
+import { count, duration, type Parsed, value } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { isLoopback, listenKey, tlsKeys } from './listen.ts';
 
@@ -17,10 +17,10 @@ const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_
 
 /** `10/m` */
 function parseRate(input: unknown): Parsed<Rate> {
-  const [, count = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
+  const [, tries = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
   if (per === undefined) return { problem: 'must be a number of tries in s, m or h', fix: 'write 10/m' };
-  return { value: { count: Number(count), per } };
+  return { value: { count: Number(tries), per } };
 }
 
 /** The address by which people reach the login server: its origin and nothing more. */
@@ -105,12 +105,7 @@ export const loginSchema = z
       'How often a session has its user looked up again: still there, not disabled, password not changed, groups anew.',
       { least: '1s', most: '1h' },
     ).prefault('5m'),
-    maxSessions: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(10)
-      .describe('Sessions of one user; a further login revokes the oldest. 1 to 100.'),
+    maxSessions: count('Sessions of one user; a further login revokes the oldest. 1 to 100.', 1, 100).default(10),
     clusters: z
       .record(
         z.string().max(63).regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as prod'),
@@ -129,12 +124,7 @@ export const loginSchema = z
           },
           parseRate,
         ).prefault('10/m'),
-        inFlight: z
-          .int()
-          .min(1)
-          .max(10_000)
-          .default(50)
-          .describe('Logins in progress at once; more are answered 429. 1 to 10000.'),
+        inFlight: count('Logins in progress at once; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
       })
       .prefault({})
       .describe('What clients may cost.'),

@@ -24,10 +24,10 @@ export function checkRules(file: FileConfig, written: unknown, isGood: (path: Pa
     addressRule(file, 'admin', 'server'),
     addressRule(file, 'login', 'server'),
     addressRule(file, 'login', 'admin'),
-    tokenSizeRule(file, written),
-    timeoutRule(file, written, at('cache.redis.timeout'), 'authenticators'),
+    lessRule(file, written, at('server.maxTokenSize'), 'server.maxBodySize', 'a token has to fit into a body'),
+    lessRule(file, written, at('cache.redis.timeout'), 'server.reviewTimeout', 'authenticators would have no time'),
     ...(Array.isArray(file.authenticators)
-      ? [...loginRules(file), ...authenticatorRules(file, written, isGood), ...slotRules(file)]
+      ? [...authenticatorRules(file, written, isGood), slotRule(file), ...loginRules(file)]
       : []),
   ];
   return rules.flatMap(({ reads, judge }) => {
@@ -70,30 +70,16 @@ function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'serve
   };
 }
 
-function tokenSizeRule({ server }: FileConfig, written: unknown): Rule {
-  const [token, body] = [at('server.maxTokenSize'), at('server.maxBodySize')];
+/** @param most the key of the value that the one at `path` must be less than */
+function lessRule(file: FileConfig, written: unknown, path: Path, most: string, why: string): Rule {
   return {
-    reads: [token, body],
-    judge: () =>
-      server.maxTokenSize >= server.maxBodySize && {
-        message: `a token of ${asWritten(written, token)} does not fit into a body of server.maxBodySize (${asWritten(written, body)})`,
-        fix: 'lower it, or raise server.maxBodySize',
-      },
-  };
-}
-
-/** @param path of a timeout @param others who have no time left when it takes all of the review's */
-function timeoutRule(file: FileConfig, written: unknown, path: Path, others: string): Rule {
-  const review = at('server.reviewTimeout');
-  return {
-    reads: [path, review],
+    reads: [path, at(most)],
     judge() {
-      const timeout = valueAt(file, path);
-      if (typeof timeout !== 'number' || timeout < file.server.reviewTimeout) return undefined;
-      const [own, most] = [asWritten(written, path), asWritten(written, review)];
+      const [value, bound] = [valueAt(file, path), valueAt(file, at(most))];
+      if (typeof value !== 'number' || value < Number(bound)) return undefined;
       return {
-        message: `${own} is not less than server.reviewTimeout (${most}): it would leave ${others} no time`,
-        fix: 'lower it, or raise server.reviewTimeout',
+        message: `${asWritten(written, path)} is not less than ${most} (${asWritten(written, at(most))}): ${why}`,
+        fix: `lower it, or raise ${most}`,
       };
     },
   };
@@ -120,40 +106,33 @@ function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: P
         };
       },
     },
-    timeoutRule(file, written, ofEntry(index, 'timeout'), 'the next authenticators'),
+    lessRule(file, written, ofEntry(index, 'timeout'), 'server.reviewTimeout', timeLeft),
+    lessRule(file, written, ofEntry(index, 'maxConcurrent'), 'server.maxInFlight', slotsLeft),
   ]);
 }
 
-/** Authenticators that hang must never take every slot, neither one alone nor all of them, or healthy ones could answer no one. */
-function slotRules({ server, authenticators }: FileConfig): Rule[] {
-  const most = at('server.maxInFlight');
+const timeLeft = 'it would leave the next authenticators no time';
+const slotsLeft = 'if this authenticator hangs, it alone could take every slot and block the others';
+
+/** Authenticators that hang must never take every slot, not even all of them, or healthy ones could answer no one. */
+function slotRule({ server, authenticators }: FileConfig): Rule {
   const own = [...authenticators.keys()].map((index) => ofEntry(index, 'maxConcurrent'));
-  const takesAll = (limit = 0) => limit >= server.maxInFlight;
-  const alone = own.map(
-    (path, index): Rule => ({
-      reads: [path, most],
-      judge: () =>
-        takesAll(authenticators[index]?.maxConcurrent) && {
-          message: `${authenticators[index]?.maxConcurrent} is not less than server.maxInFlight (${server.maxInFlight}): if this authenticator hangs, it alone could take every slot and block the others`,
-          fix: 'lower it, or raise server.maxInFlight',
-        },
-    }),
-  );
-  const together: Rule = {
-    reads: [most, ...own],
+  return {
+    reads: [at('server.maxInFlight'), ...own],
     judge() {
-      const limits = concurrencyLimits(authenticators, server.maxInFlight);
+      const { maxInFlight } = server;
+      const limits = concurrencyLimits(authenticators, maxInFlight);
       const sum = limits.reduce((total, limit) => total + limit, 0);
-      if (!takesAll(sum) || authenticators.some(({ maxConcurrent }) => takesAll(maxConcurrent))) return undefined;
+      // One that takes all of them alone is reported by its own rule.
+      if (sum < maxInFlight || limits.some((limit) => limit >= maxInFlight)) return undefined;
       const first = own[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
       return {
         ...(first && { path: first }),
-        message: `the authenticators may have ${limits.join(' + ')} = ${sum} lookups in progress (maxConcurrent), which is not less than server.maxInFlight (${server.maxInFlight}): if all of them hang, they take every slot`,
+        message: `the authenticators may have ${limits.join(' + ')} = ${sum} lookups in progress (maxConcurrent), which is not less than server.maxInFlight (${maxInFlight}): if all of them hang, they take every slot`,
         fix: `${first ? 'lower maxConcurrent of one, or raise server.maxInFlight' : 'raise it'} to more than ${sum}`,
       };
     },
   };
-  return [...alone, together];
 }
 
 /** What `login` demands of authenticators, and its own values of each other. */

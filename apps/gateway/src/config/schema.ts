@@ -1,4 +1,4 @@
-import { duration, size } from '@sallyport/plugin-options';
+import { count, duration, size } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
@@ -10,7 +10,7 @@ import type { JsonSchema } from './unknown-keys.ts';
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 const text = z.string().min(1);
-const count = z.int().min(1);
+const positive = z.int().min(1);
 
 /** A section that may be left out, since each of its keys may. */
 function section<Shape extends z.ZodRawShape>(description: string, shape: Shape) {
@@ -86,11 +86,11 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     most: '1MiB',
     why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
   }).prefault('16KiB'),
-  maxInFlight: count
-    .min(2, 'must be at least 2: with one slot, an authenticator that hangs blocks all others')
-    .max(100_000)
-    .default(1000)
-    .describe('Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.'),
+  maxInFlight: count(
+    'Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.',
+    2,
+    100_000,
+  ).default(1000),
   maxConnectionAge: duration(
     'A connection is closed gracefully after this, 10 % sooner or later, so that replicas share the load.',
   ).prefault('10m'),
@@ -114,13 +114,15 @@ const authenticator = z.strictObject({
     .default({})
     .describe("The plugin's own options. A secret is { env: NAME } or { file: path }."),
   timeout: duration('For one answer of this authenticator; shorter than server.reviewTimeout.').prefault('3s'),
-  maxConcurrent: count
+  maxConcurrent: positive
     .exactOptional()
     .describe(
       'Lookups at once; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
     ),
   circuit: section('When an authenticator that does not answer is skipped.', {
-    minimumCalls: count.default(5).describe('It opens after at least this many calls in 10 s, half of them outages.'),
+    minimumCalls: positive
+      .default(5)
+      .describe('It opens after at least this many calls in 10 s, half of them outages.'),
     openFor: duration('How long it stays open: the authenticator is not called then.').prefault('5s'),
   }),
   onError: z
@@ -146,7 +148,7 @@ const authenticator = z.strictObject({
       .array(text)
       .exactOptional()
       .describe('Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.'),
-    max: count.default(1000).describe('A user in more groups is refused.'),
+    max: positive.default(1000).describe('A user in more groups is refused.'),
   }),
   cache: authenticatorCache.exactOptional(),
 });
@@ -156,11 +158,11 @@ const cache = section(
   {
     ...fileLifetimes,
     memory: section('What each replica caches in its own memory.', {
-      maxEntries: count
-        .min(100)
-        .max(10_000_000)
-        .default(50_000)
-        .describe('Positive answers cached; as many negative ones again, with a limit of their own. 100 to 10000000.'),
+      maxEntries: count(
+        'Positive answers cached; as many negative ones again, with a limit of their own. 100 to 10000000.',
+        100,
+        10_000_000,
+      ).default(50_000),
     }),
     redis: cacheRedis.exactOptional(),
   },
@@ -190,7 +192,10 @@ const tracing = z
   .strictObject({
     endpoint: z
       .url({ protocol: /^https?$/, error: 'must be a URL, such as http://otel-collector:4318/v1/traces' })
-      .refine((url) => isWithoutLogin(url), 'must have no name or password in it: this section has no secrets')
+      .refine((url) => {
+        const { username, password } = URL.parse(url) ?? {};
+        return !username && !password;
+      }, 'must have no name or password in it: this section has no secrets')
       .describe('Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.'),
     sampleRatio: z
       .number({ error: 'must be a number from 0 to 1' })
@@ -200,11 +205,6 @@ const tracing = z
       .describe('The share of the traces that begin here, 0 to 1. A caller that sends a trace of its own has decided.'),
   })
   .describe('OpenTelemetry spans: one a review, one an authenticator, cache and Redis beneath. Left out: none.');
-
-function isWithoutLogin(url: string): boolean {
-  const parsed = URL.parse(url);
-  return parsed?.username === '' && parsed.password === '';
-}
 
 const audit = z
   .strictObject({
@@ -235,7 +235,7 @@ export const fileSchema = z.strictObject({
   lockout: section(
     "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     {
-      maxFailures: count.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
+      maxFailures: positive.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
       window: duration('How long a refused try counts.').prefault('10m'),
     },
   ),
