@@ -28,9 +28,7 @@ function parsePublicUrl(input: unknown): Parsed<string> {
   const fix = 'write https://login.example.com:8444';
   const url = typeof input === 'string' ? URL.parse(input) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) return { problem: 'must be a URL', fix };
-  const isOrigin =
-    url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
-  if (!isOrigin) return { problem: 'must have no path, user or query', fix };
+  if (url.href !== `${url.origin}/`) return { problem: 'must have no path, user or query', fix };
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (url.protocol === 'http:' && !isLoopback(host))
     return { problem: 'passwords would cross the network in clear', fix };
@@ -71,12 +69,8 @@ const cluster = z.strictObject({
 export const loginSchema = z
   .strictObject({
     listen: listenKey('Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.', 8444),
-    publicUrl: value(
-      {
-        description:
-          'How clients reach it, such as https://login.example.com:8444. A request for another host is refused.',
-      },
-      parsePublicUrl,
+    publicUrl: value({}, parsePublicUrl).describe(
+      'How clients reach it, such as https://login.example.com:8444. A request for another host is refused.',
     ),
     tls: z
       .strictObject(tlsKeys("The login server's"))
@@ -117,13 +111,11 @@ export const loginSchema = z
       ),
     limits: z
       .strictObject({
-        perAddress: value(
-          {
-            description:
-              'Tries of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
-          },
-          parseRate,
-        ).prefault('10/m'),
+        perAddress: value({}, parseRate)
+          .prefault('10/m')
+          .describe(
+            'Tries of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
+          ),
         inFlight: count('Logins in progress at once; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
       })
       .prefault({})

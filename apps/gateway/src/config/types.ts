@@ -22,12 +22,6 @@ export type FileConfig = Immutable<z.output<typeof fileSchema>>;
 /** An entry of `authenticators`. Its plugin's options are as they are written. */
 export type AuthenticatorSettings = FileConfig['authenticators'][number];
 
-export type ServerConfig = FileConfig['server'];
-
-export type TlsConfig = NonNullable<ServerConfig['tls']>;
-
-export type CircuitConfig = AuthenticatorSettings['circuit'];
-
 /** What the identity policy of one authenticator allows. */
 export type IdentityConfig = Pick<
   AuthenticatorSettings,
@@ -60,16 +54,14 @@ export interface AuthenticatorConfig extends Omit<AuthenticatorSettings, 'option
   readonly withhold: (words: string) => string;
 }
 
+export type ServerConfig = FileConfig['server'];
+export type TlsConfig = NonNullable<ServerConfig['tls']>;
+export type CircuitConfig = AuthenticatorSettings['circuit'];
 export type CacheRedisConfig = NonNullable<FileConfig['cache']['redis']>;
-
 export type LockoutConfig = FileConfig['lockout'];
-
 export type AuditConfig = NonNullable<FileConfig['audit']>;
-
 export type TracingConfig = NonNullable<FileConfig['tracing']>;
-
 export type LoginConfig = NonNullable<FileConfig['login']>;
-
 export type LogLevel = FileConfig['log']['level'];
 
 /** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
