@@ -4,9 +4,9 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { completeCache, idleCache } from './cache/lifetimes.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
-import { causeOf, isObject, issueProblems, overlaps, type Path, type Problem, valueAt } from './problems.ts';
+import { causeOf, isObject, issueProblems, type Path, type Problem, valueAt } from './problems.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
-import { type Filled, fillSecrets, type SecretSources, withholdSecrets } from './secrets.ts';
+import { type Filled, fillSecrets, type SecretSources, withholdSecrets, withoutSecrets } from './secrets.ts';
 import type { AuthenticatorConfig, FileConfig } from './types.ts';
 import { secretTexts, unknownKeys } from './unknown-keys.ts';
 import type { YamlSource } from './yaml.ts';
@@ -80,6 +80,9 @@ function attribute(problems: readonly Problem[], title: string): Problem[] {
   return problems.map((problem) => ({ ...problem, message: `${title}: ${problem.message}` }));
 }
 
+const withheld = 'what the plugin says of it quotes a secret and is withheld';
+const refused = `is refused; ${withheld}`;
+
 /** @param written the options with references in place of secrets */
 async function validateOptions(
   { plugin, optionsSchema, package: packageName }: ResolvedPlugin,
@@ -90,15 +93,11 @@ async function validateOptions(
   const unknown = unknownKeys(optionsSchema, filled.value, path);
   const result = await validate(plugin.optionsSchema['~standard'], filled.value);
   if (!result.issues) return { options: result.value, problems: unknown };
-  const issues = issueProblems(result.issues, path, unknown).filter(
-    // What the schema says of a missing secret follows from that.
-    (issue) => !filled.problems.some((problem) => overlaps(problem.path, issue.path)),
-  );
+  const issues = withoutSecrets(issueProblems(result.issues, path, unknown), filled, refused);
   const problems = issues.map((problem) => {
     const missing = valueAt(written, problem.path.slice(path.length)) === undefined ? 'is missing: ' : '';
     const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
-    const message = missing + withholdSecrets(words, filled.secrets);
-    return { ...problem, message, fix: `see the options of ${packageName}` };
+    return { ...problem, message: missing + words, fix: `see the options of ${packageName}` };
   });
   return { problems: [...unknown, ...problems] };
 }
@@ -110,8 +109,6 @@ async function validate(schema: StandardSchemaV1.Props, options: unknown): Promi
     return { issues: [{ message: `its validation failed: ${causeOf(error)}` }] };
   }
 }
-
-const withheld = 'what the plugin says of it quotes a secret and is withheld';
 
 /**
  * Adds what follows from several values, and what plugins made of their options.

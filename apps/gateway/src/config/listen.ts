@@ -49,20 +49,15 @@ export function isLoopback(host: string): boolean {
 /** Whether two servers cannot listen on both addresses. Port 0 never collides. */
 export function collide(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port === 0 || one.port !== other.port) return false;
-  return covers(one.host, other.host) || covers(other.host, one.host);
+  const hosts = [one, other].map(canonicalHost);
+  if (hosts[0] === hosts[1] || hosts.includes('[::]')) return true;
+  return hosts.includes('0.0.0.0') && hosts.every(isIPv4);
 }
 
-function covers(wide: string, narrow: string): boolean {
-  const [one, other] = [hostOf(wide), hostOf(narrow)];
-  if (one === other || one === '[::]') return true;
-  if (one === '0.0.0.0') return isIPv4(narrow) || other === 'localhost';
-  // The name may resolve to either.
-  return one === 'localhost' && (other === '127.0.0.1' || other === '[::1]');
-}
-
-/** As URLs have it: a name in lowercase, an IPv6 address in its one spelling and in brackets. */
-function hostOf(host: string): string {
-  return URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`)?.hostname ?? host;
+/** A name in lowercase; an IPv6 address in its one spelling, in brackets. */
+function canonicalHost({ host }: ListenAddress): string {
+  const { hostname = host } = URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`) ?? {};
+  return hostname === 'localhost' ? '127.0.0.1' : hostname;
 }
 
 const text = z.string().min(1);

@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { registerHooks } from 'node:module';
+import { createRequire, registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { manifest } from '../package-files.ts';
@@ -72,7 +72,8 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
 
 /** In alphabetical order: those that a config in this folder can use, and those that come with the gateway. */
 async function installedWords(configFile: string): Promise<string[]> {
-  const beside = await Promise.all(foldersAbove(configFile).map(packagesIn));
+  const searched = createRequire(configFile).resolve.paths(prefix) ?? [];
+  const beside = await Promise.all(searched.map(packagesIn));
   return [...new Set([...wordsOf(beside.flat()), ...builtInWords()])].sort();
 }
 
@@ -81,14 +82,9 @@ export function builtInWords(): string[] {
   return wordsOf(Object.keys(manifest.dependencies));
 }
 
-function foldersAbove(file: string): string[] {
-  const folder = dirname(file);
-  return folder === file ? [] : [folder, ...foldersAbove(folder)];
-}
-
-async function packagesIn(folder: string): Promise<string[]> {
+async function packagesIn(nodeModules: string): Promise<string[]> {
   const scope = dirname(prefix);
-  const names = await readdir(join(folder, 'node_modules', scope)).catch(() => []);
+  const names = await readdir(join(nodeModules, scope)).catch(() => []);
   return names.map((name) => `${scope}/${name}`);
 }
 

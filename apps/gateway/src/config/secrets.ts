@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { isObject, type Path, type Problem } from './problems.ts';
+import { isObject, overlaps, type Path, type Problem } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 
 /** Keys and passwords are much smaller: a bigger file is the wrong file. */
@@ -79,8 +79,19 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
   }
 }
 
-/** Follows the option's name in a message. */
-const refusal = 'is refused; what the plugin says of it quotes a secret and is withheld';
+/**
+ * Drops the problems that follow from a missing secret, and withholds what quotes one.
+ *
+ * @param instead of the message and the fix of such a problem
+ */
+export function withoutSecrets(problems: readonly Problem[], filled: Filled, instead: string): Problem[] {
+  return problems.flatMap((problem) => {
+    if (filled.problems.some((missing) => overlaps(missing.path, problem.path))) return [];
+    const words = [problem.message, problem.fix ?? ''].join(': ');
+    if (withholdSecrets(words, filled.secrets, instead) === words) return [problem];
+    return [{ path: problem.path, message: instead }];
+  });
+}
 
 /**
  * Keeps secrets out of a text of a plugin or a library, which may quote its input. The whole text is withheld then, since
@@ -88,7 +99,7 @@ const refusal = 'is refused; what the plugin says of it quotes a secret and is w
  *
  * @param instead the text in its place
  */
-export function withholdSecrets(text: string, secrets: readonly string[], instead: string = refusal): string {
+export function withholdSecrets(text: string, secrets: readonly string[], instead: string): string {
   const spellings = secrets.flatMap((secret) => [
     secret,
     JSON.stringify(secret).slice(1, -1),

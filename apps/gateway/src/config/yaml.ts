@@ -70,7 +70,7 @@ function mistakesIn(text: string, document: Document.Parsed): Mistake[] {
     const [line = ''] = /.*/.exec(text.slice(offset)) ?? [];
     const hasColon = /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) && /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
     const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
-    const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) ?? unknownMistake;
+    const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
     found.push({ offset: place?.(text, offset, document) ?? offset, message, fix });
     if (!independent.test(kind)) break;
   }
@@ -127,11 +127,7 @@ const mistakes: readonly Row[] = [
   [/^BAD_DQ_ESCAPE/, 'a backslash in double quotes begins no escape that YAML knows', 'write \\\\ for a backslash'],
   [/block-seq-ind/, 'a list begins in the line of its key', 'begin it in the next line, or write [ … ]'],
   [/scalar at node end$/, 'a value goes on after its quotes or brackets end', quoteWhole],
-];
-const unknownMistake: Row = [
-  /./,
-  'is not valid YAML here',
-  'check quotes, brackets and indentation, and quote the value',
+  [/./, 'is not valid YAML here', 'check quotes, brackets and indentation'],
 ];
 
 function unresolvedAlias(document: Document.Parsed): number | undefined {

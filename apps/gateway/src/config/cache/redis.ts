@@ -2,8 +2,8 @@ import { duration, list, type Parsed, section, value } from '@sallyport/plugin-o
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
-import { isObject, overlaps, type Path, type Problem, valueAt } from '../problems.ts';
-import { type Filled, fillSecrets, type SecretSources, withholdSecrets } from '../secrets.ts';
+import { isObject, type Path, type Problem, valueAt } from '../problems.ts';
+import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '../secrets.ts';
 import { secretTexts } from '../unknown-keys.ts';
 
 /** Milliseconds. No review waits beyond `timeout`; this is when a command is given up for good. */
@@ -120,14 +120,10 @@ function writtenOut(path: Path): Problem {
   return { path, message: 'is a secret, which must not be in this file', fix };
 }
 
-/** Adds the problems of secrets. It drops what follows from a missing secret, and withholds what quotes one. */
+/** Adds the problems of secrets, and keeps the secrets out of the others. */
 export function withSecretProblems(problems: readonly Problem[], filled: Filled): Problem[] {
-  const reported = problems.flatMap((problem) => {
-    if (!place.every((step, index) => problem.path[index] === step)) return [problem];
-    if (filled.problems.some((other) => overlaps(other.path, problem.path))) return [];
-    const words = [problem.message, problem.fix ?? ''].join(': ');
-    if (withholdSecrets(words, filled.secrets) === words) return [problem];
-    return [{ path: problem.path, message: 'is refused; what is wrong with it quotes a secret and is withheld' }];
-  });
-  return [...reported, ...filled.problems];
+  const isWithin = ({ path }: Problem) => place.every((step, index) => path[index] === step);
+  const instead = 'is refused; what is wrong with it quotes a secret and is withheld';
+  const reported = withoutSecrets(problems.filter(isWithin), filled, instead);
+  return [...problems.filter((problem) => !isWithin(problem)), ...reported, ...filled.problems];
 }
