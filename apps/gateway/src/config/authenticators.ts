@@ -6,8 +6,8 @@ import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
 import { causeOf, isObject, issueProblems, type Path, type Problem, valueAt } from './problems.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
+import type { FileConfig } from './schema.ts';
 import { type Filled, fillSecrets, type SecretSources, withholdSecrets, withoutSecrets } from './secrets.ts';
-import type { AuthenticatorConfig, FileConfig } from './types.ts';
 import { secretTexts, unknownKeys } from './unknown-keys.ts';
 import type { YamlSource } from './yaml.ts';
 
@@ -119,7 +119,7 @@ export function completeAuthenticators(
   { authenticators, server, cache, login }: FileConfig,
   prepared: readonly PreparedAuthenticator[],
   locate: YamlSource['locate'],
-): AuthenticatorConfig[] {
+) {
   const limits = concurrencyLimits(authenticators, server.maxInFlight);
   const maxWaiting = queueLimit(limits, server.maxInFlight);
   return authenticators.flatMap((settings, position) => {
@@ -129,14 +129,22 @@ export function completeAuthenticators(
     const title = authenticatorTitle(settings.name, from);
     return {
       ...settings,
+      /** The package it was loaded from, for messages. */
       package: from,
       plugin,
+      /** Validated by the plugin's schema, secrets in place. Never logged. */
       options,
       maxConcurrent: limits[position] ?? 1,
+      /** How many lookups may wait for one of `maxConcurrent`. */
       maxWaiting,
       cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
       fingerprint: fingerprint(settings.name, resolved, settings.options),
+      /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
       withhold: (words: string) => withholdSecrets(words, secrets, withheld),
+      /**
+       * What its plugin threw, as a problem at this authenticator's line of the file, naming it and its package. A message
+       * that quotes a secret of its options, or one of `more`, is withheld.
+       */
       problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
         const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
         return locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });

@@ -20,8 +20,7 @@ import {
 } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 import { checkRules } from './rules.ts';
-import { fileJsonSchema, fileSchema } from './schema.ts';
-import type { FileConfig, GatewayConfig } from './types.ts';
+import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
 import { unknownKeys } from './unknown-keys.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
 
@@ -35,10 +34,7 @@ const configFileLimit = 1024 * 1024;
  * @param environment for `{ env: NAME }`
  * @throws ConfigError with everything that is wrong
  */
-export async function loadConfig(
-  file: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<GatewayConfig> {
+export async function loadConfig(file: string, environment: Readonly<Record<string, string | undefined>>) {
   const configFile = resolve(file);
   const baseDirectory = dirname(configFile);
   const { source, digest } = await readSource(file, configFile);
@@ -48,21 +44,41 @@ export async function loadConfig(
   const filled = await fillCache(source.value, around);
   const secretFiles = [...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files])];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
-  const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
+  const complete = ({ cache, ...settings }: FileConfig, found: readonly PreparedAuthenticator[]) => ({
+    ...withAbsolutePaths(settings, baseDirectory),
+    cache,
+    /** In the order they are asked. Never empty. */
+    authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate),
+    /** The config file, absolute. */
+    file: configFile,
+    /** Where relative paths start: the folder of `file`. */
+    baseDirectory,
+    /** The first 12 hexadecimal digits of the SHA-256 of the file. */
+    digest,
+    /** Files named by `{ file }`, absolute: a change of one is a change of the config. */
+    secretFiles,
+    /** Plugins that are named by path, absolute. */
+    pluginFiles,
+    /** What works but should be changed. */
+    warnings: found.flatMap((one) => one.warnings).map(source.locate),
+  });
   const parsed = parseFile(filled.value);
   const problems = [
     ...withSecretProblems(parsed.problems, filled),
     ...prepared.flatMap((one) => one.problems),
     ...sessionProblems(source.value, prepared),
   ];
-  if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared, files, source);
+  if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared);
   const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   const good = prepared.filter((_, index) => isGood(['authenticators', index]));
   const located = problems.map(source.locate).sort(byPlace);
   const error = new ConfigError(located, [configFile, ...secretFiles, ...pluginFiles]);
-  usable.set(error, complete(goodParts(filled.value, isGood), good, files, source));
+  usable.set(error, complete(goodParts(filled.value, isGood), good));
   throw error;
 }
+
+/** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
+export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 
 /** Sessions are issued, so their plugin must be able to. */
 function sessionProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
@@ -99,30 +115,6 @@ async function readSource(file: string, configFile: string): Promise<{ source: Y
 
 function byPlace(one: ConfigProblem, other: ConfigProblem): number {
   return (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
-}
-
-type Files = Pick<GatewayConfig, 'file' | 'baseDirectory' | 'digest' | 'secretFiles' | 'pluginFiles'>;
-
-/**
- * Adds what the gateway works with to what the file says: plugins with their options, absolute paths, and what follows
- * from several values. Every other key and section is there as the schema returns it.
- *
- * @param prepared one for each of `settings.authenticators`, in the same order
- */
-function complete(
-  settings: FileConfig,
-  prepared: readonly PreparedAuthenticator[],
-  files: Files,
-  source: YamlSource,
-): GatewayConfig {
-  const { cache, authenticators: _, ...sections } = settings;
-  return {
-    ...withAbsolutePaths(sections, files.baseDirectory),
-    ...files,
-    cache,
-    authenticators: completeAuthenticators(settings, prepared, source.locate),
-    warnings: prepared.flatMap((one) => one.warnings).map(source.locate),
-  };
 }
 
 /** Resolves the paths of files that the gateway reads itself. Those of `cache.redis` and of plugins go to `watchFile`. */

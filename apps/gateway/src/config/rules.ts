@@ -1,7 +1,6 @@
 import { collide, isLoopback } from './listen.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
-import { fileJsonSchema } from './schema.ts';
-import type { AuthenticatorSettings, FileConfig, LoginConfig } from './types.ts';
+import { type FileConfig, fileJsonSchema } from './schema.ts';
 
 /** What one value demands of others. */
 interface Rule {
@@ -160,13 +159,13 @@ function loginRules({ login, authenticators }: FileConfig): Rule[] {
         return findUnknown(login.sessions) || (isChecker && { message: 'checks passwords too', fix });
       },
     },
-    ...audienceRules(login.clusters),
+    ...audienceRules(login),
     ...sessionNameRules(authenticators, login.sessions),
   ];
 }
 
 /** A session is bound to its cluster by the audience alone. */
-function audienceRules(clusters: LoginConfig['clusters']): Rule[] {
+function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
   const path = at('login.clusters');
   return Object.keys(isObject(clusters) ? clusters : {}).map((name) => ({
     reads: [[...path, name, 'audience'], path],
@@ -183,7 +182,7 @@ function audienceRules(clusters: LoginConfig['clusters']): Rule[] {
 }
 
 /** The names in a session are those of the authenticator that checked the password, and its rules have judged them. */
-function sessionNameRules(authenticators: readonly AuthenticatorSettings[], sessions: string): Rule[] {
+function sessionNameRules(authenticators: FileConfig['authenticators'], sessions: string): Rule[] {
   const index = authenticators.findIndex((one) => one?.name === sessions);
   const { username, groups, allowSystemNames } = authenticators[index] ?? {};
   const set = { 'username.prefix': username?.prefix, 'groups.prefix': groups?.prefix, 'groups.allow': groups?.allow };
@@ -204,10 +203,7 @@ function sessionNameRules(authenticators: readonly AuthenticatorSettings[], sess
  * `server.maxInFlight`, one share left free: then authenticators that hang never take every slot, not even all of
  * them at once. At most 100, at least 1.
  */
-export function concurrencyLimits(
-  authenticators: readonly Pick<AuthenticatorSettings, 'maxConcurrent'>[],
-  maxInFlight: number,
-): number[] {
+export function concurrencyLimits(authenticators: FileConfig['authenticators'], maxInFlight: number): number[] {
   const share = Math.floor(maxInFlight / (authenticators.length + 1));
   return authenticators.map(({ maxConcurrent }) => maxConcurrent ?? Math.max(1, Math.min(100, share)));
 }

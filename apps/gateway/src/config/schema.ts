@@ -251,6 +251,18 @@ export const fileSchema = z.strictObject({
   }),
 });
 
+type Immutable<Value> = Value extends Uint8Array
+  ? Value
+  : Value extends object
+    ? { readonly [Key in keyof Value]: Immutable<Value[Key]> }
+    : Value;
+
+/**
+ * gateway.yaml as its schema returns it: each value is good by itself, with defaults. Durations are milliseconds, sizes
+ * bytes, throughout.
+ */
+export type FileConfig = Immutable<z.output<typeof fileSchema>>;
+
 /** The same for editors and for the search for unknown keys. Options of plugins are free in it. */
 export function fileJsonSchema(): JsonSchema {
   return z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' });
