@@ -12,21 +12,7 @@ import { secretTexts, unknownKeys } from './unknown-keys.ts';
 import type { YamlSource } from './yaml.ts';
 
 /** One entry of `authenticators` with its plugin, as far as it could be loaded. */
-export interface PreparedAuthenticator {
-  /** Its index in the file. */
-  readonly index: number;
-  /** Undefined when it could not be loaded. */
-  readonly resolved?: ResolvedPlugin;
-  /** As the plugin's schema returned them; undefined when they are bad. */
-  readonly options?: unknown;
-  readonly secrets: readonly string[];
-  readonly secretFiles: readonly string[];
-  /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
-  readonly pluginFiles: readonly string[];
-  readonly problems: readonly Problem[];
-  /** What works but should be changed. */
-  readonly warnings: readonly Problem[];
-}
+export type PreparedAuthenticator = Awaited<ReturnType<typeof prepareAuthenticator>>;
 
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
@@ -38,36 +24,49 @@ export async function prepareAuthenticator(
   entry: unknown,
   index: number,
   around: SecretSources & { /** Absolute. */ readonly configFile: string },
-): Promise<PreparedAuthenticator> {
-  const { name, use, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
-  const nothing = { index, secrets: [], secretFiles: [], pluginFiles: [], problems: [], warnings: [] };
-  if (typeof use !== 'string' || use === '') return nothing;
-  const [path, optionsPath] = [
-    ['authenticators', index],
-    ['authenticators', index, 'options'],
-  ];
-  const filled = await fillSecrets(isObject(options) ? options : {}, optionsPath, around);
-  const pluginFiles = [pluginFile(use, around.configFile)].filter((file) => file !== undefined);
-  const known = { ...nothing, secrets: filled.secrets, secretFiles: filled.files, pluginFiles };
-  const early = attribute(filled.problems, authenticatorTitle(name));
+) {
+  const { name, use: written, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
+  const use = typeof written === 'string' ? written : '';
+  const path = ['authenticators', index];
+  const filled = await fillSecrets(use !== '' && isObject(options) ? options : {}, [...path, 'options'], around);
+  const prepared = {
+    /** Its index in the file. */
+    index,
+    /** Undefined when it could not be loaded. */
+    resolved: undefined,
+    /** As the plugin's schema returned them; undefined when they are bad. */
+    options: undefined,
+    secrets: filled.secrets,
+    secretFiles: filled.files,
+    /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
+    pluginFiles: [pluginFile(use, around.configFile)].filter((file) => file !== undefined),
+    problems: attribute(filled.problems, authenticatorTitle(name)),
+    /** What works but should be changed. */
+    warnings: [] as Problem[],
+  };
+  if (use === '') return prepared;
   try {
     const resolved = await resolvePlugin(use, around.configFile);
     const title = authenticatorTitle(name, resolved.package);
-    const idle = idleCache(cache, resolved.plugin.caching, [...path, 'cache']);
-    const validated = isObject(options) ? await validateOptions(resolved, options, filled, optionsPath) : undefined;
-    const problems = [...early, ...attribute([...idle, ...(validated?.problems ?? [])], title)];
-    // Secrets that are written in the file are accepted: a deployment's tool may write a private file.
-    const warnings = secretTexts(resolved.optionsSchema, options, optionsPath).map((at) => ({
-      path: at,
-      message: 'is a secret that is written in this file: everyone who may read the file knows it',
-      fix: 'write { file: PATH } or { env: NAME } in its place',
-    }));
-    return { ...known, resolved, options: validated?.options, problems, warnings: attribute(warnings, title) };
+    const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
+    const found = [...idleCache(cache, resolved.plugin.caching, [...path, 'cache']), ...validated.problems];
+    const problems = [...prepared.problems, ...attribute(found, title)];
+    const warnings = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
+    return { ...prepared, resolved, options: validated.options, problems, warnings };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };
-    return { ...known, problems: [...early, ...attribute([problem], authenticatorTitle(name))] };
+    return { ...prepared, problems: [...prepared.problems, ...attribute([problem], authenticatorTitle(name))] };
   }
+}
+
+/** Finds secrets that are written in the file. They are accepted: a deployment's tool may write a private file. */
+function writtenSecrets({ optionsSchema }: ResolvedPlugin, options: unknown, path: Path): Problem[] {
+  return secretTexts(optionsSchema, options, path).map((at) => ({
+    path: at,
+    message: 'is a secret that is written in this file: everyone who may read the file knows it',
+    fix: 'write { file: PATH } or { env: NAME } in its place',
+  }));
 }
 
 /** How an authenticator and its package are named in messages. */
@@ -89,7 +88,8 @@ async function validateOptions(
   written: unknown,
   filled: Filled,
   path: Path,
-): Promise<{ readonly options?: unknown; readonly problems: readonly Problem[] }> {
+) {
+  if (!isObject(written)) return { options: undefined, problems: [] };
   const unknown = unknownKeys(optionsSchema, filled.value, path);
   const result = await validate(plugin.optionsSchema['~standard'], filled.value);
   if (!result.issues) return { options: result.value, problems: unknown };
@@ -99,7 +99,7 @@ async function validateOptions(
     const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
     return { ...problem, message: missing + words, fix: `see the options of ${packageName}` };
   });
-  return { problems: [...unknown, ...problems] };
+  return { options: undefined, problems: [...unknown, ...problems] };
 }
 
 async function validate(schema: StandardSchemaV1.Props, options: unknown): Promise<StandardSchemaV1.Result<unknown>> {

@@ -16,13 +16,8 @@ export class PluginError extends Error {
   }
 }
 
-/** Where a plugin's code is. */
-export interface PluginLocation {
-  /** The package's name, or the absolute path of the file: for messages. */
-  readonly package: string;
-  readonly url: string;
-  readonly isPackage: boolean;
-}
+/** Where a plugin's code is. `package` is for messages: the package's name, or the absolute path of the file. */
+export type PluginLocation = Awaited<ReturnType<typeof locatePlugin>>;
 
 /** The package of a bare word begins with it. */
 const prefix = '@sallyport/authenticator-';
@@ -39,7 +34,7 @@ const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/
  * @param configFile absolute
  * @throws PluginError when it does not exist
  */
-export async function locatePlugin(use: string, configFile: string): Promise<PluginLocation> {
+export async function locatePlugin(use: string, configFile: string) {
   const file = pluginFile(use, configFile);
   if (file !== undefined) {
     const found = await stat(file).catch(() => undefined);

@@ -9,17 +9,7 @@ import { causeOf, isObject } from './problems.ts';
 import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
 
 /** A plugin that keeps the contract, as far as it can be checked without creating an authenticator. */
-export interface ResolvedPlugin {
-  /** As in the config: a bare word, a package name or a path. */
-  readonly use: string;
-  /** The package it came from, or the absolute path of its file. */
-  readonly package: string;
-  /** SHA-256 of the code that this process runs: of its file and, for a package, of the manifest, which has its version. */
-  readonly digest: string;
-  readonly plugin: AuthenticatorPlugin<unknown>;
-  /** Describes the plugin's options, draft 2020-12. */
-  readonly optionsSchema: JsonSchema;
-}
+export type ResolvedPlugin = Awaited<ReturnType<typeof resolvePlugin>>;
 
 /**
  * Finds a plugin, imports it and checks it against the contract. Node evaluates a module once in a process: new code of a
@@ -29,11 +19,19 @@ export interface ResolvedPlugin {
  * @param configFile absolute
  * @throws PluginError with what is wrong and how to fix it
  */
-export async function resolvePlugin(use: string, configFile: string): Promise<ResolvedPlugin> {
+export async function resolvePlugin(use: string, configFile: string) {
   const location = await locatePlugin(use, configFile);
   const plugin = checkPlugin(await importDefault(location), location.package);
-  const optionsSchema = describeOptions(plugin, location.package);
-  return { use, package: location.package, digest: await digestOf(location), plugin, optionsSchema };
+  return {
+    use,
+    /** The package it came from, or the absolute path of its file. */
+    package: location.package,
+    plugin,
+    /** Describes the plugin's options, draft 2020-12. */
+    optionsSchema: describeOptions(plugin, location.package),
+    /** SHA-256 of the code that this process runs: of its file and, for a package, of the manifest, which has its version. */
+    digest: await digestOf(location),
+  };
 }
 
 /**

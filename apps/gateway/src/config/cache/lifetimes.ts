@@ -42,9 +42,6 @@ const settings = z.strictObject({
   staleTtl: lifetimes.staleTtl.exactOptional(),
 });
 
-/** `cache` of an authenticator as it is written. What is left out follows from `cache` of the file and from its plugin. */
-export type CacheSettings = z.output<typeof settings>;
-
 export const authenticatorCache = z
   .union([z.literal('off'), settings], {
     // What is empty is reported as any other key without a value.
@@ -56,20 +53,17 @@ export const authenticatorCache = z
 /** How long answers are cached, counted from when the backend gave them. Milliseconds. */
 export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };
 
-/** How the answers of one authenticator are cached. */
-export interface AuthenticatorCacheConfig extends CacheLifetimes {
-  /** `memory`: in this process. `shared`: in the cache Redis as well, where there is one. */
-  readonly store: 'memory' | 'shared';
-}
-
 /** Milliseconds. What a plugin with `caching: memory` answers must be revocable at once, or nearly so. */
 const revocableWithin = 5_000;
 
 /** The same for sessions: a logout acts on every replica within it. */
 const sessionWithin = 1_000;
 
+/** How the answers of one authenticator are cached: in this process, or in the cache Redis as well. */
+export type AuthenticatorCacheConfig = CacheLifetimes & { readonly store: 'memory' | 'shared' };
+
 /**
- * Decides how the answers of one authenticator are cached.
+ * Decides how the answers of one authenticator are cached. What it leaves out follows from the file and from its plugin.
  *
  * @param own its `cache`, as written
  * @param caching of its plugin
@@ -77,7 +71,7 @@ const sessionWithin = 1_000;
  * @param sessions whether it is `login.sessions`
  */
 export function completeCache(
-  own: CacheSettings | 'off' | undefined,
+  own: z.output<typeof authenticatorCache> | undefined,
   caching: Caching,
   file: CacheLifetimes,
   sessions = false,
