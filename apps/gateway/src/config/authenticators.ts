@@ -17,8 +17,6 @@ export type PreparedAuthenticator = Awaited<ReturnType<typeof prepareAuthenticat
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
  * reported at once. Values that are missing or of the wrong type are left to the schema of the file.
- *
- * @param entry as written
  */
 export async function prepareAuthenticator(
   entry: unknown,
@@ -110,11 +108,7 @@ async function validate(schema: StandardSchemaV1.Props, options: unknown): Promi
   }
 }
 
-/**
- * Adds what follows from several values, and what plugins made of their options.
- *
- * @param prepared one for each of `authenticators`, in the same order
- */
+/** Adds what follows from several values, and what plugins made of their options. @param prepared in the same order */
 export function completeAuthenticators(
   { authenticators, server, cache, login }: FileConfig,
   prepared: readonly PreparedAuthenticator[],

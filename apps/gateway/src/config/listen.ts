@@ -29,11 +29,7 @@ export function parseListen(input: unknown): Parsed<ListenAddress> {
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
-/**
- * The same for an address of the command line.
- *
- * @throws Error saying what to write
- */
+/** The same for an address of the command line. @throws Error saying what to write */
 export function parseListenAddress(input: string): ListenAddress {
   const parsed = parseListen(input);
   if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);

@@ -71,8 +71,13 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
   if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared);
   const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   const good = prepared.filter((_, index) => isGood(['authenticators', index]));
-  const located = problems.map(source.locate).sort(byPlace);
-  const error = new ConfigError(located, [configFile, ...secretFiles, ...pluginFiles]);
+  const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
+    (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
+  const error = new ConfigError(problems.map(source.locate).sort(byPlace), [
+    configFile,
+    ...secretFiles,
+    ...pluginFiles,
+  ]);
   usable.set(error, complete(goodParts(filled.value, isGood), good));
   throw error;
 }
@@ -94,16 +99,12 @@ function sessionProblems(file: YamlSource['value'], prepared: readonly PreparedA
 /** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */
 const usable = new WeakMap<ConfigError, GatewayConfig>();
 
-/**
- * The parts of a refused config in which nothing is wrong, for `check`, which looks at them too.
- *
- * @returns undefined when the file could not be read
- */
+/** The parts of a refused config in which nothing is wrong, for `check`. Undefined when the file could not be read. */
 export function usableParts(error: ConfigError): GatewayConfig | undefined {
   return usable.get(error);
 }
 
-async function readSource(file: string, configFile: string): Promise<{ source: YamlSource; digest: string }> {
+async function readSource(file: string, configFile: string) {
   const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
     if (!(error instanceof UnusableFileError)) throw error;
     throw new ConfigError([{ file, path: '', message: error.reason }], [configFile]);
@@ -111,10 +112,6 @@ async function readSource(file: string, configFile: string): Promise<{ source: Y
   const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
   return { source, digest: createHash('sha256').update(text).digest('hex').slice(0, 12) };
-}
-
-function byPlace(one: ConfigProblem, other: ConfigProblem): number {
-  return (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
 }
 
 /** Resolves the paths of files that the gateway reads itself. Those of `cache.redis` and of plugins go to `watchFile`. */
@@ -130,12 +127,11 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
 type Written = Readonly<Record<string, unknown>>;
 
 /**
- * Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not judged. Options of
- * plugins are not looked at.
+ * Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not judged.
  *
  * @returns no config when a value is not good by itself
  */
-export function parseFile(value: Written): { readonly config?: FileConfig; readonly problems: readonly Problem[] } {
+export function parseFile(value: Written) {
   const unknown = unknownKeys(fileJsonSchema(), value, []);
   const result = fileSchema.safeParse(value, { error: wordIssue });
   const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
@@ -143,8 +139,10 @@ export function parseFile(value: Written): { readonly config?: FileConfig; reado
   // safeParse returns nothing when a value is wrong. What was read of the others is in what it is made of.
   const parts =
     result.data ?? (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
-  const broken = checkRules(parts, value, isGood);
-  return { ...(result.success && { config: result.data }), problems: [...problems, ...broken] };
+  return {
+    config: result.data as FileConfig | undefined,
+    problems: [...problems, ...checkRules(parts, value, isGood)],
+  };
 }
 
 /**

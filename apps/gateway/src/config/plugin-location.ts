@@ -87,22 +87,14 @@ function wordsOf(packages: readonly string[]): string[] {
   return packages.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
 }
 
-/**
- * The absolute path of a plugin that is named by its path, whether it exists or not.
- *
- * @param configFile absolute
- * @returns undefined for the name of a package
- */
+/** The absolute path of a plugin that is named by its path, whether it exists or not. Undefined for a package. */
 export function pluginFile(use: string, configFile: string): string | undefined {
   return /^(\.{1,2})?\//.test(use) ? resolve(dirname(configFile), use) : undefined;
 }
 
 /**
- * Resolves an import as in the file `parent`. `import.meta.resolve` ignores a parent that is passed to it, and
- * `createRequire` misses packages made for `import` alone: so a hook sets the parent, for this one call.
- *
- * @returns undefined when no such package is installed
- * @throws PluginError when it is installed but can't be imported
+ * Resolves an import as in the file `parent`; undefined when no such package is installed. `import.meta.resolve` ignores
+ * a parent that is passed to it, and `createRequire` misses packages made for `import` alone: so a hook sets the parent.
  */
 function resolveFrom(name: string, parent: string): string | undefined {
   const marker = 'sallyport:plugin';

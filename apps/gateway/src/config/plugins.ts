@@ -34,11 +34,7 @@ export async function resolvePlugin(use: string, configFile: string) {
   };
 }
 
-/**
- * The plugins that come with the gateway.
- *
- * @throws PluginError when one of them can't be used: then the gateway itself is badly installed
- */
+/** The plugins that come with the gateway. @throws PluginError when the gateway itself is badly installed */
 export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
   return Promise.all(builtInWords().map((use) => resolvePlugin(use, packagePath('package.json'))));
 }
@@ -108,11 +104,6 @@ function isSchema(schema: AuthenticatorPlugin<unknown>['optionsSchema'] | undefi
   return version === 1 && typeof validate === 'function' && typeof jsonSchema?.input === 'function';
 }
 
-/**
- * Checks a module's default export against the contract.
- *
- * @throws PluginError with all that is missing
- */
 function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugin<unknown> {
   const { specificationVersion: version, default: inner } = (exported ?? {}) as Exported & { default?: unknown };
   const what = `the default export of ${packageName}`;
@@ -135,11 +126,6 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
   throw new PluginError(`${what} lacks ${missing.join(', ')}`, fix);
 }
 
-/**
- * Describes the options of a plugin as JSON Schema.
- *
- * @throws PluginError when the schema can't be written as one, or has no names for the keys that it takes
- */
 function describeOptions(plugin: AuthenticatorPlugin<unknown>, packageName: string): JsonSchema {
   const schema = writeSchema(plugin, packageName);
   // If a key that no plugin has is not unknown, then a misspelt one is not either.

@@ -16,7 +16,7 @@ export interface Problem {
 }
 
 /** One problem of a config file. It has no secret. */
-export interface ConfigProblem {
+export interface ConfigProblem extends Pick<Problem, 'message' | 'fix'> {
   /** As it was given to `loadConfig`. */
   readonly file: string;
   /** From 1. Left out when the problem has no line. */
@@ -25,8 +25,6 @@ export interface ConfigProblem {
   readonly column?: number;
   /** Such as `authenticators[1].timeout`; empty when the problem is the file's as a whole. */
   readonly path: string;
-  readonly message: string;
-  readonly fix?: string;
 }
 
 /** Everything that is wrong with a config file, one problem a line. */

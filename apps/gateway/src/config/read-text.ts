@@ -18,12 +18,7 @@ export class UnusableFileError extends Error {
   }
 }
 
-/**
- * Reads a whole text file.
- *
- * @param limit in bytes: a bigger file is refused without being held in memory
- * @throws UnusableFileError when it can't be read, is not a regular file (a pipe would hang), is too big or not UTF-8
- */
+/** As `readBytes`, for a file that must be UTF-8. */
 export async function readText(file: string, limit: number): Promise<string> {
   const bytes = await readBytes(file, limit);
   try {

@@ -63,11 +63,9 @@ const sessionWithin = 1_000;
 export type AuthenticatorCacheConfig = CacheLifetimes & { readonly store: 'memory' | 'shared' };
 
 /**
- * Decides how the answers of one authenticator are cached. What it leaves out follows from the file and from its plugin.
+ * Decides how the answers of one authenticator are cached. What its own `cache` leaves out follows from that of the file
+ * and from its plugin.
  *
- * @param own its `cache`, as written
- * @param caching of its plugin
- * @param file the lifetimes of the file
  * @param sessions whether it is `login.sessions`
  */
 export function completeCache(
@@ -91,12 +89,7 @@ export function completeCache(
   };
 }
 
-/**
- * Finds a `cache` of an authenticator that would do nothing.
- *
- * @param cache as written
- * @param caching of the authenticator's plugin
- */
+/** Finds a `cache` of an authenticator, as written, that would do nothing. */
 export function idleCache(cache: unknown, caching: Caching, path: Path): Problem[] {
   if (caching !== 'none' || !isObject(cache)) return [];
   // A key of another name is `store`, or mistyped, which is reported already.

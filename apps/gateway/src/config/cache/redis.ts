@@ -88,15 +88,10 @@ export const cacheRedis = section(
 
 const place: Path = ['cache', 'redis'];
 
-/**
- * Fills in the secrets of `cache.redis`. Secrets that are missing, and those that are written out, are problems.
- *
- * @param value the whole file, as written
- */
-export async function fillCache(
-  value: Readonly<Record<string, unknown>>,
-  sources: SecretSources,
-): Promise<Filled<typeof value>> {
+type Written = Readonly<Record<string, unknown>>;
+
+/** Fills in the secrets of `cache.redis` of a file. Those that are missing or written out are problems. */
+export async function fillCache(value: Written, sources: SecretSources): Promise<Filled<Written>> {
   const { cache } = value;
   if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], files: [], secrets: [] };
   const filled = await fillSecrets(cache.redis, place, sources);
@@ -111,11 +106,12 @@ export async function fillCache(
   };
 }
 
+const fixes: Readonly<Record<string, string>> = {
+  url: 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take the password out of it',
+  sealingKeys: keyFix,
+};
+
 function writtenOut(path: Path): Problem {
-  const fixes: Readonly<Record<string, string>> = {
-    url: 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take the password out of it',
-    sealingKeys: keyFix,
-  };
   const fix = fixes[String(path[place.length])] ?? 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
   return { path, message: 'is a secret, which must not be in this file', fix };
 }
