@@ -51,7 +51,13 @@ export async function watchTlsFiles(
   function takePair(part: Pair): void {
     const { certificate, key } = Object.assign(latest, part);
     if (certificate === undefined || key === undefined) return;
-    requirePair(certificate, key);
+    try {
+      createSecureContext({ cert: certificate, key });
+    } catch {
+      throw new Error(
+        'does not match yet: certFile and keyFile are not a pair. The certificate itself must be the first in its file',
+      );
+    }
     pair = { certificate, key };
   }
 
@@ -68,16 +74,6 @@ export async function watchTlsFiles(
     takePair({ key: pem });
   });
   return () => ({ minVersion, ...(ca && { ca }), ...pair, ...(serverName !== undefined && { serverName }) });
-}
-
-function requirePair(cert: Buffer, key: Buffer): void {
-  try {
-    createSecureContext({ cert, key });
-  } catch {
-    throw new Error(
-      'does not match yet: certFile and keyFile are not a pair. The certificate itself must be the first in its file',
-    );
-  }
 }
 
 /** The limit of a TLS file, in bytes. All the world's authorities fit in one. */

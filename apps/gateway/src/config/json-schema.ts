@@ -1,15 +1,9 @@
-import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import type { ResolvedPlugin } from './plugins.ts';
 import { isObject } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
 import type { JsonSchema } from './unknown-keys.ts';
 
 type Json = Record<string, unknown>;
-
-/** A plugin under the name that the config uses for it. */
-export interface NamedPlugin {
-  readonly use: string;
-  readonly plugin: AuthenticatorPlugin<unknown>;
-}
 
 const reference = (key: string, description: string) => ({
   properties: { [key]: { type: 'string', minLength: 1, description } },
@@ -27,7 +21,7 @@ const secret: JsonSchema = {
  * The JSON Schema (draft 2020-12) of a whole gateway.yaml, for editors: the options of each plugin follow from `use`,
  * and each text in them may be a secret's reference instead. Plugins that are not named keep their options open.
  */
-export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
+export function configJsonSchema(plugins: readonly Pick<ResolvedPlugin, 'use' | 'plugin'>[]): JsonSchema {
   const schema = structuredClone(fileJsonSchema()) as Json & {
     properties: {
       authenticators: { items: Json & { properties: Json } };

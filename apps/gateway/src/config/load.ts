@@ -88,12 +88,11 @@ export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 /** Sessions are issued, so their plugin must be able to. */
 function sessionProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
   const name = valueAt(file, ['login', 'sessions']);
-  return prepared.flatMap(({ index, resolved }) => {
-    const isTheirs = name !== undefined && valueAt(file, ['authenticators', index, 'name']) === name;
-    if (!isTheirs || resolved === undefined || resolved.plugin.createTokenIssuer !== undefined) return [];
-    const message = `${authenticatorTitle(name, resolved.package)} issues no tokens, so it has no sessions`;
-    return [{ path: ['login', 'sessions'], message, fix: 'name one with use: redis' }];
-  });
+  const isTheirs = ({ index }: PreparedAuthenticator) => valueAt(file, ['authenticators', index, 'name']) === name;
+  const resolved = name === undefined ? undefined : prepared.find(isTheirs)?.resolved;
+  if (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined) return [];
+  const message = `${authenticatorTitle(name, resolved.package)} issues no tokens, so it has no sessions`;
+  return [{ path: ['login', 'sessions'], message, fix: 'name one with use: redis' }];
 }
 
 /** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */

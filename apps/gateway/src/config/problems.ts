@@ -70,17 +70,16 @@ export function formatPath(path: Path): string {
  */
 export function causeOf(error: unknown): string {
   try {
-    if (!(error instanceof Error)) return noError;
-    const inner = error instanceof AggregateError ? error.errors.map(ownWords).filter((words) => words !== '') : [];
-    const { name, code } = error as NodeJS.ErrnoException;
-    return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
+    if (error instanceof Error) {
+      const inner = error instanceof AggregateError ? error.errors.map(ownWords).filter((words) => words !== '') : [];
+      const { name, code } = error as NodeJS.ErrnoException;
+      return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
+    }
   } catch {
     // Reading a property may throw: a plugin may throw a proxy, or an object with a getter.
-    return noError;
   }
+  return 'something that is not an Error was thrown';
 }
-
-const noError = 'something that is not an Error was thrown';
 
 function ownWords(error: unknown): string {
   return error instanceof Error && typeof error.message === 'string' ? error.message.trim() : '';

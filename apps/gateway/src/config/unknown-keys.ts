@@ -60,16 +60,10 @@ function* partsOf(given: readonly JsonSchema[], value: unknown, path: Path, root
 }
 
 /** The keys that the parts name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
-function describedKeys(parts: readonly JsonSchema[]): {
-  known: Map<string, JsonSchema[]>;
-  open: JsonSchema[] | undefined;
-} {
+function describedKeys(parts: readonly JsonSchema[]) {
   const known = new Map<string, JsonSchema[]>();
-  for (const [key, schema] of parts.flatMap(({ properties }) =>
-    isObject(properties) ? Object.entries(properties) : [],
-  )) {
-    known.set(key, [...(known.get(key) ?? []), schema].filter(isObject));
-  }
+  const named = parts.flatMap(({ properties }) => (isObject(properties) ? Object.entries(properties) : []));
+  for (const [key, schema] of named) known.set(key, [...(known.get(key) ?? []), schema].filter(isObject));
   const rest = parts.map(({ additionalProperties }) => additionalProperties);
   const isFree = rest.includes(true) || parts.some(({ patternProperties }) => isObject(patternProperties));
   const isClosed = rest.includes(false) || parts.some(({ properties }) => isObject(properties));
@@ -94,8 +88,8 @@ function alternatives(
 ): JsonSchema[] {
   if (seen.includes(schema)) return [];
   const follow = (inner: unknown) => (isObject(inner) ? alternatives(inner, value, root, [...seen, schema]) : []);
-  const branches = ['anyOf', 'oneOf'].flatMap((keyword) => fitting(asList(schema[keyword]), value, root));
-  const always = [...asList(schema.allOf), schema.then, schema.else, resolveReference(schema.$ref, root)];
+  const branches = ['anyOf', 'oneOf'].flatMap((keyword) => fitting([schema[keyword] ?? []].flat(), value, root));
+  const always = [...[schema.allOf ?? []].flat(), schema.then, schema.else, resolveReference(schema.$ref, root)];
   return [schema, ...always.flatMap(follow), ...branches.flatMap(follow)];
 }
 
@@ -124,8 +118,4 @@ function resolveReference(reference: unknown, root: JsonSchema): JsonSchema | un
     target = isObject(target) ? target[step.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined;
   }
   return isObject(target) ? target : undefined;
-}
-
-function asList(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -42,30 +42,22 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
   }
 }
 
-const empty: Problem = { path: [], message: 'is empty', fix: 'it needs at least one entry under authenticators' };
-const notAMap: Problem = { path: [], message: 'must be keys and values at its top, such as "authenticators:"' };
+const empty = { path: [], message: 'is empty', fix: 'it needs at least one entry under authenticators' };
+const notAMap = { path: [], message: 'must be keys and values at its top, such as "authenticators:"' };
 const aliasProblem = {
   message: 'an alias (a word that begins with "*") cannot be resolved, or there are too many',
   fix: 'quote a value that begins with *, or write it out instead of an alias',
 };
 
-/** What must change for a text to be YAML, and where. */
-interface Mistake extends Pick<Problem, 'message' | 'fix'> {
-  readonly offset: number;
-}
-
-/** As many as help. */
-const mostMistakes = 5;
-
 /** Each of these comes from one mistake and causes no other errors. */
 const independent = /^(TAB_AS|DUPLICATE_KEY|TAG_RESOLVE|BAD_ALIAS|BAD_SCALAR_START|BAD_DQ_ESCAPE|COLON_IN_VALUE)/;
 
 /** One mistake in indentation or brackets causes a row of errors, so nothing is reported after the first of that kind. */
-function mistakesIn(text: string, document: Document.Parsed): Mistake[] {
+function mistakesIn(text: string, document: Document.Parsed) {
   const errors = [...document.errors, ...document.warnings];
   const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
-  const found: Mistake[] = [];
-  for (const { code, message: words, pos } of (tabs.length > 0 ? tabs : errors).slice(0, mostMistakes)) {
+  const found: { readonly offset: number; readonly message: string; readonly fix: string }[] = [];
+  for (const { code, message: words, pos } of (tabs.length > 0 ? tabs : errors).slice(0, 5)) {
     const [offset] = pos;
     const [line = ''] = /.*/.exec(text.slice(offset)) ?? [];
     const hasColon = /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) && /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
@@ -162,9 +154,8 @@ function offsetOf(document: Document, { path, at }: Problem): number | undefined
   let offset = node?.range?.[0];
   for (const [index, step] of path.entries()) {
     const collection: Node | null = isAlias(node) ? (node.resolve(document) ?? null) : node;
-    const pair = isMap(collection)
-      ? collection.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
-      : undefined;
+    const pairs = isMap(collection) ? collection.items : [];
+    const pair = pairs.find(({ key }) => isScalar(key) && String(key.value) === String(step));
     const child = (isSeq(collection) ? collection.items[Number(step)] : pair?.value) as Node | null | undefined;
     const key = pair?.key as Node | undefined;
     const wanted = at === 'key' && index === path.length - 1 ? key : (child ?? key);
