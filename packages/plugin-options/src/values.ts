@@ -20,11 +20,10 @@ export function value<Value>(described: object, parse: (input: unknown) => Parse
 
 /** One text or a list of them, each read by `parse`. A problem of one entry has its index in the path. */
 export function oneOrMore<Value>(
-  described: { readonly description: string; readonly items?: object },
+  { description, items }: { readonly description: string; readonly items?: object },
   most: number,
   parse: (input: unknown) => Parsed<Value>,
 ): z.ZodType<readonly Value[]> {
-  const { description, items } = described;
   const item = { type: 'string', ...items };
   return z
     .unknown()
@@ -46,17 +45,16 @@ export function oneOrMore<Value>(
 
 /** A list of texts, each read by `parse`. */
 export function list<Value>(
-  described: { readonly description: string; readonly example: string; readonly items?: object },
-  bounds: { readonly least: number; readonly most: number },
+  { description, example, items }: { readonly description: string; readonly example: string; readonly items?: object },
+  { least, most }: { readonly least: number; readonly most: number },
   parse: (input: unknown) => Parsed<Value>,
 ): z.ZodType<readonly Value[]> {
-  const { description, example, items } = described;
-  const length = bounds.least === 0 ? `at most ${bounds.most}` : `${bounds.least} to ${bounds.most}`;
+  const length = least === 0 ? `at most ${most}` : `${least} to ${most}`;
   const wrongLength = `must have ${length} entries: write ${example}`;
   return z
     .array(value({ ...items }, parse), { error: `must be a list: write ${example}` })
-    .min(bounds.least, wrongLength)
-    .max(bounds.most, wrongLength)
+    .min(least, wrongLength)
+    .max(most, wrongLength)
     .describe(description);
 }
 

@@ -48,9 +48,8 @@ export function configJsonSchema(plugins: readonly Pick<ResolvedPlugin, 'use' | 
   return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
 }
 
-/** Keywords that hold schemas: one, a list, or a map of them. `if`, `not` and `contains` are left out: they do not describe values. */
-const single = ['items', 'additionalProperties', 'then', 'else'];
-const lists = ['prefixItems', 'allOf', 'anyOf', 'oneOf'];
+/** Keywords that hold schemas, and maps of them. `if`, `not` and `contains` are left out: they do not describe values. */
+const holders = ['items', 'additionalProperties', 'then', 'else', 'prefixItems', 'allOf', 'anyOf'];
 const maps = ['properties', 'patternProperties', '$defs'];
 
 /**
@@ -66,11 +65,9 @@ function withSecrets(schema: Json, root: string, literals: boolean): Json {
   const within = (inner: unknown) => (isObject(inner) ? withSecrets(inner, root, literals) : inner);
   const walked = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
     if (keyword === '$ref' && typeof value === 'string') return ['$ref', value.replace(/^#/, root)];
-    if (single.includes(keyword)) return [keyword, within(value)];
     // A reference fits each branch that takes text, so `oneOf` would refuse it.
-    if (lists.includes(keyword) && Array.isArray(value)) {
-      return [keyword === 'oneOf' ? 'anyOf' : keyword, value.map(within)];
-    }
+    if (keyword === 'oneOf' && Array.isArray(value)) return ['anyOf', value.map(within)];
+    if (holders.includes(keyword)) return [keyword, Array.isArray(value) ? value.map(within) : within(value)];
     if (!maps.includes(keyword) || !isObject(value)) return [keyword, value];
     return [keyword, Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner)]))];
   });

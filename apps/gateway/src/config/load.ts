@@ -123,14 +123,12 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
   return Object.fromEntries(entries);
 }
 
-type Written = Readonly<Record<string, unknown>>;
-
 /**
  * Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not judged.
  *
  * @returns no config when a value is not good by itself
  */
-export function parseFile(value: Written) {
+export function parseFile(value: YamlSource['value']) {
   const unknown = unknownKeys(fileJsonSchema(), value, []);
   const result = fileSchema.safeParse(value, { error: wordIssue });
   const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
@@ -148,7 +146,7 @@ export function parseFile(value: Written) {
  * The file without what has a problem: a section without its wrong keys, the list without its wrong authenticators.
  * Defaults are in the place of what is left out. It is for `check`, which inspects the good parts; nothing runs on it.
  */
-export function goodParts(value: Written, isGood: (path: Path) => boolean): FileConfig {
+export function goodParts(value: YamlSource['value'], isGood: (path: Path) => boolean): FileConfig {
   const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {
     const written = isGood([key]) ? value[key] : withoutProblems(value[key], [key], isGood);
     const { data } = schema.safeParse(written);

@@ -29,9 +29,8 @@ const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/
 /**
  * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file beside
  * the config file, anything else a package's own name. Packages are searched from the config file's folder, then
- * from the gateway, so a deployment's own version wins.
+ * from the gateway, so a deployment's own version wins. The path of the config file is absolute.
  *
- * @param configFile absolute
  * @throws PluginError when it does not exist
  */
 export async function locatePlugin(use: string, configFile: string) {
@@ -42,13 +41,16 @@ export async function locatePlugin(use: string, configFile: string) {
     throw new PluginError(`there is no file ${file}`, 'name one; its path starts at the folder of the config file');
   }
   const name = word.test(use) ? prefix + use : use;
-  if (!packageName.test(name)) {
-    const message = `${JSON.stringify(use)} is not the name of a plugin`;
-    throw new PluginError(message, await adviseMissing(use, configFile));
+  const isName = packageName.test(name);
+  const parents = isName ? [pathToFileURL(configFile).href, import.meta.url] : [];
+  for (const parent of parents) {
+    const url = resolveFrom(name, parent);
+    if (url !== undefined) return { package: name, url, isPackage: true };
   }
-  const url = resolveFrom(name, pathToFileURL(configFile).href) ?? resolveFrom(name, import.meta.url);
-  if (url !== undefined) return { package: name, url, isPackage: true };
-  throw new PluginError(`the package ${name} is not installed`, await adviseMissing(use, configFile));
+  const message = isName
+    ? `the package ${name} is not installed`
+    : `${JSON.stringify(use)} is not the name of a plugin`;
+  throw new PluginError(message, await adviseMissing(use, configFile));
 }
 
 /** Proposes no package that is not installed: anyone can publish one under a mistyped name, and it decides who gets in. */

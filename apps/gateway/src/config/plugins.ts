@@ -15,8 +15,6 @@ export type ResolvedPlugin = Awaited<ReturnType<typeof resolvePlugin>>;
  * Finds a plugin, imports it and checks it against the contract. Node evaluates a module once in a process: new code of a
  * plugin needs a restart.
  *
- * @param use a bare word, a package name or a path, as in gateway.yaml
- * @param configFile absolute
  * @throws PluginError with what is wrong and how to fix it
  */
 export async function resolvePlugin(use: string, configFile: string) {

@@ -174,12 +174,7 @@ interface Issue extends StandardSchemaV1.Issue {
   readonly params?: (Partial<Pick<Problem, 'fix' | 'at'>> & { readonly problem?: string }) | undefined;
 }
 
-/**
- * A validator's issues as problems, without those that repeat what is known.
- *
- * @param path of the validated value in the config
- * @param reported problems found before: unknown keys, secrets that are missing
- */
+/** A validator's issues as problems, without those that repeat the reported ones: unknown keys, missing secrets. */
 export function issueProblems(issues: readonly Issue[], path: Path, reported: readonly Problem[]): Problem[] {
   const isKnown = (at: Path) => reported.some((one) => one.path.length === at.length && overlaps(one.path, at));
   return issues.flatMap((issue) => {

@@ -208,10 +208,7 @@ export function concurrencyLimits(authenticators: FileConfig['authenticators'], 
   return authenticators.map(({ maxConcurrent }) => maxConcurrent ?? Math.max(1, Math.min(100, share)));
 }
 
-/**
- * How many lookups each authenticator may queue: an equal share of what the limits leave of `server.maxInFlight`, less
- * one. So authenticators that hang never take every slot of the server, queues included.
- */
+/** How many lookups each authenticator may queue: an equal share of what the limits leave of `server.maxInFlight`, less one. */
 export function queueLimit(limits: readonly number[], maxInFlight: number): number {
   const left = maxInFlight - 1 - limits.reduce((total, limit) => total + limit, 0);
   return Math.max(0, Math.floor(left / limits.length));

@@ -27,8 +27,6 @@ export interface Filled<Value = unknown> {
  * string make a reference: any other map is the plugin's own, also one that has `file` beside other keys. The options
  * as a whole are never a reference, so a plugin may have a single option called `file`. One newline at a file's end is
  * dropped, as editors put it there.
- *
- * @param path of the options in the config
  */
 export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<Filled> {
   const problems: Problem[] = [];
@@ -79,11 +77,7 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
   }
 }
 
-/**
- * Drops the problems that follow from a missing secret, and withholds what quotes one.
- *
- * @param instead of the message and the fix of such a problem
- */
+/** Drops the problems that follow from a missing secret. One that quotes a secret says `instead`. */
 export function withoutSecrets(problems: readonly Problem[], filled: Filled, instead: string): Problem[] {
   return problems.flatMap((problem) => {
     if (filled.problems.some((missing) => overlaps(missing.path, problem.path))) return [];
@@ -96,8 +90,6 @@ export function withoutSecrets(problems: readonly Problem[], filled: Filled, ins
 /**
  * Keeps secrets out of a text of a plugin or a library, which may quote its input. The whole text is withheld then, since
  * the rest of it could still give the secret away.
- *
- * @param instead the text in its place
  */
 export function withholdSecrets(text: string, secrets: readonly string[], instead: string): string {
   const spellings = secrets.flatMap((secret) => [

@@ -7,8 +7,6 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
  * Finds the keys of a value that its JSON Schema does not name. It works for every schema library, also for those that drop
  * unknown keys silently. It skips maps of free keys (`additionalProperties`, `patternProperties`) and values that the schema
  * does not describe. Keys that only the validator refuses are left to it.
- *
- * @param path of the value in the file
  */
 export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Problem[] {
   return [...partsOf([schema], value, path, schema)].flatMap(({ path, known }) => {
@@ -19,11 +17,7 @@ export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Pro
   });
 }
 
-/**
- * Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password.
- *
- * @param path of the value in the file
- */
+/** Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password. */
 export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
   return [...partsOf([schema], value, path, schema)].flatMap(({ path, value: text, schemas }) => {
     if (typeof text !== 'string' || text === '') return [];
@@ -32,7 +26,6 @@ export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Pat
   });
 }
 
-/** A part of a value. */
 interface Part {
   readonly path: Path;
   readonly value: unknown;
@@ -72,11 +65,7 @@ function describedKeys(parts: readonly JsonSchema[]) {
 }
 
 function itemSchemas(parts: readonly JsonSchema[], index: number): JsonSchema[] {
-  return parts.flatMap((part) => {
-    const prefix = Array.isArray(part.prefixItems) ? part.prefixItems : [];
-    const schema: unknown = index < prefix.length ? prefix[index] : part.items;
-    return isObject(schema) ? [schema] : [];
-  });
+  return parts.map(({ prefixItems, items }) => [prefixItems ?? []].flat()[index] ?? items).filter(isObject);
 }
 
 /** A schema with all that apply together with it: references followed, and the branches that can fit the value. */

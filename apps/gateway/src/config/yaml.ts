@@ -31,8 +31,7 @@ export function parseYaml(file: string, text: string): YamlSource | { readonly p
   const mistakes = mistakesIn(text, document);
   if (mistakes.length > 0) return { problems: mistakes.map((mistake) => at(mistake.offset, [], mistake)) };
   const locate = (problem: Problem) => at(offsetOf(document, problem) ?? 0, problem.path, problem);
-  const { contents } = document;
-  if (!isMap(contents)) return { problems: [locate(contents === null ? empty : notAMap)] };
+  if (!isMap(document.contents)) return { problems: [locate(document.contents === null ? empty : notAMap)] };
   try {
     const value: Record<string, unknown> = document.toJS();
     const problem = unplain(value, []);

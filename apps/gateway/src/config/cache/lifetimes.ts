@@ -65,8 +65,6 @@ export type AuthenticatorCacheConfig = CacheLifetimes & { readonly store: 'memor
 /**
  * Decides how the answers of one authenticator are cached. What its own `cache` leaves out follows from that of the file
  * and from its plugin.
- *
- * @param sessions whether it is `login.sessions`
  */
 export function completeCache(
   own: z.output<typeof authenticatorCache> | undefined,
