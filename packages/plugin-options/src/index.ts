@@ -1,7 +1,9 @@
+export { AnswerTooBig, exchange, explainExchange, type HttpAnswer, parseJson, type Reading } from './exchange.ts';
 export { isHostName, oneLine, type Parsed, parseDuration, parseText } from './text.ts';
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
 export { parseCertificates, parsePrivateKey, type TlsSettings, tlsFileLimit, watchTlsFiles } from './tls-files.ts';
 export { explainTls, isTlsError, type TlsPeer } from './tls-problem.ts';
+export { readUnverifiedJwt, type UnverifiedJwt } from './unverified-jwt.ts';
 export {
   type Bounds,
   type Complain,
