@@ -144,15 +144,15 @@ async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   }
   const text = servers.map((server) => reasons.get(server)).join('; ');
   const first = (['capacity', 'machine', 'login'] as const).find((one) => concerned.has(one));
-  if (first !== undefined) throw new AuthenticatorError('failed', `${failed[first]}: ${text}`);
+  if (first !== undefined) throw new AuthenticatorError('failed', failed[first] + text);
   throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
 }
 
 /** Problems that are of these logins, and no outage. The first of them that there is, in this order, is named. */
 const failed = {
-  capacity: 'no connection to the directory became free',
-  machine: 'no directory server could be asked',
-  login: 'this login got no answer',
+  capacity: 'no connection to the directory became free: ',
+  machine: 'no directory server could be asked: ',
+  login: 'this login got no answer: ',
 } as const;
 
 /**
