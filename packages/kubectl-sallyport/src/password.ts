@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';
-import type { PromptLimit } from './cache/prompt-limit.ts';
+import type { PromptLimit } from './cache/store.ts';
 import { reasonOf, usageFailure } from './failure.ts';
+import { quietly } from './files.ts';
 import type { Target } from './target.ts';
-import { ask } from './terminal/ask.ts';
-import { openTerminal } from './terminal/terminal.ts';
+import { openTerminal, type Terminal } from './terminal/terminal.ts';
 import { printable } from './text.ts';
 
 /** Where names and passwords come from. */
@@ -16,24 +16,23 @@ export interface PasswordSource {
   readonly device: string;
   /** @throws Failure when there is none */
   read(target: Target, prompts: PromptLimit): Promise<{ readonly username: string; readonly password: string }>;
-  /** Shows a line. Not on standard output, which is for kubectl. */
-  say(line: string): void;
 }
 
-interface SourceOptions {
-  readonly device: string | undefined;
-  /** False: standard input is not the user's terminal, or is for another program. */
-  readonly mayAsk: boolean;
-  readonly passwordStdin?: boolean | undefined;
-}
-
-/** @returns undefined when there is no password to be had */
-export function passwordSource({ device, mayAsk, passwordStdin = false }: SourceOptions): PasswordSource | undefined {
-  const common = { device: deviceName(device), say: (line: string) => void process.stderr.write(`${line}\n`) };
+/**
+ * @param given what the user calls the device
+ * @param mayAsk false: standard input is not the user's terminal, or is for another program
+ * @returns undefined when there is no password to be had
+ */
+export function passwordSource(
+  given: string | undefined,
+  mayAsk: boolean,
+  fromStdin = false,
+): PasswordSource | undefined {
+  const device = deviceName(given);
   const file = process.env.SALLYPORT_PASSWORD_FILE;
-  if (passwordStdin) return { ...common, isPrompt: false, read: (target) => fromText(target, text(process.stdin)) };
-  if (file) return { ...common, isPrompt: false, read: (target) => fromText(target, readPasswordFile(file)) };
-  return mayAsk && process.stdin.isTTY ? { ...common, isPrompt: true, read: fromTerminal } : undefined;
+  if (fromStdin) return { device, isPrompt: false, read: (target) => fromText(target, text(process.stdin)) };
+  if (file) return { device, isPrompt: false, read: (target) => fromText(target, readPasswordFile(file)) };
+  return mayAsk && process.stdin.isTTY ? { device, isPrompt: true, read: fromTerminal } : undefined;
 }
 
 /** What the server allows. */
@@ -65,25 +64,20 @@ async function fromTerminal(target: Target, prompts: PromptLimit): Promise<{ use
   if (terminal === undefined) throw usageFailure('standard input is no terminal');
   prompts.begin();
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
-  const username = target.username ?? (await askName((question) => ask(terminal, question, false)));
-  const password = await ask(terminal, `Password of ${printable(username)}: `, true);
+  const username = target.username ?? (await askName(terminal));
+  const password = await terminal.ask(`Password of ${printable(username)}: `, true);
   if (password === '') throw usageFailure('the password is empty: not logged in');
   return { username, password };
 }
 
-async function askName(askLine: (question: string) => Promise<string>): Promise<string> {
-  const usual = nameOfUser();
-  const typed = (await askLine(usual === undefined ? 'Username: ' : `Username [${printable(usual)}]: `)).trim();
-  const username = typed || usual;
-  if (username === undefined) throw usageFailure('the name is empty: not logged in');
+async function askName(terminal: Terminal): Promise<string> {
+  let usual = '';
+  // A user of a container may have no name.
+  quietly(() => {
+    usual = userInfo().username;
+  });
+  const typed = await terminal.ask(usual === '' ? 'Username: ' : `Username [${printable(usual)}]: `, false);
+  const username = typed.trim() || usual;
+  if (username === '') throw usageFailure('the name is empty: not logged in');
   return username;
-}
-
-/** A user of a container may have no name. */
-function nameOfUser(): string | undefined {
-  try {
-    return userInfo().username;
-  } catch {
-    return;
-  }
 }

@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { codeOf } from './failure.ts';
+
+/** @returns undefined when there is no such file. @throws Error of Node */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+}
+
+/**
+ * Replaces a file, so that others read the old one or the new one.
+ *
+ * @param mode its rights: this user's alone unless it says otherwise
+ * @throws Error of Node
+ */
+export function replaceFile(file: string, text: string, mode = 0o600): void {
+  const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    writeFileSync(temporary, text, { flag: 'wx', mode, flush: true });
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Does what may fail without harm, such as in a read-only file system. */
+export function quietly(action: () => unknown): void {
+  try {
+    action();
+  } catch {
+    // As above.
+  }
+}

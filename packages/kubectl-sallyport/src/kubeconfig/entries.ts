@@ -1,0 +1,88 @@
+import { parse } from 'yaml';
+import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
+import { exitCodes, Failure } from '../failure.ts';
+import { isObject } from '../text.ts';
+import { entriesOf, findEntry, type KubeconfigFile, type NamedEntry } from './files.ts';
+
+/** A context whose credentials come from this command. */
+export interface OwnContext {
+  readonly name: string;
+  /** Undefined when the arguments of the user have it all. */
+  readonly config: ClusterConfig | undefined;
+  /** The arguments behind `token`. */
+  readonly words: readonly string[];
+}
+
+/** Lists the contexts that use this command. */
+export function ownContexts(files: readonly KubeconfigFile[]): readonly OwnContext[] {
+  const names = new Set(files.flatMap((file) => entriesOf(file, 'contexts')).map(({ name }) => name));
+  return [...names].flatMap((name) => {
+    const context = findEntry(files, 'contexts', name)?.value;
+    const words = argumentsOf(findEntry(files, 'users', context?.user));
+    const cluster = findEntry(files, 'clusters', context?.cluster);
+    return words === undefined ? [] : [{ name, words, config: extensionOf(cluster?.value.extensions) }];
+  });
+}
+
+/** The arguments that kubectl gives to this command for a user. @returns undefined when it starts another one, or none */
+export function argumentsOf(user: NamedEntry | undefined): readonly string[] | undefined {
+  const exec = user?.value.exec;
+  if (!isObject(exec) || typeof exec.command !== 'string' || !Array.isArray(exec.args)) return;
+  const [first, ...words]: readonly unknown[] = exec.args;
+  const isOwn = /(^|[/\\])kubectl-sallyport(\.exe|\.cmd)?$/.test(exec.command) && first === 'token';
+  return isOwn ? words.filter((word) => typeof word === 'string') : undefined;
+}
+
+/** A user of the kubeconfig for whom kubectl runs this command. @param words behind `token` */
+export function execUser(words: readonly string[]): object {
+  return {
+    exec: {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: 'kubectl-sallyport',
+      args: ['token', ...words],
+      interactiveMode: 'IfAvailable',
+      provideClusterInfo: true,
+      installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
+    },
+  };
+}
+
+/** A cluster of the kubeconfig that kubectl hands to this command. */
+export function withExtension(data: object, extension: ClusterConfig): object {
+  return { ...data, extensions: [{ name: extensionName, extension }] };
+}
+
+/**
+ * Takes of the login server's kubeconfig where a cluster is, and the CA of the login server. Its users and contexts are not taken: a
+ * user there could name any program.
+ *
+ * @param source the server, for messages
+ * @throws Failure when something is missing, or is not what it should be
+ */
+export function readClusterData(text: string, name: string, source: string) {
+  const found = clusterOf(text, name);
+  const server = found?.server;
+  if (typeof server !== 'string' || !URL.canParse(server) || new URL(server).protocol !== 'https:') {
+    throw new Failure(
+      `${source}: its kubeconfig has no https server for cluster ${name}. Ask your administrator`,
+      exitCodes.unavailable,
+    );
+  }
+  const texts = ['certificate-authority-data', 'tls-server-name'].flatMap((key) => {
+    const value = found?.[key];
+    return typeof value === 'string' ? [[key, value]] : [];
+  });
+  return { data: { server, ...Object.fromEntries(texts) }, ca: extensionOf(found?.extensions)?.ca };
+}
+
+function clusterOf(text: string, name: string): Readonly<Record<string, unknown>> | undefined {
+  let content: unknown;
+  try {
+    content = parse(text);
+  } catch {
+    return;
+  }
+  const list: unknown = isObject(content) ? content.clusters : undefined;
+  const entry = Array.isArray(list) ? list.filter(isObject).find((one) => one.name === name) : undefined;
+  return isObject(entry?.cluster) ? entry.cluster : undefined;
+}
