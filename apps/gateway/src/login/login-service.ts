@@ -1,12 +1,31 @@
 import type { BlockList } from 'node:net';
-import type { IssuedToken, Logger, TokenIssuer } from '@sallyport/authenticator';
+import type { IssuedToken, Logger, NoOpinion, Rejected, TokenIssuer, UserInfo } from '@sallyport/authenticator';
+import { z } from 'zod';
 import type { Link, LinkContext } from '../chain/chain.ts';
-import type { LoginConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
+import { isMisleading } from '../logging/printable.ts';
 import type { Session, SessionTexts } from '../sessions/session-text.ts';
 import { LoginError, unavailable, wrongCredentials } from './login-error.ts';
-import type { LoggedInUser, LoginLink } from './login-link.ts';
-import type { LoginRequest } from './login-request.ts';
+import type { LoginReport } from './login-report.ts';
+
+/** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
+export interface LoggedInUser {
+  readonly kind: 'logged-in';
+  readonly given: UserInfo;
+  readonly named: UserInfo;
+}
+
+/** An authenticator of `login.authenticators`, as a login uses it. */
+export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'> {
+  /**
+   * Checks a password as the chain would, but past the cache: the backend must see it. So the lockout guard, the identity
+   * policy and blocks hold for it.
+   *
+   * @throws AuthenticatorError when it could not be checked
+   */
+  logIn(username: string, password: string, context: LinkContext): Promise<LoggedInUser | Rejected | NoOpinion>;
+}
 
 /** What the login server works with. It is made anew with each config. */
 export interface LoginService {
@@ -30,35 +49,55 @@ export interface LoginService {
   readonly logger: Logger;
 }
 
-/** What is known of a login that has begun; for the audit trail, also where it fails. */
-export interface LoginProgress {
-  authenticator?: string;
-  /** Of a refusal. It reaches no client. */
-  reason?: string;
-  /** The user who was refused, as the backend knows them. */
-  subject?: string;
+const requiredText = z
+  .string()
+  .min(1)
+  .refine((text) => text.isWellFormed());
+
+const loginRequest = z.strictObject({
+  username: requiredText.max(1024),
+  password: requiredText,
+  cluster: z.string().min(1).max(63).optional(),
+  // It is shown in lists, and is in the audit trail.
+  device: z
+    .string()
+    .min(1)
+    .max(64)
+    // U+FFFD stands for text that a client could not read, and records do not take it.
+    .refine((text) => !isMisleading(text) && !text.includes('\uFFFD'))
+    .optional(),
+});
+
+type LoginRequest = z.infer<typeof loginRequest>;
+
+/** Reads the body of `POST /v1/sessions`. @throws LoginError that names the field, and quotes nothing */
+export function parseLoginRequest(body: unknown): LoginRequest {
+  const { data, error } = loginRequest.safeParse(body);
+  if (data !== undefined) return data;
+  const [field] = error.issues[0]?.path ?? [];
+  const what =
+    field === undefined ? 'the body must be an object with username and password' : `${String(field)} is wrong`;
+  const known =
+    'known are username, password, cluster and device (at most 64 characters), each a text that is not empty';
+  throw new LoginError(400, 'bad-request', `${what}: ${known}`);
 }
 
-/** A login that succeeded. */
-export interface NewSession {
-  readonly token: string;
-  readonly session: Session;
-  readonly user: LoggedInUser['named'];
-}
+/** What is known of a login that has begun; for the audit trail, also where it fails. See `LoginReport`. */
+export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginReport[Key] };
 
-/** Where a request comes from, and how long it is waited for. */
-export interface RequestOrigin {
-  readonly address: string;
-  readonly signal: AbortSignal;
-}
-
-/** @throws LoginError, also when a backend or the store of sessions could not be asked */
+/**
+ * Makes a session for whoever has the password.
+ *
+ * @param origin where the request comes from, and how long it is waited for
+ * @returns the session, its token, and the names of its user as Kubernetes sees them
+ * @throws LoginError, also when a backend or the store of sessions could not be asked
+ */
 export async function logIn(
   service: LoginService,
   request: LoginRequest,
-  { address, signal }: RequestOrigin,
+  { address, signal }: { readonly address: string; readonly signal: AbortSignal },
   progress: LoginProgress,
-): Promise<NewSession> {
+) {
   const { config, issuer, texts } = service;
   // Before the password is checked: one that is changed from here on ends the session.
   const since = Date.now();
@@ -104,15 +143,9 @@ function chooseCluster({ clusters }: LoginConfig, named: string | undefined): st
   if (named === undefined && names.length <= 1) return names[0];
   if (named !== undefined && names.includes(named)) return named;
   // Their names are no secret: GET /v1/clusters lists them.
-  const [code, what] =
-    named === undefined
-      ? (['cluster-required', 'is missing'] as const)
-      : (['unknown-cluster', 'is not known'] as const);
-  throw new LoginError(
-    400,
-    code,
-    `cluster ${what}: ${names.length === 0 ? 'there is none' : `write one of ${names.join(', ')}`}`,
-  );
+  const known = names.length === 0 ? 'there is none' : `write one of ${names.join(', ')}`;
+  if (named === undefined) throw new LoginError(400, 'cluster-required', `cluster is missing: ${known}`);
+  throw new LoginError(400, 'unknown-cluster', `cluster is not known: ${known}`);
 }
 
 /**
@@ -134,7 +167,7 @@ async function checkPassword(
       progress.authenticator = link.name;
       if (answer.kind === 'logged-in') return [link, answer];
       progress.reason = answer.reason;
-      if (answer.subject !== undefined) progress.subject = answer.subject;
+      progress.subject = answer.subject;
       break;
     } catch (error) {
       isUnchecked = true;
@@ -173,7 +206,11 @@ export async function sessionsOf(
 ): Promise<readonly IssuedToken[]> {
   const all: IssuedToken[] = [];
   for await (const one of issuer.list({ username, sessions: true }, signal)) {
-    if (!('fault' in one) && one.revoked === undefined && (one.expiresAt?.getTime() ?? 0) > Date.now()) all.push(one);
+    if (!('fault' in one) && isInForce(one)) all.push(one);
   }
   return all.sort((one, other) => (one.issuedAt?.getTime() ?? 0) - (other.issuedAt?.getTime() ?? 0));
+}
+
+export function isInForce({ revoked, expiresAt }: IssuedToken): boolean {
+  return revoked === undefined && (expiresAt?.getTime() ?? 0) > Date.now();
 }

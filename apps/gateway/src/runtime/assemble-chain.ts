@@ -8,7 +8,7 @@ import type { ProvenTokens } from '../chain/slots.ts';
 import { systemClocks } from '../clocks.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import type { LoginLink } from '../login/login-link.ts';
+import type { LoginLink } from '../login/login-service.ts';
 import type { Blocks } from '../revocation/types.ts';
 import { createSessionTexts, type SessionTexts } from '../sessions/session-text.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';
