@@ -59,11 +59,7 @@ function readClusterConfig(config: unknown): ClusterConfig | undefined {
   return { login, cluster, ...(typeof ca === 'string' && ca !== '' && { ca }) };
 }
 
-/**
- * Writes what kubectl reads from standard output.
- *
- * @param end milliseconds since 1970: kubectl asks again after it, but never before
- */
+/** Writes what kubectl reads. @param end milliseconds since 1970: kubectl asks again after it, but never before */
 export function execCredential(version: string = versions[0], token: string, end: number): string {
   const expirationTimestamp = new Date(end).toISOString().replace(/\.\d+Z$/, 'Z');
   const status = { token, expirationTimestamp };

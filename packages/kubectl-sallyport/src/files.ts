@@ -12,12 +12,7 @@ export function readIfThere(file: string): string | undefined {
   }
 }
 
-/**
- * Replaces a file, so that others read the old one or the new one.
- *
- * @param mode its rights: this user's alone unless it says otherwise
- * @throws Error of Node
- */
+/** Replaces a file, so that others read the old one or the new one. Only this user may read it, unless `mode` says otherwise. */
 export function replaceFile(file: string, text: string, mode = 0o600): void {
   const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;
   try {

@@ -8,31 +8,30 @@ import type { Target } from './target.ts';
 import { openTerminal, type Terminal } from './terminal/terminal.ts';
 import { printable } from './text.ts';
 
-/** Where names and passwords come from. */
-export interface PasswordSource {
-  /** True: a user is asked, and may not be there. */
-  readonly isPrompt: boolean;
-  /** How the user finds the session in a list. */
-  readonly device: string;
-  /** @throws Failure when there is none */
-  read(target: Target, prompts: PromptLimit): Promise<{ readonly username: string; readonly password: string }>;
-}
+export type PasswordSource = NonNullable<ReturnType<typeof passwordSource>>;
 
 /**
+ * Where names and passwords come from.
+ *
  * @param given what the user calls the device
  * @param mayAsk false: standard input is not the user's terminal, or is for another program
  * @returns undefined when there is no password to be had
  */
-export function passwordSource(
-  given: string | undefined,
-  mayAsk: boolean,
-  fromStdin = false,
-): PasswordSource | undefined {
-  const device = deviceName(given);
+export function passwordSource(given: string | undefined, mayAsk: boolean, fromStdin = false) {
   const file = process.env.SALLYPORT_PASSWORD_FILE;
-  if (fromStdin) return { device, isPrompt: false, read: (target) => fromText(target, text(process.stdin)) };
-  if (file) return { device, isPrompt: false, read: (target) => fromText(target, readPasswordFile(file)) };
-  return mayAsk && process.stdin.isTTY ? { device, isPrompt: true, read: fromTerminal } : undefined;
+  const isPrompt = !fromStdin && !file;
+  if (isPrompt && !(mayAsk && process.stdin.isTTY)) return;
+  return {
+    /** True: a user is asked, and may not be there. */
+    isPrompt,
+    /** How the user finds the session in a list. */
+    device: deviceName(given),
+    /** @throws Failure when there is none */
+    async read(target: Target, prompts: PromptLimit) {
+      if (fromStdin) return fromText(target, await text(process.stdin));
+      return file ? fromText(target, readPasswordFile(file)) : fromTerminal(target, prompts);
+    },
+  };
 }
 
 /** What the server allows. */
@@ -41,7 +40,7 @@ function deviceName(given: string | undefined): string {
   return printable(name).replaceAll('\u{fffd}', '').slice(0, 64).toWellFormed() || 'unknown';
 }
 
-async function readPasswordFile(file: string): Promise<string> {
+function readPasswordFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
@@ -49,17 +48,17 @@ async function readPasswordFile(file: string): Promise<string> {
   }
 }
 
-async function fromText({ username }: Target, found: Promise<string>): Promise<{ username: string; password: string }> {
+function fromText({ username }: Target, found: string) {
   if (username === undefined) {
     throw usageFailure('there is a password but no name: set --username or SALLYPORT_USERNAME');
   }
   // Editors and `echo` end a file with a line break, which is no part of a password.
-  const password = (await found).replace(/\r?\n$/, '');
+  const password = found.replace(/\r?\n$/, '');
   if (password === '') throw usageFailure('the password is empty');
   return { username, password };
 }
 
-async function fromTerminal(target: Target, prompts: PromptLimit): Promise<{ username: string; password: string }> {
+async function fromTerminal(target: Target, prompts: PromptLimit) {
   using terminal = openTerminal();
   if (terminal === undefined) throw usageFailure('standard input is no terminal');
   prompts.begin();

@@ -1,4 +1,4 @@
-import type { CachedSession, Session } from './cache/session-file.ts';
+import type { Session } from './cache/session-file.ts';
 import type { Store } from './cache/store.ts';
 import { Failure } from './failure.ts';
 import type { PasswordSource } from './password.ts';
@@ -31,7 +31,7 @@ export async function usableSession(target: Target, store: Store): Promise<Sessi
 }
 
 /** @returns undefined also when it is that of another user than the one who is asked for */
-export function cachedSession({ username }: Target, store: Store): CachedSession | undefined {
+export function cachedSession({ username }: Target, store: Store) {
   const cached = store.read();
   return username === undefined || cached?.session.username === username ? cached : undefined;
 }
@@ -46,11 +46,7 @@ async function hasEnded(target: Target, { token }: Session): Promise<boolean> {
   }
 }
 
-/**
- * Logs in, once for all processes that need it.
- *
- * @throws Failure when it can't be done; its message has the command to run
- */
+/** Logs in, once for all processes that need it. @throws Failure with the command to run */
 export async function logInOnce(target: Target, store: Store, source: PasswordSource): Promise<Session> {
   const refuseSurplus = async () => {
     if (!source.isPrompt || store.prompts.allows()) return;

@@ -19,11 +19,7 @@ export interface Target {
   readonly username?: string | undefined;
 }
 
-/**
- * Finds what a command is for, from its options and, for kubectl, from the extension of the cluster.
- *
- * @returns undefined when neither says it
- */
+/** Finds what a command is for: its options say it, and the extension of the cluster that kubectl hands over. */
 export function targetFrom(options: TargetOptions, config: ClusterConfig | undefined): Target | undefined {
   const url = options.url ?? config?.login;
   const cluster = options.cluster ?? config?.cluster;

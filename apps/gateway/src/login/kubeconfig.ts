@@ -1,25 +1,19 @@
 import { stringify } from 'yaml';
 import type { LoginConfig } from '../config/types.ts';
 
-/** What a kubeconfig is made of besides the config. */
-export interface Authorities {
-  /** PEM. Left out: clients know the CA. */
-  readonly login?: string | undefined;
-  readonly cluster?: string | undefined;
-}
-
 /** kubectl hands what is here to the credential plugin (KEP-541): where to log in, and for which cluster. */
 const extensionName = 'client.authentication.k8s.io/exec';
 
 /**
  * Writes a kubeconfig without secrets: kubectl asks `kubectl-sallyport` for the token. One user entry serves all clusters.
  *
+ * @param authorities PEM. Undefined: clients know the CA
  * @returns undefined for a cluster that is not in the config
  */
 export function writeKubeconfig(
   { publicUrl, clusters }: Pick<LoginConfig, 'publicUrl' | 'clusters'>,
   name: string,
-  { login, cluster }: Authorities,
+  { login, cluster }: Readonly<Record<'login' | 'cluster', string | undefined>>,
 ): string | undefined {
   const known = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
   if (known === undefined) return undefined;

@@ -5,7 +5,6 @@ import { answerErrors } from '../server/answer-errors.ts';
 import { announceEnd, type ConnectionAccess, type HttpListener, startHttpListener } from '../server/http-listener.ts';
 import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/in-flight.ts';
-import { StatusError } from '../server/kubernetes-status.ts';
 import type { ConnectionLimits } from '../server/limits.ts';
 import { createReviewContext } from '../server/review-context.ts';
 import type { TlsMaterial } from '../server/tls.ts';
@@ -117,11 +116,10 @@ function secureHeaders(config: () => LoginConfig | undefined): Middleware {
 
 /** Checks what holds for all requests, and reports each one, whatever becomes of it. */
 function createExchanges({ service, logger, observers }: LoginServerOptions, requests: AddressLimit): Middleware {
-  const report = (exchange: Exchange, at: number, seconds: number, outcome: LoginOutcome) => {
-    const { known, address } = exchange;
+  const report: OnLogin = (of) => {
     for (const observe of observers) {
       try {
-        observe({ ...known, address, at, seconds, outcome });
+        observe(of);
       } catch (error) {
         logger.error({ err: error }, 'a request to the login server could not be recorded');
       }
@@ -133,26 +131,26 @@ function createExchanges({ service, logger, observers }: LoginServerOptions, req
     const [start, at] = [performance.now(), Date.now()];
     const address = clientAddress(context.req, current.proxies);
     const review = createReviewContext(context.res, current.timeout, []);
-    const exchange: Exchange = { context, service: current, address, signal: review.signal, known: { action: 'none' } };
+    const known: Exchange['known'] = { action: 'none' };
+    context.state.exchange = { context, service: current, address, signal: review.signal, known } satisfies Exchange;
     const taken = context.method === 'DELETE' ? () => undefined : requests.take(address);
     const end = (status: number) => {
       const outcome = outcomeOf(status, isClosed(context.res));
-      if (typeof taken === 'function' && !isCounted(exchange.known.action, outcome)) taken();
-      report(exchange, at, (performance.now() - start) / 1000, outcome);
+      if (typeof taken === 'function' && !isCounted(known.action, outcome)) taken();
+      report({ ...known, address, at, seconds: (performance.now() - start) / 1000, outcome });
     };
     try {
       if (typeof taken === 'number') throw tooMany('too many requests from this address', taken);
       requireOwnHost(context, current.config);
-      context.state.exchange = exchange;
       // It joins no trace of a client: anyone could make it record one.
       const work = inSpan('login request', { kind: 'server' }, async (span) => {
-        await next().finally(() => span.set({ 'sallyport.login.action': exchange.known.action }));
+        await next().finally(() => span.set({ 'sallyport.login.action': known.action }));
       });
       current.hold(work);
       await work;
       end(context.status);
     } catch (error) {
-      end(error instanceof LoginError ? error.status : error instanceof StatusError ? error.code : 500);
+      end(answerOf(error)?.code ?? 500);
       throw error;
     } finally {
       review.end();

@@ -49,23 +49,15 @@ export interface LoginService {
   readonly logger: Logger;
 }
 
-const requiredText = z
-  .string()
-  .min(1)
-  .refine((text) => text.isWellFormed());
+const text = z.string().min(1);
+/** It is shown in lists, and is in the audit trail. U+FFFD stands for what a client could not read, and records do not take it. */
+const deviceName = text.max(64).refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
 
 const loginRequest = z.strictObject({
-  username: requiredText.max(1024),
-  password: requiredText,
-  cluster: z.string().min(1).max(63).optional(),
-  // It is shown in lists, and is in the audit trail.
-  device: z
-    .string()
-    .min(1)
-    .max(64)
-    // U+FFFD stands for text that a client could not read, and records do not take it.
-    .refine((text) => !isMisleading(text) && !text.includes('\uFFFD'))
-    .optional(),
+  username: text.max(1024).refine((name) => name.isWellFormed()),
+  password: text.refine((password) => password.isWellFormed()),
+  cluster: text.max(63).optional(),
+  device: deviceName.optional(),
 });
 
 type LoginRequest = z.infer<typeof loginRequest>;
@@ -75,11 +67,9 @@ export function parseLoginRequest(body: unknown): LoginRequest {
   const { data, error } = loginRequest.safeParse(body);
   if (data !== undefined) return data;
   const [field] = error.issues[0]?.path ?? [];
-  const what =
-    field === undefined ? 'the body must be an object with username and password' : `${String(field)} is wrong`;
-  const known =
-    'known are username, password, cluster and device (at most 64 characters), each a text that is not empty';
-  throw new LoginError(400, 'bad-request', `${what}: ${known}`);
+  const what = field ? `${String(field)} is wrong` : 'the body must be an object with username and password';
+  const known = 'username, password, cluster and device (at most 64 characters), each a text that is not empty';
+  throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
 }
 
 /** What is known of a login that has begun; for the audit trail, also where it fails. See `LoginReport`. */
@@ -172,11 +162,8 @@ async function checkPassword(
     } catch (error) {
       isUnchecked = true;
       progress.authenticator = link.name;
-      const { message } = asError(error);
-      logger.warn(
-        { authenticator: link.name, reason: withoutToken(message, password) },
-        'authenticator could not check a login',
-      );
+      const reason = withoutToken(asError(error).message, password);
+      logger.warn({ authenticator: link.name, reason }, 'authenticator could not check a login');
       if (link.onError === 'stop') break;
     }
   }
@@ -199,11 +186,7 @@ async function revokeSurplus(service: LoginService, username: string, signal: Ab
 }
 
 /** The sessions of a user that have not ended, the oldest first. @param username as Kubernetes sees it */
-export async function sessionsOf(
-  { issuer }: Pick<LoginService, 'issuer'>,
-  username: string,
-  signal: AbortSignal,
-): Promise<readonly IssuedToken[]> {
+export async function sessionsOf({ issuer }: LoginService, username: string, signal: AbortSignal) {
   const all: IssuedToken[] = [];
   for await (const one of issuer.list({ username, sessions: true }, signal)) {
     if (!('fault' in one) && isInForce(one)) all.push(one);

@@ -72,7 +72,9 @@ export function createLoginRouter(bodyTimeout: number, inFlight: InFlight, passw
   route('get', '/v1/sessions', 'sessions', withToken(questions, showSessions));
   route('delete', '/v1/session', 'logout', withToken(logouts, endSession));
   route('delete', '/v1/sessions', 'logout-everywhere', withToken(logouts, endSessions));
-  route('get', '/v1/clusters', 'clusters', showClusters);
+  route('get', '/v1/clusters', 'clusters', async ({ context, service }) => {
+    context.body = { clusters: Object.keys(service.config.clusters).map((name) => ({ name })) };
+  });
   route('get', '/v1/clusters/:name/kubeconfig', 'kubeconfig', showKubeconfig);
   return router;
 }
@@ -166,10 +168,6 @@ async function endSessions({ context, service, signal, known }: Exchange, token:
   const { session, count } = await logOutEverywhere(service, token, signal);
   Object.assign(known, { session, ended: count });
   context.body = { ended: count };
-}
-
-async function showClusters({ context, service }: Exchange): Promise<void> {
-  context.body = { clusters: Object.keys(service.config.clusters).map((name) => ({ name })) };
 }
 
 async function showKubeconfig({ context, service }: Exchange): Promise<void> {

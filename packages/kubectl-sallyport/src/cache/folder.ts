@@ -21,11 +21,7 @@ export function cacheFolder(
   return join(absolute(env.XDG_CACHE_HOME) ?? join(home, '.cache'), 'sallyport');
 }
 
-/**
- * Makes the folder, for this user alone.
- *
- * @returns why nothing may be cached in it; undefined when it is fine
- */
+/** Makes the folder, for this user alone. @returns why nothing may be cached in it; undefined when it is fine */
 export function prepareFolder(folder: string): string | undefined {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

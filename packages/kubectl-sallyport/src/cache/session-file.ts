@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, utimesSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, utimesSync } from 'node:fs';
 import { codeOf, reasonOf } from '../failure.ts';
 import { quietly, replaceFile } from '../files.ts';
 import type { Target } from '../target.ts';
@@ -18,13 +18,6 @@ export interface Session {
   readonly expiresAt: number;
 }
 
-/** What a file has. */
-export interface CachedSession {
-  readonly session: Session;
-  /** When its token was given to kubectl the last time, in milliseconds since 1970. */
-  readonly usedAt: number;
-}
-
 const longest = 64 * 1024;
 
 const layout = 1;
@@ -36,9 +29,10 @@ const noLinks = constants.O_NOFOLLOW ?? 0;
  * Reads a cached session.
  *
  * @param warn gets why a file is not used
- * @returns undefined when there is none that may be used
+ * @returns also when its token was given to kubectl the last time, in milliseconds since 1970; undefined when there is none that may
+ *   be used
  */
-export function readSession(file: string, target: Target, warn: (why: string) => void): CachedSession | undefined {
+export function readSession(file: string, target: Target, warn: (why: string) => void) {
   try {
     const { text, usedAt } = readOwn(file);
     const session = parseSession(text);
@@ -51,7 +45,7 @@ export function readSession(file: string, target: Target, warn: (why: string) =>
 }
 
 /** @throws Error when it can't be read, or when others may have written or read it */
-function readOwn(file: string): { readonly text: string; readonly usedAt: number } {
+function readOwn(file: string) {
   const descriptor = openSync(file, constants.O_RDONLY | noLinks);
   try {
     const stat = fstatSync(descriptor);
@@ -83,9 +77,4 @@ export function writeSession(file: string, { url, cluster, username, user, token
 /** Notes that the token was given to kubectl now. A file that is gone does not come back by it. */
 export function noteUse(file: string, now: number): void {
   quietly(() => utimesSync(file, now / 1000, now / 1000));
-}
-
-/** @throws Error of Node, except when it is gone already */
-export function removeSession(file: string): void {
-  rmSync(file, { force: true });
 }

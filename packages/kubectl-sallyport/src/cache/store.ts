@@ -6,7 +6,7 @@ import { nameOf, type Target } from '../target.ts';
 import { parseObject } from '../text.ts';
 import { cacheFolder, prepareFolder } from './folder.ts';
 import { acquireLock, type Lock } from './lock.ts';
-import { noteUse, readSession, removeSession, type Session, writeSession } from './session-file.ts';
+import { noteUse, readSession, type Session, writeSession } from './session-file.ts';
 
 export type Store = ReturnType<typeof openStore>;
 
@@ -31,7 +31,7 @@ export function openStore(target: Target) {
     noteUse: () => noteUse(file, Date.now()),
     /** Removes this session; one that another process has put in its place stays. */
     remove(session: Session): void {
-      if (read()?.session.token === session.token) removeSession(file);
+      if (read()?.session.token === session.token) rmSync(file, { force: true });
     },
     /** Makes the others wait, and waits for them, with a line for the user. */
     async lock(): Promise<Lock> {

@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseWords, targetOptions, tokenOptions } from '../arguments.ts';
 import { cacheFolder } from '../cache/folder.ts';
-import { parseSession, removeSession, type Session } from '../cache/session-file.ts';
+import { parseSession, type Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
 import { Failure, usageFailure } from '../failure.ts';
@@ -104,6 +104,6 @@ function forgetAll(url: string, user: string): void {
   for (const name of readdirSync(folder).filter((one) => one.endsWith('.json'))) {
     const file = join(folder, name);
     const session = parseSession(readFileSync(file, 'utf8'));
-    if (session?.url === url && session.user === user) removeSession(file);
+    if (session?.url === url && session.user === user) rmSync(file, { force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { extensionOf } from '../exec-credential.ts';
+import { type ClusterConfig, extensionOf } from '../exec-credential.ts';
 import { usageFailure } from '../failure.ts';
 import { printable } from '../text.ts';
 import { type Entry, editFile } from './edit.ts';
@@ -6,11 +6,8 @@ import { argumentsOf, execUser, withExtension } from './entries.ts';
 import { currentContext, entriesOf, fileForNew, findEntry, type Kind, type KubeconfigFile, readFile } from './files.ts';
 
 /** A context that is to be in the kubeconfig. */
-export interface NewContext {
+export interface NewContext extends ClusterConfig {
   readonly context: string;
-  readonly login: string;
-  readonly cluster: string;
-  readonly ca: string | undefined;
   /** Where it is, as the login server says. */
   readonly data: object;
   readonly username: string | undefined;
@@ -21,7 +18,6 @@ export interface NewContext {
 /**
  * Adds a context, or brings it up to date. Nothing that this command has not written is replaced.
  *
- * @param paths the files of the kubeconfig
  * @returns the file that has it, and the current context before
  * @throws Failure when a name is in use for something else; then nothing is written
  */

@@ -20,11 +20,7 @@ export interface Entry {
   readonly value: object;
 }
 
-/**
- * Edits a file of the kubeconfig. kubectl and this command do not write it at the same time.
- *
- * @throws Failure when it can't be done; then the file is as it was
- */
+/** Edits a file of the kubeconfig, but not while kubectl does. @throws Failure when it can't be done; then the file is as it was */
 export function editFile(path: string, edits: Edits): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -56,11 +52,7 @@ function lock(path: string): Disposable {
   return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
 }
 
-/**
- * Writes a file with its edits: entries with these names are replaced, others and comments stay.
- *
- * @throws Failure rather than return a text that has lost something
- */
+/** Replaces entries with these names; others and comments stay. @throws Failure rather than return a text that has lost something */
 export function withEdits({ document, path }: KubeconfigFile, edits: Edits): string {
   const before: unknown = document.toJS();
   const expected = expectedContent(isObject(before) ? before : {}, edits, document);

@@ -11,19 +11,15 @@ const askTimeout = 10_000;
 /** kubectl waits for it, and the cached token may be good. */
 export const checkTimeout = 3_000;
 
-export interface Credentials {
-  readonly username: string;
-  readonly password: string;
-  readonly cluster: string;
-  /** How the user finds this session in a list. */
-  readonly device: string;
-}
-
 /**
+ * @param credentials with `device`: how the user finds this session in a list
  * @returns a new session, with its end by the clock of this machine; undefined when the user or the password is wrong
  * @throws Failure for everything else
  */
-export async function logIn(server: ServerAddress, credentials: Credentials) {
+export async function logIn(
+  server: ServerAddress,
+  credentials: Readonly<Record<'username' | 'password' | 'cluster' | 'device', string>>,
+) {
   const request: Request = { method: 'POST', path: '/v1/sessions', body: credentials, timeout: loginTimeout };
   const answer = await sendWhenFree(server, request);
   if (answer.status === 401) return;

@@ -1,13 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { codeOf, exitCodes, Failure, reasonOf } from '../failure.ts';
+import type { Target } from '../target.ts';
 import { printable } from '../text.ts';
 
 /** What a request needs to know of the login server. */
-export interface ServerAddress {
-  /** As `normalizeUrl` writes it. */
-  readonly url: string;
-  readonly ca?: string | undefined;
-}
+export type ServerAddress = Pick<Target, 'url' | 'ca'>;
 
 export interface Request {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -27,11 +24,7 @@ export interface Answer {
 
 const longest = 1024 * 1024;
 
-/**
- * Sends a request. Redirections are not followed: a password goes to the server that the user named, or nowhere.
- *
- * @throws Failure `unavailable` when there is no answer
- */
+/** Redirections are not followed: a password goes to the server that the user named, or nowhere. @throws Failure without an answer */
 export async function send(address: ServerAddress, request: Request): Promise<Answer> {
   try {
     return await exchange(address, request);

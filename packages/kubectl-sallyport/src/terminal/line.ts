@@ -10,11 +10,7 @@ const erase = '\b \b';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: ESC begins such a sequence.
 const isIncomplete = /^\x1b(O?|\[[^@-~]*)$/;
 
-/**
- * Creates a line to type, with what a terminal in raw mode leaves to its reader.
- *
- * @param hidden true for a password: nothing of it is shown, not even its length
- */
+/** Does what a terminal in raw mode leaves to its reader. @param hidden nothing is shown, not even the length of a password */
 export function createLine(hidden: boolean) {
   let characters: string[] = [];
   let sequence = '';

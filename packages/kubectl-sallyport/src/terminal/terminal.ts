@@ -1,5 +1,4 @@
 import { closeSync, openSync } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
 import { WriteStream } from 'node:tty';
 import { exitCodes, Failure } from '../failure.ts';
 import { quietly } from '../files.ts';
@@ -18,43 +17,35 @@ const failures = {
 /** What comes from a terminal. */
 type Event = { readonly typed: string } | keyof typeof failures;
 
-/**
- * Where the user is. Standard output is for kubectl alone. Until it is disposed of, the terminal shows nothing by itself: a
- * password that is typed ahead would be on the screen.
- */
-export interface Terminal extends Disposable {
-  write(text: string): void;
-  /**
-   * Asks for a line. What was typed behind its end is for the next one.
-   *
-   * @param hidden true for a password
-   * @throws Failure at Ctrl-C, when the terminal is closed, and when no one answers
-   */
-  ask(question: string, hidden: boolean): Promise<string>;
-}
+export type Terminal = NonNullable<ReturnType<typeof openTerminal>>;
 
 /** These end the process, and Node does not put the terminal back for all of them. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** @returns undefined when standard input is no terminal: then no one can be asked */
-export function openTerminal(): Terminal | undefined {
+/**
+ * Opens the terminal where the user is. Standard output is for kubectl alone. Until it is disposed of, the terminal shows nothing by
+ * itself: a password that is typed ahead would be on the screen.
+ *
+ * @returns undefined when standard input is no terminal: then no one can be asked
+ */
+export function openTerminal() {
   const input = process.stdin;
   if (!input.isTTY) return;
   const device = process.stderr.isTTY ? undefined : openDevice();
-  const write = (text: string) => void (device?.stream ?? process.stderr).write(text);
+  const output = device === undefined ? process.stderr : new WriteStream(device);
+  const write = (text: string) => void output.write(text);
   const events: Event[] = [];
   let wake = () => {};
   const add = (event: Event) => {
     events.push(event);
     wake();
   };
-  const decoder = new StringDecoder('utf8');
-  const onData = (bytes: Buffer) => add({ typed: decoder.write(bytes) });
+  const onData = (typed: string) => add({ typed });
   const onClose = () => add('closed');
   const onSignal = () => add('interrupted');
   for (const signal of signals) process.on(signal, onSignal);
   input.setRawMode(true);
-  input.on('data', onData).on('end', onClose).on('error', onClose).resume();
+  input.setEncoding('utf8').on('data', onData).on('end', onClose).on('error', onClose).resume();
   const next = async (): Promise<Event> => {
     const timer = setTimeout(add, patience, 'late');
     if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
@@ -63,7 +54,8 @@ export function openTerminal(): Terminal | undefined {
   };
   return {
     write,
-    async ask(question, hidden) {
+    /** Asks for a line. What was typed behind its end is for the next one. @throws Failure when there is none */
+    async ask(question: string, hidden: boolean): Promise<string> {
       write(question);
       const line = createLine(hidden);
       let end: LineEnd | 'late' | undefined;
@@ -83,17 +75,16 @@ export function openTerminal(): Terminal | undefined {
       // It may be gone.
       quietly(() => input.setRawMode(false));
       for (const signal of signals) process.off(signal, onSignal);
-      device?.close();
+      if (device !== undefined) closeSync(device);
     },
   };
 }
 
 /** With `kubectl get pods 2>errors`, a question on standard error would be seen by no one. */
-function openDevice(): { readonly stream: WriteStream; close(): void } | undefined {
+function openDevice(): number | undefined {
   if (process.platform === 'win32') return;
   try {
-    const descriptor = openSync('/dev/tty', 'w');
-    return { stream: new WriteStream(descriptor), close: () => closeSync(descriptor) };
+    return openSync('/dev/tty', 'w');
   } catch {
     // There is no controlling terminal.
     return;
