@@ -24,8 +24,10 @@ export async function usableSession(target: Target, store: Store): Promise<Sessi
   const now = Date.now();
   if (session.expiresAt - margin <= now) return;
   const unused = now - usedAt;
-  const isTrusted = unused >= suspicious && unused < forgotten;
-  if (isTrusted || !(await hasEnded(target, session))) return session;
+  if (unused >= suspicious && unused < forgotten) return session;
+  // A server that is away, or that does not prove who it is, ends no session: kube-apiserver decides.
+  const state = await readState(target, session.token, checkTimeout).catch(() => 'unknown');
+  if (state !== undefined) return session;
   store.remove(session);
   return;
 }
@@ -34,16 +36,6 @@ export async function usableSession(target: Target, store: Store): Promise<Sessi
 export function cachedSession({ username }: Target, store: Store) {
   const cached = store.read();
   return username === undefined || cached?.session.username === username ? cached : undefined;
-}
-
-/** A server that is away, or that does not prove who it is, ends no session: kube-apiserver decides. */
-async function hasEnded(target: Target, { token }: Session): Promise<boolean> {
-  try {
-    return (await readState(target, token, checkTimeout)) === undefined;
-  } catch (error) {
-    if (error instanceof Failure) return false;
-    throw error;
-  }
 }
 
 /** Logs in, once for all processes that need it. @throws Failure with the command to run */

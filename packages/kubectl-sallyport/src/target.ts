@@ -27,22 +27,13 @@ export function targetFrom(options: TargetOptions, config: ClusterConfig | undef
   const login = normalizeUrl(url);
   const { username: account, 'ca-file': caFile } = options;
   // The CA in the extension is that of the login server in the extension.
-  const ofServer = config !== undefined && isUrlOf(config, login) ? config.ca : undefined;
+  const ofServer = login === config?.login || options.url === undefined ? config?.ca : undefined;
   const ca = caFile === undefined ? ofServer : readCaFile(caFile);
   return { url: login, cluster, ca, account, username: account ?? usernameOfEnvironment() };
 }
 
 export function usernameOfEnvironment(): string | undefined {
   return process.env.SALLYPORT_USERNAME || undefined;
-}
-
-function isUrlOf({ login }: ClusterConfig, url: string): boolean {
-  try {
-    return normalizeUrl(login) === url;
-  } catch {
-    // Another context of the kubeconfig is wrong: it is not asked for.
-    return false;
-  }
 }
 
 /** @returns PEM. @throws Failure when there is no certificate in it */

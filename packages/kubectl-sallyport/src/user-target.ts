@@ -1,5 +1,5 @@
 import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
-import { Failure, usageFailure } from './failure.ts';
+import { usageFailure } from './failure.ts';
 import type { OwnContext } from './kubeconfig/entries.ts';
 import { type Target, targetFrom, usernameOfEnvironment } from './target.ts';
 import { printable, shellWord } from './text.ts';
@@ -61,9 +61,8 @@ function contextsFor(all: readonly OwnContext[], { url, cluster }: Target) {
     try {
       const target = targetOf(context);
       return target?.url === url && target.cluster === cluster ? [{ ...target, name: context.name }] : [];
-    } catch (error) {
-      if (error instanceof Failure) return [];
-      throw error;
+    } catch {
+      return [];
     }
   });
 }

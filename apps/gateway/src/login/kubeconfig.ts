@@ -1,9 +1,6 @@
 import { stringify } from 'yaml';
 import type { LoginConfig } from '../config/types.ts';
 
-/** kubectl hands what is here to the credential plugin (KEP-541): where to log in, and for which cluster. */
-const extensionName = 'client.authentication.k8s.io/exec';
-
 /**
  * Writes a kubeconfig without secrets: kubectl asks `kubectl-sallyport` for the token. One user entry serves all clusters.
  *
@@ -17,36 +14,27 @@ export function writeKubeconfig(
 ): string | undefined {
   const known = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
   if (known === undefined) return undefined;
+  // kubectl hands it to the credential plugin (KEP-541): where to log in, and for which cluster.
   const extension = { login: publicUrl, cluster: name, audience: known.audience, ...(login && { ca: login }) };
+  const place = {
+    server: known.server,
+    ...(cluster && { 'certificate-authority-data': Buffer.from(cluster).toString('base64') }),
+    extensions: [{ name: 'client.authentication.k8s.io/exec', extension }],
+  };
+  const exec = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    command: 'kubectl-sallyport',
+    args: ['token'],
+    interactiveMode: 'IfAvailable',
+    provideClusterInfo: true,
+    installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
+  };
   return stringify({
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': name,
-    clusters: [
-      {
-        name,
-        cluster: {
-          server: known.server,
-          ...(cluster && { 'certificate-authority-data': Buffer.from(cluster).toString('base64') }),
-          extensions: [{ name: extensionName, extension }],
-        },
-      },
-    ],
+    clusters: [{ name, cluster: place }],
     contexts: [{ name, context: { cluster: name, user: 'sallyport' } }],
-    users: [
-      {
-        name: 'sallyport',
-        user: {
-          exec: {
-            apiVersion: 'client.authentication.k8s.io/v1',
-            command: 'kubectl-sallyport',
-            args: ['token'],
-            interactiveMode: 'IfAvailable',
-            provideClusterInfo: true,
-            installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
-          },
-        },
-      },
-    ],
+    users: [{ name: 'sallyport', user: { exec } }],
   });
 }

@@ -51,15 +51,11 @@ export async function login(words: readonly string[]): Promise<void> {
   using _lock = await store.lock();
   const before = store.read()?.session;
   const session = await newSession(target, store, source);
-  if (before !== undefined) await logOut(target, before.token).catch(endsByItself);
+  // If it can't be ended now, it ends by itself.
+  if (before !== undefined) await logOut(target, before.token).catch(() => undefined);
   process.stdout.write(
     `logged in to cluster ${printable(target.cluster)} as ${printable(session.user)} until ${localTime(session.expiresAt)}\n`,
   );
-}
-
-/** The session before that can't be ended now. */
-function endsByItself(error: unknown): void {
-  if (!(error instanceof Failure)) throw error;
 }
 
 /** Ends the session at the server, and forgets it here. `--all` ends those of the user's other devices, too. */

@@ -56,7 +56,7 @@ function refuseForeign(files: readonly KubeconfigFile[], context: string, cluste
   const cluster = findEntry(files, 'clusters', clusterName);
   if (cluster !== undefined && extensionOf(cluster.value.extensions) === undefined) throw inUse('cluster', clusterName);
   const user = findEntry(files, 'users', userName);
-  if (user !== undefined && argumentsOf(user) === undefined) throw inUse('user', userName);
+  if (user !== undefined && argumentsOf(user.value.exec) === undefined) throw inUse('user', userName);
   const found = findEntry(files, 'contexts', context);
   if (found === undefined) return;
   if (found.value.cluster !== clusterName || found.value.user !== userName) {

@@ -2,7 +2,7 @@ import { parse } from 'yaml';
 import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../text.ts';
-import { entriesOf, findEntry, type KubeconfigFile, type NamedEntry } from './files.ts';
+import { entriesOf, findEntry, type KubeconfigFile } from './files.ts';
 
 /** A context whose credentials come from this command. */
 export interface OwnContext {
@@ -18,15 +18,14 @@ export function ownContexts(files: readonly KubeconfigFile[]): readonly OwnConte
   const names = new Set(files.flatMap((file) => entriesOf(file, 'contexts')).map(({ name }) => name));
   return [...names].flatMap((name) => {
     const context = findEntry(files, 'contexts', name)?.value;
-    const words = argumentsOf(findEntry(files, 'users', context?.user));
+    const words = argumentsOf(findEntry(files, 'users', context?.user)?.value.exec);
     const cluster = findEntry(files, 'clusters', context?.cluster);
     return words === undefined ? [] : [{ name, words, config: extensionOf(cluster?.value.extensions) }];
   });
 }
 
-/** The arguments that kubectl gives to this command for a user. @returns undefined when it starts another one, or none */
-export function argumentsOf(user: NamedEntry | undefined): readonly string[] | undefined {
-  const exec = user?.value.exec;
+/** The arguments that kubectl gives to this command for the `exec` of a user. @returns undefined when it starts another one, or none */
+export function argumentsOf(exec: unknown): readonly string[] | undefined {
   if (!isObject(exec) || typeof exec.command !== 'string' || !Array.isArray(exec.args)) return;
   const [first, ...words]: readonly unknown[] = exec.args;
   const isOwn = /(^|[/\\])kubectl-sallyport(\.exe|\.cmd)?$/.test(exec.command) && first === 'token';

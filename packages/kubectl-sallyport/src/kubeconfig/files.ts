@@ -13,13 +13,6 @@ export interface KubeconfigFile {
   readonly document: Document;
 }
 
-/** An entry of `clusters`, `users` or `contexts`. */
-export interface NamedEntry {
-  readonly name: string;
-  /** What is below `cluster`, `user` or `context`. */
-  readonly value: Readonly<Record<string, unknown>>;
-}
-
 export const kinds = { clusters: 'cluster', users: 'user', contexts: 'context' } as const;
 
 export type Kind = keyof typeof kinds;
@@ -75,7 +68,8 @@ function isNull(node: unknown): boolean {
   return node === null || (isScalar(node) && /^(null|~|)$/i.test(String(node.value ?? '')));
 }
 
-export function entriesOf({ document }: KubeconfigFile, kind: Kind): readonly NamedEntry[] {
+/** The entries of `clusters`, `users` or `contexts`. A `value` is what is below `cluster`, `user` or `context`. */
+export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
   const list: unknown = document.toJS()?.[kind];
   if (!Array.isArray(list)) return [];
   return list.flatMap((entry: unknown) => {
@@ -86,7 +80,7 @@ export function entriesOf({ document }: KubeconfigFile, kind: Kind): readonly Na
 }
 
 /** Finds an entry in all files: the first file that has it decides. */
-export function findEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown): NamedEntry | undefined {
+export function findEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown) {
   return files.flatMap((file) => entriesOf(file, kind)).find((entry) => entry.name === name);
 }
 

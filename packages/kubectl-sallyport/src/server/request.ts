@@ -16,11 +16,7 @@ export interface Request {
   readonly timeout: number;
 }
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly text: string;
-}
+export type Answer = Awaited<ReturnType<typeof exchange>>;
 
 const longest = 1024 * 1024;
 
@@ -33,7 +29,7 @@ export async function send(address: ServerAddress, request: Request): Promise<An
   }
 }
 
-async function exchange({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request): Promise<Answer> {
+async function exchange({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request) {
   const isPlain = url.startsWith('http:');
   // Only what is used is loaded: kubectl waits.
   const { request } = isPlain ? await import('node:http') : await import('node:https');
