@@ -17,12 +17,7 @@ export type TargetOptions = { readonly [Name in keyof typeof targetOptions]?: st
 /** What kubectl may give to `token`: what is in the kubeconfig. */
 export const tokenOptions = { ...targetOptions, device: { type: 'string' } } as const;
 
-/**
- * Reads the words behind the name of a command.
- *
- * @param most how many words without a dash there may be
- * @throws Failure for a word that the command does not know
- */
+/** Reads the words behind the name of a command. @param most how many words without a dash there may be @throws Failure */
 export function parseWords<const Options extends NonNullable<ParseArgsConfig['options']>>(
   words: readonly string[],
   options: Options,

@@ -18,12 +18,10 @@ export interface ClusterConfig {
 export const extensionName = 'client.authentication.k8s.io/exec';
 
 /**
- * Reads KUBERNETES_EXEC_INFO.
+ * Reads KUBERNETES_EXEC_INFO. `interactive`: standard input is the user's terminal, and no one else reads it. `config` is undefined without
+ * `provideClusterInfo: true`, and when the cluster has no extension of ours.
  *
- * @returns undefined when it is not set: then a user has started the command. Else what the client asks for. `interactive`: standard
- *   input is the user's terminal, and no one else reads it. `config` is undefined without `provideClusterInfo: true`, and when the
- *   cluster has no extension of ours
- * @throws Failure when it can't be used
+ * @returns undefined when it is not set: then a user has started the command
  * @see https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
  */
 export function readExecInfo(text: string | undefined) {

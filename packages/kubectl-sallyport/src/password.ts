@@ -10,13 +10,7 @@ import { printable } from './text.ts';
 
 export type PasswordSource = NonNullable<ReturnType<typeof passwordSource>>;
 
-/**
- * Where names and passwords come from.
- *
- * @param given what the user calls the device
- * @param mayAsk false: standard input is not the user's terminal, or is for another program
- * @returns undefined when there is no password to be had
- */
+/** Finds where names and passwords come from. @param mayAsk false: standard input is not the user's terminal, or is for another program */
 export function passwordSource(given: string | undefined, mayAsk: boolean, fromStdin = false) {
   const file = process.env.SALLYPORT_PASSWORD_FILE;
   const isPrompt = !fromStdin && !file;

@@ -7,8 +7,6 @@ import { printable, shellWord } from './text.ts';
 /**
  * Finds what a command that a user typed is for: `--url` and `--cluster`, or a context of the kubeconfig. What it does is for the
  * same session that kubectl uses there.
- *
- * @throws Failure when there is no such context
  */
 export async function targetOfUser(options: TargetOptions): Promise<Target> {
   const contexts = await readContexts(options.kubeconfig);

@@ -1,4 +1,5 @@
 import { type BlockList, isIP, isIPv6 } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../config/login.ts';
 import { networkOf, plain } from '../server/client-network.ts';
@@ -9,20 +10,11 @@ const mostAddresses = 50_000;
 
 export type AddressLimit = ReturnType<typeof createAddressLimit>;
 
-/**
- * Counts the tries that each address has left. Tries come back evenly over time.
- *
- * @param rate read at each try
- * @param now monotonic milliseconds
- */
+/** Counts the tries that each address has left. They come back evenly over time. @param now monotonic milliseconds */
 export function createAddressLimit(rate: () => Rate, now: () => number) {
   const buckets = new LRUCache<string, { left: number; at: number }>({ max: mostAddresses });
   return {
-    /**
-     * Takes a try.
-     *
-     * @returns gives it back, when it was no guess; or the seconds after which there is one again
-     */
+    /** Takes a try. @returns gives it back, when it was no guess; or the seconds after which there is one again */
     take(address: string): (() => void) | number {
       const { count, per } = rate();
       const key = networkOf(address);
@@ -47,8 +39,6 @@ const mostHops = 16;
 /**
  * The address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`, so
  * what a client has written itself is before that: the last address that is no proxy counts.
- *
- * @param proxies whose header is believed
  */
 export function clientAddress(request: ServerRequest, proxies: BlockList): string {
   let address = plain(request.socket?.remoteAddress ?? '');
@@ -74,21 +64,11 @@ function withoutPort(hop: string): string {
 /**
  * Creates a queue in which each waits for a turn of the event loop of its own. One turn can bring the requests of hundreds of people, each some
  * milliseconds of work with its 429: done together, they would make token reviews wait.
- *
- * @returns waits for the next free turn
  */
 export function createTurns(): () => Promise<void> {
-  const waiting = new Set<() => void>();
-  const next = () => {
-    const [begin] = waiting;
-    if (begin === undefined) return;
-    waiting.delete(begin);
-    if (waiting.size > 0) setImmediate(next);
-    begin();
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(() => nextTurn());
+    return last;
   };
-  return () =>
-    new Promise<void>((resolve) => {
-      waiting.add(() => resolve());
-      if (waiting.size === 1) setImmediate(next);
-    });
 }

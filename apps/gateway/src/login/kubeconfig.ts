@@ -1,12 +1,7 @@
 import { stringify } from 'yaml';
 import type { LoginConfig } from '../config/types.ts';
 
-/**
- * Writes a kubeconfig without secrets: kubectl asks `kubectl-sallyport` for the token. One user entry serves all clusters.
- *
- * @param authorities PEM. Undefined: clients know the CA
- * @returns undefined for a cluster that is not in the config
- */
+/** Writes a kubeconfig without secrets: kubectl asks `kubectl-sallyport` for the token. @returns undefined for an unknown cluster */
 export function writeKubeconfig(
   { publicUrl, clusters }: Pick<LoginConfig, 'publicUrl' | 'clusters'>,
   name: string,

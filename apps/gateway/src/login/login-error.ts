@@ -43,11 +43,6 @@ export class LoginError extends Error {
   }
 }
 
-/** One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists. */
-export function wrongCredentials(): LoginError {
-  return new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
-}
-
 export function noSession(): LoginError {
   return new LoginError(401, 'no-session', 'there is no such session, or it has ended: log in again');
 }

@@ -83,8 +83,6 @@ export function detailsOf(report: Omit<LoginReport, 'at' | 'seconds' | 'action' 
 /**
  * Writes a log line for each login and logout: `info`, and `debug` for all other requests. One that could not be answered is
  * a warning, at most every 10 s.
- *
- * @param now monotonic milliseconds
  */
 export function createLoginLog(logger: Logger, now: () => number): OnLogin {
   const limit = createLogLimiter(now);

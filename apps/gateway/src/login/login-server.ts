@@ -2,7 +2,7 @@ import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context, type Middleware } from 'koa';
 import type { LoginConfig } from '../config/types.ts';
 import { answerErrors } from '../server/answer-errors.ts';
-import { announceEnd, type ConnectionAccess, type HttpListener, startHttpListener } from '../server/http-listener.ts';
+import { announceEnd, type ConnectionAccess, startHttpListener } from '../server/http-listener.ts';
 import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/in-flight.ts';
 import type { ConnectionLimits } from '../server/limits.ts';
@@ -29,10 +29,7 @@ interface LoginServerOptions {
 }
 
 /** The server at which people log in. */
-export interface LoginServer extends Pick<HttpListener, 'url' | 'drain' | 'close'> {
-  /** Sets TLS for new connections. @throws Error if the certificate and key do not fit; what was in force stays */
-  updateTls(material: TlsMaterial): void;
-}
+export type LoginServer = Awaited<ReturnType<typeof startLoginServer>>;
 
 /**
  * Milliseconds. A client logs in and goes; a person's next request may be hours away. A handshake may cross a slow network, and wait for those of
@@ -46,7 +43,7 @@ const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_0
  *
  * @throws Error naming the address and how to fix it
  */
-export async function startLoginServer(options: LoginServerOptions): Promise<LoginServer> {
+export async function startLoginServer(options: LoginServerOptions) {
   const { config, tls, limits, logger } = options;
   const listener = await startHttpListener({
     address: config.listen,
@@ -59,7 +56,9 @@ export async function startLoginServer(options: LoginServerOptions): Promise<Log
     createApp: (connections, { bodyTimeout }) => createLoginApp(options, connections, bodyTimeout),
     unreadableBody: errorBody,
   });
-  return { ...listener, updateTls: (material) => listener.setTls(material, false) };
+  /** Sets TLS for new connections. @throws Error if the certificate and key do not fit; what was in force stays */
+  const updateTls = (material: TlsMaterial): void => listener.setTls(material, false);
+  return { ...listener, updateTls };
 }
 
 /** Requests of one address that come to nothing or need no password, for each wrong password that it may send. */

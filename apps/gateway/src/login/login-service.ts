@@ -6,7 +6,7 @@ import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
 import { isMisleading } from '../logging/printable.ts';
 import type { Session, SessionTexts } from '../sessions/session-text.ts';
-import { LoginError, unavailable, wrongCredentials } from './login-error.ts';
+import { LoginError, unavailable } from './login-error.ts';
 import type { LoginReport } from './login-report.ts';
 
 /** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
@@ -20,9 +20,7 @@ export interface LoggedInUser {
 export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'> {
   /**
    * Checks a password as the chain would, but past the cache: the backend must see it. So the lockout guard, the identity
-   * policy and blocks hold for it.
-   *
-   * @throws AuthenticatorError when it could not be checked
+   * policy and blocks hold for it. @throws AuthenticatorError when it could not be checked
    */
   logIn(username: string, password: string, context: LinkContext): Promise<LoggedInUser | Rejected | NoOpinion>;
 }
@@ -75,13 +73,7 @@ export function parseLoginRequest(body: unknown): LoginRequest {
 /** What is known of a login that has begun; for the audit trail, also where it fails. See `LoginReport`. */
 export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginReport[Key] };
 
-/**
- * Makes a session for whoever has the password.
- *
- * @param origin where the request comes from, and how long it is waited for
- * @returns the session, its token, and the names of its user as Kubernetes sees them
- * @throws LoginError, also when a backend or the store of sessions could not be asked
- */
+/** Makes a session for whoever has the password. @throws LoginError, also when a backend or the store could not be asked */
 export async function logIn(
   service: LoginService,
   request: LoginRequest,
@@ -99,32 +91,30 @@ export async function logIn(
     ...{ authenticator: link.name, username: given.username, uid: given.uid, name: named.username },
     ...{ since, until, cluster, audience, device: request.device, address },
   };
-  try {
-    const { token, issued } = await issuer.create(
-      {
-        user: { username: named.username },
-        ...(audience !== undefined && { audiences: [audience] }),
-        expiresAt: new Date(until),
-        issuedBy: 'login',
-        reason: request.device ?? address,
-        session: { describe: (digest) => texts.write(digest, session), idle: config.idle },
-      },
-      signal,
-    );
+  const create = {
+    user: { username: named.username },
+    ...(audience !== undefined && { audiences: [audience] }),
+    expiresAt: new Date(until),
+    issuedBy: 'login',
+    reason: request.device ?? address,
+    session: { describe: (digest: string) => texts.write(digest, session), idle: config.idle },
+  };
+  return fromStore(service, async () => {
+    const { token, issued } = await issuer.create(create, signal);
     // Such a token would be accepted nowhere.
     if (issued.session === undefined) throw new Error('its plugin has stored no session with the token');
     await revokeSurplus(service, named.username, signal);
     return { token, session, user: named };
-  } catch (error) {
-    throw storeFailed(service, error);
-  }
+  });
 }
 
-/** Logs why the store of sessions failed. */
-export function storeFailed({ logger, problemOf }: LoginService, error: unknown): LoginError {
-  if (error instanceof LoginError) return error;
-  logger.warn({ reason: problemOf(error) }, 'the store of sessions failed');
-  return unavailable('the store of sessions');
+/** Asks the store of sessions, and logs why it failed. @throws LoginError */
+export function fromStore<Result>({ logger, problemOf }: LoginService, work: () => Promise<Result>): Promise<Result> {
+  return work().catch((error: unknown) => {
+    if (error instanceof LoginError) throw error;
+    logger.warn({ reason: problemOf(error) }, 'the store of sessions failed');
+    throw unavailable('the store of sessions');
+  });
 }
 
 /** @throws LoginError unless it is one of the config, or there is no choice */
@@ -167,7 +157,9 @@ async function checkPassword(
       if (link.onError === 'stop') break;
     }
   }
-  throw isUnchecked ? unavailable('the directory', isChecked) : wrongCredentials();
+  if (isUnchecked) throw unavailable('the directory', isChecked);
+  // One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists.
+  throw new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
 }
 
 /** Not part of the login itself: a session too many is no reason to refuse one. */

@@ -2,14 +2,9 @@ import type { IssuedToken } from '@sallyport/authenticator';
 import { digestOf } from '../revocation/list.ts';
 import type { Session } from '../sessions/session-text.ts';
 import { noSession, unavailable } from './login-error.ts';
-import { isInForce, type LoginService, sessionsOf, storeFailed } from './login-service.ts';
+import { fromStore, isInForce, type LoginService, sessionsOf } from './login-service.ts';
 
-/**
- * Decides as a review would.
- *
- * @returns the session, with its user as they are today
- * @throws LoginError when it is none, or could not be checked
- */
+/** Decides as a review would, about the user as they are today. @throws LoginError when it is none, or could not be checked */
 export async function currentSession(service: LoginService, token: string, digest: string, signal: AbortSignal) {
   const { sessions, config, texts, logger } = service;
   if (!sessions.recognizes(token)) throw noSession();
@@ -29,40 +24,27 @@ export async function currentSession(service: LoginService, token: string, diges
 
 /** The sessions of a user that are in force, the oldest first. @throws LoginError */
 export async function listOwn(service: LoginService, name: string, signal: AbortSignal) {
-  try {
+  return fromStore(service, async () => {
     const all = await sessionsOf(service, name, signal);
     return all.flatMap((one) => {
       const session = readSession(service, one);
       return session?.name === name ? [{ digest: one.digest, session, lastUsedAt: one.lastUsedAt ?? null }] : [];
     });
-  } catch (error) {
-    throw storeFailed(service, error);
-  }
+  });
 }
 
-/**
- * Ends a session, whatever the directory says of its user.
- *
- * @throws LoginError when there is none
- */
+/** Ends a session, whatever the directory says of its user. @throws LoginError when there is none */
 export async function logOut(service: LoginService, token: string, signal: AbortSignal) {
-  try {
+  return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
     const isEnded = await end(service, digestOf(token), signal);
     return { session, wasInForce: isInForce && isEnded };
-  } catch (error) {
-    throw storeFailed(service, error);
-  }
+  });
 }
 
-/**
- * Ends all sessions of the user of one that is in force. That one is the last, so that a failure leaves it for another try.
- *
- * @returns how many there were
- * @throws LoginError
- */
+/** Ends all sessions of the user of one that is in force. That one is the last, so that a failure leaves it for another try. */
 export async function logOutEverywhere(service: LoginService, token: string, signal: AbortSignal) {
-  try {
+  return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
     if (!isInForce) throw noSession();
     const own = digestOf(token);
@@ -71,9 +53,7 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
     for (const { digest } of others) if (await end(service, digest, signal, 'everywhere')) count += 1;
     if (await end(service, own, signal, 'everywhere')) count += 1;
     return { session, count };
-  } catch (error) {
-    throw storeFailed(service, error);
-  }
+  });
 }
 
 /** Reads a session before it is ended: another kind of token is not. @throws LoginError when it is none */

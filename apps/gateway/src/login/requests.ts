@@ -30,13 +30,7 @@ const largestBody = 16 * 1024;
 /** Milliseconds. A refused login takes a multiple of it, so that its time does not show how many directories were asked. */
 const refusalStep = 500;
 
-/**
- * The requests of the login server. Each finds its `Exchange` in `context.state`.
- *
- * @param bodyTimeout milliseconds
- * @param inFlight counts logins
- * @param passwords counts wrong passwords
- */
+/** The requests of the login server. Each finds its `Exchange` in `context.state`. @param bodyTimeout milliseconds */
 export function createLoginRouter(bodyTimeout: number, inFlight: InFlight, passwords: AddressLimit): Router {
   const readBody = createBodyReader(() => largestBody, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
   const router = new Router({ strict: true, sensitive: true });

@@ -14,11 +14,8 @@ export function writeSessionUser({ username, uid, since }: Pick<Session, 'userna
 }
 
 /**
- * Answers such questions. No review reaches it: it is beside the authenticator of the chain, and what it is asked with never
- * came from a client. A user who has another name or `uid` now is another user.
- *
- * @param guard of an authenticator whose plugin has `revalidate`
- * @param onResult called each time
+ * Answers such questions, from a plugin with `revalidate`. No review reaches it: it is beside the authenticator of the chain, and what
+ * it is asked with never came from a client. A user who has another name or `uid` now is another user.
  */
 export function createSessionUsers(guard: Guard, onResult: (result: RevalidationResult) => void): Authenticator {
   return layer(guard, async (text, context) => {

@@ -17,10 +17,7 @@ const usual = {
   beat: 2_000,
   /** How often one who waits looks, in milliseconds. */
   look: 100,
-  /**
-   * An owner that has shown nothing in so many looks is gone. After a machine has slept, all have their time again, and clocks of two
-   * machines are never compared.
-   */
+  /** An owner that has shown nothing in so many looks is gone. No clocks are compared, and a machine that slept loses no lock. */
   looks: 100,
 };
 

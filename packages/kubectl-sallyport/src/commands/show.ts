@@ -37,12 +37,7 @@ export async function sessions(words: readonly string[]): Promise<void> {
   process.stdout.write(table([['', 'DEVICE', 'CLUSTER', 'SINCE', 'LAST USE', 'UNTIL'], ...rows]));
 }
 
-/**
- * Asks the server something about the user who is logged in.
- *
- * @param question returns undefined when the session has ended
- * @throws Failure when no one is logged in
- */
+/** Asks the server about the user who is logged in. @param question returns undefined when the session has ended */
 async function askWithSession<Answer>(
   words: readonly string[],
   question: (target: Target, token: string) => Promise<Answer | undefined>,

@@ -1,8 +1,7 @@
-import { parse } from 'yaml';
 import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../text.ts';
-import { entriesOf, findEntry, type KubeconfigFile } from './files.ts';
+import { entriesOf, findEntry, type KubeconfigFile, parseKubeconfig } from './files.ts';
 
 /** A context whose credentials come from this command. */
 export interface OwnContext {
@@ -53,13 +52,10 @@ export function withExtension(data: object, extension: ClusterConfig): object {
 
 /**
  * Takes of the login server's kubeconfig where a cluster is, and the CA of the login server. Its users and contexts are not taken: a
- * user there could name any program.
- *
- * @param source the server, for messages
- * @throws Failure when something is missing, or is not what it should be
+ * user there could name any program. @param source the server, for messages
  */
 export function readClusterData(text: string, name: string, source: string) {
-  const found = clusterOf(text, name);
+  const found = findEntry([{ path: source, text, document: parseKubeconfig(text) }], 'clusters', name)?.value;
   const server = found?.server;
   if (typeof server !== 'string' || !URL.canParse(server) || new URL(server).protocol !== 'https:') {
     throw new Failure(
@@ -72,16 +68,4 @@ export function readClusterData(text: string, name: string, source: string) {
     return typeof value === 'string' ? [[key, value]] : [];
   });
   return { data: { server, ...Object.fromEntries(texts) }, ca: extensionOf(found?.extensions)?.ca };
-}
-
-function clusterOf(text: string, name: string): Readonly<Record<string, unknown>> | undefined {
-  let content: unknown;
-  try {
-    content = parse(text);
-  } catch {
-    return;
-  }
-  const list: unknown = isObject(content) ? content.clusters : undefined;
-  const entry = Array.isArray(list) ? list.filter(isObject).find((one) => one.name === name) : undefined;
-  return isObject(entry?.cluster) ? entry.cluster : undefined;
 }

@@ -17,12 +17,7 @@ export const kinds = { clusters: 'cluster', users: 'user', contexts: 'context' }
 
 export type Kind = keyof typeof kinds;
 
-/**
- * Lists the files of the kubeconfig, as kubectl does.
- *
- * @param given a file that is used instead of all others
- * @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
- */
+/** @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/ @param given is used instead of all others */
 export function kubeconfigPaths(given?: string, env = process.env, home = homedir()): readonly string[] {
   if (given !== undefined) return [given];
   const listed = [...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== ''))];

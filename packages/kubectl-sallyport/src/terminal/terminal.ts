@@ -23,10 +23,8 @@ export type Terminal = NonNullable<ReturnType<typeof openTerminal>>;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Opens the terminal where the user is. Standard output is for kubectl alone. Until it is disposed of, the terminal shows nothing by
- * itself: a password that is typed ahead would be on the screen.
- *
- * @returns undefined when standard input is no terminal: then no one can be asked
+ * Opens the terminal where the user is, if standard input is one. Until it is disposed of, it shows nothing by itself: a password that is
+ * typed ahead would be on the screen.
  */
 export function openTerminal() {
   const input = process.stdin;
