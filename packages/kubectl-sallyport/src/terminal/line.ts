@@ -16,15 +16,11 @@ export function createLine(hidden: boolean) {
   let sequence = '';
   /** @returns what to show */
   function take(character: string): string {
-    const before = sequence;
-    sequence = character === '\x1b' ? '' : sequence;
-    if (character === '\x1b' || isIncomplete.test(before + character)) {
-      sequence += character;
-      return '';
-    }
-    sequence = '';
-    // An escape before another character is no sequence.
-    if (before.length > 1) return '';
+    const before = character === '\x1b' ? '' : sequence;
+    const isInside = isIncomplete.test(before + character);
+    sequence = isInside ? before + character : '';
+    // What ends a sequence is part of it; what follows an escape alone is not.
+    if (isInside || before.length > 1) return '';
     switch (character) {
       case '\b':
       case '\x7f':
