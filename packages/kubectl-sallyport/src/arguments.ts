@@ -34,12 +34,3 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
     throw usageFailure(`${printable(reason)}. See: kubectl sallyport --help`, { cause });
   }
 }
-
-/** @throws Failure for a password in the arguments: other users of the machine can read them */
-export function refusePasswords(words: readonly string[]): void {
-  if (words.some((word) => /^--?p(assword)?(=|$)/.test(word))) {
-    throw usageFailure(
-      'there is no --password: others could read it. Type it at the prompt, use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
-    );
-  }
-}

@@ -1,5 +1,4 @@
 import manifest from '../package.json' with { type: 'json' };
-import { refusePasswords } from './arguments.ts';
 import { login, logout, token } from './commands/login.ts';
 import { sessions, whoami } from './commands/show.ts';
 import { exitCodes, Failure, reasonOf, usageFailure } from './failure.ts';
@@ -86,7 +85,11 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
     process.stdout.write(`${manifest.version}\n`);
     return;
   }
-  refusePasswords(words);
+  if (words.some((word) => /^--?p(assword)?(=|$)/.test(word))) {
+    throw usageFailure(
+      'there is no --password: others could read it. Type it at the prompt, use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
+    );
+  }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
     const known = Object.keys(commands).join(', ');

@@ -44,21 +44,17 @@ export function clientAddress(request: ServerRequest, proxies: BlockList): strin
   let address = plain(request.socket?.remoteAddress ?? '');
   const header = request.headers['x-forwarded-for'];
   const hops = typeof header === 'string' ? header.split(',').slice(-mostHops) : [];
-  while (isIn(proxies, address)) {
-    const next = plain(withoutPort(hops.pop()?.trim() ?? ''));
+  while (isIP(address) !== 0 && proxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) {
+    // Some proxies write `192.0.2.1:5678`, or `[2001:db8::1]:5678`.
+    const hop = hops
+      .pop()
+      ?.trim()
+      .replace(/^\[([^\]]*)\](:\d+)?$|^([\d.]+):\d+$/, '$1$3');
+    const next = plain(hop ?? '');
     if (isIP(next) === 0) break;
     address = next;
   }
   return address;
-}
-
-function isIn(list: BlockList, address: string): boolean {
-  return isIP(address) !== 0 && list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
-}
-
-/** Some proxies write `192.0.2.1:5678`, or `[2001:db8::1]:5678`. */
-function withoutPort(hop: string): string {
-  return hop.replace(/^\[([^\]]*)\](:\d+)?$|^([\d.]+):\d+$/, '$1$3');
 }
 
 /**

@@ -5,7 +5,7 @@ import { noSession, unavailable } from './login-error.ts';
 import { fromStore, isInForce, type LoginService, sessionsOf } from './login-service.ts';
 
 /** Decides as a review would, about the user as they are today. @throws LoginError when it is none, or could not be checked */
-export async function currentSession(service: LoginService, token: string, digest: string, signal: AbortSignal) {
+export async function currentSession(service: LoginService, token: string, signal: AbortSignal) {
   const { sessions, config, texts, logger } = service;
   if (!sessions.recognizes(token)) throw noSession();
   // It may be for any of the clusters.
@@ -17,9 +17,10 @@ export async function currentSession(service: LoginService, token: string, diges
       throw unavailable('the session');
     });
   if (decision.kind !== 'authenticated') throw noSession();
+  const digest = digestOf(token);
   const session = decision.session === undefined ? undefined : texts.read(digest, decision.session);
   if (session === undefined) throw noSession();
-  return { session, user: decision.user };
+  return { session, digest, user: decision.user };
 }
 
 /** The sessions of a user that are in force, the oldest first. @throws LoginError */

@@ -1,7 +1,6 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
-import { digestOf } from '../revocation/list.ts';
 import { isClosed } from '../server/http-server.ts';
 import { createInFlight, type InFlight } from '../server/in-flight.ts';
 import { createBodyReader } from '../server/read-body.ts';
@@ -127,10 +126,9 @@ async function createSession({ context, service, address, signal, known }: Excha
 }
 
 async function current({ service, signal, known }: Exchange, token: string) {
-  const digest = digestOf(token);
-  const { session, user } = await currentSession(service, token, digest, signal);
-  known.session = session;
-  return { session, user, digest };
+  const found = await currentSession(service, token, signal);
+  known.session = found.session;
+  return found;
 }
 
 async function showSession(exchange: Exchange, token: string): Promise<void> {

@@ -1,8 +1,8 @@
-import { type ClusterConfig, extensionOf } from '../exec-credential.ts';
+import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
 import { usageFailure } from '../failure.ts';
 import { printable } from '../text.ts';
 import { type Entry, editFile } from './edit.ts';
-import { argumentsOf, execUser, withExtension } from './entries.ts';
+import { argumentsOf, execUser } from './entries.ts';
 import { currentContext, entriesOf, fileForNew, findEntry, type Kind, type KubeconfigFile, readFile } from './files.ts';
 
 /** A context that is to be in the kubeconfig. */
@@ -30,8 +30,10 @@ export function addContext(paths: readonly string[], wanted: NewContext, makeCur
   const userName = wanted.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
   refuseForeign(files, context, clusterName, userName);
   const namespace = findEntry(files, 'contexts', context)?.value.namespace;
+  // kubectl hands it to this command.
+  const extensions = [{ name: extensionName, extension: { login, cluster, ca } }];
   const entries: readonly Entry[] = [
-    { kind: 'clusters', name: clusterName, value: withExtension(data, { login, cluster, ca }) },
+    { kind: 'clusters', name: clusterName, value: { ...data, extensions } },
     { kind: 'users', name: userName, value: execUser(words) },
     {
       kind: 'contexts',

@@ -1,4 +1,4 @@
-import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
+import { type ClusterConfig, extensionOf } from '../exec-credential.ts';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../text.ts';
 import { entriesOf, findEntry, type KubeconfigFile, parseKubeconfig } from './files.ts';
@@ -43,11 +43,6 @@ export function execUser(words: readonly string[]): object {
       installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
     },
   };
-}
-
-/** A cluster of the kubeconfig that kubectl hands to this command. */
-export function withExtension(data: object, extension: ClusterConfig): object {
-  return { ...data, extensions: [{ name: extensionName, extension }] };
 }
 
 /**

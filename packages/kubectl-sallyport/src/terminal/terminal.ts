@@ -44,12 +44,6 @@ export function openTerminal() {
   for (const signal of signals) process.on(signal, onSignal);
   input.setRawMode(true);
   input.setEncoding('utf8').on('data', onData).on('end', onClose).on('error', onClose).resume();
-  const next = async (): Promise<Event> => {
-    const timer = setTimeout(add, patience, 'late');
-    if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
-    clearTimeout(timer);
-    return events.shift() ?? 'closed';
-  };
   return {
     write,
     /** Asks for a line. What was typed behind its end is for the next one. @throws Failure when there is none */
@@ -58,7 +52,10 @@ export function openTerminal() {
       const line = createLine(hidden);
       let end: LineEnd | 'late' | undefined;
       while (end === undefined) {
-        const event = await next();
+        const timer = setTimeout(add, patience, 'late');
+        if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+        clearTimeout(timer);
+        const event = events.shift() ?? 'closed';
         const typed = typeof event === 'string' ? { shown: '', end: event, rest: '' } : line.type(event.typed);
         write(typed.shown);
         if (typed.rest !== '') events.unshift({ typed: typed.rest });
