@@ -82,11 +82,9 @@ export async function installGateway(tarballs: string, folder: string): Promise<
   return [...installed.values()];
 }
 
-/** Finds a package as Node does. @throws Error when it is not installed */
+/** Finds a package as Node does. @throws Error when it is not installed: run npx -y pnpm@10 install */
 function findPackage(name: string, from: string): string {
-  const found = findPackageJSON(name, pathToFileURL(join(from, 'package.json')));
-  if (found === undefined) throw new Error(`${name} is not installed for ${from}: run npx -y pnpm@10 install`);
-  return dirname(realpathSync(found));
+  return dirname(realpathSync(findPackageJSON(name, pathToFileURL(join(from, 'package.json'))) ?? name));
 }
 
 /**
