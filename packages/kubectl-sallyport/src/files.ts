@@ -12,6 +12,17 @@ export function readIfThere(file: string): string | undefined {
   }
 }
 
+/** @returns false when the file exists already: then it stays as it is. @throws Error of Node */
+export function createFile(file: string, text: string): boolean {
+  try {
+    writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
 /** Replaces a file, so that others read the old one or the new one. Only this user may read it, unless `mode` says otherwise. */
 export function replaceFile(file: string, text: string, mode = 0o600): void {
   const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;

@@ -75,7 +75,6 @@ export async function newSession(target: Target, store: Store, source: PasswordS
 /** @param why such as `standard input is no terminal` */
 export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
   const reason = why === undefined ? '' : `, and ${why}`;
-  return new Failure(
-    `not logged in to cluster ${printable(target.cluster)}${reason}. Run: ${await loginCommand(target)}`,
-  );
+  const login = await loginCommand(target);
+  return new Failure(`not logged in to cluster ${printable(target.cluster)}${reason}. Run: ${login}`);
 }

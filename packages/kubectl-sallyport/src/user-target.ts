@@ -24,7 +24,7 @@ function fromContext({ all, current }: Contexts, options: TargetOptions): Target
   if (options.cluster !== undefined) throw usageFailure('--cluster needs --url. Or name a context: --context NAME');
   const name = options.context ?? current;
   const found = all.find((one) => one.name === name);
-  const target = found && targetOf(found, options);
+  const target = found && targetOf(found, options['ca-file']);
   if (target !== undefined) return target;
   const what =
     name === undefined
@@ -47,9 +47,8 @@ function fromUrl({ all }: Contexts, options: TargetOptions): Target {
   return { ...target, ca: target.ca ?? known[0]?.ca, account };
 }
 
-function targetOf({ words, config }: OwnContext, options: Pick<TargetOptions, 'ca-file'> = {}): Target | undefined {
+function targetOf({ words, config }: OwnContext, caFile?: string): Target | undefined {
   const { values } = parseWords(words, tokenOptions);
-  const caFile = options['ca-file'];
   return targetFrom(caFile === undefined ? values : { ...values, 'ca-file': caFile }, config);
 }
 

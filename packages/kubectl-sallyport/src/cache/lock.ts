@@ -1,16 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, utimesSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf } from '../failure.ts';
-import { quietly, readIfThere, replaceFile } from '../files.ts';
+import { createFile, quietly, readIfThere, replaceFile } from '../files.ts';
 import { parseObject } from '../text.ts';
-
-/** A lock that this process holds. */
-export interface Lock extends Disposable {
-  /** True when another process held it before and gave it back, rather than ended without that. */
-  readonly waited: boolean;
-}
 
 const usual = {
   /** How often the owner shows that it lives, in milliseconds. */
@@ -25,14 +19,15 @@ const usual = {
  * Takes the lock, and waits for the one who has it. A lock whose owner is gone is taken over.
  *
  * @param onWait is called once, before it waits
+ * @returns `waited`: another process held it before and gave it back, rather than ended without that
  * @throws Error of Node when the file can't be made
  */
-export async function acquireLock(file: string, onWait: () => void = () => {}, times = usual): Promise<Lock> {
+export async function acquireLock(file: string, onWait: () => void = () => {}, times = usual) {
   const content = `${JSON.stringify({ pid: process.pid, host: hostname(), id: randomUUID() })}\n`;
   let seen = '';
   let looks = 0;
   let waited = false;
-  while (!create(file, content)) {
+  while (!createFile(file, content)) {
     const now = readIfThere(file);
     const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
     // It was given back between the two looks.
@@ -55,16 +50,6 @@ export async function acquireLock(file: string, onWait: () => void = () => {}, t
   return held(file, content, waited, times.beat);
 }
 
-function create(file: string, content: string): boolean {
-  try {
-    writeFileSync(file, content, { flag: 'wx', mode: 0o600 });
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
-    throw error;
-  }
-}
-
 /** Says whether the owner was a process of this machine that has ended. Of other machines only their silence tells. */
 function isGone(content: string): boolean {
   // What is no JSON is not written completely yet, or never will be: that shows in time.
@@ -79,7 +64,7 @@ function isGone(content: string): boolean {
 }
 
 /** A lock that can't be renewed or removed becomes stale, and is taken over. */
-function held(file: string, content: string, waited: boolean, beat: number): Lock {
+function held(file: string, content: string, waited: boolean, beat: number) {
   const isOurs = () => readIfThere(file) === content;
   const show = () => isOurs() && utimesSync(file, new Date(), new Date());
   const heart = setInterval(quietly, beat, show).unref();

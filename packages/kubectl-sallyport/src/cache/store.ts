@@ -5,7 +5,7 @@ import { quietly, replaceFile } from '../files.ts';
 import { nameOf, type Target } from '../target.ts';
 import { parseObject } from '../text.ts';
 import { cacheFolder, prepareFolder } from './folder.ts';
-import { acquireLock, type Lock } from './lock.ts';
+import { acquireLock } from './lock.ts';
 import { noteUse, readSession, type Session, writeSession } from './session-file.ts';
 
 export type Store = ReturnType<typeof openStore>;
@@ -34,7 +34,7 @@ export function openStore(target: Target) {
       if (read()?.session.token === session.token) rmSync(file, { force: true });
     },
     /** Makes the others wait, and waits for them, with a line for the user. */
-    async lock(): Promise<Lock> {
+    async lock(): ReturnType<typeof acquireLock> {
       const onWait = () => process.stderr.write('waiting for the login of another kubectl\n');
       try {
         if (problem === undefined) return await acquireLock(`${name}.lock`, onWait);

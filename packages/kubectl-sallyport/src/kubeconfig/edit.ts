@@ -1,9 +1,9 @@
-import { mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Document, isMap, isSeq, visit } from 'yaml';
-import { codeOf, Failure, reasonOf, usageFailure } from '../failure.ts';
-import { replaceFile } from '../files.ts';
+import { Failure, reasonOf, usageFailure } from '../failure.ts';
+import { createFile, replaceFile } from '../files.ts';
 import { isObject } from '../text.ts';
 import { type Kind, type KubeconfigFile, kinds, parseKubeconfig, readFile } from './files.ts';
 
@@ -41,10 +41,7 @@ export function editFile(path: string, edits: Edits): void {
 /** kubectl's own lock: `lockFile` of k8s.io/client-go/tools/clientcmd. */
 function lock(path: string): Disposable {
   const file = `${path}.lock`;
-  try {
-    writeFileSync(file, '', { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+  if (!createFile(file, '')) {
     throw usageFailure(
       `cannot write the kubeconfig ${path}: ${file} exists, so kubectl is writing it. Run this again; if that file stays, delete it`,
     );

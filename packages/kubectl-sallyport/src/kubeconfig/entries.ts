@@ -1,19 +1,12 @@
-import { type ClusterConfig, extensionOf } from '../exec-credential.ts';
+import { extensionOf } from '../exec-credential.ts';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../text.ts';
 import { entriesOf, findEntry, type KubeconfigFile, parseKubeconfig } from './files.ts';
 
-/** A context whose credentials come from this command. */
-export interface OwnContext {
-  readonly name: string;
-  /** Undefined when the arguments of the user have it all. */
-  readonly config: ClusterConfig | undefined;
-  /** The arguments behind `token`. */
-  readonly words: readonly string[];
-}
+export type OwnContext = ReturnType<typeof ownContexts>[number];
 
-/** Lists the contexts that use this command. */
-export function ownContexts(files: readonly KubeconfigFile[]): readonly OwnContext[] {
+/** Lists the contexts that use this command, with its arguments behind `token`. No `config`: the arguments have it all. */
+export function ownContexts(files: readonly KubeconfigFile[]) {
   const names = new Set(files.flatMap((file) => entriesOf(file, 'contexts')).map(({ name }) => name));
   return [...names].flatMap((name) => {
     const context = findEntry(files, 'contexts', name)?.value;

@@ -6,12 +6,7 @@ import { reasonOf, usageFailure } from '../failure.ts';
 import { readIfThere } from '../files.ts';
 import { isObject } from '../text.ts';
 
-/** A file of the kubeconfig, as it is on disk. A file that is missing has no document. */
-export interface KubeconfigFile {
-  readonly path: string;
-  readonly text: string;
-  readonly document: Document;
-}
+export type KubeconfigFile = ReturnType<typeof readFile>;
 
 export const kinds = { clusters: 'cluster', users: 'user', contexts: 'context' } as const;
 
@@ -29,8 +24,8 @@ export function fileForNew(paths: readonly string[]): string {
   return paths.find((path) => existsSync(path)) ?? paths.at(-1) ?? '';
 }
 
-/** @throws Failure when it can't be read, or is no kubeconfig */
-export function readFile(path: string): KubeconfigFile {
+/** A file that is missing is as an empty one. @throws Failure when it can't be read, or is no kubeconfig */
+export function readFile(path: string) {
   let text: string;
   try {
     text = readIfThere(path) ?? '';
