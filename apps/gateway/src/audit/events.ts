@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { detailsOf, type LoginReport, type OnLogin } from '../login/login-report.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { administrativeAct } from './entry.ts';
 

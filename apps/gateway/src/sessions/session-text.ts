@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { open, seal } from '../sealing/seal.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey, open, seal } from '../sealing/seal.ts';
 
 /** Milliseconds since 1970. */
 const time = z.int().nonnegative();
