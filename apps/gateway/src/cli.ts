@@ -1,7 +1,6 @@
 import './refuse-inspector.ts';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { exampleText, pipedToken, programFor } from './commands/command-line.ts';
-import { type ExitCode, exitCodes, UsageError } from './commands/exit-codes.ts';
 import {
   addressOption,
   byOption,
@@ -15,6 +14,7 @@ import {
   ttlOption,
   waitOption,
 } from './commands/options.ts';
+import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 import { manifest } from './package-files.ts';
 
@@ -108,7 +108,7 @@ add(program, 'schema', {
   description:
     'print the JSON Schema of gateway.yaml, with the options of each plugin that is shipped or that --config uses',
   options: [configOption()],
-  load: async () => (await import('./commands/schema.ts')).schema,
+  load: async () => (await import('./commands/check.ts')).schema,
 });
 
 const groupOption = () => textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
@@ -189,7 +189,7 @@ add(program, 'unlock', {
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
   description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
   options: [configOption()],
-  load: async () => (await import('./commands/audit-fingerprint.ts')).fingerprint,
+  load: async () => (await import('./commands/token-hash.ts')).fingerprint,
   help:
     '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
     exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),

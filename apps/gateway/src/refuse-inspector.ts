@@ -1,5 +1,3 @@
-import { exitCodes } from './commands/exit-codes.ts';
-
 /** How often to look for an open inspector, in milliseconds. */
 const interval = 1_000;
 
@@ -14,7 +12,7 @@ function refuseInspector(): void {
     "sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster. " +
       'Start without --inspect (look into NODE_OPTIONS, too), and with --disable-sigusr1\n',
   );
-  process.exit(exitCodes.failure);
+  process.exit(1);
 }
 
 // SIGUSR1 opens the inspector unless the process listens for it. Node blocks the signal from its start with

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { packagePath } from '../package-files.ts';
-import { UsageError } from './exit-codes.ts';
+import { UsageError } from './output.ts';
 
 /** The shipped config: static tokens with a demo token made at each start. */
 const shipped = packagePath('gateway.yaml');

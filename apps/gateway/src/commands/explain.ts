@@ -1,4 +1,3 @@
-import type { Decision } from '@sallyport/authenticator';
 import { type Answer, ChainError } from '../chain/chain.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
@@ -7,25 +6,23 @@ import type { Blocks, Entry } from '../revocation/types.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { joinAttempts, readBlocks, withCacheRedis } from './cache-redis.ts';
 import { loadNamedConfig } from './config-file.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { createObserver, type Observed, observedJson, printObserved } from './explain-report.ts';
+import { joinAttempts, readBlocks, withCacheRedis } from './connections.ts';
+import { createObserver, type Observed, printExplanation } from './explain-report.ts';
 import { explainUser } from './explain-user.ts';
 import { readToken } from './input.ts';
-import { type OutputFormat, printJson, printTable } from './output.ts';
+import type { ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes } from './output.ts';
 import { entryJson } from './report.ts';
 import { nameSubject, namingAuthenticators, requirePrefix } from './subject.ts';
 import { momentText } from './times.ts';
 
-export interface ExplainOptions {
-  readonly config?: string;
+export interface ExplainOptions extends ReadOptions {
   readonly audience?: readonly string[];
   /** A user as Kubernetes sees them: no token is read. */
   readonly user?: string;
   /** The name is meant as it is, though it begins with no prefix of the config. */
   readonly exact?: boolean;
-  readonly output: OutputFormat;
 }
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
@@ -46,7 +43,7 @@ async function explainToken(
   redis: ProbedRedis | undefined,
 ): Promise<ExitCode> {
   const { blocks, isRead } = await readBlocks(redis);
-  const { attempts, written } = joinAttempts(config.lockout, isRead ? redis : undefined);
+  const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
     // The identity policy logs its objections as warnings.
     logger: await createLogger('warn'),
@@ -80,24 +77,16 @@ async function explainToken(
     const answer = answers.find(({ authenticator }) => authenticator === name);
     return answer === undefined
       ? { authenticator: name, answer: 'not asked', reason: notAsked, milliseconds: null }
-      : rowOf(answer);
+      : { authenticator: name, ...inWords(answer), milliseconds: answer.seconds * 1000 };
   });
-  const block = isBlocked(result) ? findBlock(blocks, token, observer) : undefined;
-  print(rows, observer, block, result, options.output);
-  return exitCodeOf(result);
-}
-
-function isBlocked(result: ReviewResult): boolean {
-  return result.kind === 'rejected' && result.reason === 'blocked';
+  const isBlocked = result.kind === 'rejected' && result.reason === 'blocked';
+  print(rows, observer, isBlocked ? findBlock(blocks, token, observer) : undefined, result, options.output);
+  if (result.kind === 'authenticated') return exitCodes.success;
+  return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
 
 function findBlock(blocks: Blocks, token: string, { groups, credential }: Observed): Entry | undefined {
-  const ofUsers = groups.map((one) =>
-    blocks.ofUser(
-      one.username,
-      one.groups.flatMap(({ name }) => name ?? []),
-    ),
-  );
+  const ofUsers = groups.map(({ username, final }) => blocks.ofUser(username, final));
   return (
     blocks.ofToken(token) ??
     ofUsers.find((block) => block !== undefined) ??
@@ -105,62 +94,40 @@ function findBlock(blocks: Blocks, token: string, { groups, credential }: Observ
   );
 }
 
-function exitCodeOf({ kind }: ReviewResult): ExitCode {
-  if (kind === 'authenticated') return exitCodes.success;
-  return kind === 'error' ? exitCodes.failure : exitCodes.negative;
-}
-
-interface Row {
-  readonly authenticator: string;
-  readonly answer: string;
-  readonly reason: string;
+interface Row extends Record<'authenticator' | 'answer' | 'reason', string> {
   /** Null for those that were not asked. */
   readonly milliseconds: number | null;
 }
 
 function print(
-  rows: readonly Row[],
+  authenticators: readonly Row[],
   observed: Observed,
   block: Entry | undefined,
   result: ReviewResult,
-  output: OutputFormat,
+  output: ReadOptions['output'],
 ): void {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   const { credential = {} } = observed;
-  if (output === 'json') {
-    const blocked = block ? entryJson(block) : null;
-    printJson({ authenticators: rows, ...observedJson(observed), credential, blocked, status });
-    return;
-  }
-  printTable(
-    ['AUTHENTICATOR', 'ANSWER', 'REASON', 'TIME'],
-    rows.map((row) => [
-      row.authenticator,
-      row.answer,
-      row.reason,
-      row.milliseconds === null ? '' : `${row.milliseconds.toFixed(1)}ms`,
-    ]),
+  const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
+    return [authenticator, answer, reason, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`];
+  });
+  const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
+  const by = block && `${printable(block.by)}${block.reason === undefined ? '' : `: ${printable(block.reason)}`}`;
+  printExplanation(
+    output,
+    observed,
+    (seen) => ({ authenticators, ...seen, credential, blocked: block ? entryJson(block) : null, status }),
+    [['AUTHENTICATOR', 'ANSWER', 'REASON', 'TIME'], rows],
+    (ids.length > 0 ? `IDS OF THE TOKEN\n${ids.join('')}\n` : '') +
+      (block ? `BLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by}\n\n` : '') +
+      `kube-apiserver would get: ${JSON.stringify(status, null, 2)}`,
   );
-  printObserved(observed);
-  const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}`);
-  if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('\n')}\n`);
-  if (block) {
-    const by = `${printable(block.by)}${block.reason === undefined ? '' : `: ${printable(block.reason)}`}`;
-    process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by}\n`);
-  }
-  process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 
-function rowOf(answer: Answer): Row {
-  const { authenticator, seconds } = answer;
-  const row = { authenticator, milliseconds: seconds * 1000 };
-  if ('error' in answer) return { ...row, answer: 'could not be checked', reason: answer.error.message };
+function inWords(answer: Answer) {
+  if ('error' in answer) return { answer: 'could not be checked', reason: answer.error.message };
   const { decision, recognized } = answer;
-  return { ...row, answer: decision.kind, reason: reasonOf(decision, recognized) };
-}
-
-function reasonOf(decision: Decision, recognized: boolean): string {
-  if (decision.kind === 'authenticated') return decision.user.username;
-  if (decision.kind === 'rejected') return decision.reason;
-  return recognized ? 'does not know the token' : 'not the shape of its tokens';
+  const unknown = recognized ? 'does not know the token' : 'not the shape of its tokens';
+  const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
+  return { answer: decision.kind, reason: decision.kind === 'authenticated' ? decision.user.username : rejected };
 }

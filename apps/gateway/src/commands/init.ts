@@ -1,8 +1,8 @@
 import { userPath } from './config-file.ts';
-import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
 import { createFolder } from './init/create.ts';
 import { parseHost } from './init/hosts.ts';
 import { renewCertificates } from './init/renew.ts';
+import { type ExitCode, exitCodes, UsageError } from './output.ts';
 
 export interface InitOptions {
   /** Where the files go. */

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { commandLine } from './command-line.ts';
-import { UsageError } from './exit-codes.ts';
+import { UsageError } from './output.ts';
 
 /** Above any `server.maxTokenSize`, in bytes. */
 const maxInput = 4 * 1024 * 1024;

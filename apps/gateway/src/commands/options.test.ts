@@ -1,7 +1,6 @@
 import { userInfo } from 'node:os';
 import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { UsageError } from './exit-codes.ts';
 import {
   digestOption,
   forOption,
@@ -12,6 +11,7 @@ import {
   ttlOption,
   waitOption,
 } from './options.ts';
+import { UsageError } from './output.ts';
 
 /** What the option gives for the words of a command line. */
 function parse(option: Option, ...words: string[]): unknown {

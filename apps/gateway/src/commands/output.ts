@@ -1,10 +1,27 @@
 import { printable } from '../logging/printable.ts';
 
-export type OutputFormat = 'text' | 'json';
+/** The exit status of every command. */
+export const exitCodes = {
+  success: 0,
+  /** Something is wrong with the config, a file or a backend. */
+  failure: 1,
+  /** The command line is wrong. */
+  usage: 2,
+  /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`: there was nothing to revoke or unlock. */
+  negative: 3,
+} as const;
 
-/** Prints columns under upper-case heads. No cell can play tricks on the terminal. */
-export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** The command line is wrong: the message says what to write. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Prints columns under upper-case heads. No cell can play tricks on the terminal. @param empty the remark without rows */
+export function printTable(head: readonly string[], rows: readonly (readonly string[])[], empty?: string): void {
+  if (rows.length === 0 && empty !== undefined) printRemark(empty);
+  else process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
 }
 
 export function printJson(value: unknown): void {
@@ -37,8 +54,7 @@ export function columns(rows: readonly (readonly string[])[]): string {
   const linesOf = (row: readonly (readonly string[])[]) => {
     const height = Math.max(...row.map((lines) => lines.length));
     return Array.from({ length: height }, (_, index) => {
-      const padded = row.map((lines, column) => {
-        const line = lines[index] ?? '';
+      const padded = row.map(({ [index]: line = '' }, column) => {
         return line + ' '.repeat((widths[column] ?? 0) - displayWidth(line));
       });
       return padded.join('   ').trimEnd();
@@ -47,30 +63,30 @@ export function columns(rows: readonly (readonly string[])[]): string {
   return cells.flatMap(linesOf).join('\n');
 }
 
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-
 /** What takes two columns on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms, and emoji. */
 const wide =
   /^(?![\uff61-\uffdc])[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u;
 
+/** It takes some milliseconds to make, and few commands need it. */
+let graphemes: Intl.Segmenter | undefined;
+
 function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  graphemes ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
   let width = 0;
   for (const { segment } of graphemes.segment(text)) width += wide.test(segment) ? 2 : 1;
   return width;
 }
 
-/** Shows on a terminal how far a long listing is, in one line that is rewritten and removed at the end. */
-export interface Progress extends Disposable {
-  /** One more item came. */
-  count(): void;
-}
-
-/** @param what the items are, in plural */
+/**
+ * Shows on a terminal how far a long listing is, in one line that is rewritten and removed at the end.
+ *
+ * @param what the items are, in plural
+ */
 export function createProgress(
   what: string,
   stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
-): Progress {
+): Disposable & { count(): void } {
   const step = 1000;
   let counted = 0;
   return {

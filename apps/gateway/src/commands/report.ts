@@ -1,12 +1,13 @@
+import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
-import { type Absence, type Confirmation, type Publication, publishAndConfirm } from '../revocation/confirmation.ts';
+import { type Confirmation, type Publication, publishAndConfirm } from '../revocation/confirmation.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { Listing } from '../revocation/redis-list.ts';
 import type { Entry } from '../revocation/types.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { withCacheRedis } from './connections.ts';
 import { createInterrupt } from './interrupt.ts';
-import { type OutputFormat, printJson, printRemark } from './output.ts';
+import type { ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark } from './output.ts';
 import { humanDuration, momentText } from './times.ts';
 
 // kube-apiserver has two caches: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
@@ -14,27 +15,35 @@ const kubeCaches =
   'until its own cache ends: 2 minutes and 10 s,\nunless its --authentication-token-webhook-cache-ttl is another than 2m.';
 
 /** What may pass for a while yet. */
-export const mayStillPass: string =
+export const mayStillPass =
   `Answers that a kube-apiserver has cached may pass ${kubeCaches}\n` +
   'What is open already (exec, logs -f, watch) goes on.\n';
 
 /** What may be refused for a while yet. */
-export const mayStillBeRefused: string = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
+export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
 
 /** Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then. */
-export async function publish(
-  redis: ProbedRedis,
-  draft: (listing: Listing) => Draft,
-  wait: number,
-): Promise<Publication> {
-  using interrupt = createInterrupt();
-  return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });
+export function publish(config: GatewayConfig, wait: number, draft: (listing: Listing) => Draft): Promise<Publication> {
+  return withCacheRedis(config, async (redis) => {
+    using interrupt = createInterrupt();
+    return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });
+  });
 }
 
-/** Prints what became of an entry. @param text for people. @param more for JSON */
-export function report(publication: Publication, output: OutputFormat, text: string, more: object = {}): ExitCode {
+/**
+ * Prints what became of an entry.
+ *
+ * @param before printed before the line that says who has confirmed; `after` comes behind it
+ * @param more for JSON
+ */
+export function report(
+  publication: Publication,
+  output: ReadOptions['output'],
+  [before, after]: readonly [before: string, after: string],
+  more: object = {},
+): ExitCode {
   if (output === 'json') printJson({ ...publicationJson(publication), ...more });
-  else process.stdout.write(text);
+  else process.stdout.write(before + confirmationLine(publication.confirmation) + after);
   for (const remark of remarks(publication)) printRemark(remark);
   return exitCodeOf(publication);
 }
@@ -46,7 +55,7 @@ export function confirmationLine({ confirmed, unconfirmed }: Confirmation): stri
   return `confirmed by ${confirmed.length} of ${all} ${all === 1 ? 'replica' : 'replicas'}.\n`;
 }
 
-const meanings: Readonly<Record<Absence, string>> = {
+const meanings = {
   behind: 'it is running, and has not read the entry yet',
   silent: 'cut off from Redis, hanging or stopped',
   'other keys': 'its cache.redis.sealingKeys are not those of this config',

@@ -6,7 +6,7 @@ import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, startGateway } from '../runtime/gateway.ts';
 import { shellQuoted } from './command-line.ts';
 import { configFile } from './config-file.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { type ExitCode, exitCodes } from './output.ts';
 
 export interface ServeOptions {
   readonly config?: string;

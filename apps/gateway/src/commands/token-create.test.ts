@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { UsageError } from './exit-codes.ts';
+import { UsageError } from './output.ts';
 import { type RequestOptions, readRequest } from './token-create.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');

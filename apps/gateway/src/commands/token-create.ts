@@ -1,10 +1,6 @@
-import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
+import type { TokenRequest } from '@sallyport/authenticator';
 import { z } from 'zod';
-import type { Breach } from '../chain/identity-policy.ts';
-import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
-import { commandLine } from './command-line.ts';
-import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
 import {
   type Issuing,
   type IssuingOptions,
@@ -14,42 +10,31 @@ import {
   toJson,
   withIssuer,
 } from './issuer.ts';
-import { type OutputFormat, printJson, printRemark, shortDigest } from './output.ts';
+import type { TokenOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 
 /** What the options say of the token. */
-export interface RequestOptions {
-  readonly user: string;
-  /** Milliseconds; Infinity: without an end. */
+export interface RequestOptions extends TokenOptions {
   readonly ttl: number;
-  readonly uid?: string;
-  readonly group?: readonly string[];
   readonly extra?: readonly string[];
-  readonly audience?: readonly string[];
   readonly notBefore?: string;
   readonly reason?: string;
   readonly by: string;
 }
 
-export interface CreateTokenOptions extends IssuingOptions, RequestOptions {
-  readonly output: OutputFormat;
-}
-
 /** Makes a token and prints it. */
-export async function createToken(options: CreateTokenOptions): Promise<ExitCode> {
+export async function createToken(options: IssuingOptions & RequestOptions): Promise<ExitCode> {
   const now = Date.now();
   const request = readRequest(options, now);
   const issuing = await loadIssuing(options);
-  const { authenticator, judge } = issuing;
-  if (authenticator.name === issuing.config.login?.sessions) {
+  const { authenticator, config, judge } = issuing;
+  if (authenticator.name === config.login?.sessions) {
     throw new UsageError(
       `authenticator ${authenticator.name} has sessions (login.sessions), which only a login makes: add another one for tokens`,
     );
   }
-  refusePrefixed(request.user, authenticator);
-  const { breach } = judge(request.user);
-  if (breach !== undefined) throw refusal(issuing, breach);
-  warnOfDroppedGroups(issuing, request);
+  judgeRequest(issuing, request);
   await withIssuer(issuing, async (issuer) => {
     const { token, issued } = await issuer.create(request);
     // Printed before the issuer is closed: a token that was made must reach its user, whatever happens then.
@@ -57,8 +42,8 @@ export async function createToken(options: CreateTokenOptions): Promise<ExitCode
     if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
     else {
       process.stdout.write(`${token}\n`);
-      const words = ['revoke', '--digest', shortDigest(issued.digest), ...issuing.authenticatorWords];
-      process.stderr.write(`${description(seen, now)}\nTo revoke it: ${commandLine(words, options.config)}\n`);
+      const revoke = issuing.toPaste('revoke', '--digest', shortDigest(issued.digest));
+      process.stderr.write(`${description(seen, now)}\nTo revoke it: ${revoke}\n`);
     }
   });
   return exitCodes.success;
@@ -100,43 +85,41 @@ function parseTime(option: string, text: string): Date {
 
 /** Collects the values of each key, in their order. Only the first `=` divides. */
 function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly string[]>> {
-  const extra = new Map<string, string[]>();
-  for (const pair of pairs) {
+  const entries = pairs.map((pair) => {
     const [, key, value] = /^([^=]+)=(.+)$/su.exec(pair) ?? [];
-    if (key === undefined || value === undefined) {
-      throw new UsageError(`--extra needs key=value, such as --extra team=build: "${pair}" has another form`);
-    }
-    extra.set(key, [...(extra.get(key) ?? []), value]);
-  }
-  return Object.fromEntries(extra);
+    if (key !== undefined && value !== undefined) return { key, value };
+    throw new UsageError(`--extra needs key=value, such as --extra team=build: "${pair}" has another form`);
+  });
+  const byKey = Map.groupBy(entries, ({ key }) => key);
+  return Object.fromEntries([...byKey].map(([key, all]) => [key, all.map(({ value }) => value)]));
 }
 
 /**
- * Names of a new token are without the prefixes of the config, which are put before them at each use.
+ * Names of a new token are without the prefixes of the config, which are put before them at each use. Prints a remark for
+ * groups that the policy leaves out.
  *
  * @throws UsageError for a name that has its prefix already, and would get it twice
+ * @throws Error when the identity policy would refuse each use of the token
  */
-function refusePrefixed({ username, groups = [] }: UserInfo, identity: IdentityConfig): void {
+function judgeRequest({ authenticator, config, judge }: Issuing, { user }: TokenRequest): void {
+  const groups = user.groups ?? [];
   const refuse = (option: string, name: string, { prefix }: { readonly prefix: string }) => {
     if (prefix === '' || !name.startsWith(prefix)) return;
     const rest = name.slice(prefix.length) || 'NAME';
     throw new UsageError(`${option} is without the prefix ${prefix}; write ${option} ${rest}`);
   };
-  refuse('--user', username, identity.username);
-  for (const group of groups) refuse('--group', group, identity.groups);
-}
-
-function refusal({ authenticator, config }: Issuing, { rule, name }: Breach): Error {
-  const what = name === undefined ? rule : `${rule}: ${name}`;
-  return new Error(
-    `no token was made, since each use of it would be refused: ${what}. ` +
-      `Give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
-  );
-}
-
-function warnOfDroppedGroups({ authenticator, judge }: Issuing, { user }: TokenRequest): void {
-  const allowed = new Set(judge(user).user.groups);
-  const dropped = (user.groups ?? []).filter((group) => !allowed.has(authenticator.groups.prefix + group));
+  refuse('--user', user.username, authenticator.username);
+  for (const group of groups) refuse('--group', group, authenticator.groups);
+  const judged = judge(user);
+  if (judged.breach !== undefined) {
+    const { rule, name } = judged.breach;
+    throw new Error(
+      `no token was made, since each use of it would be refused: ${name === undefined ? rule : `${rule}: ${name}`}. ` +
+        `Give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
+    );
+  }
+  const allowed = new Set(judged.user.groups);
+  const dropped = groups.filter((group) => !allowed.has(authenticator.groups.prefix + group));
   if (dropped.length === 0) return;
   printRemark(
     `groups.allow of authenticator ${authenticator.name} leaves out ${printable(dropped.join(', '))}: ` +

@@ -1,62 +1,62 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
+import { loadNamedConfig } from './config-file.ts';
 import { readToken } from './input.ts';
-import { type OutputFormat, printJson, printRemark } from './output.ts';
+import type { ReadOptions, TokenOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark } from './output.ts';
 import { timeText } from './times.ts';
 
-export interface TokenHashOptions {
-  readonly user: string;
-  readonly uid?: string;
-  readonly group?: readonly string[];
-  readonly audience?: readonly string[];
-  /** Milliseconds; Infinity or left out: without an end. */
-  readonly ttl?: number;
+/** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
+export async function fingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+  const { redis } = (await loadNamedConfig(options)).cache;
+  if (redis === undefined) {
+    throw new Error(
+      'no fingerprint can be made: without cache.redis.sealingKeys each process has a random key of its own',
+    );
+  }
+  const token = await readToken();
+  const all = redis.sealingKeys.map((key) => createTokenFingerprint(key)(token));
+  process.stdout.write(`${all.join('\n')}\n`);
+  return exitCodes.success;
+}
+
+export interface TokenHashOptions extends TokenOptions, Pick<ReadOptions, 'output'> {
   readonly generate?: boolean;
-  readonly output: OutputFormat;
+}
+
+/** Prints an entry of a static tokens file. */
+export async function tokenHash(options: TokenHashOptions): Promise<ExitCode> {
+  const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY, generate } = options;
+  const token = generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
+  const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl);
+  const fields = { username: user, uid, groups: group, audiences: audience };
+  if (options.output === 'json') {
+    const entry = entryOf(token, fields, end);
+    printJson(generate ? { token, entry } : { entry });
+    return exitCodes.success;
+  }
+  // The token goes to standard error, so that `>> tokens.yaml` does not store it.
+  if (generate) process.stderr.write(`The token, shown this once: ${token}\n`);
+  process.stdout.write(staticEntry(token, fields, end));
+  return exitCodes.success;
+}
+
+type Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Returns an entry of a static tokens file, as text. @param end when the token stops being good; left out: never */
+export function staticEntry(token: string, fields: Fields, end?: Date): string {
+  const text = stringify([entryOf(token, fields, end)]);
+  return `${text.trimEnd().replace(/^/gm, '  ')}\n`;
+}
+
+function entryOf(token: string, fields: Fields, end: Date | undefined): Fields {
+  const sha256 = createHash('sha256').update(token).digest('hex');
+  return { sha256, ...fields, expiresAt: end && timeText(end) };
 }
 
 /** Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64. */
 const minimumLength = 22;
-
-/** Prints an entry of a static tokens file. */
-export async function tokenHash(options: TokenHashOptions): Promise<ExitCode> {
-  const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY } = options;
-  const token = options.generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
-  const fields = {
-    username: user,
-    ...(uid !== undefined && { uid }),
-    ...(group && { groups: group }),
-    ...(audience && { audiences: audience }),
-  };
-  const entry = entryOf(token, fields, ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl));
-  if (options.output === 'json') {
-    printJson(options.generate ? { token, entry } : { entry });
-    return exitCodes.success;
-  }
-  // The token goes to standard error, so that `>> tokens.yaml` does not store it.
-  if (options.generate) process.stderr.write(`The token, shown this once: ${token}\n`);
-  process.stdout.write(textOf(entry));
-  return exitCodes.success;
-}
-
-type Fields = Readonly<Record<'username', string> & Partial<Record<'groups' | 'audiences', readonly string[]>>> & {
-  readonly uid?: string;
-};
-
-/** Returns an entry of a static tokens file, as text. @param end when the token stops being good; left out: never */
-export function staticEntry(token: string, fields: Fields, end?: Date): string {
-  return textOf(entryOf(token, fields, end));
-}
-
-function entryOf(token: string, fields: Fields, end: Date | undefined) {
-  const sha256 = createHash('sha256').update(token).digest('hex');
-  return { sha256, ...fields, ...(end && { expiresAt: timeText(end) }) };
-}
-
-function textOf(entry: object): string {
-  return `${stringify([entry]).trimEnd().replace(/^/gm, '  ')}\n`;
-}
 
 function checkToken(token: string): string {
   if (!token.isWellFormed() || token.includes('\uFFFD')) throw new Error('the token is not valid UTF-8');

@@ -1,6 +1,5 @@
 import type { TokenFilter, UnreadableToken } from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
-import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
 import {
   type Issuing,
   type IssuingOptions,
@@ -10,39 +9,46 @@ import {
   toJson,
   withIssuer,
 } from './issuer.ts';
-import { createProgress, type OutputFormat, printJson, printRemark, printTable, shortDigest } from './output.ts';
+import {
+  createProgress,
+  type ExitCode,
+  exitCodes,
+  printJson,
+  printRemark,
+  printTable,
+  shortDigest,
+  UsageError,
+} from './output.ts';
 import { humanDuration } from './times.ts';
 
 export interface ListTokensOptions extends IssuingOptions {
   readonly user?: string;
   readonly digest?: string;
-  readonly output: OutputFormat;
-}
-
-interface Listing {
-  /** The newest first. */
-  readonly tokens: readonly SeenToken[];
-  readonly unreadable: readonly UnreadableToken[];
 }
 
 /** Lists issued tokens. */
 export async function listTokens(options: ListTokensOptions): Promise<ExitCode> {
   const { user, digest, output } = options;
   const issuing = await loadIssuing(options);
+  const { name } = issuing.authenticator;
   const filter = {
     ...(user !== undefined && { username: withoutPrefix(user, issuing.authenticator) }),
     ...(digest !== undefined && { digest }),
   };
   const now = Date.now();
   const { tokens, unreadable } = await collect(issuing, filter, now);
-  if (output === 'json') {
-    printJson({ tokens: tokens.map((one) => toJson(one, issuing.authenticator.name)), unreadable });
-  } else if (tokens.length + unreadable.length > 0) printRows({ tokens, unreadable }, now);
+  if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
   else {
     const what = Object.keys(filter).length === 0 ? 'tokens' : 'such token';
-    printRemark(`authenticator ${issuing.authenticator.name} has no ${what}`);
+    const { head, rows } = tableOf(tokens, unreadable, now);
+    printTable(head, rows, `authenticator ${name} has no ${what}`);
   }
-  warnOfUnreadable(unreadable);
+  const { length } = unreadable;
+  if (length > 0) {
+    const subject =
+      length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
+    printRemark(`${subject} no one: fix or delete what is stored there`);
+  }
   return exitCodes.success;
 }
 
@@ -53,7 +59,8 @@ function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): 
   return name.slice(prefix.length);
 }
 
-async function collect(issuing: Issuing, filter: TokenFilter, now: number): Promise<Listing> {
+/** The newest first. */
+async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
   const tokens: SeenToken[] = [];
   const unreadable: UnreadableToken[] = [];
   using progress = createProgress('tokens');
@@ -64,18 +71,15 @@ async function collect(issuing: Issuing, filter: TokenFilter, now: number): Prom
       else tokens.push(seeToken(one, issuing.judge, now));
     }
   });
-  const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? Number.NEGATIVE_INFINITY;
+  const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;
   const byDigest = (one: { digest: string }, other: { digest: string }) => (one.digest < other.digest ? -1 : 1);
   return {
-    tokens: tokens.sort((one, other) => {
-      const [oneTime, otherTime] = [issuedAt(one), issuedAt(other)];
-      return oneTime === otherTime ? byDigest(one.issued, other.issued) : otherTime - oneTime;
-    }),
+    tokens: tokens.sort((one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued)),
     unreadable: unreadable.sort(byDigest),
   };
 }
 
-function printRows({ tokens, unreadable }: Listing, now: number): void {
+function tableOf(tokens: readonly SeenToken[], unreadable: readonly UnreadableToken[], now: number) {
   const tracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
   const lastUse = (text: string) => (tracked ? [text] : []);
   const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
@@ -95,13 +99,8 @@ function printRows({ tokens, unreadable }: Listing, now: number): void {
       return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
     }),
   ];
-  const head = ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'];
-  printTable(head, rows);
-}
-
-function warnOfUnreadable({ length }: readonly UnreadableToken[]): void {
-  if (length === 0) return;
-  const subject =
-    length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
-  printRemark(`${subject} no one: fix or delete what is stored there`);
+  return {
+    head: ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'],
+    rows,
+  };
 }

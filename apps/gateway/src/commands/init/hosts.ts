@@ -3,7 +3,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { isHostName } from '@sallyport/plugin-options';
 import { printable } from '../../logging/printable.ts';
-import { UsageError } from '../exit-codes.ts';
+import { UsageError } from '../output.ts';
 
 /**
  * Reads a name or an IP address by which kube-apiserver calls the gateway.

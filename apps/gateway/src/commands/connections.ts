@@ -1,12 +1,13 @@
+import type { Logger } from 'pino';
 import { causeOf } from '../config/problems.ts';
-import type { GatewayConfig, LockoutConfig } from '../config/types.ts';
-import { createAttempts, type LockoutGuard } from '../lockout/attempts.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { createAttempts } from '../lockout/attempts.ts';
 import { createLogger } from '../logging/logger.ts';
-import { createRevocationList, type RevocationList } from '../revocation/list.ts';
+import { createRevocationList } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
+import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from '../runtime/authenticators.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 
@@ -16,17 +17,14 @@ import { humanDuration } from './times.ts';
  */
 export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command: string): void {
   if (cache.redis !== undefined) return;
-  if (command === 'lockouts' || command === 'unlock') {
-    throw new Error(
-      `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused tries by itself, ` +
-        'in its memory, and no command reaches them. A count ends with lockout.window ' +
-        `(${humanDuration(lockout.window)}) after the last refused try, or with a restart of that process`,
-    );
-  }
   throw new Error(
-    `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none: add it (docs/configuration.md). ` +
-      'Until then, revoke works for issued tokens, and the backend for its users; ' +
-      'a restart empties the memory of a gateway',
+    command === 'lockouts' || command === 'unlock'
+      ? `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused tries by itself, ` +
+          'in its memory, and no command reaches them. A count ends with lockout.window ' +
+          `(${humanDuration(lockout.window)}) after the last refused try, or with a restart of that process`
+      : `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none: add it ` +
+          '(docs/configuration.md). Until then, revoke works for issued tokens, and the backend for its users; ' +
+          'a restart empties the memory of a gateway',
   );
 }
 
@@ -50,9 +48,7 @@ export async function withCacheRedis<Result>(
  * Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't read the list, or not
  * all of it.
  */
-export async function readBlocks(
-  redis: ProbedRedis | undefined,
-): Promise<{ readonly blocks: RevocationList; readonly isRead: boolean }> {
+export async function readBlocks(redis: ProbedRedis | undefined) {
   let now = Date.now();
   const blocks = createRevocationList(() => now, Date.now);
   if (redis === undefined) return { blocks, isRead: false };
@@ -72,34 +68,38 @@ export async function readBlocks(
   }
 }
 
-/** Creates a lockout guard that knows of no counts but its own, for commands that try no password. */
-export function localAttempts({ lockout }: { readonly lockout: LockoutConfig }): LockoutGuard {
-  return createAttempts(() => lockout, { now: () => performance.now() });
-}
-
 /**
  * Creates a lockout guard that joins the others as one more replica. It refuses what the running gateways would refuse, and
  * adds nothing to their counts then. A password that is sent and refused counts, since the directory has counted it, too.
  *
- * @param redis left out: it knows of no counts but its own
+ * @param redis left out: it knows of no counts but its own, as for commands that try no password
  * @returns the guard, and `written`, which resolves when the results of its tries are written
  */
-export function joinAttempts(
-  lockout: LockoutConfig,
-  redis: ProbedRedis | undefined,
-): { readonly attempts: LockoutGuard; written(): Promise<void> } {
+export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?: ProbedRedis) {
   const writes: Promise<unknown>[] = [];
-  const shared: SharedRedis | undefined = redis && {
+  const shared = redis && {
     ...redis,
     get isDown() {
       return redis.isDown;
     },
-    send: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
-  };
-  return {
-    attempts: createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared }),
-    async written() {
-      await Promise.all(writes);
+    send: (...[use, work]: Parameters<ProbedRedis['send']>) => {
+      writes.push(redis.probe(use, work).catch(() => undefined));
     },
   };
+  const attempts = createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared });
+  return { attempts, written: () => Promise.all(writes) };
+}
+
+/** Creates the authenticators of a config, does `work` with them, and closes them. @throws ConfigError */
+export async function withAuthenticators<Result>(
+  config: GatewayConfig,
+  logger: Logger,
+  work: (created: readonly CreatedAuthenticator[]) => Result | Promise<Result>,
+): Promise<Result> {
+  const created = await createAuthenticators(config, { logger, attempts: joinAttempts(config).attempts });
+  try {
+    return await work(created);
+  } finally {
+    await Promise.all(created.map((one) => closeAuthenticator(one, logger)));
+  }
 }
