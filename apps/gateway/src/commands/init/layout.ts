@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { KeyPair } from './certificates.ts';
 import type { NewFile } from './files.ts';
 import { hostInUrl } from './hosts.ts';
 
@@ -24,13 +25,15 @@ export const names = {
 
 const secrets: ReadonlySet<string> = new Set([names.tokens, names.authorityKey, names.serverKey, names.clientKey]);
 
-export type Contents = Readonly<Record<string, string>>;
-
 /** @param contents by path in the folder */
-export function filesIn(folder: string, contents: Contents): NewFile[] {
+export function filesIn(folder: string, contents: Readonly<Record<string, string>>): NewFile[] {
   return Object.entries(contents).map(([name, content]) => {
     return { path: join(folder, name), content, isSecret: secrets.has(name) };
   });
+}
+
+export function dateOf({ notAfter }: Pick<KeyPair, 'notAfter'>): string {
+  return notAfter.toISOString().slice(0, 10);
 }
 
 /** @param host that kube-apiserver calls */

@@ -3,8 +3,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createFolder } from '../init.ts';
 import { createAuthority, issueServer } from './certificates.ts';
-import { createFolder } from './create.ts';
 import { hostsOf } from './hosts.ts';
 import { renewCertificates } from './renew.ts';
 
