@@ -18,7 +18,7 @@ function parse(option: Option, ...words: string[]): unknown {
   return new Command().exitOverride().addOption(option).parse(words, { from: 'user' }).opts()[option.attributeName()];
 }
 
-const parser = (create: () => Option) => (text: string) => parse(create(), `${create().long}=${text}`);
+const parser = (option: Option) => (text: string) => parse(option, `${option.long}=${text}`);
 
 describe('--for', () => {
   const read = parser(forOption);
@@ -39,12 +39,12 @@ describe('--for', () => {
 
 test('--wait is 5 s, or another time, or none', () => {
   const read = parser(waitOption);
-  expect([parse(waitOption()), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
+  expect([parse(waitOption), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
   expect(() => read('11m')).toThrow(new UsageError('--wait must be at most 10m: write --wait 5s'));
 });
 
 test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
-  const read = parser(jtiOption);
+  const read = parser(jtiOption());
   expect([read('7'), read('JTI=7'), read('JTI=JTI=7'), read('jti=7'), read(' 7 ')]).toEqual([
     ...['7', '7', 'JTI=7', 'jti=7', ' 7 '],
   ]);
@@ -56,7 +56,7 @@ test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
 
 describe('--ttl', () => {
   const now = Date.parse('2030-01-01T00:00:00Z');
-  const read = parser(() => ttlOption('', () => now));
+  const read = parser(ttlOption('', () => now));
 
   test('is up to the end of the year 9999, or never', () => {
     expect([read('8h'), read('never')]).toEqual([8 * 3_600_000, Number.POSITIVE_INFINITY]);
@@ -77,7 +77,7 @@ describe('--ttl', () => {
 });
 
 describe('--digest', () => {
-  const read = parser(() => digestOption('', 8));
+  const read = parser(digestOption('', 8));
 
   test('is 8 to 64 hexadecimal digits, in either case', () => {
     expect([read('ABCDEF01'), read('a'.repeat(64))]).toEqual(['abcdef01', 'a'.repeat(64)]);

@@ -21,10 +21,11 @@ export interface TokenOptions {
   readonly ttl?: number;
 }
 
-export const configOption = () => new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG');
+export const configOption = new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG');
 
-export const outputOption = () =>
-  new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text');
+export const outputOption = new Option('-o, --output <format>', 'how to print')
+  .choices(['text', 'json'])
+  .default('text');
 
 /**
  * Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set.
@@ -40,7 +41,7 @@ export function textOption(flags: string, description: string, read = (text: str
   });
 }
 
-/** One token by its `jti`. kube-apiserver's audit log has it as `JTI=…`: what is copied from there is accepted. */
+/** kube-apiserver's audit log has a `jti` as `JTI=…`: what is copied from there is accepted. */
 export function jtiOption(): Option {
   const description = "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too";
   return textOption('--jti <id>', description, (text) => text.replace(/^JTI=/, ''));
@@ -51,7 +52,6 @@ export function jtiText(jti: string): string {
   return jti.startsWith('JTI=') ? `JTI=${jti}` : jti;
 }
 
-/** All tokens of one session by their `sid`. */
 export const sidOption = () => textOption('--sid <id>', 'all tokens of the session with this sid');
 
 /** Creates an option with a listen address that replaces one of the config. */
@@ -66,36 +66,29 @@ export function addressOption(flags: string, description: string): Option {
 }
 
 /** Who is responsible for what a command changes. */
-export const byOption = () =>
-  textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command');
+export const byOption = textOption('--by <name>', 'who does it').default(
+  operatorName(),
+  'the user who runs this command',
+);
 
 /** How long a block is in force, in milliseconds. */
-export function forOption(): Option {
-  const option = new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required');
-  const rule = { example: '8h or 30d', most: { value: 366 * 86_400_000, text: '366d' }, isPositive: true };
-  return option.argParser((text) => readDuration(option, text, rule)).makeOptionMandatory();
-}
+export const forOption = new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
+  .argParser((text) => readDuration('--for', text, { example: '8h or 30d', most: [366 * 86_400_000, '366d'] }))
+  .makeOptionMandatory();
 
 /** How long to wait for the replicas, in milliseconds. */
-export function waitOption(): Option {
-  const option = new Option('--wait <duration>', 'how long to wait for all replicas to confirm it').default(
-    5_000,
-    '5s',
-  );
-  return option.argParser((text) => {
-    return readDuration(option, text, { example: '5s', most: { value: 600_000, text: '10m' } });
-  });
-}
+export const waitOption = new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
+  .argParser((text) => readDuration('--wait', text, { example: '5s', most: [600_000, '10m'], mayBeZero: true }))
+  .default(5_000, '5s');
 
 /** RFC 3339 has years of four digits. */
 const lastMoment = Date.parse('9999-12-31T23:59:59Z');
 
 /** How long a token is good, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
 export function ttlOption(description: string, now: () => number = Date.now): Option {
-  const option = new Option('--ttl <duration>', description);
-  return option.argParser((text) => {
+  return new Option('--ttl <duration>', description).argParser((text) => {
     if (text === 'never') return Number.POSITIVE_INFINITY;
-    const ttl = readDuration(option, text, { example: '8h, 30d or never', isPositive: true });
+    const ttl = readDuration('--ttl', text, { example: '8h, 30d or never' });
     if (now() + ttl <= lastMoment) return ttl;
     throw new UsageError(`--ttl: "${text}" is too long: write --ttl never for a token without an end`);
   });
@@ -104,17 +97,16 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
 interface DurationRule {
   /** What to write instead. */
   readonly example: string;
-  readonly most?: { readonly value: number; readonly text: string };
-  /** Zero is refused. */
-  readonly isPositive?: boolean;
+  readonly most?: readonly [milliseconds: number, text: string];
+  readonly mayBeZero?: boolean;
 }
 
-function readDuration({ long }: Option, text: string, { example, most, isPositive }: DurationRule): number {
+function readDuration(option: string, text: string, { example, most, mayBeZero = false }: DurationRule): number {
   const parsed = parseDuration(text);
-  const instead = `write ${long} ${example}`;
-  if ('problem' in parsed) throw new UsageError(`${long}: ${parsed.problem}: ${instead}`);
-  if (isPositive && parsed.value === 0) throw new UsageError(`${long} must be longer than 0: ${instead}`);
-  if (most && parsed.value > most.value) throw new UsageError(`${long} must be at most ${most.text}: ${instead}`);
+  const instead = `write ${option} ${example}`;
+  if ('problem' in parsed) throw new UsageError(`${option}: ${parsed.problem}: ${instead}`);
+  if (parsed.value === 0 && !mayBeZero) throw new UsageError(`${option} must be longer than 0: ${instead}`);
+  if (most && parsed.value > most[0]) throw new UsageError(`${option} must be at most ${most[1]}: ${instead}`);
   return parsed.value;
 }
 
