@@ -3,16 +3,12 @@ import { Command, CommanderError, Option } from 'commander';
 import { exampleText, pipedToken } from './commands/command-line.ts';
 import {
   addressOption,
-  byOption,
-  configOption,
   digestOption,
-  forOption,
   jtiOption,
-  outputOption,
+  option,
   sidOption,
   textOption,
   ttlOption,
-  waitOption,
 } from './commands/options.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
@@ -43,7 +39,7 @@ interface Verb<Options> {
 function add<Options>(parent: Command, name: string, verb: Verb<Options>): Command {
   const { description, options, load, exitStatus, help = '' } = verb;
   const command = parent.command(name).description(description);
-  for (const option of options) command.addOption(option);
+  for (const one of options) command.addOption(one);
   return command
     .addHelpText('after', (exitStatus === undefined ? '' : `\nExit status: ${exitStatus}.`) + help)
     .action(async () => {
@@ -51,8 +47,6 @@ function add<Options>(parent: Command, name: string, verb: Verb<Options>): Comma
       exitCode = await run({ ...command.opts(), dir: command.args[0] } as Options);
     });
 }
-
-const exactOption = new Option('--exact', 'use the name as it is, though it begins with no prefix of the config');
 
 add(program, 'init', {
   description: 'make a config, certificates, and the kubeconfig with which kube-apiserver calls this gateway',
@@ -71,7 +65,7 @@ add(program, 'init', {
 add(program, 'serve', {
   description: 'answer token reviews until SIGTERM; SIGHUP reads all files again',
   options: [
-    configOption,
+    option.config,
     addressOption('--listen <address>', "listen here and not at the config's server.listen, such as 127.0.0.1:8080"),
     addressOption('--admin-listen <address>', "listen here and not at the config's admin.listen"),
   ],
@@ -80,7 +74,7 @@ add(program, 'serve', {
 
 add(program, 'check', {
   description: 'check the config, its files and certificates, and reach each backend',
-  options: [configOption, outputOption],
+  options: [option.config, option.output],
   load: async () => (await import('./commands/check.ts')).check,
   exitStatus: '0 there are no errors, 1 there is an error, 2 wrong usage',
 });
@@ -89,9 +83,9 @@ add(program, 'explain', {
   description: 'show what each authenticator answers to a token, which is read from standard input',
   options: [
     textOption('--user <name>', 'no token: show what is known of this user, as Kubernetes sees them'),
-    exactOption,
-    configOption,
-    outputOption,
+    option.exact,
+    option.config,
+    option.output,
     new Option('--audience <audience...>', "what the review asks for; left out: the API server's own").conflicts(
       'user',
     ),
@@ -104,7 +98,7 @@ add(program, 'explain', {
 add(program, 'schema', {
   description:
     'print the JSON Schema of gateway.yaml, with the options of each plugin that is shipped or that --config uses',
-  options: [configOption],
+  options: [option.config],
   load: async () => (await import('./commands/check.ts')).schema,
 });
 
@@ -114,19 +108,12 @@ const userOption = (more = '') =>
   textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
 const confirmed = '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
 /** Of commands that write an entry to the revocation list. */
-const entryOptions = [
-  exactOption,
-  textOption('--reason <text>', 'why'),
-  byOption,
-  waitOption,
-  configOption,
-  outputOption,
-];
+const entryOptions = [option.exact, option.reason, option.by, option.wait, option.config, option.output];
 const blockable = [userOption(), groupOption, tokenOption, jtiOption(), sidOption()];
 
 add(program, 'block', {
   description: 'refuse a user, a group, a token or a session for a time, whatever a backend says',
-  options: [...blockable, forOption, ...entryOptions],
+  options: [...blockable, option.for, ...entryOptions],
   load: async () => (await import('./commands/block.ts')).block,
   exitStatus: confirmed,
   help: exampleText('block --user corp:jane --for 8h --reason "laptop stolen"'),
@@ -141,7 +128,7 @@ add(program, 'unblock', {
 
 add(program, 'blocks', {
   description: 'list who is blocked, the newest first',
-  options: [configOption, outputOption],
+  options: [option.config, option.output],
   load: async () => (await import('./commands/block.ts')).listBlocks,
   exitStatus: '0 success, 1 the list could not be read, 2 wrong usage',
 });
@@ -166,7 +153,7 @@ add(program, 'revoke', {
 
 add(program, 'lockouts', {
   description: 'list the users whose refused passwords the running gateways count, and who is locked out',
-  options: [configOption, outputOption],
+  options: [option.config, option.output],
   load: async () => (await import('./commands/lockouts.ts')).lockouts,
   exitStatus: '0 success, 1 the counts could not be read, 2 wrong usage',
 });
@@ -181,7 +168,7 @@ add(program, 'unlock', {
 
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
   description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
-  options: [configOption],
+  options: [option.config],
   load: async () => (await import('./commands/token-hash.ts')).fingerprint,
   help:
     '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
@@ -203,7 +190,7 @@ const issuerStatus = '0 success, 1 it could not be done, or not all of it, 2 wro
 add(token, 'create', {
   description: 'make a token and print it, once: it is stored nowhere',
   options: [
-    configOption,
+    option.config,
     authenticatorOption,
     textOption(
       '--user <name>',
@@ -217,11 +204,11 @@ add(token, 'create', {
     new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
     audienceOption,
     new Option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: at once'),
-    textOption('--reason <text>', 'why'),
-    byOption,
-    outputOption,
+    option.reason,
+    option.by,
+    option.output,
   ],
-  load: async () => (await import('./commands/token-create.ts')).createToken,
+  load: async () => (await import('./commands/issued-tokens.ts')).createToken,
   exitStatus: issuerStatus,
   help:
     exampleText('token create --user jane --group dev --ttl 8h') +
@@ -231,13 +218,13 @@ add(token, 'create', {
 add(token, 'list', {
   description: 'list issued tokens, the newest first; never the tokens themselves',
   options: [
-    configOption,
+    option.config,
     authenticatorOption,
     textOption('--user <name>', 'of this user only, with the username prefix or without'),
     digestOption('of this SHA-256 digest only, or of those that begin with it', 1),
-    outputOption,
+    option.output,
   ],
-  load: async () => (await import('./commands/token-list.ts')).listTokens,
+  load: async () => (await import('./commands/issued-tokens.ts')).listTokens,
   exitStatus: issuerStatus,
 });
 
@@ -250,7 +237,7 @@ add(token, 'hash', {
     audienceOption,
     ttlOption('how long it is good, such as 8h or 30d; left out, or never: without an end'),
     new Option('--generate', 'make a random token and print it, once, instead of reading one'),
-    outputOption,
+    option.output,
   ],
   load: async () => (await import('./commands/token-hash.ts')).tokenHash,
 });

@@ -21,11 +21,23 @@ export interface TokenOptions {
   readonly ttl?: number;
 }
 
-export const configOption = new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG');
-
-export const outputOption = new Option('-o, --output <format>', 'how to print')
-  .choices(['text', 'json'])
-  .default('text');
+/** Those that are the same in all commands. */
+export const option = {
+  config: new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG'),
+  output: new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'),
+  exact: new Option('--exact', 'use the name as it is, though it begins with no prefix of the config'),
+  reason: textOption('--reason <text>', 'why'),
+  /** Who is responsible for what a command changes. */
+  by: textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command'),
+  /** How long a block is in force, in milliseconds. */
+  for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
+    .argParser((text) => readDuration('--for', text, { example: '8h or 30d', most: [366 * 86_400_000, '366d'] }))
+    .makeOptionMandatory(),
+  /** How long to wait for the replicas, in milliseconds. */
+  wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
+    .argParser((text) => readDuration('--wait', text, { example: '5s', most: [600_000, '10m'], mayBeZero: true }))
+    .default(5_000, '5s'),
+};
 
 /**
  * Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set.
@@ -33,11 +45,11 @@ export const outputOption = new Option('-o, --output <format>', 'how to print')
  * @param read makes what the command gets of it
  */
 export function textOption(flags: string, description: string, read = (text: string) => text): Option {
-  const option = new Option(flags, description);
-  return option.argParser<string | readonly string[]>((given, before) => {
+  const created = new Option(flags, description);
+  return created.argParser<string | readonly string[]>((given, before) => {
     const text = read(given);
-    if (text.trim() === '') throw new UsageError(`${option.long} is empty: give it a value, or leave it out`);
-    return option.variadic ? [...(before ?? []), text] : text;
+    if (text.trim() === '') throw new UsageError(`${created.long} is empty: give it a value, or leave it out`);
+    return created.variadic ? [...(before ?? []), text] : text;
   });
 }
 
@@ -65,22 +77,6 @@ export function addressOption(flags: string, description: string): Option {
   });
 }
 
-/** Who is responsible for what a command changes. */
-export const byOption = textOption('--by <name>', 'who does it').default(
-  operatorName(),
-  'the user who runs this command',
-);
-
-/** How long a block is in force, in milliseconds. */
-export const forOption = new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
-  .argParser((text) => readDuration('--for', text, { example: '8h or 30d', most: [366 * 86_400_000, '366d'] }))
-  .makeOptionMandatory();
-
-/** How long to wait for the replicas, in milliseconds. */
-export const waitOption = new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
-  .argParser((text) => readDuration('--wait', text, { example: '5s', most: [600_000, '10m'], mayBeZero: true }))
-  .default(5_000, '5s');
-
 /** RFC 3339 has years of four digits. */
 const lastMoment = Date.parse('9999-12-31T23:59:59Z');
 
@@ -101,12 +97,12 @@ interface DurationRule {
   readonly mayBeZero?: boolean;
 }
 
-function readDuration(option: string, text: string, { example, most, mayBeZero = false }: DurationRule): number {
+function readDuration(name: string, text: string, { example, most, mayBeZero = false }: DurationRule): number {
   const parsed = parseDuration(text);
-  const instead = `write ${option} ${example}`;
-  if ('problem' in parsed) throw new UsageError(`${option}: ${parsed.problem}: ${instead}`);
-  if (parsed.value === 0 && !mayBeZero) throw new UsageError(`${option} must be longer than 0: ${instead}`);
-  if (most && parsed.value > most[0]) throw new UsageError(`${option} must be at most ${most[1]}: ${instead}`);
+  const instead = `write ${name} ${example}`;
+  if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}: ${instead}`);
+  if (parsed.value === 0 && !mayBeZero) throw new UsageError(`${name} must be longer than 0: ${instead}`);
+  if (most && parsed.value > most[0]) throw new UsageError(`${name} must be at most ${most[1]}: ${instead}`);
   return parsed.value;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { columns, createProgress, shortDigest } from './output.ts';
+import { columns, shortDigest, withProgress } from './output.ts';
 
 test('columns are aligned, and no line ends in spaces', () => {
   const rows = [
@@ -40,25 +40,28 @@ test('no rows are no lines', () => {
   expect(columns([])).toBe('');
 });
 
-function progress(isTTY: boolean, count: number): string {
+async function progress(isTTY: boolean, count: number): Promise<string> {
   const written: unknown[] = [];
-  {
-    using shown = createProgress('tokens', { isTTY, write: (text: string | Uint8Array) => written.push(text) > 0 });
-    for (let one = 0; one < count; one++) shown.count();
+  async function* items() {
+    for (let one = 0; one < count; one++) yield one;
   }
+  const stream = { isTTY, write: (text: string | Uint8Array) => written.push(text) > 0 };
+  const seen: number[] = [];
+  for await (const one of withProgress(items(), 'tokens', stream)) seen.push(one);
+  expect(seen).toHaveLength(count);
   return written.join('');
 }
 
-test('on a terminal each thousand is shown, and removed at the end', () => {
-  expect(progress(true, 2500)).toBe('\r1000 tokens …\r2000 tokens …\r\u001b[K');
+test('on a terminal each thousand is shown, and removed at the end', async () => {
+  expect(await progress(true, 2500)).toBe('\r1000 tokens …\r2000 tokens …\r\u001b[K');
 });
 
-test('a short listing is not shown', () => {
-  expect(progress(true, 999)).toBe('');
+test('a short listing is not shown', async () => {
+  expect(await progress(true, 999)).toBe('');
 });
 
-test('elsewhere nothing is shown', () => {
-  expect(progress(false, 2500)).toBe('');
+test('elsewhere nothing is shown', async () => {
+  expect(await progress(false, 2500)).toBe('');
 });
 
 test('a digest is shown by its first 12 digits', () => {

@@ -79,23 +79,23 @@ function displayWidth(text: string): number {
 }
 
 /**
- * Shows on a terminal how far a long listing is, in one line that is rewritten and removed at the end.
+ * Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is rewritten and removed at the end.
  *
  * @param what the items are, in plural
  */
-export function createProgress(
+export async function* withProgress<Item>(
+  items: AsyncIterable<Item>,
   what: string,
   stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
-): Disposable & { count(): void } {
-  const step = 1000;
-  let counted = 0;
-  return {
-    count() {
-      counted += 1;
-      if (stream.isTTY && counted % step === 0) stream.write(`\r${counted} ${what} …`);
-    },
-    [Symbol.dispose]() {
-      if (stream.isTTY && counted >= step) stream.write('\r\u001b[K');
-    },
-  };
+): AsyncGenerator<Item> {
+  let count = 0;
+  try {
+    for await (const item of items) {
+      count += 1;
+      if (stream.isTTY && count % 1000 === 0) stream.write(`\r${count} ${what} …`);
+      yield item;
+    }
+  } finally {
+    if (stream.isTTY && count >= 1000) stream.write('\r\u001b[K');
+  }
 }

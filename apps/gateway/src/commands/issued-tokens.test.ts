@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { type RequestOptions, readRequest } from './issued-tokens.ts';
 import { UsageError } from './output.ts';
-import { type RequestOptions, readRequest } from './token-create.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
 const least = { user: 'jane', ttl: 8 * 3_600_000, by: 'ops' };

@@ -1,5 +1,6 @@
-import type { TokenRequest } from '@sallyport/authenticator';
+import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/authenticator';
 import { z } from 'zod';
+import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import {
   type Issuing,
@@ -11,7 +12,16 @@ import {
   withIssuer,
 } from './issuer.ts';
 import type { TokenOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
+import {
+  type ExitCode,
+  exitCodes,
+  printJson,
+  printRemark,
+  printTable,
+  shortDigest,
+  UsageError,
+  withProgress,
+} from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 
 /** What the options say of the token. */
@@ -49,14 +59,11 @@ export async function createToken(options: IssuingOptions & RequestOptions): Pro
   return exitCodes.success;
 }
 
-/**
- * @param now milliseconds since 1970: `--ttl` counts from here
- * @throws UsageError
- */
+/** @param now milliseconds since 1970: `--ttl` counts from here. @throws UsageError */
 export function readRequest(options: RequestOptions, now: number): TokenRequest {
   const { user, ttl, uid, group, extra, audience, reason, by } = options;
   const expiresAt = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(now + ttl);
-  const notBefore = options.notBefore === undefined ? undefined : parseTime('--not-before', options.notBefore);
+  const notBefore = options.notBefore === undefined ? undefined : parseTime(options.notBefore);
   if (notBefore !== undefined && expiresAt !== undefined && notBefore >= expiresAt) {
     throw new UsageError(
       `--not-before is not before the end of the token, ${expiresAt.toISOString()}: --ttl counts from now, so make it longer`,
@@ -77,10 +84,10 @@ export function readRequest(options: RequestOptions, now: number): TokenRequest 
   };
 }
 
-/** Reads a time in RFC 3339 with a zone: without one it would mean another moment on each machine. @throws UsageError */
-function parseTime(option: string, text: string): Date {
+/** Reads a time in RFC 3339 with a zone: without one it would mean another moment on each machine. */
+function parseTime(text: string): Date {
   if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
-  throw new UsageError(`${option} must be a time with its zone, such as 2030-01-31T12:00:00Z`);
+  throw new UsageError('--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z');
 }
 
 /** Collects the values of each key, in their order. Only the first `=` divides. */
@@ -102,14 +109,16 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
  * @throws Error when the identity policy would refuse each use of the token
  */
 function judgeRequest({ authenticator, config, judge }: Issuing, { user }: TokenRequest): void {
-  const groups = user.groups ?? [];
-  const refuse = (option: string, name: string, { prefix }: { readonly prefix: string }) => {
-    if (prefix === '' || !name.startsWith(prefix)) return;
+  const { username, groups = [] } = user;
+  const named = [
+    { flag: '--user', name: username, prefix: authenticator.username.prefix },
+    ...groups.map((name) => ({ flag: '--group', name, prefix: authenticator.groups.prefix })),
+  ];
+  for (const { flag, name, prefix } of named) {
+    if (prefix === '' || !name.startsWith(prefix)) continue;
     const rest = name.slice(prefix.length) || 'NAME';
-    throw new UsageError(`${option} is without the prefix ${prefix}; write ${option} ${rest}`);
-  };
-  refuse('--user', user.username, authenticator.username);
-  for (const group of groups) refuse('--group', group, authenticator.groups);
+    throw new UsageError(`${flag} is without the prefix ${prefix}; write ${flag} ${rest}`);
+  }
   const judged = judge(user);
   if (judged.breach !== undefined) {
     const { rule, name } = judged.breach;
@@ -139,4 +148,86 @@ function description({ issued, user }: SeenToken, now: number): string {
   ];
   const known = lines.flatMap(([name = '', value]) => (value ? [`  ${name.padEnd(10)} ${printable(value)}`] : []));
   return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
+}
+
+export interface ListTokensOptions extends IssuingOptions {
+  readonly user?: string;
+  readonly digest?: string;
+}
+
+/** Lists issued tokens. */
+export async function listTokens(options: ListTokensOptions): Promise<ExitCode> {
+  const { user, digest, output } = options;
+  const issuing = await loadIssuing(options);
+  const { name } = issuing.authenticator;
+  const filter = {
+    ...(user !== undefined && { username: withoutPrefix(user, issuing.authenticator) }),
+    ...(digest !== undefined && { digest }),
+  };
+  const now = Date.now();
+  const { tokens, unreadable } = await collect(issuing, filter, now);
+  if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
+  else {
+    const what = Object.keys(filter).length === 0 ? 'tokens' : 'such token';
+    const { head, rows } = tableOf(tokens, unreadable, now);
+    printTable(head, rows, `authenticator ${name} has no ${what}`);
+  }
+  const { length } = unreadable;
+  if (length > 0) {
+    const subject =
+      length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
+    printRemark(`${subject} no one: fix or delete what is stored there`);
+  }
+  return exitCodes.success;
+}
+
+/** Takes a name as `token create` does, and with the prefix, as Kubernetes and this list show it. @throws UsageError for the prefix alone */
+function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): string {
+  if (!name.startsWith(prefix)) return name;
+  if (name === prefix) throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
+  return name.slice(prefix.length);
+}
+
+/** The newest first. */
+async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
+  const tokens: SeenToken[] = [];
+  const unreadable: UnreadableToken[] = [];
+  await withIssuer(issuing, async (issuer) => {
+    for await (const one of withProgress(issuer.list(filter), 'tokens')) {
+      if ('fault' in one) unreadable.push({ digest: one.digest, fault: one.fault });
+      else tokens.push(seeToken(one, issuing.judge, now));
+    }
+  });
+  const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;
+  const byDigest = (one: { digest: string }, other: { digest: string }) => (one.digest < other.digest ? -1 : 1);
+  return {
+    tokens: tokens.sort((one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued)),
+    unreadable: unreadable.sort(byDigest),
+  };
+}
+
+function tableOf(tokens: readonly SeenToken[], unreadable: readonly UnreadableToken[], now: number) {
+  const tracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
+  const lastUse = (text: string) => (tracked ? [text] : []);
+  const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
+  const rows = [
+    ...tokens.map(({ issued: { digest, issuedAt, issuedBy, reason, expiresAt, lastUsedAt }, user, state }) => [
+      shortDigest(digest),
+      user.username,
+      user.groups?.join(',') ?? '',
+      issuedAt === undefined ? '' : humanDuration(now - issuedAt.getTime()),
+      expiresAt === undefined ? 'never' : +expiresAt <= now ? ago(expiresAt) : humanDuration(+expiresAt - now),
+      ...lastUse(lastUsedAt ? ago(lastUsedAt) : lastUsedAt === null ? 'never' : ''),
+      state,
+      issuedBy ?? '',
+      reason ?? '',
+    ]),
+    ...unreadable.map(({ digest, fault }) => {
+      return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
+    }),
+  ];
+  return {
+    head: ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'],
+    rows,
+  };
 }
