@@ -43,7 +43,10 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
     return { ...draft, until: listing.now + options.for };
   });
   const text = blockText(publication.entry, before, options);
-  return report(publication, options.output, text, before && { before: entryJson(before) });
+  return report(publication, options.output, text, (json) => ({
+    ...json,
+    ...(before && { before: entryJson(before) }),
+  }));
 }
 
 /** What comes before the line that says who has confirmed, and what comes after it. */

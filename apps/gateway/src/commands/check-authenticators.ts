@@ -1,4 +1,3 @@
-import type { Authenticator } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { checkInTime } from '../admin/health.ts';
 import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
@@ -18,14 +17,8 @@ const mostNames = 5;
 
 type CheckedConfig = Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login'>;
 
-interface Checked {
-  readonly findings: readonly Finding[];
-  /** The files that they read. */
-  readonly files: readonly TrustedFile[];
-}
-
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
-export async function checkAuthenticators(config: CheckedConfig): Promise<Checked> {
+export async function checkAuthenticators(config: CheckedConfig) {
   const checked = await Promise.all(config.authenticators.map((one) => checkAuthenticator(one, config)));
   const shared = sharedTokenPrefixes(checked);
   return {
@@ -33,14 +26,20 @@ export async function checkAuthenticators(config: CheckedConfig): Promise<Checke
       ...checked.flatMap(({ findings }) => findings),
       ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
     ],
-    files: checked.flatMap(({ files }) => files),
+    /** Those that the plugins read. */
+    files: checked.flatMap(({ files = [] }) => files),
   };
 }
 
-async function checkAuthenticator(
-  config: AuthenticatorConfig,
-  all: CheckedConfig,
-): Promise<Checked & Pick<Authenticator, 'tokenPrefix'> & { readonly name: string }> {
+interface Checked {
+  readonly name: string;
+  readonly findings: readonly Finding[];
+  /** Left out when the authenticator could not be created. */
+  readonly files?: readonly TrustedFile[];
+  readonly tokenPrefix?: string | undefined;
+}
+
+async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfig): Promise<Checked> {
   const { name } = config;
   const { logger, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
@@ -49,7 +48,7 @@ async function checkAuthenticator(
       const problem = config.problem(cause);
       return { check: `authenticator ${name}`, result: 'fault', detail: formatProblem(problem), problem };
     });
-    return { name, findings: [...warnings(), ...faults], files: [] };
+    return { name, findings: [...warnings(), ...faults] };
   };
   let created: CreatedAuthenticator;
   try {
@@ -64,16 +63,14 @@ async function checkAuthenticator(
   try {
     if (unusable.length > 0) return problems(...unusable);
     const ofMaking = warnings();
-    const logsIn = all.login?.authenticators.includes(name) === true;
-    const missing = logsIn ? missingForLogin(authenticator) : undefined;
+    const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
     if (missing !== undefined) return problems(new Error(missing));
     const reached = await reach(created);
     // A warning beside an error says no more than the error.
     const ofReaching = reached.some(({ result }) => result === 'fault') ? [] : warnings();
-    const { tokenPrefix } = authenticator;
     return {
       name,
-      ...(tokenPrefix !== undefined && { tokenPrefix }),
+      tokenPrefix: authenticator.tokenPrefix,
       findings: [...reached, ...ofMaking, ...ofReaching, ...judgeKnownUsers(created, all)],
       files: files.map(({ file, secret = false }) => ({ file, secret })),
     };
@@ -82,15 +79,21 @@ async function checkAuthenticator(
   }
 }
 
-function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
-  const check = `authenticator ${config.name}`;
-  const look = async (): Promise<Finding[]> => {
+function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
+  return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
+}
+
+function reach({ authenticator, config }: CreatedAuthenticator) {
+  const look = async () => {
     await checkInTime(authenticator, backendTimeout);
-    const reached =
-      authenticator.check === undefined ? 'ready; it has no backend to reach' : 'ready, and its backend answers';
-    return [{ check, result: 'ok', detail: `${config.package}: ${reached}` }];
+    const hasBackend = authenticator.check !== undefined;
+    return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
   };
-  return tryOut(check, look, (cause) => `${config.package}: its backend can't be used: ${cause}`);
+  return tryOut(
+    `authenticator ${config.name}`,
+    look,
+    (cause) => `${config.package}: its backend can't be used: ${cause}`,
+  );
 }
 
 /** The identity policy must accept each user that the plugin names without a backend, or that user's token never works. */
@@ -99,9 +102,6 @@ function judgeKnownUsers(
   { authenticators }: CheckedConfig,
 ): Finding[] {
   const judge = identityPolicy(config, identityPrefixes(authenticators));
-  const fault = (detail: string): Finding[] => {
-    return [{ check: `authenticator ${config.name}`, result: 'fault', detail: `${config.package}: ${detail}` }];
-  };
   const refused: string[] = [];
   let count = 0;
   try {
@@ -114,14 +114,14 @@ function judgeKnownUsers(
       if (refused.length < mostNames) refused.push(`${printable(user.username)}: ${rule}${who}`);
     }
   } catch (error) {
-    return fault(`knownUsers() failed: ${config.withhold(causeOf(error))}`);
+    return [finding(config, 'fault', `knownUsers() failed: ${config.withhold(causeOf(error))}`)];
   }
   if (count === 0) return [];
   const more = count > refused.length ? `, and ${count - refused.length} more` : '';
-  return fault(
+  const detail =
     `the identity policy refuses ${count} of its users: ${config.withhold(refused.join('; ') + more)}. ` +
-      'Correct their names, or list system: names in its allowSystemNames',
-  );
+    'Correct their names, or list system: names in its allowSystemNames';
+  return [finding(config, 'fault', detail)];
 }
 
 /** Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same. */
@@ -129,13 +129,12 @@ function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];
   const options = { level: 'warn', base: null, timestamp: false };
   const logger = pino(options, { write: (line: string) => lines.push(line) });
-  const toFinding = (line: string): Finding => {
+  const toFinding = (line: string) => {
     const { msg, level: _level, authenticator: _name, ...fields } = JSON.parse(line);
     const details = Object.entries(fields).map(([key, value]) => {
       return `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
     });
-    const detail = config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`);
-    return { check: `authenticator ${config.name}`, result: 'warning', detail: `${config.package}: ${detail}` };
+    return finding(config, 'warning', config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
   };
   return { logger, warnings: () => lines.splice(0).map(toFinding) };
 }
@@ -151,17 +150,20 @@ export function sharedTokenPrefixes(
   const marked = authenticators.flatMap(({ name, tokenPrefix: prefix }) =>
     typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [],
   );
-  const pairs = marked.flatMap((first, index) => marked.slice(index + 1).map((second) => [first, second] as const));
-  return pairs.flatMap(([first, second]) => {
-    if (!second.prefix.startsWith(first.prefix) && !first.prefix.startsWith(second.prefix)) return [];
-    const prefixes =
-      first.prefix === second.prefix
-        ? `tokens of both begin with ${first.prefix}`
-        : `their tokens begin with ${first.prefix} and ${second.prefix}, of which one begins with the other`;
-    return [
-      `${first.name} and ${second.name}: ${prefixes}, so a token of one is also sent to the other, a request for nothing; ` +
-        `and when ${first.name} refuses tokens that it does not know, ${second.name} is never asked. ` +
-        'Give them prefixes of their own',
-    ];
+  return marked.flatMap((first, index) => {
+    const others = marked.slice(index + 1).filter(({ prefix }) => {
+      return prefix.startsWith(first.prefix) || first.prefix.startsWith(prefix);
+    });
+    return others.map(({ name, prefix }) => {
+      const prefixes =
+        first.prefix === prefix
+          ? `tokens of both begin with ${prefix}`
+          : `their tokens begin with ${first.prefix} and ${prefix}, of which one begins with the other`;
+      return (
+        `${first.name} and ${name}: ${prefixes}, so a token of one is also sent to the other, a request for nothing; ` +
+        `and when ${first.name} refuses tokens that it does not know, ${name} is never asked. ` +
+        'Give them prefixes of their own'
+      );
+    });
   });
 }

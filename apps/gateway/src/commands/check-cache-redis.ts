@@ -17,9 +17,7 @@ const warning = (detail: string): Finding => ({ check, result: 'warning', detail
 const clockTolerance = 30_000;
 
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
-export async function checkCacheRedis(
-  config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
-): Promise<readonly Finding[]> {
+export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
   if (config.cache.redis === undefined) return [];
   const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
     const listing = await readListing(redis);

@@ -27,18 +27,18 @@ export interface Finding {
 export async function tryOut(
   check: string,
   look: () => Promise<readonly Finding[]>,
-  wording: (cause: string) => string = (cause) => cause,
-): Promise<readonly Finding[]> {
+  wording = (cause: string) => cause,
+) {
   try {
     return await look();
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map((cause) => ({ check, result: 'fault', detail: wording(causeOf(cause)) }));
+    return causes.map((cause): Finding => ({ check, result: 'fault', detail: wording(causeOf(cause)) }));
   }
 }
 
 /** Reads the files of `server.tls` as `serve` does, and compares the certificate with the address. */
-export function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls' | 'listen'>): Promise<readonly Finding[]> {
+export function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls' | 'listen'>) {
   const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
   return checkTls('TLS', tls && readTlsMaterial(tls), (certificate) => judgeAddress(certificate, listen), compare);
 }
@@ -49,14 +49,11 @@ export async function checkLogin({
   cache,
 }: Pick<GatewayConfig, 'login' | 'cache'>): Promise<readonly Finding[]> {
   if (login === undefined) return [];
-  const { tls, publicUrl } = login;
-  const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
+  const host = new URL(login.publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   const advice = `the login certificate is not for ${host}, the host of login.publicUrl: clients would refuse it. Issue it anew with that name`;
-  const certificates = await checkTls('login TLS', tls && readLoginTls(tls), (certificate) => {
-    return isFor(certificate, host) ? [] : [advice];
-  });
+  const read = login.tls && readLoginTls(login.tls);
+  const judgeHost = (certificate: X509Certificate) => (isFor(certificate, host) ? [] : [advice]);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
-    // Reads the CAs that kubeconfigs have.
     const look = async () => {
       parseCertificates(await readBytes(file, tlsFileLimit));
       return [];
@@ -67,33 +64,31 @@ export async function checkLogin({
     'without cache.redis sessions are not sealed, so whoever can write to the Redis of sessions can make one; ' +
     'and each replica asks the directory by itself';
   return [
-    ...certificates,
+    ...(await checkTls('login TLS', read, judgeHost)),
     ...(await Promise.all(authorities)).flat(),
     ...(cache.redis === undefined ? [{ check: 'login', result: 'warning', detail: unsealed } as const] : []),
   ];
 }
 
 /**
- * Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares
- * them.
+ * Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares.
  *
  * @param read undefined: there is no TLS
- * @param judge returns what is wrong with the certificate of the server
- * @param advice after the names
+ * @param judge returns what is wrong with the server's own
  */
 function checkTls(
   check: string,
   read: Promise<TlsMaterial> | undefined,
   judge: (server: X509Certificate) => readonly string[],
   advice = '',
-): Promise<readonly Finding[]> {
+) {
   return tryOut(check, async () => {
     if (read === undefined) return [{ check, result: 'ok', detail: 'none: plain HTTP on loopback' }];
     const { cert, certificates, warnings } = await read;
     const server = new X509Certificate(cert);
     return [
       ...certificates.map(({ certificate, subject, notAfter }): Finding => {
-        const names = certificate === 'client-ca' ? '' : `, for ${namesOf(server)}${advice}`;
+        const names = certificate === 'client-ca' ? '' : `, for ${server.subjectAltName}${advice}`;
         const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
         return { check: `${certificate} certificate`, result: 'ok', detail };
       }),
@@ -108,18 +103,13 @@ function judgeAddress(certificate: X509Certificate, { host, port }: ServerConfig
   if (isEvery || hosts.some((each) => isFor(certificate, each))) return [];
   return [
     `the server certificate is not for ${host}, where server.listen is: kube-apiserver would refuse it at ` +
-      `https://${authority(host, port)}. Issue it anew with that name too, or call the gateway by ${namesOf(certificate)}`,
+      `https://${authority(host, port)}. Issue it anew with that name too, or call the gateway by ${certificate.subjectAltName}`,
   ];
 }
 
 function isFor(certificate: X509Certificate, host: string): boolean {
   const found = isIP(host) === 0 ? certificate.checkHost(host, { subject: 'never' }) : certificate.checkIP(host);
   return found !== undefined;
-}
-
-/** Returns the names as OpenSSL writes them: `DNS:a, IP Address:192.0.2.1`. */
-function namesOf({ subjectAltName = '' }: X509Certificate): string {
-  return subjectAltName;
 }
 
 function authoritiesOf({ caFile, clusters }: LoginConfig) {

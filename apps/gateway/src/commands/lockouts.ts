@@ -67,7 +67,9 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
   const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + inForceFor }));
   const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
-  const code = report(publication, options.output, [text, after], { cleared: cleared.map(lockoutJson) });
+  const code = report(publication, options.output, [text, after], (json) => {
+    return { ...json, cleared: cleared.map(lockoutJson) };
+  });
   return code === exitCodes.success && cleared.length === 0 ? exitCodes.negative : code;
 }
 

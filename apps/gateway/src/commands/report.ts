@@ -33,16 +33,15 @@ export function publish(config: GatewayConfig, wait: number, draft: (listing: Li
 /**
  * Prints what became of an entry.
  *
- * @param before printed before the line that says who has confirmed; `after` comes behind it
- * @param more for JSON
+ * @param text what comes before the line that says who has confirmed, and what comes after it
  */
 export function report(
   publication: Publication,
   output: ReadOptions['output'],
-  [before, after]: readonly [before: string, after: string],
-  more: object = {},
+  [before, after]: readonly [string, string],
+  toJson: (published: object) => object = (published) => published,
 ): ExitCode {
-  if (output === 'json') printJson({ ...publicationJson(publication), ...more });
+  if (output === 'json') printJson(toJson(publicationJson(publication)));
   else process.stdout.write(before + confirmationLine(publication.confirmation) + after);
   for (const remark of remarks(publication)) printRemark(remark);
   return exitCodeOf(publication);
@@ -87,7 +86,7 @@ export function remarks(publication: Publication): readonly string[] {
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
     ...(isAboveLimit ? [fullRemark] : []),
-    ...(supersededBy ? [supersededRemark(supersededBy)] : []),
+    ...(supersededBy ? [superseded(supersededBy)] : []),
   ];
 }
 
@@ -98,7 +97,7 @@ export function unreadableRemark(count: number): readonly string[] {
   return [`${subject} can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere`];
 }
 
-function supersededRemark({ action, by, at }: Entry): string {
+function superseded({ action, by, at }: Entry): string {
   return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
 }
 

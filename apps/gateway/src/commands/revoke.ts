@@ -7,7 +7,7 @@ import { commandLine } from './command-line.ts';
 import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { digestLength, jtiText } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
-import { confirmationLine, exitCodeOf, mayStillPass, publicationJson, publish, remarks } from './report.ts';
+import { mayStillPass, publish, report } from './report.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
 
@@ -21,43 +21,36 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
   const given = await prepare(options, 'revoke', ['user', 'token', 'digest', 'all']);
   const issuers = issuersOf(given, options);
   const found = await completeDigest(given, issuers);
-  const prepared = found ?? given;
-  const { kind } = prepared.draft;
+  const { kind } = given.draft;
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   const at = new Date();
   if (found) await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText)));
   if (isText && kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
-  const forgotten = found ? await forget(found, options) : nothingCached;
-  if (isText) process.stdout.write(forgotten.text);
-  else printJson({ ...outcome, replicas: forgotten.json });
-  for (const remark of forgotten.remarks) printRemark(remark);
+  const toJson = (replicas?: object) => ({ ...outcome, replicas });
+  const forgotten = found ? await forget(found, options, toJson) : exitCodes.success;
+  if (!found && !isText) printJson(toJson());
   const revoked = outcome.revoked.length;
   const known = revoked + outcome.already.length + outcome.unreadable.length;
   const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
   const isIncomplete = outcome.unreadable.length + outcome.problems.length > 0;
-  if (isNothing && known === 0 && !isIncomplete) printRemark(nothingRemark(prepared, issuers));
-  if (isIncomplete || !forgotten.isDone) return exitCodes.failure;
+  if (isNothing && known === 0 && !isIncomplete) printRemark(nothingRemark(given, issuers));
+  if (isIncomplete || forgotten !== exitCodes.success) return exitCodes.failure;
   return isNothing ? exitCodes.negative : exitCodes.success;
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
 function refuseIds({ jti, sid, config }: RevokeOptions): void {
-  const words = jti === undefined ? ['--sid', sid ?? ''] : ['--jti', jtiText(jti)];
-  if (jti === undefined && sid === undefined) return;
-  const command = commandLine(['block', ...words, '--for', '8h'], config);
+  const [kind, id] = jti === undefined ? ['sid', sid] : ['jti', jtiText(jti)];
+  if (id === undefined) return;
   throw new UsageError(
-    `nothing was done: only its issuer can revoke a token with a ${jti === undefined ? 'sid' : 'jti'}, and end its session. ` +
-      `To refuse it here, whatever its issuer says: ${command}`,
+    `nothing was done: only its issuer can revoke a token with a ${kind}, and end its session. ` +
+      `To refuse it here, whatever its issuer says: ${commandLine(['block', `--${kind}`, id, '--for', '8h'], config)}`,
   );
 }
 
-/**
- * Finds the authenticators that may have issued tokens of the subject.
- *
- * @throws UsageError when `--authenticator` names one that can't; Error when that one issues no tokens
- */
+/** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
 function issuersOf({ config, draft: { kind, name } }: Prepared, options: RevokeOptions): readonly Issuing[] {
   if (kind === 'all') return [];
   const named = options.authenticator;
@@ -75,47 +68,30 @@ function issuersOf({ config, draft: { kind, name } }: Prepared, options: RevokeO
 /** How many tokens are listed of those that a digest's first digits may mean. */
 const mostListed = 10;
 
-/**
- * Completes the digest of the one token whose digest begins with the given digits.
- *
- * @returns undefined when there is none
- * @throws UsageError when there are several
- */
+/** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
 async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): Promise<Prepared | undefined> {
   const { kind, name: digits } = prepared.draft;
   if (kind !== 'token' || digits.length === digestLength) return prepared;
-  const found = (await Promise.all(issuers.map((issuing) => tokensThatBegin(digits, issuing)))).flat();
-  const [digest, ...others] = new Set(found.map((one) => one.digest));
+  const users = new Map<string, string>();
+  const collect = (issuing: Issuing) =>
+    withIssuer(issuing, async (issuer) => {
+      for await (const one of issuer.list({ digest: digits })) {
+        users.set(one.digest, 'fault' in one ? 'unreadable' : printable(issuing.judge(one.user).user.username));
+      }
+    });
+  await Promise.all(issuers.map(collect));
+  const [digest, ...others] = users.keys();
   if (digest === undefined) return undefined;
   if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
   // With more digits than were given: otherwise they would still look the same.
-  const lines = found.map(({ digest: all, user }) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
-  const more = found.length > mostListed ? `\n    and ${found.length - mostListed} more` : '';
-  throw new UsageError(
-    `--digest ${digits} is the beginning of several, give more digits:${lines.slice(0, mostListed).join('')}${more}`,
-  );
+  const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
+  const more = users.size > mostListed ? `\n    and ${users.size - mostListed} more` : '';
+  const listed = lines.slice(0, mostListed).join('') + more;
+  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
 }
 
-function tokensThatBegin(digits: string, issuing: Issuing) {
-  return withIssuer(issuing, async (issuer) => {
-    const found: { digest: string; user: string }[] = [];
-    for await (const token of issuer.list({ digest: digits })) {
-      const user = 'fault' in token ? 'unreadable' : printable(issuing.judge(token.user).user.username);
-      found.push({ digest: token.digest, user });
-    }
-    return found;
-  });
-}
-
-/** What became of the tokens, in JSON. */
-interface Outcome {
-  readonly revoked: object[];
-  /** Those that were revoked before. */
-  readonly already: object[];
-  readonly unreadable: object[];
-  /** Why not all tokens of an authenticator could be revoked. */
-  readonly problems: object[];
-}
+/** What became of the tokens, in JSON: revoked now or before, and why not all of an authenticator could be revoked. */
+type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
 /** Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost. */
 async function revokeWith(
@@ -173,7 +149,6 @@ function summary({ revoked, already, unreadable }: Outcome): string {
   return parts.filter((part) => part !== false).join(', ');
 }
 
-/** What an issuer is asked to revoke, in the names of its backend. */
 function selectionOf({ draft: { kind, name }, token }: Prepared, { authenticator }: Issuing): TokenSelection {
   if (kind === 'user') return { username: name.slice(authenticator.username.prefix.length) };
   return token === undefined ? { digest: name } : { token };
@@ -193,40 +168,31 @@ function nothingRemark({ draft }: Prepared, issuers: readonly Issuing[]): string
  */
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 
-/** What became of the answers that replicas have cached. */
-interface Forgotten {
-  /** For standard output. */
-  readonly text: string;
-  /** For standard error. */
-  readonly remarks: readonly string[];
-  readonly isDone: boolean;
-  /** Left out: no entry was written. */
-  readonly json?: object;
-}
-
-const nothingCached: Forgotten = { text: '', remarks: [], isDone: true };
-
-/** Never rejects: the tokens are revoked in any case. */
-async function forget(prepared: Prepared, options: RevokeOptions): Promise<Forgotten> {
+/** Prints what becomes of the answers that replicas have cached. Never rejects: the tokens are revoked in any case. */
+async function forget(
+  prepared: Prepared,
+  options: RevokeOptions,
+  toJson: (replicas?: object) => object,
+): Promise<ExitCode> {
   const { config, draft } = prepared;
+  const print = (text: string) => {
+    if (options.output === 'json') printJson(toJson());
+    else process.stdout.write(text);
+  };
   const lingering = lingeringText(config, draft);
   if (config.cache.redis === undefined) {
-    const text = `Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`;
-    return { text, remarks: [], isDone: true };
+    print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
+    return exitCodes.success;
   }
   const next = advice(prepared, options);
   try {
     const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + rememberedFor }));
     const first = `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
-    return {
-      text: first + confirmationLine(publication.confirmation) + mayStillPass + next,
-      remarks: remarks(publication),
-      json: publicationJson(publication),
-      isDone: exitCodeOf(publication) === exitCodes.success,
-    };
+    return report(publication, options.output, [first, mayStillPass + next], toJson);
   } catch (error) {
-    const problem = `the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`;
-    return { text: lingering + mayStillPass + next, remarks: [problem], isDone: false };
+    print(lingering + mayStillPass + next);
+    printRemark(`the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`);
+    return exitCodes.failure;
   }
 }
 

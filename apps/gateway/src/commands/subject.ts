@@ -29,21 +29,11 @@ export interface EntryOptions extends SubjectOptions, ReadOptions {
   readonly wait: number;
 }
 
-/** What a command that writes to the list has found out before it does anything. */
-export interface Prepared {
-  readonly config: GatewayConfig;
-  /** With `--digest`, the name has the digits that were given. */
-  readonly draft: Omit<Draft, 'until'>;
-  /** Left out: none was read. */
-  readonly token?: string;
-}
+/** What a command that writes to the list has found out before it does anything. With `--digest`, the name has the given digits. */
+export type Prepared = Awaited<ReturnType<typeof prepare>>;
 
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
-export async function prepare(
-  options: EntryOptions,
-  action: Entry['action'],
-  kinds: readonly SubjectKind[],
-): Promise<Prepared> {
+export async function prepare(options: EntryOptions, action: Entry['action'], kinds: readonly SubjectKind[]) {
   const kind = subjectKind(options, action, kinds);
   const config = await loadNamedConfig(options);
   if (action !== 'revoke' || kind === 'all') needCacheRedis(config, action);
@@ -56,8 +46,8 @@ export async function prepare(
     await refusePasswordToken(config, token, action, options.config);
   }
   const { reason, by } = options;
-  const draft = { action, ...subject, by, ...(reason && { reason }) };
-  return { config, draft, ...(token !== undefined && { token }) };
+  const draft: Omit<Draft, 'until'> = { action, ...subject, by, ...(reason && { reason }) };
+  return { config, draft, token };
 }
 
 const ways = {
@@ -72,11 +62,7 @@ const ways = {
 
 type SubjectKind = keyof typeof ways;
 
-/**
- * @param verb for the message: `block`
- * @param kinds those that the command takes
- * @throws UsageError unless exactly one of these is given
- */
+/** @param kinds those that the command `verb` takes. @throws UsageError unless exactly one of these is given */
 export function subjectKind(options: SubjectOptions, verb: string, kinds: readonly SubjectKind[]): SubjectKind {
   const [kind, ...others] = (Object.keys(ways) as SubjectKind[]).filter((each) => options[each]);
   if (kind !== undefined && others.length === 0) return kind;
@@ -86,10 +72,7 @@ export function subjectKind(options: SubjectOptions, verb: string, kinds: readon
 type Subject = Pick<Entry, 'kind' | 'name'>;
 
 /** Reads the token, where one is meant, before any connection is opened that would have to wait for it. @throws UsageError */
-export async function readSubject(
-  options: SubjectOptions,
-  kind: SubjectKind,
-): Promise<Subject & { readonly token?: string }> {
+export async function readSubject(options: SubjectOptions, kind: SubjectKind): Promise<Subject & { token?: string }> {
   if (kind === 'all') return { kind, name: '' };
   if (kind === 'token') {
     const token = await readToken();
@@ -197,8 +180,7 @@ async function refusePasswordToken(
 }
 
 /**
- * Returns what an authenticator says of a token, by its text alone: `username` is as Kubernetes would see it, if the token has
- * the name as the backend writes it, and is left out if there is no password in it.
+ * Asks an authenticator what a token is, by its text alone. `username`, if it carries a password, is as Kubernetes would see it.
  *
  * @throws Error when the plugin throws, or gives neither a name nor undefined. The message quotes nothing of it
  */
