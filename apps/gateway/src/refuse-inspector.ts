@@ -1,6 +1,3 @@
-/** How often to look for an open inspector, in milliseconds. */
-const interval = 1_000;
-
 /**
  * Ends the process when Node's inspector is open. Its port asks for no password, so any user of the machine could make
  * this process accept any token.
@@ -20,4 +17,4 @@ function refuseInspector(): void {
 // the inspector a moment later, so one check is not enough.
 process.on('SIGUSR1', () => undefined);
 refuseInspector();
-setInterval(refuseInspector, interval).unref();
+setInterval(refuseInspector, 1_000).unref();

@@ -62,7 +62,6 @@ function blockText(entry: Entry, before: Entry | undefined, options: BlockOption
   ];
 }
 
-/** Ends a block before its time. */
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unblock', blockable);
   const publication = await publish(config, options.wait, (listing) => {
@@ -76,7 +75,6 @@ function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefine
   return blocks.find((one) => one.kind === kind && one.name === name);
 }
 
-/** @throws Error when there is none */
 export function requireBlock(listing: Listing, subject: Named, config?: string): Entry {
   const blocks = blocksIn(listing);
   const found = find(blocks, subject);
@@ -95,7 +93,6 @@ export function requireBlock(listing: Listing, subject: Named, config?: string):
   );
 }
 
-/** Lists who is blocked. */
 export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
   needCacheRedis(config, 'blocks');

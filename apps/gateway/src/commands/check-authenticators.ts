@@ -139,11 +139,7 @@ function collectWarnings(config: AuthenticatorConfig) {
   return { logger, warnings: () => lines.splice(0).map(toFinding) };
 }
 
-/**
- * Describes each pair of authenticators whose tokens are taken for each other's, by what they begin with, and how to fix it.
- *
- * @param authenticators in the order they are asked; an empty prefix, or one that is not a text, means none
- */
+/** Describes each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, means none. */
 export function sharedTokenPrefixes(
   authenticators: readonly { readonly name: string; readonly tokenPrefix?: unknown }[],
 ): string[] {

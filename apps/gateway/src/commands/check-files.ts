@@ -70,12 +70,7 @@ export async function checkLogin({
   ];
 }
 
-/**
- * Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares.
- *
- * @param read undefined: there is no TLS
- * @param judge returns what is wrong with the server's own
- */
+/** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
 function checkTls(
   check: string,
   read: Promise<TlsMaterial> | undefined,
@@ -122,13 +117,11 @@ function authoritiesOf({ caFile, clusters }: LoginConfig) {
 
 /** A file that decides who gets into the cluster. */
 export interface TrustedFile {
-  /** Absolute. */
   readonly file: string;
   /** It holds a key, a password or a token. */
   readonly secret: boolean;
 }
 
-/** Returns the files that the gateway itself reads. */
 export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
   const { server, login } = config;
   const tls = [server.tls, login?.tls].filter((one) => one !== undefined);
@@ -185,7 +178,6 @@ async function judge(path: string, effects: Readonly<Record<Access, string | fal
   return [{ check: 'permissions', result: 'warning', detail }];
 }
 
-/** The letters are those of chmod. */
 type Access = 'r' | 'w';
 
 /**

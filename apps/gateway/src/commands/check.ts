@@ -13,7 +13,6 @@ import { configFile, loadNamedConfig } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
 
-/** Prints the JSON Schema that editors complete gateway.yaml with. */
 export async function schema(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
   const { file, isShipped } = configFile(options.config);
   const used = isShipped ? [] : (await loadConfig(file, process.env)).authenticators;
@@ -50,7 +49,6 @@ function ofConfig(result: Finding['result'], problem: ConfigProblem): Finding {
   return { check: 'config', result, detail: formatProblem(problem), problem };
 }
 
-/** @param isWhole false: parts of the config had errors, and are left out */
 async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<readonly Finding[]> {
   const { server, admin, login } = config;
   const addresses = Object.entries({ server, admin, ...(login && { login }) });

@@ -11,10 +11,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 
-/**
- * @param command for the message: `block`
- * @throws Error when the config has no cache.redis, which says what to do instead
- */
+/** @throws Error when the config has no cache.redis, which says what to do instead */
 export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command: string): void {
   if (cache.redis !== undefined) return;
   throw new Error(
@@ -28,7 +25,6 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
   );
 }
 
-/** Opens a connection, does `work` with it, and closes it. */
 export async function withCacheRedis<Result>(
   { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
   work: (redis: ProbedRedis) => Promise<Result>,
@@ -44,10 +40,7 @@ export async function withCacheRedis<Result>(
   }
 }
 
-/**
- * Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't read the list, or not
- * all of it.
- */
+/** Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't read all of it. */
 export async function readBlocks(redis: ProbedRedis | undefined) {
   let now = Date.now();
   const blocks = createRevocationList(() => now, Date.now);
@@ -73,7 +66,6 @@ export async function readBlocks(redis: ProbedRedis | undefined) {
  * adds nothing to their counts then. A password that is sent and refused counts, since the directory has counted it, too.
  *
  * @param redis left out: it knows of no counts but its own, as for commands that try no password
- * @returns the guard, and `written`, which resolves when the results of its tries are written
  */
 export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?: ProbedRedis) {
   const writes: Promise<unknown>[] = [];
@@ -87,10 +79,11 @@ export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?
     },
   };
   const attempts = createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared });
-  return { attempts, written: () => Promise.all(writes) };
+  /** Resolves when the results of its tries are written. */
+  const written = () => Promise.all(writes);
+  return { attempts, written };
 }
 
-/** Creates the authenticators of a config, does `work` with them, and closes them. @throws ConfigError */
 export async function withAuthenticators<Result>(
   config: GatewayConfig,
   logger: Logger,

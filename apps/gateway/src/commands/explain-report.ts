@@ -4,7 +4,6 @@ import { printable } from '../logging/printable.ts';
 import type { ReadOptions } from './options.ts';
 import { printJson, printTable } from './output.ts';
 
-/** What was observed on the path to a decision. */
 export type Observed = ReturnType<typeof createObserver>;
 
 /** The groups of one user, as one authenticator has them. */
@@ -46,11 +45,7 @@ export function createObserver(authenticators: readonly (IdentityConfig & { read
   } satisfies ChainObserver & Record<string, unknown>;
 }
 
-/**
- * Prints a table with a row for each authenticator, what was observed, and more.
- *
- * @param json in place of all that
- */
+/** Prints a table with a row for each authenticator, what was observed, and more; or JSON in place of all that. */
 export function printExplanation(
   output: ReadOptions['output'],
   { groups, steps }: Observed,

@@ -18,9 +18,6 @@ import { momentText } from './times.ts';
 /**
  * Shows what is known of a user without a token: which authenticators know the name, with which groups, and whether the
  * running gateways have them blocked or locked out.
- *
- * @param name as Kubernetes sees it
- * @param redis left out: the config has no cache.redis
  */
 export async function explainUser(
   config: GatewayConfig,
@@ -79,7 +76,6 @@ async function readFleet(
 /** `cannot be looked up`: only with a token. */
 type Known = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
 
-/** Finds out what one authenticator knows of a name. */
 async function askOne(config: GatewayConfig, created: CreatedAuthenticator, name: string, observed: Observed) {
   const { config: one } = created;
   const username = name.slice(one.username.prefix.length);
@@ -104,11 +100,7 @@ async function askOne(config: GatewayConfig, created: CreatedAuthenticator, name
   }
 }
 
-/**
- * An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
- *
- * @returns null where no one can be looked up
- */
+/** An authenticator that issues tokens and has no `lookUp` knows the users that have tokens. @returns null: no one can be looked up */
 async function lookUp(
   { config, authenticator }: CreatedAuthenticator,
   username: string,
@@ -120,11 +112,7 @@ async function lookUp(
   return await authenticator.lookUp(username, { signal, trace: (step) => observed.onStep(config.name, step) });
 }
 
-/**
- * Reads the tokens of a name one by one: there may be very many, of all users.
- *
- * @returns how many are valid, and their user with the groups of all of them; undefined when there is none
- */
+/** Counts the valid tokens of a name, and joins the groups of their user. It reads one by one: there may be very many, of all users. */
 async function issuedTo(issuing: Issuing, username: string, { onStep }: Observed) {
   const counts = { valid: 0, revoked: 0, expired: 0, unreadable: 0 };
   const lists = new Set<string>();

@@ -22,7 +22,6 @@ import { type ExitCode, exitCodes, UsageError } from './output.ts';
 import { staticEntry } from './token-hash.ts';
 
 export interface InitOptions {
-  /** Where the files go. */
   readonly dir: string;
   readonly host?: readonly string[];
   readonly renew?: boolean;
@@ -49,8 +48,6 @@ const firstTokenLifetime = 86_400_000;
  * Writes all files into a folder, which it makes if it is missing. If one of them exists, it writes nothing.
  *
  * @param hosts not empty; kube-apiserver's kubeconfig names the first
- * @returns what to print
- * @throws Error naming the files that exist, or one that can't be written
  */
 export async function createFolder(folder: string, hosts: readonly string[], now = Date.now()): Promise<string> {
   const [host = ''] = hosts;

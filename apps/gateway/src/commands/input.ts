@@ -10,8 +10,6 @@ const maxInput = 4 * 1024 * 1024;
 /**
  * Reads a token from standard input, so that it is in no process list and no shell history. A terminal does not show what
  * is typed. One newline at the end is not a part of the token.
- *
- * @throws UsageError when there is none
  */
 export async function readToken(): Promise<string> {
   const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();

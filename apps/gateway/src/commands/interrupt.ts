@@ -1,18 +1,13 @@
 import { within } from '../deadlines.ts';
 
-/** How long a command waits for the next answer, in milliseconds. */
-const silenceLimit = 60_000;
-
 export type Interrupt = ReturnType<typeof createInterrupt>;
 
 /**
- * Waits for what may never come. After it has given up, because of a silence or of Ctrl-C, it waits for nothing more,
+ * Waits for what may never come. After it has given up, because of a silence (of `limit` milliseconds) or of Ctrl-C, it waits for nothing more,
  * whether or not the work heeds the signal, which is aborted then. Until it is disposed of, Ctrl-C and SIGTERM end the wait
  * and not the process, so that the command can report what was done until then.
- *
- * @param limit of one silence, in milliseconds
  */
-export function createInterrupt(limit: number = silenceLimit) {
+export function createInterrupt(limit = 60_000) {
   const controller = new AbortController();
   const { signal } = controller;
   const interrupt = () => controller.abort(new Error('interrupted'));

@@ -24,7 +24,6 @@ import {
 } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 
-/** What the options say of the token. */
 export interface RequestOptions extends TokenOptions {
   readonly ttl: number;
   readonly extra?: readonly string[];
@@ -33,7 +32,6 @@ export interface RequestOptions extends TokenOptions {
   readonly by: string;
 }
 
-/** Makes a token and prints it. */
 export async function createToken(options: IssuingOptions & RequestOptions): Promise<ExitCode> {
   const now = Date.now();
   const request = readRequest(options, now);
@@ -104,9 +102,6 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
 /**
  * Names of a new token are without the prefixes of the config, which are put before them at each use. Prints a remark for
  * groups that the policy leaves out.
- *
- * @throws UsageError for a name that has its prefix already, and would get it twice
- * @throws Error when the identity policy would refuse each use of the token
  */
 function judgeRequest({ authenticator, config, judge }: Issuing, { user }: TokenRequest): void {
   const { username, groups = [] } = user;
@@ -155,7 +150,6 @@ export interface ListTokensOptions extends IssuingOptions {
   readonly digest?: string;
 }
 
-/** Lists issued tokens. */
 export async function listTokens(options: ListTokensOptions): Promise<ExitCode> {
   const { user, digest, output } = options;
   const issuing = await loadIssuing(options);

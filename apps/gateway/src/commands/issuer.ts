@@ -25,7 +25,6 @@ export interface IssuingOptions extends ReadOptions {
   readonly authenticator?: string;
 }
 
-/** @throws ConfigError, UsageError, or Error when no authenticator that is meant issues tokens */
 export async function loadIssuing(options: IssuingOptions): Promise<Issuing> {
   const config = await loadNamedConfig(options);
   return issuingOf(config, chooseIssuer(config, options.authenticator), options.config);
@@ -49,11 +48,7 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
   return { config, authenticator, judge, toPaste };
 }
 
-/**
- * Returns a token's user as Kubernetes sees them, and what the session stands on, if it is one.
- *
- * @param issued left out: the token is to be created
- */
+/** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
 type JudgeToken = (user: UserInfo, issued?: IssuedToken) => JudgedUser & { readonly session?: Session };
 
 /** The names in a session are those that Kubernetes sees already. */
@@ -66,13 +61,7 @@ function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
   };
 }
 
-/**
- * Finds the authenticator whose tokens a command is about.
- *
- * @param named the value of `--authenticator`; not needed where just one issues tokens
- * @throws UsageError when it names none, or is needed
- * @throws Error when the one that is meant issues no tokens
- */
+/** @param named the value of `--authenticator`; not needed where just one issues tokens */
 export function chooseIssuer(
   { file, authenticators }: Pick<GatewayConfig, 'file' | 'authenticators'>,
   named: string | undefined,
@@ -102,7 +91,6 @@ export function chooseIssuer(
 /** How long an issuer may take to close after Ctrl-C, in milliseconds. */
 const hurriedClose = 1_000;
 
-/** Creates an issuer, does `work` with it, and closes it. */
 export async function withIssuer<Result>(
   issuing: Issuing,
   work: (issuer: ReturnType<typeof bounded>) => Promise<Result>,
@@ -159,7 +147,6 @@ function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing
 /** A token as commands show it: its user as Kubernetes sees them, and what would happen if it were used now. */
 export type SeenToken = ReturnType<typeof seeToken>;
 
-/** @param now milliseconds since 1970 */
 export function seeToken(issued: IssuedToken, judge: JudgeToken, now: number) {
   const judged = judge(issued.user, issued);
   return { issued, ...judged, state: stateOf(issued, judged, now) };

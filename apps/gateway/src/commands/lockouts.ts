@@ -33,11 +33,7 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
 
 type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
 
-/**
- * Reads lockouts, with the names that Kubernetes sees. Leaves out those of authenticators that the config does not have.
- *
- * @param name of this user only
- */
+/** Reads lockouts, with the names that Kubernetes sees. Leaves out those of authenticators that the config does not have. */
 export async function namedLockouts(redis: ProbedRedis, { authenticators, lockout }: GatewayConfig, name?: string) {
   const all = (await readLockouts(redis, lockout)).flatMap((one) => {
     const owner = authenticators.find((each) => each.name === one.authenticator);

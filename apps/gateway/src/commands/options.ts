@@ -11,7 +11,6 @@ export interface ReadOptions {
   readonly output: 'text' | 'json';
 }
 
-/** The options that say what a new token is for. */
 export interface TokenOptions {
   readonly user: string;
   readonly uid?: string;
@@ -21,7 +20,6 @@ export interface TokenOptions {
   readonly ttl?: number;
 }
 
-/** Those that are the same in all commands. */
 export const option = {
   config: new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG'),
   output: new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'),
@@ -39,11 +37,7 @@ export const option = {
     .default(5_000, '5s'),
 };
 
-/**
- * Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set.
- *
- * @param read makes what the command gets of it
- */
+/** Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set. */
 export function textOption(flags: string, description: string, read = (text: string) => text): Option {
   const created = new Option(flags, description);
   return created.argParser<string | readonly string[]>((given, before) => {
@@ -66,7 +60,6 @@ export function jtiText(jti: string): string {
 
 export const sidOption = () => textOption('--sid <id>', 'all tokens of the session with this sid');
 
-/** Creates an option with a listen address that replaces one of the config. */
 export function addressOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     try {

@@ -5,7 +5,6 @@ export const exitCodes = {
   success: 0,
   /** Something is wrong with the config, a file or a backend. */
   failure: 1,
-  /** The command line is wrong. */
   usage: 2,
   /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`: there was nothing to revoke or unlock. */
   negative: 3,
@@ -78,11 +77,7 @@ function displayWidth(text: string): number {
   return width;
 }
 
-/**
- * Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is rewritten and removed at the end.
- *
- * @param what the items are, in plural
- */
+/** Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is removed at the end. */
 export async function* withProgress<Item>(
   items: AsyncIterable<Item>,
   what: string,

@@ -14,12 +14,10 @@ import { humanDuration, momentText } from './times.ts';
 const kubeCaches =
   'until its own cache ends: 2 minutes and 10 s,\nunless its --authentication-token-webhook-cache-ttl is another than 2m.';
 
-/** What may pass for a while yet. */
 export const mayStillPass =
   `Answers that a kube-apiserver has cached may pass ${kubeCaches}\n` +
   'What is open already (exec, logs -f, watch) goes on.\n';
 
-/** What may be refused for a while yet. */
 export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
 
 /** Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then. */
@@ -30,11 +28,7 @@ export function publish(config: GatewayConfig, wait: number, draft: (listing: Li
   });
 }
 
-/**
- * Prints what became of an entry.
- *
- * @param text what comes before the line that says who has confirmed, and what comes after it
- */
+/** Prints what became of an entry. @param text what comes before the line that says who has confirmed, and what comes after it */
 export function report(
   publication: Publication,
   output: ReadOptions['output'],
@@ -72,7 +66,6 @@ const fullRemark =
   'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
   'you raise maxmemory, or remove what else is in that Redis';
 
-/** Lists what went wrong, and what the operator must know, a line each. */
 export function remarks(publication: Publication): readonly string[] {
   const { confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds } = publication;
   const { now, unconfirmed, gone } = confirmation;
@@ -90,7 +83,6 @@ export function remarks(publication: Publication): readonly string[] {
   ];
 }
 
-/** @param count of entries that none of the keys opens */
 export function unreadableRemark(count: number): readonly string[] {
   if (count === 0) return [];
   const subject = count === 1 ? '1 entry of the list' : `${count} entries of the list`;
@@ -113,7 +105,6 @@ export function entryJson({ action, kind, name, at, until, by, reason }: Entry):
   };
 }
 
-/** What became of an entry, in JSON. */
 export function publicationJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {
   const { confirmed, unconfirmed, gone } = confirmation;
   const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });

@@ -65,7 +65,7 @@ function issuersOf({ config, draft: { kind, name } }: Prepared, options: RevokeO
   return able.map((authenticator) => issuingOf(config, authenticator, options.config));
 }
 
-/** How many tokens are listed of those that a digest's first digits may mean. */
+/** Tokens whose digest begins with the same digits. */
 const mostListed = 10;
 
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
@@ -196,7 +196,6 @@ async function forget(
   }
 }
 
-/** Says how long a replica that does not learn of it may accept the token. */
 function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepared['draft']): string {
   const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
   const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));

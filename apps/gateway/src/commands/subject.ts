@@ -112,9 +112,6 @@ export function namingAuthenticators({ authenticators, login }: Pick<GatewayConf
 /**
  * Names are as Kubernetes sees them. Where one begins with no prefix of the config, the prefix was most likely forgotten,
  * and the command would have no effect on the user who is meant.
- *
- * @param isExact `--exact`: the name is meant as it is
- * @throws UsageError with the names that may be meant
  */
 export function requirePrefix(
   kind: 'user' | 'group',
@@ -142,9 +139,6 @@ export function requirePrefix(
 /**
  * Refuses a token that carries a password: each spelling of that login is another token, so a block or revocation of one
  * of them stops no one. No backend is asked. When no authenticator can have such a token, it prints a warning.
- *
- * @param configOption as the operator gave it, for the command to paste
- * @throws UsageError naming the user to block or revoke instead; Error when an authenticator can't say what the token is
  */
 async function refusePasswordToken(
   config: GatewayConfig,

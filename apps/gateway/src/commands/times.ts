@@ -17,8 +17,6 @@ const steps: readonly (readonly [below: number, unit: Unit, rest?: Unit])[] = [
 /**
  * Formats a duration as kubectl's AGE does: `45s`, `5d3h`, `2y10d`. It rounds down; years have 365 days. A negative duration, from a
  * clock that is ahead of ours, is `0s`. Source: HumanDuration in kubernetes/apimachinery pkg/util/duration/duration.go.
- *
- * @param milliseconds finite
  */
 export function humanDuration(milliseconds: number): string {
   const length = Math.max(0, milliseconds);

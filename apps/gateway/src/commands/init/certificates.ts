@@ -14,11 +14,9 @@ import {
 } from 'pkijs';
 import { addressBytes } from './hosts.ts';
 
-/** A certificate with its private key. */
+/** A certificate with its private key (PKCS #8, without a passphrase), in PEM. */
 export interface KeyPair {
-  /** PEM. */
   readonly certificate: string;
-  /** PEM, PKCS #8, without a passphrase. */
   readonly key: string;
   readonly notAfter: Date;
 }
@@ -50,13 +48,7 @@ export function createAuthority(now: number): Promise<Authority> {
   ]);
 }
 
-/**
- * Reads a CA that `createAuthority` made.
- *
- * @param certificate PEM
- * @param key PEM
- * @throws Error when it is another kind of CA, the key is another one's, or it has expired
- */
+/** Reads a CA that `createAuthority` made, in PEM. @throws Error when it is another kind of CA, not with its key, or has expired */
 export async function readAuthority(certificate: string, key: string, now: number): Promise<Authority> {
   const found = new X509Certificate(certificate);
   const privateKey = createPrivateKey(key);

@@ -3,9 +3,7 @@ import { link, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { causeOf } from '../../config/problems.ts';
 
-/** A file to write. */
 export interface NewFile {
-  /** Absolute. */
   readonly path: string;
   readonly content: string;
   /** It holds a key or tokens: only its owner may read it. */
@@ -22,11 +20,7 @@ export async function existing(paths: readonly string[]): Promise<string[]> {
   return found;
 }
 
-/**
- * Writes files that do not exist yet, and the folders they are in. When one can't be written, it removes those before it.
- *
- * @throws Error naming the file, why, and how to fix it
- */
+/** Writes files that do not exist yet, and the folders they are in. When one can't be written, it removes those before it. */
 export async function createFiles(files: readonly NewFile[]): Promise<void> {
   await using undo = new AsyncDisposableStack();
   for (const file of files) {
@@ -48,8 +42,6 @@ async function removeFolders(folder: string, first: string): Promise<void> {
 /**
  * Replaces files by new ones that keep the owner and the mode of the old. All are complete on disk before the first is
  * replaced. When one can't be replaced, the old ones are put back.
- *
- * @throws Error naming the file, why, and how to fix it
  */
 export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   const undo: (() => Promise<void>)[] = [];
@@ -78,7 +70,6 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
 const newOf = (path: string) => `${path}.new`;
 const oldOf = (path: string) => `${path}.old`;
 
-/** Writes the new file beside the old one, which it resembles. */
 async function prepare(file: NewFile): Promise<void> {
   const path = newOf(file.path);
   const before = await explained(path, async () => {

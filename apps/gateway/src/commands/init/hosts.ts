@@ -5,12 +5,7 @@ import { isHostName } from '@sallyport/plugin-options';
 import { printable } from '../../logging/printable.ts';
 import { UsageError } from '../output.ts';
 
-/**
- * Reads a name or an IP address by which kube-apiserver calls the gateway.
- *
- * @returns it as certificates have it: names in lower case, the shortest form of an IPv6 address
- * @throws UsageError saying what to write
- */
+/** Reads a name or an IP address as certificates have it: names in lower case, the shortest form of an IPv6 address. @throws UsageError */
 export function parseHost(text: string): string {
   const quoted = `--host: ${printable(JSON.stringify(text))}`;
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
@@ -53,7 +48,6 @@ export function hostsOf({ subjectAltName = '' }: Pick<X509Certificate, 'subjectA
   return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(([, host = '']) => parseHost(host));
 }
 
-/** A host in a URL. */
 export function hostInUrl(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
 }

@@ -17,8 +17,6 @@ const fileLimit = 1024 * 1024;
  * them are on disk, and when one can't be written, the old ones stay.
  *
  * @param given the names of the new server certificate; empty: those of the old
- * @returns what to print
- * @throws Error naming what is missing or wrong, with nothing replaced
  */
 export async function renewCertificates(folder: string, given: readonly string[], now = Date.now()): Promise<string> {
   const authority = await openAuthority(folder, now);
