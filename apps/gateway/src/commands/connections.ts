@@ -28,7 +28,7 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
 export async function withCacheRedis<Result>(
   { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
   work: (redis: ProbedRedis) => Promise<Result>,
-): Promise<Result> {
+) {
   if (cache.redis === undefined) throw new Error('the config has no cache.redis');
   // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
   const pool = createRedisPool({ logger: await createLogger('error'), onError: () => undefined });
@@ -79,16 +79,15 @@ export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?
     },
   };
   const attempts = createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared });
-  /** Resolves when the results of its tries are written. */
-  const written = () => Promise.all(writes);
-  return { attempts, written };
+  // `written` resolves when the results of its tries are written.
+  return { attempts, written: () => Promise.all(writes) };
 }
 
 export async function withAuthenticators<Result>(
   config: GatewayConfig,
   logger: Logger,
   work: (created: readonly CreatedAuthenticator[]) => Result | Promise<Result>,
-): Promise<Result> {
+) {
   const created = await createAuthenticators(config, { logger, attempts: joinAttempts(config).attempts });
   try {
     return await work(created);

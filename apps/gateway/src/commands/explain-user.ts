@@ -10,8 +10,7 @@ import { readBlocks, withAuthenticators } from './connections.ts';
 import { createObserver, type Observed, printExplanation } from './explain-report.ts';
 import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
 import { lockoutJson, namedLockouts } from './lockouts.ts';
-import type { ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes } from './output.ts';
+import { exitCodes } from './output.ts';
 import { entryJson } from './report.ts';
 import { momentText } from './times.ts';
 
@@ -19,20 +18,14 @@ import { momentText } from './times.ts';
  * Shows what is known of a user without a token: which authenticators know the name, with which groups, and whether the
  * running gateways have them blocked or locked out.
  */
-export async function explainUser(
-  config: GatewayConfig,
-  name: string,
-  output: ReadOptions['output'],
-  redis: ProbedRedis | undefined,
-): Promise<ExitCode> {
+export async function explainUser(config: GatewayConfig, name: string, output: 'text' | 'json', redis?: ProbedRedis) {
   const observed = createObserver(config.authenticators);
   const theirs = config.authenticators.filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
-  const some = { ...config, authenticators: theirs };
-  const known = await withAuthenticators(some, await createLogger('error'), (created) => {
+  const logger = await createLogger('error');
+  const known = await withAuthenticators({ ...config, authenticators: theirs }, logger, (created) => {
     return Promise.all(created.map((one) => askOne(config, one, name, observed)));
   });
-  const groups = observed.groups.flatMap(({ final }) => final);
-  const fleet = await readFleet(config, name, groups, redis);
+  const fleet = await readFleet(config, name, observed, redis);
   const rows = known.map(({ authenticator, answer, reason, tokens }) => {
     return [authenticator, answer, reason, tokens === null ? '' : String(tokens)];
   });
@@ -50,15 +43,13 @@ export async function explainUser(
 }
 
 /** Reads whether the running gateways have the user blocked or locked out; undefined when that can't be read. */
-async function readFleet(
-  config: GatewayConfig,
-  name: string,
-  groups: readonly string[],
-  redis: ProbedRedis | undefined,
-): Promise<{ readonly json: object; readonly lines: readonly string[] } | undefined> {
+async function readFleet(config: GatewayConfig, name: string, { groups }: Observed, redis: ProbedRedis | undefined) {
   const { blocks, isRead } = await readBlocks(redis);
   if (redis === undefined || !isRead) return undefined;
-  const block = blocks.ofUser(name, groups);
+  const block = blocks.ofUser(
+    name,
+    groups.flatMap(({ final }) => final),
+  );
   const locks = await namedLockouts(redis, config, name);
   const lockLines = locks.map(({ refused, authenticator, isLockedOut, until }) => {
     const state = isLockedOut ? 'locked out' : 'not locked out';
@@ -73,7 +64,6 @@ async function readFleet(
   };
 }
 
-/** `cannot be looked up`: only with a token. */
 type Known = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
 
 async function askOne(config: GatewayConfig, created: CreatedAuthenticator, name: string, observed: Observed) {
@@ -105,11 +95,11 @@ async function lookUp(
   { config, authenticator }: CreatedAuthenticator,
   username: string,
   issued: { readonly user: UserInfo | undefined } | undefined,
-  observed: Observed,
-): Promise<UserInfo | undefined | null> {
+  { onStep }: Observed,
+) {
   if (authenticator.lookUp === undefined) return issued === undefined ? null : issued.user;
   const signal = AbortSignal.timeout(config.timeout);
-  return await authenticator.lookUp(username, { signal, trace: (step) => observed.onStep(config.name, step) });
+  return await authenticator.lookUp(username, { signal, trace: (step) => onStep(config.name, step) });
 }
 
 /** Counts the valid tokens of a name, and joins the groups of their user. It reads one by one: there may be very many, of all users. */

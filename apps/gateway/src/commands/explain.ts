@@ -19,9 +19,7 @@ import { momentText } from './times.ts';
 
 export interface ExplainOptions extends ReadOptions {
   readonly audience?: readonly string[];
-  /** A user as Kubernetes sees them: no token is read. */
   readonly user?: string;
-  /** The name is meant as it is, though it begins with no prefix of the config. */
   readonly exact?: boolean;
 }
 
@@ -36,12 +34,7 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
   return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
 }
 
-async function explainToken(
-  config: GatewayConfig,
-  token: string,
-  options: ExplainOptions,
-  redis: ProbedRedis | undefined,
-): Promise<ExitCode> {
+async function explainToken(config: GatewayConfig, token: string, options: ExplainOptions, redis?: ProbedRedis) {
   const { blocks, isRead } = await readBlocks(redis);
   const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
@@ -87,11 +80,8 @@ async function explainToken(
 
 function findBlock(blocks: Blocks, token: string, { groups, credential }: Observed): Entry | undefined {
   const ofUsers = groups.map(({ username, final }) => blocks.ofUser(username, final));
-  return (
-    blocks.ofToken(token) ??
-    ofUsers.find((block) => block !== undefined) ??
-    (credential && blocks.ofCredential(credential))
-  );
+  const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential)];
+  return found.find((block) => block !== undefined);
 }
 
 interface Row extends Record<'authenticator' | 'answer' | 'reason', string> {

@@ -1,12 +1,4 @@
-import type {
-  IssuedToken,
-  Revocation,
-  TokenFilter,
-  TokenIssuer,
-  TokenRequest,
-  TokenSelection,
-  UserInfo,
-} from '@sallyport/authenticator';
+import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticator';
 import { identityPolicy, identityPrefixes, type JudgedUser } from '../chain/identity-policy.ts';
 import { nearest } from '../config/nearest.ts';
 import { formatProblem } from '../config/problems.ts';
@@ -40,11 +32,9 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
     authenticator.name === config.login?.sessions
       ? createSessionJudge(config)
       : identityPolicy(authenticator, identityPrefixes(authenticators), provenance?.keyPrefix);
-  const isOneOfSeveral = authenticators.filter(issuesTokens).length > 1;
+  const which = authenticators.filter(issuesTokens).length > 1 ? ['--authenticator', authenticator.name] : [];
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
-  const toPaste = (...words: readonly string[]) => {
-    return commandLine([...words, ...(isOneOfSeveral ? ['--authenticator', authenticator.name] : [])], configOption);
-  };
+  const toPaste = (...words: readonly string[]) => commandLine([...words, ...which], configOption);
   return { config, authenticator, judge, toPaste };
 }
 
@@ -91,12 +81,8 @@ export function chooseIssuer(
 /** How long an issuer may take to close after Ctrl-C, in milliseconds. */
 const hurriedClose = 1_000;
 
-export async function withIssuer<Result>(
-  issuing: Issuing,
-  work: (issuer: ReturnType<typeof bounded>) => Promise<Result>,
-): Promise<Result> {
+export async function withIssuer<Result>(issuing: Issuing, work: (issuer: BoundedIssuer) => Promise<Result>) {
   const { config, authenticator } = issuing;
-  // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
   const logger = await createLogger('error');
   const dependencies = { logger, attempts: joinAttempts(config).attempts };
   const issuer = await createTokenIssuer(authenticator, config.baseDirectory, dependencies).catch((error) => {
@@ -116,8 +102,14 @@ function problemOf({ authenticator }: Issuing, error: unknown, failure: string, 
   return new Error(formatProblem(authenticator.problem(error, failure, secrets)));
 }
 
-/** Returns an issuer whose calls end, and whose errors name the authenticator and its place in the config. */
-function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing: Issuing) {
+type WithoutSignal<Call> = Call extends (...words: [...infer Words, AbortSignal]) => infer Result
+  ? (...words: Words) => Result
+  : never;
+
+/** An issuer whose calls end, and whose errors name the authenticator and its place in the config. */
+type BoundedIssuer = { readonly [Call in 'create' | 'list' | 'revoke']: WithoutSignal<TokenIssuer[Call]> };
+
+function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing: Issuing): BoundedIssuer {
   async function* named<Item>(list: () => AsyncIterable<Item>, failure: string, secrets?: readonly string[]) {
     try {
       yield* each(list());
@@ -126,7 +118,7 @@ function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing
     }
   }
   return {
-    async create(request: TokenRequest) {
+    async create(request) {
       try {
         return await wait(() => issuer.create(request, signal));
       } catch (error) {
@@ -136,8 +128,8 @@ function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing
         throw problemOf(issuing, error, `may or may not have made the token. To see it: ${look}`);
       }
     },
-    list: (filter: TokenFilter) => named(() => issuer.list(filter, signal), 'could not list its tokens'),
-    revoke: (selection: TokenSelection, revocation: Revocation) => {
+    list: (filter) => named(() => issuer.list(filter, signal), 'could not list its tokens'),
+    revoke: (selection, revocation) => {
       const secrets = 'token' in selection ? [selection.token] : [];
       return named(() => issuer.revoke(selection, revocation, signal), 'could not revoke all that was asked', secrets);
     },
