@@ -102,6 +102,7 @@ add(program, 'schema', {
   load: async () => (await import('./commands/check.ts')).schema,
 });
 
+const required = (one: Option) => one.makeOptionMandatory();
 const groupOption = textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
 const tokenOption = new Option('--token', 'the token that is read from standard input');
 const userOption = (more = '') =>
@@ -160,7 +161,7 @@ add(program, 'lockouts', {
 
 add(program, 'unlock', {
   description: "forget a user's refused passwords, in all running gateways",
-  options: [userOption('; required').makeOptionMandatory(), ...entryOptions],
+  options: [required(userOption('; required')), ...entryOptions],
   load: async () => (await import('./commands/lockouts.ts')).unlock,
   exitStatus: `${confirmed}; 3 nothing was locked`,
   help: exampleText('unlock --user corp:bob --reason "new password"'),
@@ -192,13 +193,8 @@ add(token, 'create', {
   options: [
     option.config,
     authenticatorOption,
-    textOption(
-      '--user <name>',
-      "the user of the token, without the authenticator's username prefix",
-    ).makeOptionMandatory(),
-    ttlOption(
-      'how long it is good, such as 8h or 30d, or never for a token without an end; required',
-    ).makeOptionMandatory(),
+    required(textOption('--user <name>', "the user of the token, without the authenticator's username prefix")),
+    required(ttlOption('how long it is good, such as 8h or 30d, or never for a token without an end; required')),
     uidOption,
     textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
     new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
@@ -231,7 +227,7 @@ add(token, 'list', {
 add(token, 'hash', {
   description: 'make an entry of a static tokens file from a token, which is read from standard input',
   options: [
-    textOption('--user <name>', 'the user of the token; required').makeOptionMandatory(),
+    required(textOption('--user <name>', 'the user of the token; required')),
     uidOption,
     textOption('--group <group...>', 'a group of the user; may be repeated'),
     audienceOption,

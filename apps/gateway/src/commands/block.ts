@@ -12,11 +12,6 @@ import { entryJson, mayStillBeRefused, mayStillPass, publish, report, unreadable
 import { type EntryOptions, nameSubject, prepare } from './subject.ts';
 import { humanDuration, momentText } from './times.ts';
 
-export interface BlockOptions extends EntryOptions {
-  /** Milliseconds. */
-  readonly for: number;
-}
-
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
 
 /** What a block of this kind refuses, and what it does not. */
@@ -34,8 +29,8 @@ const scopes: Readonly<Partial<Record<Entry['kind'], { readonly scope: string; r
 
 type Named = Pick<Entry, 'kind' | 'name'>;
 
-/** Refuses a user, a group or a token for a time, whatever any backend says. */
-export async function block(options: BlockOptions): Promise<ExitCode> {
+/** Refuses a user, a group or a token for a time (`for`, in milliseconds), whatever any backend says. */
+export async function block(options: EntryOptions & { readonly for: number }): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'block', blockable);
   let before: Entry | undefined;
   const publication = await publish(config, options.wait, (listing) => {
@@ -50,7 +45,7 @@ export async function block(options: BlockOptions): Promise<ExitCode> {
 }
 
 /** What comes before the line that says who has confirmed, and what comes after it. */
-function blockText(entry: Entry, before: Entry | undefined, options: BlockOptions): [before: string, after: string] {
+function blockText(entry: Entry, before: Entry | undefined, options: EntryOptions): [before: string, after: string] {
   const { kind, name, at, until } = entry;
   const { scope = 'refused', gap = '' } = scopes[kind] ?? {};
   const value = kind === 'jti' ? jtiText(name) : name;

@@ -5,14 +5,9 @@ import { printable } from '../logging/printable.ts';
 import { packagePath } from '../package-files.ts';
 
 /** How this process was started, which says what a user types to start it again. */
-export interface Start {
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly script: string | undefined;
-  readonly isCheckout: boolean;
-  readonly host: string;
-}
+export type Start = ReturnType<typeof thisStart>;
 
-function thisStart(): Start {
+function thisStart() {
   return {
     environment: process.env,
     script: process.argv[1],
@@ -30,10 +25,7 @@ export function shellQuoted(text: string): string {
 }
 
 /** Returns the words with which a user runs `command` (without `sallyport`) where this process runs. The hostname of a pod is its name. */
-export function programFor(
-  command: string,
-  { environment, script = '', isCheckout, host }: Start = thisStart(),
-): string {
+function programFor(command: string, { environment, script = '', isCheckout, host }: Start = thisStart()): string {
   if (environment.KUBERNETES_SERVICE_HOST) {
     const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
     return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;

@@ -5,23 +5,14 @@ import { printable } from '../logging/printable.ts';
 import {
   type Issuing,
   type IssuingOptions,
-  loadIssuing,
+  loadIssuer,
   type SeenToken,
   seeToken,
   toJson,
   withIssuer,
 } from './issuer.ts';
 import type { TokenOptions } from './options.ts';
-import {
-  type ExitCode,
-  exitCodes,
-  printJson,
-  printRemark,
-  printTable,
-  shortDigest,
-  UsageError,
-  withProgress,
-} from './output.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest, UsageError } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 
 export interface RequestOptions extends TokenOptions {
@@ -35,7 +26,7 @@ export interface RequestOptions extends TokenOptions {
 export async function createToken(options: IssuingOptions & RequestOptions): Promise<ExitCode> {
   const now = Date.now();
   const request = readRequest(options, now);
-  const issuing = await loadIssuing(options);
+  const issuing = await loadIssuer(options);
   const { authenticator, config, judge } = issuing;
   if (authenticator.name === config.login?.sessions) {
     throw new UsageError(
@@ -145,14 +136,11 @@ function description({ issued, user }: SeenToken, now: number): string {
   return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
 }
 
-export interface ListTokensOptions extends IssuingOptions {
-  readonly user?: string;
-  readonly digest?: string;
-}
+type Wanted = Readonly<Partial<Record<'user' | 'digest', string>>>;
 
-export async function listTokens(options: ListTokensOptions): Promise<ExitCode> {
+export async function listTokens(options: IssuingOptions & Wanted): Promise<ExitCode> {
   const { user, digest, output } = options;
-  const issuing = await loadIssuing(options);
+  const issuing = await loadIssuer(options);
   const { name } = issuing.authenticator;
   const filter = {
     ...(user !== undefined && { username: withoutPrefix(user, issuing.authenticator) }),
@@ -163,8 +151,7 @@ export async function listTokens(options: ListTokensOptions): Promise<ExitCode> 
   if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
   else {
     const what = Object.keys(filter).length === 0 ? 'tokens' : 'such token';
-    const { head, rows } = tableOf(tokens, unreadable, now);
-    printTable(head, rows, `authenticator ${name} has no ${what}`);
+    printTokens(tokens, unreadable, now, `authenticator ${name} has no ${what}`);
   }
   const { length } = unreadable;
   if (length > 0) {
@@ -180,6 +167,24 @@ function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): 
   if (!name.startsWith(prefix)) return name;
   if (name === prefix) throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
   return name.slice(prefix.length);
+}
+
+/** Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is removed at the end. */
+export async function* withProgress<Item>(
+  items: AsyncIterable<Item>,
+  what: string,
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
+): AsyncGenerator<Item> {
+  let count = 0;
+  try {
+    for await (const item of items) {
+      count += 1;
+      if (stream.isTTY && count % 1000 === 0) stream.write(`\r${count} ${what} …`);
+      yield item;
+    }
+  } finally {
+    if (stream.isTTY && count >= 1000) stream.write('\r\u001b[K');
+  }
 }
 
 /** The newest first. */
@@ -200,7 +205,7 @@ async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
   };
 }
 
-function tableOf(tokens: readonly SeenToken[], unreadable: readonly UnreadableToken[], now: number) {
+function printTokens(tokens: readonly SeenToken[], unreadable: readonly UnreadableToken[], now: number, empty: string) {
   const tracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
   const lastUse = (text: string) => (tracked ? [text] : []);
   const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
@@ -220,8 +225,6 @@ function tableOf(tokens: readonly SeenToken[], unreadable: readonly UnreadableTo
       return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
     }),
   ];
-  return {
-    head: ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'],
-    rows,
-  };
+  const head = ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'];
+  printTable(head, rows, empty);
 }

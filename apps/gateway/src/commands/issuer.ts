@@ -17,7 +17,7 @@ export interface IssuingOptions extends ReadOptions {
   readonly authenticator?: string;
 }
 
-export async function loadIssuing(options: IssuingOptions): Promise<Issuing> {
+export async function loadIssuer(options: IssuingOptions): Promise<Issuing> {
   const config = await loadNamedConfig(options);
   return issuingOf(config, chooseIssuer(config, options.authenticator), options.config);
 }

@@ -38,28 +38,25 @@ export function shortDigest(digest: string): string {
 }
 
 /**
- * Formats rows as lines of aligned columns. As with kubectl, there are no rules and no colours, for eyes and for grep. A cell of several
- * lines makes its row as high. A hundred thousand rows are no problem; table libraries, which look for cells that span
- * rows, take time by the square of their number.
+ * Formats rows as lines of aligned columns. As with kubectl, there are no rules and no colours, for eyes and for grep. Only the last cell
+ * of a row may have several lines. A hundred thousand rows are no problem; table libraries, which look for cells that span rows, take
+ * time by the square of their number.
  */
 export function columns(rows: readonly (readonly string[])[]): string {
-  const cells = rows.map((row) => row.map((cell) => cell.split('\n')));
   const widths: number[] = [];
-  for (const row of cells) {
-    for (const [column, lines] of row.entries()) {
-      for (const line of lines) widths[column] = Math.max(widths[column] ?? 0, displayWidth(line));
+  for (const row of rows) {
+    for (const [column, cell] of row.slice(0, -1).entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, displayWidth(cell));
     }
   }
-  const linesOf = (row: readonly (readonly string[])[]) => {
-    const height = Math.max(...row.map((lines) => lines.length));
-    return Array.from({ length: height }, (_, index) => {
-      const padded = row.map(({ [index]: line = '' }, column) => {
-        return line + ' '.repeat((widths[column] ?? 0) - displayWidth(line));
-      });
-      return padded.join('   ').trimEnd();
+  const lines = rows.map((row) => {
+    const before = row.slice(0, -1).map((cell, column) => {
+      return cell + ' '.repeat((widths[column] ?? 0) - displayWidth(cell) + 3);
     });
-  };
-  return cells.flatMap(linesOf).join('\n');
+    const indent = ' '.repeat(widths.reduce((sum, width) => sum + width + 3, 0));
+    return (before.join('') + (row.at(-1) ?? '').replaceAll('\n', `\n${indent}`)).trimEnd();
+  });
+  return lines.join('\n');
 }
 
 /** What takes two columns on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms, and emoji. */
@@ -75,22 +72,4 @@ function displayWidth(text: string): number {
   let width = 0;
   for (const { segment } of graphemes.segment(text)) width += wide.test(segment) ? 2 : 1;
   return width;
-}
-
-/** Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is removed at the end. */
-export async function* withProgress<Item>(
-  items: AsyncIterable<Item>,
-  what: string,
-  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
-): AsyncGenerator<Item> {
-  let count = 0;
-  try {
-    for await (const item of items) {
-      count += 1;
-      if (stream.isTTY && count % 1000 === 0) stream.write(`\r${count} ${what} …`);
-      yield item;
-    }
-  } finally {
-    if (stream.isTTY && count >= 1000) stream.write('\r\u001b[K');
-  }
 }

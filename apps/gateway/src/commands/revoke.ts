@@ -11,12 +11,8 @@ import { mayStillPass, publish, report } from './report.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
 
-export interface RevokeOptions extends EntryOptions {
-  readonly authenticator?: string;
-}
-
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
-export async function revoke(options: RevokeOptions): Promise<ExitCode> {
+export async function revoke(options: EntryOptions): Promise<ExitCode> {
   refuseIds(options);
   const given = await prepare(options, 'revoke', ['user', 'token', 'digest', 'all']);
   const issuers = issuersOf(given, options);
@@ -41,7 +37,7 @@ export async function revoke(options: RevokeOptions): Promise<ExitCode> {
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
-function refuseIds({ jti, sid, config }: RevokeOptions): void {
+function refuseIds({ jti, sid, config }: EntryOptions): void {
   const [kind, id] = jti === undefined ? ['sid', sid] : ['jti', jtiText(jti)];
   if (id === undefined) return;
   throw new UsageError(
@@ -51,7 +47,7 @@ function refuseIds({ jti, sid, config }: RevokeOptions): void {
 }
 
 /** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
-function issuersOf({ config, draft: { kind, name } }: Prepared, options: RevokeOptions): readonly Issuing[] {
+function issuersOf({ config, draft: { kind, name } }: Prepared, options: EntryOptions): readonly Issuing[] {
   if (kind === 'all') return [];
   const named = options.authenticator;
   const issuing = named === undefined ? config.authenticators.filter(issuesTokens) : [chooseIssuer(config, named)];
@@ -171,7 +167,7 @@ export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 /** Prints what becomes of the answers that replicas have cached. Never rejects: the tokens are revoked in any case. */
 async function forget(
   prepared: Prepared,
-  options: RevokeOptions,
+  options: EntryOptions,
   toJson: (replicas?: object) => object,
 ): Promise<ExitCode> {
   const { config, draft } = prepared;
@@ -207,7 +203,7 @@ function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepar
 }
 
 /** Says what to do next, with commands that need `cache.redis`. */
-function advice({ draft: { kind, name }, token }: Prepared, { config, exact }: RevokeOptions): string {
+function advice({ draft: { kind, name }, token }: Prepared, { config, exact }: EntryOptions): string {
   if (kind === 'all') return 'No token was revoked: whoever has a good one, or a good password, gets in again.\n';
   if (kind === 'token' && token === undefined) return '';
   const words = kind === 'user' ? ['--user', name, ...(exact ? ['--exact'] : [])] : ['--token'];

@@ -23,6 +23,7 @@ export type SubjectOptions = Partial<
 export interface EntryOptions extends SubjectOptions, ReadOptions {
   /** The name is meant as it is, though it begins with no prefix of the config. */
   readonly exact?: boolean;
+  readonly authenticator?: string;
   readonly reason?: string;
   readonly by: string;
   /** Milliseconds. */
@@ -175,21 +176,14 @@ async function refusePasswordToken(
 
 /**
  * Asks an authenticator what a token is, by its text alone. `username`, if it carries a password, is as Kubernetes would see it.
- *
- * @throws Error when the plugin throws, or gives neither a name nor undefined. The message quotes nothing of it
  */
 function shapeOf({ config: { name, username }, authenticator }: CreatedAuthenticator, token: string) {
-  let typed: unknown;
-  let recognized: boolean;
   try {
-    typed = authenticator.claimedName?.(token);
-    recognized = authenticator.recognizes?.(token) !== false;
+    const typed: unknown = authenticator.claimedName?.(token);
+    if (typed === undefined) return { authenticator: name, recognized: authenticator.recognizes?.(token) !== false };
+    if (typeof typed === 'string' && typed !== '') return { authenticator: name, username: username.prefix + typed };
   } catch {
-    throw new Error(`claimedName() or recognizes() of authenticator ${name} threw`);
+    // What was thrown may quote the token.
   }
-  if (typed === undefined) return { authenticator: name, recognized };
-  if (typeof typed !== 'string' || typed === '') {
-    throw new Error(`claimedName() of authenticator ${name} gave neither a name nor undefined`);
-  }
-  return { authenticator: name, recognized: true, username: username.prefix + typed };
+  throw new Error(`claimedName() or recognizes() of authenticator ${name} threw, or gave neither a name nor undefined`);
 }

@@ -21,12 +21,8 @@ export async function fingerprint(options: Pick<ReadOptions, 'config'>): Promise
   return exitCodes.success;
 }
 
-export interface TokenHashOptions extends TokenOptions, Pick<ReadOptions, 'output'> {
-  readonly generate?: boolean;
-}
-
 /** Prints an entry of a static tokens file. */
-export async function tokenHash(options: TokenHashOptions): Promise<ExitCode> {
+export async function tokenHash(options: TokenOptions & ReadOptions & { generate?: boolean }): Promise<ExitCode> {
   const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY, generate } = options;
   const token = generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
   const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl);

@@ -1,6 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
-import { domainToASCII } from 'node:url';
 import { isHostName } from '@sallyport/plugin-options';
 import { printable } from '../../logging/printable.ts';
 import { UsageError } from '../output.ts';
@@ -10,7 +9,7 @@ export function parseHost(text: string): string {
   const quoted = `--host: ${printable(JSON.stringify(text))}`;
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   if (isIP(bare) !== 0 && !bare.includes('%')) {
-    const address = isIPv6(bare) ? shortest(bare) : bare;
+    const address = isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
     if (address !== '0.0.0.0' && address !== '::') return address;
     throw new UsageError(
       `${quoted} is no address that a client can call: write the address or the name of this machine`,
@@ -23,15 +22,7 @@ export function parseHost(text: string): string {
 function problemOf(text: string): string {
   if (text.includes('://')) return 'is a URL: write its host alone, without https:// and the path';
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text)) return 'has a port: write the host alone';
-  if (text.includes('*')) return 'is a pattern: name each host, because kube-apiserver calls one of them';
-  if (text.includes('%')) return 'has a zone: write the address without it, or a name';
-  const ascii = domainToASCII(text);
-  if (ascii !== text && isHostName(ascii)) return `is not ASCII: write ${ascii}`;
-  return 'is no DNS name and no IP address: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
-}
-
-function shortest(address: string): string {
-  return new URL(`http://[${address}]`).hostname.slice(1, -1);
+  return 'is no DNS name and no IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
 }
 
 /** Returns the 4 or 16 bytes of an IP address, in network order. @param address as `parseHost` returns it */

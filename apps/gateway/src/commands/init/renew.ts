@@ -44,7 +44,7 @@ export async function renewCertificates(folder: string, given: readonly string[]
   }
   const path = (name: string) => printable(join(folder, name));
   return `Renewed, with new keys, from the CA in ${path(names.authority)}:
-  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}
+  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}
   ${path(names.client)}   until ${dateOf(client)}
 
 A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
@@ -113,11 +113,4 @@ function ifReadable<Value>(read: () => Value): Value | undefined {
   } catch {
     return undefined;
   }
-}
-
-function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
-  const listed = (what: string, all: readonly string[]) => (all.length > 0 ? `; ${what}: ${all.join(', ')}` : '');
-  const added = hosts.filter((host) => !before.includes(host));
-  const removed = before.filter((host) => !hosts.includes(host));
-  return listed('new', added) + listed('no longer', removed);
 }
