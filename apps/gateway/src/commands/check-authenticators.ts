@@ -97,10 +97,7 @@ function reach({ authenticator, config }: CreatedAuthenticator) {
 }
 
 /** The identity policy must accept each user that the plugin names without a backend, or that user's token never works. */
-function judgeKnownUsers(
-  { authenticator, config }: CreatedAuthenticator,
-  { authenticators }: CheckedConfig,
-): Finding[] {
+function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, { authenticators }: CheckedConfig) {
   const judge = identityPolicy(config, identityPrefixes(authenticators));
   const refused: string[] = [];
   let count = 0;

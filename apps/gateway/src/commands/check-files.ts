@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
@@ -44,10 +45,7 @@ export function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls' | 'l
 }
 
 /** Checks what the login server needs besides its authenticators. */
-export async function checkLogin({
-  login,
-  cache,
-}: Pick<GatewayConfig, 'login' | 'cache'>): Promise<readonly Finding[]> {
+export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' | 'cache'>) {
   if (login === undefined) return [];
   const host = new URL(login.publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   const advice = `the login certificate is not for ${host}, the host of login.publicUrl: clients would refuse it. Issue it anew with that name`;
@@ -184,10 +182,7 @@ type Access = 'r' | 'w';
  * Returns who has access besides the owner. A group with the owner's number is the owner's own, so it does not count. Nor does
  * a group that may read a file of root: that is how root gives it to the gateway's account (systemd, `fsGroup` of Kubernetes).
  */
-export function othersWith(
-  access: Access,
-  { mode, uid, gid }: Readonly<Record<'mode' | 'uid' | 'gid', number>>,
-): ('g' | 'o')[] {
+export function othersWith(access: Access, { mode, uid, gid }: Pick<Stats, 'mode' | 'uid' | 'gid'>): ('g' | 'o')[] {
   const [group, others] = access === 'r' ? [0o040, 0o004] : [0o020, 0o002];
   const isOwnGroup = uid === gid || (uid === 0 && access === 'r');
   return [

@@ -44,16 +44,14 @@ export async function withCacheRedis<Result>(
 export async function readBlocks(redis: ProbedRedis | undefined) {
   let now = Date.now();
   const blocks = createRevocationList(() => now, Date.now);
-  if (redis === undefined) return { blocks, isRead: false };
   try {
-    const listing = await readListing(redis);
+    const listing = redis && (await readListing(redis));
+    if (listing === undefined) return { blocks, isRead: false };
     now = listing.now;
     blocks.merge(listing.entries);
-    if (listing.unreadable > 0) {
-      printRemark(
-        `${listing.unreadable} entries can't be opened, so not all blocks are known: are the sealing keys the same everywhere?`,
-      );
-    }
+    const { unreadable } = listing;
+    const why = "can't be opened, so not all blocks are known: are the sealing keys the same everywhere?";
+    if (unreadable > 0) printRemark(`${unreadable} entries ${why}`);
     return { blocks, isRead: true };
   } catch (error) {
     printRemark(`who is blocked or locked out could not be read: ${causeOf(error)}`);

@@ -72,7 +72,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
   const isBlocked = result.kind === 'rejected' && result.reason === 'blocked';
   const block = isBlocked ? findBlock(blocks, token, observed) : undefined;
-  print(rowsOf(config, answers, notAsked), observed, block, result, options.output);
+  print(rowsOf(config, answers, notAsked), observed, block, result, options.output === 'json');
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
@@ -99,16 +99,18 @@ function findBlock(blocks: Blocks, token: string, { seen, credential }: Observed
   return found.find((block) => block !== undefined);
 }
 
+type Rows = ReturnType<typeof rowsOf>;
+
 function print(
-  authenticators: ReturnType<typeof rowsOf>,
+  authenticators: Rows,
   observed: Observed,
   block: Entry | undefined,
   result: ReviewResult,
-  output: ReadOptions['output'],
-): void {
+  isJson: boolean,
+) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   const { credential = {} } = observed;
-  if (output === 'json') {
+  if (isJson) {
     printJson({ authenticators, ...observed.seen, credential, blocked: block ? entryJson(block) : null, status });
     return;
   }

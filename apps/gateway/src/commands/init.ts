@@ -5,7 +5,7 @@ import { printable } from '../logging/printable.ts';
 import { commandLine, shellQuoted } from './command-line.ts';
 import { userPath } from './config-file.ts';
 import { createAuthority, issueClient, issueServer } from './init/certificates.ts';
-import { createFiles, existing } from './init/files.ts';
+import { createFiles, exists } from './init/files.ts';
 import { parseHost } from './init/hosts.ts';
 import {
   clientName,
@@ -82,9 +82,9 @@ ${nextSteps(folder, host, token)}`;
 
 async function refuseExisting(folder: string): Promise<void> {
   const all = Object.values(names);
-  const found = await existing(all.map((name) => join(folder, name)));
-  if (found.length === 0) return;
-  const which = all.filter((name) => found.includes(join(folder, name)));
+  const found = await Promise.all(all.map((name) => exists(join(folder, name))));
+  const which = all.filter((_name, index) => found[index]);
+  if (which.length === 0) return;
   const renew = commandLine(['init', folder, '--renew']);
   throw new Error(
     `nothing was written: ${printable(folder)} has ${which.join(', ')} already, and init overwrites no file. ` +

@@ -2,20 +2,13 @@ import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/auth
 import { z } from 'zod';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
-import {
-  type Issuing,
-  type IssuingOptions,
-  loadIssuer,
-  type SeenToken,
-  seeToken,
-  toJson,
-  withIssuer,
-} from './issuer.ts';
-import type { TokenOptions } from './options.ts';
+import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
+import type { ReadOptions, TokenOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest, UsageError } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 
 export interface RequestOptions extends TokenOptions {
+  readonly authenticator?: string;
   readonly ttl: number;
   readonly extra?: readonly string[];
   readonly notBefore?: string;
@@ -23,7 +16,7 @@ export interface RequestOptions extends TokenOptions {
   readonly by: string;
 }
 
-export async function createToken(options: IssuingOptions & RequestOptions): Promise<ExitCode> {
+export async function createToken(options: ReadOptions & RequestOptions): Promise<ExitCode> {
   const now = Date.now();
   const request = readRequest(options, now);
   const issuing = await loadIssuer(options);
@@ -136,9 +129,9 @@ function description({ issued, user }: SeenToken, now: number): string {
   return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
 }
 
-type Wanted = Readonly<Partial<Record<'user' | 'digest', string>>>;
+type Wanted = Readonly<Partial<Record<'authenticator' | 'user' | 'digest', string>>>;
 
-export async function listTokens(options: IssuingOptions & Wanted): Promise<ExitCode> {
+export async function listTokens(options: ReadOptions & Wanted): Promise<ExitCode> {
   const { user, digest, output } = options;
   const issuing = await loadIssuer(options);
   const { name } = issuing.authenticator;

@@ -13,11 +13,7 @@ import { createInterrupt, type Interrupt } from './interrupt.ts';
 import type { ReadOptions } from './options.ts';
 import { UsageError } from './output.ts';
 
-export interface IssuingOptions extends ReadOptions {
-  readonly authenticator?: string;
-}
-
-export async function loadIssuer(options: IssuingOptions): Promise<Issuing> {
+export async function loadIssuer(options: ReadOptions & { readonly authenticator?: string }): Promise<Issuing> {
   const config = await loadNamedConfig(options);
   return issuingOf(config, chooseIssuer(config, options.authenticator), options.config);
 }
@@ -52,10 +48,7 @@ function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
 }
 
 /** @param named the value of `--authenticator`; not needed where just one issues tokens */
-export function chooseIssuer(
-  { file, authenticators }: Pick<GatewayConfig, 'file' | 'authenticators'>,
-  named: string | undefined,
-): IssuingAuthenticator {
+export function chooseIssuer({ file, authenticators }: Pick<GatewayConfig, 'file' | 'authenticators'>, named?: string) {
   const issuing = authenticators.filter(issuesTokens);
   const names = issuing.map(({ name }) => name);
   const [found, ...others] = named === undefined ? issuing : issuing.filter(({ name }) => name === named);

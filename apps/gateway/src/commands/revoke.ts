@@ -24,9 +24,9 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   const at = new Date();
   if (found) await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText)));
   if (isText && kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
-  const toJson = (replicas?: object) => ({ ...outcome, replicas });
-  const forgotten = found ? await forget(found, options, toJson) : exitCodes.success;
-  if (!found && !isText) printJson(toJson());
+  const inJson = (replicas?: object) => ({ ...outcome, replicas });
+  const forgotten = found ? await forget(found, options, inJson) : exitCodes.success;
+  if (!found && !isText) printJson(inJson());
   const revoked = outcome.revoked.length;
   const known = revoked + outcome.already.length + outcome.unreadable.length;
   const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
@@ -90,13 +90,7 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
 type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
 /** Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost. */
-async function revokeWith(
-  issuing: Issuing,
-  prepared: Prepared,
-  at: Date,
-  outcome: Outcome,
-  isText: boolean,
-): Promise<void> {
+async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcome: Outcome, isText: boolean) {
   const authenticator = issuing.authenticator.name;
   const { kind, by, reason } = prepared.draft;
   const revocation = { at, by, ...(reason !== undefined && { reason }) };
@@ -165,14 +159,10 @@ function nothingRemark({ draft }: Prepared, issuers: readonly Issuing[]): string
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 
 /** Prints what becomes of the answers that replicas have cached. Never rejects: the tokens are revoked in any case. */
-async function forget(
-  prepared: Prepared,
-  options: EntryOptions,
-  toJson: (replicas?: object) => object,
-): Promise<ExitCode> {
+async function forget(prepared: Prepared, options: EntryOptions, inJson: (replicas?: object) => object) {
   const { config, draft } = prepared;
   const print = (text: string) => {
-    if (options.output === 'json') printJson(toJson());
+    if (options.output === 'json') printJson(inJson());
     else process.stdout.write(text);
   };
   const lingering = lingeringText(config, draft);
@@ -184,7 +174,7 @@ async function forget(
   try {
     const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + rememberedFor }));
     const first = `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
-    return report(publication, options.output, [first, mayStillPass + next], toJson);
+    return report(publication, options.output, [first, mayStillPass + next], inJson);
   } catch (error) {
     print(lingering + mayStillPass + next);
     printRemark(`the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`);

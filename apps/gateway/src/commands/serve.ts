@@ -16,14 +16,14 @@ export interface ServeOptions {
 
 /** Answers reviews until a signal ends it. */
 export async function serve(options: ServeOptions): Promise<ExitCode> {
-  const { file, isShipped } = configFile(options.config);
+  const { config, ...addresses } = options;
+  const { file, isShipped } = configFile(config);
   const logger = await createLogger('info');
   const end = Promise.withResolvers<ExitCode>();
   const bodyFile = isShipped ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
   const starting = startGateway({
+    ...addresses,
     configFile: file,
-    ...(options.listen && { listen: options.listen }),
-    ...(options.adminListen && { adminListen: options.adminListen }),
     environment: process.env,
     logger,
   });
@@ -35,12 +35,8 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
 
 function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitCode) => void): void {
   const stop = (delay?: number, code: ExitCode = exitCodes.success) => {
-    starting
-      .then((gateway) => gateway.shutdown(delay))
-      .then(
-        () => end(code),
-        () => end(exitCodes.failure),
-      );
+    const stopped = starting.then((gateway) => gateway.shutdown(delay)).then(() => code);
+    stopped.then(end, () => end(exitCodes.failure));
   };
   // Ctrl-C reaches the process twice under a package manager, so a second signal must not mean "at once".
   process.on('SIGTERM', () => stop());

@@ -141,15 +141,9 @@ export function requirePrefix(
  * Refuses a token that carries a password: each spelling of that login is another token, so a block or revocation of one
  * of them stops no one. No backend is asked. When no authenticator can have such a token, it prints a warning.
  */
-async function refusePasswordToken(
-  config: GatewayConfig,
-  token: string,
-  verb: 'block' | 'revoke',
-  configOption: string | undefined,
-): Promise<void> {
-  const byName = (name: string) => {
-    return commandLine([verb, '--user', name, ...(verb === 'block' ? ['--for', '8h'] : [])], configOption);
-  };
+async function refusePasswordToken(config: GatewayConfig, token: string, verb: 'block' | 'revoke', named?: string) {
+  const more = verb === 'block' ? ['--for', '8h'] : [];
+  const byName = (name: string) => commandLine([verb, '--user', name, ...more], named);
   const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
     return created.map((one) => shapeOf(one, token));
   }).catch((error: unknown) => {

@@ -83,12 +83,7 @@ export function issueClient(authority: Authority, commonName: string, now: numbe
 }
 
 /** @param authority left out: the certificate is a CA, and signs itself */
-async function certify(
-  commonName: string,
-  now: number,
-  extensions: readonly Extension[],
-  authority?: Authority,
-): Promise<Authority> {
+async function certify(commonName: string, now: number, extensions: readonly Extension[], authority?: Authority) {
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   // A leaf that outlived its CA would look good here, and be refused by every client.
   const end = authority ? Math.min(now + leafLifetime, authority.notAfter.getTime()) : now + authorityLifetime;

@@ -10,14 +10,9 @@ export interface NewFile {
   readonly isSecret: boolean;
 }
 
-/** Returns those of the paths that exist. A dangling link exists too. */
-export async function existing(paths: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of paths) {
-    const stats = await explained(path, async () => lstatSync(path, { throwIfNoEntry: false }));
-    if (stats !== undefined) found.push(path);
-  }
-  return found;
+/** A dangling link exists too. */
+export function exists(path: string): Promise<boolean> {
+  return explained(path, async () => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
 }
 
 /** Writes files that do not exist yet, and the folders they are in. When one can't be written, it removes those before it. */
@@ -48,7 +43,7 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   try {
     for (const file of files) await prepare(file);
     for (const { path } of files) {
-      const isNew = (await existing([path])).length === 0;
+      const isNew = !(await exists(path));
       await explained(path, async () => {
         if (!isNew) await link(path, oldOf(path));
         await rename(newOf(path), path);
