@@ -95,15 +95,10 @@ export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
   const blocks = blocksIn(listing);
   if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable });
   else {
-    const rows = blocks.map(({ kind, name, at, until, by, reason }) => [
-      kind,
-      kind === 'token' ? shortDigest(name) : name,
-      momentText(until),
-      humanDuration(until - listing.now),
-      by,
-      momentText(at),
-      reason ?? '',
-    ]);
+    const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
+      const shown = kind === 'token' ? shortDigest(name) : name;
+      return [kind, shown, momentText(until), humanDuration(until - listing.now), by, momentText(at), reason];
+    });
     printTable(['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'], rows, 'no one is blocked');
   }
   for (const remark of unreadableRemark(listing.unreadable)) printRemark(remark);

@@ -27,19 +27,11 @@ export async function checkAuthenticators(config: CheckedConfig) {
       ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
     ],
     /** Those that the plugins read. */
-    files: checked.flatMap(({ files = [] }) => files),
+    files: checked.flatMap(({ files }) => files),
   };
 }
 
-interface Checked {
-  readonly name: string;
-  readonly findings: readonly Finding[];
-  /** Left out when the authenticator could not be created. */
-  readonly files?: readonly TrustedFile[];
-  readonly tokenPrefix?: string | undefined;
-}
-
-async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfig): Promise<Checked> {
+async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfig) {
   const { name } = config;
   const { logger, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
@@ -48,7 +40,8 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       const problem = config.problem(cause);
       return { check: `authenticator ${name}`, result: 'fault', detail: formatProblem(problem), problem };
     });
-    return { name, findings: [...warnings(), ...faults] };
+    const files: TrustedFile[] = [];
+    return { name, tokenPrefix: undefined, findings: [...warnings(), ...faults], files };
   };
   let created: CreatedAuthenticator;
   try {

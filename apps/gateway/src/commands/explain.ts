@@ -21,11 +21,7 @@ import { entryJson } from './report.ts';
 import { nameSubject, namingAuthenticators, requirePrefix } from './subject.ts';
 import { momentText } from './times.ts';
 
-export interface ExplainOptions extends ReadOptions {
-  readonly audience?: readonly string[];
-  readonly user?: string;
-  readonly exact?: boolean;
-}
+type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {

@@ -21,11 +21,7 @@ import { renewCertificates } from './init/renew.ts';
 import { type ExitCode, exitCodes, UsageError } from './output.ts';
 import { staticEntry } from './token-hash.ts';
 
-export interface InitOptions {
-  readonly dir: string;
-  readonly host?: readonly string[];
-  readonly renew?: boolean;
-}
+type InitOptions = Readonly<{ dir: string; host?: readonly string[]; renew?: boolean }>;
 
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
 export async function init({ dir, host = [], renew = false }: InitOptions): Promise<ExitCode> {
@@ -41,9 +37,6 @@ export async function init({ dir, host = [], renew = false }: InitOptions): Prom
   return exitCodes.success;
 }
 
-/** How long the token for the first review is good. Milliseconds. */
-const firstTokenLifetime = 86_400_000;
-
 /**
  * Writes all files into a folder, which it makes if it is missing. If one of them exists, it writes nothing.
  *
@@ -56,7 +49,8 @@ export async function createFolder(folder: string, hosts: readonly string[], now
   const server = await issueServer(authority, hosts, now);
   const client = await issueClient(authority, clientName, now);
   const token = randomBytes(32).toString('base64url');
-  const end = new Date(now + firstTokenLifetime);
+  // The token is for the first review, and good for a day.
+  const end = new Date(now + 86_400_000);
   await createFiles(
     filesIn(folder, {
       [names.authorityKey]: authority.key,

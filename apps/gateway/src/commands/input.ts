@@ -4,9 +4,6 @@ import { text } from 'node:stream/consumers';
 import { commandLine } from './command-line.ts';
 import { UsageError } from './output.ts';
 
-/** Above any `server.maxTokenSize`, in bytes. */
-const maxInput = 4 * 1024 * 1024;
-
 /**
  * Reads a token from standard input, so that it is in no process list and no shell history. A terminal does not show what
  * is typed. One newline at the end is not a part of the token.
@@ -24,7 +21,8 @@ async function readPiped(): Promise<string> {
   let size = 0;
   const bounded = process.stdin.map((chunk: Buffer) => {
     size += chunk.length;
-    if (size > maxInput) throw new Error('standard input is over 4 MiB: that is no token');
+    // Above any `server.maxTokenSize`.
+    if (size > 4 * 1024 * 1024) throw new Error('standard input is over 4 MiB: that is no token');
     return chunk;
   });
   return (await text(bounded)).replace(/\r?\n$/, '');

@@ -203,17 +203,13 @@ function printTokens(tokens: readonly SeenToken[], unreadable: readonly Unreadab
   const lastUse = (text: string) => (tracked ? [text] : []);
   const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
   const rows = [
-    ...tokens.map(({ issued: { digest, issuedAt, issuedBy, reason, expiresAt, lastUsedAt }, user, state }) => [
-      shortDigest(digest),
-      user.username,
-      user.groups?.join(',') ?? '',
-      issuedAt === undefined ? '' : humanDuration(now - issuedAt.getTime()),
-      expiresAt === undefined ? 'never' : +expiresAt <= now ? ago(expiresAt) : humanDuration(+expiresAt - now),
-      ...lastUse(lastUsedAt ? ago(lastUsedAt) : lastUsedAt === null ? 'never' : ''),
-      state,
-      issuedBy ?? '',
-      reason ?? '',
-    ]),
+    ...tokens.map(({ issued, user: { username, groups = [] }, state }) => {
+      const { digest, issuedAt, issuedBy = '', reason = '', expiresAt, lastUsedAt } = issued;
+      const age = issuedAt === undefined ? '' : humanDuration(now - +issuedAt);
+      const left = expiresAt && (+expiresAt <= now ? ago(expiresAt) : humanDuration(+expiresAt - now));
+      const used = lastUse(lastUsedAt ? ago(lastUsedAt) : lastUsedAt === null ? 'never' : '');
+      return [shortDigest(digest), username, groups.join(','), age, left ?? 'never', ...used, state, issuedBy, reason];
+    }),
     ...unreadable.map(({ digest, fault }) => {
       return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
     }),

@@ -71,9 +71,6 @@ export function chooseIssuer({ file, authenticators }: Pick<GatewayConfig, 'file
   throw new UsageError(`--authenticator: "${named}" is not in ${file}, which has ${all.join(', ')}.${guess}`);
 }
 
-/** How long an issuer may take to close after Ctrl-C, in milliseconds. */
-const hurriedClose = 1_000;
-
 export async function withIssuer<Result>(issuing: Issuing, work: (issuer: BoundedIssuer) => Promise<Result>) {
   const { config, authenticator } = issuing;
   const logger = await createLogger('error');
@@ -85,7 +82,8 @@ export async function withIssuer<Result>(issuing: Issuing, work: (issuer: Bounde
   try {
     return await work(bounded(issuer, interrupt, issuing));
   } finally {
-    const limit = interrupt.signal.aborted ? hurriedClose : undefined;
+    // Milliseconds: after Ctrl-C, no one wants to wait.
+    const limit = interrupt.signal.aborted ? 1_000 : undefined;
     await closeMade('token issuer', issuer, authenticator.name, logger, limit);
   }
 }
@@ -151,19 +149,19 @@ function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { breach }: Jud
  * in the contract of plugins, and so is what else a plugin may put on its objects.
  */
 export function toJson({ issued, user, state, breach, session }: SeenToken, authenticator: string): object {
-  const { digest, audiences, notBefore, expiresAt, issuedAt, issuedBy, reason, lastUsedAt, revoked } = issued;
+  const dates = session && { since: new Date(session.since), until: new Date(session.until) };
   return {
-    ...{ authenticator, digest, state, breach, user: userJson(user), record: userJson(issued.user) },
-    ...{ audiences, notBefore, expiresAt, issuedAt, issuedBy, reason, lastUsedAt },
-    ...(revoked && { revoked: { at: revoked.at, by: revoked.by, reason: revoked.reason } }),
-    ...(session && { session: sessionJson(session) }),
+    ...{ authenticator, digest: issued.digest, state, breach, user: userJson(user), record: userJson(issued.user) },
+    ...only(issued, 'audiences', 'notBefore', 'expiresAt', 'issuedAt', 'issuedBy', 'reason', 'lastUsedAt'),
+    ...(issued.revoked && { revoked: only(issued.revoked, 'at', 'by', 'reason') }),
+    ...(session && { session: { ...only(session, 'authenticator', 'cluster', 'device', 'address'), ...dates } }),
   };
 }
 
-function sessionJson({ authenticator, cluster, device, address, since, until }: Session): object {
-  return { authenticator, cluster, device, address, since: new Date(since), until: new Date(until) };
+function userJson(user: UserInfo): object {
+  return only(user, 'username', 'uid', 'groups', 'extra');
 }
 
-function userJson({ username, uid, groups, extra }: UserInfo): object {
-  return { username, uid, groups, extra };
+function only<Value extends object>(value: Value, ...keys: readonly (keyof Value)[]): object {
+  return Object.fromEntries(keys.map((key) => [key, value[key]]));
 }

@@ -18,13 +18,10 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   const all = await withCacheRedis(config, (redis) => namedLockouts(redis, config));
   if (options.output === 'json') printJson({ lockouts: all.map(lockoutJson) });
   else {
-    const rows = all.map(({ user, authenticator, refused, isLockedOut, until }) => [
-      user,
-      authenticator,
-      `${refused} of ${config.lockout.maxFailures}`,
-      isLockedOut ? 'locked out' : 'counting',
-      momentText(until),
-    ]);
+    const rows = all.map(({ user, authenticator, refused, isLockedOut, until }) => {
+      const state = isLockedOut ? 'locked out' : 'counting';
+      return [user, authenticator, `${refused} of ${config.lockout.maxFailures}`, state, momentText(until)];
+    });
     const empty = 'no refused tries are counted in the cache Redis';
     printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
   }
@@ -63,9 +60,8 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
   const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + inForceFor }));
   const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
-  const code = report(publication, options.output, [text, after], (json) => {
-    return { ...json, cleared: cleared.map(lockoutJson) };
-  });
+  const listed = cleared.map(lockoutJson);
+  const code = report(publication, options.output, [text, after], (json) => ({ ...json, cleared: listed }));
   return code === exitCodes.success && cleared.length === 0 ? exitCodes.negative : code;
 }
 

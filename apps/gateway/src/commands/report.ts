@@ -70,17 +70,22 @@ export function remarks(publication: Publication): readonly string[] {
   const { confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds } = publication;
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
-  return [
+  const all = [
     ...unconfirmed.map(({ id, heardAt, absence }) => {
       return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}`;
     }),
-    ...(hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') ? [olderRemark] : []),
-    ...(unconfirmed.length === 0 ? [] : [cutOffRemark]),
+    hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
+    unconfirmed.length > 0 && cutOffRemark,
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
-    ...(isAboveLimit ? [fullRemark] : []),
-    ...(supersededBy ? [superseded(supersededBy)] : []),
+    isAboveLimit && fullRemark,
+    supersededBy && superseded(supersededBy),
   ];
+  return all.filter((one) => typeof one === 'string');
+}
+
+function superseded({ action, by, at }: Entry): string {
+  return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
 }
 
 export function unreadableRemark(count: number): readonly string[] {
@@ -89,20 +94,13 @@ export function unreadableRemark(count: number): readonly string[] {
   return [`${subject} can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere`];
 }
 
-function superseded({ action, by, at }: Entry): string {
-  return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
-}
-
 export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
   return confirmation.unconfirmed.length === 0 && supersededBy === undefined ? exitCodes.success : exitCodes.failure;
 }
 
 /** An entry in JSON. A token is named by its whole digest. */
 export function entryJson({ action, kind, name, at, until, by, reason }: Entry): object {
-  return {
-    ...{ action, kind, ...(kind !== 'all' && { name }) },
-    ...{ at: new Date(at), until: new Date(until), by, reason },
-  };
+  return { action, kind, ...(kind !== 'all' && { name }), at: new Date(at), until: new Date(until), by, reason };
 }
 
 export function publicationJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {

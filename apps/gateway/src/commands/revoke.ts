@@ -61,9 +61,6 @@ function issuersOf({ config, draft: { kind, name } }: Prepared, options: EntryOp
   return able.map((authenticator) => issuingOf(config, authenticator, options.config));
 }
 
-/** Tokens whose digest begins with the same digits. */
-const mostListed = 10;
-
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
 async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): Promise<Prepared | undefined> {
   const { kind, name: digits } = prepared.draft;
@@ -81,8 +78,8 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
   // With more digits than were given: otherwise they would still look the same.
   const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
-  const more = users.size > mostListed ? `\n    and ${users.size - mostListed} more` : '';
-  const listed = lines.slice(0, mostListed).join('') + more;
+  const most = 10;
+  const listed = lines.slice(0, most).join('') + (users.size > most ? `\n    and ${users.size - most} more` : '');
   throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
 }
 

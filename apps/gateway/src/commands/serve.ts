@@ -1,18 +1,14 @@
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import type { ListenAddress } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { prepareDemo } from '../runtime/demo.ts';
-import { type Gateway, startGateway } from '../runtime/gateway.ts';
+import { type Gateway, type GatewayOptions, startGateway } from '../runtime/gateway.ts';
 import { shellQuoted } from './command-line.ts';
 import { configFile } from './config-file.ts';
+import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes } from './output.ts';
 
-export interface ServeOptions {
-  readonly config?: string;
-  readonly listen?: ListenAddress;
-  readonly adminListen?: ListenAddress;
-}
+export type ServeOptions = Pick<ReadOptions, 'config'> & Pick<GatewayOptions, 'listen' | 'adminListen'>;
 
 /** Answers reviews until a signal ends it. */
 export async function serve(options: ServeOptions): Promise<ExitCode> {

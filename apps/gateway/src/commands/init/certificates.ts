@@ -36,9 +36,6 @@ const backdating = 5 * 60_000;
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 
-/** Of RFC 5280, 4.2.1.12. */
-const purposes = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const;
-
 /** Makes a CA that signs leaf certificates only. @param now milliseconds since 1970 */
 export function createAuthority(now: number): Promise<Authority> {
   return certify('Sallyport CA', now, [
@@ -75,11 +72,11 @@ export function issueServer(authority: Authority, hosts: readonly string[], now:
         : new GeneralName({ type: 7, value: new OctetString({ valueHex: addressBytes(host) }) }),
     ),
   });
-  return certify('sallyport', now, [...leaf('server'), extension('2.5.29.17', names)], authority);
+  return certify('sallyport', now, [...leaf('1.3.6.1.5.5.7.3.1'), extension('2.5.29.17', names)], authority);
 }
 
 export function issueClient(authority: Authority, commonName: string, now: number): Promise<KeyPair> {
-  return certify(commonName, now, leaf('client'), authority);
+  return certify(commonName, now, leaf('1.3.6.1.5.5.7.3.2'), authority);
 }
 
 /** @param authority left out: the certificate is a CA, and signs itself */
@@ -110,12 +107,13 @@ async function certify(commonName: string, now: number, extensions: readonly Ext
   return { certificate: found.toString(), key, notAfter: found.validToDate, parsed, signingKey: keys.privateKey };
 }
 
-function leaf(purpose: keyof typeof purposes): Extension[] {
+/** @param purpose of RFC 5280, 4.2.1.12 */
+function leaf(purpose: string): Extension[] {
   return [
     extension('2.5.29.19', new BasicConstraints({ cA: false }), true),
     // RFC 5280, 4.2.1.3: digitalSignature.
     extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x80]), unusedBits: 7 }), true),
-    extension('2.5.29.37', new ExtKeyUsage({ keyPurposes: [purposes[purpose]] })),
+    extension('2.5.29.37', new ExtKeyUsage({ keyPurposes: [purpose] })),
   ];
 }
 
