@@ -1,15 +1,7 @@
 import './refuse-inspector.ts';
 import { Command, CommanderError, Option } from 'commander';
 import { exampleText, pipedToken } from './commands/command-line.ts';
-import {
-  addressOption,
-  digestOption,
-  jtiOption,
-  option,
-  sidOption,
-  textOption,
-  ttlOption,
-} from './commands/options.ts';
+import { addressOption, digestOption, jtiOption, option, textOption, ttlOption } from './commands/options.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 import { manifest } from './package-files.ts';
@@ -104,6 +96,7 @@ add(program, 'schema', {
 
 const required = (one: Option) => one.makeOptionMandatory();
 const groupOption = textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
+const sidOption = () => textOption('--sid <id>', 'all tokens of the session with this sid');
 const tokenOption = new Option('--token', 'the token that is read from standard input');
 const userOption = (more = '') =>
   textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);

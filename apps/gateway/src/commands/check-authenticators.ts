@@ -9,12 +9,6 @@ import { type CreatedAuthenticator, closeAuthenticator, createAuthenticator } fr
 import { type Finding, type TrustedFile, tryOut } from './check-files.ts';
 import { joinAttempts } from './connections.ts';
 
-/** How long one backend may take to answer, in milliseconds. */
-const backendTimeout = 10_000;
-
-/** How many names are listed at most of those that the policy refuses. */
-const mostNames = 5;
-
 type CheckedConfig = Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login'>;
 
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
@@ -78,7 +72,7 @@ function finding(of: AuthenticatorConfig, result: Finding['result'], detail: str
 
 function reach({ authenticator, config }: CreatedAuthenticator) {
   const look = async () => {
-    await checkInTime(authenticator, backendTimeout);
+    await checkInTime(authenticator, 10_000);
     const hasBackend = authenticator.check !== undefined;
     return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
   };
@@ -101,7 +95,7 @@ function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, { auth
       count += 1;
       const { rule, name = user.username } = breach;
       const who = name === user.username ? '' : ` (${printable(name)})`;
-      if (refused.length < mostNames) refused.push(`${printable(user.username)}: ${rule}${who}`);
+      if (refused.length < 5) refused.push(`${printable(user.username)}: ${rule}${who}`);
     }
   } catch (error) {
     return [finding(config, 'fault', `knownUsers() failed: ${config.withhold(causeOf(error))}`)];

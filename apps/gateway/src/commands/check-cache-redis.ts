@@ -13,9 +13,6 @@ const check = 'cache Redis';
 const fault = (detail: string): Finding => ({ check, result: 'fault', detail });
 const warning = (detail: string): Finding => ({ check, result: 'warning', detail });
 
-/** How much this host's clock may differ from that of Redis, in milliseconds, before it has effects. */
-const clockTolerance = 30_000;
-
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
 export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
   if (config.cache.redis === undefined) return [];
@@ -53,10 +50,11 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
 
 /** @param now of this host, milliseconds since 1970, as `redis` is of Redis */
 export function judgeClock(redis: number, now: number): readonly Finding[] {
-  const seconds = Math.round(Math.abs(redis - now) / 1000);
-  if (Math.abs(redis - now) <= clockTolerance) return [];
+  const difference = Math.abs(redis - now);
+  // Less has no effects.
+  if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
-  return [warning(`its clock is ${seconds} s ${place} the one of this host: set the clocks`)];
+  return [warning(`its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`)];
 }
 
 async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {

@@ -129,9 +129,7 @@ function description({ issued, user }: SeenToken, now: number): string {
   return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
 }
 
-type Wanted = Readonly<Partial<Record<'authenticator' | 'user' | 'digest', string>>>;
-
-export async function listTokens(options: ReadOptions & Wanted): Promise<ExitCode> {
+export async function listTokens(options: ReadOptions & Partial<Record<'authenticator' | 'user' | 'digest', string>>) {
   const { user, digest, output } = options;
   const issuing = await loadIssuer(options);
   const { name } = issuing.authenticator;

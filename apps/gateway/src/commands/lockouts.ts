@@ -43,9 +43,6 @@ export function lockoutJson({ user, authenticator, subject, refused, isLockedOut
   return { user, authenticator, subject, refused, lockedOut: isLockedOut, until: new Date(until) };
 }
 
-/** How long the entry is in force, in milliseconds: a replica acts on it once, when it learns of it. */
-const inForceFor = 60_000;
-
 /**
  * Forgets the refused tries of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
@@ -57,7 +54,8 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
     for (const one of all) await clearLockout(redis, one);
     return all;
   });
-  const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + inForceFor }));
+  // It is in force for a minute: a replica acts on it once, when it learns of it.
+  const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + 60_000 }));
   const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
   const listed = cleared.map(lockoutJson);

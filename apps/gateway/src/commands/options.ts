@@ -58,8 +58,6 @@ export function jtiText(jti: string): string {
   return jti.startsWith('JTI=') ? `JTI=${jti}` : jti;
 }
 
-export const sidOption = () => textOption('--sid <id>', 'all tokens of the session with this sid');
-
 export function addressOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     try {
@@ -70,15 +68,13 @@ export function addressOption(flags: string, description: string): Option {
   });
 }
 
-/** RFC 3339 has years of four digits. */
-const lastMoment = Date.parse('9999-12-31T23:59:59Z');
-
 /** How long a token is good, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
 export function ttlOption(description: string, now: () => number = Date.now): Option {
   return new Option('--ttl <duration>', description).argParser((text) => {
     if (text === 'never') return Number.POSITIVE_INFINITY;
     const ttl = readDuration('--ttl', text, { example: '8h, 30d or never' });
-    if (now() + ttl <= lastMoment) return ttl;
+    // RFC 3339 has years of four digits.
+    if (now() + ttl <= Date.parse('9999-12-31T23:59:59Z')) return ttl;
     throw new UsageError(`--ttl: "${text}" is too long: write --ttl never for a token without an end`);
   });
 }

@@ -27,14 +27,12 @@ export async function tokenHash(options: TokenOptions & ReadOptions & { generate
   const token = generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
   const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl);
   const fields = { username: user, uid, groups: group, audiences: audience };
-  if (options.output === 'json') {
-    const entry = entryOf(token, fields, end);
-    printJson(generate ? { token, entry } : { entry });
-    return exitCodes.success;
+  if (options.output === 'json') printJson({ ...(generate && { token }), entry: entryOf(token, fields, end) });
+  else {
+    // The token goes to standard error, so that `>> tokens.yaml` does not store it.
+    if (generate) process.stderr.write(`The token, shown this once: ${token}\n`);
+    process.stdout.write(staticEntry(token, fields, end));
   }
-  // The token goes to standard error, so that `>> tokens.yaml` does not store it.
-  if (generate) process.stderr.write(`The token, shown this once: ${token}\n`);
-  process.stdout.write(staticEntry(token, fields, end));
   return exitCodes.success;
 }
 
@@ -51,14 +49,12 @@ function entryOf(token: string, fields: Fields, end: Date | undefined): Fields {
   return { sha256, ...fields, expiresAt: end && timeText(end) };
 }
 
-/** Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64. */
-const minimumLength = 22;
-
 function checkToken(token: string): string {
   if (!token.isWellFormed() || token.includes('\uFFFD')) throw new Error('the token is not valid UTF-8');
   // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
   if (/\s/.test(token)) throw new Error('the token has a space or a line end in it: kube-apiserver would cut it there');
-  if (token.length < minimumLength) {
+  // Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64.
+  if (token.length < 22) {
     printRemark(
       `this token has ${token.length} characters; one that can be guessed can be found from its digest. ` +
         'Use --generate for a random one.',

@@ -1,7 +1,8 @@
 import { isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { addressBytes, hostInUrl, hostsOf, parseHost } from './hosts.ts';
+import { addressBytes, hostsOf, parseHost } from './hosts.ts';
+import { webhookUrl } from './layout.ts';
 
 test.each([
   ['gateway.example.com', 'gateway.example.com'],
@@ -66,5 +67,6 @@ test('the hosts of a certificate are read as they were given', () => {
 });
 
 test('an IPv6 address is in brackets in a URL', () => {
-  expect(['::1', '192.0.2.1', 'gw'].map(hostInUrl)).toEqual(['[::1]', '192.0.2.1', 'gw']);
+  const urls = ['[::1]', '192.0.2.1', 'gw'].map((host) => `https://${host}:8443/authenticate`);
+  expect(['::1', '192.0.2.1', 'gw'].map(webhookUrl)).toEqual(urls);
 });

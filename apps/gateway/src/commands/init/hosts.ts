@@ -38,7 +38,3 @@ export function addressBytes(address: string): Uint8Array<ArrayBuffer> {
 export function hostsOf({ subjectAltName = '' }: Pick<X509Certificate, 'subjectAltName'>): string[] {
   return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(([, host = '']) => parseHost(host));
 }
-
-export function hostInUrl(host: string): string {
-  return isIPv6(host) ? `[${host}]` : host;
-}

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { authority } from '../../server/listen.ts';
 import type { KeyPair } from './certificates.ts';
 import type { NewFile } from './files.ts';
-import { hostInUrl } from './hosts.ts';
 
 const port = 8443;
 
@@ -35,7 +35,7 @@ export function dateOf({ notAfter }: Pick<KeyPair, 'notAfter'>): string {
 }
 
 export function webhookUrl(host: string): string {
-  return `https://${hostInUrl(host)}:${port}/authenticate`;
+  return `https://${authority(host, port)}/authenticate`;
 }
 
 /** `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
