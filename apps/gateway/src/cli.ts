@@ -24,7 +24,6 @@ interface Verb<Options> {
   /** Loads the code of the verb when it is called, so that each command starts as fast as it can. */
   readonly load: () => Promise<(options: Options) => Promise<ExitCode>>;
   readonly exitStatus?: string;
-  /** The rest of the help. */
   readonly help?: string;
 }
 
@@ -170,12 +169,9 @@ add(program.command('audit').description('work with the audit trail'), 'fingerpr
 });
 
 const token = program.command('token').description('work with tokens');
-const uidOption = textOption('--uid <uid>', 'stays with the user when the username is given to another person');
-const audienceOption = textOption(
-  '--audience <audience...>',
-  'an audience that the token is bound to; may be repeated',
-);
-const authenticatorOption = textOption(
+const uid = textOption('--uid <uid>', 'stays with the user when the username is given to another person');
+const audience = textOption('--audience <audience...>', 'an audience that the token is bound to; may be repeated');
+const issuer = textOption(
   '--authenticator <name>',
   'whose tokens, when several authenticators of the config issue some',
 );
@@ -185,13 +181,13 @@ add(token, 'create', {
   description: 'make a token and print it, once: it is stored nowhere',
   options: [
     option.config,
-    authenticatorOption,
+    issuer,
     required(textOption('--user <name>', "the user of the token, without the authenticator's username prefix")),
     required(ttlOption('how long it is good, such as 8h or 30d, or never for a token without an end; required')),
-    uidOption,
+    uid,
     textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
     new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
-    audienceOption,
+    audience,
     new Option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: at once'),
     option.reason,
     option.by,
@@ -208,7 +204,7 @@ add(token, 'list', {
   description: 'list issued tokens, the newest first; never the tokens themselves',
   options: [
     option.config,
-    authenticatorOption,
+    issuer,
     textOption('--user <name>', 'of this user only, with the username prefix or without'),
     digestOption('of this SHA-256 digest only, or of those that begin with it', 1),
     option.output,
@@ -221,9 +217,9 @@ add(token, 'hash', {
   description: 'make an entry of a static tokens file from a token, which is read from standard input',
   options: [
     required(textOption('--user <name>', 'the user of the token; required')),
-    uidOption,
+    uid,
     textOption('--group <group...>', 'a group of the user; may be repeated'),
-    audienceOption,
+    audience,
     ttlOption('how long it is good, such as 8h or 30d; left out, or never: without an end'),
     new Option('--generate', 'make a random token and print it, once, instead of reading one'),
     option.output,

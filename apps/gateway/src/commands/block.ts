@@ -15,16 +15,16 @@ import { humanDuration, momentText } from './times.ts';
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
 
 /** What a block of this kind refuses, and what it does not. */
-const scopes: Readonly<Partial<Record<Entry['kind'], { readonly scope: string; readonly gap?: string }>>> = {
-  group: { scope: 'all its members are refused' },
-  jti: {
-    scope: 'every token with this jti is refused',
-    gap: 'A client that can refresh its session gets a token with another jti. To refuse that one too, block the sid or the user.\n',
-  },
-  sid: {
-    scope: 'every token of this session is refused',
-    gap: 'A new login is another session. To refuse that one too, block the user.\n',
-  },
+const scopes: Readonly<Partial<Record<Entry['kind'], readonly [scope: string, gap?: string]>>> = {
+  group: ['all its members are refused'],
+  jti: [
+    'every token with this jti is refused',
+    'A client that can refresh its session gets a token with another jti. To refuse that one too, block the sid or the user.\n',
+  ],
+  sid: [
+    'every token of this session is refused',
+    'A new login is another session. To refuse that one too, block the user.\n',
+  ],
 };
 
 type Named = Pick<Entry, 'kind' | 'name'>;
@@ -47,7 +47,7 @@ export async function block(options: EntryOptions & { readonly for: number }): P
 /** What comes before the line that says who has confirmed, and what comes after it. */
 function blockText(entry: Entry, before: Entry | undefined, options: EntryOptions): [before: string, after: string] {
   const { kind, name, at, until } = entry;
-  const { scope = 'refused', gap = '' } = scopes[kind] ?? {};
+  const [scope, gap = ''] = scopes[kind] ?? ['refused'];
   const value = kind === 'jti' ? jtiText(name) : name;
   const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [value]), ...(options.exact ? ['--exact'] : [])];
   return [

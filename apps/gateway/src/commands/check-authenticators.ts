@@ -6,7 +6,7 @@ import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { missingForLogin } from '../runtime/assemble-login.ts';
 import { type CreatedAuthenticator, closeAuthenticator, createAuthenticator } from '../runtime/authenticators.ts';
-import { type Finding, type TrustedFile, tryOut } from './check-files.ts';
+import { type Finding, tryOut } from './check-files.ts';
 import { joinAttempts } from './connections.ts';
 
 type CheckedConfig = Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login'>;
@@ -34,8 +34,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       const problem = config.problem(cause);
       return { check: `authenticator ${name}`, result: 'fault', detail: formatProblem(problem), problem };
     });
-    const files: TrustedFile[] = [];
-    return { name, tokenPrefix: undefined, findings: [...warnings(), ...faults], files };
+    return { name, tokenPrefix: undefined, findings: [...warnings(), ...faults], files: [] };
   };
   let created: CreatedAuthenticator;
   try {
@@ -59,7 +58,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       name,
       tokenPrefix: authenticator.tokenPrefix,
       findings: [...reached, ...ofMaking, ...ofReaching, ...judgeKnownUsers(created, all)],
-      files: files.map(({ file, secret = false }) => ({ file, secret })),
+      files,
     };
   } finally {
     await closeAuthenticator(created, logger);

@@ -8,6 +8,7 @@ import { isLoopback } from '../config/listen.ts';
 import { type ConfigProblem, causeOf } from '../config/problems.ts';
 import { readBytes } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
 import { readLoginTls } from '../login/login-tls.ts';
 import { authority } from '../server/listen.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
@@ -113,12 +114,8 @@ function authoritiesOf({ caFile, clusters }: LoginConfig) {
   return files.flatMap(([setting, file]) => (file === undefined ? [] : [{ setting, file }]));
 }
 
-/** A file that decides who gets into the cluster. */
-export interface TrustedFile {
-  readonly file: string;
-  /** It holds a key, a password or a token. */
-  readonly secret: boolean;
-}
+/** A file that decides who gets into the cluster. `secret`: it holds a key, a password or a token. */
+export type TrustedFile = Pick<WatchedFile, 'file' | 'secret'>;
 
 export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
   const { server, login } = config;
@@ -134,7 +131,7 @@ export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
     // A literal secret in the config is a warning.
     { file: config.file, secret: config.warnings.length > 0 },
     ...secrets.map((file) => ({ file, secret: true })),
-    ...others.map((file) => ({ file, secret: false })),
+    ...others.map((file) => ({ file })),
   ];
 }
 
@@ -143,7 +140,7 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   // This platform has no users and modes of this kind.
   if (process.getuid === undefined) return [];
   const targets = new Map<string, boolean>();
-  for (const { file, secret } of files) {
+  for (const { file, secret = false } of files) {
     const target = await realpath(file).catch(() => undefined);
     // A file that can't be read is reported by the check that reads it.
     if (target !== undefined) targets.set(target, secret || targets.get(target) === true);

@@ -8,6 +8,7 @@ import { readListing } from '../revocation/redis-list.ts';
 import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from '../runtime/authenticators.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import type { SharedRedis } from '../shared-redis/types.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 
@@ -67,14 +68,12 @@ export async function readBlocks(redis: ProbedRedis | undefined) {
  */
 export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?: ProbedRedis) {
   const writes: Promise<unknown>[] = [];
-  const shared = redis && {
+  const shared: SharedRedis | undefined = redis && {
     ...redis,
     get isDown() {
       return redis.isDown;
     },
-    send: (...[use, work]: Parameters<ProbedRedis['send']>) => {
-      writes.push(redis.probe(use, work).catch(() => undefined));
-    },
+    send: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
   };
   const attempts = createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared });
   // `written` resolves when the results of its tries are written.

@@ -18,13 +18,11 @@ import {
   webhookUrl,
 } from './init/layout.ts';
 import { renewCertificates } from './init/renew.ts';
-import { type ExitCode, exitCodes, UsageError } from './output.ts';
+import { exitCodes, UsageError } from './output.ts';
 import { staticEntry } from './token-hash.ts';
 
-type InitOptions = Readonly<{ dir: string; host?: readonly string[]; renew?: boolean }>;
-
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
-export async function init({ dir, host = [], renew = false }: InitOptions): Promise<ExitCode> {
+export async function init({ dir, host = [], renew }: { dir: string; host?: readonly string[]; renew?: boolean }) {
   if (dir.trim() === '') throw new UsageError('the folder is empty: name one, such as /etc/sallyport');
   const folder = userPath(dir);
   const hosts = [...new Set(host.map(parseHost))];

@@ -145,11 +145,9 @@ export async function listTokens(options: ReadOptions & Partial<Record<'authenti
     printTokens(tokens, unreadable, now, `authenticator ${name} has no ${what}`);
   }
   const { length } = unreadable;
-  if (length > 0) {
-    const subject =
-      length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
-    printRemark(`${subject} no one: fix or delete what is stored there`);
-  }
+  const subject =
+    length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
+  if (length > 0) printRemark(`${subject} no one: fix or delete what is stored there`);
   return exitCodes.success;
 }
 

@@ -149,17 +149,15 @@ function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { breach }: Jud
  * in the contract of plugins, and so is what else a plugin may put on its objects.
  */
 export function toJson({ issued, user, state, breach, session }: SeenToken, authenticator: string): object {
+  const identity = ['username', 'uid', 'groups', 'extra'] as const;
   const dates = session && { since: new Date(session.since), until: new Date(session.until) };
   return {
-    ...{ authenticator, digest: issued.digest, state, breach, user: userJson(user), record: userJson(issued.user) },
+    ...{ authenticator, digest: issued.digest, state, breach },
+    ...{ user: only(user, ...identity), record: only(issued.user, ...identity) },
     ...only(issued, 'audiences', 'notBefore', 'expiresAt', 'issuedAt', 'issuedBy', 'reason', 'lastUsedAt'),
     ...(issued.revoked && { revoked: only(issued.revoked, 'at', 'by', 'reason') }),
     ...(session && { session: { ...only(session, 'authenticator', 'cluster', 'device', 'address'), ...dates } }),
   };
-}
-
-function userJson(user: UserInfo): object {
-  return only(user, 'username', 'uid', 'groups', 'extra');
 }
 
 function only<Value extends object>(value: Value, ...keys: readonly (keyof Value)[]): object {

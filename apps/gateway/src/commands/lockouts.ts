@@ -11,7 +11,6 @@ import { mayStillBeRefused, publish, report } from './report.ts';
 import { type EntryOptions, prepare } from './subject.ts';
 import { momentText } from './times.ts';
 
-/** Lists whose refused tries count, in the running fleet. */
 export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
   needCacheRedis(config, 'lockouts');

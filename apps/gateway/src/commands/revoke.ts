@@ -189,7 +189,6 @@ function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepar
   return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;
 }
 
-/** Says what to do next, with commands that need `cache.redis`. */
 function advice({ draft: { kind, name }, token }: Prepared, { config, exact }: EntryOptions): string {
   if (kind === 'all') return 'No token was revoked: whoever has a good one, or a good password, gets in again.\n';
   if (kind === 'token' && token === undefined) return '';

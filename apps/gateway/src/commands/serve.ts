@@ -8,10 +8,7 @@ import { configFile } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes } from './output.ts';
 
-export type ServeOptions = Pick<ReadOptions, 'config'> & Pick<GatewayOptions, 'listen' | 'adminListen'>;
-
-/** Answers reviews until a signal ends it. */
-export async function serve(options: ServeOptions): Promise<ExitCode> {
+export async function serve(options: Pick<ReadOptions, 'config'> & Pick<GatewayOptions, 'listen' | 'adminListen'>) {
   const { config, ...addresses } = options;
   const { file, isShipped } = configFile(config);
   const logger = await createLogger('info');

@@ -14,7 +14,6 @@ import { readToken } from './input.ts';
 import type { ReadOptions } from './options.ts';
 import { printRemark, shortDigest, UsageError } from './output.ts';
 
-/** The options that name what a command is about. */
 export type SubjectOptions = Partial<
   Record<'user' | 'group' | 'digest' | 'jti' | 'sid', string> & Record<'token' | 'all', boolean>
 >;

@@ -21,7 +21,6 @@ export async function fingerprint(options: Pick<ReadOptions, 'config'>): Promise
   return exitCodes.success;
 }
 
-/** Prints an entry of a static tokens file. */
 export async function tokenHash(options: TokenOptions & ReadOptions & { generate?: boolean }): Promise<ExitCode> {
   const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY, generate } = options;
   const token = generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());

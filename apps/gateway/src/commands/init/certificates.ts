@@ -21,7 +21,6 @@ export interface KeyPair {
   readonly notAfter: Date;
 }
 
-/** The CA, as it issues certificates. */
 export interface Authority extends KeyPair {
   readonly parsed: Certificate;
   readonly signingKey: CryptoKey;

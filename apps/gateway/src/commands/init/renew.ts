@@ -9,8 +9,7 @@ import { replaceFiles } from './files.ts';
 import { hostsOf } from './hosts.ts';
 import { clientName, dateOf, filesIn, names } from './layout.ts';
 
-/** Bytes. */
-const fileLimit = 1024 * 1024;
+const mebibyte = 1024 * 1024;
 
 /**
  * Replaces the certificates of the server and of kube-apiserver, and their keys, by new ones from the same CA. Until all of
@@ -59,7 +58,7 @@ async function openAuthority(folder: string, now: number): Promise<Authority> {
   const [certificate = '', key = ''] = await Promise.all(
     [names.authority, names.authorityKey].map(async (name) => {
       try {
-        return await readText(join(folder, name), fileLimit);
+        return await readText(join(folder, name), mebibyte);
       } catch (error) {
         if (!(error instanceof UnusableFileError)) throw error;
         throw new Error(`nothing was renewed: ${error.message}: ${purpose}`, { cause: error });
@@ -80,7 +79,7 @@ async function openAuthority(folder: string, now: number): Promise<Authority> {
 /** @returns undefined: there is no certificate. @throws Error for one from another CA: kube-apiserver trusts that one */
 async function hostsBefore(folder: string, authority: Authority): Promise<readonly string[] | undefined> {
   const file = join(folder, names.server);
-  const text = await readText(file, fileLimit).catch(() => undefined);
+  const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
   const issuer = new X509Certificate(authority.certificate);
   const found = ifReadable(() => new X509Certificate(text));
@@ -94,7 +93,7 @@ async function hostsBefore(folder: string, authority: Authority): Promise<readon
 /** @throws Error when the new certificate would not be for the host that kube-apiserver calls: no review would arrive */
 async function requireCalledHost(folder: string, hosts: readonly string[]): Promise<void> {
   const file = join(folder, names.kubeconfig);
-  const text = await readText(file, fileLimit).catch(() => '');
+  const text = await readText(file, mebibyte).catch(() => '');
   // It may have been changed into something else: what it calls is not known here then.
   const called: string | undefined = ifReadable(() => {
     const { cluster } = parse(text).clusters[0];
