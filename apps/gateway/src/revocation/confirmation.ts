@@ -70,7 +70,7 @@ export function fateOf(entry: Entry, entries: readonly Entry[]): Fate {
  * Why a replica has not confirmed. `behind`: it reports, and has not merged the entry. `silent`: it is cut off, hanging,
  * or stopped. `other keys`: what it reports can't be opened here.
  */
-export type Absence = 'behind' | 'silent' | 'other keys';
+type Absence = 'behind' | 'silent' | 'other keys';
 
 interface Unconfirmed extends Pick<KnownReplica, 'id' | 'heardAt'> {
   readonly absence: Absence;
