@@ -6,7 +6,7 @@ import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { missingForLogin } from '../runtime/assemble-login.ts';
 import { type CreatedAuthenticator, closeAuthenticator, createAuthenticator } from '../runtime/authenticators.ts';
-import { type Finding, tryOut } from './check-files.ts';
+import type { Finding } from './check-files.ts';
 import { joinAttempts } from './connections.ts';
 
 type CheckedConfig = Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login'>;
@@ -53,11 +53,11 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     if (missing !== undefined) return problems(new Error(missing));
     const reached = await reach(created);
     // A warning beside an error says no more than the error.
-    const ofReaching = reached.some(({ result }) => result === 'fault') ? [] : warnings();
+    const ofReaching = reached.result === 'ok' ? warnings() : [];
     return {
       name,
       tokenPrefix: authenticator.tokenPrefix,
-      findings: [...reached, ...ofMaking, ...ofReaching, ...judgeKnownUsers(created, all)],
+      findings: [reached, ...ofMaking, ...ofReaching, ...judgeKnownUsers(created, all)],
       files,
     };
   } finally {
@@ -69,17 +69,14 @@ function finding(of: AuthenticatorConfig, result: Finding['result'], detail: str
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 
-function reach({ authenticator, config }: CreatedAuthenticator) {
-  const look = async () => {
+async function reach({ authenticator, config }: CreatedAuthenticator): Promise<Finding> {
+  try {
     await checkInTime(authenticator, 10_000);
-    const hasBackend = authenticator.check !== undefined;
-    return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
-  };
-  return tryOut(
-    `authenticator ${config.name}`,
-    look,
-    (cause) => `${config.package}: its backend can't be used: ${cause}`,
-  );
+  } catch (error) {
+    return finding(config, 'fault', `its backend can't be used: ${causeOf(error)}`);
+  }
+  const hasBackend = authenticator.check !== undefined;
+  return finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach');
 }
 
 /** The identity policy must accept each user that the plugin names without a backend, or that user's token never works. */

@@ -3,9 +3,9 @@ import { within } from '../deadlines.ts';
 export type Interrupt = ReturnType<typeof createInterrupt>;
 
 /**
- * Waits for what may never come. After it has given up, because of a silence (of `limit` milliseconds) or of Ctrl-C, it waits for nothing more,
- * whether or not the work heeds the signal, which is aborted then. Until it is disposed of, Ctrl-C and SIGTERM end the wait
- * and not the process, so that the command can report what was done until then.
+ * Waits for what may never come. After it has given up, because of Ctrl-C or a silence of `limit` milliseconds, it waits for
+ * nothing more, whether or not the work heeds the signal, which is aborted then. Until it is disposed of, Ctrl-C and SIGTERM end
+ * the wait and not the process, so that the command can report what was done until then.
  */
 export function createInterrupt(limit = 60_000) {
   const controller = new AbortController();

@@ -1,6 +1,5 @@
 import { printable } from '../logging/printable.ts';
 
-/** The exit status of every command. */
 export const exitCodes = {
   success: 0,
   /** Something is wrong with the config, a file or a backend. */

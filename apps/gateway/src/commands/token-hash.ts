@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
 import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
-import { loadNamedConfig } from './config-file.ts';
 import { readToken } from './input.ts';
 import type { ReadOptions, TokenOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from './output.ts';
@@ -9,6 +8,8 @@ import { timeText } from './times.ts';
 
 /** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
 export async function fingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+  // Only here: `token hash` reads no config.
+  const { loadNamedConfig } = await import('./config-file.ts');
   const { redis } = (await loadNamedConfig(options)).cache;
   if (redis === undefined) {
     throw new Error(
