@@ -7,8 +7,7 @@ import { createRevocationList } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
 import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from '../runtime/authenticators.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
+import type { ProbedRedis, SharedRedis } from '../shared-redis/shared-redis.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 

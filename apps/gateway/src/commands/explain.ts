@@ -5,7 +5,7 @@ import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
-import type { Blocks, Entry } from '../revocation/types.ts';
+import type { Blocks, Entry } from '../revocation/list.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';

@@ -1,9 +1,9 @@
 import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { type Confirmation, type Publication, publishAndConfirm } from '../revocation/confirmation.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { Listing } from '../revocation/redis-list.ts';
-import type { Entry } from '../revocation/types.ts';
 import { withCacheRedis } from './connections.ts';
 import { createInterrupt } from './interrupt.ts';
 import type { ReadOptions } from './options.ts';
