@@ -20,19 +20,6 @@ describe.concurrent('sallyport token', () => {
     );
   });
 
-  test.each([[[]], [['--user', 'jane', '--reason', 'left']], [['--help']]])(
-    'revoke %j says what to use',
-    async (words) => {
-      const { run, calls } = await createPlace();
-      expect(await run(['revoke', ...words])).toEqual({
-        ...{ code: 2, stdout: '' },
-        stderr:
-          'sallyport: use "npx -y pnpm@10 sallyport revoke" in place of token revoke; --user is with its prefix there\n',
-      });
-      expect(await calls()).toBe('');
-    },
-  );
-
   test('a token lives: it is made, taken, listed, revoked, refused', async () => {
     const { folder, setup, run, revoke, calls } = await createPlace();
     const made = await run(['create', '--user', 'jane', '--group', 'dev', '--ttl', '8h']);

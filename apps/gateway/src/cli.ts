@@ -1,20 +1,8 @@
 import './refuse-inspector.ts';
-import { Argument, Command, CommanderError, Option } from 'commander';
-import { exampleText, pipedToken, programFor } from './commands/command-line.ts';
-import { type ExitCode, exitCodes, UsageError } from './commands/exit-codes.ts';
-import {
-  addressOption,
-  byOption,
-  configOption,
-  digestOption,
-  forOption,
-  jtiOption,
-  outputOption,
-  sidOption,
-  textOption,
-  ttlOption,
-  waitOption,
-} from './commands/options.ts';
+import { Command, CommanderError, Option } from 'commander';
+import { exampleText, pipedToken } from './commands/command-line.ts';
+import { addressOption, digestOption, jtiOption, option, textOption, ttlOption } from './commands/options.ts';
+import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
 import { manifest } from './package-files.ts';
 
@@ -36,29 +24,23 @@ interface Verb<Options> {
   /** Loads the code of the verb when it is called, so that each command starts as fast as it can. */
   readonly load: () => Promise<(options: Options) => Promise<ExitCode>>;
   readonly exitStatus?: string;
-  /** The rest of the help. */
   readonly help?: string;
-  /** What the command is about, in front of its options; among them under its name. */
-  readonly argument?: Argument;
 }
 
-function add<Options>(parent: Command, name: string, verb: Verb<Options>): void {
-  const { argument, exitStatus, help = '' } = verb;
-  const command = parent.command(name).description(verb.description);
-  if (argument !== undefined) command.addArgument(argument);
-  for (const option of verb.options) command.addOption(option);
-  command
+function add<Options>(parent: Command, name: string, verb: Verb<Options>): Command {
+  const { description, options, load, exitStatus, help = '' } = verb;
+  const command = parent.command(name).description(description);
+  for (const one of options) command.addOption(one);
+  return command
     .addHelpText('after', (exitStatus === undefined ? '' : `\nExit status: ${exitStatus}.`) + help)
     .action(async () => {
-      const run = await verb.load();
-      const named = argument === undefined ? {} : { [argument.name()]: command.processedArgs[0] };
-      exitCode = await run({ ...command.opts(), ...named } as Options);
+      const run = await load();
+      exitCode = await run({ ...command.opts(), dir: command.args[0] } as Options);
     });
 }
 
 add(program, 'init', {
   description: 'make a config, certificates, and the kubeconfig with which kube-apiserver calls this gateway',
-  argument: new Argument('<dir>', 'the folder for them; nothing in it is overwritten'),
   options: [
     textOption(
       '--host <host...>',
@@ -69,12 +51,12 @@ add(program, 'init', {
   load: async () => (await import('./commands/init.ts')).init,
   exitStatus: '0 success, 1 nothing was written, 2 wrong usage',
   help: exampleText('init /etc/sallyport --host gateway.example.com 192.0.2.1'),
-});
+}).argument('<dir>', 'the folder for them; nothing in it is overwritten');
 
 add(program, 'serve', {
   description: 'answer token reviews until SIGTERM; SIGHUP reads all files again',
   options: [
-    configOption(),
+    option.config,
     addressOption('--listen <address>', "listen here and not at the config's server.listen, such as 127.0.0.1:8080"),
     addressOption('--admin-listen <address>', "listen here and not at the config's admin.listen"),
   ],
@@ -83,7 +65,7 @@ add(program, 'serve', {
 
 add(program, 'check', {
   description: 'check the config, its files and certificates, and reach each backend',
-  options: [configOption(), outputOption()],
+  options: [option.config, option.output],
   load: async () => (await import('./commands/check.ts')).check,
   exitStatus: '0 there are no errors, 1 there is an error, 2 wrong usage',
 });
@@ -92,9 +74,9 @@ add(program, 'explain', {
   description: 'show what each authenticator answers to a token, which is read from standard input',
   options: [
     textOption('--user <name>', 'no token: show what is known of this user, as Kubernetes sees them'),
-    exactOption(),
-    configOption(),
-    outputOption(),
+    option.exact,
+    option.config,
+    option.output,
     new Option('--audience <audience...>', "what the review asks for; left out: the API server's own").conflicts(
       'user',
     ),
@@ -107,33 +89,24 @@ add(program, 'explain', {
 add(program, 'schema', {
   description:
     'print the JSON Schema of gateway.yaml, with the options of each plugin that is shipped or that --config uses',
-  options: [configOption()],
-  load: async () => (await import('./commands/schema.ts')).schema,
+  options: [option.config],
+  load: async () => (await import('./commands/check.ts')).schema,
 });
 
-const groupOption = () => textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
-const tokenOption = () => new Option('--token', 'the token that is read from standard input');
+const required = (one: Option) => one.makeOptionMandatory();
+const groupOption = textOption('--group <name>', 'a group, as Kubernetes sees it, prefix included');
+const sidOption = () => textOption('--sid <id>', 'all tokens of the session with this sid');
+const tokenOption = new Option('--token', 'the token that is read from standard input');
 const userOption = (more = '') =>
   textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
 const confirmed = '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
-
-function exactOption(): Option {
-  return new Option('--exact', 'use the name as it is, though it begins with no prefix of the config');
-}
-
 /** Of commands that write an entry to the revocation list. */
-function entryOptions(): readonly Option[] {
-  const reason = textOption('--reason <text>', 'why');
-  return [exactOption(), reason, byOption(), waitOption(), configOption(), outputOption()];
-}
-
-function blockable(): readonly Option[] {
-  return [userOption(), groupOption(), tokenOption(), jtiOption(), sidOption()];
-}
+const entryOptions = [option.exact, option.reason, option.by, option.wait, option.config, option.output];
+const blockable = [userOption(), groupOption, tokenOption, jtiOption(), sidOption()];
 
 add(program, 'block', {
   description: 'refuse a user, a group, a token or a session for a time, whatever a backend says',
-  options: [...blockable(), forOption(), ...entryOptions()],
+  options: [...blockable, option.for, ...entryOptions],
   load: async () => (await import('./commands/block.ts')).block,
   exitStatus: confirmed,
   help: exampleText('block --user corp:jane --for 8h --reason "laptop stolen"'),
@@ -141,14 +114,14 @@ add(program, 'block', {
 
 add(program, 'unblock', {
   description: 'end a block before its time',
-  options: [...blockable(), ...entryOptions()],
+  options: [...blockable, ...entryOptions],
   load: async () => (await import('./commands/block.ts')).unblock,
   exitStatus: confirmed,
 });
 
 add(program, 'blocks', {
   description: 'list who is blocked, the newest first',
-  options: [configOption(), outputOption()],
+  options: [option.config, option.output],
   load: async () => (await import('./commands/block.ts')).listBlocks,
   exitStatus: '0 success, 1 the list could not be read, 2 wrong usage',
 });
@@ -157,14 +130,14 @@ add(program, 'revoke', {
   description: 'revoke the issued tokens of a user, or one token, and have every replica forget what it cached of them',
   options: [
     userOption(),
-    tokenOption(),
+    tokenOption,
     digestOption('the token of this SHA-256 digest, as token list shows it; 8 digits or more', 8),
     new Option('--all', 'have every replica forget all that it cached; no token is revoked').conflicts('authenticator'),
     textOption('--authenticator <name>', 'only tokens that this authenticator has issued'),
     // They are hidden: the command says that it can't revoke these, and what to run.
     jtiOption().hideHelp(),
     sidOption().hideHelp(),
-    ...entryOptions(),
+    ...entryOptions,
   ],
   load: async () => (await import('./commands/revoke.ts')).revoke,
   exitStatus: `${confirmed}; 3 there was no token to revoke`,
@@ -173,14 +146,14 @@ add(program, 'revoke', {
 
 add(program, 'lockouts', {
   description: 'list the users whose refused passwords the running gateways count, and who is locked out',
-  options: [configOption(), outputOption()],
+  options: [option.config, option.output],
   load: async () => (await import('./commands/lockouts.ts')).lockouts,
   exitStatus: '0 success, 1 the counts could not be read, 2 wrong usage',
 });
 
 add(program, 'unlock', {
   description: "forget a user's refused passwords, in all running gateways",
-  options: [userOption('; required').makeOptionMandatory(), ...entryOptions()],
+  options: [required(userOption('; required')), ...entryOptions],
   load: async () => (await import('./commands/lockouts.ts')).unlock,
   exitStatus: `${confirmed}; 3 nothing was locked`,
   help: exampleText('unlock --user corp:bob --reason "new password"'),
@@ -188,43 +161,39 @@ add(program, 'unlock', {
 
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
   description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
-  options: [configOption()],
-  load: async () => (await import('./commands/audit-fingerprint.ts')).fingerprint,
+  options: [option.config],
+  load: async () => (await import('./commands/token-hash.ts')).fingerprint,
   help:
     '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
     exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),
 });
 
 const token = program.command('token').description('work with tokens');
-const uidOption = () => textOption('--uid <uid>', 'stays with the user when the username is given to another person');
-const audienceOption = () =>
-  textOption('--audience <audience...>', 'an audience that the token is bound to; may be repeated');
-const authenticatorOption = () =>
-  textOption('--authenticator <name>', 'whose tokens, when several authenticators of the config issue some');
+const uid = textOption('--uid <uid>', 'stays with the user when the username is given to another person');
+const audience = textOption('--audience <audience...>', 'an audience that the token is bound to; may be repeated');
+const issuer = textOption(
+  '--authenticator <name>',
+  'whose tokens, when several authenticators of the config issue some',
+);
 const issuerStatus = '0 success, 1 it could not be done, or not all of it, 2 wrong usage';
 
 add(token, 'create', {
   description: 'make a token and print it, once: it is stored nowhere',
   options: [
-    configOption(),
-    authenticatorOption(),
-    textOption(
-      '--user <name>',
-      "the user of the token, without the authenticator's username prefix",
-    ).makeOptionMandatory(),
-    ttlOption(
-      'how long it is good, such as 8h or 30d, or never for a token without an end; required',
-    ).makeOptionMandatory(),
-    uidOption(),
+    option.config,
+    issuer,
+    required(textOption('--user <name>', "the user of the token, without the authenticator's username prefix")),
+    required(ttlOption('how long it is good, such as 8h or 30d, or never for a token without an end; required')),
+    uid,
     textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
     new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
-    audienceOption(),
+    audience,
     new Option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: at once'),
-    textOption('--reason <text>', 'why'),
-    byOption(),
-    outputOption(),
+    option.reason,
+    option.by,
+    option.output,
   ],
-  load: async () => (await import('./commands/token-create.ts')).createToken,
+  load: async () => (await import('./commands/issued-tokens.ts')).createToken,
   exitStatus: issuerStatus,
   help:
     exampleText('token create --user jane --group dev --ttl 8h') +
@@ -234,41 +203,29 @@ add(token, 'create', {
 add(token, 'list', {
   description: 'list issued tokens, the newest first; never the tokens themselves',
   options: [
-    configOption(),
-    authenticatorOption(),
+    option.config,
+    issuer,
     textOption('--user <name>', 'of this user only, with the username prefix or without'),
     digestOption('of this SHA-256 digest only, or of those that begin with it', 1),
-    outputOption(),
+    option.output,
   ],
-  load: async () => (await import('./commands/token-list.ts')).listTokens,
+  load: async () => (await import('./commands/issued-tokens.ts')).listTokens,
   exitStatus: issuerStatus,
 });
 
 add(token, 'hash', {
   description: 'make an entry of a static tokens file from a token, which is read from standard input',
   options: [
-    textOption('--user <name>', 'the user of the token; required').makeOptionMandatory(),
-    uidOption(),
+    required(textOption('--user <name>', 'the user of the token; required')),
+    uid,
     textOption('--group <group...>', 'a group of the user; may be repeated'),
-    audienceOption(),
+    audience,
     ttlOption('how long it is good, such as 8h or 30d; left out, or never: without an end'),
     new Option('--generate', 'make a random token and print it, once, instead of reading one'),
-    outputOption(),
+    option.output,
   ],
   load: async () => (await import('./commands/token-hash.ts')).tokenHash,
 });
-
-// A former command. It is hidden from help, so that only those who remember it find it.
-token
-  .command('revoke', { hidden: true })
-  .helpOption(false)
-  .allowUnknownOption()
-  .allowExcessArguments()
-  .action(() => {
-    throw new UsageError(
-      `use "${programFor('revoke')} revoke" in place of token revoke; --user is with its prefix there`,
-    );
-  });
 
 /** Prints what is wrong, and returns the exit status for it. */
 function explainError(error: unknown): ExitCode {

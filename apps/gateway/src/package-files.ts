@@ -8,10 +8,5 @@ export function packagePath(name: string): string {
   return fileURLToPath(new URL(`../${name}`, import.meta.url));
 }
 
-/** The parts of package.json that the gateway reads of itself. */
-interface Manifest {
-  readonly version: string;
-  readonly dependencies: Readonly<Record<string, string>>;
-}
-
-export const manifest: Manifest = JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));
+export const manifest: { readonly version: string; readonly dependencies: Readonly<Record<string, string>> } =
+  JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));

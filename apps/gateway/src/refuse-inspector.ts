@@ -1,8 +1,3 @@
-import { exitCodes } from './commands/exit-codes.ts';
-
-/** How often to look for an open inspector, in milliseconds. */
-const interval = 1_000;
-
 /**
  * Ends the process when Node's inspector is open. Its port asks for no password, so any user of the machine could make
  * this process accept any token.
@@ -14,7 +9,7 @@ function refuseInspector(): void {
     "sallyport: Node's inspector is open: whoever reaches its port decides who gets into the cluster. " +
       'Start without --inspect (look into NODE_OPTIONS, too), and with --disable-sigusr1\n',
   );
-  process.exit(exitCodes.failure);
+  process.exit(1);
 }
 
 // SIGUSR1 opens the inspector unless the process listens for it. Node blocks the signal from its start with
@@ -22,4 +17,4 @@ function refuseInspector(): void {
 // the inspector a moment later, so one check is not enough.
 process.on('SIGUSR1', () => undefined);
 refuseInspector();
-setInterval(refuseInspector, interval).unref();
+setInterval(refuseInspector, 1_000).unref();

@@ -15,7 +15,7 @@ export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
 }
 
 /** A rule that an identity broke, for the log. `name` is what broke it. */
-export interface Breach {
+interface Breach {
   readonly rule: string;
   readonly name?: string;
 }

@@ -1,100 +1,74 @@
 import { nearest } from '../config/problems.ts';
 import { printable } from '../logging/printable.ts';
-import type { Publication } from '../revocation/confirmation.ts';
 import { blocksIn, type Entry } from '../revocation/list.ts';
 import { type Listing, readListing } from '../revocation/redis-list.ts';
-import { needCacheRedis, withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { jtiText } from './options.ts';
-import { type OutputFormat, printJson, printRemark, printTable, shortDigest } from './output.ts';
-import {
-  confirmationLine,
-  entryJson,
-  mayStillBeRefused,
-  mayStillPass,
-  publish,
-  report,
-  unreadableRemark,
-} from './report.ts';
+import { needCacheRedis, withCacheRedis } from './connections.ts';
+import { jtiText, type ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest } from './output.ts';
+import { entryJson, mayStillBeRefused, mayStillPass, publish, report, unreadableRemark } from './report.ts';
 import { type EntryOptions, nameSubject, prepare } from './subject.ts';
 import { humanDuration, momentText } from './times.ts';
 
-export interface BlockOptions extends EntryOptions {
-  /** Milliseconds. */
-  readonly for: number;
-}
-
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
 
-/** What a block of this kind does not refuse. */
-const gaps: Readonly<Partial<Record<Entry['kind'], string>>> = {
-  jti: 'A client that can refresh its session gets a token with another jti. To refuse that one too, block the sid or the user.\n',
-  sid: 'A new login is another session. To refuse that one too, block the user.\n',
-};
-
-/** What a block of this kind refuses. */
-const scopes: Readonly<Partial<Record<Entry['kind'], string>>> = {
-  group: 'all its members are refused',
-  jti: 'every token with this jti is refused',
-  sid: 'every token of this session is refused',
+/** What a block of this kind refuses, and what it does not. */
+const scopes: Readonly<Partial<Record<Entry['kind'], readonly [scope: string, gap?: string]>>> = {
+  group: ['all its members are refused'],
+  jti: [
+    'every token with this jti is refused',
+    'A client that can refresh its session gets a token with another jti. To refuse that one too, block the sid or the user.\n',
+  ],
+  sid: [
+    'every token of this session is refused',
+    'A new login is another session. To refuse that one too, block the user.\n',
+  ],
 };
 
 type Named = Pick<Entry, 'kind' | 'name'>;
 
-/** Refuses a user, a group or a token for a time, whatever any backend says. */
-export async function block(options: BlockOptions): Promise<ExitCode> {
-  const { config, record } = await prepare(options, 'block', blockable);
-  return withCacheRedis(config, async (redis) => {
-    let before: Entry | undefined;
-    const publication = await publish(
-      redis,
-      (listing) => {
-        before = find(blocksIn(listing), record);
-        return { ...record, action: 'block', until: listing.now + options.for };
-      },
-      options.wait,
-    );
-    const text = blockText(publication, before, options);
-    return report(publication, options.output, text, before && { before: entryJson(before) });
+/** Refuses a user, a group or a token for a time (`for`, in milliseconds), whatever any backend says. */
+export async function block(options: EntryOptions & { readonly for: number }): Promise<ExitCode> {
+  const { config, draft } = await prepare(options, 'block', blockable);
+  let before: Entry | undefined;
+  const publication = await publish(config, options.wait, (listing) => {
+    before = find(blocksIn(listing), draft);
+    return { ...draft, until: listing.now + options.for };
   });
+  const text = blockText(publication.entry, before, options);
+  return report(publication, options.output, text, (json) => ({
+    ...json,
+    ...(before && { before: entryJson(before) }),
+  }));
 }
 
-function blockText({ entry, confirmation }: Publication, before: Entry | undefined, options: BlockOptions): string {
+/** What comes before the line that says who has confirmed, and what comes after it. */
+function blockText(entry: Entry, before: Entry | undefined, options: EntryOptions): [before: string, after: string] {
   const { kind, name, at, until } = entry;
-  const scope = scopes[kind] ?? 'refused';
+  const [scope, gap = ''] = scopes[kind] ?? ['refused'];
   const value = kind === 'jti' ? jtiText(name) : name;
   const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [value]), ...(options.exact ? ['--exact'] : [])];
-  return (
+  return [
     `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
-    (before ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n` : '') +
-    confirmationLine(confirmation) +
-    (gaps[kind] ?? '') +
-    mayStillPass +
-    `To end it before its time: ${commandLine(words, options.config)}\n`
-  );
+      (before ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n` : ''),
+    `${gap}${mayStillPass}To end it before its time: ${commandLine(words, options.config)}\n`,
+  ];
 }
 
-/** Ends a block before its time. */
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
-  const { config, record } = await prepare(options, 'unblock', blockable);
-  return withCacheRedis(config, async (redis) => {
-    const publication = await publish(
-      redis,
-      (listing) => ({ ...record, action: 'unblock', until: requireBlock(listing, record, options.config).until }),
-      options.wait,
-    );
-    const text = `unblocked ${nameSubject(record)}: the backend decides again.\n${confirmationLine(publication.confirmation)}${mayStillBeRefused}`;
-    return report(publication, options.output, text);
+  const { config, draft } = await prepare(options, 'unblock', blockable);
+  const publication = await publish(config, options.wait, (listing) => {
+    return { ...draft, until: requireBlock(listing, draft, options.config).until };
   });
+  const text = `unblocked ${nameSubject(draft)}: the backend decides again.\n`;
+  return report(publication, options.output, [text, mayStillBeRefused]);
 }
 
 function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefined {
   return blocks.find((one) => one.kind === kind && one.name === name);
 }
 
-/** @throws Error when there is none */
 export function requireBlock(listing: Listing, subject: Named, config?: string): Entry {
   const blocks = blocksIn(listing);
   const found = find(blocks, subject);
@@ -113,30 +87,18 @@ export function requireBlock(listing: Listing, subject: Named, config?: string):
   );
 }
 
-export interface BlocksOptions {
-  readonly config?: string;
-  readonly output: OutputFormat;
-}
-
-/** Lists who is blocked. */
-export async function listBlocks(options: BlocksOptions): Promise<ExitCode> {
+export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
   needCacheRedis(config, 'blocks');
   const listing = await withCacheRedis(config, readListing);
   const blocks = blocksIn(listing);
   if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable });
-  else if (blocks.length === 0) printRemark('no one is blocked');
   else {
-    const rows = blocks.map(({ kind, name, at, until, by, reason }) => [
-      kind,
-      kind === 'token' ? shortDigest(name) : name,
-      momentText(until),
-      humanDuration(until - listing.now),
-      by,
-      momentText(at),
-      reason ?? '',
-    ]);
-    printTable(['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'], rows);
+    const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
+      const shown = kind === 'token' ? shortDigest(name) : name;
+      return [kind, shown, momentText(until), humanDuration(until - listing.now), by, momentText(at), reason];
+    });
+    printTable(['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'], rows, 'no one is blocked');
   }
   for (const remark of unreadableRemark(listing.unreadable)) printRemark(remark);
   return exitCodes.success;

@@ -1,46 +1,35 @@
 import { randomBytes } from 'node:crypto';
 import { type RedisClient, RedisProblem, readValue, stringUpTo } from '@sallyport/redis-connection';
-import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { blocksIn } from '../revocation/list.ts';
-import { type Listing, readListing } from '../revocation/redis-list.ts';
+import { readListing } from '../revocation/redis-list.ts';
 import { pollScript, revocationKeys } from '../revocation/scripts.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { withCacheRedis } from './cache-redis.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, tryOut } from './check-files.ts';
+import { withCacheRedis } from './connections.ts';
 import { unreadableRemark } from './report.ts';
 
 const check = 'cache Redis';
 const fault = (detail: string): Finding => ({ check, result: 'fault', detail });
 const warning = (detail: string): Finding => ({ check, result: 'warning', detail });
 
-/** How much this host's clock may differ from that of Redis, in milliseconds, before it has effects. */
-const clockTolerance = 30_000;
-
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
-export async function checkCacheRedis(
-  config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
-): Promise<readonly Finding[]> {
+export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
   if (config.cache.redis === undefined) return [];
-  try {
-    return await withCacheRedis(config, async (redis) => {
-      const listing = await readListing(redis);
-      await tryRights(redis);
-      const objections = [
-        ...unreadableRemark(listing.unreadable).map((detail) => fault(`${detail}: make them the same`)),
-        ...judgeClock(listing.now, Date.now()),
-        ...(await judgePolicy(redis)),
-      ];
-      return objections.length === 0 ? [{ check, result: 'ok', detail: describe(listing) }] : objections;
-    });
-  } catch (error) {
-    return [fault(causeOf(error))];
-  }
-}
-
-function describe(listing: Listing): string {
-  const blocks = blocksIn(listing).length;
-  return `reached, and may be written to; ${blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`}`;
+  const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
+    const listing = await readListing(redis);
+    await tryRights(redis);
+    const objections = [
+      ...unreadableRemark(listing.unreadable).map((detail) => fault(`${detail}: make them the same`)),
+      ...judgeClock(listing.now, Date.now()),
+      ...(await judgePolicy(redis)),
+    ];
+    const blocks = blocksIn(listing).length;
+    const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
+    const ok: Finding = { check, result: 'ok', detail: `reached, and may be written to; ${found}` };
+    return objections.length === 0 ? [ok] : objections;
+  };
+  return await tryOut(check, () => withCacheRedis(config, look));
 }
 
 /** Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. */
@@ -61,10 +50,11 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
 
 /** @param now of this host, milliseconds since 1970, as `redis` is of Redis */
 export function judgeClock(redis: number, now: number): readonly Finding[] {
-  const seconds = Math.round(Math.abs(redis - now) / 1000);
-  if (Math.abs(redis - now) <= clockTolerance) return [];
+  const difference = Math.abs(redis - now);
+  // Less has no effects.
+  if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
-  return [warning(`its clock is ${seconds} s ${place} the one of this host: set the clocks`)];
+  return [warning(`its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`)];
 }
 
 async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
@@ -73,21 +63,17 @@ async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
       Promise.all(serversOf(client).map((one) => one.info('memory'))),
     );
     const policies = texts.map((text) => /^maxmemory_policy:([\w-]+)/m.exec(text)?.[1]);
-    return policies.map(judgeOne).find((findings) => findings.length > 0) ?? [];
+    const others = policies.filter((policy) => policy !== 'noeviction');
+    if (others.length === 0) return [];
+    const [policy] = others;
+    const lost = "may drop the revocation list and the lockout guard's counts when its memory is full";
+    return policy === undefined
+      ? [warning('INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')]
+      : [fault(`maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     return [warning(`INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`)];
   }
-}
-
-/** @param policy undefined where INFO does not show it */
-function judgeOne(policy: string | undefined): readonly Finding[] {
-  if (policy === 'noeviction') return [];
-  if (policy === undefined) {
-    return [warning('INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')];
-  }
-  const lost = "may drop the revocation list and the lockout guard's counts when its memory is full";
-  return [fault(`maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
 }
 
 /** Each master of a cluster has a policy of its own. */

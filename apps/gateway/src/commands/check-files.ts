@@ -1,91 +1,138 @@
 import { X509Certificate } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
+import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { isLoopback } from '../config/listen.ts';
-import { causeOf } from '../config/problems.ts';
-import type { ServerConfig, TlsConfig } from '../config/types.ts';
+import { type ConfigProblem, causeOf } from '../config/problems.ts';
+import { readBytes } from '../config/read-text.ts';
+import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
+import type { WatchedFile } from '../files/watched-file.ts';
+import { readLoginTls } from '../login/login-tls.ts';
 import { authority } from '../server/listen.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from './command-line.ts';
-import type { Finding } from './finding.ts';
 
-/** Reads the files of `server.tls` as `serve` does, and compares the certificate with the address. */
-export async function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls' | 'listen'>): Promise<Finding[]> {
-  if (tls === undefined) return [{ check: 'TLS', result: 'ok', detail: 'none: plain HTTP on loopback' }];
+/** One line of what `check` prints. */
+export interface Finding {
+  /** What was looked at: `config`, `server certificate`, `authenticator corp`. */
+  readonly check: string;
+  readonly result: 'ok' | 'warning' | 'fault';
+  /** What was found, and how to fix it. */
+  readonly detail: string;
+  /** The same in parts, where it concerns a place in the config. */
+  readonly problem?: ConfigProblem;
+}
+
+/** Has something checked. What it throws is a fault; of several errors, each is one. */
+export async function tryOut(
+  check: string,
+  look: () => Promise<readonly Finding[]>,
+  wording = (cause: string) => cause,
+) {
   try {
-    const material = await readTlsMaterial(tls);
-    return [
-      ...describeCertificates(material),
-      ...[...material.warnings, ...judgeAddress(material, listen)].map(
-        (detail): Finding => ({ check: 'TLS', result: 'warning', detail }),
-      ),
-    ];
+    return await look();
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map((cause) => ({ check: 'TLS', result: 'fault', detail: causeOf(cause) }));
+    return causes.map((cause): Finding => ({ check, result: 'fault', detail: wording(causeOf(cause)) }));
   }
 }
 
-const compared = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
+/** Reads the files of `server.tls` as `serve` does, and compares the certificate with the address. */
+export function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls' | 'listen'>) {
+  const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
+  return checkTls('TLS', tls && readTlsMaterial(tls), (certificate) => judgeAddress(certificate, listen), compare);
+}
 
-/**
- * Lists the names: the config does not have the one that kube-apiserver calls, so the operator compares them.
- *
- * @param advice after the names
- */
-export function describeCertificates(
-  { certificates, cert }: Pick<TlsMaterial, 'certificates' | 'cert'>,
-  advice: string = compared,
-): Finding[] {
-  return certificates.map(({ certificate, subject, notAfter }): Finding => {
-    const names = certificate === 'client-ca' ? '' : `, for ${namesOf(cert)}${advice}`;
-    return {
-      check: `${certificate} certificate`,
-      result: 'ok',
-      detail: `${subject}, until ${notAfter.toISOString()}${names}`,
+/** Checks what the login server needs besides its authenticators. */
+export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' | 'cache'>) {
+  if (login === undefined) return [];
+  const host = new URL(login.publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
+  const advice = `the login certificate is not for ${host}, the host of login.publicUrl: clients would refuse it. Issue it anew with that name`;
+  const read = login.tls && readLoginTls(login.tls);
+  const judgeHost = (certificate: X509Certificate) => (isFor(certificate, host) ? [] : [advice]);
+  const authorities = authoritiesOf(login).map(({ setting, file }) => {
+    const look = async () => {
+      parseCertificates(await readBytes(file, tlsFileLimit));
+      return [];
     };
+    return tryOut('login', look, (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`);
+  });
+  const unsealed =
+    'without cache.redis sessions are not sealed, so whoever can write to the Redis of sessions can make one; ' +
+    'and each replica asks the directory by itself';
+  return [
+    ...(await checkTls('login TLS', read, judgeHost)),
+    ...(await Promise.all(authorities)).flat(),
+    ...(cache.redis === undefined ? [{ check: 'login', result: 'warning', detail: unsealed } as const] : []),
+  ];
+}
+
+/** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
+function checkTls(
+  check: string,
+  read: Promise<TlsMaterial> | undefined,
+  judge: (server: X509Certificate) => readonly string[],
+  advice = '',
+) {
+  return tryOut(check, async () => {
+    if (read === undefined) return [{ check, result: 'ok', detail: 'none: plain HTTP on loopback' }];
+    const { cert, certificates, warnings } = await read;
+    const server = new X509Certificate(cert);
+    return [
+      ...certificates.map(({ certificate, subject, notAfter }): Finding => {
+        const names = certificate === 'client-ca' ? '' : `, for ${server.subjectAltName}${advice}`;
+        const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
+        return { check: `${certificate} certificate`, result: 'ok', detail };
+      }),
+      ...[...warnings, ...judge(server)].map((detail): Finding => ({ check, result: 'warning', detail })),
+    ];
   });
 }
 
-function judgeAddress({ cert }: Pick<TlsMaterial, 'cert'>, { host, port }: ServerConfig['listen']): string[] {
-  const certificate = new X509Certificate(cert);
+function judgeAddress(certificate: X509Certificate, { host, port }: ServerConfig['listen']): string[] {
   const hosts = isLoopback(host) ? ['127.0.0.1', '::1', 'localhost'] : [host];
   const isEvery = host === '::' || host === '0.0.0.0';
   if (isEvery || hosts.some((each) => isFor(certificate, each))) return [];
   return [
     `the server certificate is not for ${host}, where server.listen is: kube-apiserver would refuse it at ` +
-      `https://${authority(host, port)}. Issue it anew with that name too, or call the gateway by ${namesOf(cert)}`,
+      `https://${authority(host, port)}. Issue it anew with that name too, or call the gateway by ${certificate.subjectAltName}`,
   ];
 }
 
-export function isFor(certificate: X509Certificate, host: string): boolean {
+function isFor(certificate: X509Certificate, host: string): boolean {
   const found = isIP(host) === 0 ? certificate.checkHost(host, { subject: 'never' }) : certificate.checkIP(host);
   return found !== undefined;
 }
 
-/** Returns the names as OpenSSL writes them: `DNS:a, IP Address:192.0.2.1`. */
-function namesOf(cert: Buffer): string {
-  return new X509Certificate(cert).subjectAltName ?? '';
-}
-
-/** The files of `server.tls`, and which of them holds a secret. */
-export function tlsFilesOf(tls: TlsConfig | undefined): TrustedFile[] {
-  if (tls === undefined) return [];
-  const { certFile, keyFile, client } = tls;
-  return [
-    { file: certFile, secret: false },
-    { file: keyFile, secret: true },
-    ...(client === undefined ? [] : [{ file: client.caFile, secret: false }]),
+function authoritiesOf({ caFile, clusters }: LoginConfig) {
+  const files = [
+    ['login.caFile', caFile] as const,
+    ...Object.entries(clusters).map(([name, one]) => [`login.clusters.${name}.caFile`, one.caFile] as const),
   ];
+  return files.flatMap(([setting, file]) => (file === undefined ? [] : [{ setting, file }]));
 }
 
-/** A file that decides who gets into the cluster. */
-export interface TrustedFile {
-  /** Absolute. */
-  readonly file: string;
-  /** It holds a key, a password or a token. */
-  readonly secret: boolean;
+/** A file that decides who gets into the cluster. `secret`: it holds a key, a password or a token. */
+export type TrustedFile = Pick<WatchedFile, 'file' | 'secret'>;
+
+export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
+  const { server, login } = config;
+  const tls = [server.tls, login?.tls].filter((one) => one !== undefined);
+  const secrets = [...config.secretFiles, ...tls.map(({ keyFile }) => keyFile)];
+  const client = server.tls?.client;
+  const others = [
+    ...[...config.pluginFiles, ...tls.map(({ certFile }) => certFile)],
+    ...(client === undefined ? [] : [client.caFile]),
+    ...(login === undefined ? [] : authoritiesOf(login).map(({ file }) => file)),
+  ];
+  return [
+    // A literal secret in the config is a warning.
+    { file: config.file, secret: config.warnings.length > 0 },
+    ...secrets.map((file) => ({ file, secret: true })),
+    ...others.map((file) => ({ file })),
+  ];
 }
 
 /** Warns of files, and of the folders they are in, that others can change; and of secrets that others can read. */
@@ -93,7 +140,7 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   // This platform has no users and modes of this kind.
   if (process.getuid === undefined) return [];
   const targets = new Map<string, boolean>();
-  for (const { file, secret } of files) {
+  for (const { file, secret = false } of files) {
     const target = await realpath(file).catch(() => undefined);
     // A file that can't be read is reported by the check that reads it.
     if (target !== undefined) targets.set(target, secret || targets.get(target) === true);
@@ -126,20 +173,13 @@ async function judge(path: string, effects: Readonly<Record<Access, string | fal
   return [{ check: 'permissions', result: 'warning', detail }];
 }
 
-/** The letters are those of chmod. */
 type Access = 'r' | 'w';
-
-interface Owned {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
 
 /**
  * Returns who has access besides the owner. A group with the owner's number is the owner's own, so it does not count. Nor does
  * a group that may read a file of root: that is how root gives it to the gateway's account (systemd, `fsGroup` of Kubernetes).
  */
-export function othersWith(access: Access, { mode, uid, gid }: Owned): ('g' | 'o')[] {
+export function othersWith(access: Access, { mode, uid, gid }: Pick<Stats, 'mode' | 'uid' | 'gid'>): ('g' | 'o')[] {
   const [group, others] = access === 'r' ? [0o040, 0o004] : [0o020, 0o002];
   const isOwnGroup = uid === gid || (uid === 0 && access === 'r');
   return [

@@ -1,25 +1,27 @@
 import { createServer } from 'node:net';
 import { probeOutput } from '../audit/output.ts';
-import { usableParts } from '../config/load.ts';
-import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
+import { configJsonSchema } from '../config/json-schema.ts';
+import { loadConfig, usableParts } from '../config/load.ts';
+import { builtInPlugins } from '../config/plugins.ts';
+import { ConfigError, type ConfigProblem, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { authority, listen } from '../server/listen.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
-import { checkCertificates, checkPermissions, tlsFilesOf } from './check-files.ts';
-import { checkLogin, loginFilesOf } from './check-login.ts';
+import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
 import { configFile, loadNamedConfig } from './config-file.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
-import type { Finding } from './finding.ts';
-import { columns, type OutputFormat, printJson } from './output.ts';
+import type { ReadOptions } from './options.ts';
+import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
 
-export interface CheckOptions {
-  readonly config?: string;
-  readonly output: OutputFormat;
+export async function schema(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+  const { file, isShipped } = configFile(options.config);
+  const used = isShipped ? [] : (await loadConfig(file, process.env)).authenticators;
+  printJson(configJsonSchema([...(await builtInPlugins()), ...used]));
+  return exitCodes.success;
 }
 
 /** Looks at everything that `serve` would need, and serves nothing. */
-export async function check(options: CheckOptions): Promise<ExitCode> {
+export async function check(options: ReadOptions): Promise<ExitCode> {
   const findings = await inspect(options);
   if (options.output === 'json') printJson({ findings });
   else {
@@ -31,56 +33,40 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
 }
 
 /** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
-async function inspect(options: CheckOptions): Promise<readonly Finding[]> {
+async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
   try {
     const config = await loadNamedConfig(options);
-    const detail = configFile(options.config).file;
-    return [{ check: 'config', result: 'ok', detail }, ...(await inspectParts(config, true))];
+    return [{ check: 'config', result: 'ok', detail: config.file }, ...(await inspectParts(config, true))];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const problems = error.problems.map((problem): Finding => {
-      return { check: 'config', result: 'fault', detail: formatProblem(problem), problem };
-    });
     const usable = usableParts(error);
+    const problems = error.problems.map((problem) => ofConfig('fault', problem));
     return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false))];
   }
 }
 
-/** @param isWhole false: parts of the config had errors, and are left out */
+function ofConfig(result: Finding['result'], problem: ConfigProblem): Finding {
+  return { check: 'config', result, detail: formatProblem(problem), problem };
+}
+
 async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<readonly Finding[]> {
-  const warnings = config.warnings.map((problem): Finding => {
-    return { check: 'config', result: 'warning', detail: formatProblem(problem), problem };
-  });
   const { server, admin, login } = config;
-  const addressesOf = [['server', server], ['admin', admin], ...(login ? ([['login', login]] as const) : [])] as const;
-  const [certificates, addresses, audit, redis, logins, authenticators] = await Promise.all([
+  const addresses = Object.entries({ server, admin, ...(login && { login }) });
+  const [authenticators, ...findings] = await Promise.all([
+    checkAuthenticators(config),
     isWhole || server.tls !== undefined ? checkCertificates(server) : [],
-    isWhole ? Promise.all(addressesOf.map(([section, one]) => checkAddress(section, one))) : [],
+    ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
     checkCacheRedis(config),
     checkLogin(config),
-    checkAuthenticators(config),
   ]);
-  const permissions = await checkPermissions([
-    { file: config.file, secret: warnings.length > 0 },
-    ...config.secretFiles.map((file) => ({ file, secret: true })),
-    ...config.pluginFiles.map((file) => ({ file, secret: false })),
-    ...tlsFilesOf(config.server.tls),
-    ...loginFilesOf(login),
-    ...authenticators.files,
-  ]);
-  return [
-    ...[...warnings, ...certificates, ...addresses.flat(), ...audit, ...redis, ...logins],
-    ...[...authenticators.findings, ...permissions],
-  ];
+  const permissions = await checkPermissions([...filesOf(config), ...authenticators.files]);
+  const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
+  return [...warnings, ...findings.flat(), ...authenticators.findings, ...permissions];
 }
 
 /** Checks whether the gateway could listen there. It only warns: the gateway itself may be running there. */
-async function checkAddress(
-  section: string,
-  { listen: address }: { readonly listen: ListenAddress },
-): Promise<readonly Finding[]> {
-  const setting = `${section}.listen`;
+async function checkAddress(setting: string, address: ListenAddress): Promise<readonly Finding[]> {
   const server = createServer();
   try {
     await listen(server, address, setting);
@@ -99,11 +85,9 @@ async function checkAddress(
 /** Checks whether the user who runs this could write the audit trail. It creates no file. */
 async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<readonly Finding[]> {
   if (audit === undefined) return [];
-  try {
+  return await tryOut('audit', async () => {
     await probeOutput(audit);
-  } catch (error) {
-    return [{ check: 'audit', result: 'fault', detail: causeOf(error) }];
-  }
-  const detail = audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
-  return [{ check: 'audit', result: 'ok', detail }];
+    const detail = audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
+    return [{ check: 'audit', result: 'ok', detail }];
+  });
 }

@@ -4,16 +4,10 @@ import { basename } from 'node:path';
 import { printable } from '../logging/printable.ts';
 import { packagePath } from '../package-files.ts';
 
-/** How this process was started. What a user types to start the program again depends on it. */
-export interface Start {
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The path that Node was given. */
-  readonly script: string | undefined;
-  readonly isCheckout: boolean;
-  readonly host: string;
-}
+/** How this process was started, which says what a user types to start it again. */
+export type Start = ReturnType<typeof thisStart>;
 
-function thisStart(): Start {
+function thisStart() {
   return {
     environment: process.env,
     script: process.argv[1],
@@ -30,40 +24,25 @@ export function shellQuoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/**
- * Returns the words with which a user runs `command` where this process runs: `sallyport`, or what the README says for a
- * checkout, or kubectl for a pod, whose hostname is its name.
- *
- * @param command the command and its options, without `sallyport`
- */
-export function programFor(
-  command: string,
-  { environment, script = '', isCheckout, host }: Start = thisStart(),
-): string {
+/** Returns the words with which a user runs `command` (without `sallyport`) where this process runs. The hostname of a pod is its name. */
+function programFor(command: string, { environment, script = '', isCheckout, host }: Start = thisStart()): string {
   if (environment.KUBERNETES_SERVICE_HOST) {
     const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
     return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;
   }
-  // In a folder that npm installed it in, it is not to be found through PATH.
+  // In a folder that npm installed it in, PATH does not lead to it; otherwise npm links it under this name.
   if (/(^|\/)node_modules\/\.bin\/sallyport$/.test(script) && !isCheckout) return 'npx sallyport';
-  // npm links it under this name, to be found through PATH.
   if (basename(script) === 'sallyport' || !isCheckout) return 'sallyport';
   return 'npx -y pnpm@10 sallyport';
 }
 
-/**
- * Returns a command to paste into a shell.
- *
- * @param words without the program
- * @param config the `--config` that this process was given, as it was given
- */
+/** Returns a command to paste into a shell. @param config the `--config` that this process was given, as it was given */
 export function commandLine(words: readonly string[], config?: string, start?: Start): string {
   const all = config === undefined ? words : [...words, '--config', config];
   const command = all.map(shellQuoted).join(' ');
   return printable(`${programFor(command, start)} ${command}`);
 }
 
-/** Returns a line of a `--help`. @param command as a shell takes it. @param input what is piped into it */
 export function exampleText(command: string, input = ''): string {
   return `\nExample: ${input}${programFor(command)} ${command}`;
 }

@@ -2,24 +2,16 @@ import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { packagePath } from '../package-files.ts';
-import { UsageError } from './exit-codes.ts';
+import { UsageError } from './output.ts';
 
-/** The shipped config: static tokens with a demo token made at each start. */
-const shipped = packagePath('gateway.yaml');
-
-const packageFolder = packagePath('.');
-
-/**
- * The absolute path of the config: that of `--config` or SALLYPORT_CONFIG (commander has looked at both), else the shipped one.
- *
- * @throws UsageError for an empty name, which `--config "$UNSET"` has: the demo must not run in place of that config
- */
-export function configFile(named: string | undefined): { readonly file: string; readonly isShipped: boolean } {
+/** @param named `--config` or SALLYPORT_CONFIG: commander has looked at both. Left out: the shipped config, with its demo token */
+export function configFile(named: string | undefined) {
+  // As `--config "$UNSET"` has it: the demo must not run in place of that config.
   if (named === '') throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
-  return named === undefined ? { file: shipped, isShipped: true } : { file: userPath(named), isShipped: false };
+  const isShipped = named === undefined;
+  return { file: isShipped ? packagePath('gateway.yaml') : userPath(named), isShipped };
 }
 
-/** @throws UsageError, ConfigError */
 export function loadNamedConfig({ config }: { readonly config?: string }): Promise<GatewayConfig> {
   return loadConfig(configFile(config).file, process.env);
 }
@@ -27,5 +19,5 @@ export function loadNamedConfig({ config }: { readonly config?: string }): Promi
 /** Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
 export function userPath(path: string): string {
   const folder = process.cwd();
-  return resolve(resolve(folder) === resolve(packageFolder) ? (process.env.INIT_CWD ?? folder) : folder, path);
+  return resolve(resolve(folder) === resolve(packagePath('.')) ? (process.env.INIT_CWD ?? folder) : folder, path);
 }

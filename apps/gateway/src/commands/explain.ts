@@ -1,32 +1,27 @@
-import type { Decision } from '@sallyport/authenticator';
-import { type Answer, ChainError } from '../chain/chain.ts';
+import type { UserInfo } from '@sallyport/authenticator';
+import { type Answer, ChainError, type ChainObserver } from '../chain/chain.ts';
+import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
+import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
 import type { Blocks, Entry } from '../revocation/list.ts';
+import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { joinAttempts, readBlocks, withCacheRedis } from './cache-redis.ts';
 import { loadNamedConfig } from './config-file.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { createObserver, type Observed, observedJson, printObserved } from './explain-report.ts';
-import { explainUser } from './explain-user.ts';
+import { joinAttempts, readBlocks, withAuthenticators, withCacheRedis } from './connections.ts';
 import { readToken } from './input.ts';
-import { type OutputFormat, printJson, printTable } from './output.ts';
+import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
+import { lockoutJson, namedLockouts } from './lockouts.ts';
+import type { ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
 import { entryJson } from './report.ts';
 import { nameSubject, namingAuthenticators, requirePrefix } from './subject.ts';
 import { momentText } from './times.ts';
 
-export interface ExplainOptions {
-  readonly config?: string;
-  readonly audience?: readonly string[];
-  /** A user as Kubernetes sees them: no token is read. */
-  readonly user?: string;
-  /** The name is meant as it is, though it begins with no prefix of the config. */
-  readonly exact?: boolean;
-  readonly output: OutputFormat;
-}
+type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
@@ -39,14 +34,9 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
   return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
 }
 
-async function explainToken(
-  config: GatewayConfig,
-  token: string,
-  options: ExplainOptions,
-  redis: ProbedRedis | undefined,
-): Promise<ExitCode> {
+async function explainToken(config: GatewayConfig, token: string, options: ExplainOptions, redis?: ProbedRedis) {
   const { blocks, isRead } = await readBlocks(redis);
-  const { attempts, written } = joinAttempts(config.lockout, isRead ? redis : undefined);
+  const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
     // The identity policy logs its objections as warnings.
     logger: await createLogger('warn'),
@@ -55,7 +45,7 @@ async function explainToken(
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
-  const observer = createObserver(config.authenticators);
+  const observed = createObserver(config);
   const { maxTokenSize } = config.server;
   const checkable = isCheckable(token, maxTokenSize);
   let result: ReviewResult = { kind: 'no-opinion' };
@@ -65,7 +55,7 @@ async function explainToken(
         audiences: options.audience ?? [],
         signal: AbortSignal.timeout(config.server.reviewTimeout),
         onAnswer: (answer) => answers.push(answer),
-        observer,
+        observer: observed,
       });
     }
   } catch (error) {
@@ -76,91 +66,206 @@ async function explainToken(
     await written();
   }
   const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
-  const rows = config.authenticators.map(({ name }) => {
-    const answer = answers.find(({ authenticator }) => authenticator === name);
-    return answer === undefined
-      ? { authenticator: name, answer: 'not asked', reason: notAsked, milliseconds: null }
-      : rowOf(answer);
+  const isBlocked = result.kind === 'rejected' && result.reason === 'blocked';
+  const block = isBlocked ? findBlock(blocks, token, observed) : undefined;
+  print(rowsOf(config, answers, notAsked), observed, block, result, options.output === 'json');
+  if (result.kind === 'authenticated') return exitCodes.success;
+  return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
+}
+
+function rowsOf({ authenticators }: GatewayConfig, answers: readonly Answer[], notAsked: string) {
+  return authenticators.map(({ name: authenticator }) => {
+    const answer = answers.find((one) => one.authenticator === authenticator);
+    if (answer === undefined) return { authenticator, answer: 'not asked', reason: notAsked, milliseconds: null };
+    const milliseconds = answer.seconds * 1000;
+    if ('error' in answer) {
+      return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
+    }
+    const { decision, recognized } = answer;
+    const unknown = recognized ? 'does not know the token' : 'not the shape of its tokens';
+    const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
+    const reason = decision.kind === 'authenticated' ? decision.user.username : rejected;
+    return { authenticator, answer: decision.kind, reason, milliseconds };
   });
-  const block = isBlocked(result) ? findBlock(blocks, token, observer) : undefined;
-  print(rows, observer, block, result, options.output);
-  return exitCodeOf(result);
 }
 
-function isBlocked(result: ReviewResult): boolean {
-  return result.kind === 'rejected' && result.reason === 'blocked';
+function findBlock(blocks: Blocks, token: string, { seen, credential }: Observed): Entry | undefined {
+  const ofUsers = seen.groups.map(({ username, final }) => blocks.ofUser(username, final));
+  const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential)];
+  return found.find((block) => block !== undefined);
 }
 
-function findBlock(blocks: Blocks, token: string, { groups, credential }: Observed): Entry | undefined {
-  const ofUsers = groups.map((one) =>
-    blocks.ofUser(
-      one.username,
-      one.groups.flatMap(({ name }) => name ?? []),
-    ),
-  );
-  return (
-    blocks.ofToken(token) ??
-    ofUsers.find((block) => block !== undefined) ??
-    (credential && blocks.ofCredential(credential))
-  );
-}
-
-function exitCodeOf({ kind }: ReviewResult): ExitCode {
-  if (kind === 'authenticated') return exitCodes.success;
-  return kind === 'error' ? exitCodes.failure : exitCodes.negative;
-}
-
-interface Row {
-  readonly authenticator: string;
-  readonly answer: string;
-  readonly reason: string;
-  /** Null for those that were not asked. */
-  readonly milliseconds: number | null;
-}
+type Rows = ReturnType<typeof rowsOf>;
 
 function print(
-  rows: readonly Row[],
+  authenticators: Rows,
   observed: Observed,
   block: Entry | undefined,
   result: ReviewResult,
-  output: OutputFormat,
-): void {
+  isJson: boolean,
+) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   const { credential = {} } = observed;
-  if (output === 'json') {
-    const blocked = block ? entryJson(block) : null;
-    printJson({ authenticators: rows, ...observedJson(observed), credential, blocked, status });
+  if (isJson) {
+    printJson({ authenticators, ...observed.seen, credential, blocked: block ? entryJson(block) : null, status });
     return;
   }
-  printTable(
-    ['AUTHENTICATOR', 'ANSWER', 'REASON', 'TIME'],
-    rows.map((row) => [
-      row.authenticator,
-      row.answer,
-      row.reason,
-      row.milliseconds === null ? '' : `${row.milliseconds.toFixed(1)}ms`,
-    ]),
-  );
+  const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
+    return [authenticator, answer, reason, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`];
+  });
+  printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TIME'], rows);
   printObserved(observed);
-  const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}`);
-  if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('\n')}\n`);
+  const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
+  if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
   if (block) {
-    const by = `${printable(block.by)}${block.reason === undefined ? '' : `: ${printable(block.reason)}`}`;
-    process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by}\n`);
+    const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
+    process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`);
   }
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 
-function rowOf(answer: Answer): Row {
-  const { authenticator, seconds } = answer;
-  const row = { authenticator, milliseconds: seconds * 1000 };
-  if ('error' in answer) return { ...row, answer: 'could not be checked', reason: answer.error.message };
-  const { decision, recognized } = answer;
-  return { ...row, answer: decision.kind, reason: reasonOf(decision, recognized) };
+/**
+ * Shows what is known of a user without a token: which authenticators know the name, with which groups, and whether the
+ * running gateways have them blocked or locked out.
+ */
+async function explainUser(config: GatewayConfig, name: string, output: 'text' | 'json', redis?: ProbedRedis) {
+  const observed = createObserver(config);
+  const theirs = config.authenticators.filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
+  const logger = await createLogger('error');
+  const known = await withAuthenticators({ ...config, authenticators: theirs }, logger, (created) => {
+    return Promise.all(created.map((one) => askOne(config, one, name, observed)));
+  });
+  const fleet = await readFleet(config, name, observed, redis);
+  if (output === 'json') printJson({ user: name, authenticators: known, ...observed.seen, ...fleet?.json });
+  else {
+    const rows = known.map(({ authenticator, answer, reason, tokens }) => {
+      return [authenticator, answer, reason, tokens === null ? '' : String(tokens)];
+    });
+    printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TOKENS'], rows);
+    printObserved(observed);
+    const lines = fleet?.lines ?? ['blocked or locked out: not known, since no cache Redis could be read'];
+    process.stdout.write(`\n${lines.map(printable).join('\n')}\n`);
+  }
+  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
+  const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
+  return isKnown ? exitCodes.success : exitCodes.negative;
 }
 
-function reasonOf(decision: Decision, recognized: boolean): string {
-  if (decision.kind === 'authenticated') return decision.user.username;
-  if (decision.kind === 'rejected') return decision.reason;
-  return recognized ? 'does not know the token' : 'not the shape of its tokens';
+/** Reads whether the running gateways have the user blocked or locked out; undefined when that can't be read. */
+async function readFleet(config: GatewayConfig, name: string, { seen }: Observed, redis: ProbedRedis | undefined) {
+  const { blocks, isRead } = await readBlocks(redis);
+  if (redis === undefined || !isRead) return undefined;
+  const groups = seen.groups.flatMap(({ final }) => final);
+  const block = blocks.ofUser(name, groups);
+  const locks = await namedLockouts(redis, config, name);
+  const lockLines = locks.map(({ refused, authenticator, isLockedOut, until }) => {
+    const state = isLockedOut ? 'locked out' : 'not locked out';
+    return `${state}: ${refused} refused tries with ${authenticator}, which count until ${momentText(until)}`;
+  });
+  return {
+    json: { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) },
+    lines: [
+      block ? `blocked until ${momentText(block.until)} by ${block.by}, as ${block.kind} ${block.name}` : 'not blocked',
+      ...(locks.length === 0 ? ['not locked out'] : lockLines),
+    ],
+  };
+}
+
+type Known = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
+
+async function askOne(config: GatewayConfig, created: CreatedAuthenticator, name: string, observed: Observed) {
+  const { config: one, authenticator } = created;
+  const username = name.slice(one.username.prefix.length);
+  // Issued tokens that are neither revoked nor expired; null where none are issued.
+  const found = (tokens: number | null, answer: Known, reason = '') => {
+    return { authenticator: one.name, tokens, reason, answer };
+  };
+  try {
+    const issued = issuesTokens(one) ? await issuedTo(issuingOf(config, one), username, observed) : undefined;
+    const tokens = issued?.tokens ?? null;
+    if (!authenticator.lookUp && !issued) return found(null, 'cannot be looked up', 'only a token shows its user');
+    const signal = AbortSignal.timeout(one.timeout);
+    const trace = (step: string) => observed.onStep(one.name, step);
+    // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
+    const user = authenticator.lookUp ? await authenticator.lookUp(username, { signal, trace }) : issued?.user;
+    if (user === undefined) return found(tokens, 'not known');
+    // Their names are those of who logged in, and were judged then.
+    if (one.name === config.login?.sessions) return found(tokens, 'known', 'sessions');
+    const judged = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
+    observed.onNames(one.name, user, judged.user);
+    if (judged.breach) return found(tokens, 'refused by policy', judged.breach.rule);
+    return found(tokens, 'known', judged.user.username);
+  } catch (error) {
+    return found(null, 'could not be checked', causeOf(error));
+  }
+}
+
+/** Counts the valid tokens of a name, and joins the groups of their user. It reads one by one: there may be very many, of all users. */
+async function issuedTo(issuing: Issuing, username: string, { onStep }: Observed) {
+  const counts = { valid: 0, revoked: 0, expired: 0, unreadable: 0 };
+  const lists = new Set<string>();
+  let first: UserInfo | undefined;
+  await withIssuer(issuing, async (issuer) => {
+    for await (const token of issuer.list({ username })) {
+      if ('fault' in token) counts.unreadable++;
+      else if (token.revoked) counts.revoked++;
+      else if (token.expiresAt && token.expiresAt.getTime() <= Date.now()) counts.expired++;
+      else {
+        counts.valid++;
+        first ??= token.user;
+        lists.add(JSON.stringify([...(token.user.groups ?? [])].sort()));
+      }
+    }
+  });
+  const { valid, revoked, expired, unreadable } = counts;
+  const { name } = issuing.authenticator;
+  onStep(name, `tokens issued to this name: ${valid} valid, ${revoked} revoked, ${expired} expired`);
+  if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
+  if (unreadable > 0) onStep(name, `records that cannot be read, of whichever user: ${unreadable}`);
+  const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
+  return { tokens: valid, user: first && { ...first, groups } };
+}
+
+type Observed = ReturnType<typeof createObserver>;
+
+function createObserver({ authenticators }: GatewayConfig) {
+  // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
+  const groups: { authenticator: string; username: string; backend: string[]; leftOut: string[]; final: string[] }[] =
+    [];
+  const steps: { authenticator: string; step: string }[] = [];
+  let ids: Parameters<ChainObserver['onNames']>[3];
+  return {
+    /** For JSON. */
+    seen: { groups, steps },
+    /** The ids of the token, where it has some. */
+    get credential() {
+      return ids;
+    },
+    onStep(authenticator, step) {
+      steps.push({ authenticator, step: String(step) });
+    },
+    onNames(authenticator, given, named, credential?) {
+      ids = credential;
+      const prefix = authenticators.find(({ name }) => name === authenticator)?.groups.prefix ?? '';
+      const allowed = new Set(named.groups);
+      const backend = [...new Set(given.groups)];
+      const leftOut = backend.filter((group) => !allowed.has(prefix + group));
+      const final = backend.map((group) => prefix + group).filter((name) => allowed.has(name));
+      groups.push({ authenticator, username: named.username, backend, leftOut, final });
+    },
+  } satisfies ChainObserver & Record<string, unknown>;
+}
+
+function printObserved({ seen: { groups, steps } }: Observed): void {
+  for (const { authenticator, username, backend, leftOut, final } of groups) {
+    process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`);
+    const names = final.values();
+    const rows = backend.map((group) => {
+      return [group, leftOut.includes(group) ? 'left out by groups.allow' : (names.next().value ?? '')];
+    });
+    if (rows.length === 0) process.stdout.write('none: the backend names none\n');
+    else printTable(['BACKEND', 'KUBERNETES'], rows);
+  }
+  if (steps.length > 0) process.stdout.write('\nSTEPS\n');
+  for (const { authenticator, step } of steps) process.stdout.write(`${authenticator}: ${printable(step)}\n`);
 }

@@ -2,16 +2,11 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { commandLine } from './command-line.ts';
-import { UsageError } from './exit-codes.ts';
-
-/** Above any `server.maxTokenSize`, in bytes. */
-const maxInput = 4 * 1024 * 1024;
+import { UsageError } from './output.ts';
 
 /**
  * Reads a token from standard input, so that it is in no process list and no shell history. A terminal does not show what
  * is typed. One newline at the end is not a part of the token.
- *
- * @throws UsageError when there is none
  */
 export async function readToken(): Promise<string> {
   const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();
@@ -26,7 +21,8 @@ async function readPiped(): Promise<string> {
   let size = 0;
   const bounded = process.stdin.map((chunk: Buffer) => {
     size += chunk.length;
-    if (size > maxInput) throw new Error('standard input is over 4 MiB: that is no token');
+    // Above any `server.maxTokenSize`.
+    if (size > 4 * 1024 * 1024) throw new Error('standard input is over 4 MiB: that is no token');
     return chunk;
   });
   return (await text(bounded)).replace(/\r?\n$/, '');

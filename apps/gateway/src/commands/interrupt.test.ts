@@ -22,15 +22,15 @@ async function* numbers(pace: number, count: number) {
 describe('wait', () => {
   test('gives what comes in time, and what is thrown', async () => {
     using interrupt = createInterrupt(1_000);
-    expect(await interrupt.wait(Promise.resolve(1))).toBe(1);
-    await expect(interrupt.wait(Promise.reject(new Error('down')))).rejects.toThrow('down');
+    expect(await interrupt.wait(async () => 1)).toBe(1);
+    await expect(interrupt.wait(() => Promise.reject(new Error('down')))).rejects.toThrow('down');
     expect(vi.getTimerCount()).toBe(0);
     expect(interrupt.signal.aborted).toBe(false);
   });
 
   test('gives up what does not come, and says so', async () => {
     using interrupt = createInterrupt(60_000);
-    const waited = expect(interrupt.wait(never)).rejects.toThrow('no answer for 60 s');
+    const waited = expect(interrupt.wait(() => never)).rejects.toThrow('no answer for 60 s');
     await vi.advanceTimersByTimeAsync(59_999);
     expect(interrupt.signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
@@ -41,8 +41,8 @@ describe('wait', () => {
   test('waits for nothing more once it gave up, and ignores what fails then', async () => {
     using interrupt = createInterrupt(1_000);
     process.emit('SIGINT');
-    await expect(interrupt.wait(never)).rejects.toThrow('interrupted');
-    await expect(interrupt.wait(Promise.reject(new Error('too late')))).rejects.toThrow();
+    await expect(interrupt.wait(() => never)).rejects.toThrow('interrupted');
+    await expect(interrupt.wait(() => Promise.reject(new Error('too late')))).rejects.toThrow();
   });
 
   test.each(['SIGINT', 'SIGTERM'] as const)(
@@ -51,7 +51,7 @@ describe('wait', () => {
       const before = process.listenerCount(name);
       {
         using interrupt = createInterrupt(60_000);
-        const waited = expect(interrupt.wait(never)).rejects.toThrow('interrupted');
+        const waited = expect(interrupt.wait(() => never)).rejects.toThrow('interrupted');
         process.emit(name);
         await waited;
         process.emit(name);

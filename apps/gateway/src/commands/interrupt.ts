@@ -1,51 +1,31 @@
-/** How long a command waits for the next answer, in milliseconds. */
-const silenceLimit = 60_000;
+import { within } from '../deadlines.ts';
+
+export type Interrupt = ReturnType<typeof createInterrupt>;
 
 /**
- * Waits for what may never come. After it has given up, because of a silence or of Ctrl-C, it waits for nothing more,
- * whether or not the work heeds the signal.
+ * Waits for what may never come. After it has given up, because of Ctrl-C or a silence of `limit` milliseconds, it waits for
+ * nothing more, whether or not the work heeds the signal, which is aborted then. Until it is disposed of, Ctrl-C and SIGTERM end
+ * the wait and not the process, so that the command can report what was done until then.
  */
-export interface Interrupt extends Disposable {
-  /** Aborted when it gives up. */
-  readonly signal: AbortSignal;
-  /** @throws Error when it gives up, and whatever `work` throws */
-  wait<Value>(work: Promise<Value>): Promise<Value>;
-  /** Yields each of `items`, for as long as they keep coming. */
-  each<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item>;
-}
-
-/**
- * Until it is disposed of, Ctrl-C and SIGTERM end the wait and not the process, so that the command can report what was
- * done until then.
- *
- * @param limit of one silence, in milliseconds
- */
-export function createInterrupt(limit: number = silenceLimit): Interrupt {
+export function createInterrupt(limit = 60_000) {
   const controller = new AbortController();
   const { signal } = controller;
   const interrupt = () => controller.abort(new Error('interrupted'));
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
-
-  const wait = async <Value>(work: Promise<Value>): Promise<Value> => {
-    const { promise: end, reject } = Promise.withResolvers<never>();
-    const giveUp = () => reject(signal.reason);
-    // Removed again below: a listing may have a million items.
-    signal.addEventListener('abort', giveUp);
-    if (signal.aborted) giveUp();
-    const timer = setTimeout(() => controller.abort(new Error(`no answer for ${limit / 1000} s`)), limit);
-    try {
-      return await Promise.race([work, end]);
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
-    }
+  const late = () => {
+    controller.abort(new Error(`no answer for ${limit / 1000} s`));
+    return signal.reason;
   };
 
+  /** @throws Error when it gives up, and whatever `work` throws */
+  const wait = <Value>(work: () => Promise<Value>): Promise<Value> => within({ limit, late, signal }, work);
+
+  /** Yields each of `items`, for as long as they keep coming. */
   async function* each<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
     const iterator = items[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const next = await wait(iterator.next());
+        const next = await wait(() => iterator.next());
         if (next.done) return;
         yield next.value;
       }

@@ -2,8 +2,8 @@ import type { IssuedToken } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { JudgedUser } from '../chain/identity-policy.ts';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { UsageError } from './exit-codes.ts';
 import { chooseIssuer, seeToken, toJson } from './issuer.ts';
+import { UsageError } from './output.ts';
 
 /** Those whose names begin with `t` issue tokens. */
 function config(...names: string[]) {

@@ -1,86 +1,65 @@
 import type { GatewayConfig } from '../config/types.ts';
-import { clearLockout, type Lockout, readLockouts } from '../lockout/shared-lockouts.ts';
+import { clearLockout, readLockouts } from '../lockout/shared-lockouts.ts';
 import { printable } from '../logging/printable.ts';
-import { needCacheRedis, withCacheRedis } from './cache-redis.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
-import { type OutputFormat, printJson, printRemark, printTable } from './output.ts';
-import { confirmationLine, mayStillBeRefused, publish, report } from './report.ts';
-import { type EntryOptions, requirePrefix } from './subject.ts';
+import { needCacheRedis, withCacheRedis } from './connections.ts';
+import type { ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
+import { mayStillBeRefused, publish, report } from './report.ts';
+import { type EntryOptions, prepare } from './subject.ts';
 import { momentText } from './times.ts';
 
-export interface LockoutsOptions {
-  readonly config?: string;
-  readonly output: OutputFormat;
-}
-
-/** A lockout with the name that Kubernetes sees. */
-export interface NamedLockout extends Lockout {
-  readonly user: string;
-}
-
-/** Lists whose refused tries count, in the running fleet. */
-export async function lockouts(options: LockoutsOptions): Promise<ExitCode> {
+export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
   needCacheRedis(config, 'lockouts');
-  const all = namedLockouts(await withCacheRedis(config, (redis) => readLockouts(redis, config.lockout)), config);
+  const all = await withCacheRedis(config, (redis) => namedLockouts(redis, config));
   if (options.output === 'json') printJson({ lockouts: all.map(lockoutJson) });
-  else if (all.length === 0) printRemark('no refused tries are counted in the cache Redis');
   else {
-    const rows = all.map(({ user, authenticator, refused, isLockedOut, until }) => [
-      user,
-      authenticator,
-      `${refused} of ${config.lockout.maxFailures}`,
-      isLockedOut ? 'locked out' : 'counting',
-      momentText(until),
-    ]);
-    printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows);
+    const rows = all.map(({ user, authenticator, refused, isLockedOut, until }) => {
+      const state = isLockedOut ? 'locked out' : 'counting';
+      return [user, authenticator, `${refused} of ${config.lockout.maxFailures}`, state, momentText(until)];
+    });
+    const empty = 'no refused tries are counted in the cache Redis';
+    printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
   }
   return exitCodes.success;
 }
 
-/** Leaves out those of authenticators that the config does not have. */
-export function namedLockouts(all: readonly Lockout[], { authenticators }: GatewayConfig): readonly NamedLockout[] {
-  return all.flatMap((one) => {
-    const owner = authenticators.find(({ name }) => name === one.authenticator);
+type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
+
+/** Reads lockouts, with the names that Kubernetes sees. Leaves out those of authenticators that the config does not have. */
+export async function namedLockouts(redis: ProbedRedis, { authenticators, lockout }: GatewayConfig, name?: string) {
+  const all = (await readLockouts(redis, lockout)).flatMap((one) => {
+    const owner = authenticators.find((each) => each.name === one.authenticator);
     return owner === undefined ? [] : [{ ...one, user: owner.username.prefix + one.username }];
   });
+  return name === undefined ? all : all.filter(({ user }) => user === name);
 }
 
 export function lockoutJson({ user, authenticator, subject, refused, isLockedOut, until }: NamedLockout): object {
   return { user, authenticator, subject, refused, lockedOut: isLockedOut, until: new Date(until) };
 }
 
-export interface UnlockOptions extends EntryOptions {
-  readonly user: string;
-}
-
-/** How long the entry is in force, in milliseconds: a replica acts on it once, when it learns of it. */
-const inForceFor = 60_000;
-
 /**
  * Forgets the refused tries of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
  */
-export async function unlock(options: UnlockOptions): Promise<ExitCode> {
-  const { user: name, reason, by } = options;
-  const config = await loadNamedConfig(options);
-  requirePrefix('user', name, config.authenticators, options.exact);
-  needCacheRedis(config, 'unlock');
-  return withCacheRedis(config, async (redis) => {
-    const all = namedLockouts(await readLockouts(redis, config.lockout), config);
-    const cleared = all.filter(({ user }) => user === name);
-    for (const one of cleared) await clearLockout(redis, one);
-    const record = { action: 'unlock', kind: 'user', name, by, ...(reason && { reason }) } as const;
-    const publication = await publish(redis, ({ now }) => ({ ...record, until: now + inForceFor }), options.wait);
-    const text =
-      unlockText(name, cleared, config.lockout.maxFailures, options.config) +
-      confirmationLine(publication.confirmation) +
-      (cleared.length > 0 ? mayStillBeRefused : '');
-    const code = report(publication, options.output, text, { cleared: cleared.map(lockoutJson) });
-    return code === exitCodes.success && cleared.length === 0 ? exitCodes.negative : code;
+export async function unlock(options: EntryOptions): Promise<ExitCode> {
+  const { config, draft } = await prepare(options, 'unlock', ['user']);
+  const cleared = await withCacheRedis(config, async (redis) => {
+    const all = await namedLockouts(redis, config, draft.name);
+    for (const one of all) await clearLockout(redis, one);
+    return all;
   });
+  // It is in force for a minute: a replica acts on it once, when it learns of it.
+  const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + 60_000 }));
+  const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
+  const after = cleared.length > 0 ? mayStillBeRefused : '';
+  const listed = cleared.map(lockoutJson);
+  const code = report(publication, options.output, [text, after], (json) => ({ ...json, cleared: listed }));
+  return code === exitCodes.success && cleared.length === 0 ? exitCodes.negative : code;
 }
 
 function unlockText(name: string, cleared: readonly NamedLockout[], maxFailures: number, config?: string): string {

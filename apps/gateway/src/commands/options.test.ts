@@ -1,27 +1,18 @@
 import { userInfo } from 'node:os';
 import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { UsageError } from './exit-codes.ts';
-import {
-  digestOption,
-  forOption,
-  jtiOption,
-  jtiText,
-  operatorName,
-  textOption,
-  ttlOption,
-  waitOption,
-} from './options.ts';
+import { digestOption, jtiOption, jtiText, operatorName, option, textOption, ttlOption } from './options.ts';
+import { UsageError } from './output.ts';
 
 /** What the option gives for the words of a command line. */
-function parse(option: Option, ...words: string[]): unknown {
-  return new Command().exitOverride().addOption(option).parse(words, { from: 'user' }).opts()[option.attributeName()];
+function parse(tried: Option, ...words: string[]): unknown {
+  return new Command().exitOverride().addOption(tried).parse(words, { from: 'user' }).opts()[tried.attributeName()];
 }
 
-const parser = (create: () => Option) => (text: string) => parse(create(), `${create().long}=${text}`);
+const parser = (tried: Option) => (text: string) => parse(tried, `${tried.long}=${text}`);
 
 describe('--for', () => {
-  const read = parser(forOption);
+  const read = parser(option.for);
 
   test('is up to 366 days, a leap year', () => {
     expect([read('30s'), read('1h30m'), read('366d')]).toEqual([30_000, 5_400_000, 366 * 86_400_000]);
@@ -38,13 +29,13 @@ describe('--for', () => {
 });
 
 test('--wait is 5 s, or another time, or none', () => {
-  const read = parser(waitOption);
-  expect([parse(waitOption()), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
+  const read = parser(option.wait);
+  expect([parse(option.wait), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
   expect(() => read('11m')).toThrow(new UsageError('--wait must be at most 10m: write --wait 5s'));
 });
 
 test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
-  const read = parser(jtiOption);
+  const read = parser(jtiOption());
   expect([read('7'), read('JTI=7'), read('JTI=JTI=7'), read('jti=7'), read(' 7 ')]).toEqual([
     ...['7', '7', 'JTI=7', 'jti=7', ' 7 '],
   ]);
@@ -56,7 +47,7 @@ test("--jti is an id, as it is or as kube-apiserver's audit log has it", () => {
 
 describe('--ttl', () => {
   const now = Date.parse('2030-01-01T00:00:00Z');
-  const read = parser(() => ttlOption('', () => now));
+  const read = parser(ttlOption('', () => now));
 
   test('is up to the end of the year 9999, or never', () => {
     expect([read('8h'), read('never')]).toEqual([8 * 3_600_000, Number.POSITIVE_INFINITY]);
@@ -77,7 +68,7 @@ describe('--ttl', () => {
 });
 
 describe('--digest', () => {
-  const read = parser(() => digestOption('', 8));
+  const read = parser(digestOption('', 8));
 
   test('is 8 to 64 hexadecimal digits, in either case', () => {
     expect([read('ABCDEF01'), read('a'.repeat(64))]).toEqual(['abcdef01', 'a'.repeat(64)]);
@@ -100,7 +91,7 @@ describe('a text', () => {
   });
 
   test.each(['', ' '])('%j is wrong usage, in a list too', (text) => {
-    const message = (option: string) => new UsageError(`${option} is empty: give it a value, or leave it out`);
+    const message = (name: string) => new UsageError(`${name} is empty: give it a value, or leave it out`);
     expect(() => parse(textOption('--user <name>', ''), '--user', text)).toThrow(message('--user'));
     expect(() => parse(textOption('--group <group...>', ''), '--group', 'dev', text)).toThrow(message('--group'));
   });

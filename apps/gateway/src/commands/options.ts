@@ -3,34 +3,54 @@ import { parseDuration } from '@sallyport/plugin-options';
 import { Option } from 'commander';
 import { parseListenAddress } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
-import { UsageError } from './exit-codes.ts';
+import { UsageError } from './output.ts';
 
-export const configOption = (): Option =>
-  new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG');
+/** The options of every command that reads the config and prints what it found. */
+export interface ReadOptions {
+  readonly config?: string;
+  readonly output: 'text' | 'json';
+}
 
-export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text');
+export interface TokenOptions {
+  readonly user: string;
+  readonly uid?: string;
+  readonly group?: readonly string[];
+  readonly audience?: readonly string[];
+  /** Milliseconds; Infinity: without an end. */
+  readonly ttl?: number;
+}
+
+export const option = {
+  config: new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG'),
+  output: new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'),
+  exact: new Option('--exact', 'use the name as it is, though it begins with no prefix of the config'),
+  reason: textOption('--reason <text>', 'why'),
+  /** Who is responsible for what a command changes. */
+  by: textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command'),
+  /** How long a block is in force, in milliseconds. */
+  for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
+    .argParser((text) => readDuration('--for', text, { example: '8h or 30d', most: [366 * 86_400_000, '366d'] }))
+    .makeOptionMandatory(),
+  /** How long to wait for the replicas, in milliseconds. */
+  wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
+    .argParser((text) => readDuration('--wait', text, { example: '5s', most: [600_000, '10m'], mayBeZero: true }))
+    .default(5_000, '5s'),
+};
 
 /** Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set. */
-export function textOption(flags: string, description: string): Option {
-  const option = new Option(flags, description);
-  return option.argParser<string | readonly string[]>((text, before) => {
-    if (text.trim() === '') throw new UsageError(`${option.long} is empty: give it a value, or leave it out`);
-    return option.variadic ? [...(before ?? []), text] : text;
+export function textOption(flags: string, description: string, read = (text: string) => text): Option {
+  const created = new Option(flags, description);
+  return created.argParser<string | readonly string[]>((given, before) => {
+    const text = read(given);
+    if (text.trim() === '') throw new UsageError(`${created.long} is empty: give it a value, or leave it out`);
+    return created.variadic ? [...(before ?? []), text] : text;
   });
 }
 
-/** One token by its `jti`. kube-apiserver's audit log has it as `JTI=…`: what is copied from there is accepted. */
+/** kube-apiserver's audit log has a `jti` as `JTI=…`: what is copied from there is accepted. */
 export function jtiOption(): Option {
-  const option = new Option(
-    '--jti <id>',
-    "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too",
-  );
-  return option.argParser((text) => {
-    const id = text.replace(/^JTI=/, '');
-    if (id.trim() === '') throw new UsageError('--jti is empty: give it a value, or leave it out');
-    return id;
-  });
+  const description = "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too";
+  return textOption('--jti <id>', description, (text) => text.replace(/^JTI=/, ''));
 }
 
 /** Returns what `--jti` reads as this jti. */
@@ -38,10 +58,6 @@ export function jtiText(jti: string): string {
   return jti.startsWith('JTI=') ? `JTI=${jti}` : jti;
 }
 
-/** All tokens of one session by their `sid`. */
-export const sidOption = (): Option => textOption('--sid <id>', 'all tokens of the session with this sid');
-
-/** Creates an option with a listen address that replaces one of the config. */
 export function addressOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     try {
@@ -52,63 +68,30 @@ export function addressOption(flags: string, description: string): Option {
   });
 }
 
-/** Who is responsible for what a command changes. */
-export const byOption = (): Option =>
-  textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command');
-
-/** How long a block is in force, in milliseconds. */
-export function forOption(): Option {
-  const rule = {
-    option: '--for',
-    example: '8h or 30d',
-    most: { value: 366 * 86_400_000, text: '366d' },
-    isPositive: true,
-  };
-  const option = new Option(
-    '--for <duration>',
-    'how long, such as 8h or 30d, at most 366d; required',
-  ).makeOptionMandatory();
-  return option.argParser((text) => readDuration(text, rule));
-}
-
-/** How long to wait for the replicas, in milliseconds. */
-export function waitOption(): Option {
-  const rule = { option: '--wait', example: '5s', most: { value: 600_000, text: '10m' } };
-  const option = new Option('--wait <duration>', 'how long to wait for all replicas to confirm it').default(
-    5_000,
-    '5s',
-  );
-  return option.argParser((text) => readDuration(text, rule));
-}
-
-/** RFC 3339 has years of four digits. */
-const lastMoment = Date.parse('9999-12-31T23:59:59Z');
-
 /** How long a token is good, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
 export function ttlOption(description: string, now: () => number = Date.now): Option {
-  const rule = { option: '--ttl', example: '8h, 30d or never', isPositive: true };
   return new Option('--ttl <duration>', description).argParser((text) => {
-    const ttl = text === 'never' ? Number.POSITIVE_INFINITY : readDuration(text, rule);
-    if (text === 'never' || now() + ttl <= lastMoment) return ttl;
+    if (text === 'never') return Number.POSITIVE_INFINITY;
+    const ttl = readDuration('--ttl', text, { example: '8h, 30d or never' });
+    // RFC 3339 has years of four digits.
+    if (now() + ttl <= Date.parse('9999-12-31T23:59:59Z')) return ttl;
     throw new UsageError(`--ttl: "${text}" is too long: write --ttl never for a token without an end`);
   });
 }
 
 interface DurationRule {
-  readonly option: string;
   /** What to write instead. */
   readonly example: string;
-  readonly most?: { readonly value: number; readonly text: string };
-  /** Zero is refused. */
-  readonly isPositive?: boolean;
+  readonly most?: readonly [milliseconds: number, text: string];
+  readonly mayBeZero?: boolean;
 }
 
-function readDuration(text: string, { option, example, most, isPositive }: DurationRule): number {
+function readDuration(name: string, text: string, { example, most, mayBeZero = false }: DurationRule): number {
   const parsed = parseDuration(text);
-  const instead = `write ${option} ${example}`;
-  if ('problem' in parsed) throw new UsageError(`${option}: ${parsed.problem}: ${instead}`);
-  if (isPositive && parsed.value === 0) throw new UsageError(`${option} must be longer than 0: ${instead}`);
-  if (most && parsed.value > most.value) throw new UsageError(`${option} must be at most ${most.text}: ${instead}`);
+  const instead = `write ${name} ${example}`;
+  if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}: ${instead}`);
+  if (parsed.value === 0 && !mayBeZero) throw new UsageError(`${name} must be longer than 0: ${instead}`);
+  if (most && parsed.value > most[0]) throw new UsageError(`${name} must be at most ${most[1]}: ${instead}`);
   return parsed.value;
 }
 
@@ -128,14 +111,11 @@ export function digestOption(description: string, least: number): Option {
 
 /** Returns who runs the command, for the record: the person behind sudo rather than root. It is never empty. */
 export function operatorName(environment: Readonly<Record<string, string | undefined>> = process.env): string {
-  return environment.SUDO_USER || accountName() || `uid ${process.getuid?.() ?? 'unknown'}`;
-}
-
-/** In a container, an account may have a number only: then `userInfo` throws. */
-function accountName(): string {
+  // In a container, an account may have a number only: then `userInfo` throws.
+  const account = `uid ${process.getuid?.() ?? 'unknown'}`;
   try {
-    return userInfo().username;
+    return environment.SUDO_USER || userInfo().username || account;
   } catch {
-    return '';
+    return account;
   }
 }

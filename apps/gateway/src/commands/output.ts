@@ -1,10 +1,25 @@
 import { printable } from '../logging/printable.ts';
 
-export type OutputFormat = 'text' | 'json';
+export const exitCodes = {
+  success: 0,
+  /** Something is wrong with the config, a file or a backend. */
+  failure: 1,
+  usage: 2,
+  /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`: there was nothing to revoke or unlock. */
+  negative: 3,
+} as const;
 
-/** Prints columns under upper-case heads. No cell can play tricks on the terminal. */
-export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** The command line is wrong: the message says what to write. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Prints columns under upper-case heads. No cell can play tricks on the terminal. @param empty the remark without rows */
+export function printTable(head: readonly string[], rows: readonly (readonly string[])[], empty?: string): void {
+  if (rows.length === 0 && empty !== undefined) printRemark(empty);
+  else process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
 }
 
 export function printJson(value: unknown): void {
@@ -22,64 +37,38 @@ export function shortDigest(digest: string): string {
 }
 
 /**
- * Formats rows as lines of aligned columns. As with kubectl, there are no rules and no colours, for eyes and for grep. A cell of several
- * lines makes its row as high. A hundred thousand rows are no problem; table libraries, which look for cells that span
- * rows, take time by the square of their number.
+ * Formats rows as lines of aligned columns. As with kubectl, there are no rules and no colours, for eyes and for grep. Only the last cell
+ * of a row may have several lines. A hundred thousand rows are no problem; table libraries, which look for cells that span rows, take
+ * time by the square of their number.
  */
 export function columns(rows: readonly (readonly string[])[]): string {
-  const cells = rows.map((row) => row.map((cell) => cell.split('\n')));
   const widths: number[] = [];
-  for (const row of cells) {
-    for (const [column, lines] of row.entries()) {
-      for (const line of lines) widths[column] = Math.max(widths[column] ?? 0, displayWidth(line));
+  for (const row of rows) {
+    for (const [column, cell] of row.slice(0, -1).entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, displayWidth(cell));
     }
   }
-  const linesOf = (row: readonly (readonly string[])[]) => {
-    const height = Math.max(...row.map((lines) => lines.length));
-    return Array.from({ length: height }, (_, index) => {
-      const padded = row.map((lines, column) => {
-        const line = lines[index] ?? '';
-        return line + ' '.repeat((widths[column] ?? 0) - displayWidth(line));
-      });
-      return padded.join('   ').trimEnd();
+  const lines = rows.map((row) => {
+    const before = row.slice(0, -1).map((cell, column) => {
+      return cell + ' '.repeat((widths[column] ?? 0) - displayWidth(cell) + 3);
     });
-  };
-  return cells.flatMap(linesOf).join('\n');
+    const indent = ' '.repeat(widths.reduce((sum, width) => sum + width + 3, 0));
+    return (before.join('') + (row.at(-1) ?? '').replaceAll('\n', `\n${indent}`)).trimEnd();
+  });
+  return lines.join('\n');
 }
-
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** What takes two columns on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms, and emoji. */
 const wide =
   /^(?![\uff61-\uffdc])[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u;
 
+/** It takes some milliseconds to make, and few commands need it. */
+let graphemes: Intl.Segmenter | undefined;
+
 function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  graphemes ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
   let width = 0;
   for (const { segment } of graphemes.segment(text)) width += wide.test(segment) ? 2 : 1;
   return width;
-}
-
-/** Shows on a terminal how far a long listing is, in one line that is rewritten and removed at the end. */
-export interface Progress extends Disposable {
-  /** One more item came. */
-  count(): void;
-}
-
-/** @param what the items are, in plural */
-export function createProgress(
-  what: string,
-  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
-): Progress {
-  const step = 1000;
-  let counted = 0;
-  return {
-    count() {
-      counted += 1;
-      if (stream.isTTY && counted % step === 0) stream.write(`\r${counted} ${what} …`);
-    },
-    [Symbol.dispose]() {
-      if (stream.isTTY && counted >= step) stream.write('\r\u001b[K');
-    },
-  };
 }

@@ -1,40 +1,42 @@
+import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
-import { type Absence, type Confirmation, type Publication, publishAndConfirm } from '../revocation/confirmation.ts';
+import { type Confirmation, type Publication, publishAndConfirm } from '../revocation/confirmation.ts';
 import type { Entry } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { Listing } from '../revocation/redis-list.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { withCacheRedis } from './connections.ts';
 import { createInterrupt } from './interrupt.ts';
-import { type OutputFormat, printJson, printRemark } from './output.ts';
+import type { ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark } from './output.ts';
 import { humanDuration, momentText } from './times.ts';
 
 // kube-apiserver has two caches: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
 const kubeCaches =
   'until its own cache ends: 2 minutes and 10 s,\nunless its --authentication-token-webhook-cache-ttl is another than 2m.';
 
-/** What may pass for a while yet. */
-export const mayStillPass: string =
+export const mayStillPass =
   `Answers that a kube-apiserver has cached may pass ${kubeCaches}\n` +
   'What is open already (exec, logs -f, watch) goes on.\n';
 
-/** What may be refused for a while yet. */
-export const mayStillBeRefused: string = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
+export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
 
 /** Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then. */
-export async function publish(
-  redis: ProbedRedis,
-  draft: (listing: Listing) => Draft,
-  wait: number,
-): Promise<Publication> {
-  using interrupt = createInterrupt();
-  return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });
+export function publish(config: GatewayConfig, wait: number, draft: (listing: Listing) => Draft): Promise<Publication> {
+  return withCacheRedis(config, async (redis) => {
+    using interrupt = createInterrupt();
+    return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });
+  });
 }
 
-/** Prints what became of an entry. @param text for people. @param more for JSON */
-export function report(publication: Publication, output: OutputFormat, text: string, more: object = {}): ExitCode {
-  if (output === 'json') printJson({ ...publicationJson(publication), ...more });
-  else process.stdout.write(text);
+/** Prints what became of an entry. @param text what comes before the line that says who has confirmed, and what comes after it */
+export function report(
+  publication: Publication,
+  output: ReadOptions['output'],
+  [before, after]: readonly [string, string],
+  toJson: (published: object) => object = (published) => published,
+): ExitCode {
+  if (output === 'json') printJson(toJson(publicationJson(publication)));
+  else process.stdout.write(before + confirmationLine(publication.confirmation) + after);
   for (const remark of remarks(publication)) printRemark(remark);
   return exitCodeOf(publication);
 }
@@ -46,7 +48,7 @@ export function confirmationLine({ confirmed, unconfirmed }: Confirmation): stri
   return `confirmed by ${confirmed.length} of ${all} ${all === 1 ? 'replica' : 'replicas'}.\n`;
 }
 
-const meanings: Readonly<Record<Absence, string>> = {
+const meanings = {
   behind: 'it is running, and has not read the entry yet',
   silent: 'cut off from Redis, hanging or stopped',
   'other keys': 'its cache.redis.sealingKeys are not those of this config',
@@ -64,33 +66,32 @@ const fullRemark =
   'the memory of the cache Redis is full, so the entry was written above its maxmemory. New answers are not shared until ' +
   'you raise maxmemory, or remove what else is in that Redis';
 
-/** Lists what went wrong, and what the operator must know, a line each. */
 export function remarks(publication: Publication): readonly string[] {
   const { confirmation, unreadable, isAboveLimit, supersededBy, hasNewKinds } = publication;
   const { now, unconfirmed, gone } = confirmation;
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
-  return [
+  const all = [
     ...unconfirmed.map(({ id, heardAt, absence }) => {
       return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}`;
     }),
-    ...(hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') ? [olderRemark] : []),
-    ...(unconfirmed.length === 0 ? [] : [cutOffRemark]),
+    hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
+    unconfirmed.length > 0 && cutOffRemark,
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
-    ...(isAboveLimit ? [fullRemark] : []),
-    ...(supersededBy ? [supersededRemark(supersededBy)] : []),
+    isAboveLimit && fullRemark,
+    supersededBy && superseded(supersededBy),
   ];
+  return all.filter((one) => typeof one === 'string');
 }
 
-/** @param count of entries that none of the keys opens */
+function superseded({ action, by, at }: Entry): string {
+  return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
+}
+
 export function unreadableRemark(count: number): readonly string[] {
   if (count === 0) return [];
   const subject = count === 1 ? '1 entry of the list' : `${count} entries of the list`;
   return [`${subject} can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere`];
-}
-
-function supersededRemark({ action, by, at }: Entry): string {
-  return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
 }
 
 export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
@@ -99,13 +100,9 @@ export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCod
 
 /** An entry in JSON. A token is named by its whole digest. */
 export function entryJson({ action, kind, name, at, until, by, reason }: Entry): object {
-  return {
-    ...{ action, kind, ...(kind !== 'all' && { name }) },
-    ...{ at: new Date(at), until: new Date(until), by, reason },
-  };
+  return { action, kind, ...(kind !== 'all' && { name }), at: new Date(at), until: new Date(until), by, reason };
 }
 
-/** What became of an entry, in JSON. */
 export function publicationJson({ entry, confirmation, unreadable, isAboveLimit, supersededBy }: Publication): object {
   const { confirmed, unconfirmed, gone } = confirmation;
   const heard = ({ id, heardAt }: { id: string; heardAt: number }) => ({ replica: id, lastHeardAt: new Date(heardAt) });

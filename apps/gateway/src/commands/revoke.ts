@@ -1,66 +1,53 @@
-import type { IssuedToken, Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
+import type { RevokedToken, TokenSelection } from '@sallyport/authenticator';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { issuesTokens } from '../runtime/authenticators.ts';
-import { withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
-import { type ExitCode, exitCodes, UsageError } from './exit-codes.ts';
 import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { digestLength, jtiText } from './options.ts';
-import { printJson, printRemark, shortDigest } from './output.ts';
-import { confirmationLine, exitCodeOf, mayStillPass, publicationJson, publish, remarks } from './report.ts';
-import { type EntryOptions, nameSubject, type Prepared, prepare, type Subject } from './subject.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
+import { mayStillPass, publish, report } from './report.ts';
+import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
 
-export interface RevokeOptions extends EntryOptions {
-  readonly authenticator?: string;
-}
-
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
-export async function revoke(options: RevokeOptions): Promise<ExitCode> {
+export async function revoke(options: EntryOptions): Promise<ExitCode> {
   refuseIds(options);
-  const prepared = await prepare(options, 'revoke', ['user', 'token', 'digest', 'all']);
-  const issuers = issuersOf(prepared, options);
-  const found = await completeDigest(prepared.subject, issuers);
-  const subject = found ?? prepared.subject;
-  const { by, reason } = prepared.record;
-  const revocation = { at: new Date(), by, ...(reason !== undefined && { reason }) };
+  const given = await prepare(options, 'revoke', ['user', 'token', 'digest', 'all']);
+  const issuers = issuersOf(given, options);
+  const found = await completeDigest(given, issuers);
+  const { kind } = given.draft;
   const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
   const isText = options.output === 'text';
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
-  if (found) await Promise.all(issuers.map((one) => revokeWith(one, subject, revocation, outcome, isText)));
-  if (isText && subject.kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
-  const forgotten = found ? await forget({ ...prepared, subject }, options) : nothingCached;
-  if (isText) process.stdout.write(forgotten.text);
-  else printJson({ ...outcome, replicas: forgotten.json });
-  for (const remark of forgotten.remarks) printRemark(remark);
+  const at = new Date();
+  if (found) await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText)));
+  if (isText && kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
+  const inJson = (replicas?: object) => ({ ...outcome, replicas });
+  const forgotten = found ? await forget(found, options, inJson) : exitCodes.success;
+  if (!found && !isText) printJson(inJson());
   const revoked = outcome.revoked.length;
   const known = revoked + outcome.already.length + outcome.unreadable.length;
-  const isNothing = subject.kind !== 'all' && (subject.kind === 'user' ? revoked : known) === 0;
+  const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
   const isIncomplete = outcome.unreadable.length + outcome.problems.length > 0;
-  if (isNothing && known === 0 && !isIncomplete) printRemark(nothingRemark(subject, issuers));
-  if (isIncomplete || !forgotten.isDone) return exitCodes.failure;
+  if (isNothing && known === 0 && !isIncomplete) printRemark(nothingRemark(given, issuers));
+  if (isIncomplete || forgotten !== exitCodes.success) return exitCodes.failure;
   return isNothing ? exitCodes.negative : exitCodes.success;
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
-function refuseIds({ jti, sid, config }: RevokeOptions): void {
-  const words = jti === undefined ? ['--sid', sid ?? ''] : ['--jti', jtiText(jti)];
-  if (jti === undefined && sid === undefined) return;
-  const command = commandLine(['block', ...words, '--for', '8h'], config);
+function refuseIds({ jti, sid, config }: EntryOptions): void {
+  const [kind, id] = jti === undefined ? ['sid', sid] : ['jti', jtiText(jti)];
+  if (id === undefined) return;
   throw new UsageError(
-    `nothing was done: only its issuer can revoke a token with a ${jti === undefined ? 'sid' : 'jti'}, and end its session. ` +
-      `To refuse it here, whatever its issuer says: ${command}`,
+    `nothing was done: only its issuer can revoke a token with a ${kind}, and end its session. ` +
+      `To refuse it here, whatever its issuer says: ${commandLine(['block', `--${kind}`, id, '--for', '8h'], config)}`,
   );
 }
 
-/**
- * Finds the authenticators that may have issued tokens of the subject.
- *
- * @throws UsageError when `--authenticator` names one that can't; Error when that one issues no tokens
- */
-function issuersOf({ config, subject: { kind, name } }: Prepared, options: RevokeOptions): readonly Issuing[] {
+/** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
+function issuersOf({ config, draft: { kind, name } }: Prepared, options: EntryOptions): readonly Issuing[] {
   if (kind === 'all') return [];
   const named = options.authenticator;
   const issuing = named === undefined ? config.authenticators.filter(issuesTokens) : [chooseIssuer(config, named)];
@@ -74,79 +61,51 @@ function issuersOf({ config, subject: { kind, name } }: Prepared, options: Revok
   return able.map((authenticator) => issuingOf(config, authenticator, options.config));
 }
 
-/** How many tokens are listed of those that a digest's first digits may mean. */
-const mostListed = 10;
-
-/**
- * Completes the digest of the one token whose digest begins with the given digits.
- *
- * @returns undefined when there is none
- * @throws UsageError when there are several
- */
-async function completeDigest(subject: Subject, issuers: readonly Issuing[]): Promise<Subject | undefined> {
-  const { kind, name: digits } = subject;
-  if (kind !== 'token' || digits.length === digestLength) return subject;
-  const found = (await Promise.all(issuers.map((issuing) => tokensThatBegin(digits, issuing)))).flat();
-  const [digest, ...others] = new Set(found.map(({ token }) => token.digest));
-  if (others.length === 0) return digest === undefined ? undefined : { ...subject, name: digest };
-  const listed = found.slice(0, mostListed).map((one) => `\n    ${nameOf(one, digits.length)}`);
-  const more = found.length > mostListed ? `\n    and ${found.length - mostListed} more` : '';
-  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed.join('')}${more}`);
+/** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
+async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): Promise<Prepared | undefined> {
+  const { kind, name: digits } = prepared.draft;
+  if (kind !== 'token' || digits.length === digestLength) return prepared;
+  const users = new Map<string, string>();
+  const collect = (issuing: Issuing) =>
+    withIssuer(issuing, async (issuer) => {
+      for await (const one of issuer.list({ digest: digits })) {
+        users.set(one.digest, 'fault' in one ? 'unreadable' : printable(issuing.judge(one.user).user.username));
+      }
+    });
+  await Promise.all(issuers.map(collect));
+  const [digest, ...others] = users.keys();
+  if (digest === undefined) return undefined;
+  if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
+  // With more digits than were given: otherwise they would still look the same.
+  const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
+  const most = 10;
+  const listed = lines.slice(0, most).join('') + (users.size > most ? `\n    and ${users.size - most} more` : '');
+  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
 }
 
-interface Found {
-  readonly token: IssuedToken | UnreadableToken;
-  readonly issuing: Issuing;
-}
-
-function tokensThatBegin(digest: string, issuing: Issuing): Promise<readonly Found[]> {
-  return withIssuer(issuing, async (issuer) => {
-    const found: Found[] = [];
-    for await (const token of issuer.list({ digest })) found.push({ token, issuing });
-    return found;
-  });
-}
-
-/** Names a token with more digits than were given: otherwise they would still look the same. */
-function nameOf({ token, issuing }: Found, given: number): string {
-  const digits = given < 12 ? shortDigest(token.digest) : token.digest;
-  return `${digits}  ${'fault' in token ? 'unreadable' : printable(issuing.judge(token.user).user.username)}`;
-}
-
-/** What became of the tokens, in JSON. */
-interface Outcome {
-  readonly revoked: object[];
-  /** Those that were revoked before. */
-  readonly already: object[];
-  readonly unreadable: object[];
-  /** Why not all tokens of an authenticator could be revoked. */
-  readonly problems: object[];
-}
+/** What became of the tokens, in JSON: revoked now or before, and why not all of an authenticator could be revoked. */
+type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
 /** Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost. */
-async function revokeWith(
-  issuing: Issuing,
-  subject: Subject,
-  revocation: Revocation,
-  outcome: Outcome,
-  isText: boolean,
-): Promise<void> {
+async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcome: Outcome, isText: boolean) {
   const authenticator = issuing.authenticator.name;
+  const { kind, by, reason } = prepared.draft;
+  const revocation = { at, by, ...(reason !== undefined && { reason }) };
   try {
     await withIssuer(issuing, async (issuer) => {
-      for await (const one of issuer.revoke(selectionOf(subject, issuing), revocation)) {
+      for await (const one of issuer.revoke(selectionOf(prepared, issuing), revocation)) {
         if ('fault' in one) {
           const { digest, fault } = one;
           outcome.unreadable.push({ authenticator, digest, fault });
           // Such a record may name any user.
-          const effect = subject.kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
+          const effect = kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
           printRemark(
             `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(fault)}`,
           );
         } else {
-          const seen = seeToken(one.token, issuing.judge, revocation.at.getTime());
+          const seen = seeToken(one.token, issuing.judge, at.getTime());
           (one.already ? outcome.already : outcome.revoked).push(toJson(seen, authenticator));
-          if (isText) process.stdout.write(`${printable(revokedLine(one, seen, revocation))}\n`);
+          if (isText) process.stdout.write(`${printable(revokedLine(one, seen, at))}\n`);
         }
       }
     });
@@ -157,7 +116,7 @@ async function revokeWith(
   }
 }
 
-function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, { at }: Revocation): string {
+function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: Date): string {
   const { digest, issuedAt, issuedBy, revoked } = token;
   const by = (name: string | undefined) => (name === undefined ? '' : ` by ${name}`);
   const name = `${shortDigest(digest)}  ${user.username}`;
@@ -168,23 +127,23 @@ function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, { at
 function summary({ revoked, already, unreadable }: Outcome): string {
   const sessions = revoked.filter((one) => 'session' in one).length;
   const tokens = revoked.length - sessions;
-  return [
-    ...(tokens === 0 && sessions > 0 ? [] : [`${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`]),
-    ...(sessions === 0 ? [] : [`${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`]),
-    ...(already.length === 0 ? [] : [`${already.length} revoked already`]),
-    ...(unreadable.length === 0 ? [] : [`${unreadable.length} unreadable`]),
-  ].join(', ');
+  const parts = [
+    (tokens > 0 || sessions === 0) && `${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`,
+    sessions > 0 && `${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`,
+    already.length > 0 && `${already.length} revoked already`,
+    unreadable.length > 0 && `${unreadable.length} unreadable`,
+  ];
+  return parts.filter((part) => part !== false).join(', ');
 }
 
-/** What an issuer is asked to revoke, in the names of its backend. */
-function selectionOf({ kind, name, token }: Subject, { authenticator }: Issuing): TokenSelection {
+function selectionOf({ draft: { kind, name }, token }: Prepared, { authenticator }: Issuing): TokenSelection {
   if (kind === 'user') return { username: name.slice(authenticator.username.prefix.length) };
   return token === undefined ? { digest: name } : { token };
 }
 
-function nothingRemark(subject: Subject, issuers: readonly Issuing[]): string {
+function nothingRemark({ draft }: Prepared, issuers: readonly Issuing[]): string {
   const names = issuers.map(({ authenticator }) => authenticator.name).join(', ');
-  const what = subject.kind === 'user' ? `token of ${nameSubject(subject)}` : nameSubject(subject);
+  const what = draft.kind === 'user' ? `token of ${nameSubject(draft)}` : nameSubject(draft);
   if (names === '') return `no ${what}: no authenticator of this config issues such tokens`;
   return `no ${what} was issued by authenticator ${names}`;
 }
@@ -194,49 +153,33 @@ function nothingRemark(subject: Subject, issuers: readonly Issuing[]): string {
  * that cache has or will have. `authenticatedTtl` and `staleTtl` are 24 hours at most each (config/cache/lifetimes.ts), and
  * one more hour is for clocks.
  */
-export const rememberedFor: number = (24 + 24 + 1) * 3_600_000;
+export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 
-/** What became of the answers that replicas have cached. */
-interface Forgotten {
-  /** For standard output. */
-  readonly text: string;
-  /** For standard error. */
-  readonly remarks: readonly string[];
-  readonly isDone: boolean;
-  /** Left out: no entry was written. */
-  readonly json?: object;
-}
-
-const nothingCached: Forgotten = { text: '', remarks: [], isDone: true };
-
-/** Never rejects: the tokens are revoked in any case. */
-async function forget({ config, subject, record }: Prepared, options: RevokeOptions): Promise<Forgotten> {
-  const lingering = lingeringText(config, subject);
+/** Prints what becomes of the answers that replicas have cached. Never rejects: the tokens are revoked in any case. */
+async function forget(prepared: Prepared, options: EntryOptions, inJson: (replicas?: object) => object) {
+  const { config, draft } = prepared;
+  const print = (text: string) => {
+    if (options.output === 'json') printJson(inJson());
+    else process.stdout.write(text);
+  };
+  const lingering = lingeringText(config, draft);
   if (config.cache.redis === undefined) {
-    const text = `Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`;
-    return { text, remarks: [], isDone: true };
+    print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
+    return exitCodes.success;
   }
-  const next = advice(subject, options);
+  const next = advice(prepared, options);
   try {
-    const publication = await withCacheRedis(config, (redis) => {
-      const entry = { ...record, name: subject.name, action: 'revoke' } as const;
-      return publish(redis, ({ now }) => ({ ...entry, until: now + rememberedFor }), options.wait);
-    });
-    const first = `Replicas forget what they have cached of ${nameSubject(subject)}, and ask the backend at the next review.\n`;
-    return {
-      text: first + confirmationLine(publication.confirmation) + mayStillPass + next,
-      remarks: remarks(publication),
-      json: publicationJson(publication),
-      isDone: exitCodeOf(publication) === exitCodes.success,
-    };
+    const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + rememberedFor }));
+    const first = `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
+    return report(publication, options.output, [first, mayStillPass + next], inJson);
   } catch (error) {
-    const problem = `the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`;
-    return { text: lingering + mayStillPass + next, remarks: [problem], isDone: false };
+    print(lingering + mayStillPass + next);
+    printRemark(`the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`);
+    return exitCodes.failure;
   }
 }
 
-/** Says how long a replica that does not learn of it may accept the token. */
-function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Subject): string {
+function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepared['draft']): string {
   const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
   const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));
   const most = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...caches.map((cache) => cache[key]));
@@ -246,8 +189,7 @@ function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Subjec
   return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;
 }
 
-/** Says what to do next, with commands that need `cache.redis`. */
-function advice({ kind, name, token }: Subject, { config, exact }: RevokeOptions): string {
+function advice({ draft: { kind, name }, token }: Prepared, { config, exact }: EntryOptions): string {
   if (kind === 'all') return 'No token was revoked: whoever has a good one, or a good password, gets in again.\n';
   if (kind === 'token' && token === undefined) return '';
   const words = kind === 'user' ? ['--user', name, ...(exact ? ['--exact'] : [])] : ['--token'];

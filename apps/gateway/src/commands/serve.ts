@@ -1,29 +1,22 @@
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import type { ListenAddress } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { prepareDemo } from '../runtime/demo.ts';
-import { type Gateway, startGateway } from '../runtime/gateway.ts';
+import { type Gateway, type GatewayOptions, startGateway } from '../runtime/gateway.ts';
 import { shellQuoted } from './command-line.ts';
 import { configFile } from './config-file.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
+import type { ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes } from './output.ts';
 
-export interface ServeOptions {
-  readonly config?: string;
-  readonly listen?: ListenAddress;
-  readonly adminListen?: ListenAddress;
-}
-
-/** Answers reviews until a signal ends it. */
-export async function serve(options: ServeOptions): Promise<ExitCode> {
-  const { file, isShipped } = configFile(options.config);
+export async function serve(options: Pick<ReadOptions, 'config'> & Pick<GatewayOptions, 'listen' | 'adminListen'>) {
+  const { config, ...addresses } = options;
+  const { file, isShipped } = configFile(config);
   const logger = await createLogger('info');
   const end = Promise.withResolvers<ExitCode>();
   const bodyFile = isShipped ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
   const starting = startGateway({
+    ...addresses,
     configFile: file,
-    ...(options.listen && { listen: options.listen }),
-    ...(options.adminListen && { adminListen: options.adminListen }),
     environment: process.env,
     logger,
   });
@@ -35,12 +28,8 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
 
 function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitCode) => void): void {
   const stop = (delay?: number, code: ExitCode = exitCodes.success) => {
-    starting
-      .then((gateway) => gateway.shutdown(delay))
-      .then(
-        () => end(code),
-        () => end(exitCodes.failure),
-      );
+    const stopped = starting.then((gateway) => gateway.shutdown(delay)).then(() => code);
+    stopped.then(end, () => end(exitCodes.failure));
   };
   // Ctrl-C reaches the process twice under a package manager, so a second signal must not mean "at once".
   process.on('SIGTERM', () => stop());

@@ -4,63 +4,49 @@ import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { digestOf, type Entry } from '../revocation/list.ts';
-import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from '../runtime/authenticators.ts';
-import { localAttempts, needCacheRedis } from './cache-redis.ts';
+import type { Draft } from '../revocation/publish.ts';
+import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import { commandLine, shellQuoted } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
-import { UsageError } from './exit-codes.ts';
+import { needCacheRedis, withAuthenticators } from './connections.ts';
 import { readToken } from './input.ts';
-import { type OutputFormat, printRemark, shortDigest } from './output.ts';
+import type { ReadOptions } from './options.ts';
+import { printRemark, shortDigest, UsageError } from './output.ts';
 
-/** The options that name what a command is about. */
 export type SubjectOptions = Partial<
   Record<'user' | 'group' | 'digest' | 'jti' | 'sid', string> & Record<'token' | 'all', boolean>
 >;
 
 /** The options of every command that writes to the revocation list. */
-export interface EntryOptions extends SubjectOptions {
-  readonly config?: string;
+export interface EntryOptions extends SubjectOptions, ReadOptions {
   /** The name is meant as it is, though it begins with no prefix of the config. */
   readonly exact?: boolean;
+  readonly authenticator?: string;
   readonly reason?: string;
   readonly by: string;
   /** Milliseconds. */
   readonly wait: number;
-  readonly output: OutputFormat;
 }
 
-/** What an entry is about, and the token where one was read. With `--digest`, the name has the digits that were given. */
-export interface Subject extends Pick<Entry, 'kind' | 'name'> {
-  readonly token?: string;
-}
-
-/** What a command that writes to the list has found out before it does anything. */
-export interface Prepared {
-  readonly config: GatewayConfig;
-  readonly subject: Subject;
-  /** The parts of the entry that do not depend on the command. */
-  readonly record: Pick<Entry, 'kind' | 'name' | 'by' | 'reason'>;
-}
+/** What a command that writes to the list has found out before it does anything. With `--digest`, the name has the given digits. */
+export type Prepared = Awaited<ReturnType<typeof prepare>>;
 
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
-export async function prepare(
-  options: EntryOptions,
-  verb: Exclude<Entry['action'], 'unlock'>,
-  kinds: readonly SubjectKind[],
-): Promise<Prepared> {
-  const { reason, by } = options;
-  const kind = subjectKind(options, verb, kinds);
+export async function prepare(options: EntryOptions, action: Entry['action'], kinds: readonly SubjectKind[]) {
+  const kind = subjectKind(options, action, kinds);
   const config = await loadNamedConfig(options);
-  if (verb !== 'revoke' || kind === 'all') needCacheRedis(config, verb);
+  if (action !== 'revoke' || kind === 'all') needCacheRedis(config, action);
   if (kind === 'user' || kind === 'group') {
     requirePrefix(kind, options[kind] ?? '', namingAuthenticators(config), options.exact);
   }
-  const subject = await readSubject(options, kind);
+  const { token, ...subject } = await readSubject(options, kind);
   // `unblock` takes any token: it must be possible to end every block.
-  if (subject.token !== undefined && verb !== 'unblock') {
-    await refusePasswordToken(config, subject.token, verb, options.config);
+  if (token !== undefined && (action === 'block' || action === 'revoke')) {
+    await refusePasswordToken(config, token, action, options.config);
   }
-  return { config, subject, record: { kind: subject.kind, name: subject.name, by, ...(reason && { reason }) } };
+  const { reason, by } = options;
+  const draft: Omit<Draft, 'until'> = { action, ...subject, by, ...(reason && { reason }) };
+  return { config, draft, token };
 }
 
 const ways = {
@@ -75,47 +61,44 @@ const ways = {
 
 type SubjectKind = keyof typeof ways;
 
-/**
- * @param verb for the message: `block`
- * @param kinds those that the command takes
- * @throws UsageError unless exactly one of these is given
- */
+/** @param kinds those that the command `verb` takes. @throws UsageError unless exactly one of these is given */
 export function subjectKind(options: SubjectOptions, verb: string, kinds: readonly SubjectKind[]): SubjectKind {
   const [kind, ...others] = (Object.keys(ways) as SubjectKind[]).filter((each) => options[each]);
   if (kind !== undefined && others.length === 0) return kind;
   throw new UsageError(`name what to ${verb} with exactly one of: ${kinds.map((each) => ways[each]).join(', ')}`);
 }
 
+type Subject = Pick<Entry, 'kind' | 'name'>;
+
 /** Reads the token, where one is meant, before any connection is opened that would have to wait for it. @throws UsageError */
-export async function readSubject(options: SubjectOptions, kind: SubjectKind): Promise<Subject> {
+export async function readSubject(options: SubjectOptions, kind: SubjectKind): Promise<Subject & { token?: string }> {
   if (kind === 'all') return { kind, name: '' };
-  if (kind === 'digest') return { kind: 'token', name: options.digest ?? '' };
-  if (kind === 'jti' || kind === 'sid') return readId(kind, options[kind] ?? '');
-  if (kind !== 'token') return { kind, name: options[kind] ?? '' };
-  const token = await readToken();
-  return { kind, name: digestOf(token), token };
+  if (kind === 'token') {
+    const token = await readToken();
+    return { kind, name: digestOf(token), token };
+  }
+  const name = options[kind] ?? '';
+  if (kind === 'digest') return { kind: 'token', name };
+  return kind === 'jti' || kind === 'sid' ? readId(kind, name) : { kind, name };
 }
 
 function readId(kind: 'jti' | 'sid', id: string): Subject {
   const name = boundedId(id);
-  if (name !== id) {
-    printRemark(
+  const doubts = [
+    name !== id &&
       `--${kind} is very long: is it a whole token? "block --token" reads one from standard input. It is done all the same`,
-    );
-  }
-  if (id.trim() !== id) {
-    printRemark(`--${kind} begins or ends with a blank: if that was copied by mistake, this is the id of no token`);
-  }
-  if (kind === 'jti' && id.startsWith('X509SHA256=')) {
-    printRemark(
+    id.trim() !== id &&
+      `--${kind} begins or ends with a blank: if that was copied by mistake, this is the id of no token`,
+    kind === 'jti' &&
+      id.startsWith('X509SHA256=') &&
       '--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has it',
-    );
-  }
+  ];
+  for (const doubt of doubts) if (doubt) printRemark(doubt);
   return { kind, name };
 }
 
 /** Returns `user corp:jane` or `token abcdef001122`. */
-export function nameSubject({ kind, name }: Pick<Entry, 'kind' | 'name'>): string {
+export function nameSubject({ kind, name }: Subject): string {
   if (kind === 'all') return 'all users';
   return `${kind} ${kind === 'token' ? shortDigest(name) : printable(name)}`;
 }
@@ -128,9 +111,6 @@ export function namingAuthenticators({ authenticators, login }: Pick<GatewayConf
 /**
  * Names are as Kubernetes sees them. Where one begins with no prefix of the config, the prefix was most likely forgotten,
  * and the command would have no effect on the user who is meant.
- *
- * @param isExact `--exact`: the name is meant as it is
- * @throws UsageError with the names that may be meant
  */
 export function requirePrefix(
   kind: 'user' | 'group',
@@ -155,24 +135,16 @@ export function requirePrefix(
   );
 }
 
-/** The options that a command needs besides `--user`, in a command to paste. */
-const moreOptions = { block: ['--for', '8h'], revoke: [] } as const;
-
 /**
  * Refuses a token that carries a password: each spelling of that login is another token, so a block or revocation of one
  * of them stops no one. No backend is asked. When no authenticator can have such a token, it prints a warning.
- *
- * @param configOption as the operator gave it, for the command to paste
- * @throws UsageError naming the user to block or revoke instead; Error when an authenticator can't say what the token is
  */
-async function refusePasswordToken(
-  config: GatewayConfig,
-  token: string,
-  verb: keyof typeof moreOptions,
-  configOption: string | undefined,
-): Promise<void> {
-  const byName = (name: string) => commandLine([verb, '--user', name, ...moreOptions[verb]], configOption);
-  const shapes = await shapesOf(config, token).catch((error: unknown) => {
+async function refusePasswordToken(config: GatewayConfig, token: string, verb: 'block' | 'revoke', named?: string) {
+  const more = verb === 'block' ? ['--for', '8h'] : [];
+  const byName = (name: string) => commandLine([verb, '--user', name, ...more], named);
+  const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
+    return created.map((one) => shapeOf(one, token));
+  }).catch((error: unknown) => {
     throw new Error(
       `nothing was done: to ${verb} a token, each authenticator must say whether it carries a password, and one can't: ` +
         `${causeOf(error)}. Fix that, or name the user: ${byName('NAME')}`,
@@ -194,37 +166,16 @@ async function refusePasswordToken(
   );
 }
 
-/** What an authenticator says of a token, by its text alone. */
-interface Shape {
-  readonly authenticator: string;
-  readonly recognized: boolean;
-  /** As Kubernetes would see it, if the token has the name as the backend writes it. Left out: there is no password in it. */
-  readonly username?: string;
-}
-
-async function shapesOf(config: GatewayConfig, token: string): Promise<readonly Shape[]> {
-  const logger = pino({ level: 'silent' });
-  const created = await createAuthenticators(config, { logger, attempts: localAttempts(config) });
+/**
+ * Asks an authenticator what a token is, by its text alone. `username`, if it carries a password, is as Kubernetes would see it.
+ */
+function shapeOf({ config: { name, username }, authenticator }: CreatedAuthenticator, token: string) {
   try {
-    return created.map((one) => shapeOf(one, token));
-  } finally {
-    await Promise.all(created.map((one) => closeAuthenticator(one, logger)));
-  }
-}
-
-/** @throws Error when the plugin throws, or gives neither a name nor undefined. The message quotes nothing of it */
-function shapeOf({ config: { name, username }, authenticator }: CreatedAuthenticator, token: string): Shape {
-  let typed: unknown;
-  let recognized: boolean;
-  try {
-    typed = authenticator.claimedName?.(token);
-    recognized = authenticator.recognizes?.(token) !== false;
+    const typed: unknown = authenticator.claimedName?.(token);
+    if (typed === undefined) return { authenticator: name, recognized: authenticator.recognizes?.(token) !== false };
+    if (typeof typed === 'string' && typed !== '') return { authenticator: name, username: username.prefix + typed };
   } catch {
-    throw new Error(`claimedName() or recognizes() of authenticator ${name} threw`);
+    // What was thrown may quote the token.
   }
-  if (typed === undefined) return { authenticator: name, recognized };
-  if (typeof typed !== 'string' || typed === '') {
-    throw new Error(`claimedName() of authenticator ${name} gave neither a name nor undefined`);
-  }
-  return { authenticator: name, recognized: true, username: username.prefix + typed };
+  throw new Error(`claimedName() or recognizes() of authenticator ${name} threw, or gave neither a name nor undefined`);
 }

@@ -106,7 +106,7 @@ export function fateOf(entry: Entry, entries: readonly Entry[]): Fate {
  * Why a replica has not confirmed. `behind`: it reports, and has not merged the entry. `silent`: it is cut off, hanging,
  * or stopped. `other keys`: what it reports can't be opened here.
  */
-export type Absence = 'behind' | 'silent' | 'other keys';
+type Absence = 'behind' | 'silent' | 'other keys';
 
 export type Confirmation = Readonly<ReturnType<typeof judgeReplicas>>;
 

@@ -10,21 +10,17 @@ import {
   Extension,
   ExtKeyUsage,
   GeneralName,
-  type RelativeDistinguishedNames,
   Time,
 } from 'pkijs';
 import { addressBytes } from './hosts.ts';
 
-/** A certificate with its private key. */
+/** A certificate with its private key (PKCS #8, without a passphrase), in PEM. */
 export interface KeyPair {
-  /** PEM. */
   readonly certificate: string;
-  /** PEM, PKCS #8, without a passphrase. */
   readonly key: string;
   readonly notAfter: Date;
 }
 
-/** The CA, as it issues certificates. */
 export interface Authority extends KeyPair {
   readonly parsed: Certificate;
   readonly signingKey: CryptoKey;
@@ -39,35 +35,16 @@ const backdating = 5 * 60_000;
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 
-/** Of RFC 5280, 4.2.1.3: the flags as the first byte of a BIT STRING. */
-const keyUsages = { digitalSignature: 0x80, keyCertSign: 0x04, crlSign: 0x02 } as const;
-
-/** Of RFC 5280, 4.2.1.12. */
-const purposes = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const;
-
 /** Makes a CA that signs leaf certificates only. @param now milliseconds since 1970 */
-export async function createAuthority(now: number): Promise<Authority> {
-  const keys = await generateKeys();
-  const parsed = await unsignedCertificate('Sallyport CA', keys.publicKey, { now, notAfter: now + authorityLifetime });
-  parsed.issuer.typesAndValues = parsed.subject.typesAndValues;
-  const keyId = subjectKeyId(parsed);
-  parsed.extensions = [
-    basicConstraints(true),
-    keyUsage(keyUsages.keyCertSign | keyUsages.crlSign),
-    extension('2.5.29.14', new OctetString({ valueHex: keyId })),
-    extension('2.5.29.35', new AuthorityKeyIdentifier({ keyIdentifier: new OctetString({ valueHex: keyId }) })),
-  ];
-  await parsed.sign(keys.privateKey, 'SHA-256');
-  return { ...keyPair(parsed, keys.privateKey), parsed, signingKey: keys.privateKey };
+export function createAuthority(now: number): Promise<Authority> {
+  return certify('Sallyport CA', now, [
+    extension('2.5.29.19', new BasicConstraints({ cA: true, pathLenConstraint: 0 }), true),
+    // RFC 5280, 4.2.1.3: keyCertSign and cRLSign. DER drops trailing zero bits.
+    extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x06]), unusedBits: 1 }), true),
+  ]);
 }
 
-/**
- * Reads a CA that `createAuthority` made.
- *
- * @param certificate PEM
- * @param key PEM
- * @throws Error when it is another kind of CA, the key is another one's, or it has expired
- */
+/** Reads a CA that `createAuthority` made, in PEM. @throws Error when it is another kind of CA, not with its key, or has expired */
 export async function readAuthority(certificate: string, key: string, now: number): Promise<Authority> {
   const found = new X509Certificate(certificate);
   const privateKey = createPrivateKey(key);
@@ -94,56 +71,49 @@ export function issueServer(authority: Authority, hosts: readonly string[], now:
         : new GeneralName({ type: 7, value: new OctetString({ valueHex: addressBytes(host) }) }),
     ),
   });
-  return issue(authority, 'sallyport', now, [purpose('server'), extension('2.5.29.17', names)]);
+  return certify('sallyport', now, [...leaf('1.3.6.1.5.5.7.3.1'), extension('2.5.29.17', names)], authority);
 }
 
 export function issueClient(authority: Authority, commonName: string, now: number): Promise<KeyPair> {
-  return issue(authority, commonName, now, [purpose('client')]);
+  return certify(commonName, now, leaf('1.3.6.1.5.5.7.3.2'), authority);
 }
 
-async function issue(
-  { parsed: authority, signingKey, notAfter }: Authority,
-  commonName: string,
-  now: number,
-  extensions: readonly Extension[],
-): Promise<KeyPair> {
-  const keys = await generateKeys();
+/** @param authority left out: the certificate is a CA, and signs itself */
+async function certify(commonName: string, now: number, extensions: readonly Extension[], authority?: Authority) {
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   // A leaf that outlived its CA would look good here, and be refused by every client.
-  const end = Math.min(now + leafLifetime, notAfter.getTime());
-  const leaf = await unsignedCertificate(commonName, keys.publicKey, { now, notAfter: end });
-  leaf.issuer = authority.subject;
-  leaf.extensions = [
-    basicConstraints(false),
-    keyUsage(keyUsages.digitalSignature),
-    ...extensions,
-    extension('2.5.29.14', new OctetString({ valueHex: subjectKeyId(leaf) })),
-    extension(
-      '2.5.29.35',
-      new AuthorityKeyIdentifier({ keyIdentifier: new OctetString({ valueHex: subjectKeyId(authority) }) }),
-    ),
-  ];
-  await leaf.sign(signingKey, 'SHA-256');
-  return keyPair(leaf, keys.privateKey);
-}
-
-function generateKeys(): Promise<{ readonly publicKey: CryptoKey; readonly privateKey: CryptoKey }> {
-  return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-}
-
-async function unsignedCertificate(
-  commonName: string,
-  publicKey: CryptoKey,
-  { now, notAfter }: { readonly now: number; readonly notAfter: number },
-): Promise<Certificate> {
-  const certificate = new Certificate({
+  const end = authority ? Math.min(now + leafLifetime, authority.notAfter.getTime()) : now + authorityLifetime;
+  const parsed = new Certificate({
     version: 2,
     serialNumber: new Integer({ valueHex: randomSerial() }),
     notBefore: time(now - backdating),
-    notAfter: time(notAfter),
+    notAfter: time(end),
   });
-  setCommonName(certificate.subject, commonName);
-  await certificate.subjectPublicKeyInfo.importKey(publicKey);
-  return certificate;
+  parsed.subject.typesAndValues.push(
+    new AttributeTypeAndValue({ type: '2.5.4.3', value: new Utf8String({ value: commonName }) }),
+  );
+  await parsed.subjectPublicKeyInfo.importKey(keys.publicKey);
+  const issuer = authority?.parsed ?? parsed;
+  parsed.issuer = issuer.subject;
+  parsed.extensions = [
+    ...extensions,
+    extension('2.5.29.14', subjectKeyId(parsed)),
+    extension('2.5.29.35', new AuthorityKeyIdentifier({ keyIdentifier: subjectKeyId(issuer) })),
+  ];
+  await parsed.sign(authority?.signingKey ?? keys.privateKey, 'SHA-256');
+  const found = new X509Certificate(Buffer.from(parsed.toSchema(true).toBER()));
+  const key = String(KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }));
+  return { certificate: found.toString(), key, notAfter: found.validToDate, parsed, signingKey: keys.privateKey };
+}
+
+/** @param purpose of RFC 5280, 4.2.1.12 */
+function leaf(purpose: string): Extension[] {
+  return [
+    extension('2.5.29.19', new BasicConstraints({ cA: false }), true),
+    // RFC 5280, 4.2.1.3: digitalSignature.
+    extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x80]), unusedBits: 7 }), true),
+    extension('2.5.29.37', new ExtKeyUsage({ keyPurposes: [purpose] })),
+  ];
 }
 
 /** Returns a positive number of 16 bytes: RFC 5280, 4.1.2.2 allows 20. */
@@ -159,31 +129,10 @@ function time(milliseconds: number): Time {
   return new Time({ type: value.getUTCFullYear() < 2050 ? 0 : 1, value });
 }
 
-function setCommonName(name: RelativeDistinguishedNames, commonName: string): void {
-  name.typesAndValues.push(
-    new AttributeTypeAndValue({ type: '2.5.4.3', value: new Utf8String({ value: commonName }) }),
-  );
-}
-
 /** RFC 7093, method 1: the first 160 bits of the SHA-256 of the public key. */
-function subjectKeyId({ subjectPublicKeyInfo }: Certificate): Uint8Array<ArrayBuffer> {
+function subjectKeyId({ subjectPublicKeyInfo }: Certificate): OctetString {
   const publicKey = subjectPublicKeyInfo.subjectPublicKey.valueBlock.valueHexView;
-  return new Uint8Array(createHash('sha256').update(publicKey).digest().subarray(0, 20));
-}
-
-function basicConstraints(isAuthority: boolean): Extension {
-  const value = new BasicConstraints(isAuthority ? { cA: true, pathLenConstraint: 0 } : { cA: false });
-  return extension('2.5.29.19', value, true);
-}
-
-function keyUsage(flags: number): Extension {
-  // DER drops trailing zero bits.
-  const unusedBits = Math.log2(flags & -flags);
-  return extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([flags]), unusedBits }), true);
-}
-
-function purpose(of: keyof typeof purposes): Extension {
-  return extension('2.5.29.37', new ExtKeyUsage({ keyPurposes: [purposes[of]] }));
+  return new OctetString({ valueHex: new Uint8Array(createHash('sha256').update(publicKey).digest().subarray(0, 20)) });
 }
 
 interface Encodable {
@@ -193,10 +142,4 @@ interface Encodable {
 function extension(extnID: string, value: Encodable | { toSchema(): Encodable }, critical = false): Extension {
   const encoded = 'toSchema' in value ? value.toSchema() : value;
   return new Extension({ extnID, critical, extnValue: encoded.toBER() });
-}
-
-function keyPair(certificate: Certificate, privateKey: CryptoKey): KeyPair {
-  const found = new X509Certificate(Buffer.from(certificate.toSchema(true).toBER()));
-  const key = KeyObject.from(privateKey).export({ type: 'pkcs8', format: 'pem' });
-  return { certificate: found.toString(), key: String(key), notAfter: found.validToDate };
 }

@@ -1,54 +1,31 @@
-import type { Stats } from 'node:fs';
-import { link, lstat, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import { lstatSync, type Stats } from 'node:fs';
+import { link, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { causeOf } from '../../config/problems.ts';
 
-/** A file to write. */
 export interface NewFile {
-  /** Absolute. */
   readonly path: string;
   readonly content: string;
   /** It holds a key or tokens: only its owner may read it. */
   readonly isSecret: boolean;
 }
 
-/** Returns those of the paths that exist. A dangling link exists too. */
-export async function existing(paths: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(
-    paths.map((path) =>
-      lstat(path).then(
-        () => [path],
-        (error: NodeJS.ErrnoException) => {
-          if (error.code === 'ENOENT') return [];
-          throw explained(path, error);
-        },
-      ),
-    ),
-  );
-  return found.flat();
+/** A dangling link exists too. */
+export function exists(path: string): Promise<boolean> {
+  return explained(path, async () => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
 }
 
-/**
- * Writes files that do not exist yet, and the folders they are in. When one can't be written, it removes those before it.
- *
- * @throws Error naming the file, why, and how to fix it
- */
+/** Writes files that do not exist yet, and the folders they are in. When one can't be written, it removes those before it. */
 export async function createFiles(files: readonly NewFile[]): Promise<void> {
-  const undo: (() => Promise<void>)[] = [];
-  try {
-    for (const file of files) {
-      const folder = dirname(file.path);
-      const first = await mkdir(folder, { recursive: true, mode: 0o755 }).catch((error: unknown) => {
-        throw explained(folder, error);
-      });
-      if (first !== undefined) undo.unshift(() => removeFolders(folder, first));
-      await write(file.path, file);
-      undo.unshift(() => rm(file.path, { force: true }));
-    }
-  } catch (error) {
-    for (const step of undo) await step().catch(() => undefined);
-    throw error;
+  await using undo = new AsyncDisposableStack();
+  for (const file of files) {
+    const folder = dirname(file.path);
+    const first = await explained(folder, () => mkdir(folder, { recursive: true, mode: 0o755 }));
+    if (first !== undefined) undo.defer(() => removeFolders(folder, first).catch(() => undefined));
+    await write(file.path, file);
+    undo.defer(() => rm(file.path, { force: true }).catch(() => undefined));
   }
+  undo.move();
 }
 
 /** Removes a folder and those around it, up to the one that was made first. */
@@ -60,17 +37,17 @@ async function removeFolders(folder: string, first: string): Promise<void> {
 /**
  * Replaces files by new ones that keep the owner and the mode of the old. All are complete on disk before the first is
  * replaced. When one can't be replaced, the old ones are put back.
- *
- * @throws Error naming the file, why, and how to fix it
  */
 export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   const undo: (() => Promise<void>)[] = [];
   try {
     for (const file of files) await prepare(file);
     for (const { path } of files) {
-      const isNew = (await existing([path])).length === 0;
-      if (!isNew) await link(path, oldOf(path)).catch((error: unknown) => Promise.reject(explained(path, error)));
-      await rename(newOf(path), path).catch((error: unknown) => Promise.reject(explained(path, error)));
+      const isNew = !(await exists(path));
+      await explained(path, async () => {
+        if (!isNew) await link(path, oldOf(path));
+        await rename(newOf(path), path);
+      });
       undo.unshift(() => (isNew ? rm(path) : rename(oldOf(path), path)));
     }
   } catch (error) {
@@ -88,23 +65,20 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
 const newOf = (path: string) => `${path}.new`;
 const oldOf = (path: string) => `${path}.old`;
 
-/** Writes the new file beside the old one, which it resembles. */
 async function prepare(file: NewFile): Promise<void> {
   const path = newOf(file.path);
-  try {
+  const before = await explained(path, async () => {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
     await rm(path, { force: true });
     await rm(oldOf(file.path), { force: true });
-  } catch (error) {
-    throw explained(path, error);
-  }
-  const before = await lstat(file.path).catch(() => undefined);
-  await write(path, file, before?.isFile() === true ? before : undefined);
+    return lstatSync(file.path, { throwIfNoEntry: false });
+  });
+  await write(path, file, before?.isFile() ? before : undefined);
 }
 
 /** Writes a file that does not exist, through to the disk. @param like has the owner and the mode that it gets */
-async function write(path: string, { content, isSecret }: NewFile, like?: Stats): Promise<void> {
-  try {
+function write(path: string, { content, isSecret }: NewFile, like?: Stats): Promise<void> {
+  return explained(path, async () => {
     await using file = await open(path, 'wx', isSecret ? 0o600 : 0o644);
     try {
       await file.writeFile(content);
@@ -118,21 +92,26 @@ async function write(path: string, { content, isSecret }: NewFile, like?: Stats)
       await rm(path, { force: true });
       throw error;
     }
-  } catch (error) {
-    throw explained(path, error);
-  }
+  });
 }
 
+const denied = 'permission denied. Run this as a user who may write there, or choose another folder';
+
 const causes: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied. Run this as a user who may write there, or choose another folder',
-  EPERM: 'permission denied. Run this as a user who may write there, or choose another folder',
+  EACCES: denied,
+  EPERM: denied,
   EROFS: 'the file system is read-only. Choose another folder',
   ENOSPC: 'the disk is full. Free some space and run this again',
   ENOTDIR: 'a part of the path is a file. Choose another folder',
   EEXIST: 'it exists already. Choose another folder',
 };
 
-function explained(path: string, error: unknown): Error {
-  const { code } = error as NodeJS.ErrnoException;
-  return new Error(`cannot write ${path}: ${causes[String(code)] ?? causeOf(error)}`, { cause: error });
+/** @throws Error naming the path, why, and how to fix it */
+async function explained<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`cannot write ${path}: ${causes[String(code)] ?? causeOf(error)}`, { cause: error });
+  }
 }

@@ -1,21 +1,15 @@
 import type { X509Certificate } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
-import { domainToASCII } from 'node:url';
 import { isHostName } from '@sallyport/plugin-options';
 import { printable } from '../../logging/printable.ts';
-import { UsageError } from '../exit-codes.ts';
+import { UsageError } from '../output.ts';
 
-/**
- * Reads a name or an IP address by which kube-apiserver calls the gateway.
- *
- * @returns it as certificates have it: names in lower case, the shortest form of an IPv6 address
- * @throws UsageError saying what to write
- */
+/** Reads a name or an IP address as certificates have it: names in lower case, the shortest form of an IPv6 address. @throws UsageError */
 export function parseHost(text: string): string {
   const quoted = `--host: ${printable(JSON.stringify(text))}`;
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   if (isIP(bare) !== 0 && !bare.includes('%')) {
-    const address = isIPv6(bare) ? shortest(bare) : bare;
+    const address = isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
     if (address !== '0.0.0.0' && address !== '::') return address;
     throw new UsageError(
       `${quoted} is no address that a client can call: write the address or the name of this machine`,
@@ -28,15 +22,7 @@ export function parseHost(text: string): string {
 function problemOf(text: string): string {
   if (text.includes('://')) return 'is a URL: write its host alone, without https:// and the path';
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text)) return 'has a port: write the host alone';
-  if (text.includes('*')) return 'is a pattern: name each host, because kube-apiserver calls one of them';
-  if (text.includes('%')) return 'has a zone: write the address without it, or a name';
-  const ascii = domainToASCII(text);
-  if (ascii !== text && isHostName(ascii)) return `is not ASCII: write ${ascii}`;
-  return 'is no DNS name and no IP address: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
-}
-
-function shortest(address: string): string {
-  return new URL(`http://[${address}]`).hostname.slice(1, -1);
+  return 'is no DNS name and no IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
 }
 
 /** Returns the 4 or 16 bytes of an IP address, in network order. @param address as `parseHost` returns it */
@@ -51,9 +37,4 @@ export function addressBytes(address: string): Uint8Array<ArrayBuffer> {
 /** Returns the DNS names and IP addresses that a certificate is for, as `parseHost` writes them. */
 export function hostsOf({ subjectAltName = '' }: Pick<X509Certificate, 'subjectAltName'>): string[] {
   return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(([, host = '']) => parseHost(host));
-}
-
-/** A host in a URL. */
-export function hostInUrl(host: string): string {
-  return isIPv6(host) ? `[${host}]` : host;
 }

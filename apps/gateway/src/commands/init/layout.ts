@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import { authority } from '../../server/listen.ts';
+import type { KeyPair } from './certificates.ts';
 import type { NewFile } from './files.ts';
-import { hostInUrl } from './hosts.ts';
 
-/** The port of the reviews. */
 const port = 8443;
 
 /** The common name of the client certificate, which `clientNames` in the config demands. */
@@ -24,18 +24,18 @@ export const names = {
 
 const secrets: ReadonlySet<string> = new Set([names.tokens, names.authorityKey, names.serverKey, names.clientKey]);
 
-export type Contents = Readonly<Record<string, string>>;
-
-/** @param contents by path in the folder */
-export function filesIn(folder: string, contents: Contents): NewFile[] {
+export function filesIn(folder: string, contents: Readonly<Record<string, string>>): NewFile[] {
   return Object.entries(contents).map(([name, content]) => {
     return { path: join(folder, name), content, isSecret: secrets.has(name) };
   });
 }
 
-/** @param host that kube-apiserver calls */
+export function dateOf({ notAfter }: Pick<KeyPair, 'notAfter'>): string {
+  return notAfter.toISOString().slice(0, 10);
+}
+
 export function webhookUrl(host: string): string {
-  return `https://${hostInUrl(host)}:${port}/authenticate`;
+  return `https://${authority(host, port)}/authenticate`;
 }
 
 /** `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
@@ -59,7 +59,6 @@ authenticators: # asked in this order; the first definite answer decides
 `;
 }
 
-/** @param entry as the command token hash prints it */
 export function tokensYaml(entry: string): string {
   return `# Digests of tokens. Add an entry: sallyport token hash --generate --user NAME >> tokens.yaml
 # The first entry is for a first try: its user is in no group, and it ends after a day. Delete it when you like.

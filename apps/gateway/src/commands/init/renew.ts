@@ -5,21 +5,17 @@ import { readText, UnusableFileError } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { printRemark } from '../output.ts';
 import { type Authority, issueClient, issueServer, readAuthority } from './certificates.ts';
-import { dateOf } from './create.ts';
 import { replaceFiles } from './files.ts';
 import { hostsOf } from './hosts.ts';
-import { clientName, filesIn, names } from './layout.ts';
+import { clientName, dateOf, filesIn, names } from './layout.ts';
 
-/** Bytes. */
-const fileLimit = 1024 * 1024;
+const mebibyte = 1024 * 1024;
 
 /**
  * Replaces the certificates of the server and of kube-apiserver, and their keys, by new ones from the same CA. Until all of
  * them are on disk, and when one can't be written, the old ones stay.
  *
  * @param given the names of the new server certificate; empty: those of the old
- * @returns what to print
- * @throws Error naming what is missing or wrong, with nothing replaced
  */
 export async function renewCertificates(folder: string, given: readonly string[], now = Date.now()): Promise<string> {
   const authority = await openAuthority(folder, now);
@@ -47,7 +43,7 @@ export async function renewCertificates(folder: string, given: readonly string[]
   }
   const path = (name: string) => printable(join(folder, name));
   return `Renewed, with new keys, from the CA in ${path(names.authority)}:
-  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}
+  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}
   ${path(names.client)}   until ${dateOf(client)}
 
 A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
@@ -62,7 +58,7 @@ async function openAuthority(folder: string, now: number): Promise<Authority> {
   const [certificate = '', key = ''] = await Promise.all(
     [names.authority, names.authorityKey].map(async (name) => {
       try {
-        return await readText(join(folder, name), fileLimit);
+        return await readText(join(folder, name), mebibyte);
       } catch (error) {
         if (!(error instanceof UnusableFileError)) throw error;
         throw new Error(`nothing was renewed: ${error.message}: ${purpose}`, { cause: error });
@@ -73,23 +69,20 @@ async function openAuthority(folder: string, now: number): Promise<Authority> {
     return await readAuthority(certificate, key, now);
   } catch (error) {
     const files = `${join(folder, names.authority)} with ${join(folder, names.authorityKey)}`;
-    throw new Error(`nothing was renewed: ${files}: ${reasonOf(error)}. ${purpose}`, { cause: error });
+    // Errors of OpenSSL quote nothing of a key, but are not for people.
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === undefined ? message : 'this is no PEM certificate with its key';
+    throw new Error(`nothing was renewed: ${files}: ${reason}. ${purpose}`, { cause: error });
   }
-}
-
-/** Errors of OpenSSL quote nothing of a key, but are not for people. */
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code === undefined ? message : 'this is no PEM certificate with its key';
 }
 
 /** @returns undefined: there is no certificate. @throws Error for one from another CA: kube-apiserver trusts that one */
 async function hostsBefore(folder: string, authority: Authority): Promise<readonly string[] | undefined> {
   const file = join(folder, names.server);
-  const text = await readText(file, fileLimit).catch(() => undefined);
+  const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
   const issuer = new X509Certificate(authority.certificate);
-  const found = certificateIn(text);
+  const found = ifReadable(() => new X509Certificate(text));
   if (found?.checkIssued(issuer) && found.verify(issuer.publicKey)) return hostsOf(found);
   throw new Error(
     `nothing was renewed: ${file} is not from the CA in ${join(folder, names.authority)}. Renew it where it was issued, ` +
@@ -97,19 +90,15 @@ async function hostsBefore(folder: string, authority: Authority): Promise<readon
   );
 }
 
-function certificateIn(text: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** @throws Error when the new certificate would not be for the host that kube-apiserver calls: no review would arrive */
 async function requireCalledHost(folder: string, hosts: readonly string[]): Promise<void> {
   const file = join(folder, names.kubeconfig);
-  const text = await readText(file, fileLimit).catch(() => undefined);
-  const called = text === undefined ? undefined : calledIn(text);
+  const text = await readText(file, mebibyte).catch(() => '');
+  // It may have been changed into something else: what it calls is not known here then.
+  const called: string | undefined = ifReadable(() => {
+    const { cluster } = parse(text).clusters[0];
+    return cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1');
+  });
   if (called === undefined || hosts.includes(called)) return;
   throw new Error(
     `nothing was renewed: ${file} calls the gateway by ${called}, and the new certificate would not be for that name. ` +
@@ -117,21 +106,10 @@ async function requireCalledHost(folder: string, hosts: readonly string[]): Prom
   );
 }
 
-function calledIn(kubeconfig: string): string | undefined {
+function ifReadable<Value>(read: () => Value): Value | undefined {
   try {
-    const { cluster } = parse(kubeconfig).clusters[0];
-    return cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1');
+    return read();
   } catch {
-    // It was changed into something else: what it calls is not known here.
     return undefined;
   }
-}
-
-function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
-  const added = hosts.filter((host) => !before.includes(host));
-  const removed = before.filter((host) => !hosts.includes(host));
-  return [
-    ...(added.length > 0 ? [`; new: ${added.join(', ')}`] : []),
-    ...(removed.length > 0 ? [`; no longer: ${removed.join(', ')}`] : []),
-  ].join('');
 }

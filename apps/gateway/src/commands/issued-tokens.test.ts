@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { UsageError } from './exit-codes.ts';
-import { type RequestOptions, readRequest } from './token-create.ts';
+import { type RequestOptions, readRequest, withProgress } from './issued-tokens.ts';
+import { UsageError } from './output.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
 const least = { user: 'jane', ttl: 8 * 3_600_000, by: 'ops' };
@@ -71,4 +71,28 @@ test.each(['team', '=a', 'team=', '', '='])('--extra "%s" is wrong usage', (pair
   expect(problem({ extra: ['a=b', pair] })).toBe(
     `--extra needs key=value, such as --extra team=build: "${pair}" has another form`,
   );
+});
+
+async function progress(isTTY: boolean, count: number): Promise<string> {
+  const written: unknown[] = [];
+  async function* items() {
+    for (let one = 0; one < count; one++) yield one;
+  }
+  const stream = { isTTY, write: (text: string | Uint8Array) => written.push(text) > 0 };
+  const seen: number[] = [];
+  for await (const one of withProgress(items(), 'tokens', stream)) seen.push(one);
+  expect(seen).toHaveLength(count);
+  return written.join('');
+}
+
+test('on a terminal each thousand is shown, and removed at the end', async () => {
+  expect(await progress(true, 2500)).toBe('\r1000 tokens …\r2000 tokens …\r\u001b[K');
+});
+
+test('a short listing is not shown', async () => {
+  expect(await progress(true, 999)).toBe('');
+});
+
+test('elsewhere nothing is shown', async () => {
+  expect(await progress(false, 2500)).toBe('');
 });

@@ -1,0 +1,215 @@
+import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/authenticator';
+import { z } from 'zod';
+import type { IdentityConfig } from '../config/types.ts';
+import { printable } from '../logging/printable.ts';
+import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
+import type { ReadOptions, TokenOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest, UsageError } from './output.ts';
+import { humanDuration, timeText } from './times.ts';
+
+export interface RequestOptions extends TokenOptions {
+  readonly authenticator?: string;
+  readonly ttl: number;
+  readonly extra?: readonly string[];
+  readonly notBefore?: string;
+  readonly reason?: string;
+  readonly by: string;
+}
+
+export async function createToken(options: ReadOptions & RequestOptions): Promise<ExitCode> {
+  const now = Date.now();
+  const request = readRequest(options, now);
+  const issuing = await loadIssuer(options);
+  const { authenticator, config, judge } = issuing;
+  if (authenticator.name === config.login?.sessions) {
+    throw new UsageError(
+      `authenticator ${authenticator.name} has sessions (login.sessions), which only a login makes: add another one for tokens`,
+    );
+  }
+  judgeRequest(issuing, request);
+  await withIssuer(issuing, async (issuer) => {
+    const { token, issued } = await issuer.create(request);
+    // Printed before the issuer is closed: a token that was made must reach its user, whatever happens then.
+    const seen = seeToken(issued, judge, now);
+    if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
+    else {
+      process.stdout.write(`${token}\n`);
+      const revoke = issuing.toPaste('revoke', '--digest', shortDigest(issued.digest));
+      process.stderr.write(`${description(seen, now)}\nTo revoke it: ${revoke}\n`);
+    }
+  });
+  return exitCodes.success;
+}
+
+/** @param now milliseconds since 1970: `--ttl` counts from here. @throws UsageError */
+export function readRequest(options: RequestOptions, now: number): TokenRequest {
+  const { user, ttl, uid, group, extra, audience, reason, by } = options;
+  const expiresAt = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(now + ttl);
+  const notBefore = options.notBefore === undefined ? undefined : parseTime(options.notBefore);
+  if (notBefore !== undefined && expiresAt !== undefined && notBefore >= expiresAt) {
+    throw new UsageError(
+      `--not-before is not before the end of the token, ${expiresAt.toISOString()}: --ttl counts from now, so make it longer`,
+    );
+  }
+  return {
+    user: {
+      username: user,
+      ...(uid !== undefined && { uid }),
+      ...(group && { groups: [...new Set(group)] }),
+      ...(extra && { extra: readExtra(extra) }),
+    },
+    ...(audience && { audiences: [...new Set(audience)] }),
+    ...(notBefore && { notBefore }),
+    ...(expiresAt && { expiresAt }),
+    issuedBy: by,
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+/** Reads a time in RFC 3339 with a zone: without one it would mean another moment on each machine. */
+function parseTime(text: string): Date {
+  if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
+  throw new UsageError('--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z');
+}
+
+/** Collects the values of each key, in their order. Only the first `=` divides. */
+function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly string[]>> {
+  const entries = pairs.map((pair) => {
+    const [, key, value] = /^([^=]+)=(.+)$/su.exec(pair) ?? [];
+    if (key !== undefined && value !== undefined) return { key, value };
+    throw new UsageError(`--extra needs key=value, such as --extra team=build: "${pair}" has another form`);
+  });
+  const byKey = Map.groupBy(entries, ({ key }) => key);
+  return Object.fromEntries([...byKey].map(([key, all]) => [key, all.map(({ value }) => value)]));
+}
+
+/**
+ * Names of a new token are without the prefixes of the config, which are put before them at each use. Prints a remark for
+ * groups that the policy leaves out.
+ */
+function judgeRequest({ authenticator, config, judge }: Issuing, { user }: TokenRequest): void {
+  const { username, groups = [] } = user;
+  const named = [
+    { flag: '--user', name: username, prefix: authenticator.username.prefix },
+    ...groups.map((name) => ({ flag: '--group', name, prefix: authenticator.groups.prefix })),
+  ];
+  for (const { flag, name, prefix } of named) {
+    if (prefix === '' || !name.startsWith(prefix)) continue;
+    const rest = name.slice(prefix.length) || 'NAME';
+    throw new UsageError(`${flag} is without the prefix ${prefix}; write ${flag} ${rest}`);
+  }
+  const judged = judge(user);
+  if (judged.breach !== undefined) {
+    const { rule, name } = judged.breach;
+    throw new Error(
+      `no token was made, since each use of it would be refused: ${name === undefined ? rule : `${rule}: ${name}`}. ` +
+        `Give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
+    );
+  }
+  const allowed = new Set(judged.user.groups);
+  const dropped = groups.filter((group) => !allowed.has(authenticator.groups.prefix + group));
+  if (dropped.length === 0) return;
+  printRemark(
+    `groups.allow of authenticator ${authenticator.name} leaves out ${printable(dropped.join(', '))}: ` +
+      'Kubernetes will not see that the token has it',
+  );
+}
+
+function description({ issued, user }: SeenToken, now: number): string {
+  const { expiresAt, notBefore, audiences } = issued;
+  const lines = [
+    ['user', user.username],
+    ['groups', user.groups?.join(', ') || 'none'],
+    ['audiences', audiences?.join(', ')],
+    ['from', notBefore && timeText(notBefore)],
+    ['until', expiresAt === undefined ? 'never ends' : `${timeText(expiresAt)} (${humanDuration(+expiresAt - now)})`],
+    ['digest', shortDigest(issued.digest)],
+  ];
+  const known = lines.flatMap(([name = '', value]) => (value ? [`  ${name.padEnd(10)} ${printable(value)}`] : []));
+  return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
+}
+
+export async function listTokens(options: ReadOptions & Partial<Record<'authenticator' | 'user' | 'digest', string>>) {
+  const { user, digest, output } = options;
+  const issuing = await loadIssuer(options);
+  const { name } = issuing.authenticator;
+  const filter = {
+    ...(user !== undefined && { username: withoutPrefix(user, issuing.authenticator) }),
+    ...(digest !== undefined && { digest }),
+  };
+  const now = Date.now();
+  const { tokens, unreadable } = await collect(issuing, filter, now);
+  if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
+  else {
+    const what = Object.keys(filter).length === 0 ? 'tokens' : 'such token';
+    printTokens(tokens, unreadable, now, `authenticator ${name} has no ${what}`);
+  }
+  const { length } = unreadable;
+  const subject =
+    length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
+  if (length > 0) printRemark(`${subject} no one: fix or delete what is stored there`);
+  return exitCodes.success;
+}
+
+/** Takes a name as `token create` does, and with the prefix, as Kubernetes and this list show it. @throws UsageError for the prefix alone */
+function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): string {
+  if (!name.startsWith(prefix)) return name;
+  if (name === prefix) throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
+  return name.slice(prefix.length);
+}
+
+/** Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is removed at the end. */
+export async function* withProgress<Item>(
+  items: AsyncIterable<Item>,
+  what: string,
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
+): AsyncGenerator<Item> {
+  let count = 0;
+  try {
+    for await (const item of items) {
+      count += 1;
+      if (stream.isTTY && count % 1000 === 0) stream.write(`\r${count} ${what} …`);
+      yield item;
+    }
+  } finally {
+    if (stream.isTTY && count >= 1000) stream.write('\r\u001b[K');
+  }
+}
+
+/** The newest first. */
+async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
+  const tokens: SeenToken[] = [];
+  const unreadable: UnreadableToken[] = [];
+  await withIssuer(issuing, async (issuer) => {
+    for await (const one of withProgress(issuer.list(filter), 'tokens')) {
+      if ('fault' in one) unreadable.push({ digest: one.digest, fault: one.fault });
+      else tokens.push(seeToken(one, issuing.judge, now));
+    }
+  });
+  const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;
+  const byDigest = (one: { digest: string }, other: { digest: string }) => (one.digest < other.digest ? -1 : 1);
+  return {
+    tokens: tokens.sort((one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued)),
+    unreadable: unreadable.sort(byDigest),
+  };
+}
+
+function printTokens(tokens: readonly SeenToken[], unreadable: readonly UnreadableToken[], now: number, empty: string) {
+  const tracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
+  const lastUse = (text: string) => (tracked ? [text] : []);
+  const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
+  const rows = [
+    ...tokens.map(({ issued, user: { username, groups = [] }, state }) => {
+      const { digest, issuedAt, issuedBy = '', reason = '', expiresAt, lastUsedAt } = issued;
+      const age = issuedAt === undefined ? '' : humanDuration(now - +issuedAt);
+      const left = expiresAt && (+expiresAt <= now ? ago(expiresAt) : humanDuration(+expiresAt - now));
+      const used = lastUse(lastUsedAt ? ago(lastUsedAt) : lastUsedAt === null ? 'never' : '');
+      return [shortDigest(digest), username, groups.join(','), age, left ?? 'never', ...used, state, issuedBy, reason];
+    }),
+    ...unreadable.map(({ digest, fault }) => {
+      return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
+    }),
+  ];
+  const head = ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'];
+  printTable(head, rows, empty);
+}
