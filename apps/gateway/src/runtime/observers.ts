@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import type { Health } from '../admin/health.ts';
 import { createStatusCollector, type StatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
 import type { StatusPageSource } from '../admin/status-page/route.ts';
@@ -9,9 +10,7 @@ import { isLoopback } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
-import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
-import type { ReloadSource } from '../metrics/process-metrics.ts';
-import { createAuditMetrics } from '../metrics/process-metrics.ts';
+import { createGatewayMetrics, type ReloadSource } from '../metrics/gateway-metrics.ts';
 import { manifest } from '../package-files.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { InFlight } from '../server/in-flight.ts';
@@ -26,7 +25,7 @@ import type { SharedState } from './shared-state.ts';
 export interface Observers extends Pick<LoginObservers, 'logins' | 'loginsInFlight' | 'sessions'> {
   /** Each is called with each review, in this order. */
   readonly reviews: readonly OnReview[];
-  readonly registry: GatewayMetrics['registry'];
+  readonly registry: Registry;
   readonly statusPage: StatusPageSource;
   /** Records what an administrator did. */
   readonly act: (entry: Entry) => void;
@@ -62,13 +61,9 @@ export function createObservers(gateway: ObservedGateway): Observers {
   const { config, generation, inFlight, logger } = gateway;
   const atStart = certificatesOf(gateway.tls);
   const links = () => generation()?.links ?? [];
-  const metrics = createGatewayMetrics({
-    config,
-    tls: { certificates: atStart },
-    links,
-    inFlight: () => inFlight.count,
-  });
-  const audit = createAuditTrail({ logger, onDropped: createAuditMetrics(metrics.registry) });
+  const metrics = createGatewayMetrics({ links, inFlight: () => inFlight.count });
+  metrics.follow(config);
+  const audit = createAuditTrail({ logger, onDropped: metrics.auditLineDropped });
   const own = createLoginObservers(config, { registry: metrics.registry, audit, logger });
   const status = createStatusCollector(config, { ...statusSources(gateway), logins: own.counts });
   const tracing = createTracing(logger);
@@ -76,7 +71,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
     metrics.certificates(inForce);
     status.certificates(inForce);
   };
-  status.certificates(atStart);
+  certificates(atStart);
   return {
     reviews: [
       createFailureLog(logger, systemClocks.monotonic),
