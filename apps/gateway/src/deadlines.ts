@@ -86,3 +86,13 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     () => clearTimeout(timer),
   );
 }
+
+/** Does one work after the other, whatever comes of those before it. */
+export function createTurns(): <Value>(work: () => Promise<Value>) => Promise<Value> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+}

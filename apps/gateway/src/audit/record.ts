@@ -1,16 +1,12 @@
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import { isUnread, type OnReview, type ReviewReport } from '../server/review-report.ts';
-import { auditEntry, auditLine, type LineOrigin } from './entry.ts';
-import { type AuditEvents, createAuditEvents, type Note } from './events.ts';
-
-/** Makes lines of reviews, and of what administrators and users do. */
-export interface AuditRecord extends AuditEvents {
-  /** Never throws. Its line is made within 20 ms, or at the next `use`. */
-  readonly write: OnReview;
-  /** Begins, with what makes fingerprints of tokens; undefined: ends. */
-  use(fingerprint: Fingerprint | undefined): void;
-}
+import { detailsOf, refusalDetails } from '../login/login-log.ts';
+import type { LoginReport } from '../login/login-report.ts';
+import type { Entry } from '../revocation/types.ts';
+import { isUnread, type ReviewReport } from '../server/review-report.ts';
+import type { RefusedSession } from '../sessions/with-sessions.ts';
+import { administrativeAct, auditEntry, auditLine, type LineOrigin, toMicroseconds } from './entry.ts';
 
 type Fingerprint = (token: string) => string;
 
@@ -22,37 +18,32 @@ const batchSize = 250;
 const maxNoted = 20_000;
 
 /**
- * Numbers lines from 1, including those that are dropped.
+ * Makes lines of reviews, and of what administrators and users do. Numbers them from 1, including those that are dropped.
  *
  * @param offer returns false when there is no capacity for the line
  */
-export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void): AuditRecord {
+export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
   const noted = new LRUCache<string, true>({ max: maxNoted });
   const limit = createLogLimiter(() => performance.now());
   const writeNext = createNumberedLines(offer, onDropped);
-  const toTime = createTimes();
   let fingerprint: Fingerprint | undefined;
   let batch: ReviewReport[] = [];
   let timer: NodeJS.Timeout | undefined;
+
+  function writeLine(at: number, token: string | undefined, more: Partial<LineOrigin>, entry: () => object): void {
+    writeNext((numbers) => {
+      const made = token === undefined ? undefined : fingerprint?.(token);
+      return auditLine({ ...numbers, ...more, time: new Date(at).toISOString(), boot, fingerprint: made }, entry());
+    });
+  }
 
   function writeReview(report: ReviewReport): void {
     // A request that is refused unread has no decision. With a line for each, a client could fill the disk faster by
     // sending rubbish than by sending tokens.
     const unwritten = isUnread(report.outcome) ? limit(report.outcome) : 0;
     if (unwritten === undefined) return;
-    writeNext(({ sequence, dropped }) => {
-      const { at, id: review, token } = report;
-      const origin = {
-        time: toTime(at),
-        boot,
-        sequence,
-        dropped,
-        unwritten: unwritten || undefined,
-        fingerprint: token === undefined ? undefined : fingerprint?.(token),
-        review,
-      };
-      return auditLine(origin, auditEntry(report));
-    });
+    const { at, token, id: review } = report;
+    writeLine(at, token, { review, unwritten: unwritten || undefined }, () => auditEntry(report));
   }
 
   function flush(): void {
@@ -63,40 +54,69 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
     for (const report of reports) writeReview(report);
   }
 
-  const note: Note = (entry, { at = Date.now(), token, key }) => {
-    if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
-    if (key !== undefined) noted.set(key, true);
-    const made = token === undefined ? undefined : fingerprint(token);
-    flush();
-    writeNext((origin) => auditLine({ ...origin, boot, time: toTime(at), fingerprint: made }, entry));
-  };
-
   return {
-    write(report) {
+    /** Never throws. Its line is made within 20 ms, or at the next `use`. */
+    review(report: ReviewReport): void {
       if (fingerprint === undefined) return;
       batch.push(report);
       timer ??= setTimeout(flush, batchTime);
       if (batch.length >= batchSize) flush();
     },
-    ...createAuditEvents(note),
-    use(next) {
+    ...createAuditEvents((entry, { at = Date.now(), token, key }) => {
+      if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
+      if (key !== undefined) noted.set(key, true);
+      flush();
+      writeLine(at, token, {}, () => entry);
+    }),
+    /** Begins, with what makes fingerprints of tokens; undefined: ends. */
+    use(next: Fingerprint | undefined): void {
       flush();
       fingerprint = next;
     },
   };
 }
 
-/** ISO 8601 of milliseconds since 1970. Lines of one batch share many times. */
-function createTimes(): (at: number) => string {
-  let last = Number.NaN;
-  let text = '';
-  return (at) => {
-    if (at !== last) [last, text] = [at, new Date(at).toISOString()];
-    return text;
+interface NoteOptions {
+  /** Wall clock, milliseconds since 1970. Left out: now. */
+  readonly at?: number;
+  /** Its fingerprint is in the line. */
+  readonly token?: string | undefined;
+  /** An event with a key gets one line. */
+  readonly key?: string;
+}
+
+/**
+ * What is recorded besides reviews. Nothing of it throws, or waits for anything.
+ *
+ * @param note writes one line, after all that came before it
+ */
+function createAuditEvents(note: (entry: object, options: NoteOptions) => void) {
+  const startedAt = Date.now();
+  return {
+    /** One line for each act of an administrator, however often this process learns of it. */
+    act(entry: Entry): void {
+      // The same also where a replica has written it back to Redis under another id.
+      const { action, kind, name, at, by } = entry;
+      note(administrativeAct(entry, startedAt), { key: JSON.stringify([action, kind, name, at, by]) });
+    },
+    /** A line for each login and each logout; none for a request that is neither, or was refused unread. */
+    login(report: LoginReport): void {
+      const { action, outcome, seconds, at, token } = report;
+      const isLogin = action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
+      const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
+      if (!isLogin && !isLogout) return;
+      note({ event: action, outcome, ...detailsOf(report), seconds: toMicroseconds(seconds) }, { at, token });
+    },
+    /** One line for each session and reason, however often it is refused. */
+    refusedSession(refused: RefusedSession): void {
+      const { token, reason } = refused;
+      const entry = { event: 'session-refused', ...refusalDetails(refused) };
+      note(entry, { token, key: hash('sha256', JSON.stringify([token, reason])) });
+    },
   };
 }
 
-type MakeLine = (origin: Pick<LineOrigin, 'sequence' | 'dropped'>) => string;
+type MakeLine = (numbers: Pick<LineOrigin, 'sequence' | 'dropped'>) => string;
 
 /** A line that cannot be made counts as dropped: it is no reason to change an answer. */
 function createNumberedLines(offer: (line: string) => boolean, onDropped: () => void): (make: MakeLine) => void {

@@ -163,8 +163,8 @@ function createProcessMetrics(registry: Registry) {
     },
   ]);
   return {
-    auditLineDropped(): void {
-      dropped += 1;
+    auditLinesDropped(count: number): void {
+      dropped += count;
     },
   };
 }

@@ -63,7 +63,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
   const links = () => generation()?.links ?? [];
   const metrics = createGatewayMetrics({ links, inFlight: () => inFlight.count });
   metrics.follow(config);
-  const audit = createAuditTrail({ logger, onDropped: metrics.auditLineDropped });
+  const audit = createAuditTrail(logger, metrics.auditLinesDropped);
   const own = createLoginObservers(config, { registry: metrics.registry, audit, logger });
   const status = createStatusCollector(config, { ...statusSources(gateway), logins: own.counts });
   const tracing = createTracing(logger);
@@ -77,7 +77,7 @@ export function createObservers(gateway: ObservedGateway): Observers {
       createFailureLog(logger, systemClocks.monotonic),
       createReviewLog(logger, systemClocks.monotonic),
       metrics.onReview,
-      audit.record,
+      audit.review,
       status.record,
     ],
     ...{ logins: own.logins, loginsInFlight: own.loginsInFlight, sessions: own.sessions },
