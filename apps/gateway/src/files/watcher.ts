@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, lstat, open, stat } from 'node:fs/promises';
-import { pieceOf } from '../config/read-text.ts';
+import { pieceOf, readBytes, UnusableFileError } from '../config/read-text.ts';
 import { pause } from '../deadlines.ts';
 
 /** Milliseconds between two looks at the files. */
@@ -156,4 +156,42 @@ async function digestOf(file: string, size: number): Promise<string> {
   const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark });
   for await (const chunk of content) hash.update(chunk);
   return hash.digest('base64');
+}
+
+/** A file that a plugin reads through `watchFile`. */
+export interface WatchedFile {
+  /** Absolute. */
+  readonly file: string;
+  /** Its plugin says that it holds a secret. */
+  readonly secret?: boolean;
+  /**
+   * Reads it again and has the plugin take it in. The plugin keeps what it had when that fails.
+   *
+   * @throws Error with the file, what is wrong and the fix when it can't be read; else what the plugin threw
+   */
+  reload(): Promise<void>;
+}
+
+/**
+ * Reads `file` for the first time: what fails here fails the plugin's `create`.
+ *
+ * @param limit in bytes: a bigger file is refused without being read
+ */
+export async function loadWatchedFile(
+  file: string,
+  load: (content: Buffer) => void | Promise<void>,
+  limit = largestFile,
+): Promise<WatchedFile> {
+  const reload = async () => load(await read(file, Math.min(limit, largestFile)));
+  await reload();
+  return { file, reload };
+}
+
+async function read(file: string, limit: number): Promise<Buffer> {
+  try {
+    return await readBytes(file, limit);
+  } catch (error) {
+    if (!(error instanceof UnusableFileError) || error.fix === undefined) throw error;
+    throw new Error(`${error.message}: ${error.fix}`, { cause: error });
+  }
 }

@@ -18,7 +18,16 @@ function generation(name: string): Generation {
     warnings: [],
   } as unknown as GatewayConfig;
   const retire = vi.fn(async () => undefined);
-  return { config, links: [], registries: [], files: [], authenticate: vi.fn(), retire };
+  return {
+    config,
+    links: [],
+    registries: [],
+    files: [],
+    redis: undefined,
+    login: undefined,
+    authenticate: vi.fn(),
+    retire,
+  };
 }
 
 describe('a reload that hangs', () => {

@@ -3,7 +3,7 @@ import type { Metrics } from '@sallyport/authenticator';
 import { connect } from '@sallyport/redis-connection';
 import type { Logger } from 'pino';
 import type { CacheRedisConfig, GatewayConfig } from '../config/types.ts';
-import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
+import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
 import { createSharedRedis, type ProbedRedis } from './shared-redis.ts';
 import type { RedisUse } from './types.ts';
 
