@@ -2,7 +2,7 @@ import { rejectionReasons } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
 import type { Answer } from '../chain/chain.ts';
 import type { CircuitState } from '../chain/circuit.ts';
-import { addDuration, byLabel, createDurations, recordOf, registerFamilies } from './families.ts';
+import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
 /** An authenticator in the running chain, as far as its circuit is concerned. */
 export interface CircuitLink {
@@ -28,33 +28,27 @@ export function createAuthenticatorMetrics(registry: Registry, links: () => read
   let followed: ReadonlyMap<string, ReturnType<typeof createCounts>> = new Map();
   const times = () =>
     [...followed].flatMap(([authenticator, counts]) => byLabel('decision', counts.decisions, { authenticator }));
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_authenticator_decisions_total',
-      type: 'counter',
-      help: 'Decisions of each authenticator on tokens that it recognised, from its cache or its backend; other tokens are not counted. A rise of error means that it could not check tokens; of no-opinion, tokens that it does not know.',
-      series: () => times().map(([labels, { count }]) => [labels, count]),
-    },
-    {
-      name: 'sallyport_authenticator_duration_seconds',
-      type: 'histogram',
-      help: 'Seconds until an authenticator decided, from its cache or its backend. A rise means a slow backend or fewer answers from the cache. Errors near its timeout mean that the backend does not answer.',
-      series: times,
-    },
-    {
-      name: 'sallyport_authenticator_rejections_total',
-      type: 'counter',
-      help: 'Tokens that an authenticator refused, by reason. A rise of invalid-credentials or throttled means that someone guesses passwords; of identity-policy, that a backend gives names that the config does not allow.',
-      series: () =>
-        [...followed].flatMap(([authenticator, { reasons }]) => byLabel('reason', reasons, { authenticator })),
-    },
-    {
-      name: 'sallyport_authenticator_circuit_state',
-      type: 'gauge',
-      help: 'Circuit of each authenticator: 0 closed; 1 half-open, one call tests whether the backend has recovered; 2 open, the backend is not asked because at least half of the recent calls failed.',
-      series: () => links().map(({ name, guard }) => [{ authenticator: name }, circuitValues[guard.circuitState]]),
-    },
-  ]);
+  const { counter, gauge, histogram } = createFamilies(registry);
+  counter(
+    'sallyport_authenticator_decisions_total',
+    'Decisions of each authenticator on tokens that it recognised, from its cache or its backend; other tokens are not counted. A rise of error means that it could not check tokens; of no-opinion, tokens that it does not know.',
+    () => times().map(([labels, { count }]) => [labels, count]),
+  );
+  histogram(
+    'sallyport_authenticator_duration_seconds',
+    'Seconds until an authenticator decided, from its cache or its backend. A rise means a slow backend or fewer answers from the cache. Errors near its timeout mean that the backend does not answer.',
+    times,
+  );
+  counter(
+    'sallyport_authenticator_rejections_total',
+    'Tokens that an authenticator refused, by reason. A rise of invalid-credentials or throttled means that someone guesses passwords; of identity-policy, that a backend gives names that the config does not allow.',
+    () => [...followed].flatMap(([authenticator, { reasons }]) => byLabel('reason', reasons, { authenticator })),
+  );
+  gauge(
+    'sallyport_authenticator_circuit_state',
+    'Circuit of each authenticator: 0 closed; 1 half-open, one call tests whether the backend has recovered; 2 open, the backend is not asked because at least half of the recent calls failed.',
+    () => links().map(({ name, guard }) => [{ authenticator: name }, circuitValues[guard.circuitState]]),
+  );
   return {
     /** Sets the authenticators that are counted: new counters begin at 0, and all series of others are removed. */
     follow(names: readonly string[]): void {
@@ -88,20 +82,17 @@ export interface LockoutState {
 /** @returns counts foreign records that were removed from Redis */
 export function createLockoutMetrics(registry: Registry, state: LockoutState): (foreignRecords: number) => void {
   let foreign = 0;
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_lockout_foreign_records_total',
-      type: 'counter',
-      help: 'Records of refused tries and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
-      series: () => [[{}, foreign]],
-    },
-    {
-      name: 'sallyport_lockout_subjects',
-      type: 'gauge',
-      help: 'Users who are locked out now: they have lockout.maxFailures refused tries, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
-      series: () => state.names().map((authenticator) => [{ authenticator }, state.lockedOut(authenticator)]),
-    },
-  ]);
+  const { counter, gauge } = createFamilies(registry);
+  counter(
+    'sallyport_lockout_foreign_records_total',
+    'Records of refused tries and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
+    () => [[{}, foreign]],
+  );
+  gauge(
+    'sallyport_lockout_subjects',
+    'Users who are locked out now: they have lockout.maxFailures refused tries, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
+    () => state.names().map((authenticator) => [{ authenticator }, state.lockedOut(authenticator)]),
+  );
   return (count) => {
     foreign += count;
   };

@@ -3,7 +3,7 @@ import type { CacheTier } from '../cache/store.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { RedisUse } from '../shared-redis/types.ts';
-import { byLabel, recordOf, registerFamilies } from './families.ts';
+import { byLabel, createFamilies, recordOf } from './families.ts';
 
 /** What a scrape reads. */
 export interface CacheState {
@@ -24,55 +24,42 @@ type Lookups = { readonly [Tier in CacheTier]?: Record<string, number> };
 
 /** Counts what caches, the revocation list and their Redis do. */
 export function createCacheMetrics(registry: Registry, state: () => CacheState) {
-  let followed: ReadonlyMap<string, Lookups> = new Map();
-  let [coalesced, foreignKeys] = [0, 0];
+  let foreignKeys = 0;
   const revocations: Partial<Record<Entry['kind'], number>> = { user: 0, token: 0, all: 0 };
   const errors: Record<RedisUse, number> = { cache: 0, revocations: 0, lockout: 0 };
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_cache_lookups_total',
-      type: 'counter',
-      help: 'Lookups in a tier of the cache, by result. A rise of stale means that earlier answers are used because a backend is unavailable; of invalid, that records were not sealed by these gateways, or are older than a revocation.',
-      series: () =>
-        [...followed].flatMap(([authenticator, tiers]) =>
-          Object.entries(tiers).flatMap(([tier, counts]) => byLabel('result', counts, { authenticator, tier })),
-        ),
-    },
-    {
-      name: 'sallyport_coalesced_lookups_total',
-      type: 'counter',
-      help: 'Reviews that waited for a lookup of the same token that was in progress, instead of starting their own.',
-      series: () => [[{}, coalesced]],
-    },
-    {
-      name: 'sallyport_revocations_total',
-      type: 'counter',
-      help: 'Revocations that this replica has read from the revocation list, by kind: user, token or all.',
-      series: () => byLabel('kind', revocations),
-    },
-    {
-      name: 'sallyport_redis_errors_total',
-      type: 'counter',
-      help: 'Calls of the cache Redis that failed or were too late, by use. A rise means more lookups in the backends; of revocations, that this replica does not learn of new blocks and revocations.',
-      series: () => byLabel('use', errors),
-    },
-    {
-      name: 'sallyport_revocation_list_foreign_keys_total',
-      type: 'counter',
-      help: 'Keys of the revocation list that had data of another type; they were removed, and the list was written back from memory. A rise means that another client writes to the cache Redis.',
-      series: () => [[{}, foreignKeys]],
-    },
-  ]);
-  registerGauges(registry, state);
+  const { counter, gauge } = createFamilies(registry);
+  counter(
+    'sallyport_revocations_total',
+    'Revocations that this replica has read from the revocation list, by kind: user, token or all.',
+    () => byLabel('kind', revocations),
+  );
+  counter(
+    'sallyport_redis_errors_total',
+    'Calls of the cache Redis that failed or were too late, by use. A rise means more lookups in the backends; of revocations, that this replica does not learn of new blocks and revocations.',
+    () => byLabel('use', errors),
+  );
+  counter(
+    'sallyport_revocation_list_foreign_keys_total',
+    'Keys of the revocation list that had data of another type; they were removed, and the list was written back from memory. A rise means that another client writes to the cache Redis.',
+    () => [[{}, foreignKeys]],
+  );
+  gauge(
+    'sallyport_cache_entries',
+    'Answers in the memory cache of this process, at most cache.memory.maxEntries. A rise means that more tokens are in use.',
+    () => [[{ tier: 'memory' }, state().memoryEntries]],
+  );
+  gauge(
+    'sallyport_revocation_list_age_seconds',
+    'Seconds since the revocation list was read. Over 1 means that this replica is cut off, and uses cached answers for at most 10 s. Absent without cache.redis; +Inf when it was never read.',
+    () => [state().revocationListAge].flatMap((age) => (age === undefined ? [] : [[{}, age]])),
+  );
+  gauge(
+    'sallyport_blocks',
+    'Users, groups, tokens and sessions that are blocked now. A rise means that an operator has blocked one.',
+    () => [[{}, state().blocks]],
+  );
   return {
-    lookup(authenticator: string, tier: CacheTier, result: string): void {
-      // A review may end after the reload that removed its authenticator.
-      const counts = followed.get(authenticator)?.[tier];
-      if (counts !== undefined) counts[result] = (counts[result] ?? 0) + 1;
-    },
-    coalesced(): void {
-      coalesced += 1;
-    },
+    ...createLookupMetrics(registry),
     redisError(use: RedisUse): void {
       errors[use] += 1;
     },
@@ -82,6 +69,35 @@ export function createCacheMetrics(registry: Registry, state: () => CacheState) 
     /** Counts keys of another type that were removed. */
     foreignKeys(count: number): void {
       foreignKeys += count;
+    },
+  };
+}
+
+function createLookupMetrics(registry: Registry) {
+  let followed: ReadonlyMap<string, Lookups> = new Map();
+  let coalesced = 0;
+  const { counter } = createFamilies(registry);
+  counter(
+    'sallyport_cache_lookups_total',
+    'Lookups in a tier of the cache, by result. A rise of stale means that earlier answers are used because a backend is unavailable; of invalid, that records were not sealed by these gateways, or are older than a revocation.',
+    () =>
+      [...followed].flatMap(([authenticator, tiers]) =>
+        Object.entries(tiers).flatMap(([tier, counts]) => byLabel('result', counts, { authenticator, tier })),
+      ),
+  );
+  counter(
+    'sallyport_coalesced_lookups_total',
+    'Reviews that waited for a lookup of the same token that was in progress, instead of starting their own.',
+    () => [[{}, coalesced]],
+  );
+  return {
+    lookup(authenticator: string, tier: CacheTier, result: string): void {
+      // A review may end after the reload that removed its authenticator.
+      const counts = followed.get(authenticator)?.[tier];
+      if (counts !== undefined) counts[result] = (counts[result] ?? 0) + 1;
+    },
+    coalesced(): void {
+      coalesced += 1;
     },
     /** Sets the caches that are counted: new counters begin at 0, and all series of other authenticators are removed. */
     follow({ authenticators, cache: { redis } }: Pick<GatewayConfig, 'authenticators' | 'cache'>): void {
@@ -97,27 +113,4 @@ function lookupsOf(cache: AuthenticatorConfig['cache'], hasRedis: boolean, befor
   if (cache === 'off') return {};
   const counts = (tier: CacheTier) => ({ [tier]: before?.[tier] ?? recordOf(results[tier], () => 0) });
   return { ...counts('memory'), ...(hasRedis && cache.store === 'shared' && counts('redis')) };
-}
-
-function registerGauges(registry: Registry, state: () => CacheState): void {
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_cache_entries',
-      type: 'gauge',
-      help: 'Answers in the memory cache of this process, at most cache.memory.maxEntries. A rise means that more tokens are in use.',
-      series: () => [[{ tier: 'memory' }, state().memoryEntries]],
-    },
-    {
-      name: 'sallyport_revocation_list_age_seconds',
-      type: 'gauge',
-      help: 'Seconds since the revocation list was read. Over 1 means that this replica is cut off, and uses cached answers for at most 10 s. Absent without cache.redis; +Inf when it was never read.',
-      series: () => [state().revocationListAge].flatMap((age) => (age === undefined ? [] : [[{}, age]])),
-    },
-    {
-      name: 'sallyport_blocks',
-      type: 'gauge',
-      help: 'Users, groups, tokens and sessions that are blocked now. A rise means that an operator has blocked one.',
-      series: () => [[{}, state().blocks]],
-    },
-  ]);
 }

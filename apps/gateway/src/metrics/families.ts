@@ -37,29 +37,21 @@ type Labels = Readonly<Record<string, string>>;
 type Series = readonly [labels: Labels, value: number | Durations];
 
 /** A line of a scrape, as prom-client has it. Without a name it has that of its family. */
-interface Value {
+interface Line {
   readonly metricName?: string;
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
 }
 
-interface Family {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly help: string;
-  /** Read at each scrape. Those without a time are left out. */
-  readonly series: () => readonly Series[];
-}
-
-export function registerFamilies(registry: Registry, families: readonly Family[]): void {
-  for (const { series, ...about } of families) {
-    const values = () =>
-      series().flatMap(([labels, value]): readonly Value[] =>
-        typeof value === 'number' ? [{ labels, value }] : valuesOf(about.name, labels, value),
-      );
-    const metric = { ...about, get: async () => ({ ...about, values: values(), aggregator: 'sum' }) };
-    registry.registerMetric(metric as unknown as Metric);
-  }
+/** @returns register a metric each. `series` is read at each scrape; those without a time are left out */
+export function createFamilies(registry: Registry) {
+  const ofType = (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
+    const linesOf = ([labels, value]: Series): readonly Line[] =>
+      typeof value === 'number' ? [{ labels, value }] : histogramOf(name, labels, value);
+    const get = async () => ({ name, help, type, values: series().flatMap(linesOf), aggregator: 'sum' });
+    registry.registerMetric({ name, get } as unknown as Metric);
+  };
+  return { counter: ofType('counter'), gauge: ofType('gauge'), histogram: ofType('histogram') };
 }
 
 /** A series for each key of `values`, which is the value of the label; `labels` come before it. */
@@ -76,7 +68,7 @@ export function recordOf<Key extends string, Value>(keys: readonly Key[], create
   return Object.fromEntries(keys.map((key) => [key, create()])) as Record<Key, Value>;
 }
 
-function valuesOf(name: string, labels: Labels, { count, sum, buckets }: Durations): Value[] {
+function histogramOf(name: string, labels: Labels, { count, sum, buckets }: Durations): Line[] {
   if (count === 0) return [];
   let below = 0;
   const cumulated = durationBuckets.map((le, at) => {

@@ -4,7 +4,7 @@ import { manifest } from '../package-files.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { type CircuitLink, createAuthenticatorMetrics } from './authenticator-metrics.ts';
-import { addDuration, byLabel, createDurations, recordOf, registerFamilies } from './families.ts';
+import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
 /** What a scrape reads. */
 export interface GatewayState {
@@ -51,26 +51,22 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
     none: countsOf(['invalid', 'overloaded', 'error']),
   };
   const durations = recordOf(outcomes, createDurations);
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_token_reviews_total',
-      type: 'counter',
-      help: 'Token reviews that were answered, by outcome. version is none when no review could be read. A rise of error means that tokens could not be checked, or that the caller did not wait; of invalid, that a client sends requests that are not a TokenReview; of overloaded, that server.maxInFlight is reached; of rejected, wrong passwords or expired tokens.',
-      series: () => Object.entries(counts).flatMap(([version, one]) => byLabel('outcome', one, { version })),
-    },
-    {
-      name: 'sallyport_token_review_duration_seconds',
-      type: 'histogram',
-      help: 'Seconds from the arrival of a token review until its answer was ready, by outcome. A rise means slow backends or fewer answers from the cache; sallyport_authenticator_duration_seconds shows which authenticator.',
-      series: () => byLabel('outcome', durations),
-    },
-    {
-      name: 'sallyport_in_flight_token_reviews',
-      type: 'gauge',
-      help: 'Token reviews in progress, including lookups whose review has ended; limited by server.maxInFlight. A rise means slow backends. At the limit, reviews are refused with 429.',
-      series: () => [[{}, inFlight()]],
-    },
-  ]);
+  const { counter, gauge, histogram } = createFamilies(registry);
+  counter(
+    'sallyport_token_reviews_total',
+    'Token reviews that were answered, by outcome. version is none when no review could be read. A rise of error means that tokens could not be checked, or that the caller did not wait; of invalid, that a client sends requests that are not a TokenReview; of overloaded, that server.maxInFlight is reached; of rejected, wrong passwords or expired tokens.',
+    () => Object.entries(counts).flatMap(([version, one]) => byLabel('outcome', one, { version })),
+  );
+  histogram(
+    'sallyport_token_review_duration_seconds',
+    'Seconds from the arrival of a token review until its answer was ready, by outcome. A rise means slow backends or fewer answers from the cache; sallyport_authenticator_duration_seconds shows which authenticator.',
+    () => byLabel('outcome', durations),
+  );
+  gauge(
+    'sallyport_in_flight_token_reviews',
+    'Token reviews in progress, including lookups whose review has ended; limited by server.maxInFlight. A rise means slow backends. At the limit, reviews are refused with 429.',
+    () => [[{}, inFlight()]],
+  );
   return {
     /** Counts a review that has ended. Never throws. */
     record({ version, outcome, seconds }: Pick<ReviewReport, 'version' | 'outcome' | 'seconds'>): void {
@@ -94,14 +90,12 @@ export function createCertificateMetrics(registry: Registry) {
       ([certificate, ones]) =>
         [{ certificate }, Math.max(...ones.map(({ notAfter }) => notAfter.getTime())) / 1000] as const,
     );
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_certificate_expiry_timestamp_seconds',
-      type: 'gauge',
-      help: 'When the certificate in force expires, in seconds since 1970; of several client CAs, the last one to expire. When it has passed, no client can connect to this gateway. Absent without TLS.',
-      series: ends,
-    },
-  ]);
+  const { gauge } = createFamilies(registry);
+  gauge(
+    'sallyport_certificate_expiry_timestamp_seconds',
+    'When the certificate in force expires, in seconds since 1970; of several client CAs, the last one to expire. When it has passed, no client can connect to this gateway. Absent without TLS.',
+    ends,
+  );
   return {
     /** Replaces the certificates in force. */
     certificates(inForce: Certificates): void {
@@ -120,20 +114,17 @@ export type ReloadSource = 'config' | 'certificates' | { readonly file: string }
 export function createReloadMetrics(registry: Registry) {
   const refused = new Set<ReloadSource>();
   const reloads = { success: 0, failure: 0 };
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_config_reloads_total',
-      type: 'counter',
-      help: 'Reloads of the config, of its certificates and of files of its authenticators, each counted by itself. A rise of failure means that a file on disk was refused, and that what was in force before still is.',
-      series: () => byLabel('result', reloads),
-    },
-    {
-      name: 'sallyport_config_last_reload_successful',
-      type: 'gauge',
-      help: '1 when the files on disk are in force, as far as they were read. 0 when the last reload of the config, of its certificates or of a file of an authenticator was refused; then a restart would most likely fail too.',
-      series: () => [[{}, refused.size === 0 ? 1 : 0]],
-    },
-  ]);
+  const { counter, gauge } = createFamilies(registry);
+  counter(
+    'sallyport_config_reloads_total',
+    'Reloads of the config, of its certificates and of files of its authenticators, each counted by itself. A rise of failure means that a file on disk was refused, and that what was in force before still is.',
+    () => byLabel('result', reloads),
+  );
+  gauge(
+    'sallyport_config_last_reload_successful',
+    '1 when the files on disk are in force, as far as they were read. 0 when the last reload of the config, of its certificates or of a file of an authenticator was refused; then a restart would most likely fail too.',
+    () => [[{}, refused.size === 0 ? 1 : 0]],
+  );
   return {
     /** @param accepted whether it is in force; otherwise what was in force before still is */
     reloaded(source: ReloadSource, accepted: boolean): void {
@@ -148,20 +139,17 @@ export function createReloadMetrics(registry: Registry) {
 function createProcessMetrics(registry: Registry) {
   const { node, openssl = 'none' } = process.versions;
   let dropped = 0;
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_build_info',
-      type: 'gauge',
-      help: 'Always 1. The labels are the version of the gateway, of Node.js and of OpenSSL.',
-      series: () => [[{ version: manifest.version, node, openssl }, 1]],
-    },
-    {
-      name: 'sallyport_audit_lines_dropped_total',
-      type: 'counter',
-      help: 'Lines of the audit trail that were dropped because the output is full, fails or is too slow. Any rise means decisions without an audit line.',
-      series: () => [[{}, dropped]],
-    },
-  ]);
+  const { counter, gauge } = createFamilies(registry);
+  gauge(
+    'sallyport_build_info',
+    'Always 1. The labels are the version of the gateway, of Node.js and of OpenSSL.',
+    () => [[{ version: manifest.version, node, openssl }, 1]],
+  );
+  counter(
+    'sallyport_audit_lines_dropped_total',
+    'Lines of the audit trail that were dropped because the output is full, fails or is too slow. Any rise means decisions without an audit line.',
+    () => [[{}, dropped]],
+  );
   return {
     auditLinesDropped(count: number): void {
       dropped += count;

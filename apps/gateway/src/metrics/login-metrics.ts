@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/types.ts';
 import { type LoginReport, loginActions, loginOutcomes } from '../login/login-report.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';
-import { addDuration, byLabel, createDurations, recordOf, registerFamilies } from './families.ts';
+import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
 const results: readonly RevalidationResult[] = ['confirmed', 'refused', 'error', 'stale'];
 
@@ -16,33 +16,27 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
   const durations = recordOf(loginOutcomes, createDurations);
   let revalidations: ReadonlyMap<string, Record<RevalidationResult, number>> = new Map();
   let isOn = false;
-  registerFamilies(registry, [
-    {
-      name: 'sallyport_login_requests_total',
-      type: 'counter',
-      help: 'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords; of limited, that login.limits is reached; of unavailable, that the directory or the store of sessions does not answer. Absent without login.',
-      series: () => (isOn ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action })) : []),
-    },
-    {
-      name: 'sallyport_login_duration_seconds',
-      type: 'histogram',
-      help: 'Seconds until a login was answered, by outcome. A refused one takes a multiple of 0.5. A rise of ok means a slow directory or store of sessions.',
-      series: () => byLabel('outcome', durations),
-    },
-    {
-      name: 'sallyport_in_flight_login_requests',
-      type: 'gauge',
-      help: 'Logins in progress; limited by login.limits.inFlight. At the limit, they are refused with 429. Absent without login.',
-      series: () => (isOn ? [[{}, inFlight()]] : []),
-    },
-    {
-      name: 'sallyport_session_revalidations_total',
-      type: 'counter',
-      help: 'Times that a directory was asked whether the user of a session may still come in, by result. A rise of refused means users who are gone, disabled or have a new password; of error, that the directory could not be asked; of stale, reviews that were answered with its last answer.',
-      series: () =>
-        [...revalidations].flatMap(([authenticator, counts]) => byLabel('result', counts, { authenticator })),
-    },
-  ]);
+  const { counter, gauge, histogram } = createFamilies(registry);
+  counter(
+    'sallyport_login_requests_total',
+    'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords; of limited, that login.limits is reached; of unavailable, that the directory or the store of sessions does not answer. Absent without login.',
+    () => (isOn ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action })) : []),
+  );
+  histogram(
+    'sallyport_login_duration_seconds',
+    'Seconds until a login was answered, by outcome. A refused one takes a multiple of 0.5. A rise of ok means a slow directory or store of sessions.',
+    () => byLabel('outcome', durations),
+  );
+  gauge(
+    'sallyport_in_flight_login_requests',
+    'Logins in progress; limited by login.limits.inFlight. At the limit, they are refused with 429. Absent without login.',
+    () => (isOn ? [[{}, inFlight()]] : []),
+  );
+  counter(
+    'sallyport_session_revalidations_total',
+    'Times that a directory was asked whether the user of a session may still come in, by result. A rise of refused means users who are gone, disabled or have a new password; of error, that the directory could not be asked; of stale, reviews that were answered with its last answer.',
+    () => [...revalidations].flatMap(([authenticator, counts]) => byLabel('result', counts, { authenticator })),
+  );
   return {
     /** Never throws. */
     onLogin({ action, outcome, seconds }: Pick<LoginReport, 'action' | 'outcome' | 'seconds'>): void {
