@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { createPluginMetrics, renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { durationBuckets } from './families.ts';
@@ -12,6 +11,7 @@ import {
   createReloadMetrics,
   createReviewMetrics,
 } from './gateway-metrics.ts';
+import { createPluginMetrics, renderMetrics } from './plugin-metrics.ts';
 import { answer, decisions, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 

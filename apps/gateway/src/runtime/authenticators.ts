@@ -5,7 +5,7 @@ import { ConfigError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
-import { createPluginMetrics } from '../plugin-metrics/plugin-metrics.ts';
+import { createPluginMetrics } from '../metrics/plugin-metrics.ts';
 
 /** Milliseconds that a plugin may take to make something. It must succeed while its backend is down, so it need not wait. */
 const makeTimeout = 10_000;

@@ -10,7 +10,7 @@ import { pause, within } from '../deadlines.ts';
 import { createFileWatcher } from '../files/watcher.ts';
 import { startLoginServer } from '../login/listener.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
-import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
+import { renderMetrics } from '../metrics/plugin-metrics.ts';
 import { createInFlight } from '../server/in-flight.ts';
 import { connectionsWithin, loginConnectionsWithin, openFileLimit } from '../server/limits.ts';
 import { startReviewServer } from '../server/listener.ts';

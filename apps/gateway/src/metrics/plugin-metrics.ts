@@ -1,12 +1,5 @@
-import type { Counter, Gauge, Histogram, Labels, MetricOptions, Metrics } from '@sallyport/authenticator';
+import type { Labels, MetricOptions, Metrics } from '@sallyport/authenticator';
 import * as prometheus from 'prom-client';
-
-export interface PluginMetrics {
-  /** Given to the plugin. */
-  readonly metrics: Metrics;
-  /** Exported by `renderMetrics`. */
-  readonly registry: prometheus.Registry;
-}
 
 type Family = prometheus.MetricObjectWithValues<prometheus.MetricValue<string>>;
 
@@ -23,7 +16,7 @@ const defaultBuckets = [
  * @param plugin the plugin's own name; `-` becomes `_`
  * @param authenticator its name in the config, unique
  */
-export function createPluginMetrics(plugin: string, authenticator: string): PluginMetrics {
+export function createPluginMetrics(plugin: string, authenticator: string) {
   const registry = new prometheus.Registry();
   registry.setDefaultLabels({ authenticator });
   const take = createNames(`sallyport_plugin_${plugin.replaceAll('-', '_')}_`);
@@ -35,37 +28,40 @@ export function createPluginMetrics(plugin: string, authenticator: string): Plug
       throw new Error(`metric ${name} of the plugin ${plugin}: ${reason}`, { cause: error });
     }
   };
-  const settings = <Name extends string>(options: MetricOptions<Name>, type: MetricType) => ({
-    name: take(options.name, options.labelNames ?? [], type),
-    help: options.help,
-    labelNames: [...(options.labelNames ?? [])],
+  const settings = ({ name, help, labelNames = [] }: MetricOptions<string>, endings?: readonly string[]) => ({
+    name: take(name, labelNames, endings),
+    help,
+    labelNames: [...labelNames],
     registers: [registry],
   });
+  /** Has a method of a metric called with labels that prom-client can keep. */
+  const method =
+    (name: string, act: (labels: ReturnType<typeof given>, value: number | undefined) => void) =>
+    (labels?: Labels<string>, value?: number) =>
+      named(name, () => act(given(labels), value));
 
   const metrics: Metrics = {
-    counter<Name extends string = never>(options: MetricOptions<Name>): Counter<Name> {
+    counter(options: MetricOptions<string>) {
       const { name } = options;
-      const counter = named(name, () => new prometheus.Counter<Name>(settings(options, 'counter')));
-      return { inc: (labels, value) => named(name, () => counter.inc(given(labels), value)) };
+      const counter = named(name, () => new prometheus.Counter(settings(options)));
+      return { inc: method(name, (labels, value) => counter.inc(labels, value)) };
     },
-    gauge<Name extends string = never>(options: MetricOptions<Name>): Gauge<Name> {
+    gauge(options: MetricOptions<string>) {
       const { name } = options;
-      const gauge = named(name, () => new prometheus.Gauge<Name>(settings(options, 'gauge')));
+      const gauge = named(name, () => new prometheus.Gauge(settings(options)));
       return {
-        set: (labels, value) => named(name, () => gauge.set(given(labels), value)),
-        inc: (labels, value) => named(name, () => gauge.inc(given(labels), value)),
-        dec: (labels, value) => named(name, () => gauge.dec(given(labels), value)),
+        set: method(name, (labels, value) => gauge.set(labels, value as number)),
+        inc: method(name, (labels, value) => gauge.inc(labels, value)),
+        dec: method(name, (labels, value) => gauge.dec(labels, value)),
       };
     },
-    histogram<Name extends string = never>(
-      options: MetricOptions<Name> & { readonly buckets?: readonly number[] },
-    ): Histogram<Name> {
+    histogram(options: MetricOptions<string> & { readonly buckets?: readonly number[] }) {
       const { name, buckets = defaultBuckets } = options;
       const histogram = named(name, () => {
         checkBuckets(buckets);
-        return new prometheus.Histogram<Name>({ ...settings(options, 'histogram'), buckets: [...buckets] });
+        return new prometheus.Histogram({ ...settings(options, histogramEndings), buckets: [...buckets] });
       });
-      return { observe: (labels, value) => named(name, () => histogram.observe(given(labels), value)) };
+      return { observe: method(name, (labels, value) => histogram.observe(labels, value as number)) };
     },
   };
   return { metrics, registry };
@@ -75,19 +71,13 @@ export function createPluginMetrics(plugin: string, authenticator: string): Plug
  * Copies the labels, because prom-client keeps the object that it is given. Undefined labels are left out, because
  * prom-client would export the word. Always returns an object: without one, prom-client ignores the value.
  */
-function given<Name extends string>(labels: Labels<Name> | undefined): Partial<Record<Name, string | number>> {
+function given(labels: Labels<string> | undefined): Record<string, string | number> {
   const defined = Object.entries(labels ?? {}).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(defined) as Partial<Record<Name, string | number>>;
+  return Object.fromEntries(defined) as Record<string, string | number>;
 }
 
-type MetricType = 'counter' | 'gauge' | 'histogram';
-
-/** The endings of the names that a metric of this type has in the exposition. */
-const suffixes: Record<MetricType, readonly string[]> = {
-  counter: [''],
-  gauge: [''],
-  histogram: ['', '_bucket', '_sum', '_count'],
-};
+/** The endings of the names that a histogram has in the exposition. */
+const histogramEndings = ['', '_bucket', '_sum', '_count'];
 
 /**
  * Keeps the names of one authenticator unique, including those of a histogram's series.
@@ -95,15 +85,15 @@ const suffixes: Record<MetricType, readonly string[]> = {
  * @returns a function that gives the full name of a metric, and throws when it or a label cannot be used. Rules:
  *   https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` for Prometheus itself).
  */
-function createNames(prefix: string): (name: string, labelNames: readonly string[], type: MetricType) => string {
+function createNames(prefix: string) {
   const taken = new Set<string>();
-  return (name, labelNames, type) => {
+  return (name: string, labelNames: readonly string[], endings: readonly string[] = ['']): string => {
     if (typeof name !== 'string' || !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
       throw new Error('a name has only letters, digits and _, and does not start with a digit');
     }
     for (const label of labelNames) checkLabel(label);
     if (new Set(labelNames).size < labelNames.length) throw new Error('a label is listed twice');
-    const series = suffixes[type].map((suffix) => `${prefix}${name}${suffix}`);
+    const series = endings.map((ending) => `${prefix}${name}${ending}`);
     const clash = series.find((one) => taken.has(one));
     if (clash !== undefined) throw new Error(`the name ${clash} is already taken`);
     for (const one of series) taken.add(one);
