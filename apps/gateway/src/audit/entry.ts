@@ -1,24 +1,21 @@
+import { randomBytes } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
 import type { Entry } from '../revocation/types.ts';
+import { createHmacSha256 } from '../sealing/hmac.ts';
+import { createSealingKey } from '../sealing/sealing-key.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 
-/** What every line begins with. */
+/** What every line begins with. docs/operations.md describes all fields. */
 export interface LineOrigin {
-  /** When the review came, or when this process learned of an act: ISO 8601, UTC. */
+  /** ISO 8601, UTC. */
   readonly time: string;
-  /** Identifies the process that wrote it. */
   readonly boot: string;
-  /** Counts the lines of the process from 1, including those that were dropped. */
   readonly sequence: number;
-  /** How many lines right before this one were dropped. */
   readonly dropped?: number | undefined;
-  /** How many reviews with this outcome got no line since the last one. */
   readonly unwritten?: number | undefined;
-  /** Left out when no token could be read. */
   readonly fingerprint?: string | undefined;
-  /** The id that the log lines about the review have too. An act of an administrator has none. */
   readonly review?: string;
 }
 
@@ -33,16 +30,12 @@ export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
   const refused = decided?.kind === 'rejected' ? decided : undefined;
   return {
     reason: safe(end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason),
-    /** The one that decided. Left out when none did. */
     authenticator: by?.authenticator,
-    /** Where the deciding answer was cached. Left out when the backend gave it now. */
     cached: by && 'decision' in by ? by.source : undefined,
-    /** The user who was let in, as Kubernetes sees them. */
+    // As Kubernetes sees them; the subject of a refusal is named as by the backend.
     username: safe(user?.username),
     uid: safe(user?.uid),
-    /** The number of groups. */
     groups: user && (user.groups?.length ?? 0),
-    /** The user who was refused, as the backend knows them. */
     subject: safe(refused?.subject),
   };
 }
@@ -53,13 +46,11 @@ export function auditEntry(report: ReviewReport) {
   // The object has every key that there may be, in the order of a line: JSON.stringify takes five times as long for
   // objects of many shapes.
   return {
-    /** The subject of the caller's certificate. Left out when no certificate is required. */
     caller: client,
     outcome,
     ...decisionOf(report),
     seconds: toMicroseconds(seconds),
     callerGone: callerGone || undefined,
-    /** In the order in which they were asked. */
     asked: answers.map(asked),
   };
 }
@@ -74,10 +65,9 @@ export function administrativeAct({ action, kind, name, by, reason, at, until }:
   const shown = kind === 'token' ? name.slice(0, shortDigest) : name;
   return {
     ...{ event: action, kind, name: kind === 'all' ? undefined : shown, by, reason },
-    /** When it was done, by the clock of Redis. */
     at: new Date(at).toISOString(),
     until: action === 'block' ? new Date(until).toISOString() : undefined,
-    /** It was done before this process started, so an earlier process may have written a line about it too. */
+    // An earlier process may have written a line about it too.
     beforeStart: at < startedAt || undefined,
   };
 }
@@ -94,11 +84,10 @@ function asked(answer: Answer) {
   const { decision, recognized, failure, source } = answer;
   return {
     authenticator,
-    // `not-recognized`: the token has not the shape of its tokens, so its backend was not asked.
     answer: recognized ? decision.kind : 'not-recognized',
     reason: decision.kind === 'rejected' ? decision.reason : undefined,
     cached: source,
-    /** Why it could not check, where a cached answer was used instead. */
+    // Why it could not check, where a cached answer was used instead.
     error: failure && codeOf(failure),
     seconds,
   };
@@ -111,6 +100,24 @@ function codeOf(error: Error): string {
 
 export function toMicroseconds(seconds: number): number {
   return Math.round(seconds * 1e6) / 1e6;
+}
+
+/** 22 letters of base64url are 132 bits: short, and two tokens with the same fingerprint are not to be expected. */
+const fingerprintLength = 22;
+
+/** Random in each process, so that without a sealing key no one can ever find out a token. */
+const ownKey = randomBytes(32);
+
+/**
+ * Makes the fingerprint of a token in the trail. It is the same for the same token and key. Without the key it does not
+ * help to find out the token, however weak the token is.
+ *
+ * @param secret the sealing key in use, which all replicas have; left out: a key of this process alone
+ */
+export function createTokenFingerprint(secret?: Uint8Array): (token: string) => string {
+  const key = secret === undefined ? ownKey : createSealingKey(secret).derive('audit token fingerprints');
+  const mac = createHmacSha256(key);
+  return (token) => mac(token).slice(0, fingerprintLength);
 }
 
 /** Nothing to escape: this test takes a tenth of the time. */

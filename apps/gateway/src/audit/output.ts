@@ -47,11 +47,7 @@ export async function openOutput({ output }: AuditConfig): Promise<AuditOutput> 
   }
 }
 
-/**
- * Checks that `openOutput` would succeed, without leaving anything behind.
- *
- * @throws Error with the reason and how to fix it
- */
+/** Checks that `openOutput` would succeed, and throws as it does, without leaving anything behind. */
 export async function probeOutput({ output }: AuditConfig): Promise<void> {
   if (output === 'stdout') return;
   const { file } = output;

@@ -5,9 +5,9 @@ import type { AuditConfig, GatewayConfig } from '../config/types.ts';
 import { createTurns } from '../deadlines.ts';
 import { errorFields } from '../logging/error-fields.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
+import { createTokenFingerprint } from './entry.ts';
 import { openOutput } from './output.ts';
 import { createAuditRecord } from './record.ts';
-import { createTokenFingerprint } from './token-fingerprint.ts';
 import { createLineWriter } from './writer.ts';
 
 /** Bytes that may wait while the output is slow or full. More lines are dropped, so that no answer is delayed. */
@@ -44,8 +44,7 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
     use(undefined);
     if (current === undefined) return;
     current = undefined;
-    troubles.ended(await writer.flush(endLimit));
-    writer.use(undefined);
+    troubles.ended(await writer.end(endLimit));
   }
 
   /**
@@ -109,19 +108,16 @@ export function createTroubleLog(logger: Logger, onDropped: (lines: number) => v
   }
 
   return {
-    /** A line was dropped. */
     dropped(): void {
       onDropped(1);
       since += 1;
       total += 1;
       log();
     },
-    /** A write failed. */
     failed(error: Error): void {
       code = errorFields(error).code ?? error.name;
       log();
     },
-    /** All is written. */
     recovered(): void {
       code = undefined;
       if (!isLogged) return;

@@ -78,7 +78,7 @@ test('writes lines in their order, whole ones at once, however few bytes are tak
   expect(output.text).toBe(lines(10, 20).join(''));
   expect(Math.max(...output.writes.map(({ length }) => length))).toBe(16);
   expect(onError).not.toHaveBeenCalled();
-  expect(await writer.flush(0)).toBe(0);
+  expect(await writer.end(0)).toBe(0);
 });
 
 test('refuses lines beyond its capacity, in bytes, and takes more once some are written', async () => {
@@ -93,9 +93,9 @@ test('refuses lines beyond its capacity, in bytes, and takes more once some are 
   output.limits.splice(0, 1, 8, 'ENOSPC');
   await vi.advanceTimersByTimeAsync(1_000);
   expect([writer.offer('line 22\n'), writer.offer('x')]).toEqual([true, false]);
-  const flushed = writer.flush(100);
+  const ended = writer.end(100);
   await vi.advanceTimersByTimeAsync(100);
-  expect(await flushed).toBeGreaterThan(12);
+  expect(await ended).toBeGreaterThan(12);
 });
 
 test('a line that does not fit in one write is written in parts, and no other line gets between them', async () => {
@@ -170,14 +170,16 @@ test('what waits at an end is given up: it goes to no later output, and onEmpty 
   writer.use(old);
   offer(10, 15);
   await settle();
-  writer.use(undefined);
+  const ended = writer.end(0);
+  await settle();
+  expect(await ended).toBe(4);
   const later = createOutput();
   writer.use(later);
   writer.offer('line\n');
   await vi.advanceTimersByTimeAsync(2_000);
   expect(later.text).toBe('line\n');
   expect(onEmpty).toHaveBeenCalledOnce();
-  expect([old.text, old.closed, onError.mock.calls.length]).toEqual(['line 10\nli', true, 1]);
+  expect([old.text, old.closed, onError.mock.calls.length]).toEqual(['line 10\nli', true, 2]);
 });
 
 test('closes an output that another one has superseded before it was used', async () => {

@@ -3,7 +3,7 @@ import { within } from '../deadlines.ts';
 import { asError } from '../logging/error-fields.ts';
 import type { AuditOutput } from './output.ts';
 
-export interface LineWriterOptions {
+interface LineWriterOptions {
   /** Bytes that may wait. */
   readonly capacity: number;
   /** A write failed; it is tried again. Not called for an output that is only slow. */
@@ -55,28 +55,27 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
       return true;
     },
     /**
-     * Lines go to this output, also those that wait; undefined: to none, and what waits is given up. The output before it
-     * gets the rest of a line that is written in part, and is closed. Where it does not take that, the new one gets the line.
+     * Lines go to this output, also those that wait. The output before it gets the rest of a line that is written in part,
+     * and is closed. Where it does not take that, the new one gets the line.
      */
-    use(output: AuditOutput | undefined): void {
+    use(output: AuditOutput): void {
+      next?.close();
+      next = output;
+      if (current === undefined || current.size() === 0) change(output);
+      else current.retry();
+    },
+    /** Waits until all is written, at most `limit` milliseconds. @returns how many lines still wait, and are given up */
+    async end(limit: number): Promise<number> {
+      if (current !== undefined && current.size() > 0) {
+        current.retry();
+        await within({ limit }, () => emptied.promise).catch(() => undefined);
+      }
       next?.close();
       next = undefined;
-      if (output === undefined) {
-        current?.abandon();
-        current = undefined;
-      } else if (current === undefined || current.size() === 0) {
-        change(output);
-      } else {
-        next = output;
-        current.retry();
-      }
-    },
-    /** Waits until all is written, at most `limit` milliseconds. @returns how many lines still wait */
-    async flush(limit: number): Promise<number> {
-      if (current === undefined || current.size() === 0) return 0;
-      current.retry();
-      await within({ limit }, () => emptied.promise).catch(() => undefined);
-      return current.lines();
+      const lost = current?.lines() ?? 0;
+      current?.abandon();
+      current = undefined;
+      return lost;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
+import { createTokenFingerprint } from '../audit/entry.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { readToken } from './input.ts';

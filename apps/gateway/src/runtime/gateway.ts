@@ -42,16 +42,12 @@ export async function startGateway(options: GatewayOptions) {
   const { config, tls } = await firstConfig(load, logger);
   await using opened = new AsyncDisposableStack();
   const parts = await createParts(config, tls, logger, opened);
-  const { running, health, observers, shared } = parts;
+  const { running, health, observers } = parts;
   const { reviews, admin, logins } = await listen(parts, tls, logger);
   const owned = opened.move();
 
   const watcher = createFileWatcher();
-  const onSwapped = (next: GatewayConfig) => {
-    shared.resize(next);
-    observers.follow(next);
-  };
-  const reloader = createReloader({ ...parts, load, reviews, logins, watcher, logger, onSwapped });
+  const reloader = createReloader({ ...parts, load, reviews, logins, watcher, logger });
   await reloader.watch(startedAt);
   health.listening();
   const urls = { url: reviews.url, adminUrl: admin.url, ...(logins && { loginUrl: logins.url }) };

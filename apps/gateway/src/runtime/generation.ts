@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
+import { createTokenFingerprint } from '../audit/entry.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/store.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';

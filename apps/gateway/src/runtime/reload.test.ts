@@ -54,10 +54,10 @@ describe('a reload that hangs', () => {
       create,
       reviews: { updateTls: vi.fn() },
       logins: undefined,
-      observers: { reloaded, certificates: vi.fn() },
+      observers: { reloaded, certificates: vi.fn(), follow: vi.fn() },
       watcher,
       logger: pino({ level: 'silent' }),
-      onSwapped: () => {},
+      shared: { resize: vi.fn() },
     });
     const first = reloader.reload();
     const second = reloader.reload();

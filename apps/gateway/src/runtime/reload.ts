@@ -9,6 +9,7 @@ import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls
 import type { ReviewServer } from '../server/listener.ts';
 import type { Generation } from './generation.ts';
 import type { createObservers } from './observers.ts';
+import type { createSharedState } from './shared-state.ts';
 
 /** What runs now. A reload replaces it as a whole. */
 export interface Running {
@@ -25,9 +26,8 @@ export interface ReloadDependencies {
   readonly logins: Pick<LoginServer, 'updateTls'> | undefined;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
-  readonly observers: Pick<ReturnType<typeof createObservers>, 'reloaded' | 'certificates'>;
-  /** Called with each config once it runs. */
-  readonly onSwapped: (config: GatewayConfig) => void;
+  readonly observers: Pick<ReturnType<typeof createObservers>, 'reloaded' | 'certificates' | 'follow'>;
+  readonly shared: Pick<ReturnType<typeof createSharedState>, 'resize'>;
 }
 
 /** What is reloaded: the config and all that it names, the certificates alone, or one file of a plugin. */
@@ -176,7 +176,7 @@ function filesOfRefused(config: GatewayConfig | undefined, error: unknown): read
 
 /** Everything that can fail comes first. Then the new chain replaces the old one in one step. */
 async function swap(config: GatewayConfig, dependencies: ReloadDependencies, signal: AbortSignal): Promise<void> {
-  const { running, create, logger, onSwapped } = dependencies;
+  const { running, create, logger, observers, shared } = dependencies;
   const old = running.generation;
   const tls = await readTls(config);
   const generation = await create(config);
@@ -189,7 +189,8 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
     throw error;
   }
   running.generation = generation;
-  onSwapped(config);
+  shared.resize(config);
+  observers.follow(config);
   logger.level = config.log.level;
   logger.info({ file: config.file, authenticators: config.authenticators.map(({ name }) => name) }, 'config reloaded');
   logConfigWarnings(config, logger);
