@@ -25,16 +25,25 @@ const maxNoted = 20_000;
 export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
   const noted = new LRUCache<string, true>({ max: maxNoted });
   const limit = createLogLimiter(() => performance.now());
-  const writeNext = createNumberedLines(offer, onDropped);
+  let [sequence, dropped] = [0, 0];
   let fingerprint: Fingerprint | undefined;
   let batch: ReviewReport[] = [];
   let timer: NodeJS.Timeout | undefined;
 
   function writeLine(at: number, token: string | undefined, more: Partial<LineOrigin>, entry: () => object): void {
-    writeNext((numbers) => {
+    sequence += 1;
+    try {
+      const numbers = { time: new Date(at).toISOString(), boot, sequence, dropped: dropped || undefined };
       const made = token === undefined ? undefined : fingerprint?.(token);
-      return auditLine({ ...numbers, ...more, time: new Date(at).toISOString(), boot, fingerprint: made }, entry());
-    });
+      if (offer(auditLine({ ...numbers, ...more, fingerprint: made }, entry()))) {
+        dropped = 0;
+        return;
+      }
+    } catch {
+      // A line that cannot be made counts as dropped: it is no reason to change an answer.
+    }
+    dropped += 1;
+    onDropped();
   }
 
   function writeReview(report: ReviewReport): void {
@@ -76,21 +85,11 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   };
 }
 
-interface NoteOptions {
-  /** Wall clock, milliseconds since 1970. Left out: now. */
-  readonly at?: number;
-  /** Its fingerprint is in the line. */
-  readonly token?: string | undefined;
-  /** An event with a key gets one line. */
-  readonly key?: string;
-}
+/** `at`: wall clock, milliseconds; left out: now. `token`: its fingerprint is in the line. With `key`, an event gets one line. */
+type Note = (entry: object, options: { at?: number; token?: string | undefined; key?: string }) => void;
 
-/**
- * What is recorded besides reviews. Nothing of it throws, or waits for anything.
- *
- * @param note writes one line, after all that came before it
- */
-function createAuditEvents(note: (entry: object, options: NoteOptions) => void) {
+/** What is recorded besides reviews. `note` writes one line, after all that came before it. Nothing throws, or waits. */
+function createAuditEvents(note: Note) {
   const startedAt = Date.now();
   return {
     /** One line for each act of an administrator, however often this process learns of it. */
@@ -113,29 +112,5 @@ function createAuditEvents(note: (entry: object, options: NoteOptions) => void) 
       const entry = { event: 'session-refused', ...refusalDetails(refused) };
       note(entry, { token, key: hash('sha256', JSON.stringify([token, reason])) });
     },
-  };
-}
-
-type MakeLine = (numbers: Pick<LineOrigin, 'sequence' | 'dropped'>) => string;
-
-/** A line that cannot be made counts as dropped: it is no reason to change an answer. */
-function createNumberedLines(offer: (line: string) => boolean, onDropped: () => void): (make: MakeLine) => void {
-  let sequence = 0;
-  let dropped = 0;
-  const tryWrite = (make: MakeLine) => {
-    try {
-      return offer(make({ sequence, dropped: dropped || undefined }));
-    } catch {
-      return false;
-    }
-  };
-  return (make) => {
-    sequence += 1;
-    if (tryWrite(make)) {
-      dropped = 0;
-      return;
-    }
-    dropped += 1;
-    onDropped();
   };
 }

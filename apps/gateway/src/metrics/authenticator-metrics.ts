@@ -2,13 +2,8 @@ import { rejectionReasons } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
 import type { Answer } from '../chain/chain.ts';
 import type { CircuitState } from '../chain/circuit.ts';
+import type { GuardedLink } from '../chain/guard.ts';
 import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
-
-/** An authenticator in the running chain, as far as its circuit is concerned. */
-export interface CircuitLink {
-  readonly name: string;
-  readonly guard: { readonly circuitState: CircuitState };
-}
 
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
 const circuitValues: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 };
@@ -24,7 +19,10 @@ const createCounts = () => ({
  *
  * @param links the authenticators of the running chain, read at each scrape
  */
-export function createAuthenticatorMetrics(registry: Registry, links: () => readonly CircuitLink[]) {
+export function createAuthenticatorMetrics(
+  registry: Registry,
+  links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[],
+) {
   let followed: ReadonlyMap<string, ReturnType<typeof createCounts>> = new Map();
   const times = () =>
     [...followed].flatMap(([authenticator, counts]) => byLabel('decision', counts.decisions, { authenticator }));
@@ -71,16 +69,16 @@ export function createAuthenticatorMetrics(registry: Registry, links: () => read
   };
 }
 
-/** What a scrape reads of the lockout guard. */
-export interface LockoutState {
-  /** The authenticators of the config in force. */
-  names(): readonly string[];
-  /** The number of users who are locked out. */
-  lockedOut(authenticator: string): number;
-}
-
-/** @returns counts foreign records that were removed from Redis */
-export function createLockoutMetrics(registry: Registry, state: LockoutState): (foreignRecords: number) => void {
+/**
+ * @param names the authenticators of the config in force
+ * @param lockedOut the number of users who are locked out of one
+ * @returns counts foreign records that were removed from Redis
+ */
+export function createLockoutMetrics(
+  registry: Registry,
+  names: () => readonly string[],
+  lockedOut: (authenticator: string) => number,
+): (foreignRecords: number) => void {
   let foreign = 0;
   const { counter, gauge } = createFamilies(registry);
   counter(
@@ -91,7 +89,7 @@ export function createLockoutMetrics(registry: Registry, state: LockoutState): (
   gauge(
     'sallyport_lockout_subjects',
     'Users who are locked out now: they have lockout.maxFailures refused tries, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
-    () => state.names().map((authenticator) => [{ authenticator }, state.lockedOut(authenticator)]),
+    () => names().map((authenticator) => [{ authenticator }, lockedOut(authenticator)]),
   );
   return (count) => {
     foreign += count;

@@ -5,14 +5,6 @@ import type { Entry } from '../revocation/types.ts';
 import type { RedisUse } from '../shared-redis/types.ts';
 import { byLabel, createFamilies, recordOf } from './families.ts';
 
-/** What a scrape reads. */
-export interface CacheState {
-  readonly memoryEntries: number;
-  /** Seconds; undefined without `cache.redis`. */
-  readonly revocationListAge: number | undefined;
-  readonly blocks: number;
-}
-
 /** The results that a lookup in each tier may have. */
 const results = {
   memory: ['hit', 'miss', 'stale'],
@@ -22,8 +14,11 @@ const results = {
 /** The lookups of one authenticator, by tier and result. */
 type Lookups = { readonly [Tier in CacheTier]?: Record<string, number> };
 
+/** What a scrape reads. The age is in seconds; undefined without `cache.redis`. */
+type ReadState = () => { memoryEntries: number; revocationListAge: number | undefined; blocks: number };
+
 /** Counts what caches, the revocation list and their Redis do. */
-export function createCacheMetrics(registry: Registry, state: () => CacheState) {
+export function createCacheMetrics(registry: Registry, state: ReadState) {
   let foreignKeys = 0;
   const revocations: Partial<Record<Entry['kind'], number>> = { user: 0, token: 0, all: 0 };
   const errors: Record<RedisUse, number> = { cache: 0, revocations: 0, lockout: 0 };

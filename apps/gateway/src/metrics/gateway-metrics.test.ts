@@ -16,7 +16,7 @@ import { answer, decisions, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
 function create(names: readonly string[]) {
-  const metrics = createGatewayMetrics({ inFlight: () => 0, links: () => [] });
+  const metrics = createGatewayMetrics(() => ({ links: [] }), { count: 0 });
   metrics.follow({ authenticators: names.map((name) => ({ name }) as AuthenticatorConfig) });
   return metrics;
 }

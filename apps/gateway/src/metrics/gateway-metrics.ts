@@ -1,27 +1,26 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { GuardedLink } from '../chain/guard.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { manifest } from '../package-files.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
-import { type CircuitLink, createAuthenticatorMetrics } from './authenticator-metrics.ts';
+import { createAuthenticatorMetrics } from './authenticator-metrics.ts';
 import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
-/** What a scrape reads. */
-export interface GatewayState {
-  /** The number that `server.maxInFlight` limits. */
-  readonly inFlight: () => number;
-  /** The authenticators of the running chain. */
-  readonly links: () => readonly CircuitLink[];
-}
-
-/** The gateway's metrics. Those of its caches, its lockout guard and its logins are created beside what they count. */
-export function createGatewayMetrics({ inFlight, links }: GatewayState) {
+/**
+ * The gateway's metrics. Those of its caches, its lockout guard and its logins are created beside what they count.
+ *
+ * @param inFlight its count is what `server.maxInFlight` limits
+ */
+export function createGatewayMetrics(
+  inForce: () => { readonly links: readonly GuardedLink[] },
+  inFlight: { readonly count: number },
+) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const reviews = createReviewMetrics(registry, inFlight);
-  const authenticators = createAuthenticatorMetrics(registry, links);
+  const reviews = createReviewMetrics(registry, () => inFlight.count);
+  const authenticators = createAuthenticatorMetrics(registry, () => inForce().links);
   return {
-    /** Holds the gateway's own metrics: those of plugins have registries of their own. */
     registry,
     ...createCertificateMetrics(registry),
     ...createReloadMetrics(registry),
@@ -31,7 +30,6 @@ export function createGatewayMetrics({ inFlight, links }: GatewayState) {
       reviews.record(report);
       for (const answer of report.answers) authenticators.record(answer);
     },
-    /** Counts the authenticators of this config, and no others. */
     follow(config: Pick<GatewayConfig, 'authenticators'>): void {
       authenticators.follow(config.authenticators.map(({ name }) => name));
     },
@@ -41,7 +39,6 @@ export function createGatewayMetrics({ inFlight, links }: GatewayState) {
 const decided = ['authenticated', 'rejected', 'unknown', 'error'] as const;
 const outcomes: readonly ReviewOutcome[] = [...decided, 'invalid', 'overloaded'];
 
-/** @param inFlight the number that `server.maxInFlight` limits, read at each scrape */
 export function createReviewMetrics(registry: Registry, inFlight: () => number) {
   const countsOf = (some: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> => recordOf(some, () => 0);
   // `none`: no review could be read. It is a word, because an empty label is no label to Prometheus.
@@ -68,7 +65,6 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
     () => [[{}, inFlight()]],
   );
   return {
-    /** Counts a review that has ended. Never throws. */
     record({ version, outcome, seconds }: Pick<ReviewReport, 'version' | 'outcome' | 'seconds'>): void {
       const counted = counts[version ?? 'none'];
       counted[outcome] = (counted[outcome] ?? 0) + 1;
@@ -97,14 +93,13 @@ export function createCertificateMetrics(registry: Registry) {
     ends,
   );
   return {
-    /** Replaces the certificates in force. */
     certificates(inForce: Certificates): void {
       certificates = inForce;
     },
   };
 }
 
-/** What is reloaded: the config and all that it names, the certificates alone, or one file of a plugin. */
+/** The config and all that it names, the certificates alone, or one file of a plugin. */
 export type ReloadSource = 'config' | 'certificates' | { readonly file: string };
 
 /**

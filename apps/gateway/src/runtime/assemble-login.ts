@@ -17,11 +17,9 @@ export interface AssembleLoginOptions
   readonly login: LoginConfig;
   /** The lifetimes of the file, for an authenticator whose own answers are not cached. */
   readonly lifetimes: GatewayConfig['cache'];
-  /** What the plugin made. */
   readonly authenticator: Authenticator;
   /** That of its link: logins and sessions take the same slots, and the same circuit counts them. */
   readonly guard: Guard;
-  /** Called with each result of asking for the user of a session; not with one that is still cached. */
   readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
 }
 

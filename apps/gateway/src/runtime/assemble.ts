@@ -13,7 +13,6 @@ import type { Blocks } from '../revocation/types.ts';
 import { withBlocks } from '../revocation/with-blocks.ts';
 import { type SessionDependencies, withSessions } from '../sessions/with-sessions.ts';
 
-/** What the layers need of an authenticator's config. */
 type LinkConfig = IdentityConfig &
   GuardSettings &
   Pick<AuthenticatorConfig, 'name' | 'onError' | 'cache' | 'fingerprint'>;
@@ -33,7 +32,6 @@ export interface SharedParts extends Pick<GuardDependencies, 'onAbandoned'> {
 
 export interface AssembleOptions extends SharedParts, Pick<GuardDependencies, 'proven'> {
   readonly config: LinkConfig;
-  /** What the plugin made. */
   readonly authenticator: Authenticator;
   /** It is `login.sessions`: its tokens are sessions, and nothing else. */
   readonly sessions?: SessionDependencies | undefined;

@@ -48,12 +48,7 @@ export async function createAuthenticators(
   throw new ConfigError(problems, files);
 }
 
-/**
- * Makes one authenticator.
- *
- * @returns `files`: what it reads through `watchFile`
- * @throws Error with what its plugin said, or that it took too long
- */
+/** @throws Error with what its plugin said, or that it took too long */
 export async function createAuthenticator(
   config: AuthenticatorConfig,
   baseDirectory: string,
@@ -73,18 +68,13 @@ export function closeAuthenticator({ config, authenticator }: CreatedAuthenticat
 
 type Issuing = Required<Pick<AuthenticatorConfig['plugin'], 'createTokenIssuer'>>;
 
-/** An authenticator whose plugin issues tokens. */
 export type IssuingAuthenticator = AuthenticatorConfig & { readonly plugin: Issuing };
 
 export function issuesTokens(authenticator: AuthenticatorConfig): authenticator is IssuingAuthenticator {
   return authenticator.plugin.createTokenIssuer !== undefined;
 }
 
-/**
- * Makes the issuer of an authenticator's tokens.
- *
- * @throws Error with what its plugin said, or that it took too long
- */
+/** @throws Error with what its plugin said, or that it took too long */
 export async function createTokenIssuer(
   config: IssuingAuthenticator,
   baseDirectory: string,
@@ -102,18 +92,13 @@ function requireFunctions<Made>(made: Made, call: string, what: string, names: (
   throw new Error(`${call}() gave no ${what}: it needs the functions ${list}`);
 }
 
-/** What plugins make holds connections and timers. */
-interface Closeable {
-  close(): Promise<void>;
-}
-
 /**
  * Has the plugin of an authenticator make something, with all that the contract promises it.
  *
- * @param call the plugin's function, for the message when it takes too long
- * @throws Error with what the plugin said, or that it took too long
+ * @param call the plugin's function, for messages
+ * @returns `files`: what it reads through `watchFile`
  */
-async function makeWithPlugin<Made extends Closeable>(
+async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
   call: string,
   config: AuthenticatorConfig,
   baseDirectory: string,
@@ -148,15 +133,10 @@ async function makeWithPlugin<Made extends Closeable>(
   return { made, registry, files };
 }
 
-/**
- * Closes what a plugin made. A failure is logged and no more: it must not stop what follows.
- *
- * @param what for the log: `authenticator` or `token issuer`
- * @param limit in milliseconds
- */
+/** Closes what a plugin made. A failure is logged and no more: it must not stop what follows. */
 export async function closeMade(
   what: string,
-  made: Closeable,
+  made: Pick<Authenticator, 'close'>,
   authenticator: string,
   logger: Logger,
   limit: number = closeTimeout,

@@ -113,18 +113,12 @@ async function firstConfig(load: () => Promise<GatewayConfig>, logger: Logger) {
 async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: Logger, opened: AsyncDisposableStack) {
   const inFlight = createInFlight();
   let running: Running | undefined;
-  const generation = () => running?.generation;
-  const health = createHealth(() => generation()?.links ?? []);
-  const observers = createObservers({ config, tls, generation, health, inFlight, shared: () => shared, logger });
-  const shared: ReturnType<typeof createSharedState> = createSharedState({
-    config: () => generation()?.config ?? config,
-    redis: () => generation()?.redis,
-    registry: observers.registry,
-    onAct: observers.act,
-    logger,
-  });
+  const inForce = () => running?.generation ?? { config, links: [], redis: undefined };
+  const health = createHealth(() => inForce().links);
+  const observers = createObservers({ tls, inForce, health, inFlight, shared: () => shared, logger });
+  const { registry, act, sessions } = observers;
+  const shared: ReturnType<typeof createSharedState> = createSharedState(inForce, registry, act, logger);
   const { caching, blocks, attempts } = shared;
-  const { sessions } = observers;
   const own = { proven: createProvenTokens(), onAbandoned: inFlight.hold, issuing: true };
   const create = async (next: GatewayConfig) => {
     // An audit trail that can't be written is an error in the config, as an authenticator that can't be made.

@@ -25,11 +25,8 @@ import type { createSharedState } from './shared-state.ts';
 
 /** What is observed. */
 export interface ObservedGateway {
-  /** The config at the start. */
-  readonly config: GatewayConfig;
   readonly tls: TlsOfAddresses;
-  /** The one in force; undefined until there is one. */
-  readonly generation: () => Generation | undefined;
+  readonly inForce: () => Pick<Generation, 'config' | 'links' | 'redis'>;
   readonly health: Health;
   readonly inFlight: Pick<InFlight, 'count'>;
   /** Its metrics are in the registry of the observers, so it is made after them. */
@@ -39,8 +36,9 @@ export interface ObservedGateway {
 
 /** Makes what logs, counts, records and shows what the gateway does. */
 export function createObservers(gateway: ObservedGateway) {
-  const { config, generation, inFlight, logger } = gateway;
-  const metrics = createGatewayMetrics({ links: () => generation()?.links ?? [], inFlight: () => inFlight.count });
+  const { inForce, inFlight, logger } = gateway;
+  const { config } = inForce();
+  const metrics = createGatewayMetrics(inForce, inFlight);
   const { registry } = metrics;
   const audit = createAuditTrail(logger, metrics.auditLinesDropped);
   const { counts: logins, follow: followLogins, ...ofLogins } = createLoginObservers(registry, audit, logger);
@@ -64,7 +62,7 @@ export function createObservers(gateway: ObservedGateway) {
     ],
     ...ofLogins,
     registry,
-    statusPage: { isShown: () => isPageShown(generation()?.config ?? config), document: status.document },
+    statusPage: { isShown: () => isPageShown(inForce().config), document: status.document },
     /** Records what an administrator did. */
     act: audit.act,
     /** @param problems why the reload was refused; none when it is in force */
@@ -121,34 +119,27 @@ function isPageShown({ admin: { listen, statusPage = isLoopback(listen.host) } }
   return statusPage;
 }
 
-function statusSources({
-  config,
-  generation,
-  health,
-  inFlight,
-  shared,
-}: ObservedGateway): Omit<StatusSources, 'logins'> {
+function statusSources({ inForce, health, inFlight, shared }: ObservedGateway): Omit<StatusSources, 'logins'> {
   const startedAt = Date.now();
-  const running = () => generation()?.config ?? config;
   return {
     gateway: () => ({
       version: manifest.version,
       state: health.state,
       startedAt,
       inFlight: inFlight.count,
-      maxInFlight: running().server.maxInFlight,
+      maxInFlight: inForce().config.server.maxInFlight,
     }),
-    links: () => generation()?.links ?? [],
+    links: () => inForce().links,
     health: health.authenticators,
     cache() {
-      const redis = generation()?.redis;
+      const { redis } = inForce();
       const { entries } = shared().caching.memory;
       return { entries, ...(redis && { redis: { circuitOpen: redis.isCircuitOpen } }) };
     },
     blocking() {
       const { blocks, attempts, caching, listAge: age } = shared();
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
-      const lockedOut = running().authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
+      const lockedOut = inForce().config.authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
       return { blocked: blocks.blocks.length, lockedOut, ...read, cutOff: caching.revocations.isCutOff };
     },
     clocks: systemClocks,

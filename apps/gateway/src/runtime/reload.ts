@@ -67,7 +67,6 @@ export function createReloader(dependencies: ReloadDependencies) {
     return problemsOf(source.reload, { file: source.file }, ['file reloaded', 'file reload refused'], logger);
   }
 
-  /** The config, and everything that it names. */
   async function reloadConfig(signal: AbortSignal): Promise<Problems> {
     const since = Date.now();
     let others: readonly string[] = [];
@@ -140,7 +139,6 @@ async function reloadCertificates(dependencies: ReloadDependencies): Promise<Pro
   return problemsOf(load, fields, ['certificates reloaded', 'certificate reload refused'], logger);
 }
 
-/** @param messages when it was loaded, and when it was refused */
 async function problemsOf(
   load: () => Promise<void>,
   fields: object,
@@ -197,12 +195,10 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
   void old.retire(old.config.server.reviewTimeout + restGrace);
 }
 
-/** Logs what works in the config but should be changed. */
 export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): void {
   for (const problem of warnings) logger.warn({ problem }, 'config warning');
 }
 
-/** Logs certificates that expire soon, or that some clients will not accept. */
 export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger: Logger): void {
   for (const warning of [...(server?.warnings ?? []), ...(login?.warnings ?? [])]) logger.warn({}, warning);
 }

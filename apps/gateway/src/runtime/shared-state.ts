@@ -11,29 +11,27 @@ import { createSharedRevocations, pollInterval } from '../revocation/reader.ts';
 import { newReplicaId } from '../revocation/replicas.ts';
 import type { Entry } from '../revocation/types.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-
-export interface SharedStateDependencies {
-  /** The one in force. */
-  readonly config: () => GatewayConfig;
-  /** That of the config in force. */
-  readonly redis: () => ProbedRedis | undefined;
-  readonly registry: Registry;
-  /** Called with each entry of the revocation list that this process did not know. */
-  readonly onAct: (entry: Entry) => void;
-  readonly logger: Logger;
-}
+import type { Generation } from './generation.ts';
 
 /** Milliseconds between two sweeps of memory, which drop what is too old to be used. */
 const sweepInterval = 30_000;
 
-/** What outlives a reload of the config: the cache in memory, who is blocked, and counts of refused tries. */
-export function createSharedState({ config, redis, registry, onAct, logger }: SharedStateDependencies) {
+/**
+ * What outlives a reload of the config: the cache in memory, who is blocked, and counts of refused tries.
+ *
+ * @param onAct called with each entry of the revocation list that this process did not know
+ */
+export function createSharedState(
+  inForce: () => Pick<Generation, 'config' | 'redis'>,
+  registry: Registry,
+  onAct: (entry: Entry) => void,
+  logger: Logger,
+) {
   const clocks = systemClocks;
-  const onForeign = createLockoutMetrics(registry, {
-    names: () => config().authenticators.map(({ name }) => name),
-    lockedOut: (authenticator) => attempts.lockedOut(authenticator),
-  });
+  const config = () => inForce().config;
+  const redis = () => inForce().redis;
+  const names = () => config().authenticators.map(({ name }) => name);
+  const onForeign = createLockoutMetrics(registry, names, (authenticator) => attempts.lockedOut(authenticator));
   const attempts = createAttempts(() => config().lockout, { now: clocks.monotonic, shared: redis, onForeign });
   const memory = createMemoryTier(config().cache.memory.maxEntries);
   const metrics = createCacheMetrics(registry, () => ({
@@ -63,7 +61,6 @@ export function createSharedState({ config, redis, registry, onAct, logger }: Sh
   return {
     caching: { memory, revocations, metrics, redis: createRedisPool({ logger, onError: metrics.redisError }) },
     blocks: list,
-    /** The lockout guards of all authenticators. */
     attempts,
     /** Milliseconds since the revocation list was read; undefined where no Redis is shared. Infinity: never. */
     get listAge(): number | undefined {

@@ -1,6 +1,7 @@
 import {
   type Context,
   context,
+  defaultTextMapGetter,
   type Span as OtelSpan,
   ROOT_CONTEXT,
   SpanKind,
@@ -84,14 +85,7 @@ export function withFailureLog(exporter: SpanExporter, endpoint: string, logger:
 }
 
 function parentOf({ headers }: SpanOptions): Context {
-  if (headers === undefined) return context.active();
-  return propagator.extract(ROOT_CONTEXT, headers, {
-    keys: (carrier) => Object.keys(carrier),
-    get: (carrier, key) => {
-      const value = carrier[key];
-      return typeof value === 'string' ? value : undefined;
-    },
-  });
+  return headers === undefined ? context.active() : propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
 }
 
 async function run<Result>(span: OtelSpan, work: (span: Span) => Promise<Result>): Promise<Result> {
@@ -102,12 +96,7 @@ async function run<Result>(span: OtelSpan, work: (span: Span) => Promise<Result>
     span.setStatus({ code: SpanStatusCode.ERROR });
   };
   try {
-    return await work({
-      set: (attributes) => {
-        for (const [name, value] of Object.entries(attributes)) if (value !== undefined) span.setAttribute(name, value);
-      },
-      fail,
-    });
+    return await work({ set: (attributes) => void span.setAttributes(attributes), fail });
   } catch (error) {
     // Only the name of the error, unless the work gave a type: messages may quote what they met.
     if (!hasFailed) fail(error instanceof Error ? error.name : 'unknown');
