@@ -36,17 +36,10 @@ export function addDuration(durations: Durations, seconds: number): void {
 type Labels = Readonly<Record<string, string>>;
 type Series = readonly [labels: Labels, value: number | Durations];
 
-/** A line of a scrape, as prom-client has it. Without a name it has that of its family. */
-interface Line {
-  readonly metricName?: string;
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-}
-
 /** @returns register a metric each. `series` is read at each scrape; those without a time are left out */
 export function createFamilies(registry: Registry) {
   const ofType = (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
-    const linesOf = ([labels, value]: Series): readonly Line[] =>
+    const linesOf = ([labels, value]: Series): object[] =>
       typeof value === 'number' ? [{ labels, value }] : histogramOf(name, labels, value);
     const get = async () => ({ name, help, type, values: series().flatMap(linesOf), aggregator: 'sum' });
     registry.registerMetric({ name, get } as unknown as Metric);
@@ -68,7 +61,7 @@ export function recordOf<Key extends string, Value>(keys: readonly Key[], create
   return Object.fromEntries(keys.map((key) => [key, create()])) as Record<Key, Value>;
 }
 
-function histogramOf(name: string, labels: Labels, { count, sum, buckets }: Durations): Line[] {
+function histogramOf(name: string, labels: Labels, { count, sum, buckets }: Durations) {
   if (count === 0) return [];
   let below = 0;
   const cumulated = durationBuckets.map((le, at) => {

@@ -5,12 +5,7 @@ import type { AuthenticatorConfig } from '../config/types.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { durationBuckets } from './families.ts';
-import {
-  createCertificateMetrics,
-  createGatewayMetrics,
-  createReloadMetrics,
-  createReviewMetrics,
-} from './gateway-metrics.ts';
+import { createGatewayMetrics, createProcessMetrics, createReviewMetrics } from './gateway-metrics.ts';
 import { createPluginMetrics, renderMetrics } from './plugin-metrics.ts';
 import { answer, decisions, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
@@ -208,44 +203,53 @@ function ending(certificate: Certificate['certificate'], seconds: number): Certi
 const expiryOf = (certificate: string) =>
   `sallyport_certificate_expiry_timestamp_seconds{certificate="${certificate}"}`;
 
+/** Those of one subject: all of the process are in one registry. */
+async function seriesLike(subject: string, registry: Registry): Promise<Readonly<Record<string, number>>> {
+  const all = Object.entries(await seriesOf(registry));
+  return Object.fromEntries(all.filter(([name]) => name.startsWith(`sallyport_${subject}_`)));
+}
+
 describe('certificates', () => {
   test('have no series without TLS', async () => {
     const registry = new Registry();
-    createCertificateMetrics(registry);
-    expect(await seriesOf(registry)).toEqual({});
+    createProcessMetrics(registry);
+    expect(await seriesLike('certificate', registry)).toEqual({});
   });
 
   test('have the end of each in force; of several client CAs the last', async () => {
     const registry = new Registry();
-    const { certificates } = createCertificateMetrics(registry);
+    const { certificates } = createProcessMetrics(registry);
     certificates([ending('server', 100), ending('client-ca', 50), ending('client-ca', 300), ending('client-ca', 200)]);
-    expect(await seriesOf(registry)).toEqual({ [expiryOf('server')]: 100, [expiryOf('client-ca')]: 300 });
+    expect(await seriesLike('certificate', registry)).toEqual({
+      [expiryOf('server')]: 100,
+      [expiryOf('client-ca')]: 300,
+    });
   });
 
   test('that are not in force any more have no series', async () => {
     const registry = new Registry();
-    const { certificates } = createCertificateMetrics(registry);
+    const { certificates } = createProcessMetrics(registry);
     certificates([ending('server', 100), ending('client-ca', 50)]);
-    expect(Object.keys(await seriesOf(registry))).toHaveLength(2);
+    expect(Object.keys(await seriesLike('certificate', registry))).toHaveLength(2);
     certificates([ending('server', 90)]);
-    expect(await seriesOf(registry)).toEqual({ [expiryOf('server')]: 90 });
+    expect(await seriesLike('certificate', registry)).toEqual({ [expiryOf('server')]: 90 });
   });
 });
 
 describe('reloads', () => {
   let registry: Registry;
-  let metrics: ReturnType<typeof createReloadMetrics>;
+  let metrics: ReturnType<typeof createProcessMetrics>;
 
   beforeEach(() => {
     registry = new Registry();
-    metrics = createReloadMetrics(registry);
+    metrics = createProcessMetrics(registry);
   });
 
   const inForce = async () => (await seriesOf(registry)).sallyport_config_last_reload_successful;
   const file = (name: string) => ({ file: name });
 
   test('begin at 0, with the config of the start in force', async () => {
-    expect(await seriesOf(registry)).toEqual({
+    expect(await seriesLike('config', registry)).toEqual({
       'sallyport_config_reloads_total{result="success"}': 0,
       'sallyport_config_reloads_total{result="failure"}': 0,
       sallyport_config_last_reload_successful: 1,

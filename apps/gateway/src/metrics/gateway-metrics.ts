@@ -22,8 +22,6 @@ export function createGatewayMetrics(
   const authenticators = createAuthenticatorMetrics(registry, () => inForce().links);
   return {
     registry,
-    ...createCertificateMetrics(registry),
-    ...createReloadMetrics(registry),
     ...createProcessMetrics(registry),
     /** Counts a review, and the answer of each authenticator. Never throws. */
     onReview(report: ReviewReport): void {
@@ -75,41 +73,27 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
 
 type Certificates = TlsMaterial['certificates'];
 
-/**
- * Exports the latest end of several client CAs, since clients are trusted until then. During a change of CA the old one,
- * whose end is near, is beside the new one, and is no reason to page anyone.
- */
-export function createCertificateMetrics(registry: Registry) {
-  let certificates: Certificates = [];
-  const ends = () =>
-    Object.entries(Object.groupBy(certificates, ({ certificate }) => certificate)).map(
-      ([certificate, ones]) =>
-        [{ certificate }, Math.max(...ones.map(({ notAfter }) => notAfter.getTime())) / 1000] as const,
-    );
-  const { gauge } = createFamilies(registry);
-  gauge(
-    'sallyport_certificate_expiry_timestamp_seconds',
-    'When the certificate in force expires, in seconds since 1970; of several client CAs, the last one to expire. When it has passed, no client can connect to this gateway. Absent without TLS.',
-    ends,
-  );
-  return {
-    certificates(inForce: Certificates): void {
-      certificates = inForce;
-    },
-  };
-}
-
 /** The config and all that it names, the certificates alone, or one file of a plugin. */
 export type ReloadSource = 'config' | 'certificates' | { readonly file: string };
 
-/**
- * Remembers each refused source by itself: when certificates are renewed, a refused edit of the config is still not in
- * force. An accepted config ends all of them, because it was built with everything that it names.
- */
-export function createReloadMetrics(registry: Registry) {
+export function createProcessMetrics(registry: Registry) {
+  const { node, openssl = 'none' } = process.versions;
+  let certificates: Certificates = [];
+  // Each refused source by itself: when certificates are renewed, a refused edit of the config is still not in force.
   const refused = new Set<ReloadSource>();
   const reloads = { success: 0, failure: 0 };
+  let dropped = 0;
   const { counter, gauge } = createFamilies(registry);
+  gauge(
+    'sallyport_build_info',
+    'Always 1. The labels are the version of the gateway, of Node.js and of OpenSSL.',
+    () => [[{ version: manifest.version, node, openssl }, 1]],
+  );
+  gauge(
+    'sallyport_certificate_expiry_timestamp_seconds',
+    'When the certificate in force expires, in seconds since 1970; of several client CAs, the last one to expire. When it has passed, no client can connect to this gateway. Absent without TLS.',
+    () => byLabel('certificate', endsOf(certificates)),
+  );
   counter(
     'sallyport_config_reloads_total',
     'Reloads of the config, of its certificates and of files of its authenticators, each counted by itself. A rise of failure means that a file on disk was refused, and that what was in force before still is.',
@@ -120,34 +104,37 @@ export function createReloadMetrics(registry: Registry) {
     '1 when the files on disk are in force, as far as they were read. 0 when the last reload of the config, of its certificates or of a file of an authenticator was refused; then a restart would most likely fail too.',
     () => [[{}, refused.size === 0 ? 1 : 0]],
   );
-  return {
-    /** @param accepted whether it is in force; otherwise what was in force before still is */
-    reloaded(source: ReloadSource, accepted: boolean): void {
-      reloads[accepted ? 'success' : 'failure'] += 1;
-      if (!accepted) refused.add(source);
-      else if (source === 'config') refused.clear();
-      else refused.delete(source);
-    },
-  };
-}
-
-function createProcessMetrics(registry: Registry) {
-  const { node, openssl = 'none' } = process.versions;
-  let dropped = 0;
-  const { counter, gauge } = createFamilies(registry);
-  gauge(
-    'sallyport_build_info',
-    'Always 1. The labels are the version of the gateway, of Node.js and of OpenSSL.',
-    () => [[{ version: manifest.version, node, openssl }, 1]],
-  );
   counter(
     'sallyport_audit_lines_dropped_total',
     'Lines of the audit trail that were dropped because the output is full, fails or is too slow. Any rise means decisions without an audit line.',
     () => [[{}, dropped]],
   );
   return {
+    certificates(inForce: Certificates): void {
+      certificates = inForce;
+    },
+    /** @param accepted whether it is in force; otherwise what was in force before still is */
+    reloaded(source: ReloadSource, accepted: boolean): void {
+      reloads[accepted ? 'success' : 'failure'] += 1;
+      if (!accepted) refused.add(source);
+      // It was built with everything that it names.
+      else if (source === 'config') refused.clear();
+      else refused.delete(source);
+    },
     auditLinesDropped(count: number): void {
       dropped += count;
     },
   };
+}
+
+/**
+ * The latest end of several client CAs, since clients are trusted until then. During a change of CA the old one, whose end
+ * is near, is beside the new one, and is no reason to page anyone.
+ */
+function endsOf(certificates: Certificates): Record<string, number> {
+  const ends: Record<string, number> = {};
+  for (const { certificate, notAfter } of certificates) {
+    ends[certificate] = Math.max(ends[certificate] ?? 0, notAfter.getTime() / 1000);
+  }
+  return ends;
 }

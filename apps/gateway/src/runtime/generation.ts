@@ -108,21 +108,15 @@ function assembleChain(
   config: GatewayConfig,
   created: readonly CreatedAuthenticator[],
   redis: ProbedRedis | undefined,
-  {
-    logger,
-    caching,
-    blocks = nothingBlocked,
-    onAbandoned,
-    proven,
-    sessions: observer = unobserved,
-  }: GenerationDependencies,
+  dependencies: GenerationDependencies,
 ) {
+  const { logger, caching, blocks = nothingBlocked, sessions: observer = unobserved } = dependencies;
   const clocks = systemClocks;
   const { login } = config;
   const sealingKeys = config.cache.redis?.sealingKeys ?? [];
   const texts = createSessionTexts(sealingKeys);
   const shared: SharedParts = {
-    ...{ logger, clocks, blocks, onAbandoned },
+    ...{ logger, clocks, blocks, onAbandoned: dependencies.onAbandoned },
     prefixes: identityPrefixes(config.authenticators),
     apiAudiences: () => config.server.apiAudiences,
     cache: caching && { ...caching, redis: redis && createRedisTier(redis, clocks) },
@@ -137,23 +131,18 @@ function assembleChain(
     keyPrefix: config.provenance?.keyPrefix,
     now: clocks.wall,
   };
-  const links = created.map(({ config: one, authenticator }) =>
-    assembleLink({
-      ...{ ...shared, config: one, authenticator, proven: proven?.(one.fingerprint) },
-      sessions: one.name === login?.sessions ? sessions : undefined,
-    }),
-  );
-  for (const name of login?.authenticators ?? []) {
-    const index = created.findIndex((one) => one.config.name === name);
-    const [one, link] = [created[index], links[index]];
-    if (login === undefined || one === undefined || link === undefined) continue;
-    const { onRevalidated } = observer;
-    logins.set(
-      name,
-      assembleLogin({ ...shared, ...one, guard: link.guard, login, lifetimes: config.cache, onRevalidated }),
-    );
-  }
-  return { links, logins: [...logins.values()].map(({ link }) => link), texts };
+  const links = created.map(({ config: one, authenticator }) => {
+    const parts = { ...shared, config: one, authenticator };
+    const proven = dependencies.proven?.(one.fingerprint);
+    const link = assembleLink({ ...parts, proven, sessions: one.name === login?.sessions ? sessions : undefined });
+    if (login?.authenticators.includes(one.name)) {
+      const { onRevalidated } = observer;
+      const { guard } = link;
+      logins.set(one.name, assembleLogin({ ...parts, guard, login, lifetimes: config.cache, onRevalidated }));
+    }
+    return link;
+  });
+  return { links, logins: (login?.authenticators ?? []).flatMap((name) => logins.get(name)?.link ?? []), texts };
 }
 
 /** The calls of a chain, to be waited for. */
