@@ -1,4 +1,4 @@
-import type { Labels, MetricOptions, Metrics } from '@sallyport/authenticator';
+import type { HistogramOptions, Labels, Metrics } from '@sallyport/authenticator';
 import * as prometheus from 'prom-client';
 
 type Family = prometheus.MetricObjectWithValues<prometheus.MetricValue<string>>;
@@ -7,6 +7,13 @@ type Family = prometheus.MetricObjectWithValues<prometheus.MetricValue<string>>;
 const defaultBuckets = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
+
+const kinds = {
+  counter: { Metric: prometheus.Counter, methods: ['inc'], endings: [''] },
+  gauge: { Metric: prometheus.Gauge, methods: ['set', 'inc', 'dec'], endings: [''] },
+  /** Its series have names of their own in the exposition. */
+  histogram: { Metric: prometheus.Histogram, methods: ['observe'], endings: ['', '_bucket', '_sum', '_count'] },
+} as const;
 
 /**
  * Creates the metrics of one authenticator in a registry of its own: names start with `sallyport_plugin_<plugin>_`, and
@@ -28,56 +35,31 @@ export function createPluginMetrics(plugin: string, authenticator: string) {
       throw new Error(`metric ${name} of the plugin ${plugin}: ${reason}`, { cause: error });
     }
   };
-  const settings = ({ name, help, labelNames = [] }: MetricOptions<string>, endings?: readonly string[]) => ({
-    name: take(name, labelNames, endings),
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-  });
-  /** Has a method of a metric called with labels that prom-client can keep. */
-  const method =
-    (name: string, act: (labels: ReturnType<typeof given>, value: number | undefined) => void) =>
-    (labels?: Labels<string>, value?: number) =>
-      named(name, () => act(given(labels), value));
-
-  const metrics: Metrics = {
-    counter(options: MetricOptions<string>) {
-      const { name } = options;
-      const counter = named(name, () => new prometheus.Counter(settings(options)));
-      return { inc: method(name, (labels, value) => counter.inc(labels, value)) };
-    },
-    gauge(options: MetricOptions<string>) {
-      const { name } = options;
-      const gauge = named(name, () => new prometheus.Gauge(settings(options)));
-      return {
-        set: method(name, (labels, value) => gauge.set(labels, value as number)),
-        inc: method(name, (labels, value) => gauge.inc(labels, value)),
-        dec: method(name, (labels, value) => gauge.dec(labels, value)),
-      };
-    },
-    histogram(options: MetricOptions<string> & { readonly buckets?: readonly number[] }) {
-      const { name, buckets = defaultBuckets } = options;
-      const histogram = named(name, () => {
-        checkBuckets(buckets);
-        return new prometheus.Histogram({ ...settings(options, histogramEndings), buckets: [...buckets] });
-      });
-      return { observe: method(name, (labels, value) => histogram.observe(labels, value as number)) };
-    },
+  const create = (kind: keyof typeof kinds) => (options: HistogramOptions<string>) => {
+    const { name, help, labelNames = [], buckets = defaultBuckets } = options;
+    const { Metric, methods, endings } = kinds[kind];
+    const metric = named(name, () => {
+      checkBuckets(buckets);
+      const full = take(name, labelNames, endings);
+      const settings = { name: full, help, labelNames: [...labelNames], buckets: [...buckets], registers: [registry] };
+      return new Metric(settings) as unknown as Record<string, (labels: object, value?: number) => void>;
+    });
+    const call = (method: string) => (labels?: Labels, value?: number) =>
+      named(name, () => metric[method]?.(given(labels), value));
+    return Object.fromEntries(methods.map((method) => [method, call(method)]));
   };
-  return { metrics, registry };
+  const metrics = { counter: create('counter'), gauge: create('gauge'), histogram: create('histogram') };
+  return { metrics: metrics as unknown as Metrics, registry };
 }
 
 /**
  * Copies the labels, because prom-client keeps the object that it is given. Undefined labels are left out, because
  * prom-client would export the word. Always returns an object: without one, prom-client ignores the value.
  */
-function given(labels: Labels<string> | undefined): Record<string, string | number> {
+function given(labels: Labels | undefined): Record<string, string | number> {
   const defined = Object.entries(labels ?? {}).filter(([, value]) => value !== undefined);
   return Object.fromEntries(defined) as Record<string, string | number>;
 }
-
-/** The endings of the names that a histogram has in the exposition. */
-const histogramEndings = ['', '_bucket', '_sum', '_count'];
 
 /**
  * Keeps the names of one authenticator unique, including those of a histogram's series.
@@ -87,7 +69,7 @@ const histogramEndings = ['', '_bucket', '_sum', '_count'];
  */
 function createNames(prefix: string) {
   const taken = new Set<string>();
-  return (name: string, labelNames: readonly string[], endings: readonly string[] = ['']): string => {
+  return (name: string, labelNames: readonly string[], endings: readonly string[]): string => {
     if (typeof name !== 'string' || !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
       throw new Error('a name has only letters, digits and _, and does not start with a digit');
     }

@@ -39,7 +39,11 @@ export async function startGateway(options: GatewayOptions) {
   const { logger } = options;
   const startedAt = Date.now();
   const load = async () => withListen(await loadConfig(options.configFile, options.environment), options);
-  const { config, tls } = await firstConfig(load, logger);
+  const config = await load();
+  logger.level = config.log.level;
+  logConfigWarnings(config, logger);
+  const tls = await readTls(config);
+  logCertificateWarnings(tls, logger);
   await using opened = new AsyncDisposableStack();
   const parts = await createParts(config, tls, logger, opened);
   const { running, health, observers } = parts;
@@ -98,15 +102,6 @@ function withListen(config: GatewayConfig, { listen, adminListen }: GatewayOptio
     server: { ...config.server, ...(listen && { listen }) },
     admin: { ...config.admin, ...(adminListen && { listen: adminListen }) },
   };
-}
-
-async function firstConfig(load: () => Promise<GatewayConfig>, logger: Logger) {
-  const config = await load();
-  logger.level = config.log.level;
-  logConfigWarnings(config, logger);
-  const tls = await readTls(config);
-  logCertificateWarnings(tls, logger);
-  return { config, tls };
 }
 
 /** Makes all that answers reviews, and starts what it needs. What must be closed again is in `opened`. */

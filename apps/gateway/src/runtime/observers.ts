@@ -157,17 +157,13 @@ function createTracing(logger: Logger): (config: TracingConfig | undefined) => P
     current = next;
     useTracer(undefined);
     await tracer?.close();
-    tracer = next && (await createTracer(next, logger));
+    // Loaded only where it is configured: it is more code than the rest of the gateway.
+    const load = () => import('../tracing/open-telemetry.ts');
+    tracer = next && (await load()).createOtelTracer(next, manifest.version, logger);
     useTracer(tracer);
   }
   return (next) =>
     inTurn(() => follow(next)).catch((error: unknown) =>
       logger.error({ problems: [causeOf(error)] }, 'tracing could not be started'),
     );
-}
-
-async function createTracer(config: TracingConfig, logger: Logger): Promise<Tracer> {
-  // Loaded only where it is configured: it is more code than the rest of the gateway.
-  const { createOtelTracer } = await import('../tracing/open-telemetry.ts');
-  return createOtelTracer(config, manifest.version, logger);
 }

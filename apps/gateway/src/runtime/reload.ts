@@ -77,7 +77,9 @@ export function createReloader(dependencies: ReloadDependencies) {
       await swap(next, dependencies, signal);
       await watches.others(since);
     } catch (error) {
-      others = filesOfRefused(next, error);
+      // It may name files that the running one does not: a change of one of them may fix it.
+      const named = next === undefined ? [] : [...next.secretFiles, ...tlsFiles(next)];
+      others = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
       refusedFor = error instanceof ConfigError ? error.problems.map(formatProblem) : [causeOf(error)];
       logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
@@ -162,14 +164,6 @@ function putInForce(tls: TlsOfAddresses, { reviews, logins, observers, logger }:
   if (tls.login !== undefined) logins?.updateTls(tls.login);
   observers.certificates(certificatesOf(tls));
   logCertificateWarnings(tls, logger);
-}
-
-/** A refused config may name files that the running one does not: a change of one of them may fix it. */
-function filesOfRefused(config: GatewayConfig | undefined, error: unknown): readonly string[] {
-  return [
-    ...(error instanceof ConfigError ? error.files : []),
-    ...(config === undefined ? [] : [...config.secretFiles, ...tlsFiles(config)]),
-  ];
 }
 
 /** Everything that can fail comes first. Then the new chain replaces the old one in one step. */

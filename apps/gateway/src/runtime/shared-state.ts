@@ -47,17 +47,16 @@ export function createSharedState(
     onAdopted(entry) {
       metrics.adopted(entry);
       onAct(entry);
-      if (entry.action === 'unlock') unlock(entry);
+      if (entry.action !== 'unlock') return;
+      const { name: subject, by, reason } = entry;
+      attempts.unlock(subject, config().authenticators);
+      logger.info({ subject, by, reason }, 'refused tries forgotten: an operator unlocked the user');
     },
     onForeign: metrics.foreignKeys,
     logger,
   });
   const timers: NodeJS.Timeout[] = [];
 
-  function unlock({ name: subject, by, reason }: Entry): void {
-    attempts.unlock(subject, config().authenticators);
-    logger.info({ subject, by, reason }, 'refused tries forgotten: an operator unlocked the user');
-  }
   return {
     caching: { memory, revocations, metrics, redis: createRedisPool({ logger, onError: metrics.redisError }) },
     blocks: list,
