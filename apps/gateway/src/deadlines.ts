@@ -1,12 +1,10 @@
-/** What ends a wait that nothing else has ended. */
 export interface Bounds {
   /** Milliseconds. Left out: no deadline. */
   readonly limit?: number;
-  /** Makes the error that is thrown at the deadline. */
+  /** Makes the error of the deadline. */
   readonly late?: () => unknown;
-  /** Left out: nothing aborts the wait. */
   readonly signal?: AbortSignal | undefined;
-  /** Makes the error that is thrown at an abort. Left out: the signal's reason. */
+  /** Makes the error of an abort. Left out: the signal's reason. */
   readonly aborted?: () => unknown;
 }
 

@@ -4,7 +4,6 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { AuditConfig } from '../config/types.ts';
 
-/** Where lines go. */
 export interface AuditOutput {
   readonly fd: number;
   /**

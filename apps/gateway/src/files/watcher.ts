@@ -3,7 +3,7 @@ import { constants, lstat, open, stat } from 'node:fs/promises';
 import { pieceOf, readBytes, UnusableFileError } from '../config/read-text.ts';
 import { pause } from '../deadlines.ts';
 
-/** Milliseconds between two looks at the files. */
+/** Milliseconds. */
 const interval = 2_000;
 
 /**
@@ -21,7 +21,7 @@ export const largestFile = 256 * 1024 * 1024;
 /** Bytes that are hashed at once: less than a millisecond, in which no review is answered. */
 const chunkSize = 256 * 1024;
 
-/** The digest of a file's content. With an unchanged `stamp` the file need not be read again. */
+/** With an unchanged `stamp` the file need not be read again. */
 interface Fingerprint {
   readonly stamp: string;
   readonly digest: string;

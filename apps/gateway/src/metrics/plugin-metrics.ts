@@ -11,14 +11,12 @@ const defaultBuckets = [
 const kinds = {
   counter: { Metric: prometheus.Counter, methods: ['inc'], endings: [''] },
   gauge: { Metric: prometheus.Gauge, methods: ['set', 'inc', 'dec'], endings: [''] },
-  /** Its series have names of their own in the exposition. */
   histogram: { Metric: prometheus.Histogram, methods: ['observe'], endings: ['', '_bucket', '_sum', '_count'] },
 } as const;
 
 /**
  * Creates the metrics of one authenticator in a registry of its own: names start with `sallyport_plugin_<plugin>_`, and
- * every series has the label `authenticator`. All mistakes throw an error that names the plugin: a name that is taken or
- * not allowed when the metric is created, an unknown label or a value that is not a number when it is used.
+ * every series has the label `authenticator`. All mistakes throw an error that names the plugin.
  *
  * @param plugin the plugin's own name; `-` becomes `_`
  * @param authenticator its name in the config, unique

@@ -28,8 +28,7 @@ import { createLoginParts } from './login.ts';
 export interface GenerationDependencies extends CreateDependencies, Pick<SharedParts, 'onAbandoned'> {
   /** What the caches of all generations share. Left out: nothing is cached. */
   readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & { readonly redis: RedisPool };
-  /** Left out: no one is blocked. */
-  readonly blocks?: Blocks;
+  readonly blocks: Blocks;
   /** What learns of sessions. Left out: nothing does. */
   readonly sessions?: {
     /** Called each time that one is refused because of its user, not with a refusal that is still cached. */
@@ -96,7 +95,6 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
   };
 }
 
-const nothingBlocked: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined };
 const unobserved = { onRefused: () => undefined, onRevalidated: () => undefined };
 
 /**
@@ -110,7 +108,7 @@ function assembleChain(
   redis: ProbedRedis | undefined,
   dependencies: GenerationDependencies,
 ) {
-  const { logger, caching, blocks = nothingBlocked, sessions: observer = unobserved } = dependencies;
+  const { logger, caching, blocks, sessions: observer = unobserved } = dependencies;
   const clocks = systemClocks;
   const { login } = config;
   const sealingKeys = config.cache.redis?.sealingKeys ?? [];

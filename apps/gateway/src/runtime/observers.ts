@@ -44,9 +44,9 @@ export function createObservers(gateway: ObservedGateway) {
   const { counts: logins, follow: followLogins, ...ofLogins } = createLoginObservers(registry, audit, logger);
   const status = createStatusCollector(config, { ...statusSources(gateway), logins });
   const tracing = createTracing(logger);
-  const certificates = (inForce: ReturnType<typeof certificatesOf>) => {
-    metrics.certificates(inForce);
-    status.certificates(inForce);
+  const certificates = (given: ReturnType<typeof certificatesOf>) => {
+    metrics.certificates(given);
+    status.certificates(given);
   };
   certificates(certificatesOf(gateway.tls));
   metrics.follow(config);
@@ -63,14 +63,12 @@ export function createObservers(gateway: ObservedGateway) {
     ...ofLogins,
     registry,
     statusPage: { isShown: () => isPageShown(inForce().config), document: status.document },
-    /** Records what an administrator did. */
     act: audit.act,
     /** @param problems why the reload was refused; none when it is in force */
     reloaded(source: ReloadSource, problems: readonly string[]): void {
       metrics.reloaded(source, problems.length === 0);
       status.reloaded(source, problems);
     },
-    /** These are in force from now on. */
     certificates,
     /** @throws Error when the audit trail can't be written */
     async start(): Promise<void> {
@@ -87,7 +85,6 @@ export function createObservers(gateway: ObservedGateway) {
     },
     /** Opens the file of the audit trail again: it may have been moved away. */
     reopen: audit.reopen,
-    /** Writes and sends what waits. */
     async close(): Promise<void> {
       await Promise.all([audit.close(), tracing(undefined)]);
     },
