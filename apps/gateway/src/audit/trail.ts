@@ -16,8 +16,6 @@ const capacity = 8 * 1024 * 1024;
 /** How long the trail may take to write what waits when it ends, in milliseconds. */
 const endLimit = 2_000;
 
-export type AuditTrail = ReturnType<typeof createAuditTrail>;
-
 type Settings = Pick<GatewayConfig, 'audit' | 'cache'>;
 
 /** The audit trail: a line for each decision and each act of an administrator, or a line that says how many are missing before it. */

@@ -45,10 +45,7 @@ export function requireLogins({ login }: GatewayConfig, created: readonly Create
  *
  * @returns `users`: see `SessionDependencies.usersOf`
  */
-export function assembleLogin(options: AssembleLoginOptions): {
-  readonly link: LoginLink;
-  readonly users: Authenticator;
-} {
+export function assembleLogin(options: AssembleLoginOptions) {
   const { config, authenticator, guard, prefixes, provenance, blocks, clocks, logger, onRevalidated } = options;
   const passwords = withSoundDecision(guard, clocks.wall);
   const judge = identityPolicy(config, prefixes, provenance?.keyPrefix);
@@ -63,33 +60,31 @@ export function assembleLogin(options: AssembleLoginOptions): {
       'user without a uid logged in: their sessions pass to whoever gets their name',
     );
   };
-  return {
-    users: withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix),
-    link: {
-      name: config.name,
-      onError: config.onError,
-      async logIn(username, password, context) {
-        const token = authenticator.loginToken?.(username, password);
-        if (token === undefined) return { kind: 'no-opinion' };
-        if (blocks.ofToken(token) !== undefined) return { kind: 'rejected', reason: 'blocked' };
-        const decision = await Promise.resolve()
-          .then(() => passwords.authenticate(token, context))
-          .catch((error: unknown) => withhold(error, token));
-        if (decision.kind !== 'authenticated') return decision;
-        const given = decision.user;
-        const { user: named, breach } = judge(given);
-        const subject = given.username;
-        if (breach !== undefined) {
-          logger.warn({ authenticator: config.name, subject, ...breach }, 'identity refused by policy');
-          return { kind: 'rejected', reason: 'identity-policy', subject };
-        }
-        const isBlocked = blocks.ofUser(named.username, named.groups ?? []) !== undefined;
-        if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
-        warnWithoutUid(given.uid);
-        return { kind: 'logged-in', given, named };
-      },
+  const link: LoginLink = {
+    name: config.name,
+    onError: config.onError,
+    async logIn(username, password, context) {
+      const token = authenticator.loginToken?.(username, password);
+      if (token === undefined) return { kind: 'no-opinion' };
+      if (blocks.ofToken(token) !== undefined) return { kind: 'rejected', reason: 'blocked' };
+      const decision = await Promise.resolve()
+        .then(() => passwords.authenticate(token, context))
+        .catch((error: unknown) => withhold(error, token));
+      if (decision.kind !== 'authenticated') return decision;
+      const given = decision.user;
+      const { user: named, breach } = judge(given);
+      const subject = given.username;
+      if (breach !== undefined) {
+        logger.warn({ authenticator: config.name, subject, ...breach }, 'identity refused by policy');
+        return { kind: 'rejected', reason: 'identity-policy', subject };
+      }
+      const isBlocked = blocks.ofUser(named.username, named.groups ?? []) !== undefined;
+      if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
+      warnWithoutUid(given.uid);
+      return { kind: 'logged-in', given, named };
     },
   };
+  return { link, users: withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix) };
 }
 
 /** A login token has the password in another form, such as base64. */

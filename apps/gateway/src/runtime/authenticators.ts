@@ -57,8 +57,7 @@ export async function createAuthenticator(
   const make = (context: PluginContext) => config.plugin.create(config.options, context);
   const { made, ...rest } = await makeWithPlugin('create', config, baseDirectory, dependencies, make);
   requireFunctions(made, 'create', 'Authenticator', ['authenticate', 'close']);
-  const authenticator: Authenticator = made;
-  return { config, authenticator, ...rest };
+  return { config, authenticator: made, ...rest };
 }
 
 /** Closes one authenticator. Never rejects. */

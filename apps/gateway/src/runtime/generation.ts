@@ -17,12 +17,7 @@ import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.t
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { assembleLink, type SharedParts } from './assemble.ts';
 import { assembleLogin, requireLogins } from './assemble-login.ts';
-import {
-  type CreateDependencies,
-  type CreatedAuthenticator,
-  closeAuthenticator,
-  createAuthenticators,
-} from './authenticators.ts';
+import { type CreateDependencies, closeAuthenticator, createAuthenticators } from './authenticators.ts';
 import { createLoginParts } from './login.ts';
 
 export interface GenerationDependencies extends CreateDependencies, Pick<SharedParts, 'onAbandoned'> {
@@ -104,7 +99,7 @@ const unobserved = { onRefused: () => undefined, onRevalidated: () => undefined 
  */
 function assembleChain(
   config: GatewayConfig,
-  created: readonly CreatedAuthenticator[],
+  created: Awaited<ReturnType<typeof createAuthenticators>>,
   redis: ProbedRedis | undefined,
   dependencies: GenerationDependencies,
 ) {

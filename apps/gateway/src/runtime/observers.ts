@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import type { Health } from '../admin/health.ts';
 import { createStatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
 import { createLoginCounts } from '../admin/status-page/login-counts.ts';
-import { type AuditTrail, createAuditTrail } from '../audit/trail.ts';
+import { createAuditTrail } from '../audit/trail.ts';
 import { createFailureLog } from '../chain/failure-log.ts';
 import { systemClocks } from '../clocks.ts';
 import { isLoopback } from '../config/listen.ts';
@@ -92,7 +92,7 @@ export function createObservers(gateway: ObservedGateway) {
 }
 
 /** The same for the login server, and for sessions. */
-function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Logger) {
+function createLoginObservers(registry: Registry, audit: ReturnType<typeof createAuditTrail>, logger: Logger) {
   const loginsInFlight = createInFlight();
   const metrics = createLoginMetrics(registry, () => loginsInFlight.count);
   const { record, revalidated, counts } = createLoginCounts();
