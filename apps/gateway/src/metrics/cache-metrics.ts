@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { CacheTier } from '../cache/store.ts';
+import type { CacheMetrics, CacheTier } from '../cache/store.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import type { Entry } from '../revocation/types.ts';
 import type { RedisUse } from '../shared-redis/types.ts';
@@ -86,7 +86,7 @@ function createLookupMetrics(registry: Registry) {
     () => [[{}, coalesced]],
   );
   return {
-    lookup(authenticator: string, tier: CacheTier, result: string): void {
+    lookup(authenticator: string, tier: CacheTier, result: Parameters<CacheMetrics['lookup']>[2]): void {
       // A review may end after the reload that removed its authenticator.
       const counts = followed.get(authenticator)?.[tier];
       if (counts !== undefined) counts[result] = (counts[result] ?? 0) + 1;
