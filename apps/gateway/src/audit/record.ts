@@ -25,34 +25,23 @@ const maxNoted = 20_000;
 export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
   const noted = new LRUCache<string, true>({ max: maxNoted });
   const limit = createLogLimiter(() => performance.now());
-  let [sequence, dropped] = [0, 0];
+  const writeNext = createNumberedLines(boot, offer, onDropped);
   let fingerprint: Fingerprint | undefined;
   let batch: ReviewReport[] = [];
   let timer: NodeJS.Timeout | undefined;
 
-  function writeLine(at: number, token: string | undefined, more: Partial<LineOrigin>, entry: () => object): void {
-    sequence += 1;
-    try {
-      const numbers = { time: new Date(at).toISOString(), boot, sequence, dropped: dropped || undefined };
-      const made = token === undefined ? undefined : fingerprint?.(token);
-      if (offer(auditLine({ ...numbers, ...more, fingerprint: made }, entry()))) {
-        dropped = 0;
-        return;
-      }
-    } catch {
-      // A line that cannot be made counts as dropped: it is no reason to change an answer.
-    }
-    dropped += 1;
-    onDropped();
-  }
+  const fingerprintOf = (token: string | undefined) => (token === undefined ? undefined : fingerprint?.(token));
 
   function writeReview(report: ReviewReport): void {
     // A request that is refused unread has no decision. With a line for each, a client could fill the disk faster by
     // sending rubbish than by sending tokens.
-    const unwritten = isUnread(report.outcome) ? limit(report.outcome) : 0;
-    if (unwritten === undefined) return;
+    const skipped = isUnread(report.outcome) ? limit(report.outcome) : 0;
+    if (skipped === undefined) return;
     const { at, token, id: review } = report;
-    writeLine(at, token, { review, unwritten: unwritten || undefined }, () => auditEntry(report));
+    const unwritten = skipped || undefined;
+    writeNext(at, (numbers) =>
+      auditLine({ ...numbers, unwritten, fingerprint: fingerprintOf(token), review }, auditEntry(report)),
+    );
   }
 
   function flush(): void {
@@ -75,7 +64,7 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
       if (key !== undefined) noted.set(key, true);
       flush();
-      writeLine(at, token, {}, () => entry);
+      writeNext(at, (numbers) => auditLine({ ...numbers, fingerprint: fingerprintOf(token) }, entry));
     }),
     /** Begins, with what makes fingerprints of tokens; undefined: ends. */
     use(next: Fingerprint | undefined): void {
@@ -112,5 +101,27 @@ function createAuditEvents(note: Note) {
       const entry = { event: 'session-refused', ...refusalDetails(refused) };
       note(entry, { token, key: hash('sha256', JSON.stringify([token, reason])) });
     },
+  };
+}
+
+type MakeLine = (numbers: Pick<LineOrigin, 'time' | 'boot' | 'sequence' | 'dropped'>) => string;
+
+function createNumberedLines(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
+  let [sequence, dropped] = [0, 0];
+  let [timed, time] = [Number.NaN, ''];
+  return (at: number, make: MakeLine): void => {
+    sequence += 1;
+    try {
+      // Lines of one batch share many times.
+      if (at !== timed) [timed, time] = [at, new Date(at).toISOString()];
+      if (offer(make({ time, boot, sequence, dropped: dropped || undefined }))) {
+        dropped = 0;
+        return;
+      }
+    } catch {
+      // A line that cannot be made counts as dropped: it is no reason to change an answer.
+    }
+    dropped += 1;
+    onDropped();
   };
 }
