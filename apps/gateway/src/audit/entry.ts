@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { createHmacSha256 } from '../sealing/hmac.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 
 /** What every line begins with. docs/operations.md describes all fields. */

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../logging/log-limiter.ts';
 import { detailsOf, refusalDetails } from '../login/login-log.ts';
 import type { LoginReport } from '../login/login-report.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { isUnread, type ReviewReport } from '../server/review-report.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { administrativeAct, auditEntry, auditLine, type LineOrigin, toMicroseconds } from './entry.ts';

@@ -1,15 +1,15 @@
 import type { Registry } from 'prom-client';
 import { createTokenFingerprint } from '../audit/entry.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
-import type { CacheDependencies } from '../cache/store.ts';
+import type { CacheDependencies } from '../cache/with-cache.ts';
+import type { ProvenTokens } from '../chain/admission.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
-import type { ProvenTokens } from '../chain/slots.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { within } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watcher.ts';
-import type { Blocks } from '../revocation/types.ts';
+import type { Blocks } from '../revocation/list.ts';
 import { createSessionTexts } from '../sessions/session-text.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
@@ -62,7 +62,7 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
       ? await createLoginParts(config, config.login, dependencies, { links: logins, sessions, texts, hold: work.add })
       : undefined;
   if (login) opened.defer(login.close);
-  const { authenticate } = chain(links, { now: systemClocks.monotonic, log: dependencies.logger });
+  const { authenticate } = chain(links, systemClocks.monotonic);
   const owned = opened.move();
   return {
     config,

@@ -7,9 +7,9 @@ import type { GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { createLockoutMetrics } from '../metrics/authenticator-metrics.ts';
 import { createCacheMetrics } from '../metrics/cache-metrics.ts';
+import { newReplicaId } from '../revocation/confirmation.ts';
+import type { Entry } from '../revocation/list.ts';
 import { createSharedRevocations, pollInterval } from '../revocation/reader.ts';
-import { newReplicaId } from '../revocation/replicas.ts';
-import type { Entry } from '../revocation/types.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { Generation } from './generation.ts';
 

@@ -1,0 +1,80 @@
+import type { Decision } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { withAudiences, withProvenance } from './layer.ts';
+
+const { signal } = new AbortController();
+const user = { username: 'jane' };
+
+async function judge(decision: Decision, asked: string[], apiAudiences: string[] = []): Promise<Decision> {
+  const plugin = { authenticate: async () => decision, close: async () => {} };
+  return withAudiences(plugin, () => apiAudiences).authenticate('t', { audiences: asked, signal });
+}
+
+const bound = (...audiences: string[]): Decision => ({ kind: 'authenticated', user, audiences });
+const mismatch = { kind: 'rejected', reason: 'audience-mismatch', subject: 'jane' };
+
+describe('audiences', () => {
+  test.each([
+    ['what both name', ['a', 'b'], ['b', 'c'], [], ['b']],
+    ["the review's order", ['a', 'b', 'c'], ['c', 'a'], [], ['c', 'a']],
+    ['nothing twice', ['a', 'a'], ['a', 'a'], [], ['a']],
+    ["the API server's own, where the review names none", ['a', 'b'], [], ['b', 'x'], ['b']],
+  ])('that pass are %s', async (_case, named, asked, api, expected) => {
+    expect(await judge(bound(...named), asked, api)).toStrictEqual({
+      kind: 'authenticated',
+      user,
+      audiences: expected,
+    });
+  });
+
+  test.each([
+    ['none is in the review', ['a'], ['b'], ['a']],
+    ['the plugin names an empty list', [], ['a'], ['a']],
+    ["the review names none and none is the API server's", ['a'], [], ['b']],
+    ['the review names none and no apiAudiences are configured', ['a'], [], []],
+    ['all lists are empty', [], [], []],
+  ])('do not pass when %s', async (_case, named, asked, api) => {
+    expect(await judge(bound(...named), asked, api)).toStrictEqual(mismatch);
+  });
+
+  test('left out by the plugin are left out of the answer, whatever the review asks', async () => {
+    const unbound: Decision = { kind: 'authenticated', user };
+    expect(await judge(unbound, ['a'], ['b'])).toStrictEqual(unbound);
+    expect(await judge(unbound, [])).toStrictEqual(unbound);
+  });
+
+  test.each<Decision>([{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'revoked', subject: 'x' }])(
+    'leave $kind as it is',
+    async (decision) => {
+      expect(await judge(decision, ['a'])).toStrictEqual(decision);
+    },
+  );
+});
+
+const provenance = { keyPrefix: 'sallyport.example.com', fingerprint: (token: string) => `digest of ${token}` };
+
+async function ask(decision: Decision): Promise<Decision> {
+  const inner = { authenticate: async () => decision, close: async () => {} };
+  return withProvenance(inner, 'corp', provenance).authenticate('t', { audiences: [], signal });
+}
+
+describe('provenance', () => {
+  test('is added to what the backend knows of a user, and changes nothing else', async () => {
+    const added = {
+      'sallyport.example.com/authenticator': ['corp'],
+      'sallyport.example.com/credential': ['digest of t'],
+    };
+    const user = { username: 'jane', groups: ['a'], extra: { 'example.com/email': ['jane@example.com'] } };
+    const decision = { kind: 'authenticated', user, audiences: ['a'] } as const;
+    expect(await ask(decision)).toStrictEqual({ ...decision, user: { ...user, extra: { ...user.extra, ...added } } });
+    const bare = { kind: 'authenticated', user: { username: 'jane' } } as const;
+    expect(await ask(bare)).toStrictEqual({ ...bare, user: { username: 'jane', extra: added } });
+  });
+
+  test.each<Decision>([{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'locked', subject: 'jane' }])(
+    'is not added to $kind',
+    async (decision) => {
+      expect(await ask(decision)).toBe(decision);
+    },
+  );
+});

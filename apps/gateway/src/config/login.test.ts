@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { parseFile } from './load.ts';
+
+const login = { publicUrl: 'https://login.example.com', authenticators: ['corp'], sessions: 'sessions' };
+const [corp, sessions] = [
+  { name: 'corp', use: 'ldap' },
+  { name: 'sessions', use: 'redis' },
+];
+
+function problemsOf(changed: object, others: readonly object[] = [corp, sessions], more: object = {}): string[] {
+  const { problems } = parseFile({ authenticators: others, login: { ...login, ...changed }, ...more });
+  return problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+test('the least that a login server needs is good, and has the defaults', () => {
+  const { config, problems } = parseFile({ authenticators: [corp, sessions], login });
+  expect(problems).toEqual([]);
+  expect(config?.login).toMatchObject({
+    ...{ listen: { host: '127.0.0.1', port: 8444 }, ttl: 28_800_000, idle: 7_200_000, revalidate: 300_000 },
+    ...{ maxSessions: 10, clusters: {}, limits: { perAddress: { count: 10, per: 60_000 }, inFlight: 50 } },
+  });
+});
+
+describe('login is refused with', () => {
+  test.each([
+    [{ authenticators: ['cor'] }, 'login.authenticators.0: "cor" is no authenticator of this file'],
+    [{ sessions: 'other' }, 'login.sessions: "other" is no authenticator of this file'],
+    [{ authenticators: ['corp', 'sessions'] }, 'login.sessions: checks passwords too'],
+    [{ listen: '0.0.0.0:8444' }, 'login.listen: passwords would cross the network in clear'],
+    [{ listen: '127.0.0.1:8080' }, 'login.listen: is the address of server.listen too'],
+    [{ listen: '127.0.0.1:8081' }, 'login.listen: is the address of admin.listen too'],
+    [{ publicUrl: 'http://login.example.com' }, 'login.publicUrl: passwords would cross the network in clear'],
+    [{ publicUrl: 'https://login.example.com/login' }, 'login.publicUrl: must have no path'],
+    [{ publicUrl: 'https://a:b@login.example.com' }, 'login.publicUrl: must have no path, user'],
+    [{ publicUrl: 'login.example.com' }, 'login.publicUrl: must be a URL'],
+    [{ trustedProxies: ['10.0.0.0/33'] }, 'login.trustedProxies.0: must be an address or a network'],
+    [{ trustedProxies: ['proxy'] }, 'login.trustedProxies.0: must be an address or a network'],
+    [{ limits: { perAddress: '10' } }, 'login.limits.perAddress: must be a number of tries'],
+    [{ limits: { perAddress: '0/m' } }, 'login.limits.perAddress: must be a number of tries'],
+    [{ maxSessions: 0 }, 'login.maxSessions: '],
+    [{ clusters: { prod: { server: 'https://prod' } } }, 'login.clusters.prod.audience: is missing'],
+    [{ clusters: { prod: { audience: 'a', server: 'http://prod' } } }, 'login.clusters.prod.server: must be a URL'],
+    [{ clusters: { 'a/b': { audience: 'a', server: 'https://prod' } } }, 'login.clusters.a/b: '],
+    [
+      {
+        clusters: Object.fromEntries(
+          ['a', 'b', 'c'].map((one) => [one, { audience: one === 'c' ? 'c' : 'same', server: 'https://x' }]),
+        ),
+      },
+      'login.clusters.b.audience: is that of cluster a too: a session for one would be good for the other',
+    ],
+    [{ passwords: true }, 'login.passwords: unknown key'],
+  ])('%j', (changed, expected) => {
+    expect(problemsOf(changed)).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test.each([
+    [{ username: { prefix: 'corp:' } }, 'authenticators.1.username.prefix: has no effect on sessions'],
+    [{ groups: { prefix: 'corp:' } }, 'authenticators.1.groups.prefix: has no effect on sessions'],
+    [{ groups: { allow: ['k8s-*'] } }, 'authenticators.1.groups.allow: has no effect on sessions'],
+    [{ allowSystemNames: ['system:x'] }, 'authenticators.1.allowSystemNames: has no effect on sessions'],
+  ])('names of sessions: %j', (own, expected) => {
+    expect(problemsOf({}, [corp, { ...sessions, ...own }])).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test.each([null, 7, 'on', []])('something else in its place: %j', (value) => {
+    const { problems } = parseFile({ authenticators: [corp, sessions], login: value });
+    expect(problems).toMatchObject([{ path: ['login'] }]);
+  });
+});

@@ -1,0 +1,262 @@
+import { describe, expect, test } from 'vitest';
+import { folderWithProbe, pluginSource, yaml } from './testing/config-folder.ts';
+
+describe('problems of the gateway’s own settings, with place and fix', () => {
+  test.each([
+    [
+      'a duration without a unit',
+      { authenticator: '    timeout: 3' },
+      '7:14: authenticators[0].timeout: "3" has no unit: write 3s, 500ms, 2m or 1h',
+    ],
+    [
+      'a size without a unit',
+      { server: '  maxBodySize: 1000' },
+      '3:16: server.maxBodySize: "1000" has no unit: write 256KiB, 1MiB or 512B',
+    ],
+    [
+      'a duration of 0',
+      { server: '  drainTimeout: 0s' },
+      '3:17: server.drainTimeout: must be more than 0: write 500ms or more',
+    ],
+    [
+      'a review that kube-apiserver no longer waits for',
+      { server: '  reviewTimeout: 31s' },
+      'write at most 30s (kube-apiserver waits 30 s for an answer, once)',
+    ],
+    [
+      'a duration beyond timers',
+      { server: '  drainTimeout: 8d' },
+      '3:17: server.drainTimeout: "8d" is too long: write at most 7d',
+    ],
+    [
+      'a body beyond kube-apiserver',
+      { server: '  maxBodySize: 4MiB' },
+      'server.maxBodySize: "4MiB" is too big: write at most 3MiB (kube-apiserver itself',
+    ],
+    [
+      'an address',
+      { server: '  listen: 8080' },
+      '3:11: server.listen: must be an address and a port: write 127.0.0.1:8080',
+    ],
+    ['a wrong kind', { server: '  apiAudiences: x' }, '3:17: server.apiAudiences: must be a list: write [x]'],
+    [
+      'a text with signs of YAML where a list belongs',
+      { authenticator: '    groups: { allow: "*-admins" }' },
+      'must be a list: write ["*-admins"]',
+    ],
+    [
+      'an empty value',
+      { server: '  apiAudiences:' },
+      'server.apiAudiences: is empty: give it a value, or remove the key',
+    ],
+    [
+      'a number below its bound',
+      { authenticator: '    groups: { max: 0 }' },
+      'authenticators[0].groups.max: must be at least 1',
+    ],
+    [
+      'a choice',
+      { authenticator: '    onError: contineu' },
+      'authenticators[0].onError: must be continue or stop: did you mean continue?',
+    ],
+    [
+      'a log level',
+      { more: 'log: { level: warning }' },
+      'log.level: must be trace or debug or info or warn or error or silent',
+    ],
+    [
+      'clientAuth other than none',
+      { server: '  tls: { certFile: c, keyFile: k, clientAuth: off }' },
+      'server.tls.clientAuth: must be none',
+    ],
+    [
+      'a mistyped key',
+      { authenticator: '    name2: x' },
+      '7:5: authenticators[0].name2: unknown key: did you mean name?',
+    ],
+    ['a missing key', { server: '  tls: { certFile: c, clientAuth: none }' }, '3:8: server.tls.keyFile: is missing'],
+    [
+      'a section that does not exist',
+      { more: 'quotas: {}' },
+      '8:1: quotas: unknown key: known here: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
+    ],
+    [
+      'an unknown key deep in',
+      { server: '  tls: { certFile: c, keyFile: k, clientAuth: none, clientCaFiel: x }' },
+      '3:53: server.tls.clientCaFiel: unknown key: did you mean clientCAFile?',
+    ],
+    [
+      'names that do nothing',
+      { authenticator: '    allowSystemNames: ["*"]' },
+      'authenticators[0].allowSystemNames[0]: must begin with "system:"',
+    ],
+    [
+      'plain HTTP off loopback',
+      { server: '  listen: 0.0.0.0:8080' },
+      '3:11: server.listen: tokens would cross the network in clear: plain HTTP is for loopback only: add server.tls, or listen on 127.0.0.1 or [::1]',
+    ],
+    [
+      'TLS that says nothing of clients',
+      { server: '  tls: { certFile: c, keyFile: k }' },
+      '3:3: server.tls: no client authentication is configured: set clientCAFile and clientNames, or set clientAuth: none explicitly',
+    ],
+    [
+      'a CA without names',
+      { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a }' },
+      'server.tls.clientCAFile: alone lets in every certificate of that CA',
+    ],
+    [
+      'names without a CA',
+      { server: '  tls: { certFile: c, keyFile: k, clientNames: [a] }' },
+      'server.tls.clientNames: need a CA: without one, anyone can make such a certificate: add clientCAFile',
+    ],
+    [
+      'no names',
+      { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: [] }' },
+      'server.tls.clientNames: must not be empty',
+    ],
+    [
+      'both',
+      { server: '  tls: { certFile: c, keyFile: k, clientAuth: none, clientCAFile: a }' },
+      'server.tls.clientAuth: "none" contradicts clientCAFile and clientNames',
+    ],
+    [
+      'a timeout as long as the review, in the units of the file',
+      { authenticator: '    timeout: 10s' },
+      '7:14: authenticators[0].timeout: 10s is not less than server.reviewTimeout (10s): it would leave',
+    ],
+    [
+      'the same in other units',
+      { server: '  reviewTimeout: 9000ms', authenticator: '    timeout: 0.5m' },
+      'authenticators[0].timeout: 0.5m is not less than server.reviewTimeout (9000ms)',
+    ],
+    [
+      'the same with a timeout that is left out',
+      { server: '  reviewTimeout: 2500ms' },
+      'authenticators[0].timeout: 3s is not less than server.reviewTimeout (2500ms)',
+    ],
+    [
+      'a limit that leaves no slot',
+      { authenticator: '    maxConcurrent: 1000' },
+      'authenticators[0].maxConcurrent: 1000 is not less than server.maxInFlight (1000): if this authenticator hangs, it alone could take every slot',
+    ],
+    [
+      'limits that leave no slot when all hang',
+      { authenticator: '    maxConcurrent: 800', more: '  - { name: other, use: ./probe.js, maxConcurrent: 200 }' },
+      '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (1000): if all of them hang, they take every slot: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
+    ],
+    [
+      'one limit that leaves no slot beside the share of an authenticator without a limit',
+      { more: '  - { name: other, use: ./probe.js, maxConcurrent: 900 }' },
+      'authenticators[1].maxConcurrent: the authenticators may have 100 + 900 = 1000 lookups',
+    ],
+    [
+      'one name twice',
+      { more: '  - { name: probe, use: ./probe.js }' },
+      '8:13: authenticators[1].name: "probe" is the name of authenticators[0] too',
+    ],
+    [
+      'a token as big as the body',
+      { server: '  maxBodySize: 16KiB' },
+      'server.maxTokenSize: 16KiB is not less than server.maxBodySize (16KiB): a token has to fit into a body: lower it',
+    ],
+    [
+      'one address for both',
+      { more: 'admin: { listen: "localhost:8080" }' },
+      '8:18: admin.listen: is the address of server.listen too: give it another port',
+    ],
+  ])('%s', async (_name, parts, expected) => {
+    await using folder = await folderWithProbe();
+    const problems = await folder.problems(yaml(parts));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);
+    expect(problems[0]).toContain(expected);
+  });
+
+  test('a rule is reported beside an item with a wrong pattern', async () => {
+    await using folder = await folderWithProbe();
+    const parts = { server: '  listen: 0.0.0.0:8080', authenticator: '    allowSystemNames: ["*"]' };
+    expect(await folder.problems(yaml(parts))).toEqual([
+      expect.stringContaining('server.listen: tokens would cross the network in clear'),
+      expect.stringContaining('allowSystemNames[0]: must begin with "system:"'),
+    ]);
+  });
+
+  test('a rule that needs a wrong value is not judged', async () => {
+    await using folder = await folderWithProbe();
+    const parts = {
+      server: '  reviewTimeout: 31s\n  maxInFlight: 0.5',
+      authenticator: '    timeout: 40s\n    maxConcurrent: 5000',
+    };
+    expect(await folder.problems(yaml(parts).replace('  maxInFlight: 1000\n', ''))).toEqual([
+      expect.stringContaining('server.reviewTimeout: "31s" is too long'),
+      expect.stringContaining('server.maxInFlight: must be a whole number'),
+    ]);
+  });
+
+  test.each(['Probe', '-a', 'a-', 'a_b', 'a.b', 'a b', '', 'a'.repeat(64)])('the name %j', async (name) => {
+    await using folder = await folderWithProbe();
+    const problems = await folder.problems(`authenticators: [{ name: ${JSON.stringify(name)}, use: ./probe.js }]`);
+    expect(problems).toEqual([expect.stringContaining('gateway.yaml:1:26: authenticators[0].name: must ')]);
+  });
+
+  test.each([
+    ['authenticators: []', '1:17: authenticators: must not be empty'],
+    [
+      'server: { maxInFlight: 1 }\nauthenticators: [{ name: a, use: ./probe.js }]',
+      '1:24: server.maxInFlight: must be a whole number from 2 to 100000',
+    ],
+    [
+      'server: { maxInFlight: 2 }\nauthenticators: [{ name: a, use: ./probe.js }, { name: b, use: ./probe.js }]',
+      '1:24: server.maxInFlight: the authenticators may have 1 + 1 = 2 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (2): if all of them hang, they take every slot: raise it to more than 2',
+    ],
+    ['log: {}', '1:1: authenticators: is missing'],
+    ['authenticators: 1', '1:17: authenticators: must be a list: begin each of its entries with "- "'],
+    ['authenticators: [1]', '1:18: authenticators[0]: must be keys and values'],
+    ['authenticators: [{ name: a }]', '1:18: authenticators[0].use: is missing'],
+    ['authenticators: [{ use: ./probe.js }]', '1:18: authenticators[0].name: is missing'],
+    [
+      'authenticators: [{ name: a, use: ./probe.js, options: [] }]',
+      'authenticators[0].options: must be keys and values',
+    ],
+  ])('%s', async (text, expected) => {
+    await using folder = await folderWithProbe();
+    expect(await folder.problems(text)).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test('port 0 is never the same address, and the admin listener may be anywhere', async () => {
+    await using folder = await folderWithProbe();
+    const config = await folder.load(yaml({ server: '  listen: 127.0.0.1:0', more: 'admin: { listen: "0.0.0.0:0" }' }));
+    expect(config.admin.listen).toEqual({ host: '0.0.0.0', port: 0 });
+  });
+});
+
+test('all problems are reported at once, in the order of the file, rules between values among them', async () => {
+  await using folder = await folderWithProbe(pluginSource('z.object({ url: z.url() })'));
+  const problems = await folder.problems(`server:
+  listen: 0.0.0.0:8080
+  reviewTimeout: 5
+  maxTokenSize: 1MiB
+  tsl: {}
+authenticators:
+  - use: ./probe.js
+    timeout: 20s
+    options: { ulr: x, secret: { env: NOT_SET } }
+  - name: b
+    use: "@acme/none"
+    maxConcurrent: 5000
+`);
+  expect(problems.map((problem) => problem.split(': ').slice(0, 2).join(': '))).toEqual([
+    'gateway.yaml:2:11: server.listen',
+    'gateway.yaml:3:18: server.reviewTimeout',
+    'gateway.yaml:4:17: server.maxTokenSize',
+    'gateway.yaml:5:3: server.tsl',
+    'gateway.yaml:7:5: authenticators[0].name',
+    'gateway.yaml:9:14: authenticators[0].options.url',
+    'gateway.yaml:9:16: authenticators[0].options.ulr',
+    'gateway.yaml:9:24: authenticators[0].options.secret',
+    'gateway.yaml:9:32: authenticators[0].options.secret',
+    'gateway.yaml:11:10: authenticators[1].use',
+    'gateway.yaml:12:20: authenticators[1].maxConcurrent',
+  ]);
+});
