@@ -1,12 +1,10 @@
-/** What ends a wait that nothing else has ended. */
 export interface Bounds {
   /** Milliseconds. Left out: no deadline. */
   readonly limit?: number;
-  /** Makes the error that is thrown at the deadline. */
+  /** Makes the error of the deadline. */
   readonly late?: () => unknown;
-  /** Left out: nothing aborts the wait. */
   readonly signal?: AbortSignal | undefined;
-  /** Makes the error that is thrown at an abort. Left out: the signal's reason. */
+  /** Makes the error of an abort. Left out: the signal's reason. */
   readonly aborted?: () => unknown;
 }
 
@@ -85,4 +83,14 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     },
     () => clearTimeout(timer),
   );
+}
+
+/** Does one work after the other, whatever comes of those before it. */
+export function createTurns(): <Value>(work: () => Promise<Value>) => Promise<Value> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
 }

@@ -1,10 +1,12 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Answer } from '../chain/chain.ts';
+import { createHmacSha256 } from '../sealing/hmac.ts';
 import { StatusError } from '../server/kubernetes-status.ts';
 import type { ReviewReport } from '../server/review-report.ts';
-import { type AuditEntry, auditEntry, auditLine } from './entry.ts';
+import { auditEntry, auditLine, createTokenFingerprint } from './entry.ts';
 
 const report: ReviewReport = {
   id: 'a1',
@@ -116,7 +118,7 @@ const entry = {
   username: 'jane',
   seconds: 1,
   asked: [],
-} as unknown as AuditEntry;
+};
 
 test('a line begins with what identifies it, and leaves out undefined values', () => {
   expect(auditLine({ ...origin, fingerprint: 'f', dropped: 2 }, entry)).toBe(
@@ -135,4 +137,24 @@ test('no name can end its line, start another or change its direction; each is r
       expect(JSON.parse(line)).toEqual({ ...origin, ...entry, username });
     }),
   );
+});
+
+test('a fingerprint is the same with the same sealing key, in every replica, and differs with another key', () => {
+  const secret = randomBytes(32);
+  const made = createTokenFingerprint(secret)('token');
+  expect(made).toMatch(/^[\w-]{22}$/);
+  expect(createTokenFingerprint(Buffer.from(secret))('token')).toBe(made);
+  expect(createTokenFingerprint(secret)('token2')).not.toBe(made);
+  expect(createTokenFingerprint(randomBytes(32))('token')).not.toBe(made);
+  // No use of the sealing key itself, which seals records and names them as well.
+  expect(createHmacSha256(secret)('token')).not.toContain(made.slice(0, 8));
+});
+
+test('a fingerprint without a sealing key belongs to this process, and is not a plain digest', () => {
+  const made = createTokenFingerprint()('token');
+  expect(made).toMatch(/^[\w-]{22}$/);
+  expect(createTokenFingerprint()('token')).toBe(made);
+  for (const digest of ['sha256', 'sha1', 'md5', 'sha512']) {
+    expect(createHash(digest).update('token').digest('base64url')).not.toContain(made.slice(0, 8));
+  }
 });

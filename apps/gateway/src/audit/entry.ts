@@ -1,75 +1,22 @@
-import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
-import type { Answer, Source } from '../chain/chain.ts';
+import { randomBytes } from 'node:crypto';
+import { AuthenticatorError } from '@sallyport/authenticator';
+import type { Answer } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
 import type { Entry } from '../revocation/list.ts';
+import { createHmacSha256 } from '../sealing/hmac.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 
-/** What every line begins with. */
+/** What every line begins with. docs/operations.md describes all fields. */
 export interface LineOrigin {
-  /** When the review came, or when this process learned of an act: ISO 8601, UTC. */
+  /** ISO 8601, UTC. */
   readonly time: string;
-  /** Identifies the process that wrote it. */
   readonly boot: string;
-  /** Counts the lines of the process from 1, including those that were dropped. */
   readonly sequence: number;
-  /** How many lines right before this one were dropped. */
   readonly dropped?: number | undefined;
-  /** How many reviews with this outcome got no line since the last one. */
   readonly unwritten?: number | undefined;
-  /** Left out when no token could be read. */
   readonly fingerprint?: string | undefined;
-  /** The id that the log lines about the review have too. An act of an administrator has none. */
   readonly review?: string;
-}
-
-/** What a line says of one review. It has nothing of the token, and no words of a backend. */
-export interface AuditEntry {
-  /** The subject of the caller's certificate. Left out when no certificate is required. */
-  readonly caller: string | undefined;
-  readonly outcome: ReviewOutcome;
-  readonly reason: string | undefined;
-  /** The authenticator that decided. Left out when none did. */
-  readonly authenticator: string | undefined;
-  /** The user who was let in, as Kubernetes sees them. */
-  readonly username: string | undefined;
-  readonly uid: string | undefined;
-  /** The number of groups. */
-  readonly groups: number | undefined;
-  /** The user who was refused, as the backend knows them. */
-  readonly subject: string | undefined;
-  /** Where the deciding answer was cached. Left out when the backend gave it now. */
-  readonly cached: Source | undefined;
-  readonly seconds: number;
-  readonly callerGone: true | undefined;
-  /** In the order in which they were asked. */
-  readonly asked: readonly AskedAuthenticator[];
-}
-
-interface AskedAuthenticator {
-  readonly authenticator: string;
-  /** `not-recognized`: the token has not the shape of its tokens, so its backend was not asked. */
-  readonly answer: Decision['kind'] | 'not-recognized' | 'error';
-  readonly reason: string | undefined;
-  readonly cached: Source | undefined;
-  /** Why it could not check, also where a cached answer was used instead. `unexpected` is a bug of its plugin. */
-  readonly error: string | undefined;
-  readonly seconds: number;
-}
-
-/** What a line says of a block, an unblock, an unlock or a revocation that this replica has learned of. */
-interface AdministrativeAct {
-  readonly event: Entry['action'];
-  readonly kind: Entry['kind'];
-  /** As Kubernetes sees it. Of a token it is the first digits of its SHA-256, as `blocks` and `token list` show it. */
-  readonly name: string | undefined;
-  readonly by: string;
-  readonly reason: string | undefined;
-  /** When it was done, by the clock of Redis. */
-  readonly at: string;
-  /** When a block ends. */
-  readonly until: string | undefined;
-  /** It was done before this process started, so an earlier process may have written a line about it too. */
-  readonly beforeStart: true | undefined;
 }
 
 const shortDigest = 12;
@@ -85,6 +32,7 @@ export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
     reason: safe(end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason),
     authenticator: by?.authenticator,
     cached: by && 'decision' in by ? by.source : undefined,
+    // As Kubernetes sees them; the subject of a refusal is named as by the backend.
     username: safe(user?.username),
     uid: safe(user?.uid),
     groups: user && (user.groups?.length ?? 0),
@@ -92,38 +40,34 @@ export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
   };
 }
 
-/** Describes one review. */
-export function auditEntry(report: ReviewReport): AuditEntry {
+/** Describes one review. It has nothing of the token, and no words of a backend. */
+export function auditEntry(report: ReviewReport) {
   const { client, outcome, answers, seconds, callerGone } = report;
-  const { reason, authenticator, cached, username, uid, groups, subject } = decisionOf(report);
   // The object has every key that there may be, in the order of a line: JSON.stringify takes five times as long for
   // objects of many shapes.
   return {
     caller: client,
     outcome,
-    reason,
-    authenticator,
-    cached,
-    username,
-    uid,
-    groups,
-    subject,
+    ...decisionOf(report),
     seconds: toMicroseconds(seconds),
     callerGone: callerGone || undefined,
     asked: answers.map(asked),
   };
 }
 
-/** @param startedAt when this process started, in milliseconds since 1970 */
-export function administrativeAct(entry: Entry, startedAt: number): AdministrativeAct {
-  const { action, kind, name, by, reason, at, until } = entry;
-  const names: Readonly<Record<Entry['kind'], string | undefined>> = {
-    ...{ user: name, group: name, jti: name, sid: name },
-    ...{ token: name.slice(0, shortDigest), all: undefined },
-  };
+/**
+ * Describes a block, an unblock, an unlock or a revocation that this replica has learned of.
+ *
+ * @param startedAt when this process started, in milliseconds since 1970
+ */
+export function administrativeAct({ action, kind, name, by, reason, at, until }: Entry, startedAt: number) {
+  // Of a token the first digits of its SHA-256, as `blocks` and `token list` show it.
+  const shown = kind === 'token' ? name.slice(0, shortDigest) : name;
   return {
-    ...{ event: action, kind, name: names[kind], by, reason, at: new Date(at).toISOString() },
+    ...{ event: action, kind, name: kind === 'all' ? undefined : shown, by, reason },
+    at: new Date(at).toISOString(),
     until: action === 'block' ? new Date(until).toISOString() : undefined,
+    // An earlier process may have written a line about it too.
     beforeStart: at < startedAt || undefined,
   };
 }
@@ -132,28 +76,48 @@ function reasonOf(end: Error, outcome: ReviewOutcome): string {
   return outcome === 'error' ? 'a bug: see the log' : end.message;
 }
 
-function asked(answer: Answer): AskedAuthenticator {
+function asked(answer: Answer) {
   const { authenticator } = answer;
   const seconds = toMicroseconds(answer.seconds);
-  const nothing = { reason: undefined, cached: undefined, error: undefined };
+  const nothing = { reason: undefined, cached: undefined };
   if ('error' in answer) return { authenticator, answer: 'error', ...nothing, error: codeOf(answer.error), seconds };
-  const { decision, recognized, failure } = answer;
+  const { decision, recognized, failure, source } = answer;
   return {
     authenticator,
     answer: recognized ? decision.kind : 'not-recognized',
     reason: decision.kind === 'rejected' ? decision.reason : undefined,
-    cached: answer.source,
+    cached: source,
+    // Why it could not check, where a cached answer was used instead.
     error: failure && codeOf(failure),
     seconds,
   };
 }
 
+/** `unexpected` is a bug of its plugin. */
 function codeOf(error: Error): string {
   return AuthenticatorError.is(error) ? error.code : 'unexpected';
 }
 
-function toMicroseconds(seconds: number): number {
+export function toMicroseconds(seconds: number): number {
   return Math.round(seconds * 1e6) / 1e6;
+}
+
+/** 22 letters of base64url are 132 bits: short, and two tokens with the same fingerprint are not to be expected. */
+const fingerprintLength = 22;
+
+/** Random in each process, so that without a sealing key no one can ever find out a token. */
+const ownKey = randomBytes(32);
+
+/**
+ * Makes the fingerprint of a token in the trail. It is the same for the same token and key. Without the key it does not
+ * help to find out the token, however weak the token is.
+ *
+ * @param secret the sealing key in use, which all replicas have; left out: a key of this process alone
+ */
+export function createTokenFingerprint(secret?: Uint8Array): (token: string) => string {
+  const key = secret === undefined ? ownKey : createSealingKey(secret).derive('audit token fingerprints');
+  const mac = createHmacSha256(key);
+  return (token) => mac(token).slice(0, fingerprintLength);
 }
 
 /** Nothing to escape: this test takes a tenth of the time. */

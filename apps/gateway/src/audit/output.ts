@@ -4,7 +4,6 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { AuditConfig } from '../config/types.ts';
 
-/** Where lines go. */
 export interface AuditOutput {
   readonly fd: number;
   /**
@@ -23,26 +22,31 @@ export interface AuditOutput {
 const pipeAtomic = 4096;
 const fileAtOnce = 64 * 1024;
 
-/** Says why the file of a trail cannot be used, and how to fix it. */
-class AuditOutputError extends Error {
-  override readonly name = 'AuditOutputError';
-}
-
-/** @throws AuditOutputError with the reason and how to fix it */
+/** @throws Error with the reason and how to fix it */
 export async function openOutput({ output }: AuditConfig): Promise<AuditOutput> {
   if (output === 'stdout') return standardOutput();
+  const { O_RDWR, O_APPEND, O_CREAT } = constants;
   try {
-    return await openFile(output.file);
+    using opened = new DisposableStack();
+    // Read as well, to see how it ends.
+    const fd = opened.adopt(await openItself(output.file, O_RDWR | O_APPEND | O_CREAT), closeQuietly);
+    const stats = await promisify(fstat)(fd, { bigint: true });
+    const isFile = stats.isFile();
+    const endsTorn = isFile && (await isTorn(fd, Number(stats.size)));
+    opened.move();
+    return {
+      fd,
+      maxWrite: isFile ? fileAtOnce : pipeAtomic,
+      endsTorn,
+      identity: `${stats.dev}:${stats.ino}`,
+      close: () => closeQuietly(fd),
+    };
   } catch (error) {
     throw unusable(output.file, error);
   }
 }
 
-/**
- * Checks that `openOutput` would succeed, without leaving anything behind.
- *
- * @throws AuditOutputError with the reason and how to fix it
- */
+/** Checks that `openOutput` would succeed, and throws as it does, without leaving anything behind. */
 export async function probeOutput({ output }: AuditConfig): Promise<void> {
   if (output === 'stdout') return;
   const { file } = output;
@@ -65,25 +69,6 @@ function standardOutput(): AuditOutput {
   return { fd, maxWrite, endsTorn: false, identity: 'stdout', close: () => undefined };
 }
 
-async function openFile(file: string): Promise<AuditOutput> {
-  const { O_RDWR, O_APPEND, O_CREAT } = constants;
-  // Read as well, to see how it ends.
-  const fd = await openItself(file, O_RDWR | O_APPEND | O_CREAT);
-  try {
-    const stats = await promisify(fstat)(fd, { bigint: true });
-    return {
-      fd,
-      maxWrite: stats.isFile() ? fileAtOnce : pipeAtomic,
-      endsTorn: stats.isFile() && (await endsTorn(fd, Number(stats.size))),
-      identity: `${stats.dev}:${stats.ino}`,
-      close: () => closeQuietly(fd),
-    };
-  } catch (error) {
-    closeQuietly(fd);
-    throw error;
-  }
-}
-
 /**
  * Ignores that closing fails, as it does over NFS when the disk of the server is full (close(2)): nothing was written to
  * this descriptor. Without a callback Node throws the error where no one can catch it.
@@ -101,16 +86,17 @@ function openItself(file: string, flags: number): Promise<number> {
   return promisify(open)(file, flags | constants.O_NONBLOCK | constants.O_NOFOLLOW, 0o600);
 }
 
-async function endsTorn(fd: number, size: number): Promise<boolean> {
+async function isTorn(fd: number, size: number): Promise<boolean> {
   if (size === 0) return false;
   const { buffer, bytesRead } = await promisify(read)(fd, Buffer.alloc(1), 0, 1, size - 1);
   return bytesRead === 1 && buffer[0] !== 0x0a;
 }
 
-function unusable(file: string, error: unknown): AuditOutputError {
+/** Says why the file of a trail cannot be used, and how to fix it. */
+function unusable(file: string, error: unknown): Error {
   const { code = '', message } = error as NodeJS.ErrnoException;
   const words = wordings[code] ?? (code || message);
-  return new AuditOutputError(`audit.output: cannot open ${file}: ${words}`);
+  return new Error(`audit.output: cannot open ${file}: ${words}`);
 }
 
 const wordings: Readonly<Record<string, string>> = {

@@ -44,21 +44,21 @@ afterEach(() => void vi.useRealTimers());
 
 test('dropped lines have numbers too, and the next line says how many they are', () => {
   const record = createRecord();
-  record.write(report);
+  record.review(report);
   record.use((token) => token.toUpperCase());
-  record.write(report);
+  record.review(report);
   vi.advanceTimersByTime(20);
   hasCapacity = false;
-  record.write(report);
-  record.write(report);
+  record.review(report);
+  record.review(report);
   vi.advanceTimersByTime(20);
   hasCapacity = true;
   // A report of which no line can be made counts as dropped, and nothing is thrown.
-  record.write({ ...report, at: Number.NaN });
-  record.write(report);
-  record.write({ ...report, token: undefined });
+  record.review({ ...report, at: Number.NaN });
+  record.review(report);
+  record.review({ ...report, token: undefined });
   record.use(undefined);
-  record.write(report);
+  record.review(report);
   vi.advanceTimersByTime(20);
   expect(onDropped).toHaveBeenCalledTimes(3);
   expect(lines.map(({ sequence, dropped: before, fingerprint }) => [sequence, before, fingerprint])).toEqual([
@@ -72,7 +72,7 @@ test('makes lines 20 ms after the first came, or once there are 250, in their or
   const record = createRecord();
   record.use((token) => token);
   const write = (from: number, to: number) => {
-    for (let id = from; id < to; id++) record.write({ ...report, id: String(id) });
+    for (let id = from; id < to; id++) record.review({ ...report, id: String(id) });
   };
   write(0, 1);
   vi.advanceTimersByTime(19);
@@ -98,7 +98,7 @@ test('every decision has a line; other requests have one in ten seconds, and the
   const record = createRecord();
   record.use((token) => token);
   const write = (...outcomes: ReviewReport['outcome'][]) => {
-    for (const outcome of outcomes) record.write({ ...report, outcome });
+    for (const outcome of outcomes) record.review({ ...report, outcome });
     vi.advanceTimersByTime(20);
     return lines.splice(0).map(({ outcome, unwritten }) => [outcome, unwritten]);
   };
@@ -122,9 +122,9 @@ test('every decision has a line; other requests have one in ten seconds, and the
 test('reviews before a change of the key have the fingerprint of the old key', () => {
   const record = createRecord();
   record.use(() => 'old');
-  record.write(report);
+  record.review(report);
   record.use(() => 'new');
-  record.write(report);
+  record.review(report);
   vi.advanceTimersByTime(20);
   expect(lines.map(({ fingerprint }) => fingerprint)).toEqual(['old', 'new']);
 });
@@ -137,7 +137,7 @@ test('an act has one line, among those of reviews, however often this process le
   };
   record.act(block);
   record.use((token) => token.toUpperCase());
-  record.write(report);
+  record.review(report);
   record.act(block);
   // A replica has written it back.
   record.act({ ...block, id: 'i2', revision: 7 });

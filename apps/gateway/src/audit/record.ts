@@ -1,16 +1,12 @@
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import { isUnread, type OnReview, type ReviewReport } from '../server/review-report.ts';
-import { auditEntry, auditLine, type LineOrigin } from './entry.ts';
-import { type AuditEvents, createAuditEvents, type Note } from './events.ts';
-
-/** Makes lines of reviews, and of what administrators and users do. */
-export interface AuditRecord extends AuditEvents {
-  /** Never throws. Its line is made within 20 ms, or at the next `use`. */
-  readonly write: OnReview;
-  /** Begins, with what makes fingerprints of tokens; undefined: ends. */
-  use(fingerprint: Fingerprint | undefined): void;
-}
+import type { LoginReport } from '../login/login-report.ts';
+import { detailsOf } from '../login/login-report.ts';
+import type { Entry } from '../revocation/list.ts';
+import { isUnread, type ReviewReport } from '../server/review-report.ts';
+import type { RefusedSession } from '../sessions/with-sessions.ts';
+import { administrativeAct, auditEntry, auditLine, type LineOrigin, toMicroseconds } from './entry.ts';
 
 type Fingerprint = (token: string) => string;
 
@@ -22,37 +18,30 @@ const batchSize = 250;
 const maxNoted = 20_000;
 
 /**
- * Numbers lines from 1, including those that are dropped.
+ * Makes lines of reviews, and of what administrators and users do. Numbers them from 1, including those that are dropped.
  *
  * @param offer returns false when there is no capacity for the line
  */
-export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void): AuditRecord {
+export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
   const noted = new LRUCache<string, true>({ max: maxNoted });
   const limit = createLogLimiter(() => performance.now());
-  const writeNext = createNumberedLines(offer, onDropped);
-  const toTime = createTimes();
+  const writeNext = createNumberedLines(boot, offer, onDropped);
   let fingerprint: Fingerprint | undefined;
   let batch: ReviewReport[] = [];
   let timer: NodeJS.Timeout | undefined;
 
+  const fingerprintOf = (token: string | undefined) => (token === undefined ? undefined : fingerprint?.(token));
+
   function writeReview(report: ReviewReport): void {
     // A request that is refused unread has no decision. With a line for each, a client could fill the disk faster by
     // sending rubbish than by sending tokens.
-    const unwritten = isUnread(report.outcome) ? limit(report.outcome) : 0;
-    if (unwritten === undefined) return;
-    writeNext(({ sequence, dropped }) => {
-      const { at, id: review, token } = report;
-      const origin = {
-        time: toTime(at),
-        boot,
-        sequence,
-        dropped,
-        unwritten: unwritten || undefined,
-        fingerprint: token === undefined ? undefined : fingerprint?.(token),
-        review,
-      };
-      return auditLine(origin, auditEntry(report));
-    });
+    const skipped = isUnread(report.outcome) ? limit(report.outcome) : 0;
+    if (skipped === undefined) return;
+    const { at, token, id: review } = report;
+    const unwritten = skipped || undefined;
+    writeNext(at, (numbers) =>
+      auditLine({ ...numbers, unwritten, fingerprint: fingerprintOf(token), review }, auditEntry(report)),
+    );
   }
 
   function flush(): void {
@@ -63,57 +52,74 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
     for (const report of reports) writeReview(report);
   }
 
-  const note: Note = (entry, { at = Date.now(), token, key }) => {
-    if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
-    if (key !== undefined) noted.set(key, true);
-    const made = token === undefined ? undefined : fingerprint(token);
-    flush();
-    writeNext((origin) => auditLine({ ...origin, boot, time: toTime(at), fingerprint: made }, entry));
-  };
-
   return {
-    write(report) {
+    /** Never throws. Its line is made within 20 ms, or at the next `use`. */
+    review(report: ReviewReport): void {
       if (fingerprint === undefined) return;
       batch.push(report);
       timer ??= setTimeout(flush, batchTime);
       if (batch.length >= batchSize) flush();
     },
-    ...createAuditEvents(note),
-    use(next) {
+    ...createAuditEvents((entry, { at = Date.now(), token, key }) => {
+      if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
+      if (key !== undefined) noted.set(key, true);
+      flush();
+      writeNext(at, (numbers) => auditLine({ ...numbers, fingerprint: fingerprintOf(token) }, entry));
+    }),
+    /** Begins, with what makes fingerprints of tokens; undefined: ends. */
+    use(next: Fingerprint | undefined): void {
       flush();
       fingerprint = next;
     },
   };
 }
 
-/** ISO 8601 of milliseconds since 1970. Lines of one batch share many times. */
-function createTimes(): (at: number) => string {
-  let last = Number.NaN;
-  let text = '';
-  return (at) => {
-    if (at !== last) [last, text] = [at, new Date(at).toISOString()];
-    return text;
+/** `at`: wall clock, milliseconds; left out: now. `token`: its fingerprint is in the line. With `key`, an event gets one line. */
+type Note = (entry: object, options: { at?: number; token?: string | undefined; key?: string }) => void;
+
+/** What is recorded besides reviews. `note` writes one line, after all that came before it. Nothing throws, or waits. */
+function createAuditEvents(note: Note) {
+  const startedAt = Date.now();
+  return {
+    /** One line for each act of an administrator, however often this process learns of it. */
+    act(entry: Entry): void {
+      // The same also where a replica has written it back to Redis under another id.
+      const { action, kind, name, at, by } = entry;
+      note(administrativeAct(entry, startedAt), { key: JSON.stringify([action, kind, name, at, by]) });
+    },
+    /** A line for each login and each logout; none for a request that is neither, or was refused unread. */
+    login(report: LoginReport): void {
+      const { action, outcome, seconds, at, token } = report;
+      const isLogin = action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
+      const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
+      if (!isLogin && !isLogout) return;
+      note({ event: action, outcome, ...detailsOf(report), seconds: toMicroseconds(seconds) }, { at, token });
+    },
+    /** One line for each session and reason, however often it is refused. */
+    refusedSession(refused: RefusedSession): void {
+      const { session, token, reason } = refused;
+      const entry = { event: 'session-refused', ...detailsOf({ ...refused, address: session.address }) };
+      note(entry, { token, key: hash('sha256', JSON.stringify([token, reason])) });
+    },
   };
 }
 
-type MakeLine = (origin: Pick<LineOrigin, 'sequence' | 'dropped'>) => string;
+type MakeLine = (numbers: Pick<LineOrigin, 'time' | 'boot' | 'sequence' | 'dropped'>) => string;
 
-/** A line that cannot be made counts as dropped: it is no reason to change an answer. */
-function createNumberedLines(offer: (line: string) => boolean, onDropped: () => void): (make: MakeLine) => void {
-  let sequence = 0;
-  let dropped = 0;
-  const tryWrite = (make: MakeLine) => {
-    try {
-      return offer(make({ sequence, dropped: dropped || undefined }));
-    } catch {
-      return false;
-    }
-  };
-  return (make) => {
+function createNumberedLines(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
+  let [sequence, dropped] = [0, 0];
+  let [timed, time] = [Number.NaN, ''];
+  return (at: number, make: MakeLine): void => {
     sequence += 1;
-    if (tryWrite(make)) {
-      dropped = 0;
-      return;
+    try {
+      // Lines of one batch share many times.
+      if (at !== timed) [timed, time] = [at, new Date(at).toISOString()];
+      if (offer(make({ time, boot, sequence, dropped: dropped || undefined }))) {
+        dropped = 0;
+        return;
+      }
+    } catch {
+      // A line that cannot be made counts as dropped: it is no reason to change an answer.
     }
     dropped += 1;
     onDropped();

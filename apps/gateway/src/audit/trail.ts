@@ -2,36 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { causeOf } from '../config/problems.ts';
 import type { AuditConfig, GatewayConfig } from '../config/types.ts';
-import type { OnReview } from '../server/review-report.ts';
-import type { AuditEvents } from './events.ts';
+import { createTurns } from '../deadlines.ts';
+import { errorFields } from '../logging/error-fields.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
+import { createTokenFingerprint } from './entry.ts';
 import { openOutput } from './output.ts';
 import { createAuditRecord } from './record.ts';
-import { createTokenFingerprint } from './token-fingerprint.ts';
-import { createTroubleLog } from './trouble-log.ts';
 import { createLineWriter } from './writer.ts';
-
-/** The audit trail: a line for each decision and each act of an administrator, or a line that says how many are missing before it. */
-export interface AuditTrail extends AuditEvents {
-  /** Never throws, and waits for nothing. */
-  readonly record: OnReview;
-  /**
-   * Applies another config. A change of the output loses no line.
-   *
-   * @throws AuditOutputError when it cannot be opened: the output stays the same
-   */
-  configure(config: Pick<GatewayConfig, 'audit' | 'cache'>): Promise<void>;
-  /** The same once that config runs: what cannot be opened any more is logged. Never rejects. */
-  follow(config: Pick<GatewayConfig, 'audit' | 'cache'>): Promise<void>;
-  /** Opens its file again, after the old one was moved away. What cannot be opened is logged, and the old one is used on. */
-  reopen(): Promise<void>;
-  /** Writes what waits, for at most 2 s, and ends. */
-  close(): Promise<void>;
-}
-
-export interface AuditTrailDependencies {
-  readonly logger: Logger;
-  readonly onDropped: () => void;
-}
 
 /** Bytes that may wait while the output is slow or full. More lines are dropped, so that no answer is delayed. */
 const capacity = 8 * 1024 * 1024;
@@ -39,60 +16,61 @@ const capacity = 8 * 1024 * 1024;
 /** How long the trail may take to write what waits when it ends, in milliseconds. */
 const endLimit = 2_000;
 
-export function createAuditTrail({ logger, onDropped }: AuditTrailDependencies): AuditTrail {
+type Settings = Pick<GatewayConfig, 'audit' | 'cache'>;
+
+/** The audit trail: a line for each decision and each act of an administrator, or a line that says how many are missing before it. */
+export function createAuditTrail(logger: Logger, onDropped: (lines: number) => void) {
   const boot = randomUUID();
-  const troubles = createTroubleLog(logger, () => performance.now());
+  const troubles = createTroubleLog(logger, onDropped, () => performance.now());
   const writer = createLineWriter({ capacity, onError: troubles.failed, onEmpty: troubles.recovered });
-  const record = createAuditRecord(boot, writer.offer, () => {
-    onDropped();
-    troubles.dropped();
-  });
+  const { use, ...events } = createAuditRecord(boot, writer.offer, troubles.dropped);
   /** Undefined: there is no trail. */
-  let settings: { readonly audit: AuditConfig; readonly identity: string } | undefined;
+  let current: { readonly audit: AuditConfig; readonly identity: string } | undefined;
+  // Two changes of the output at once would mix their outputs up.
   const inTurn = createTurns();
 
-  async function open(audit: AuditConfig): Promise<void> {
+  async function open(audit: AuditConfig, message: string): Promise<void> {
     const output = await openOutput(audit);
     // A line that was begun can be ended in the same file.
-    if (settings?.identity === output.identity) output.close();
+    if (current?.identity === output.identity) output.close();
     else writer.use(output);
-    settings = { audit, identity: output.identity };
+    current = { audit, identity: output.identity };
+    logger.info({ output: nameOf(audit), boot }, message);
   }
 
   async function end(): Promise<void> {
-    record.use(undefined);
-    if (settings === undefined) return;
-    settings = undefined;
-    const lost = await writer.flush(endLimit);
-    for (let line = 0; line < lost; line++) onDropped();
-    if (lost > 0)
-      logger.warn({ lines: lost }, 'audit lines lost: they could not be written before the trail was closed');
-    writer.use(undefined);
-    troubles.ended();
+    use(undefined);
+    if (current === undefined) return;
+    current = undefined;
+    troubles.ended(await writer.end(endLimit));
   }
 
-  const configure: AuditTrail['configure'] = ({ audit, cache }) =>
+  /**
+   * Applies another config. A change of the output loses no line.
+   *
+   * @throws Error when it cannot be opened: the output stays the same
+   */
+  const configure = ({ audit, cache }: Settings) =>
     inTurn(async () => {
       if (audit === undefined) return end();
-      const isOther = settings === undefined || nameOf(settings.audit) !== nameOf(audit);
-      if (isOther) await open(audit);
-      record.use(createTokenFingerprint(cache.redis?.sealingKeys[0]));
-      if (isOther) logger.info({ output: nameOf(audit), boot }, 'audit trail opened');
+      if (current === undefined || nameOf(current.audit) !== nameOf(audit)) await open(audit, 'audit trail opened');
+      use(createTokenFingerprint(cache.redis?.sealingKeys[0]));
     });
   const logFailure = (error: unknown) =>
     logger.error({ problems: [causeOf(error)] }, 'audit trail could not be opened: the output before is used on');
 
   return {
-    record: record.write,
-    ...{ act: record.act, login: record.login, refusedSession: record.refusedSession },
+    ...events,
     configure,
-    follow: (config) => configure(config).catch(logFailure),
+    /** The same once that config runs: what cannot be opened any more is logged. Never rejects. */
+    follow: (config: Settings) => configure(config).catch(logFailure),
+    /** Opens its file again, after the old one was moved away. What cannot be opened is logged, and the old one is used on. */
     reopen: () =>
       inTurn(async () => {
-        if (settings === undefined || settings.audit.output === 'stdout') return;
-        await open(settings.audit);
-        logger.info({ output: nameOf(settings.audit) }, 'audit trail reopened');
+        if (current !== undefined && current.audit.output !== 'stdout')
+          await open(current.audit, 'audit trail reopened');
       }).catch(logFailure),
+    /** Writes what waits, for at most 2 s, and ends. */
     close: () => inTurn(end),
   };
 }
@@ -101,12 +79,55 @@ function nameOf({ output }: AuditConfig): string {
   return output === 'stdout' ? output : output.file;
 }
 
-/** One change of the output after the other: two at once would mix their outputs up. */
-function createTurns(): (work: () => Promise<void>) => Promise<void> {
-  let last: Promise<void> = Promise.resolve();
-  return (work) => {
-    const turn = last.then(work);
-    last = turn.catch(() => undefined);
-    return turn;
+/**
+ * Counts dropped lines, and logs what becomes of the trail while it cannot be written: at most once in 10 s, since a full
+ * disk drops thousands of lines a second.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createTroubleLog(logger: Logger, onDropped: (lines: number) => void, now: () => number) {
+  const limit = createLogLimiter(now);
+  let isLogged = false;
+  let [since, total] = [0, 0];
+  let code: string | undefined;
+
+  function log(): void {
+    if (limit('trouble') === undefined) return;
+    isLogged = true;
+    const fields = { dropped: since, ...(code !== undefined && { code }) };
+    since = 0;
+    logger.warn(fields, 'audit lines wait or are dropped: the output is full, fails or is too slow');
+  }
+
+  function reset(): void {
+    code = undefined;
+    isLogged = false;
+    [since, total] = [0, 0];
+  }
+
+  return {
+    dropped(): void {
+      onDropped(1);
+      since += 1;
+      total += 1;
+      log();
+    },
+    failed(error: Error): void {
+      code = errorFields(error).code ?? error.name;
+      log();
+    },
+    recovered(): void {
+      code = undefined;
+      if (!isLogged) return;
+      logger.info({ dropped: total }, 'audit trail recovered: all waiting lines are written');
+      reset();
+    },
+    /** The trail was closed, and these lines were not written. The next one begins without a trouble. */
+    ended(lines: number): void {
+      reset();
+      if (lines === 0) return;
+      onDropped(lines);
+      logger.warn({ lines }, 'audit lines lost: they could not be written before the trail was closed');
+    },
   };
 }

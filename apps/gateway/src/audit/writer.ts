@@ -1,20 +1,9 @@
 import sonicBoom from 'sonic-boom';
+import { within } from '../deadlines.ts';
 import { asError } from '../logging/error-fields.ts';
 import type { AuditOutput } from './output.ts';
 
-export interface LineWriter {
-  /** Takes a line, with its end, to be written as soon as possible. @returns false when there is no capacity for it */
-  offer(line: string): boolean;
-  /**
-   * Lines go to this output, also those that wait; undefined: to none, and what waits is given up. The output before it
-   * gets the rest of a line that is written in part, and is closed. Where it does not take that, the new one gets the line.
-   */
-  use(output: AuditOutput | undefined): void;
-  /** Waits until all is written, at most `limit` milliseconds. @returns how many lines still wait */
-  flush(limit: number): Promise<number>;
-}
-
-export interface LineWriterOptions {
+interface LineWriterOptions {
   /** Bytes that may wait. */
   readonly capacity: number;
   /** A write failed; it is tried again. Not called for an output that is only slow. */
@@ -27,27 +16,23 @@ export interface LineWriterOptions {
 const slowPause = 10;
 const errorPause = 1_000;
 
-/** How long a slow output may delay a change to another one, in milliseconds. */
-const changeLimit = 1_000;
-
 /** Writes line after line, by sonic-boom, to one output at a time. Each line is whole in one output. */
-export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptions): LineWriter {
-  let current: OpenStream | undefined;
+export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptions) {
+  let current: ReturnType<typeof openStream> | undefined;
   let next: AuditOutput | undefined;
-  let nextAt = 0;
   let emptied = Promise.withResolvers<void>();
 
   function change(output: AuditOutput): void {
     const lines = current?.end() ?? [];
     next = undefined;
     current = openStream(output, { onLineEnd, onEmpty: becameEmpty, onError: failed });
-    for (const line of lines) current.write(line, Buffer.byteLength(line));
+    for (const line of lines) current.write(line);
   }
 
   function onLineEnd(): void {
     if (next === undefined) return;
     change(next);
-    if (current?.lines() === 0) becameEmpty();
+    if (current?.size() === 0) becameEmpty();
   }
 
   function becameEmpty(): void {
@@ -58,53 +43,41 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
 
   function failed(error: Error, isSlow: boolean): void {
     if (!isSlow) onError(error);
-    if (next !== undefined && (!isSlow || performance.now() > nextAt)) change(next);
+    if (next !== undefined) change(next);
   }
 
   return {
-    offer(line) {
-      const bytes = Buffer.byteLength(line);
-      if (current === undefined || current.size() + bytes > capacity) return false;
-      current.write(line, bytes);
+    /** Takes a line, with its end, to be written as soon as possible. @returns false when there is no capacity for it */
+    offer(line: string): boolean {
+      const bytes = Buffer.from(line);
+      if (current === undefined || current.size() + bytes.length > capacity) return false;
+      current.write(bytes);
       return true;
     },
-    use(output) {
+    /**
+     * Lines go to this output, also those that wait. The output before it gets the rest of a line that is written in part,
+     * and is closed. Where it does not take that, the new one gets the line.
+     */
+    use(output: AuditOutput): void {
+      next?.close();
+      next = output;
+      if (current === undefined || current.size() === 0) change(output);
+      else current.retry();
+    },
+    /** Waits until all is written, at most `limit` milliseconds. @returns how many lines still wait, and are given up */
+    async end(limit: number): Promise<number> {
+      if (current !== undefined && current.size() > 0) {
+        current.retry();
+        await within({ limit }, () => emptied.promise).catch(() => undefined);
+      }
       next?.close();
       next = undefined;
-      if (output === undefined) {
-        current?.abandon();
-        current = undefined;
-      } else if (current === undefined || current.lines() === 0) {
-        change(output);
-      } else {
-        [next, nextAt] = [output, performance.now() + changeLimit];
-        current.retry();
-      }
-    },
-    async flush(limit) {
-      if (current === undefined || current.lines() === 0) return 0;
-      const late = Promise.withResolvers<void>();
-      const timer = setTimeout(late.resolve, limit);
-      current.retry();
-      await Promise.race([emptied.promise, late.promise]);
-      clearTimeout(timer);
-      return current.lines();
+      const lost = current?.lines() ?? 0;
+      current?.abandon();
+      current = undefined;
+      return lost;
     },
   };
-}
-
-interface OpenStream {
-  /** Lines of one turn are written together. @param length in bytes */
-  write(line: string, length: number): void;
-  /** Tries at once what has failed. */
-  retry(): void;
-  lines(): number;
-  /** Bytes that wait. */
-  size(): number;
-  /** Closes it, between two writes. @returns the lines that are not written, from the one that is written in part */
-  end(): readonly string[];
-  /** Closes it after one more try. */
-  abandon(): void;
 }
 
 /** sonic-boom's types know strings only. */
@@ -117,18 +90,15 @@ interface StreamEvents {
   onError(error: Error, isSlow: boolean): void;
 }
 
-function openStream(
-  { fd, maxWrite, endsTorn }: AuditOutput,
-  { onLineEnd, onEmpty, onError }: StreamEvents,
-): OpenStream {
+function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpty, onError }: StreamEvents) {
   // Its own retry comes after 100 ms, and a pipe takes 64 KiB at a time: that would be 640 KiB/s at most.
   const settings = { fd, maxWrite, contentMode: 'buffer', retryEAGAIN: () => false } as const;
   const stream = new sonicBoom.SonicBoom(settings) as unknown as ByteStream;
-  const waiting: { readonly line: string; readonly length: number }[] = [];
+  const waiting: Buffer[] = [];
+  /** Bytes that wait. */
   let size = 0;
+  /** Bytes of the first line that waits which are written; below 0 until the line end of a torn line is. */
   let written = 0;
-  let begin = endsTorn ? '\n' : '';
-  const gathered = createGathering(maxWrite, (bytes) => stream.write(bytes));
   let timer: NodeJS.Timeout | undefined;
   const stop = () => {
     clearTimeout(timer);
@@ -154,66 +124,29 @@ function openStream(
     timer = setTimeout(() => stream.flush(), isSlow ? slowPause : errorPause);
     onError(asError(error), isSlow);
   });
+  if (endsTorn) {
+    [size, written] = [1, -1];
+    stream.write(Buffer.from('\n'));
+  }
 
   return {
-    write(line, length) {
-      const whole = { line: begin + line, length: begin.length + length };
-      begin = '';
-      waiting.push(whole);
-      size += whole.length;
-      gathered.add(whole.line, whole.length);
+    write(line: Buffer): void {
+      waiting.push(line);
+      size += line.length;
+      stream.write(line);
     },
-    retry() {
-      gathered.pass();
-      stream.flush();
-    },
+    /** Tries at once what has failed. */
+    retry: () => stream.flush(),
     lines: () => waiting.length,
     size: () => size,
-    end() {
-      gathered.drop();
+    /** Closes it, between two writes. @returns the lines that are not written, from the one that is written in part */
+    end(): readonly Buffer[] {
       stop().destroy();
-      return waiting.map(({ line }) => line.replace(/^\n/, ''));
+      return waiting;
     },
-    // A write may be running: if the descriptor were closed now, the next file that is opened could get its number.
-    abandon() {
-      gathered.pass();
+    /** Closes it after one more try: a running write must end before the next file that is opened gets its descriptor. */
+    abandon(): void {
       stop().end();
     },
-  };
-}
-
-interface Gathering {
-  add(line: string, length: number): void;
-  /** Passes on what was added, now and not at the end of the turn. */
-  pass(): void;
-  drop(): void;
-}
-
-/**
- * Gathers the lines of one turn: sonic-boom would write the first of them by itself, which takes as long as all others.
- *
- * @param write gets whole lines, at most `maxWrite` bytes of them or one that is longer
- */
-function createGathering(maxWrite: number, write: (bytes: Buffer) => void): Gathering {
-  let text = '';
-  let size = 0;
-  const drop = () => {
-    [text, size] = ['', 0];
-  };
-  const pass = () => {
-    if (size === 0) return;
-    const bytes = Buffer.from(text);
-    drop();
-    write(bytes);
-  };
-  return {
-    add(line, length) {
-      if (size + length > maxWrite) pass();
-      if (size === 0) queueMicrotask(pass);
-      text += line;
-      size += length;
-    },
-    pass,
-    drop,
   };
 }

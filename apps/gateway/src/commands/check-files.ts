@@ -8,7 +8,7 @@ import { isLoopback } from '../config/listen.ts';
 import { type ConfigProblem, causeOf } from '../config/problems.ts';
 import { readBytes } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
-import type { WatchedFile } from '../files/watched-file.ts';
+import type { WatchedFile } from '../files/watcher.ts';
 import { readLoginTls } from '../login/login-tls.ts';
 import { authority } from '../server/listen.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';

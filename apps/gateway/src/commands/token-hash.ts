@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
-import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
+import { createTokenFingerprint } from '../audit/entry.ts';
 import { readToken } from './input.ts';
 import type { ReadOptions, TokenOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from './output.ts';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { constants, lstat, open, stat } from 'node:fs/promises';
-import { pieceOf } from '../config/read-text.ts';
+import { pieceOf, readBytes, UnusableFileError } from '../config/read-text.ts';
 import { pause } from '../deadlines.ts';
 
-/** Milliseconds between two looks at the files. */
+/** Milliseconds. */
 const interval = 2_000;
 
 /**
@@ -15,16 +15,13 @@ const settleTime = 100;
 /** Milliseconds. The clock of file systems lags by up to one tick of the kernel, which is at most 10 ms. */
 export const fileClockLag = 10;
 
-/**
- * Bytes of the biggest file that the gateway reads, far above any list of tokens. A bigger one can't be used, so its content
- * does not matter.
- */
-export const largestFile: number = 256 * 1024 * 1024;
+/** Bytes of the biggest file that the gateway reads, far above any list of tokens. */
+export const largestFile = 256 * 1024 * 1024;
 
-/** Bytes that are read and hashed at once. That takes less than a millisecond, in which no review is answered. */
+/** Bytes that are hashed at once: less than a millisecond, in which no review is answered. */
 const chunkSize = 256 * 1024;
 
-/** The digest of a file's content. With an unchanged `stamp` the file need not be read again. */
+/** With an unchanged `stamp` the file need not be read again. */
 interface Fingerprint {
   readonly stamp: string;
   readonly digest: string;
@@ -33,25 +30,14 @@ interface Fingerprint {
   readonly changedAt: number;
 }
 
+type Fingerprints = ReadonlyMap<string, Fingerprint>;
+
 interface Watch {
-  readonly files: ReadonlyMap<string, Fingerprint>;
+  files: Fingerprints;
   readonly onChange: () => Promise<void>;
 }
 
-export interface FileWatcher {
-  /**
-   * Calls `onChange` when the content of any of `files` has changed, or one came or went.
-   *
-   * @param since when the caller began to read them itself, wall clock milliseconds: a file touched later may hold
-   *   what the caller did not see, and counts as changed
-   * @returns ends the watch
-   */
-  watch(files: readonly string[], since: number, onChange: () => Promise<void>): Promise<() => void>;
-  /** Looks at every file now, and waits for what changes cause. */
-  scan(): Promise<void>;
-  /** No look and no `onChange` begins after this. */
-  close(): void;
-}
+export type FileWatcher = ReturnType<typeof createFileWatcher>;
 
 /**
  * Looks at the content of files every 2 s. It does not use `fs.watch`, which hears no more of a file once a rename has
@@ -59,27 +45,26 @@ export interface FileWatcher {
  *
  * @param settle waits until a changed file must have been written completely
  */
-export function createFileWatcher(settle: () => Promise<void> = () => pause(settleTime)): FileWatcher {
-  const watches = new Set<{ current: Watch }>();
+export function createFileWatcher(settle: () => Promise<void> = () => pause(settleTime)) {
+  const watches = new Set<Watch>();
   let scanning: Promise<void> | undefined;
-  let closed = false;
 
   async function scanAll(): Promise<void> {
-    for (const entry of [...watches]) {
-      if (closed || !watches.has(entry)) continue;
-      const { files, onChange } = entry.current;
-      const next = await fingerprints(files);
-      const changed = differ(files, next);
+    for (const watch of [...watches]) {
+      if (!watches.has(watch)) continue;
+      const next = await fingerprints(watch.files);
+      const changed = differ(watch.files, next);
       if (changed) {
         await settle();
         // It is still being written: the next look will see.
-        if (differ(next, await fingerprints(files))) continue;
+        if (differ(next, await fingerprints(watch.files))) continue;
       }
-      entry.current = { files: next, onChange };
-      if (changed && watches.has(entry)) await onChange();
+      watch.files = next;
+      if (changed && watches.has(watch)) await watch.onChange();
     }
   }
 
+  /** Looks at every file now, and waits for what changes cause. */
   async function scan(): Promise<void> {
     // One at a time: a look that began before a file was written is not one that begins after.
     await scanning;
@@ -94,32 +79,39 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
   }, interval).unref();
 
   return {
-    async watch(files, since, onChange) {
+    /**
+     * Calls `onChange` when the content of any of `files` has changed, or one came or went.
+     *
+     * @param since when the caller began to read them itself, wall clock milliseconds: a file touched later may hold
+     *   what the caller did not see, and counts as changed
+     * @returns ends the watch
+     */
+    async watch(files: readonly string[], since: number, onChange: () => Promise<void>): Promise<() => void> {
       const known = new Map<string, Fingerprint>();
       for (const file of files) {
         const first = await fingerprint(file);
         known.set(file, first.changedAt >= since - fileClockLag ? { ...first, stamp: '', digest: '' } : first);
       }
-      const entry = { current: { files: known, onChange } };
-      watches.add(entry);
-      return () => watches.delete(entry);
+      const watch = { files: known, onChange };
+      watches.add(watch);
+      return () => watches.delete(watch);
     },
     scan,
-    close() {
-      closed = true;
+    /** No look and no `onChange` begins after this. */
+    close(): void {
       clearInterval(timer);
       watches.clear();
     },
   };
 }
 
-async function fingerprints(files: ReadonlyMap<string, Fingerprint>): Promise<ReadonlyMap<string, Fingerprint>> {
+async function fingerprints(files: Fingerprints): Promise<Fingerprints> {
   const found = new Map<string, Fingerprint>();
   for (const [file, known] of files) found.set(file, await fingerprint(file, known));
   return found;
 }
 
-function differ(one: ReadonlyMap<string, Fingerprint>, other: ReadonlyMap<string, Fingerprint>): boolean {
+function differ(one: Fingerprints, other: Fingerprints): boolean {
   return [...one].some(([file, { digest }]) => other.get(file)?.digest !== digest);
 }
 
@@ -156,4 +148,42 @@ async function digestOf(file: string, size: number): Promise<string> {
   const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark });
   for await (const chunk of content) hash.update(chunk);
   return hash.digest('base64');
+}
+
+/** A file that a plugin reads through `watchFile`. */
+export interface WatchedFile {
+  /** Absolute. */
+  readonly file: string;
+  /** Its plugin says that it holds a secret. */
+  readonly secret?: boolean;
+  /**
+   * Reads it again and has the plugin take it in. The plugin keeps what it had when that fails.
+   *
+   * @throws Error with the file, what is wrong and the fix when it can't be read; else what the plugin threw
+   */
+  reload(): Promise<void>;
+}
+
+/**
+ * Reads `file` for the first time: what fails here fails the plugin's `create`.
+ *
+ * @param limit in bytes: a bigger file is refused without being read
+ */
+export async function loadWatchedFile(
+  file: string,
+  load: (content: Buffer) => void | Promise<void>,
+  limit = largestFile,
+): Promise<WatchedFile> {
+  const reload = async () => load(await read(file, Math.min(limit, largestFile)));
+  await reload();
+  return { file, reload };
+}
+
+async function read(file: string, limit: number): Promise<Buffer> {
+  try {
+    return await readBytes(file, limit);
+  } catch (error) {
+    if (!(error instanceof UnusableFileError) || error.fix === undefined) throw error;
+    throw new Error(`${error.message}: ${error.fix}`, { cause: error });
+  }
 }

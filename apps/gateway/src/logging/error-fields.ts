@@ -1,16 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 
-/** The fields of a log line about an error. */
-export interface ErrorFields {
-  readonly type: string;
-  /** Such as ECONNREFUSED or `unavailable`. */
-  readonly code?: string;
-  /** Only of an AuthenticatorError, whose message was written for the log. */
-  readonly message?: string;
-  /** Where it was thrown, the innermost frame first. */
-  readonly frames?: readonly string[];
-}
-
 /** Enough to find the place. */
 const frameCount = 5;
 
@@ -18,7 +7,14 @@ const frameCount = 5;
  * Describes an error by its type and its place, and only an AuthenticatorError by its message. Other errors may quote
  * their input, as those of JSON.parse do, or have all of it as a property: that may be a request body with a token.
  */
-export function errorFields(error: unknown): ErrorFields {
+export function errorFields(error: unknown): {
+  type: string;
+  /** Such as ECONNREFUSED or `unavailable`. */
+  code?: string;
+  message?: string;
+  /** Where it was thrown, the innermost frame first. */
+  frames?: readonly string[];
+} {
   if (!(error instanceof Error)) return { type: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
   if (AuthenticatorError.is(error)) return { type: error.name, ...code, message: error.message };

@@ -1,4 +1,4 @@
-/** One line of a kind in this many milliseconds. */
+/** Milliseconds. */
 const interval = 10_000;
 
 /**

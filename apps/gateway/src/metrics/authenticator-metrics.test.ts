@@ -3,14 +3,14 @@ import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { CircuitState } from '../chain/circuit.ts';
 import type { Guard } from '../chain/guard.ts';
-import { type AuthenticatorMetrics, createAuthenticatorMetrics } from './authenticator-metrics.ts';
+import { createAuthenticatorMetrics } from './authenticator-metrics.ts';
 import { answer, decisions, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
 describe('authenticators', () => {
   let registry: Registry;
   let circuits: Record<string, CircuitState>;
-  let metrics: AuthenticatorMetrics;
+  let metrics: ReturnType<typeof createAuthenticatorMetrics>;
 
   beforeEach(() => {
     registry = new Registry();

@@ -1,10 +1,11 @@
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../config/types.ts';
-import { createCacheMetrics, type GatewayCacheMetrics } from './cache-metrics.ts';
+import { createCacheMetrics } from './cache-metrics.ts';
 import { seriesOf } from './testing/series.ts';
 
-type Followed = Parameters<GatewayCacheMetrics['follow']>[0];
+type CacheMetrics = ReturnType<typeof createCacheMetrics>;
+type Followed = Parameters<CacheMetrics['follow']>[0];
 
 function config(stores: Readonly<Record<string, 'memory' | 'shared' | 'off'>>, redis: boolean): Followed {
   const authenticators = Object.entries(stores).map(([name, store]) => ({
@@ -19,7 +20,7 @@ function config(stores: Readonly<Record<string, 'memory' | 'shared' | 'off'>>, r
 
 describe('lookups in the cache', () => {
   let registry: Registry;
-  let metrics: GatewayCacheMetrics;
+  let metrics: CacheMetrics;
 
   beforeEach(() => {
     registry = new Registry();

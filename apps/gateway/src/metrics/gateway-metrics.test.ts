@@ -1,17 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { createPluginMetrics, renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import type { ReviewReport } from '../server/review-report.ts';
-import { durationBuckets } from './durations.ts';
-import { createGatewayMetrics, type GatewayMetrics } from './gateway-metrics.ts';
+import type { TlsMaterial } from '../server/tls.ts';
+import { durationBuckets } from './families.ts';
+import { createGatewayMetrics, createProcessMetrics, createReviewMetrics } from './gateway-metrics.ts';
+import { createPluginMetrics, renderMetrics } from './plugin-metrics.ts';
 import { answer, decisions, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
-function create(names: readonly string[]): GatewayMetrics {
-  const authenticators = names.map((name) => ({ name }) as AuthenticatorConfig);
-  return createGatewayMetrics({ config: { authenticators }, tls: undefined, inFlight: () => 0, links: () => [] });
+function create(names: readonly string[]) {
+  const metrics = createGatewayMetrics(() => ({ links: [] }), { count: 0 });
+  metrics.follow({ authenticators: names.map((name) => ({ name }) as AuthenticatorConfig) });
+  return metrics;
 }
 
 /** A review with these answers, and with random values in all that its caller may choose. */
@@ -136,5 +138,153 @@ describe('a scrape', () => {
     const size = `${series} series, ${Math.round(text.length / 1024)} KiB`;
     console.info(`a scrape with 20 authenticators: ${size}, ${ours.toFixed(1)} ms; bare series ${least.toFixed(1)} ms`);
     expect(ours).toBeLessThan(5 * least);
+  });
+});
+
+describe('reviews', () => {
+  let registry: Registry;
+  let metrics: ReturnType<typeof createReviewMetrics>;
+  let inFlight: number;
+
+  beforeEach(() => {
+    registry = new Registry();
+    inFlight = 0;
+    metrics = createReviewMetrics(registry, () => inFlight);
+  });
+
+  test('are counted from 0 for each outcome that a version can have', async () => {
+    const series = Object.entries(await seriesOf(registry)).filter(([name]) => name.includes('_total'));
+    const read = ['v1', 'v1beta1'].flatMap((version) =>
+      ['authenticated', 'rejected', 'unknown', 'error'].map((outcome) => [version, outcome]),
+    );
+    const unread = ['invalid', 'overloaded', 'error'].map((outcome) => ['none', outcome]);
+    expect(Object.fromEntries(series)).toEqual(
+      Object.fromEntries(
+        [...read, ...unread].map(([version, outcome]) => [
+          `sallyport_token_reviews_total{version="${version}",outcome="${outcome}"}`,
+          0,
+        ]),
+      ),
+    );
+  });
+
+  test('are counted by version and outcome, and timed by outcome', async () => {
+    metrics.record({ version: 'v1', outcome: 'authenticated', seconds: 0.00004 });
+    metrics.record({ version: 'v1', outcome: 'authenticated', seconds: 3.001 });
+    metrics.record({ version: 'v1beta1', outcome: 'authenticated', seconds: 2.999 });
+    metrics.record({ version: undefined, outcome: 'overloaded', seconds: 0 });
+    const series = await seriesOf(registry);
+    expect(series['sallyport_token_reviews_total{version="v1",outcome="authenticated"}']).toBe(2);
+    expect(series['sallyport_token_reviews_total{version="v1beta1",outcome="authenticated"}']).toBe(1);
+    expect(series['sallyport_token_reviews_total{version="none",outcome="overloaded"}']).toBe(1);
+    const within = (bound: string) =>
+      series[`sallyport_token_review_duration_seconds_bucket{le="${bound}",outcome="authenticated"}`];
+    expect([within('0.00005'), within('2'), within('3'), within('5'), within('+Inf')]).toEqual([1, 1, 2, 3, 3]);
+    expect(series['sallyport_token_review_duration_seconds_count{outcome="authenticated"}']).toBe(3);
+    expect(series['sallyport_token_review_duration_seconds_sum{outcome="authenticated"}']).toBeCloseTo(6.00004);
+    expect(series['sallyport_token_review_duration_seconds_count{outcome="overloaded"}']).toBe(1);
+  });
+
+  test('in progress are read at each scrape', async () => {
+    const inProgress = async () => (await seriesOf(registry)).sallyport_in_flight_token_reviews;
+    expect(await inProgress()).toBe(0);
+    inFlight = 7;
+    expect(await inProgress()).toBe(7);
+  });
+});
+
+type Certificate = TlsMaterial['certificates'][number];
+
+function ending(certificate: Certificate['certificate'], seconds: number): Certificate {
+  const [notBefore, notAfter] = [new Date(0), new Date(seconds * 1000)];
+  return { certificate, file: 'a.crt', subject: 'CN=a', notBefore, notAfter };
+}
+
+const expiryOf = (certificate: string) =>
+  `sallyport_certificate_expiry_timestamp_seconds{certificate="${certificate}"}`;
+
+/** Those of one subject: all of the process are in one registry. */
+async function seriesLike(subject: string, registry: Registry): Promise<Readonly<Record<string, number>>> {
+  const all = Object.entries(await seriesOf(registry));
+  return Object.fromEntries(all.filter(([name]) => name.startsWith(`sallyport_${subject}_`)));
+}
+
+describe('certificates', () => {
+  test('have no series without TLS', async () => {
+    const registry = new Registry();
+    createProcessMetrics(registry);
+    expect(await seriesLike('certificate', registry)).toEqual({});
+  });
+
+  test('have the end of each in force; of several client CAs the last', async () => {
+    const registry = new Registry();
+    const { certificates } = createProcessMetrics(registry);
+    certificates([ending('server', 100), ending('client-ca', 50), ending('client-ca', 300), ending('client-ca', 200)]);
+    expect(await seriesLike('certificate', registry)).toEqual({
+      [expiryOf('server')]: 100,
+      [expiryOf('client-ca')]: 300,
+    });
+  });
+
+  test('that are not in force any more have no series', async () => {
+    const registry = new Registry();
+    const { certificates } = createProcessMetrics(registry);
+    certificates([ending('server', 100), ending('client-ca', 50)]);
+    expect(Object.keys(await seriesLike('certificate', registry))).toHaveLength(2);
+    certificates([ending('server', 90)]);
+    expect(await seriesLike('certificate', registry)).toEqual({ [expiryOf('server')]: 90 });
+  });
+});
+
+describe('reloads', () => {
+  let registry: Registry;
+  let metrics: ReturnType<typeof createProcessMetrics>;
+
+  beforeEach(() => {
+    registry = new Registry();
+    metrics = createProcessMetrics(registry);
+  });
+
+  const inForce = async () => (await seriesOf(registry)).sallyport_config_last_reload_successful;
+  const file = (name: string) => ({ file: name });
+
+  test('begin at 0, with the config of the start in force', async () => {
+    expect(await seriesLike('config', registry)).toEqual({
+      'sallyport_config_reloads_total{result="success"}': 0,
+      'sallyport_config_reloads_total{result="failure"}': 0,
+      sallyport_config_last_reload_successful: 1,
+    });
+  });
+
+  test('are counted by result, whatever was read', async () => {
+    metrics.reloaded('config', true);
+    metrics.reloaded('certificates', false);
+    metrics.reloaded(file('tokens.yaml'), false);
+    expect(await seriesOf(registry)).toMatchObject({
+      'sallyport_config_reloads_total{result="success"}': 1,
+      'sallyport_config_reloads_total{result="failure"}': 2,
+    });
+  });
+
+  test.each(['config', 'certificates', file('tokens.yaml')] as const)(
+    'of %s: what was refused is not in force until the same source is accepted',
+    async (source) => {
+      const others = (['config', 'certificates', file('tokens.yaml')] as const).filter(
+        (other) => other !== 'config' && other !== source,
+      );
+      metrics.reloaded(source, false);
+      expect(await inForce()).toBe(0);
+      for (const other of others) metrics.reloaded(other, true);
+      expect(await inForce()).toBe(0);
+      metrics.reloaded(source, true);
+      expect(await inForce()).toBe(1);
+    },
+  );
+
+  test('of the config: when it is accepted, everything that it names is in force', async () => {
+    metrics.reloaded('certificates', false);
+    metrics.reloaded(file('tokens.yaml'), false);
+    metrics.reloaded('config', true);
+    expect(await inForce()).toBe(1);
   });
 });

@@ -42,7 +42,7 @@ function setUp(answer: (token: string) => Promise<Decision>) {
     authenticator: { authenticate, close: async () => {} },
     prefixes: { usernames: ['corp:'], groups: ['corp:'] },
     apiAudiences: () => [],
-    log: { info: () => {}, warn: () => {} },
+    logger: { info: () => {}, warn: () => {} },
     clocks,
     cache: {
       memory: createMemoryTier(100),

@@ -53,9 +53,9 @@ function setUp({ revalidate, authenticate }: Script = {}) {
   const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
   const prefixes = { usernames: ['corp:'], groups: ['corp:'] };
   const warned: string[] = [];
-  const log = { info: () => undefined, warn: (_: unknown, message?: string) => void warned.push(message ?? '') };
+  const logger = { info: () => undefined, warn: (_: unknown, message?: string) => void warned.push(message ?? '') };
   const link = assembleLink({
-    ...{ config, authenticator, prefixes, clocks, log, blocks },
+    ...{ config, authenticator, prefixes, clocks, logger, blocks },
     apiAudiences: () => [],
     onAbandoned: () => undefined,
   });
@@ -75,8 +75,7 @@ function setUp({ revalidate, authenticate }: Script = {}) {
     config: config as never,
     login: { revalidate: 60_000 } as never,
     lifetimes: lifetimes as never,
-    ...{ authenticator, guard: link.guard, prefixes, blocks, clocks, log, cache },
-    reservedDomain: undefined,
+    ...{ authenticator, guard: link.guard, prefixes, blocks, clocks, logger, cache },
     onRevalidated: (_name, result) => results.push(result),
   });
   const context = { audiences: [], signal: new AbortController().signal };

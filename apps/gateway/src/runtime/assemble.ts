@@ -11,29 +11,28 @@ import type { Blocks } from '../revocation/list.ts';
 import { withBlocks } from '../revocation/with-blocks.ts';
 import { type SessionDependencies, withSessions } from '../sessions/with-sessions.ts';
 
-/** What the layers need of an authenticator's config. */
 type LinkConfig = IdentityConfig &
   GuardSettings &
   Pick<AuthenticatorConfig, 'name' | 'onError' | 'cache' | 'fingerprint'>;
 
-export interface AssembleOptions {
-  readonly config: LinkConfig;
-  /** What the plugin made. */
-  readonly authenticator: Authenticator;
+/** What the layers of all authenticators share. */
+export interface SharedParts extends Pick<GuardDependencies, 'onAbandoned'> {
   readonly prefixes: IdentityPrefixes;
   readonly apiAudiences: () => readonly string[];
-  readonly log: Pick<Logger, 'info' | 'warn'>;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
   readonly clocks: Clocks;
   /** Left out: nothing is cached, whatever the config says. */
-  readonly cache?: Omit<CacheDependencies, 'clocks'>;
+  readonly cache?: Omit<CacheDependencies, 'clocks'> | undefined;
   readonly blocks: Blocks;
-  /** It is `login.sessions`: its tokens are sessions, and nothing else. */
-  readonly sessions?: SessionDependencies | undefined;
   /** Left out: identities are as the backend gives them. */
   readonly provenance?: Provenance | undefined;
-  /** See `GuardDependencies`. */
-  readonly onAbandoned: GuardDependencies['onAbandoned'];
-  readonly proven?: GuardDependencies['proven'];
+}
+
+export interface AssembleOptions extends SharedParts, Pick<GuardDependencies, 'proven'> {
+  readonly config: LinkConfig;
+  readonly authenticator: Authenticator;
+  /** It is `login.sessions`: its tokens are sessions, and nothing else. */
+  readonly sessions?: SessionDependencies | undefined;
 }
 
 /**
@@ -47,22 +46,19 @@ export interface AssembleOptions {
  * that the policies of those authenticators make (`assemble-login.ts`). So there is no policy here.
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
-  const { config, clocks, log } = options;
+  const { config, clocks, logger, sessions, provenance } = options;
   const plugin = options.authenticator;
   const guard = withGuard(plugin, config, {
     now: clocks.monotonic,
     onAbandoned: options.onAbandoned,
     proven: options.proven,
-    onStateChange: (state) => logCircuit(config, state, log),
+    onStateChange: (state) => logCircuit(config, state, logger),
   });
-  const { sessions } = options;
   const cached = aroundCache(withSoundDecision(guard, clocks.wall, sessions !== undefined), options);
   const judged = withAudiences(sessions ? withSessions(cached, sessions) : cached, options.apiAudiences);
-  const named = sessions
-    ? judged
-    : withIdentityPolicy(judged, config, options.prefixes, log, options.provenance?.keyPrefix);
-  const stamped = options.provenance ? withProvenance(named, config.name, options.provenance) : named;
-  const authenticator = withBlocks(stamped, config.name, options.blocks, log);
+  const named = sessions ? judged : withIdentityPolicy(judged, config, options.prefixes, logger, provenance?.keyPrefix);
+  const stamped = provenance ? withProvenance(named, config.name, provenance) : named;
+  const authenticator = withBlocks(stamped, config.name, options.blocks, logger);
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
 }
@@ -78,10 +74,10 @@ function aroundCache(inner: Authenticator, { config, cache, clocks, sessions }: 
   return withCache(inner, settings, { ...cache, clocks });
 }
 
-function logCircuit({ name, circuit }: LinkConfig, state: CircuitState, log: Pick<Logger, 'info' | 'warn'>): void {
+function logCircuit({ name, circuit }: LinkConfig, state: CircuitState, logger: SharedParts['logger']): void {
   const fields = { authenticator: name, circuit: state };
   if (state === 'open') {
     const openFor = inWords(circuit.openFor);
-    log.warn({ ...fields, openFor }, "circuit opened: at least half of this authenticator's recent calls failed");
-  } else if (state === 'closed') log.info(fields, 'circuit closed: authenticator recovered');
+    logger.warn({ ...fields, openFor }, "circuit opened: at least half of this authenticator's recent calls failed");
+  } else if (state === 'closed') logger.info(fields, 'circuit closed: authenticator recovered');
 }

@@ -53,7 +53,7 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
       authenticator: { authenticate: (token) => answer(token), close: async () => {} },
       prefixes: { usernames: [usernamePrefix], groups: ['corp:'] },
       apiAudiences,
-      log: { info: () => {}, warn: () => {} },
+      logger: { info: () => {}, warn: () => {} },
       clocks,
       cache: { memory, revocations, metrics: { lookup: () => {}, coalesced: () => {} } },
       blocks,

@@ -1,18 +1,11 @@
 import { resolve } from 'node:path';
-import type {
-  Attempts,
-  Authenticator,
-  AuthenticatorPlugin,
-  PluginContext,
-  TokenIssuer,
-} from '@sallyport/authenticator';
+import type { Attempts, Authenticator, PluginContext, TokenIssuer } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
-import type { Registry } from 'prom-client';
 import { ConfigError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
-import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
-import { createPluginMetrics } from '../plugin-metrics/plugin-metrics.ts';
+import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
+import { createPluginMetrics } from '../metrics/plugin-metrics.ts';
 
 /** Milliseconds that a plugin may take to make something. It must succeed while its backend is down, so it need not wait. */
 const makeTimeout = 10_000;
@@ -30,13 +23,7 @@ export interface CreateDependencies {
 }
 
 /** One authenticator that a plugin made, before the gateway puts its layers around it. */
-export interface CreatedAuthenticator {
-  readonly config: AuthenticatorConfig;
-  readonly authenticator: Authenticator;
-  readonly registry: Registry;
-  /** What it reads through `watchFile`. */
-  readonly files: readonly WatchedFile[];
-}
+export type CreatedAuthenticator = Awaited<ReturnType<typeof createAuthenticator>>;
 
 /**
  * Makes every authenticator of the config.
@@ -61,23 +48,16 @@ export async function createAuthenticators(
   throw new ConfigError(problems, files);
 }
 
-/**
- * Makes one authenticator.
- *
- * @throws Error with what its plugin said, or that it took too long
- */
+/** @throws Error with what its plugin said, or that it took too long */
 export async function createAuthenticator(
   config: AuthenticatorConfig,
   baseDirectory: string,
   dependencies: CreateDependencies,
-): Promise<CreatedAuthenticator> {
-  const { made, registry, files } = await makeWithPlugin('create', config, baseDirectory, dependencies, (context) =>
-    config.plugin.create(config.options, context),
-  );
-  if (typeof made?.authenticate !== 'function' || typeof made.close !== 'function') {
-    throw new Error('create() gave no Authenticator: it needs the functions authenticate and close');
-  }
-  return { config, authenticator: made, registry, files };
+) {
+  const make = (context: PluginContext) => config.plugin.create(config.options, context);
+  const { made, ...rest } = await makeWithPlugin('create', config, baseDirectory, dependencies, make);
+  requireFunctions(made, 'create', 'Authenticator', ['authenticate', 'close']);
+  return { config, authenticator: made, ...rest };
 }
 
 /** Closes one authenticator. Never rejects. */
@@ -85,75 +65,63 @@ export function closeAuthenticator({ config, authenticator }: CreatedAuthenticat
   return closeMade('authenticator', authenticator, config.name, logger);
 }
 
-type Issuing = Required<Pick<AuthenticatorPlugin<unknown>, 'createTokenIssuer'>>;
+type Issuing = Required<Pick<AuthenticatorConfig['plugin'], 'createTokenIssuer'>>;
 
-/** An authenticator whose plugin issues tokens. */
 export type IssuingAuthenticator = AuthenticatorConfig & { readonly plugin: Issuing };
 
 export function issuesTokens(authenticator: AuthenticatorConfig): authenticator is IssuingAuthenticator {
   return authenticator.plugin.createTokenIssuer !== undefined;
 }
 
-/**
- * Makes the issuer of an authenticator's tokens.
- *
- * @throws Error with what its plugin said, or that it took too long
- */
+/** @throws Error with what its plugin said, or that it took too long */
 export async function createTokenIssuer(
   config: IssuingAuthenticator,
   baseDirectory: string,
   dependencies: CreateDependencies,
 ): Promise<TokenIssuer> {
-  const { made } = await makeWithPlugin('createTokenIssuer', config, baseDirectory, dependencies, (context) =>
-    config.plugin.createTokenIssuer(config.options, context),
-  );
-  const functions = [made?.create, made?.list, made?.revoke, made?.close];
-  if (functions.some((one) => typeof one !== 'function')) {
-    throw new Error('createTokenIssuer() gave no TokenIssuer: it needs the functions create, list, revoke and close');
-  }
+  const make = (context: PluginContext) => config.plugin.createTokenIssuer(config.options, context);
+  const { made } = await makeWithPlugin('createTokenIssuer', config, baseDirectory, dependencies, make);
+  requireFunctions(made, 'createTokenIssuer', 'TokenIssuer', ['create', 'list', 'revoke', 'close']);
   return made;
 }
 
-/** What plugins make holds connections and timers. */
-interface Closeable {
-  close(): Promise<void>;
-}
-
-interface Made<Thing> extends Pick<CreatedAuthenticator, 'registry' | 'files'> {
-  readonly made: Thing;
+function requireFunctions<Made>(made: Made, call: string, what: string, names: (keyof Made & string)[]): void {
+  if (names.every((name) => typeof made?.[name] === 'function')) return;
+  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+  throw new Error(`${call}() gave no ${what}: it needs the functions ${list}`);
 }
 
 /**
  * Has the plugin of an authenticator make something, with all that the contract promises it.
  *
- * @param call the plugin's function, for the message when it takes too long
- * @throws Error with what the plugin said, or that it took too long
+ * @param call the plugin's function, for messages
+ * @returns `files`: what it reads through `watchFile`
  */
-async function makeWithPlugin<Thing extends Closeable>(
-  call: 'create' | 'createTokenIssuer',
+async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
+  call: string,
   config: AuthenticatorConfig,
   baseDirectory: string,
-  dependencies: CreateDependencies,
-  make: (context: PluginContext) => Promise<Thing>,
-): Promise<Made<Thing>> {
+  { logger, attempts, onFile, onUnusableFile }: CreateDependencies,
+  make: (context: PluginContext) => Promise<Made>,
+) {
   const { metrics, registry } = createPluginMetrics(config.plugin.name, config.name);
   const files: WatchedFile[] = [];
   const late = `${call}() took longer than ${makeTimeout / 1000}s: it must not wait for its backend`;
   const made = await withTimeLimit(makeTimeout, late, async (signal) => {
     const thing = await make({
-      logger: dependencies.logger.child({ authenticator: config.name }),
+      logger: logger.child({ authenticator: config.name }),
       metrics,
       baseDirectory,
       signal,
-      attempts: dependencies.attempts(config.name),
+      attempts: attempts(config.name),
       async watchFile(file, load, { secret = false, limit } = {}) {
         const path = resolve(baseDirectory, file);
-        dependencies.onFile?.(path);
+        onFile?.(path);
         try {
           files.push({ ...(await loadWatchedFile(path, load, limit)), secret });
         } catch (error) {
-          if (dependencies.onUnusableFile === undefined) throw error;
-          dependencies.onUnusableFile(error);
+          if (onUnusableFile === undefined) throw error;
+          onUnusableFile(error);
         }
       },
     });
@@ -164,15 +132,10 @@ async function makeWithPlugin<Thing extends Closeable>(
   return { made, registry, files };
 }
 
-/**
- * Closes what a plugin made. A failure is logged and no more: it must not stop what follows.
- *
- * @param what for the log: `authenticator` or `token issuer`
- * @param limit in milliseconds
- */
+/** Closes what a plugin made. A failure is logged and no more: it must not stop what follows. */
 export async function closeMade(
   what: string,
-  made: Closeable,
+  made: Pick<Authenticator, 'close'>,
   authenticator: string,
   logger: Logger,
   limit: number = closeTimeout,

@@ -11,6 +11,7 @@ const dependencies = {
   logger: pino({ level: 'silent' }),
   attempts: createAttempts(() => ({ maxFailures: 3, window: 600_000 }), { now: () => performance.now() }),
   onAbandoned: () => undefined,
+  blocks: { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined },
 };
 
 function authenticator(overrides: Partial<Authenticator> = {}): Authenticator {

@@ -1,55 +1,46 @@
-import type { Decision } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
+import { createTokenFingerprint } from '../audit/entry.ts';
+import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/with-cache.ts';
+import type { ProvenTokens } from '../chain/admission.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
-import type { GuardedLink } from '../chain/guard.ts';
+import { identityPrefixes } from '../chain/identity-policy.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { within } from '../deadlines.ts';
-import type { WatchedFile } from '../files/watched-file.ts';
-import type { LoginService } from '../login/login-service.ts';
+import type { WatchedFile } from '../files/watcher.ts';
+import type { Blocks } from '../revocation/list.ts';
+import { createSessionTexts } from '../sessions/session-text.ts';
+import type { RevalidationResult } from '../sessions/session-user.ts';
+import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { assembleChain, type ChainParts, requireLogins } from './assemble-chain.ts';
+import { assembleLink, type SharedParts } from './assemble.ts';
+import { assembleLogin, requireLogins } from './assemble-login.ts';
 import { type CreateDependencies, closeAuthenticator, createAuthenticators } from './authenticators.ts';
 import { createLoginParts } from './login.ts';
 
-/** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
-export interface Generation {
-  readonly config: GatewayConfig;
-  readonly links: readonly GuardedLink[];
-  readonly registries: readonly Registry[];
-  readonly files: readonly WatchedFile[];
-  /** The Redis that all replicas share. */
-  readonly redis?: ProbedRedis;
-  /** Left out: the config has no login server, or none was asked for. */
-  readonly login?: LoginService;
-  /** See `Chain`. */
-  authenticate(token: string, context: ChainContext): Decision | Promise<Decision>;
-  /**
-   * Closes the authenticators as soon as nothing of this chain is in progress, or after `limit` milliseconds: a plugin may
-   * never finish. No review may begin after this call.
-   */
-  retire(limit: number): Promise<void>;
-}
-
-/** What the caches of all generations share. */
-export interface Caching extends Omit<CacheDependencies, 'clocks' | 'redis'> {
-  readonly redis: RedisPool;
-}
-
-export interface GenerationDependencies extends CreateDependencies, Omit<ChainParts, 'logger' | 'caching'> {
-  /** Left out: nothing is cached. */
-  readonly caching?: Caching;
+export interface GenerationDependencies extends CreateDependencies, Pick<SharedParts, 'onAbandoned'> {
+  /** What the caches of all generations share. Left out: nothing is cached. */
+  readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & { readonly redis: RedisPool };
+  readonly blocks: Blocks;
+  /** What learns of sessions. Left out: nothing does. */
+  readonly sessions?: {
+    /** Called each time that one is refused because of its user, not with a refusal that is still cached. */
+    readonly onRefused: (refused: RefusedSession) => void;
+    readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
+  };
+  /** By the fingerprint of an authenticator's config. Left out: none outlives the generation. */
+  readonly proven?: (fingerprint: string) => ProvenTokens;
   /** Whether people may log in. Left out: sessions are checked, and none is issued. */
   readonly issuing?: boolean;
 }
 
+/** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
+export type Generation = Awaited<ReturnType<typeof createGeneration>>;
+
 /** @throws ConfigError, or Error, when something can't be made; nothing is left open then */
-export async function createGeneration(
-  config: GatewayConfig,
-  dependencies: GenerationDependencies,
-): Promise<Generation> {
+export async function createGeneration(config: GatewayConfig, dependencies: GenerationDependencies) {
   await using opened = new AsyncDisposableStack();
   const settings = settingsForReviews(config);
   const lease = settings && (await dependencies.caching?.redis.acquire(settings, config.baseDirectory));
@@ -66,13 +57,9 @@ export async function createGeneration(
   };
   const { links, logins, texts } = assembleChain(config, created, lease?.redis, { ...dependencies, onAbandoned });
   const sessions = links.find(({ name }) => name === config.login?.sessions);
-  const { login: settingsOfLogin } = config;
   const login =
-    dependencies.issuing && settingsOfLogin && sessions
-      ? await createLoginParts({
-          ...{ config, login: settingsOfLogin, links: logins, sessions, texts, dependencies },
-          hold: work.add,
-        })
+    dependencies.issuing && config.login && sessions
+      ? await createLoginParts(config, config.login, dependencies, { links: logins, sessions, texts, hold: work.add })
       : undefined;
   if (login) opened.defer(login.close);
   const { authenticate } = chain(links, systemClocks.monotonic);
@@ -80,35 +67,90 @@ export async function createGeneration(
   return {
     config,
     links,
-    registries: created.map(({ registry }) => registry),
-    files: [...created.flatMap(({ files }) => files), ...(lease?.files ?? []), ...(login?.files ?? [])],
-    ...(lease && { redis: lease.redis }),
-    ...(login && { login: login.service }),
-    authenticate(token, context) {
+    registries: created.map(({ registry }): Registry => registry),
+    files: [...created, lease, login].flatMap((one): readonly WatchedFile[] => one?.files ?? []),
+    /** The Redis that all replicas share. */
+    redis: lease?.redis,
+    /** Undefined: the config has no login server, or none was asked for. */
+    login: login?.service,
+    /** See `Chain`. */
+    authenticate(token: string, context: ChainContext) {
       const decision = authenticate(token, context);
       if (decision instanceof Promise) work.add(decision);
       return decision;
     },
-    async retire(limit) {
+    /**
+     * Closes the authenticators as soon as nothing of this chain is in progress, or after `limit` milliseconds: a plugin may
+     * never finish. No review may begin after this call.
+     */
+    async retire(limit: number): Promise<void> {
       await work.ended(limit);
       await owned.disposeAsync();
     },
   };
 }
 
+const unobserved = { onRefused: () => undefined, onRevalidated: () => undefined };
+
+/**
+ * Assembles all links of a chain, and what logins and sessions need besides.
+ *
+ * @returns `logins` in the order of `login.authenticators`
+ */
+function assembleChain(
+  config: GatewayConfig,
+  created: Awaited<ReturnType<typeof createAuthenticators>>,
+  redis: ProbedRedis | undefined,
+  dependencies: GenerationDependencies,
+) {
+  const { logger, caching, blocks, sessions: observer = unobserved } = dependencies;
+  const clocks = systemClocks;
+  const { login } = config;
+  const sealingKeys = config.cache.redis?.sealingKeys ?? [];
+  const texts = createSessionTexts(sealingKeys);
+  const shared: SharedParts = {
+    ...{ logger, clocks, blocks, onAbandoned: dependencies.onAbandoned },
+    prefixes: identityPrefixes(config.authenticators),
+    apiAudiences: () => config.server.apiAudiences,
+    cache: caching && { ...caching, redis: redis && createRedisTier(redis, clocks) },
+    provenance: config.provenance && { ...config.provenance, fingerprint: createTokenFingerprint(sealingKeys[0]) },
+  };
+  const logins = new Map<string, ReturnType<typeof assembleLogin>>();
+  const sessions = {
+    texts,
+    clusters: login?.clusters ?? {},
+    usersOf: (name: string) => logins.get(name)?.users,
+    onRefused: observer.onRefused,
+    keyPrefix: config.provenance?.keyPrefix,
+    now: clocks.wall,
+  };
+  const links = created.map(({ config: one, authenticator }) => {
+    const parts = { ...shared, config: one, authenticator };
+    const proven = dependencies.proven?.(one.fingerprint);
+    const link = assembleLink({ ...parts, proven, sessions: one.name === login?.sessions ? sessions : undefined });
+    if (login?.authenticators.includes(one.name)) {
+      const { onRevalidated } = observer;
+      const { guard } = link;
+      logins.set(one.name, assembleLogin({ ...parts, guard, login, lifetimes: config.cache, onRevalidated }));
+    }
+    return link;
+  });
+  return { links, logins: (login?.authenticators ?? []).flatMap((name) => logins.get(name)?.link ?? []), texts };
+}
+
 /** The calls of a chain, to be waited for. */
-function createWork(): { add(work: Promise<unknown>): void; ended(limit: number): Promise<void> } {
+function createWork() {
   const inProgress = new Set<Promise<unknown>>();
   const allEnded = async () => {
     while (inProgress.size > 0) await Promise.allSettled(inProgress);
   };
   return {
-    add(work) {
+    add(work: Promise<unknown>): void {
       inProgress.add(work);
       const end = () => void inProgress.delete(work);
       work.then(end, end);
     },
     // At the limit they count as ended.
-    ended: (limit) => within({ limit }, allEnded).catch(() => undefined),
+    ended: (limit: number) => within({ limit }, allEnded).catch(() => undefined),
   };
 }

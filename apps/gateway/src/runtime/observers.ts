@@ -1,199 +1,166 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import type { Health } from '../admin/health.ts';
-import { createStatusCollector, type StatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
-import type { StatusPageSource } from '../admin/status-page/route.ts';
+import { createStatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
+import { createLoginCounts } from '../admin/status-page/login-counts.ts';
 import { createAuditTrail } from '../audit/trail.ts';
 import { createFailureLog } from '../chain/failure-log.ts';
 import { systemClocks } from '../clocks.ts';
 import { isLoopback } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
+import { createTurns } from '../deadlines.ts';
+import { createLoginLog } from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
-import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-metrics.ts';
-import type { ReloadSource } from '../metrics/process-metrics.ts';
-import { createAuditMetrics } from '../metrics/process-metrics.ts';
+import { createGatewayMetrics, type ReloadSource } from '../metrics/gateway-metrics.ts';
+import { createLoginMetrics } from '../metrics/login-metrics.ts';
 import { manifest } from '../package-files.ts';
-import type { Entry } from '../revocation/list.ts';
-import type { InFlight } from '../server/in-flight.ts';
-import { createReviewLog, type OnReview } from '../server/review-report.ts';
-import type { TlsMaterial } from '../server/tls.ts';
+import { createInFlight, type InFlight } from '../server/in-flight.ts';
+import { createReviewLog } from '../server/review-report.ts';
+import type { RevalidationResult } from '../sessions/session-user.ts';
 import { type Tracer, useTracer } from '../tracing/in-span.ts';
 import type { Generation } from './generation.ts';
-import { createLoginObservers, type LoginObservers } from './login-observers.ts';
-import type { SharedState } from './shared-state.ts';
+import type { createSharedState } from './shared-state.ts';
 
-/** What logs, counts, records and shows what the gateway does. */
-export interface Observers extends Pick<LoginObservers, 'logins' | 'loginsInFlight' | 'sessions'> {
-  /** Each is called with each review, in this order. */
-  readonly reviews: readonly OnReview[];
-  readonly registry: GatewayMetrics['registry'];
-  readonly statusPage: StatusPageSource;
-  /** Records what an administrator did. */
-  readonly act: (entry: Entry) => void;
-  /** @param problems why the reload was refused; none when it is in force */
-  reloaded(source: ReloadSource, problems: readonly string[]): void;
-  /** These are in force from now on. */
-  certificates(certificates: TlsMaterial['certificates']): void;
-  /** @throws Error when the audit trail can't be written */
-  start(config: GatewayConfig): Promise<void>;
-  /** Uses another config. What it can't use is logged, and what was in force stays. */
-  follow(config: GatewayConfig): void;
-  /** Opens the file of the audit trail again: it may have been moved away. */
-  reopen(): Promise<void>;
-  /** Writes and sends what waits. */
-  close(): Promise<void>;
-}
-
-/** What they look at. */
+/** What is observed. */
 export interface ObservedGateway {
-  /** The config at the start. */
-  readonly config: GatewayConfig;
   readonly tls: TlsOfAddresses;
-  /** The one in force; undefined until there is one. */
-  readonly generation: () => Generation | undefined;
+  readonly inForce: () => Pick<Generation, 'config' | 'links' | 'redis'>;
   readonly health: Health;
   readonly inFlight: Pick<InFlight, 'count'>;
   /** Its metrics are in the registry of the observers, so it is made after them. */
-  readonly shared: () => Pick<SharedState, 'caching' | 'blocks' | 'listAge' | 'attempts'>;
+  readonly shared: () => ReturnType<typeof createSharedState>;
   readonly logger: Logger;
 }
 
-export function createObservers(gateway: ObservedGateway): Observers {
-  const { config, generation, inFlight, logger } = gateway;
-  const atStart = certificatesOf(gateway.tls);
-  const links = () => generation()?.links ?? [];
-  const metrics = createGatewayMetrics({
-    config,
-    tls: { certificates: atStart },
-    links,
-    inFlight: () => inFlight.count,
-  });
-  const audit = createAuditTrail({ logger, onDropped: createAuditMetrics(metrics.registry) });
-  const own = createLoginObservers(config, { registry: metrics.registry, audit, logger });
-  const status = createStatusCollector(config, { ...statusSources(gateway), logins: own.counts });
+/** Makes what logs, counts, records and shows what the gateway does. */
+export function createObservers(gateway: ObservedGateway) {
+  const { inForce, inFlight, logger } = gateway;
+  const { config } = inForce();
+  const metrics = createGatewayMetrics(inForce, inFlight);
+  const { registry } = metrics;
+  const audit = createAuditTrail(logger, metrics.auditLinesDropped);
+  const { counts: logins, follow: followLogins, ...ofLogins } = createLoginObservers(registry, audit, logger);
+  const status = createStatusCollector(config, { ...statusSources(gateway), logins });
   const tracing = createTracing(logger);
-  const certificates: Observers['certificates'] = (inForce) => {
-    metrics.certificates(inForce);
-    status.certificates(inForce);
+  const certificates = (given: ReturnType<typeof certificatesOf>) => {
+    metrics.certificates(given);
+    status.certificates(given);
   };
-  status.certificates(atStart);
+  certificates(certificatesOf(gateway.tls));
+  metrics.follow(config);
+  followLogins(config);
   return {
+    /** Each is called with each review, in this order. */
     reviews: [
       createFailureLog(logger, systemClocks.monotonic),
       createReviewLog(logger, systemClocks.monotonic),
       metrics.onReview,
-      audit.record,
+      audit.review,
       status.record,
     ],
-    ...{ logins: own.logins, loginsInFlight: own.loginsInFlight, sessions: own.sessions },
-    registry: metrics.registry,
-    statusPage: statusPageOf(status, () => generation()?.config ?? config),
+    ...ofLogins,
+    registry,
+    statusPage: { isShown: () => isPageShown(inForce().config), document: status.document },
     act: audit.act,
-    reloaded(source, problems) {
+    /** @param problems why the reload was refused; none when it is in force */
+    reloaded(source: ReloadSource, problems: readonly string[]): void {
       metrics.reloaded(source, problems.length === 0);
       status.reloaded(source, problems);
     },
     certificates,
-    async start(first) {
-      await tracing.apply(first);
-      await audit.configure(first);
+    /** @throws Error when the audit trail can't be written */
+    async start(): Promise<void> {
+      await tracing(config.tracing);
+      await audit.configure(config);
     },
-    follow(next) {
+    /** Uses another config. What it can't use is logged, and what was in force stays. */
+    follow(next: GatewayConfig): void {
       metrics.follow(next);
-      own.follow(next);
+      followLogins(next);
       status.follow(next);
       void audit.follow(next);
-      void tracing.apply(next);
+      void tracing(next.tracing);
     },
+    /** Opens the file of the audit trail again: it may have been moved away. */
     reopen: audit.reopen,
-    async close() {
-      await Promise.all([audit.close(), tracing.close()]);
+    async close(): Promise<void> {
+      await Promise.all([audit.close(), tracing(undefined)]);
     },
   };
 }
 
-function statusPageOf({ document }: StatusCollector, running: () => GatewayConfig): StatusPageSource {
+/** The same for the login server, and for sessions. */
+function createLoginObservers(registry: Registry, audit: ReturnType<typeof createAuditTrail>, logger: Logger) {
+  const loginsInFlight = createInFlight();
+  const metrics = createLoginMetrics(registry, () => loginsInFlight.count);
+  const { record, revalidated, counts } = createLoginCounts();
   return {
-    isShown() {
-      const { listen, statusPage = isLoopback(listen.host) } = running().admin;
-      return statusPage;
+    /** Each is called with each request to the login server, in this order. */
+    logins: [createLoginLog(logger, systemClocks.monotonic), metrics.onLogin, audit.login, record],
+    loginsInFlight,
+    sessions: {
+      onRefused: audit.refusedSession,
+      onRevalidated(authenticator: string, result: RevalidationResult): void {
+        metrics.onRevalidated(authenticator, result);
+        revalidated(result);
+      },
     },
-    document,
+    counts: () => ({ ...counts, inFlight: loginsInFlight.count }),
+    follow: metrics.follow,
   };
 }
 
-function statusSources({
-  config,
-  generation,
-  health,
-  inFlight,
-  shared,
-}: ObservedGateway): Omit<StatusSources, 'logins'> {
+function isPageShown({ admin: { listen, statusPage = isLoopback(listen.host) } }: GatewayConfig): boolean {
+  return statusPage;
+}
+
+function statusSources({ inForce, health, inFlight, shared }: ObservedGateway): Omit<StatusSources, 'logins'> {
   const startedAt = Date.now();
-  const running = () => generation()?.config ?? config;
   return {
     gateway: () => ({
       version: manifest.version,
       state: health.state,
       startedAt,
       inFlight: inFlight.count,
-      maxInFlight: running().server.maxInFlight,
+      maxInFlight: inForce().config.server.maxInFlight,
     }),
-    links: () => generation()?.links ?? [],
+    links: () => inForce().links,
     health: health.authenticators,
     cache() {
-      const redis = generation()?.redis;
-      return {
-        entries: shared().caching.memory.entries,
-        ...(redis && { redis: { circuitOpen: redis.isCircuitOpen } }),
-      };
+      const { redis } = inForce();
+      const { entries } = shared().caching.memory;
+      return { entries, ...(redis && { redis: { circuitOpen: redis.isCircuitOpen } }) };
     },
     blocking() {
       const { blocks, attempts, caching, listAge: age } = shared();
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
-      const lockedOut = running().authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
+      const lockedOut = inForce().config.authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
       return { blocked: blocks.blocks.length, lockedOut, ...read, cutOff: caching.revocations.isCutOff };
     },
     clocks: systemClocks,
   };
 }
 
-/** The tracer of the config in force. */
-interface Tracing {
-  /** Never rejects: the gateway works without traces. */
-  apply(config: Pick<GatewayConfig, 'tracing'>): Promise<void>;
-  /** Sends what waits. Never rejects. */
-  close(): Promise<void>;
-}
-
-function createTracing(logger: Logger): Tracing {
+/** @returns makes the tracer of another config; undefined ends it. Never rejects: the gateway works without traces */
+function createTracing(logger: Logger): (config: TracingConfig | undefined) => Promise<void> {
   let current: TracingConfig | undefined;
   let tracer: Tracer | undefined;
-  let queue: Promise<void> = Promise.resolve();
-
+  // A process has one context of traces.
+  const inTurn = createTurns();
   async function follow(next: TracingConfig | undefined): Promise<void> {
-    if (JSON.stringify(next) === JSON.stringify(current)) return;
+    if (isDeepStrictEqual(next, current)) return;
     current = next;
     useTracer(undefined);
     await tracer?.close();
-    tracer = next && (await createTracer(next, logger));
+    // Loaded only where it is configured: it is more code than the rest of the gateway.
+    const load = () => import('../tracing/open-telemetry.ts');
+    tracer = next && (await load()).createOtelTracer(next, manifest.version, logger);
     useTracer(tracer);
   }
-  /** One at a time: a process has one context of traces. */
-  const inTurn = (next: TracingConfig | undefined): Promise<void> => {
-    queue = queue
-      .then(() => follow(next))
-      .catch((error: unknown) => logger.error({ problems: [causeOf(error)] }, 'tracing could not be started'));
-    return queue;
-  };
-  return {
-    apply: ({ tracing }) => inTurn(tracing),
-    close: () => inTurn(undefined),
-  };
-}
-
-async function createTracer(config: TracingConfig, logger: Logger): Promise<Tracer> {
-  // Loaded only where it is configured: it is more code than the rest of the gateway.
-  const { createOtelTracer } = await import('../tracing/open-telemetry.ts');
-  return createOtelTracer(config, manifest.version, logger);
+  return (next) =>
+    inTurn(() => follow(next)).catch((error: unknown) =>
+      logger.error({ problems: [causeOf(error)] }, 'tracing could not be started'),
+    );
 }

@@ -18,7 +18,16 @@ function generation(name: string): Generation {
     warnings: [],
   } as unknown as GatewayConfig;
   const retire = vi.fn(async () => undefined);
-  return { config, links: [], registries: [], files: [], authenticate: vi.fn(), retire };
+  return {
+    config,
+    links: [],
+    registries: [],
+    files: [],
+    redis: undefined,
+    login: undefined,
+    authenticate: vi.fn(),
+    retire,
+  };
 }
 
 describe('a reload that hangs', () => {
@@ -45,10 +54,10 @@ describe('a reload that hangs', () => {
       create,
       reviews: { updateTls: vi.fn() },
       logins: undefined,
-      observers: { reloaded, certificates: vi.fn() },
+      observers: { reloaded, certificates: vi.fn(), follow: vi.fn() },
       watcher,
       logger: pino({ level: 'silent' }),
-      onSwapped: () => {},
+      shared: { resize: vi.fn() },
     });
     const first = reloader.reload();
     const second = reloader.reload();

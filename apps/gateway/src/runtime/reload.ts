@@ -1,15 +1,15 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
-import type { GatewayConfig, ListenAddress, LoginConfig } from '../config/types.ts';
-import { withTimeLimit } from '../deadlines.ts';
-import type { WatchedFile } from '../files/watched-file.ts';
-import type { FileWatcher } from '../files/watcher.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { createTurns, withTimeLimit } from '../deadlines.ts';
+import type { FileWatcher, WatchedFile } from '../files/watcher.ts';
 import type { LoginServer } from '../login/login-server.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
-import type { ReloadSource } from '../metrics/process-metrics.ts';
 import type { ReviewServer } from '../server/listener.ts';
 import type { Generation } from './generation.ts';
-import type { Observers } from './observers.ts';
+import type { createObservers } from './observers.ts';
+import type { createSharedState } from './shared-state.ts';
 
 /** What runs now. A reload replaces it as a whole. */
 export interface Running {
@@ -26,19 +26,12 @@ export interface ReloadDependencies {
   readonly logins: Pick<LoginServer, 'updateTls'> | undefined;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
-  readonly observers: Pick<Observers, 'reloaded' | 'certificates'>;
-  /** Called with each config once it runs. */
-  readonly onSwapped: (config: GatewayConfig) => void;
+  readonly observers: Pick<ReturnType<typeof createObservers>, 'reloaded' | 'certificates' | 'follow'>;
+  readonly shared: Pick<ReturnType<typeof createSharedState>, 'resize'>;
 }
 
-export interface Reloader {
-  /** Begins to watch every file that the running config names. `since`: when reading them began, wall clock ms. */
-  watch(since: number): Promise<void>;
-  /** Reads everything again, changed or not. Never rejects. */
-  reload(): Promise<void>;
-  /** Resolves when no reload is in progress. */
-  settled(): Promise<void>;
-}
+/** What is reloaded: the config and all that it names, the certificates alone, or one file of a plugin. */
+type Source = 'config' | 'certificates' | WatchedFile;
 
 /** Why a reload was refused; none when it is in force. */
 type Problems = readonly string[];
@@ -50,31 +43,30 @@ const turnLimit = 30_000;
 const restGrace = 5_000;
 
 /** Reloads what runs when the files change that it was made from: config and secrets, certificates, the plugins' own. */
-export function createReloader(dependencies: ReloadDependencies): Reloader {
+export function createReloader(dependencies: ReloadDependencies) {
   const { running, observers, watcher, logger } = dependencies;
-  let queue: Promise<void> = Promise.resolve();
+  const turn = createTurns();
+  const watches = createWatches(dependencies, inTurn);
 
   /** One at a time: two swaps must not cross. Nothing that a plugin does or fails to do stops the next one. */
-  const inTurn = (source: ReloadSource, work: (signal: AbortSignal) => Promise<Problems>): Promise<void> => {
-    queue = queue.then(async () => {
+  function inTurn(source: Source): Promise<void> {
+    return turn(async () => {
       const late = `a reload took longer than ${turnLimit / 1000}s`;
-      const problems = await withTimeLimit(turnLimit, late, work).catch((error: unknown) => {
+      const problems = await withTimeLimit(turnLimit, late, (signal) => reload(source, signal)).catch((error) => {
         const given = [causeOf(error)];
         logger.error({ problems: given }, 'reload abandoned');
         return given;
       });
       observers.reloaded(source, problems);
     });
-    return queue;
-  };
+  }
 
-  const watches = createWatches(watcher, {
-    config: () => inTurn('config', reloadConfig),
-    certificates: () => inTurn('certificates', () => reloadCertificates(dependencies)),
-    file: (one) => inTurn(one, () => reloadFile(one, logger)),
-  });
+  async function reload(source: Source, signal: AbortSignal): Promise<Problems> {
+    if (source === 'config') return reloadConfig(signal);
+    if (source === 'certificates') return reloadCertificates(dependencies);
+    return problemsOf(source.reload, { file: source.file }, ['file reloaded', 'file reload refused'], logger);
+  }
 
-  /** The config, and everything that it names. */
   async function reloadConfig(signal: AbortSignal): Promise<Problems> {
     const since = Date.now();
     let others: readonly string[] = [];
@@ -83,28 +75,59 @@ export function createReloader(dependencies: ReloadDependencies): Reloader {
     try {
       next = keepListening(await dependencies.load(), running.generation.config, logger);
       await swap(next, dependencies, signal);
-      await watches.others(running.generation, since);
+      await watches.others(since);
     } catch (error) {
-      others = filesOfRefused(next, error);
+      // It may name files that the running one does not: a change of one of them may fix it.
+      const named = next === undefined ? [] : [...next.secretFiles, ...tlsFiles(next)];
+      others = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
       refusedFor = error instanceof ConfigError ? error.problems.map(formatProblem) : [causeOf(error)];
       logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
     }
-    await watches.config(running.generation, since, others);
+    await watches.config(since, others);
     return refusedFor;
   }
 
   return {
-    async watch(since) {
-      await watches.config(running.generation, since);
-      await watches.others(running.generation, since);
+    /** Begins to watch every file that the running config names. `since`: when reading them began, wall clock ms. */
+    async watch(since: number): Promise<void> {
+      await watches.config(since);
+      await watches.others(since);
     },
-    async reload() {
-      await inTurn('config', reloadConfig);
+    /** Reads everything again, changed or not. Never rejects. */
+    async reload(): Promise<void> {
+      await inTurn('config');
       // Where that was refused, a changed certificate or token list is still loaded.
       await watcher.scan();
     },
-    settled: () => queue,
+    /** Resolves when no reload is in progress. */
+    settled: () => turn(async () => {}),
+  };
+}
+
+/** The watches over the files of what runs. `since`: when reading them began, wall clock milliseconds. */
+function createWatches({ running, watcher }: ReloadDependencies, onChange: (source: Source) => Promise<void>) {
+  let endConfig = () => {};
+  let endOthers: (() => void)[] = [];
+  return {
+    /** Watches the config, its secrets, and `more`: files that a refused config names. */
+    async config(since: number, more: readonly string[] = []): Promise<void> {
+      const { file, secretFiles } = running.generation.config;
+      endConfig();
+      endConfig = await watcher.watch([file, ...secretFiles, ...more], since, () => onChange('config'));
+    },
+    /**
+     * Watches certificates and the files of plugins. Not to be called after a reload that was refused: a file that has
+     * changed since then, and was not loaded, would count as known.
+     */
+    async others(since: number): Promise<void> {
+      const { config, files } = running.generation;
+      for (const end of endOthers) end();
+      endOthers = await Promise.all([
+        watcher.watch(tlsFiles(config), since, () => onChange('certificates')),
+        ...files.map((one) => watcher.watch([one.file], since, () => onChange(one))),
+      ]);
+    },
   };
 }
 
@@ -118,11 +141,6 @@ async function reloadCertificates(dependencies: ReloadDependencies): Promise<Pro
   return problemsOf(load, fields, ['certificates reloaded', 'certificate reload refused'], logger);
 }
 
-function reloadFile({ file, reload }: WatchedFile, logger: Logger): Promise<Problems> {
-  return problemsOf(reload, { file }, ['file reloaded', 'file reload refused'], logger);
-}
-
-/** @param messages when it was loaded, and when it was refused */
 async function problemsOf(
   load: () => Promise<void>,
   fields: object,
@@ -148,17 +166,9 @@ function putInForce(tls: TlsOfAddresses, { reviews, logins, observers, logger }:
   logCertificateWarnings(tls, logger);
 }
 
-/** A refused config may name files that the running one does not: a change of one of them may fix it. */
-function filesOfRefused(config: GatewayConfig | undefined, error: unknown): readonly string[] {
-  return [
-    ...(error instanceof ConfigError ? error.files : []),
-    ...(config === undefined ? [] : [...config.secretFiles, ...tlsFiles(config)]),
-  ];
-}
-
 /** Everything that can fail comes first. Then the new chain replaces the old one in one step. */
 async function swap(config: GatewayConfig, dependencies: ReloadDependencies, signal: AbortSignal): Promise<void> {
-  const { running, create, logger, onSwapped } = dependencies;
+  const { running, create, logger, observers, shared } = dependencies;
   const old = running.generation;
   const tls = await readTls(config);
   const generation = await create(config);
@@ -171,99 +181,52 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
     throw error;
   }
   running.generation = generation;
-  onSwapped(config);
+  shared.resize(config);
+  observers.follow(config);
   logger.level = config.log.level;
   logger.info({ file: config.file, authenticators: config.authenticators.map(({ name }) => name) }, 'config reloaded');
   logConfigWarnings(config, logger);
   void old.retire(old.config.server.reviewTimeout + restGrace);
 }
 
-/** Logs what works in the config but should be changed. */
 export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): void {
   for (const problem of warnings) logger.warn({ problem }, 'config warning');
 }
 
-/** Logs certificates that expire soon, or that some clients will not accept. */
 export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger: Logger): void {
   for (const warning of [...(server?.warnings ?? []), ...(login?.warnings ?? [])]) logger.warn({}, warning);
 }
 
 /** Addresses, and whether there is TLS on them, stay as they are until a restart, and the log says so. */
 function keepListening(next: GatewayConfig, now: GatewayConfig, logger: Logger): GatewayConfig {
-  const { server, admin, login } = now;
-  const changed = [
-    ...(sameAddress(next.server.listen, server.listen) ? [] : ['server.listen']),
-    ...(sameAddress(next.admin.listen, admin.listen) ? [] : ['admin.listen']),
-    ...((next.server.tls === undefined) === (server.tls === undefined) ? [] : ['server.tls']),
-    ...changedLogin(next.login, login),
-  ];
+  const changed = (['server', 'admin', 'login'] as const).flatMap((name) =>
+    changedAddress(name, next[name], now[name]),
+  );
   if (changed.length === 0) return next;
   logger.warn({ changed }, 'some changed settings take effect at the next restart; all others are in force now');
-  const { tls, ...rest } = next.server;
   return {
     ...next,
-    server: { ...rest, listen: server.listen, ...tlsInForce(tls, server.tls) },
-    admin: { ...next.admin, listen: admin.listen },
-    ...(next.login && login && { login: keepLogin(next.login, login) }),
+    server: keepAddress(next.server, now.server),
+    admin: keepAddress(next.admin, now.admin),
+    ...(next.login && now.login && { login: keepAddress(next.login, now.login) }),
   };
 }
 
+type Address = Pick<GatewayConfig['server'], 'listen'> & { readonly tls?: object };
+
 /** A login server that is new in the config listens after a restart. One that is removed answers 503 until then. */
-function changedLogin(next: LoginConfig | undefined, now: LoginConfig | undefined): string[] {
-  if (next === undefined || now === undefined) return next === now ? [] : ['login'];
+function changedAddress(name: string, next: Address | undefined, now: Address | undefined): string[] {
+  if (next === undefined || now === undefined) return next === now ? [] : [name];
   return [
-    ...(sameAddress(next.listen, now.listen) ? [] : ['login.listen']),
-    ...((next.tls === undefined) === (now.tls === undefined) ? [] : ['login.tls']),
+    ...(isDeepStrictEqual(next.listen, now.listen) ? [] : [`${name}.listen`]),
+    ...((next.tls === undefined) === (now.tls === undefined) ? [] : [`${name}.tls`]),
   ];
 }
 
-function keepLogin({ tls, ...rest }: LoginConfig, now: LoginConfig): LoginConfig {
-  return { ...rest, listen: now.listen, ...tlsInForce(tls, now.tls) };
-}
-
-function tlsInForce<Tls>(next: Tls | undefined, now: Tls | undefined): { tls?: Tls } {
-  const current = next === undefined || now === undefined ? now : next;
-  return current === undefined ? {} : { tls: current };
-}
-
-function sameAddress(one: ListenAddress, other: ListenAddress): boolean {
-  return one.host === other.host && one.port === other.port;
-}
-
-/** Called when a file of each kind has changed. */
-interface ChangeHandlers {
-  readonly config: () => Promise<void>;
-  readonly certificates: () => Promise<void>;
-  readonly file: (file: WatchedFile) => Promise<void>;
-}
-
-/** The watches over the files of what runs. `since`: when reading them began, wall clock milliseconds. */
-interface Watches {
-  /** Watches the config, its secrets, and `more`: files that a refused config names. */
-  config(running: Generation, since: number, more?: readonly string[]): Promise<void>;
-  /**
-   * Watches certificates and the files of plugins. Not to be called after a reload that was refused: a file that has
-   * changed since then, and was not loaded, would count as known.
-   */
-  others(running: Generation, since: number): Promise<void>;
-}
-
-function createWatches(watcher: FileWatcher, handlers: ChangeHandlers): Watches {
-  let endConfig = () => {};
-  let endOthers: (() => void)[] = [];
-  return {
-    async config({ config }, since, more = []) {
-      endConfig();
-      endConfig = await watcher.watch([config.file, ...config.secretFiles, ...more], since, handlers.config);
-    },
-    async others({ config, files }, since) {
-      for (const end of endOthers) end();
-      endOthers = await Promise.all([
-        watcher.watch(tlsFiles(config), since, handlers.certificates),
-        ...files.map((one) => watcher.watch([one.file], since, () => handlers.file(one))),
-      ]);
-    },
-  };
+function keepAddress<One extends Address>(next: One, now: One): One {
+  const { tls, ...rest } = next;
+  const current = tls === undefined || now.tls === undefined ? now.tls : tls;
+  return { ...rest, listen: now.listen, ...(current && { tls: current }) } as One;
 }
 
 function tlsFiles({ server: { tls }, login }: Pick<GatewayConfig, 'server' | 'login'>): string[] {

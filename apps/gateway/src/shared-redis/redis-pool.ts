@@ -3,7 +3,7 @@ import type { Metrics } from '@sallyport/authenticator';
 import { connect } from '@sallyport/redis-connection';
 import type { Logger } from 'pino';
 import type { CacheRedisConfig, GatewayConfig } from '../config/types.ts';
-import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
+import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
 import { createSharedRedis, type SharedRedisDependencies } from './shared-redis.ts';
 
 /** The connection's own metrics are dropped: the gateway counts its calls of the cache Redis itself. */

@@ -1,18 +1,14 @@
-/** What a span says besides its name. Never a token, a password, or the name of a person. */
-type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
-
 /** The span that work runs in. */
 export interface Span {
-  set(attributes: SpanAttributes): void;
+  /** Says more than its name: never a token, a password, or the name of a person. */
+  set(attributes: Readonly<Record<string, string | number | boolean | undefined>>): void;
   /** Marks the span as failed. @param type a word of a closed set: a message may quote what it met */
   fail(type: string): void;
 }
 
-type SpanKind = 'server' | 'client' | 'internal';
-
 export interface SpanOptions {
   /** Default: internal. */
-  readonly kind?: SpanKind;
+  readonly kind?: 'server' | 'client' | 'internal';
   /** Headers of the request, by which the span joins the trace of the caller (https://www.w3.org/TR/trace-context/). */
   readonly headers?: Readonly<Record<string, unknown>>;
 }

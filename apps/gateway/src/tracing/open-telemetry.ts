@@ -1,12 +1,4 @@
-import {
-  type Context,
-  context,
-  type Span as OtelSpan,
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-} from '@opentelemetry/api';
+import * as otel from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -27,7 +19,7 @@ type SpanLogger = Pick<Logger, 'warn' | 'info'>;
 /** Milliseconds for one try to send spans, and for all that wait at the end. */
 const exportTimeout = 5_000;
 
-const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL };
+const kinds = { server: otel.SpanKind.SERVER, client: otel.SpanKind.CLIENT, internal: otel.SpanKind.INTERNAL };
 
 const propagator = new W3CTraceContextPropagator();
 
@@ -47,17 +39,17 @@ export function createOtelTracer(
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampleRatio) }),
     spanProcessors: [new BatchSpanProcessor({ exporter: withFailureLog(exporter, endpoint, logger) })],
   });
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  otel.context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   const tracer = provider.getTracer('sallyport', version);
   return {
     inSpan(name, options, work) {
       const parent = parentOf(options);
       const span = tracer.startSpan(name, { kind: kinds[options.kind ?? 'internal'] }, parent);
-      return context.with(trace.setSpan(parent, span), () => run(span, work));
+      return otel.context.with(otel.trace.setSpan(parent, span), () => run(span, work));
     },
     async close() {
       await provider.shutdown().catch(() => {});
-      context.disable();
+      otel.context.disable();
     },
   };
 }
@@ -83,31 +75,21 @@ export function withFailureLog(exporter: SpanExporter, endpoint: string, logger:
   };
 }
 
-function parentOf({ headers }: SpanOptions): Context {
-  if (headers === undefined) return context.active();
-  return propagator.extract(ROOT_CONTEXT, headers, {
-    keys: (carrier) => Object.keys(carrier),
-    get: (carrier, key) => {
-      const value = carrier[key];
-      return typeof value === 'string' ? value : undefined;
-    },
-  });
+function parentOf({ headers }: SpanOptions): otel.Context {
+  return headers === undefined
+    ? otel.context.active()
+    : propagator.extract(otel.ROOT_CONTEXT, headers, otel.defaultTextMapGetter);
 }
 
-async function run<Result>(span: OtelSpan, work: (span: Span) => Promise<Result>): Promise<Result> {
+async function run<Result>(span: otel.Span, work: (span: Span) => Promise<Result>): Promise<Result> {
   let hasFailed = false;
   const fail = (type: string) => {
     hasFailed = true;
     span.setAttribute('error.type', type);
-    span.setStatus({ code: SpanStatusCode.ERROR });
+    span.setStatus({ code: otel.SpanStatusCode.ERROR });
   };
   try {
-    return await work({
-      set: (attributes) => {
-        for (const [name, value] of Object.entries(attributes)) if (value !== undefined) span.setAttribute(name, value);
-      },
-      fail,
-    });
+    return await work({ set: (attributes) => void span.setAttributes(attributes), fail });
   } catch (error) {
     // Only the name of the error, unless the work gave a type: messages may quote what they met.
     if (!hasFailed) fail(error instanceof Error ? error.name : 'unknown');

@@ -1,7 +1,7 @@
 import type { GuardedLink } from '../../chain/guard.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { printable, printableLines } from '../../logging/printable.ts';
-import type { ReloadSource } from '../../metrics/process-metrics.ts';
+import type { ReloadSource } from '../../metrics/gateway-metrics.ts';
 import type { OnReview } from '../../server/review-report.ts';
 import type { TlsMaterial } from '../../server/tls.ts';
 import type { HealthCheck } from '../health.ts';

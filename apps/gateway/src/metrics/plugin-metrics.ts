@@ -1,12 +1,5 @@
-import type { Counter, Gauge, Histogram, Labels, MetricOptions, Metrics } from '@sallyport/authenticator';
+import type { HistogramOptions, Labels, Metrics } from '@sallyport/authenticator';
 import * as prometheus from 'prom-client';
-
-export interface PluginMetrics {
-  /** Given to the plugin. */
-  readonly metrics: Metrics;
-  /** Exported by `renderMetrics`. */
-  readonly registry: prometheus.Registry;
-}
 
 type Family = prometheus.MetricObjectWithValues<prometheus.MetricValue<string>>;
 
@@ -15,15 +8,20 @@ const defaultBuckets = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
+const kinds = {
+  counter: { Metric: prometheus.Counter, methods: ['inc'], endings: [''] },
+  gauge: { Metric: prometheus.Gauge, methods: ['set', 'inc', 'dec'], endings: [''] },
+  histogram: { Metric: prometheus.Histogram, methods: ['observe'], endings: ['', '_bucket', '_sum', '_count'] },
+} as const;
+
 /**
  * Creates the metrics of one authenticator in a registry of its own: names start with `sallyport_plugin_<plugin>_`, and
- * every series has the label `authenticator`. All mistakes throw an error that names the plugin: a name that is taken or
- * not allowed when the metric is created, an unknown label or a value that is not a number when it is used.
+ * every series has the label `authenticator`. All mistakes throw an error that names the plugin.
  *
  * @param plugin the plugin's own name; `-` becomes `_`
  * @param authenticator its name in the config, unique
  */
-export function createPluginMetrics(plugin: string, authenticator: string): PluginMetrics {
+export function createPluginMetrics(plugin: string, authenticator: string) {
   const registry = new prometheus.Registry();
   registry.setDefaultLabels({ authenticator });
   const take = createNames(`sallyport_plugin_${plugin.replaceAll('-', '_')}_`);
@@ -35,59 +33,31 @@ export function createPluginMetrics(plugin: string, authenticator: string): Plug
       throw new Error(`metric ${name} of the plugin ${plugin}: ${reason}`, { cause: error });
     }
   };
-  const settings = <Name extends string>(options: MetricOptions<Name>, type: MetricType) => ({
-    name: take(options.name, options.labelNames ?? [], type),
-    help: options.help,
-    labelNames: [...(options.labelNames ?? [])],
-    registers: [registry],
-  });
-
-  const metrics: Metrics = {
-    counter<Name extends string = never>(options: MetricOptions<Name>): Counter<Name> {
-      const { name } = options;
-      const counter = named(name, () => new prometheus.Counter<Name>(settings(options, 'counter')));
-      return { inc: (labels, value) => named(name, () => counter.inc(given(labels), value)) };
-    },
-    gauge<Name extends string = never>(options: MetricOptions<Name>): Gauge<Name> {
-      const { name } = options;
-      const gauge = named(name, () => new prometheus.Gauge<Name>(settings(options, 'gauge')));
-      return {
-        set: (labels, value) => named(name, () => gauge.set(given(labels), value)),
-        inc: (labels, value) => named(name, () => gauge.inc(given(labels), value)),
-        dec: (labels, value) => named(name, () => gauge.dec(given(labels), value)),
-      };
-    },
-    histogram<Name extends string = never>(
-      options: MetricOptions<Name> & { readonly buckets?: readonly number[] },
-    ): Histogram<Name> {
-      const { name, buckets = defaultBuckets } = options;
-      const histogram = named(name, () => {
-        checkBuckets(buckets);
-        return new prometheus.Histogram<Name>({ ...settings(options, 'histogram'), buckets: [...buckets] });
-      });
-      return { observe: (labels, value) => named(name, () => histogram.observe(given(labels), value)) };
-    },
+  const create = (kind: keyof typeof kinds) => (options: HistogramOptions<string>) => {
+    const { name, help, labelNames = [], buckets = defaultBuckets } = options;
+    const { Metric, methods, endings } = kinds[kind];
+    const metric = named(name, () => {
+      checkBuckets(buckets);
+      const full = take(name, labelNames, endings);
+      const settings = { name: full, help, labelNames: [...labelNames], buckets: [...buckets], registers: [registry] };
+      return new Metric(settings) as unknown as Record<string, (labels: object, value?: number) => void>;
+    });
+    const call = (method: string) => (labels?: Labels, value?: number) =>
+      named(name, () => metric[method]?.(given(labels), value));
+    return Object.fromEntries(methods.map((method) => [method, call(method)]));
   };
-  return { metrics, registry };
+  const metrics = { counter: create('counter'), gauge: create('gauge'), histogram: create('histogram') };
+  return { metrics: metrics as unknown as Metrics, registry };
 }
 
 /**
  * Copies the labels, because prom-client keeps the object that it is given. Undefined labels are left out, because
  * prom-client would export the word. Always returns an object: without one, prom-client ignores the value.
  */
-function given<Name extends string>(labels: Labels<Name> | undefined): Partial<Record<Name, string | number>> {
+function given(labels: Labels | undefined): Record<string, string | number> {
   const defined = Object.entries(labels ?? {}).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(defined) as Partial<Record<Name, string | number>>;
+  return Object.fromEntries(defined) as Record<string, string | number>;
 }
-
-type MetricType = 'counter' | 'gauge' | 'histogram';
-
-/** The endings of the names that a metric of this type has in the exposition. */
-const suffixes: Record<MetricType, readonly string[]> = {
-  counter: [''],
-  gauge: [''],
-  histogram: ['', '_bucket', '_sum', '_count'],
-};
 
 /**
  * Keeps the names of one authenticator unique, including those of a histogram's series.
@@ -95,15 +65,15 @@ const suffixes: Record<MetricType, readonly string[]> = {
  * @returns a function that gives the full name of a metric, and throws when it or a label cannot be used. Rules:
  *   https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` for Prometheus itself).
  */
-function createNames(prefix: string): (name: string, labelNames: readonly string[], type: MetricType) => string {
+function createNames(prefix: string) {
   const taken = new Set<string>();
-  return (name, labelNames, type) => {
+  return (name: string, labelNames: readonly string[], endings: readonly string[]): string => {
     if (typeof name !== 'string' || !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
       throw new Error('a name has only letters, digits and _, and does not start with a digit');
     }
     for (const label of labelNames) checkLabel(label);
     if (new Set(labelNames).size < labelNames.length) throw new Error('a label is listed twice');
-    const series = suffixes[type].map((suffix) => `${prefix}${name}${suffix}`);
+    const series = endings.map((ending) => `${prefix}${name}${ending}`);
     const clash = series.find((one) => taken.has(one));
     if (clash !== undefined) throw new Error(`the name ${clash} is already taken`);
     for (const one of series) taken.add(one);

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { createTroubleLog } from './trouble-log.ts';
+import { createTroubleLog } from './trail.ts';
 
 test('logs at most every ten seconds, and in the end the total of dropped lines', () => {
   const lines: unknown[][] = [];
@@ -9,7 +9,11 @@ test('logs at most every ten seconds, and in the end the total of dropped lines'
     const { level, dropped, code } = JSON.parse(text);
     lines.push([level, dropped, code]);
   };
-  const log = createTroubleLog(pino({ formatters: { level: (level) => ({ level }) } }, { write }), () => now);
+  const log = createTroubleLog(
+    pino({ formatters: { level: (level) => ({ level }) } }, { write }),
+    () => {},
+    () => now,
+  );
   log.recovered();
   log.failed(Object.assign(new Error('secret'), { code: 'ENOSPC' }));
   for (let line = 0; line < 5; line++) log.dropped();

@@ -33,24 +33,36 @@ export function addDuration(durations: Durations, seconds: number): void {
   }
 }
 
-export interface DurationSeries {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly durations: Durations;
+type Labels = Readonly<Record<string, string>>;
+type Series = readonly [labels: Labels, value: number | Durations];
+
+/** @returns register a metric each. `series` is read at each scrape; those without a time are left out */
+export function createFamilies(registry: Registry) {
+  const ofType = (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
+    const linesOf = ([labels, value]: Series): object[] =>
+      typeof value === 'number' ? [{ labels, value }] : histogramOf(name, labels, value);
+    const get = async () => ({ name, help, type, values: series().flatMap(linesOf), aggregator: 'sum' });
+    registry.registerMetric({ name, get } as unknown as Metric);
+  };
+  return { counter: ofType('counter'), gauge: ofType('gauge'), histogram: ofType('histogram') };
 }
 
-/** @param series read at each scrape. Those without a time are left out */
-export function registerDurations(
-  registry: Registry,
-  { name, help }: { readonly name: string; readonly help: string },
-  series: () => Iterable<DurationSeries>,
-): void {
-  const values = () =>
-    [...series()].filter(({ durations }) => durations.count > 0).flatMap((one) => valuesOf(name, one));
-  const metric = { name, get: async () => ({ name, help, type: 'histogram', values: values(), aggregator: 'sum' }) };
-  registry.registerMetric(metric as unknown as Metric);
+/** A series for each key of `values`, which is the value of the label; `labels` come before it. */
+export function byLabel<Value extends number | Durations>(
+  label: string,
+  values: Readonly<Record<string, Value>>,
+  labels?: Labels,
+): (readonly [Labels, Value])[] {
+  return Object.entries(values).map(([key, value]) => [{ ...labels, [label]: key }, value] as const);
 }
 
-function valuesOf(name: string, { labels, durations: { count, sum, buckets } }: DurationSeries) {
+/** @returns a value for each key */
+export function recordOf<Key extends string, Value>(keys: readonly Key[], create: () => Value): Record<Key, Value> {
+  return Object.fromEntries(keys.map((key) => [key, create()])) as Record<Key, Value>;
+}
+
+function histogramOf(name: string, labels: Labels, { count, sum, buckets }: Durations) {
+  if (count === 0) return [];
   let below = 0;
   const cumulated = durationBuckets.map((le, at) => {
     below += buckets[at] ?? 0;
