@@ -7,7 +7,7 @@ import Koa, { type Context } from 'koa';
 import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerErrors, answerUnreadable, refuseUnmatched } from '../server/answer-errors.ts';
-import { authority, listen } from '../server/listen.ts';
+import { authority, listen } from '../server/http-server.ts';
 import { createSocketLimit } from '../server/socket-limit.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
 import { oneRequest } from './one-request.ts';

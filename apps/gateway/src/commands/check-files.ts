@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { isLoopback } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import type { ServerConfig, TlsConfig } from '../config/types.ts';
-import { authority } from '../server/listen.ts';
+import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from './command-line.ts';
 import type { Finding } from './finding.ts';

@@ -3,7 +3,7 @@ import { probeOutput } from '../audit/output.ts';
 import { usableParts } from '../config/load.ts';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
-import { authority, listen } from '../server/listen.ts';
+import { authority, listen } from '../server/http-server.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkCertificates, checkPermissions, tlsFilesOf } from './check-files.ts';

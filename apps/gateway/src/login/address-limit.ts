@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../config/login.ts';
-import { networkOf } from '../server/client-network.ts';
+import { networkOf } from '../server/socket-limit.ts';
 
 /** The tries that each address has left. */
 export interface AddressLimit {

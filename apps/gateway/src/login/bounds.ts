@@ -1,4 +1,4 @@
-import type { InFlight } from '../server/in-flight.ts';
+import type { InFlight } from '../server/limits.ts';
 import type { AddressLimit } from './address-limit.ts';
 import { LoginError, tooMany } from './login-error.ts';
 

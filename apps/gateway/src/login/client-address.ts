@@ -1,7 +1,7 @@
 import type { BlockList } from 'node:net';
 import { isIP, isIPv6 } from 'node:net';
-import { plain } from '../server/client-network.ts';
 import type { ServerRequest } from '../server/http-server.ts';
+import { plain } from '../server/socket-limit.ts';
 
 /** More of a header is not looked at: each proxy adds one. */
 const mostHops = 16;

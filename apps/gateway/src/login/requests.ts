@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
 import { digestOf } from '../revocation/list.ts';
 import { isClosed } from '../server/http-server.ts';
-import { createInFlight, type InFlight } from '../server/in-flight.ts';
+import { createInFlight, type InFlight } from '../server/limits.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { AddressLimit } from './address-limit.ts';
 import { bounded } from './bounds.ts';

@@ -11,9 +11,14 @@ import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import { type LoginServer, startLoginServer } from '../login/listener.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
-import { createInFlight, type InFlight } from '../server/in-flight.ts';
-import { connectionsWithin, loginConnectionsWithin, openFileLimit } from '../server/limits.ts';
-import { type ReviewServer, startReviewServer } from '../server/listener.ts';
+import {
+  connectionsWithin,
+  createInFlight,
+  type InFlight,
+  loginConnectionsWithin,
+  openFileLimit,
+} from '../server/limits.ts';
+import { type ReviewServer, startReviewServer } from '../server/review-server.ts';
 import { createGeneration, type Generation, type GenerationDependencies } from './generation.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, logConfigWarnings, type Reloader, type Running } from './reload.ts';

@@ -8,7 +8,7 @@ import type { GatewayConfig } from '../config/types.ts';
 import { createLoginLog } from '../login/login-log.ts';
 import type { OnLogin } from '../login/login-report.ts';
 import { createLoginMetrics } from '../metrics/login-metrics.ts';
-import { createInFlight, type InFlight } from '../server/in-flight.ts';
+import { createInFlight, type InFlight } from '../server/limits.ts';
 import type { SessionObserver } from './assemble-chain.ts';
 
 /** What logs, counts, records and shows what happens at the login server, and to sessions. */

@@ -14,7 +14,7 @@ import type { ReloadSource } from '../metrics/process-metrics.ts';
 import { createAuditMetrics } from '../metrics/process-metrics.ts';
 import { manifest } from '../package-files.ts';
 import type { Entry } from '../revocation/types.ts';
-import type { InFlight } from '../server/in-flight.ts';
+import type { InFlight } from '../server/limits.ts';
 import { createReviewLog, type OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { type Tracer, useTracer } from '../tracing/in-span.ts';

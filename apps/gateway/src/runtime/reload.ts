@@ -7,7 +7,7 @@ import type { FileWatcher } from '../files/watcher.ts';
 import type { LoginServer } from '../login/listener.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { ReloadSource } from '../metrics/process-metrics.ts';
-import type { ReviewServer } from '../server/listener.ts';
+import type { ReviewServer } from '../server/review-server.ts';
 import type { Generation } from './generation.ts';
 import type { Observers } from './observers.ts';
 

@@ -5,7 +5,7 @@ import type { RouterContext } from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import type { Context, Middleware } from 'koa';
 import { errorFields } from '../logging/error-fields.ts';
-import { afterUnlessClosed } from './connection.ts';
+import { afterUnlessClosed } from './connections.ts';
 import { http2Stream } from './http-server.ts';
 import { type StatusCode, StatusError, toStatus } from './kubernetes-status.ts';
 import { connectionLimits } from './limits.ts';
