@@ -14,36 +14,16 @@ export interface TokenReviewRequest {
   readonly audiences: readonly string[];
 }
 
-/** The token could not be checked. The message reaches kube-apiserver's log, and callers of its TokenReview API. */
-interface Unchecked {
-  readonly kind: 'error';
-  readonly message: string;
-  /** The names of those that could not check it. */
-  readonly authenticators: readonly string[];
-}
-
-/** The result of a review: what the chain decided, or that it could not. */
-export type ReviewResult = Decision | Unchecked;
-
-/** The answer. It never has a `spec`, so no token is sent back. */
-export interface TokenReviewAnswer {
-  readonly apiVersion: TokenReviewVersion;
-  readonly kind: 'TokenReview';
-  readonly status: TokenReviewStatus;
-}
-
-interface TokenReviewStatus {
-  readonly authenticated: boolean;
-  /** Here and below JSON leaves out what is undefined. */
-  readonly user?: {
-    readonly username: string;
-    readonly uid: string | undefined;
-    readonly groups: readonly string[] | undefined;
-    readonly extra: Readonly<Record<string, readonly string[]>> | undefined;
-  };
-  readonly audiences?: readonly string[] | undefined;
-  readonly error?: string;
-}
+/** The result of a review: what the chain decided, or that the token could not be checked. */
+export type ReviewResult =
+  | Decision
+  | {
+      readonly kind: 'error';
+      /** It reaches kube-apiserver's log, and callers of its TokenReview API. */
+      readonly message: string;
+      /** The names of those that could not check it. */
+      readonly authenticators: readonly string[];
+    };
 
 /** kube-apiserver sends its service-account issuers. A client that may create TokenReviews can send any number. */
 const maxAudiences = 16;
@@ -105,14 +85,14 @@ export function isCheckable(token: string, maxTokenSize: number): boolean {
 }
 
 /**
- * Makes the answer to a review. It says "not authenticated" unless a decision says "authenticated" with a name:
+ * Makes the answer to a review. It never has a `spec`, so no token is sent back. It says "not authenticated" unless a decision says "authenticated" with a name:
  * kube-apiserver would take an empty username for a user, and empty `audiences` for its own.
  */
-export function toTokenReview(apiVersion: TokenReviewVersion, result: ReviewResult): TokenReviewAnswer {
-  return { apiVersion, kind: 'TokenReview', status: toReviewStatus(result) };
+export function toTokenReview(apiVersion: TokenReviewVersion, result: ReviewResult) {
+  return { apiVersion, kind: 'TokenReview', status: toReviewStatus(result) } as const;
 }
 
-function toReviewStatus(result: ReviewResult): TokenReviewStatus {
+function toReviewStatus(result: ReviewResult) {
   if (result.kind === 'error') return { authenticated: false, error: result.message };
   if (!isAuthenticated(result)) return { authenticated: false };
   const { username, uid, groups, extra } = result.user;
