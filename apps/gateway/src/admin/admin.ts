@@ -1,5 +1,6 @@
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
@@ -10,7 +11,6 @@ import { answerErrors, answerUnreadable, refuseUnmatched } from '../server/answe
 import { authority, listen } from '../server/http-server.ts';
 import { createSocketLimit } from '../server/socket-limit.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
-import { oneRequest } from './one-request.ts';
 import { createStatusPage, requireLocalHost, type StatusPageSource } from './status-page/route.ts';
 
 export interface AdminServerOptions {
@@ -25,11 +25,7 @@ export interface AdminServerOptions {
 }
 
 /** `/livez`, `/readyz`, `/metrics` and the status page, over plain HTTP. */
-export interface AdminServer {
-  readonly url: string;
-  readonly port: number;
-  close(): Promise<void>;
-}
+export type AdminServer = Awaited<ReturnType<typeof startAdminServer>>;
 
 /** A browser opens six connections, Prometheus and the kubelet one each. */
 const maxConnections = 64;
@@ -45,7 +41,7 @@ const renderInterval = 250;
  *
  * @throws Error naming the address and how to fix it
  */
-export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+export async function startAdminServer(options: AdminServerOptions) {
   const { logger } = options;
   const { host } = options.listen;
   const answer = createAdminApp(options).callback();
@@ -74,12 +70,53 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   return {
     url: `http://${authority(host, port)}`,
     port,
-    async close() {
+    async close(): Promise<void> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
+}
+
+const endOfHead = '\r\n\r\n';
+
+/** In bytes. Node's parser answers a longer head with 431. */
+const maxHead = 16 * 1024;
+
+/**
+ * Makes a connection for an HTTP server with one request on it: passes the head of the first, and drops what comes after
+ * it. Node reads 64 KiB of a socket at a time, some 1,700 requests, and holds all of them and their answers until the
+ * first answer is sent.
+ */
+function oneRequest(socket: Socket): Duplex {
+  let head = Buffer.alloc(0);
+  let isPassed = false;
+  const stream = new Duplex({
+    read: () => undefined,
+    write: (chunk, _encoding, done) => void socket.write(chunk, done),
+    final(done) {
+      socket.destroySoon();
+      done();
+    },
+    destroy(error, done) {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on('data', (chunk: Buffer) => {
+    if (isPassed) return;
+    head = Buffer.concat([head, chunk]);
+    const end = head.indexOf(endOfHead);
+    if (end === -1 && head.length <= maxHead) return;
+    isPassed = true;
+    stream.push(end === -1 ? head : head.subarray(0, end + endOfHead.length));
+  });
+  // A client that closes after its request, as `nc -N` does, still gets the answer.
+  socket.on('end', () => void (isPassed || socket.destroy()));
+  socket.on('error', () => undefined);
+  socket.on('close', () => stream.destroy());
+  // `answerUnreadable` writes to the socket directly, and needs this method of a socket.
+  return Object.assign(stream, { destroySoon: () => stream.end() });
 }
 
 function createAdminApp(options: AdminServerOptions): Koa {

@@ -10,36 +10,32 @@ export interface HealthCheck {
   readonly reason?: string;
 }
 
-/** The health of this gateway and of its authenticators. */
-export interface Health {
-  readonly state: 'starting' | 'listening' | 'stopping';
-  /** What decides readiness. No backend does: one that is down must not lock everyone out. */
-  readiness(): readonly HealthCheck[];
-  /** The health of each authenticator, for `?verbose`. It does not decide readiness. */
-  authenticators(): Promise<readonly HealthCheck[]>;
-  /** Reviews are answered from now on. */
-  listening(): void;
-  stopping(): void;
-}
-
 /** Milliseconds that one authenticator may take to check its backend. */
 const checkTimeout = 2_000;
 
 /** Milliseconds for which a result is given again: frequent requests must not cost the backends anything. */
 const checkedFor = 10_000;
 
-/** @param links of the chain that runs, read each time */
-export function createHealth(links: () => readonly GuardedLink[]): Health {
-  let state: Health['state'] = 'starting';
+export type Health = ReturnType<typeof createHealth>;
+
+/**
+ * The health of this gateway and of its authenticators.
+ *
+ * @param links of the chain that runs, read each time
+ */
+export function createHealth(links: () => readonly GuardedLink[]) {
+  let state: 'starting' | 'listening' | 'stopping' = 'starting';
   let last: { at: number; links: readonly GuardedLink[]; checks: Promise<readonly HealthCheck[]> } | undefined;
   return {
     get state() {
       return state;
     },
-    readiness: () => [
+    /** What decides readiness. No backend does: one that is down must not lock everyone out. */
+    readiness: (): HealthCheck[] => [
       { name: 'listening', ok: state !== 'starting', reason: 'not listening yet' },
       { name: 'shutdown', ok: state !== 'stopping', reason: 'shutting down' },
     ],
+    /** The health of each authenticator, for `?verbose` and the status page. It does not decide readiness. */
     authenticators() {
       const now = performance.now();
       const current = links();
@@ -48,10 +44,11 @@ export function createHealth(links: () => readonly GuardedLink[]): Health {
       }
       return last.checks;
     },
-    listening: () => {
+    /** Reviews are answered from now on. */
+    listening() {
       state = 'listening';
     },
-    stopping: () => {
+    stopping() {
       state = 'stopping';
     },
   };

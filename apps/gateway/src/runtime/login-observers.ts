@@ -1,7 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
-import type { StatusSources } from '../admin/status-page/collector.ts';
-import { createLoginCounts } from '../admin/status-page/login-counts.ts';
+import { createLoginCounts, type StatusSources } from '../admin/status-page/collector.ts';
 import type { AuditTrail } from '../audit/trail.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';

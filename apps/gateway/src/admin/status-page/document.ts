@@ -1,35 +1,45 @@
 /** The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It has no token and no digest of one. */
 export interface StatusDocument {
   readonly at: number;
-  readonly gateway: GatewayStatus;
-  readonly config: ConfigStatus;
-  readonly history: HistoryTimes;
+  readonly gateway: {
+    readonly version: string;
+    readonly state: 'starting' | 'listening' | 'stopping';
+    readonly startedAt: number;
+    readonly inFlight: number;
+    readonly maxInFlight: number;
+  };
+  readonly config: {
+    readonly file: string;
+    /** The first 12 digits of the SHA-256 of the file as it was read. */
+    readonly digest: string;
+    readonly loadedAt: number;
+    /** What is on disk and not in force: the last refusal of each source that was not loaded since, newest first. */
+    readonly refused: readonly RefusedReload[];
+  };
+  /** The buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
+  readonly history: { readonly bucketSeconds: number; readonly buckets: number; readonly lastFrom: number };
   /** In the order in which they are asked. */
   readonly authenticators: readonly AuthenticatorStatus[];
-  readonly cache: CacheStatus;
-  readonly blocking: BlockingStatus;
+  readonly cache: {
+    readonly entries: number;
+    readonly maxEntries: number;
+    /** Left out without a shared Redis. */
+    readonly redis?: { readonly circuitOpen: boolean };
+  };
+  readonly blocking: {
+    /** Users, groups, tokens and sessions. */
+    readonly blocked: number;
+    /** Users who are locked out, as far as this replica knows. */
+    readonly lockedOut: number;
+    /** Seconds; left out without a shared Redis; null if the list was never read. */
+    readonly listAge?: number | null;
+    readonly cutOff: boolean;
+  };
   /** Left out without a login server. */
-  readonly login?: LoginStatus;
+  readonly login: LoginStatus | undefined;
   readonly certificates: readonly CertificateStatus[];
   /** Newest first. */
   readonly recent: readonly RecentReview[];
-}
-
-export interface GatewayStatus {
-  readonly version: string;
-  readonly state: 'starting' | 'listening' | 'stopping';
-  readonly startedAt: number;
-  readonly inFlight: number;
-  readonly maxInFlight: number;
-}
-
-interface ConfigStatus {
-  readonly file: string;
-  /** The first 12 digits of the SHA-256 of the file as it was read. */
-  readonly digest: string;
-  readonly loadedAt: number;
-  /** What is on disk and not in force: the last refusal of each source that was not loaded since. */
-  readonly refused: readonly RefusedReload[];
 }
 
 export interface RefusedReload {
@@ -38,23 +48,13 @@ export interface RefusedReload {
   readonly problems: readonly string[];
 }
 
-/** The buckets of all histories, oldest first. The last one still counts. */
-export interface HistoryTimes {
-  readonly bucketSeconds: number;
-  readonly buckets: number;
-  /** When the last bucket began. */
-  readonly lastFrom: number;
-}
-
 /** The answers of an authenticator by decision. A `stale` one is not counted as `authenticated` as well. */
 export const decisionNames = ['authenticated', 'stale', 'rejected', 'unknown', 'error'] as const;
 type DecisionName = (typeof decisionNames)[number];
-/** What is counted of an authenticator's answers: the decisions, and where they came from. */
-export type Counts = Readonly<Record<DecisionName | 'memory' | 'redis' | 'backend', number>>;
 
 export interface History {
-  /** Of all buckets together. */
-  readonly sum: Counts;
+  /** Of all buckets together: the decisions, and where they came from. */
+  readonly sum: Readonly<Record<DecisionName | 'memory' | 'redis' | 'backend', number>>;
   /** The mean time of the backend's answers, and the longest time of any answer; null if there was none. */
   readonly mean: number | null;
   readonly slowest: number | null;
@@ -71,12 +71,12 @@ export interface AuthenticatorStatus {
   readonly circuit: 'closed' | 'half-open' | 'open';
   /** The result of its check, which runs at most every 10 s. */
   readonly healthy: boolean;
-  readonly reason?: string;
+  readonly reason: string | undefined;
   /** Whether its answers are cached. */
   readonly cached: boolean;
   readonly onError: 'continue' | 'stop';
   /** Left out if its backend has answered since it last failed. */
-  readonly outage?: Outage;
+  readonly outage: Outage | undefined;
   readonly history: History;
 }
 
@@ -89,23 +89,6 @@ export interface Outage {
   /** Reviews since then that got a stale answer, and reviews that got none. */
   readonly stale: number;
   readonly failed: number;
-}
-
-export interface CacheStatus {
-  readonly entries: number;
-  readonly maxEntries: number;
-  /** Left out without a shared Redis. */
-  readonly redis?: { readonly circuitOpen: boolean };
-}
-
-export interface BlockingStatus {
-  /** Users, groups, tokens and sessions. */
-  readonly blocked: number;
-  /** Users who are locked out, as far as this replica knows. */
-  readonly lockedOut: number;
-  /** Seconds; left out without a shared Redis; null if the list was never read. */
-  readonly listAge?: number | null;
-  readonly cutOff: boolean;
 }
 
 /** What happened at the login server since the start of this process. */
@@ -133,10 +116,10 @@ export interface RecentReview {
   readonly id: string;
   readonly at: number;
   readonly outcome: 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
-  readonly reason?: string;
-  readonly authenticator?: string;
-  readonly username?: string;
-  readonly source?: 'memory' | 'redis' | 'stale';
+  readonly reason: string | undefined;
+  readonly authenticator: string | undefined;
+  readonly username: string | undefined;
+  readonly source: 'memory' | 'redis' | 'stale' | undefined;
   readonly seconds: number;
   /** The caller did not wait for the answer. */
   readonly callerGone: boolean;

@@ -3,15 +3,6 @@ import { element, setText } from './element.js';
 import { createPlot, decisions, kinds, latency } from './plots.js';
 import { count, span, stateOf } from './words.js';
 
-/**
- * One authenticator's card.
- *
- * @typedef {object} Card
- * @property {HTMLElement} element
- * @property {(one: AuthenticatorStatus, status: StatusDocument) => void} update
- * @property {() => void} redraw
- */
-
 /** The sources of an answer. */
 const sources = /** @type {const} */ ([
   ['memory', 'memory'],
@@ -25,7 +16,7 @@ const sources = /** @type {const} */ ([
  * @param {HTMLElement} list
  */
 export function createChainView(list) {
-  /** @type {Map<string, Card>} */
+  /** @type {Map<string, ReturnType<typeof createCard>>} */
   const cards = new Map();
   return {
     /** @param {StatusDocument} status */
@@ -50,51 +41,37 @@ export function createChainView(list) {
   };
 }
 
-/**
- * @param {string} name
- * @returns {Card}
- */
+/** @param {string} name */
 function createCard(name) {
   const word = element('span', { class: 'word' });
   const state = element('p', { class: 'state' }, element('span', { class: 'shape', 'aria-hidden': 'true' }), word);
   const made = element('p', { class: 'package' });
-  const why = element('p', { class: 'why' });
+  const reason = element('p', { class: 'why' });
   const plots = [decisions, latency].map(createPlot);
   const figures = createFigures();
   const card = element(
     'li',
     { class: 'card' },
     element('div', { class: 'card-head' }, element('h3', {}, name), state, made),
-    why,
+    reason,
     element('div', { class: 'plots' }, ...plots.map((plot) => plot.element)),
     figures.element,
   );
   return {
     element: card,
-    update(one, status) {
-      const { level, word: how } = stateOf(one, status.at);
+    update(/** @type {AuthenticatorStatus} */ one, /** @type {StatusDocument} */ { at, history }) {
+      const { level, word: how, why = '' } = stateOf(one, at);
       card.dataset.level = level;
       setText(word, how);
       setText(made, one.package);
-      setText(why, whyOf(one, status.at));
-      for (const plot of plots) plot.update(status.history, one.history);
+      setText(reason, why !== '' && why === one.outage?.reason ? `For ${span(at - one.outage.since)}: ${why}` : why);
+      for (const plot of plots) plot.update(history, one.history);
       figures.update(one);
     },
     redraw() {
       for (const plot of plots) plot.redraw();
     },
   };
-}
-
-/**
- * @param {AuthenticatorStatus} one
- * @param {number} now
- */
-function whyOf(one, now) {
-  const { why } = stateOf(one, now);
-  if (why === undefined) return '';
-  const isSince = why === one.outage?.reason;
-  return isSince ? `For ${span(now - one.outage.since)}: ${why}` : why;
 }
 
 /** The numbers: the decisions, and where they came from. They explain the colours of the plot. */
@@ -113,18 +90,10 @@ function createFigures() {
         setText(value, count(sum[name]));
         row.classList.toggle('zero', sum[name] === 0);
       }
-      setText(from, sourcesOf(sum, cached));
+      const parts = sources.filter(([name]) => cached || name === 'backend');
+      const counts = parts.map(([name, words]) => `${words} ${count(sum[name])}`).join(' · ');
+      const hasAnswers = sum.memory + sum.redis + sum.backend + sum.stale + sum.error > 0;
+      setText(from, hasAnswers ? `Answers from ${counts}` : 'No reviews yet');
     },
   };
-}
-
-/**
- * @param {AuthenticatorStatus['history']['sum']} sum
- * @param {boolean} cached
- */
-function sourcesOf(sum, cached) {
-  if (sum.memory + sum.redis + sum.backend + sum.stale + sum.error === 0) return 'No reviews yet';
-  const parts = sources.filter(([name]) => cached || name === 'backend');
-  const counts = parts.map(([name, words]) => `${words} ${count(sum[name])}`).join(' · ');
-  return `Answers from ${counts}`;
 }

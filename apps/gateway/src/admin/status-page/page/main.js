@@ -2,9 +2,8 @@
 import { createChainView } from './chain-view.js';
 import { byId, clock, element, setText } from './element.js';
 import { factsOf } from './facts-view.js';
-import { noticesOf } from './notices.js';
 import { createRecentView } from './recent-view.js';
-import { verdict } from './words.js';
+import { noticesOf, verdict } from './words.js';
 
 /** Milliseconds between two requests, and for one request. */
 const interval = 2_000;

@@ -1,5 +1,5 @@
-/** @import { History, HistoryTimes } from '../document.ts' */
-import { clock } from './element.js';
+/** @import { History, StatusDocument } from '../document.ts' */
+import { clock, element } from './element.js';
 import uPlot from './uplot.js';
 import { count, took } from './words.js';
 
@@ -13,20 +13,12 @@ export const kinds = /** @type {const} */ ([
 ]);
 
 /**
- * A plot and the line above it, which describes the bucket under the pointer.
- *
- * @typedef {object} Plot
- * @property {HTMLElement} element
- * @property {(times: HistoryTimes, history: History) => void} update
- * @property {() => void} redraw in other colours
- */
-
-/**
  * @typedef {object} Drawing
  * @property {string} title
  * @property {readonly { colour: string, hatched?: boolean }[]} bars each before the next one
  * @property {(history: History) => (number | null)[][]} columns of the bars
  * @property {number} least the smallest value of the full height: one review alone is no peak
+ * @property {(history: History) => string} peak the value of the full height in words
  * @property {(history: History, index: number) => string} describe one bucket in words
  * @property {(history: History) => string} summary
  */
@@ -37,14 +29,18 @@ export const decisions = {
   bars: kinds.map(({ name, hatched }) => ({ colour: `--${name}`, hatched })).reverse(),
   columns: ({ counts }) =>
     kinds
-      .map((_, top) =>
-        counts.authenticated.map((_, at) => {
-          const sum = kinds.slice(0, top + 1).reduce((total, { name }) => total + (counts[name][at] ?? 0), 0);
-          return sum === 0 ? null : sum;
-        }),
-      )
+      .map((_, top) => {
+        const stacked = kinds.slice(0, top + 1);
+        return counts.authenticated.map(
+          (_, at) => stacked.reduce((total, { name }) => total + (counts[name][at] ?? 0), 0) || null,
+        );
+      })
       .reverse(),
   least: 4,
+  peak: (history) => {
+    const most = Math.max(...(decisions.columns(history)[0] ?? []).map((value) => value ?? 0));
+    return most === 0 ? '' : `peak ${count(most)}`;
+  },
   describe: ({ counts }, index) => {
     const parts = kinds.filter(({ name }) => counts[name][index]);
     return parts.map(({ name }) => `${counts[name][index]} ${name}`).join(', ') || 'none';
@@ -58,6 +54,7 @@ export const latency = {
   bars: [{ colour: '--slowest' }, { colour: '--mean' }],
   columns: ({ slowests, means }) => [[...slowests], [...means]],
   least: 0.005,
+  peak: (history) => (history.slowest === null ? '' : latency.summary(history)),
   describe: ({ slowests, means }, index) =>
     slowests[index] == null ? 'none' : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
   summary: ({ mean, slowest }) =>
@@ -65,23 +62,16 @@ export const latency = {
 };
 
 /**
+ * A plot and the line above it, which describes the bucket under the pointer.
+ *
  * @param {Drawing} drawing
- * @returns {Plot}
  */
 export function createPlot(drawing) {
-  const caption = document.createElement('figcaption');
-  const title = document.createElement('span');
-  const readout = document.createElement('span');
-  readout.className = 'readout';
-  title.textContent = drawing.title;
-  caption.append(title, readout);
-  const box = document.createElement('div');
-  box.className = 'plot';
-  box.setAttribute('role', 'img');
-  const figure = document.createElement('figure');
-  figure.append(caption, box);
+  const title = element('span', {}, drawing.title);
+  const readout = element('span', { class: 'readout' });
+  const box = element('div', { class: 'plot', role: 'img' });
 
-  /** @type {{ times: HistoryTimes, history: History } | undefined} */
+  /** @type {{ times: StatusDocument['history'], history: History } | undefined} */
   let shown;
   const show = (/** @type {number | null | undefined} */ index) => {
     if (shown === undefined) return;
@@ -90,47 +80,26 @@ export function createPlot(drawing) {
     title.hidden = index != null;
     const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
     readout.textContent =
-      index == null ? peak(drawing, history) : `${clock(new Date(at))}: ${drawing.describe(history, index)}`;
+      index == null ? drawing.peak(history) : `${clock(new Date(at))}: ${drawing.describe(history, index)}`;
   };
   const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
   new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
 
   return {
-    element: figure,
-    update(times, history) {
+    element: element('figure', {}, element('figcaption', {}, title, readout), box),
+    update(/** @type {StatusDocument['history']} */ times, /** @type {History} */ history) {
       shown = { times, history };
-      const step = times.bucketSeconds;
-      const xs = Array.from({ length: times.buckets }, (_, index) => index * step);
+      const xs = Array.from({ length: times.buckets }, (_, index) => index * times.bucketSeconds);
       plot.setData([xs, ...drawing.columns(history)]);
       box.setAttribute('aria-label', `${drawing.title}: ${drawing.summary(history)}`);
       show(plot.cursor.idx);
     },
+    /** In other colours. */
     redraw: () => plot.redraw(),
   };
 }
 
-/**
- * The value of the full height.
- *
- * @param {Drawing} drawing
- * @param {History} history
- */
-function peak(drawing, history) {
-  if (drawing === latency) return history.slowest === null ? '' : latency.summary(history);
-  const most = Math.max(
-    ...drawing
-      .columns(history)
-      .flat()
-      .map((value) => value ?? 0),
-  );
-  return most === 0 ? '' : `peak ${count(most)}`;
-}
-
-/**
- * @param {Drawing} drawing
- * @param {(index: number | null | undefined) => void} show
- * @returns {uPlot.Options}
- */
+/** @param {Drawing} drawing @param {(index: number | null | undefined) => void} show @returns {uPlot.Options} */
 function optionsOf({ bars, least }, show) {
   const paths = uPlot.paths.bars?.({ size: [0.78, 14] });
   return {

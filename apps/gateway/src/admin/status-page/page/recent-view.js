@@ -8,13 +8,6 @@ const sources = { memory: 'memory', redis: 'Redis', stale: 'stale' };
 /** For an empty cell. */
 const nothing = '–';
 
-/** On a phone the style sheet shows rows as grids. With explicit roles, screen readers still read a table. */
-const roles = /** @type {const} */ ([
-  ['thead, tbody', 'rowgroup'],
-  ['tr', 'row'],
-  ['th', 'columnheader'],
-]);
-
 /**
  * The table of the last reviews. A row stays as long as its review, so that a selected text is not lost.
  *
@@ -23,18 +16,13 @@ const roles = /** @type {const} */ ([
 export function createRecentView(body) {
   /** @type {Map<string, HTMLElement>} */
   let rows = new Map();
-  const table = body.closest('table');
-  table?.setAttribute('role', 'table');
-  for (const [selector, role] of roles) {
-    for (const one of table?.querySelectorAll(selector) ?? []) one.setAttribute('role', role);
-  }
   return {
     /** @param {readonly RecentReview[]} reviews */
     update(reviews) {
       rows = new Map(reviews.map((review) => [review.id, rows.get(review.id) ?? rowOf(review)]));
-      for (const row of [...body.children])
-        if (![...rows.values()].includes(/** @type {HTMLElement} */ (row))) row.remove();
-      for (const [index, row] of [...rows.values()].entries()) {
+      const shown = new Set(/** @type {Iterable<Element>} */ (rows.values()));
+      for (const row of [...body.children]) if (!shown.has(row)) row.remove();
+      for (const [index, row] of [...shown].entries()) {
         if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
       }
     },
@@ -43,9 +31,7 @@ export function createRecentView(body) {
 
 /** @param {RecentReview} review */
 function rowOf({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
-  const why = [reason, callerGone ? 'the caller did not wait' : undefined]
-    .filter((part) => part !== undefined)
-    .join('; ');
+  const why = [reason, callerGone ? 'the caller did not wait' : undefined].filter((part) => part !== undefined);
   const from = source === undefined ? (authenticator === undefined ? nothing : 'backend') : sources[source];
   const word = element('span', { class: 'word' }, outcome);
   const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
@@ -53,7 +39,7 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
     'tr',
     { role: 'row', 'data-outcome': source === 'stale' ? 'stale' : outcome },
     cell('time', moment(at)),
-    cell('outcome', shape, word, ...(why === '' ? [] : [element('span', { class: 'reason' }, why)])),
+    cell('outcome', shape, word, ...(why.length > 0 ? [element('span', { class: 'reason' }, why.join('; '))] : [])),
     cell('who', username ?? nothing),
     cell('by', authenticator ?? nothing),
     cell('from', from),
@@ -61,14 +47,8 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
   );
 }
 
-/**
- * @param {string} column
- * @param {...(Node | string)} content
- */
+/** @param {string} column @param {...(Node | string)} content */
 function cell(column, ...content) {
-  return element(
-    'td',
-    { role: 'cell', class: content[0] === nothing ? `c-${column} nothing` : `c-${column}` },
-    ...content,
-  );
+  const empty = content[0] === nothing ? ' nothing' : '';
+  return element('td', { role: 'cell', class: `c-${column}${empty}` }, ...content);
 }
