@@ -83,7 +83,7 @@ function pageFile<Type extends keyof typeof contentTypes>(name: `${string}.${Typ
   };
 }
 
-const scripts = ['main', 'chain-view', 'element', 'facts-view', 'plots', 'recent-view', 'words'];
+const scripts = ['main', 'chain-view', 'element', 'facts-view', 'plots', 'words'];
 
 /** All files that are served, by their paths. A request never names a file. */
 const files = new Map([

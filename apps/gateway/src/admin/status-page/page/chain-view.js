@@ -1,5 +1,5 @@
 /** @import { AuthenticatorStatus, StatusDocument } from '../document.ts' */
-import { element, setText } from './element.js';
+import { createList, element, setText } from './element.js';
 import { createPlot, decisions, kinds, latency } from './plots.js';
 import { count, span, stateOf } from './words.js';
 
@@ -10,30 +10,17 @@ const sources = /** @type {const} */ ([
   ['backend', 'backend'],
 ]);
 
-/**
- * The cards, in the order of the chain. A card stays as long as its authenticator, so that nothing flickers.
- *
- * @param {HTMLElement} list
- */
+/** The cards, in the order of the chain. @param {HTMLElement} list */
 export function createChainView(list) {
-  /** @type {Map<string, ReturnType<typeof createCard>>} */
-  const cards = new Map();
+  const show = /** @type {typeof createList<ReturnType<typeof createCard>>} */ (createList)(list);
+  let cards = show([]);
   return {
     /** @param {StatusDocument} status */
     update(status) {
-      const names = status.authenticators.map(({ name }) => name);
-      for (const [name, card] of cards) {
-        if (names.includes(name)) continue;
-        card.element.remove();
-        cards.delete(name);
-      }
-      list.classList.toggle('compact', names.length > 4);
-      for (const [index, one] of status.authenticators.entries()) {
-        const card = cards.get(one.name) ?? createCard(one.name);
-        cards.set(one.name, card);
-        if (list.children[index] !== card.element) list.insertBefore(card.element, list.children[index] ?? null);
-        card.update(one, status);
-      }
+      const { authenticators } = status;
+      list.classList.toggle('compact', authenticators.length > 4);
+      cards = show(authenticators.map(({ name }) => [name, () => createCard(name)]));
+      for (const one of authenticators) cards.get(one.name)?.update(one, status);
     },
     redraw() {
       for (const card of cards.values()) card.redraw();

@@ -1,6 +1,6 @@
 /** @import { StatusDocument } from '../document.ts' */
 import { element, moment } from './element.js';
-import { count, counted, nameOfCertificate, span } from './words.js';
+import { certificateNames, count, counted, span } from './words.js';
 
 /** @typedef {readonly [title: string, ...lines: readonly (Node | string)[][]]} Fact */
 
@@ -99,7 +99,7 @@ function certificateFact({ certificates, at }) {
   const lines = certificates.flatMap((one) => {
     const left = one.endsAt - at;
     const end = left < 0 ? 'has expired, ' : `expires in ${span(left)}, `;
-    return [[`${nameOfCertificate(one)} ${end}`, moment(one.endsAt, 'date')], [one.subject]];
+    return [[`${certificateNames[one.certificate]} ${end}`, moment(one.endsAt, 'date')], [one.subject]];
   });
   return ['Certificates', ...lines];
 }

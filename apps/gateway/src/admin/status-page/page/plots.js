@@ -79,8 +79,7 @@ export function createPlot(drawing) {
     // The words for the bucket under the pointer need the whole line.
     title.hidden = index != null;
     const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
-    readout.textContent =
-      index == null ? drawing.peak(history) : `${clock(new Date(at))}: ${drawing.describe(history, index)}`;
+    readout.textContent = index == null ? drawing.peak(history) : `${clock(at)}: ${drawing.describe(history, index)}`;
   };
   const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
   new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);

@@ -126,7 +126,7 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
   /** @type {Notice[]} */
   const notices = config.refused.map(({ what, at: when, problems }) => ({
     level: 'bad',
-    title: `${nameOfReload(what)} was refused at ${clock(new Date(when))}: the one before is still in use`,
+    title: `${nameOfReload(what)} was refused at ${clock(when)}: the one before is still in use`,
     lines: problems,
   }));
   if (blocking.cutOff) {
@@ -158,11 +158,8 @@ function noticeOfCertificate(one, all, now) {
   const left = one.endsAt - now;
   const outlived = all.some((other) => other.certificate === one.certificate && other.endsAt > one.endsAt);
   if (left > expiresSoon || outlived) return [];
-  const title = `The ${nameOfCertificate(one)} certificate ${left < 0 ? 'has expired' : `expires in ${span(left)}`}`;
+  const title = `The ${certificateNames[one.certificate]} certificate ${left < 0 ? 'has expired' : `expires in ${span(left)}`}`;
   return [{ level: left < 2 * 24 * 60 * 60 * 1000 ? 'bad' : 'warn', title, lines: [one.subject] }];
 }
 
-/** @param {CertificateStatus} one */
-export function nameOfCertificate({ certificate }) {
-  return certificate === 'server' ? 'server' : 'client CA';
-}
+export const certificateNames = { server: 'server', 'client-ca': 'client CA', login: 'login' };
