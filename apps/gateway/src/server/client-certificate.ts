@@ -3,26 +3,22 @@ import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../logging/log-limiter.ts';
+import type { ConnectionAccess } from './http-listener.ts';
 import { type ServerRequest, transportOf } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
-
-interface ClientCheckOptions {
-  /** The current `server.tls.clientNames`; undefined if client certificates are not required. */
-  readonly names: () => readonly string[] | undefined;
-  /** Called with a request whose certificate has expired: its connection is of no more use. */
-  readonly onExpired: (request: ServerRequest) => void;
-  /** Called with a request whose certificate has none of the names. */
-  readonly onWrongName: (request: ServerRequest) => void;
-  readonly logger: Logger;
-}
 
 /**
  * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
  *
+ * @param currentNames the current `server.tls.clientNames`; undefined if client certificates are not required
  * @returns gives the subject of the certificate, or undefined if none is required; throws StatusError 403 for all other
  * clients, naming the subject and the setting
  */
-export function createClientCheck({ names: currentNames, onExpired, onWrongName, logger }: ClientCheckOptions) {
+export function createClientCheck(
+  currentNames: () => readonly string[] | undefined,
+  connections: Pick<ConnectionAccess, 'find' | 'retire'>,
+  logger: Logger,
+) {
   const readings = new WeakMap<object, ReturnType<typeof read>>();
   const limit = createLogLimiter(() => performance.now());
   // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
@@ -44,12 +40,13 @@ export function createClientCheck({ names: currentNames, onExpired, onWrongName,
     }
     const { subject, notBefore, notAfter, isAllowed } = reading;
     if (!isAllowed) {
-      onWrongName(request);
+      connections.find(request)?.restrict();
       throw forbidden(`the client certificate "${subject}" has none of the names in server.tls.clientNames`);
     }
     const now = Date.now();
     if (now < notBefore || now > notAfter) {
-      onExpired(request);
+      // Its connection is of no more use.
+      connections.retire(request);
       const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
       throw forbidden(`the client certificate "${subject}" ${problem}`);
     }

@@ -7,17 +7,12 @@ import { type ConnectionLimits, maxConcurrentStreams } from './limits.ts';
 
 /** A connection of a client, which can be asked to reconnect. */
 export interface Connection {
-  /**
-   * Counts a request until its answer is sent or given up.
-   *
-   * @returns false if the request gets no answer, because too many are in progress
-   */
+  /** Counts a request until its answer is sent or given up. @returns false if it gets none: too many are in progress */
   begin(request: ServerRequest, answer: ServerAnswer): boolean;
   /** Limits the requests of a client that has no allowed name. */
   restrict(): void;
   /**
    * Ends a connection on which nothing more can be parsed. Requests that arrived whole get their answers first.
-   *
    * @returns false if the next answer is the one to what could not be parsed: the caller must write it
    */
   endUnread(): boolean;
@@ -40,8 +35,8 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
   const open = new Map<Transport, Connection>();
   let isDraining = false;
 
-  const endAfterGrace = (transport: Transport, { endWhenIdle }: Connection) => {
-    afterUnlessClosed(transport, limits.drainGrace, endWhenIdle);
+  const endAfterGrace = (transport: Transport, connection: Connection) => {
+    afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
   };
   /** Makes the client reconnect: requests in progress are answered, then the connection ends. */
   const retire = (transport: Transport) => {
@@ -55,11 +50,8 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
   };
   const add = (transport: Transport, connection: Connection, onAge: () => void) => {
     open.set(transport, connection);
-    const timer = setTimeout(onAge, maxAge() * (0.9 + Math.random() * 0.2)).unref();
-    transport.once('close', () => {
-      clearTimeout(timer);
-      open.delete(transport);
-    });
+    transport.once('close', () => open.delete(transport));
+    afterUnlessClosed(transport, maxAge() * (0.9 + Math.random() * 0.2), onAge);
     // The end is not announced at once: a client could never use a session that begins with a GOAWAY.
     if (isDraining) endAfterGrace(transport, connection);
   };
@@ -242,12 +234,8 @@ const resetsPerSecond = 33;
 
 /**
  * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
- * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once.
- *
- * Node's own limit (`streamResetBurst`) ends a session too late and too often. One read of 64 KiB holds 2,400 requests
- * with their resets, and all of them begin before its GOAWAY is sent. It also counts the resets of Go's client, which
- * stops sending a body when its error answer has come: some hundred tokens over `maxBodySize`, sent to kube-apiserver
- * by any user, would end the session for all others.
+ * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once. Node's own
+ * limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
  *
  * @param now monotonic milliseconds
  * @returns counts one reset, and returns false if there were too many

@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import type { Answer, Source } from '../chain/chain.ts';
+import type { Answer } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
 import { StatusError } from './kubernetes-status.ts';
@@ -76,20 +76,25 @@ type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
  */
 export function createReviewLog(logger: ReviewLogger, now: () => number): OnReview {
   const limit = createLogLimiter(now);
-  const levelOf = (report: ReviewReport): { level: 'debug' | 'info' | 'warn'; unloggedSince?: number } => {
+  const levelOf = (report: ReviewReport): ['debug' | 'info' | 'warn', unloggedSince?: number] => {
     const { outcome, callerGone } = report;
-    if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return { level: 'debug' };
-    if (outcome === 'rejected') return { level: 'info' };
+    if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return ['debug'];
+    if (outcome === 'rejected') return ['info'];
     const unloggedSince = limit(kindOf(report));
-    if (unloggedSince === undefined) return { level: 'debug' };
-    return { level: 'warn', ...(unloggedSince > 0 && { unloggedSince }) };
+    return unloggedSince === undefined ? ['debug'] : ['warn', unloggedSince];
   };
   return (report) => {
     const { id, seconds, version, outcome, callerGone, end, answers, token } = report;
-    const { level, ...unlogged } = levelOf(report);
+    const [level, unloggedSince = 0] = levelOf(report);
     if (level === 'debug' && logger.isLevelEnabled?.('debug') === false) return;
-    const source = sourceOf(answers.at(-1));
-    const more = { ...(source !== undefined && { cached: source }), ...(callerGone && { callerGone }), ...unlogged };
+    const last = answers.at(-1);
+    // Where the answer that decided came from; undefined: from a backend.
+    const source = last !== undefined && 'decision' in last ? last.source : undefined;
+    const more = {
+      ...(source !== undefined && { cached: source }),
+      ...(callerGone && { callerGone }),
+      ...(unloggedSince > 0 && { unloggedSince }),
+    };
     logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
   };
 }
@@ -97,11 +102,6 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
 /** What makes warnings similar: in an outage every review fails alike. */
 function kindOf({ outcome, end }: ReviewReport): string {
   return 'kind' in end && end.kind === 'error' ? `${outcome} ${end.authenticators.join(' ')}` : outcome;
-}
-
-/** Where the answer that decided came from; undefined: from a backend. */
-function sourceOf(answer: Answer | undefined): Source | undefined {
-  return answer !== undefined && 'decision' in answer ? answer.source : undefined;
 }
 
 function outcomeOf(end: ReviewResult | Error): ReviewOutcome {

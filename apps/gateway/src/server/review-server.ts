@@ -57,12 +57,7 @@ export async function startReviewServer(options: ReviewServerOptions) {
     maxConnectionAge: () => settings().maxConnectionAge,
     logger,
     createApp(connections, { bodyTimeout }) {
-      const check = createClientCheck({
-        names: () => material?.client?.names,
-        onExpired: connections.retire,
-        onWrongName: (request) => connections.find(request)?.restrict(),
-        logger,
-      });
+      const check = createClientCheck(() => material?.client?.names, connections, logger);
       return createReviewApp(options, bodyTimeout, connections, check);
     },
   });

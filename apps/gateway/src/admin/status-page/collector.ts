@@ -8,22 +8,40 @@ import type { ReloadSource } from '../../metrics/process-metrics.ts';
 import { isUnread, type ReviewReport } from '../../server/review-report.ts';
 import type { TlsMaterial } from '../../server/tls.ts';
 import type { RevalidationResult } from '../../sessions/session-user.ts';
-import type { HealthCheck } from '../health.ts';
-import type { LoginStatus, RecentReview, RefusedReload, StatusDocument } from './document.ts';
+import type { Health, HealthCheck } from '../health.ts';
 import { createHistories, type Histories } from './history.ts';
 
 /** What is read when the page is read. */
 export interface StatusSources {
-  readonly gateway: () => StatusDocument['gateway'];
+  readonly gateway: () => {
+    readonly version: string;
+    readonly state: Health['state'];
+    readonly startedAt: number;
+    readonly inFlight: number;
+    readonly maxInFlight: number;
+  };
   /** The authenticators of the chain that runs. */
   readonly links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[];
   /** Checks each authenticator, at most every 10 s. */
   readonly health: () => Promise<readonly HealthCheck[]>;
-  readonly cache: () => Omit<StatusDocument['cache'], 'maxEntries'>;
-  readonly blocking: () => StatusDocument['blocking'];
-  readonly logins: () => Omit<LoginStatus, 'publicUrl' | 'maxInFlight'>;
+  /** Without a shared Redis, `redis` is left out. */
+  readonly cache: () => { readonly entries: number; readonly redis?: { readonly circuitOpen: boolean } };
+  readonly blocking: () => {
+    /** Users, groups, tokens and sessions. */
+    readonly blocked: number;
+    /** Users who are locked out, as far as this replica knows. */
+    readonly lockedOut: number;
+    /** Seconds; left out without a shared Redis; null if the list was never read. */
+    readonly listAge?: number | null;
+    readonly cutOff: boolean;
+  };
+  readonly logins: () => ReturnType<typeof createLoginCounts>['counts'] & { readonly inFlight: number };
   readonly clocks: Clocks;
 }
+
+/** The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It has no token and no digest of one. */
+export type StatusDocument = Awaited<ReturnType<StatusCollector['document']>>;
+export type AuthenticatorStatus = StatusDocument['authenticators'][number];
 
 export type StatusCollector = ReturnType<typeof createStatusCollector>;
 
@@ -58,7 +76,7 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
     certificates(inForce: TlsMaterial['certificates']) {
       certificates = inForce;
     },
-    async document(): Promise<StatusDocument> {
+    async document() {
       const links = sources.links();
       const checks = await sources.health();
       const { config, loadedAt } = running;
@@ -66,14 +84,17 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
       return {
         at: wall(),
         gateway: sources.gateway(),
+        /** Refused: what is on disk and not in force, newest first. */
         config: { file: printable(config.file), digest: config.digest, loadedAt, refused: refused.list() },
         history: histories.times(),
+        /** In the order in which they are asked. */
         authenticators: config.authenticators.map((one) => {
           const link = links.find(({ name }) => name === one.name);
           return { ...statusOf(one, histories.of(one.name), checks), circuit: link?.guard.circuitState ?? 'closed' };
         }),
         cache: { ...sources.cache(), maxEntries: cache.memory.maxEntries },
         blocking: sources.blocking(),
+        /** Left out without a login server. */
         login: login && {
           ...sources.logins(),
           publicUrl: printable(login.publicUrl),
@@ -82,6 +103,7 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
         certificates: certificates.map(({ certificate, subject, notAfter }) => {
           return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
         }),
+        /** Newest first. */
         recent: recent.list(),
       };
     },
@@ -97,12 +119,14 @@ function statusOf(
   const check = checks.find((one) => one.name === name);
   return {
     name,
+    /** That of its plugin. */
     package: printable(from),
     healthy: check?.ok ?? true,
     reason: check?.reason && shown(check.reason),
     cached: cache !== 'off',
     onError,
     history,
+    /** Left out if its backend has answered since it last failed. */
     outage: outage && { ...outage, reason: shown(outage.reason) },
   };
 }
@@ -112,7 +136,7 @@ function statusOf(
  * was loaded with it. `createReloadMetrics` has the same rule, but counts and knows no reasons.
  */
 export function createRefusedReloads(wall: () => number) {
-  const refused = new Map<ReloadSource, RefusedReload>();
+  const refused = new Map<ReloadSource, { what: string; at: number; problems: string[] }>();
   return {
     /** @param problems empty if the reload succeeded */
     reloaded(source: ReloadSource, problems: readonly string[]) {
@@ -132,26 +156,29 @@ const maxTextLength = 256;
 
 /** The last reviews, without their tokens. */
 export function createRecentReviews() {
-  const reviews: RecentReview[] = [];
+  const reviews: ReturnType<typeof recentReview>[] = [];
   return {
     /** Never throws. */
     record(report: ReviewReport) {
-      const { id, at, outcome, seconds, callerGone } = report;
-      const { reason, authenticator, username, subject, cached: source } = decisionOf(report);
       // Thousands a second can be refused unread. They are one line, so that the reviews before them stay.
-      if (isUnread(outcome) && reviews.at(-1)?.outcome === outcome) reviews.pop();
-      const texts = { reason: shortened(reason), username: shortened(username ?? subject) };
-      reviews.push({ id, at, outcome, seconds, callerGone, authenticator, source, ...texts });
-      if (reviews.length > maxReviews) reviews.shift();
+      if (isUnread(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
+      if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
     },
     /** Newest first. */
-    list: (): RecentReview[] =>
+    list: () =>
       reviews.toReversed().map(({ reason, username, ...review }) => ({
         ...review,
         reason: reason && printable(reason),
         username: username && printable(username),
       })),
   };
+}
+
+function recentReview(report: ReviewReport) {
+  const { id, at, outcome, seconds, callerGone } = report;
+  const { reason, authenticator, username, subject, cached: source } = decisionOf(report);
+  const texts = { reason: shortened(reason), username: shortened(username ?? subject) };
+  return { id, at, outcome, seconds, callerGone, authenticator, source, ...texts };
 }
 
 /** Copies the text: a slice of a long text would keep all of it in memory. */

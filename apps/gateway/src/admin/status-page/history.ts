@@ -2,17 +2,21 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../../chain/chain.ts';
 import type { Clocks } from '../../clocks.ts';
 import { withoutToken } from '../../logging/error-fields.ts';
-import { decisionNames, type History, type Outage, type StatusDocument } from './document.ts';
 
 /** In seconds. */
 const bucketSeconds = 10;
 /** A quarter of an hour. */
 const buckets = 90;
 
+/** The answers of an authenticator by decision. A `stale` one is not counted as `authenticated` as well. */
+const decisionNames = ['authenticated', 'stale', 'rejected', 'unknown', 'error'] as const;
+/** The decisions, and where they came from. */
 const countNames = [...decisionNames, 'memory', 'redis', 'backend'] as const;
 
+type Counts = Record<(typeof countNames)[number], number>;
+
 /** What was counted in a bucket, whose number counts from the clock's zero. */
-interface Bucket extends Record<(typeof countNames)[number], number> {
+interface Bucket extends Counts {
   readonly number: number;
   /** All times of the backend together, and the longest time of an answer. */
   seconds: number;
@@ -22,7 +26,8 @@ interface Bucket extends Record<(typeof countNames)[number], number> {
 interface Followed {
   /** Oldest first, without those in which nothing was counted. */
   readonly buckets: Bucket[];
-  outage: { -readonly [Key in keyof Outage]: Outage[Key] } | undefined;
+  /** Since then reviews got stale answers or none; `seenAt`: when one last met it. The reason is that of the first failure. */
+  outage: { since: number; seenAt: number; reason: string; stale: number; failed: number } | undefined;
 }
 
 export type Histories = ReturnType<typeof createHistories>;
@@ -45,7 +50,8 @@ export function createHistories({ monotonic, wall }: Clocks) {
       count(bucketOf(known, bucketNow()), answer);
       recordOutage(known, answer, token, wall);
     },
-    times: (): StatusDocument['history'] => ({
+    /** The buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
+    times: () => ({
       bucketSeconds,
       buckets,
       lastFrom: Math.round(wall() - (monotonic() - bucketNow() * bucketSeconds * 1000)),
@@ -114,7 +120,7 @@ function reasonOf(error: Error, token: string | undefined): string {
   return withoutToken(error.message, token);
 }
 
-function read(known: readonly Bucket[], last: number): History {
+function read(known: readonly Bucket[], last: number) {
   const first = last - buckets + 1;
   const inOrder = Array.from({ length: buckets }, (_, index) => createBucket(first + index));
   for (const bucket of known) if (bucket.number >= first) inOrder[bucket.number - first] = bucket;
@@ -122,10 +128,15 @@ function read(known: readonly Bucket[], last: number): History {
   const total = (name: keyof Bucket) => column(name).reduce((sum, value) => sum + value, 0);
   const slowests = column('slowest').map(rounded);
   return {
-    sum: Object.fromEntries(countNames.map((name) => [name, total(name)])) as History['sum'],
+    /** Of all buckets together; null if there was no answer. */
+    sum: Object.fromEntries(countNames.map((name) => [name, total(name)])) as Counts,
     mean: mean(total('seconds'), total('backend')),
     slowest: Math.max(...slowests) || null,
-    counts: Object.fromEntries(decisionNames.map((name) => [name, column(name)])) as unknown as History['counts'],
+    /** For each bucket. */
+    counts: Object.fromEntries(decisionNames.map((name) => [name, column(name)])) as unknown as Record<
+      (typeof decisionNames)[number],
+      number[]
+    >,
     means: inOrder.map(({ seconds, backend }) => mean(seconds, backend)),
     slowests: slowests.map((seconds) => seconds || null),
   };

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { Middleware } from 'koa';
 import { StatusError } from '../../server/kubernetes-status.ts';
-import type { StatusDocument } from './document.ts';
+import type { StatusDocument } from './collector.ts';
 
 export interface StatusPageSource {
   /** Read at each request. If the page is not shown, all its paths are 404. */

@@ -1,4 +1,4 @@
-/** @import { AuthenticatorStatus, StatusDocument } from '../document.ts' */
+/** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
 import { createList, element, setText } from './element.js';
 import { createPlot, decisions, kinds, latency } from './plots.js';
 import { count, span, stateOf } from './words.js';

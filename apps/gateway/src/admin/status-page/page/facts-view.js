@@ -1,4 +1,4 @@
-/** @import { StatusDocument } from '../document.ts' */
+/** @import { StatusDocument } from '../collector.ts' */
 import { element, moment } from './element.js';
 import { certificateNames, count, counted, span } from './words.js';
 

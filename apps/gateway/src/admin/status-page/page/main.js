@@ -1,4 +1,4 @@
-/** @import { RecentReview, StatusDocument } from '../document.ts' */
+/** @import { StatusDocument } from '../collector.ts' */
 import { createChainView } from './chain-view.js';
 import { byId, clock, createList, element, moment, setText } from './element.js';
 import { factsOf } from './facts-view.js';
@@ -43,13 +43,12 @@ function byText(elements) {
   return elements.map((one) => /** @type {const} */ ([one.textContent ?? '', () => ({ element: one })]));
 }
 
-/** @type {Readonly<Record<NonNullable<RecentReview['source']>, string>>} */
 const sources = { memory: 'memory', redis: 'Redis', stale: 'stale' };
 
 /** For an empty cell. */
 const nothing = '–';
 
-/** @param {RecentReview} review */
+/** @param {StatusDocument['recent'][number]} review */
 function rowOf({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
   const why = [reason, callerGone ? 'the caller did not wait' : undefined].filter((part) => part !== undefined);
   const from = source === undefined ? (authenticator === undefined ? nothing : 'backend') : sources[source];

@@ -1,4 +1,4 @@
-/** @import { History, StatusDocument } from '../document.ts' */
+/** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
 import { clock, element } from './element.js';
 import uPlot from './uplot.js';
 import { count, took } from './words.js';
@@ -11,6 +11,8 @@ export const kinds = /** @type {const} */ ([
   { name: 'unknown', hatched: false },
   { name: 'error', hatched: true },
 ]);
+
+/** @typedef {AuthenticatorStatus['history']} History */
 
 /**
  * @typedef {object} Drawing

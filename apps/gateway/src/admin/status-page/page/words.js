@@ -1,4 +1,4 @@
-/** @import { AuthenticatorStatus, CertificateStatus, StatusDocument } from '../document.ts' */
+/** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
 import { clock } from './element.js';
 
 /** @typedef {'good' | 'warn' | 'bad' | 'none'} Level */
@@ -140,7 +140,7 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
     const lines = [`${counted(gateway.inFlight, 'token review')} in progress, of at most ${gateway.maxInFlight}.`];
     notices.push({ level: 'bad', title: 'Overloaded: token reviews are refused with 429', lines });
   }
-  return [...notices, ...certificates.flatMap((one) => noticeOfCertificate(one, certificates, at))];
+  return [...notices, ...certificateNotices(certificates, at)];
 }
 
 /** @param {string} what */
@@ -149,17 +149,19 @@ function nameOfReload(what) {
   return what === 'certificates' ? 'The certificate on disk' : `${what} on disk`;
 }
 
-/**
- * Of several client CAs the one that ends last counts: during a change of CA the file has the old and the new one.
- *
- * @param {CertificateStatus} one @param {readonly CertificateStatus[]} all @param {number} now @returns {Notice[]}
- */
-function noticeOfCertificate(one, all, now) {
-  const left = one.endsAt - now;
-  const outlived = all.some((other) => other.certificate === one.certificate && other.endsAt > one.endsAt);
-  if (left > expiresSoon || outlived) return [];
-  const title = `The ${certificateNames[one.certificate]} certificate ${left < 0 ? 'has expired' : `expires in ${span(left)}`}`;
-  return [{ level: left < 2 * 24 * 60 * 60 * 1000 ? 'bad' : 'warn', title, lines: [one.subject] }];
-}
-
 export const certificateNames = { server: 'server', 'client-ca': 'client CA', login: 'login' };
+
+/** @param {StatusDocument['certificates']} certificates @param {number} now @returns {Notice[]} */
+function certificateNotices(certificates, now) {
+  // Of several client CAs the one that ends last counts: during a change of CA the file has the old and the new one.
+  const last = certificates.filter(({ certificate, endsAt }) => {
+    return !certificates.some((other) => other.certificate === certificate && other.endsAt > endsAt);
+  });
+  const soon = last.filter(({ endsAt }) => endsAt - now <= expiresSoon);
+  return soon.map(({ certificate, subject, endsAt }) => {
+    const left = endsAt - now;
+    const end = left < 0 ? 'has expired' : `expires in ${span(left)}`;
+    const level = left < 2 * 24 * 60 * 60 * 1000 ? 'bad' : 'warn';
+    return { level, title: `The ${certificateNames[certificate]} certificate ${end}`, lines: [subject] };
+  });
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { AuthenticatorStatus, StatusDocument } from '../document.ts';
+import type { AuthenticatorStatus, StatusDocument } from '../collector.ts';
 import { noticesOf, span, stateOf, took, verdict } from './words.js';
 
 const now = 100_000;
