@@ -27,7 +27,7 @@ export interface Connection {
 export type Connections = ReturnType<typeof createConnections>;
 
 /**
- * All open connections. Node's HTTP/2 server can neither close all of them nor one after some time.
+ * All open connections. Node's HTTP/2 server can end none of them.
  *
  * @param maxAge milliseconds, ±10 %, after which a connection is retired; read for each new one
  */
@@ -76,12 +76,6 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
     drain() {
       isDraining = true;
       retireAll();
-    },
-    /** @returns how many there were */
-    destroyAll(): number {
-      const { size } = open;
-      for (const transport of open.keys()) transport.destroy();
-      return size;
     },
   };
 }

@@ -64,11 +64,6 @@ export async function startHttpListener(options: HttpListenerOptions) {
   const access = accessTo(connections, sockets.admit);
   const answer = options.createApp(access, limits).callback();
   const port = await listen(server, address, setting);
-  const closeAll = () => {
-    const count = connections.destroyAll();
-    sockets.destroyAll();
-    return count;
-  };
   return {
     url: `${isSecure ? 'https' : 'http'}://${authority(address.host, port)}`,
     port,
@@ -85,12 +80,12 @@ export async function startHttpListener(options: HttpListenerOptions) {
       sockets.destroyHandshakes();
     },
     drain: (bounds: { readonly timeout: number }) => {
-      return drain(server, connections, closeAll, { ...bounds, grace: limits.drainGrace, logger });
+      return drain(server, connections, sockets.destroyAll, { ...bounds, grace: limits.drainGrace, logger });
     },
     /** Closes everything at once. */
     async close(): Promise<void> {
       const closed = closing(server);
-      closeAll();
+      sockets.destroyAll();
       await closed;
     },
   };
@@ -135,36 +130,40 @@ function followSockets(
   maxNewcomers: number,
   logger: Logger,
 ) {
-  // By their peers: the one thing that a TLS socket and the TCP socket below it have in common.
+  // By their addresses: the one thing that a TLS socket and the TCP socket below it have in common.
   const sockets = new Map<string, Socket>();
-  const peerOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`;
+  const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
+    `${remoteAddress} ${remotePort} ${localAddress}`;
   const handshakes = new Set<Socket | undefined>();
   const newcomers = createSocketLimit(maxNewcomers, (peer) => {
     logger.debug({ peer }, 'connection closed: too many connections wait for their first review');
   });
   server.on('connection', (socket: Socket) => {
-    const peer = peerOf(socket);
-    sockets.set(peer, socket);
+    const ends = endsOf(socket);
+    sockets.set(ends, socket);
     newcomers.add(socket);
     if (isSecure) handshakes.add(socket);
     else connections.addSocket(socket);
     socket.once('close', () => {
       handshakes.delete(socket);
-      if (sockets.get(peer) === socket) sockets.delete(peer);
+      if (sockets.get(ends) === socket) sockets.delete(ends);
     });
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    handshakes.delete(sockets.get(peerOf(socket)));
+    handshakes.delete(sockets.get(endsOf(socket)));
     if (socket.alpnProtocol !== 'h2') connections.addSocket(socket);
   });
   server.on('session', connections.addSession);
   return {
     admit(socket: Socket) {
-      const known = sockets.get(peerOf(socket));
+      const known = sockets.get(endsOf(socket));
       if (known !== undefined) newcomers.delete(known);
     },
-    destroyAll() {
+    /** @returns how many there were */
+    destroyAll(): number {
+      const { size } = sockets;
       for (const socket of sockets.values()) socket.destroy();
+      return size;
     },
     /** A handshake that began under the old CA would end under it, and its client would be trusted from then on. */
     destroyHandshakes() {
