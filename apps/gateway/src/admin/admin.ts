@@ -78,8 +78,6 @@ export async function startAdminServer(options: AdminServerOptions) {
   };
 }
 
-const endOfHead = '\r\n\r\n';
-
 /** In bytes. Node's parser answers a longer head with 431. */
 const maxHead = 16 * 1024;
 
@@ -106,10 +104,10 @@ function oneRequest(socket: Socket): Duplex {
   socket.on('data', (chunk: Buffer) => {
     if (isPassed) return;
     head = Buffer.concat([head, chunk]);
-    const end = head.indexOf(endOfHead);
+    const end = head.indexOf('\r\n\r\n');
     if (end === -1 && head.length <= maxHead) return;
     isPassed = true;
-    stream.push(end === -1 ? head : head.subarray(0, end + endOfHead.length));
+    stream.push(end === -1 ? head : head.subarray(0, end + 4));
   });
   // A client that closes after its request, as `nc -N` does, still gets the answer.
   socket.on('end', () => void (isPassed || socket.destroy()));
@@ -132,7 +130,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
   router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
   router.get('/readyz', async (context) => {
     const checks = readiness();
-    const found = isVerbose(context) ? await authenticators() : [];
+    const found = 'verbose' in context.query ? await authenticators() : [];
     const notes = found.map((note) => ({ ...note, name: `authenticator/${note.name}` }));
     answerHealth(context, 'readyz', checks, logger, notes);
   });
@@ -152,10 +150,6 @@ function createAdminApp(options: AdminServerOptions): Koa {
   return app;
 }
 
-function isVerbose(context: Context): boolean {
-  return new URLSearchParams(context.querystring).has('verbose');
-}
-
 function answerHealth(
   context: Context,
   name: string,
@@ -163,7 +157,7 @@ function answerHealth(
   logger: Logger,
   notes: readonly HealthCheck[] = [],
 ): void {
-  const { ok, body } = healthAnswer(name, checks, isVerbose(context), notes);
+  const { ok, body } = healthAnswer(name, checks, 'verbose' in context.query, notes);
   for (const note of notes.filter((each) => !each.ok)) {
     logger.debug({ check: note.name, reason: note.reason }, 'a check that does not decide readiness failed');
   }

@@ -1,3 +1,4 @@
+import type { Authenticator } from '@sallyport/authenticator';
 import type { GuardedLink } from '../chain/guard.ts';
 import { causeOf } from '../config/problems.ts';
 import { withTimeLimit } from '../deadlines.ts';
@@ -70,10 +71,7 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
  *
  * @throws Error from the check, or after `limit` milliseconds
  */
-export async function checkInTime(
-  authenticator: { check?(signal: AbortSignal): Promise<void> },
-  limit: number,
-): Promise<void> {
+export async function checkInTime(authenticator: Pick<Authenticator, 'check'>, limit: number): Promise<void> {
   await withTimeLimit(limit, `no answer within ${limit / 1000}s`, (signal) => authenticator.check?.(signal));
 }
 
@@ -89,17 +87,13 @@ export function healthAnswer(
   checks: readonly HealthCheck[],
   verbose: boolean,
   notes: readonly HealthCheck[] = [],
-): { readonly ok: boolean; readonly body: string } {
+) {
   const ok = checks.every((check) => check.ok);
   if (ok && !verbose) return { ok, body: 'ok' };
+  const line = (check: HealthCheck, failed: string) => (check.ok ? `[+]${check.name} ok\n` : `${failed}\n`);
   const lines = [
-    ...[{ name: 'ping', ok: true }, ...checks].map((check) =>
-      check.ok ? `[+]${check.name} ok` : `[-]${check.name} failed: reason withheld`,
-    ),
-    ...notes.map((note) =>
-      note.ok ? `[+]${note.name} ok` : `[!]${note.name} failed: reason withheld, does not decide`,
-    ),
-    `${name} check ${ok ? 'passed' : 'failed'}`,
+    ...[{ name: 'ping', ok: true }, ...checks].map((one) => line(one, `[-]${one.name} failed: reason withheld`)),
+    ...notes.map((one) => line(one, `[!]${one.name} failed: reason withheld, does not decide`)),
   ];
-  return { ok, body: `${lines.join('\n')}\n` };
+  return { ok, body: `${lines.join('')}${name} check ${ok ? 'passed' : 'failed'}\n` };
 }

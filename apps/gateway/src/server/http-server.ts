@@ -23,8 +23,7 @@ export function isClosed(answer: ServerAnswer): boolean {
 
 /** Calls `act` when the connection or the stream is closed, which also follows each complete answer. */
 export function onceClosed(answer: ServerAnswer, act: () => void): void {
-  const closing = 'stream' in answer ? answer.stream : answer;
-  closing.once('close', act);
+  ('stream' in answer ? answer.stream : answer).once('close', act);
 }
 
 /** The socket of HTTP/1.1, or the HTTP/2 session. */
@@ -35,12 +34,10 @@ export function transportOf(request: ServerRequest): Transport {
   return ('session' in request ? request.session : request.socket) as Transport;
 }
 
+type Handle = (request: ServerRequest, answer: ServerAnswer) => void;
+
 /** Creates a server that does not listen yet: HTTP/2 and 1.1 by ALPN over TLS, or plain HTTP/1.1. */
-export function createHttpServer(
-  tls: TlsMaterial | undefined,
-  limits: ConnectionLimits,
-  handle: (request: ServerRequest, answer: ServerAnswer) => void,
-): Server {
+export function createHttpServer(tls: TlsMaterial | undefined, limits: ConnectionLimits, handle: Handle): Server {
   const options = {
     maxHeaderSize,
     headersTimeout: limits.headersTimeout,
@@ -48,6 +45,7 @@ export function createHttpServer(
     connectionsCheckingInterval: limits.checkInterval,
     keepAliveTimeout: limits.idleTimeout,
   };
+  const { handshakeTimeout } = limits;
   const secureOptions = tls && {
     ...options,
     ...secureContext(tls),
@@ -61,8 +59,8 @@ export function createHttpServer(
     // `createResetCount` counts the resets that matter. These two limit the frames.
     streamResetBurst: 1000,
     streamResetRate: 1000,
-    handshakeTimeout: limits.handshakeTimeout,
-    unknownProtocolTimeout: limits.handshakeTimeout,
+    handshakeTimeout,
+    unknownProtocolTimeout: handshakeTimeout,
   };
   const server = secureOptions
     ? createSecureServer(secureOptions, handle as () => void)

@@ -71,9 +71,6 @@ const answerMethods: ThisType<Http2Answer> = {
   getHeaderNames() {
     return Object.keys(this.headers);
   },
-  hasHeader(name: string) {
-    return this.headers[name.toLowerCase()] !== undefined;
-  },
   getHeader(name: string) {
     return this.headers[name.toLowerCase()];
   },

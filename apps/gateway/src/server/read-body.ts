@@ -37,9 +37,9 @@ export function createBodyReader(
 function requireJson(context: Context): void {
   const { headers } = context.req;
   // `context.is` takes an HTTP/2 request without a Content-Length for one without a body.
-  const hasType = headers['content-type'] === 'application/json';
   // Content types have parameters, and any case.
-  if (!hasType && context.request.type.trim().toLowerCase() !== 'application/json') {
+  const isJson = () => context.request.type.trim().toLowerCase() === 'application/json';
+  if (headers['content-type'] !== 'application/json' && !isJson()) {
     throw new StatusError(415, 'the Content-Type must be application/json');
   }
   if (headers['content-encoding'] !== undefined) {
@@ -67,25 +67,20 @@ const parser = bodyParser({
   },
 });
 
-/** The parser gets a request of its own: the token must not outlive the reading in that of the review. */
+/** The parser gets a request of its own, whose body has arrived: the token must not outlive the reading in that of the review. */
 async function parseJson(text: string): Promise<unknown> {
   const request: { body?: unknown } = {};
-  await parser({ req: arrived(text), request } as unknown as Context, async () => undefined);
-  return request.body;
-}
-
-/** A body that has arrived, as the stream that the parser reads. */
-function arrived(text: string): object {
-  const stream = {
+  const req = {
     headers: {},
     on(event: string, listener: (chunk?: string) => void) {
       if (event === 'data') listener(text);
       if (event === 'end') listener();
-      return stream;
+      return req;
     },
-    removeListener: () => stream,
+    removeListener: () => req,
   };
-  return stream;
+  await parser({ req, request } as unknown as Context, async () => undefined);
+  return request.body;
 }
 
 /** Waits for the text of a body, unless it takes too long, grows too large, or is refused in favour of newer ones. */

@@ -76,11 +76,12 @@ type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
  */
 export function createReviewLog(logger: ReviewLogger, now: () => number): OnReview {
   const limit = createLogLimiter(now);
-  const levelOf = (report: ReviewReport): ['debug' | 'info' | 'warn', unloggedSince?: number] => {
-    const { outcome, callerGone } = report;
+  const levelOf = ({ outcome, callerGone, end }: ReviewReport): ['debug' | 'info' | 'warn', unlogged?: number] => {
     if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return ['debug'];
     if (outcome === 'rejected') return ['info'];
-    const unloggedSince = limit(kindOf(report));
+    // In an outage every review fails alike.
+    const kind = 'authenticators' in end ? `${outcome} ${end.authenticators.join(' ')}` : outcome;
+    const unloggedSince = limit(kind);
     return unloggedSince === undefined ? ['debug'] : ['warn', unloggedSince];
   };
   return (report) => {
@@ -97,11 +98,6 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
     };
     logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
   };
-}
-
-/** What makes warnings similar: in an outage every review fails alike. */
-function kindOf({ outcome, end }: ReviewReport): string {
-  return 'kind' in end && end.kind === 'error' ? `${outcome} ${end.authenticators.join(' ')}` : outcome;
 }
 
 function outcomeOf(end: ReviewResult | Error): ReviewOutcome {

@@ -1,4 +1,4 @@
-import type { KeyObject, X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-options';
 import { causeOf } from '../config/problems.ts';
@@ -35,7 +35,10 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
   const { cert, key, ca } = await readFiles(tls);
   const chain = parse('certFile', certFile, () => parseCertificates(cert));
   const privateKey = parse('keyFile', keyFile, () => parsePrivateKey(key));
-  requirePair(chain, privateKey, tls);
+  if (!chain[0]?.checkPrivateKey(privateKey)) {
+    const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
+    throw new Error(`server.tls: ${problem}: the server's own certificate must come first there, its chain after it`);
+  }
   requireHostName(chain, certFile);
   const trusted = ca ? parse('clientCAFile', caFile, () => parseCertificates(ca)) : [];
   const authorityWarnings = ca ? checkAuthorities(trusted, caFile) : [];
@@ -101,21 +104,7 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
   }
 }
 
-function requirePair([server, ...chain]: X509Certificate[], key: KeyObject, tls: TlsConfig): void {
-  if (server?.checkPrivateKey(key)) return;
-  if (chain.some((certificate) => certificate.checkPrivateKey(key))) {
-    throw new Error(
-      `server.tls.certFile: the server's own certificate must come first in ${tls.certFile}, its chain after it`,
-    );
-  }
-  throw new Error(`server.tls: the key in ${tls.keyFile} does not belong to the certificate in ${tls.certFile}`);
-}
-
-/**
- * kube-apiserver (Go) takes no host name from the subject: it always refuses a certificate without an alternative name.
- *
- * @throws Error for a server certificate without an alternative name of a host
- */
+/** @throws Error for a certificate without an alternative name of a host: kube-apiserver (Go) always refuses it */
 function requireHostName([server]: X509Certificate[], file: string): void {
   if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
   throw new Error(
