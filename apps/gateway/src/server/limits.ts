@@ -45,16 +45,16 @@ const enoughFiles = 2 * connectionLimits.maxConnections;
 /**
  * The connections that the limit of open files allows. Half of the file descriptors are for backends, DNS, files and the
  * admin address, so that a flood of connections can't take those. Warns if fewer connections than usual remain.
- *
- * @param openFiles see {@link openFileLimit}
  */
 export function connectionsWithin(openFiles: number, logger: Logger) {
   const maxConnections = Math.min(connectionLimits.maxConnections, Math.floor(openFiles / 2));
   const maxNewcomers = Math.min(connectionLimits.maxNewcomers, Math.floor(maxConnections / 2));
   if (openFiles < enoughFiles) {
     const remedy = `set LimitNOFILE=${enoughFiles} in the systemd unit, or run: ulimit -n ${enoughFiles}`;
-    const fields = { openFiles, maxConnections, remedy };
-    logger.warn(fields, 'the limit of open files is low: fewer connections are accepted');
+    logger.warn(
+      { openFiles, maxConnections, remedy },
+      'the limit of open files is low: fewer connections are accepted',
+    );
   }
   return { maxConnections, maxNewcomers };
 }
@@ -62,8 +62,6 @@ export function connectionsWithin(openFiles: number, logger: Logger) {
 /**
  * The connections of the login server, beside those of `connectionsWithin`. All of them are newcomers, and a thousand people
  * may log in at once. One turn of the event loop accepts up to 511 more, before the oldest are closed.
- *
- * @param openFiles see {@link openFileLimit}
  */
 export function loginConnectionsWithin(openFiles: number) {
   const maxConnections = Math.min(1536, Math.floor(openFiles / 4));
@@ -102,11 +100,7 @@ export function createInFlight() {
     get count() {
       return count;
     },
-    /**
-     * Counts a review, if fewer than `limit` are counted.
-     *
-     * @returns ends the count, a second call does nothing; undefined if the limit is reached
-     */
+    /** Counts a review. @returns ends the count, a second call does nothing; undefined if the limit is reached */
     enter: (limit: number) => (count < limit ? take() : undefined),
     /** Counts work that no one waits for any more, until it settles. */
     hold(work: Promise<unknown>): void {

@@ -22,9 +22,8 @@ export interface TlsMaterial {
 const expiryWarning = 14 * 24 * 60 * 60 * 1000;
 
 /**
- * Reads the files of `server.tls`. A server certificate that has expired is refused. So a reload keeps the one in force,
- * and at the start the message says more than the errors of clients, which would all refuse it. One that is not yet
- * valid is only a warning, since it becomes valid by itself, while a refusal would last until the next change.
+ * Reads the files of `server.tls`. A server certificate that has expired is refused. One that is not yet valid is only a
+ * warning, since it becomes valid by itself, while a refusal would last until the next change.
  *
  * @param now wall clock, milliseconds since 1970
  * @throws Error naming the file, the problem and how to fix it
@@ -41,21 +40,15 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
   }
   requireHostName(chain, certFile);
   const trusted = ca ? parse('clientCAFile', caFile, () => parseCertificates(ca)) : [];
-  const authorityWarnings = ca ? checkAuthorities(trusted, caFile) : [];
+  const warnings = [...warnOfChain(chain, certFile), ...checkAuthorities(trusted, caFile)];
   const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', certFile));
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
   requireCurrent(server, now, 'certFile: renew the certificate');
   if (ca) requireCurrent(authorities, now, 'clientCAFile: put the current CA there');
   const certificates = [...server, ...authorities];
-  const warnings = [...warnOfChain(chain, certFile), ...authorityWarnings];
-  const material = {
-    minVersion,
-    cert,
-    key,
-    ...(ca && client && { client: { ca, names: client.names } }),
-    certificates,
-    warnings: [...warnings, ...certificates.flatMap((each) => warnOfTime(each, now))],
-  };
+  warnings.push(...certificates.flatMap((each) => warnOfTime(each, now)));
+  const trust = ca && client && { client: { ca, names: client.names } };
+  const material = { minVersion, cert, key, ...trust, certificates, warnings };
   requireContext(material, tls);
   return material;
 }

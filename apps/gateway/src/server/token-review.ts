@@ -78,8 +78,9 @@ export function isCheckable(token: string, maxTokenSize: number): boolean {
 }
 
 /**
- * Makes the answer to a review. It never has a `spec`, so no token is sent back. It says "not authenticated" unless a decision says "authenticated" with a name:
- * kube-apiserver would take an empty username for a user, and empty `audiences` for its own.
+ * Makes the answer to a review. It never has a `spec`, so no token is sent back. It says "not authenticated" unless a
+ * decision says "authenticated" with a name: kube-apiserver would take an empty username for a user, and empty
+ * `audiences` for its own.
  */
 export function toTokenReview(apiVersion: TokenReviewRequest['apiVersion'], result: ReviewResult) {
   return { apiVersion, kind: 'TokenReview', status: toReviewStatus(result) } as const;

@@ -1,30 +1,19 @@
 /** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
 import { createList, element, setText } from './element.js';
 import { createPlot, decisions, kinds, latency } from './plots.js';
-import { count, span, stateOf } from './words.js';
+import { count, sourceNames, span, stateOf } from './words.js';
 
-/** The sources of an answer. */
-const sources = /** @type {const} */ ([
-  ['memory', 'memory'],
-  ['redis', 'Redis'],
-  ['backend', 'backend'],
-]);
+/** Where the answers that are counted came from. */
+const sources = /** @type {const} */ (['memory', 'redis', 'backend']);
 
 /** The cards, in the order of the chain. @param {HTMLElement} list */
 export function createChainView(list) {
   const show = /** @type {typeof createList<ReturnType<typeof createCard>>} */ (createList)(list);
-  let cards = show([]);
-  return {
-    /** @param {StatusDocument} status */
-    update(status) {
-      const { authenticators } = status;
-      list.classList.toggle('compact', authenticators.length > 4);
-      cards = show(authenticators.map(({ name }) => [name, () => createCard(name)]));
-      for (const one of authenticators) cards.get(one.name)?.update(one, status);
-    },
-    redraw() {
-      for (const card of cards.values()) card.redraw();
-    },
+  return (/** @type {StatusDocument} */ status) => {
+    const { authenticators } = status;
+    list.classList.toggle('compact', authenticators.length > 4);
+    const cards = show(authenticators.map(({ name }) => [name, () => createCard(name)]));
+    for (const one of authenticators) cards.get(one.name)?.update(one, status);
   };
 }
 
@@ -55,9 +44,6 @@ function createCard(name) {
       for (const plot of plots) plot.update(history, one.history);
       figures.update(one);
     },
-    redraw() {
-      for (const plot of plots) plot.redraw();
-    },
   };
 }
 
@@ -77,8 +63,8 @@ function createFigures() {
         setText(value, count(sum[name]));
         row.classList.toggle('zero', sum[name] === 0);
       }
-      const parts = sources.filter(([name]) => cached || name === 'backend');
-      const counts = parts.map(([name, words]) => `${words} ${count(sum[name])}`).join(' · ');
+      const parts = sources.filter((name) => cached || name === 'backend');
+      const counts = parts.map((name) => `${sourceNames[name]} ${count(sum[name])}`).join(' · ');
       const hasAnswers = sum.memory + sum.redis + sum.backend + sum.stale + sum.error > 0;
       setText(from, hasAnswers ? `Answers from ${counts}` : 'No reviews yet');
     },

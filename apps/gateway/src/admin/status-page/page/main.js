@@ -2,13 +2,13 @@
 import { createChainView } from './chain-view.js';
 import { byId, clock, createList, element, moment, setText } from './element.js';
 import { factsOf } from './facts-view.js';
-import { noticesOf, took, verdict } from './words.js';
+import { noticesOf, sourceNames, took, verdict } from './words.js';
 
 /** Milliseconds between two requests, and for one request. */
 const interval = 2_000;
 const timeout = 5_000;
 
-const chain = createChainView(byId('chain'));
+const showChain = createChainView(byId('chain'));
 const showNotices = createList(byId('notices'));
 const showFacts = createList(byId('facts'));
 const showRecent = createList(byId('recent'));
@@ -23,7 +23,7 @@ function show(status) {
   document.title = `${level === 'good' ? '' : '! '}${title} – Sallyport`;
   showNotices(byText(noticesOf(status).map(noticeItem)));
   byId('content').hidden = false;
-  chain.update(status);
+  showChain(status);
   showFacts(byText(factsOf(status)));
   const { recent } = status;
   setText(byId('recent-note'), recent.length === 0 ? 'no reviews yet' : `the last ${recent.length}, newest first`);
@@ -43,15 +43,12 @@ function byText(elements) {
   return elements.map((one) => /** @type {const} */ ([one.textContent ?? '', () => ({ element: one })]));
 }
 
-const sources = { memory: 'memory', redis: 'Redis', stale: 'stale' };
-
 /** For an empty cell. */
 const nothing = '–';
 
 /** @param {StatusDocument['recent'][number]} review */
 function rowOf({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
   const why = [reason, callerGone ? 'the caller did not wait' : undefined].filter((part) => part !== undefined);
-  const from = source === undefined ? (authenticator === undefined ? nothing : 'backend') : sources[source];
   const word = element('span', { class: 'word' }, outcome);
   const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
   return element(
@@ -61,7 +58,7 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
     cell('outcome', shape, word, ...(why.length > 0 ? [element('span', { class: 'reason' }, why.join('; '))] : [])),
     cell('who', username ?? nothing),
     cell('by', authenticator ?? nothing),
-    cell('from', from),
+    cell('from', authenticator === undefined ? nothing : sourceNames[source ?? 'backend']),
     cell('took', took(seconds)),
   );
 }
@@ -105,5 +102,4 @@ async function follow() {
   }
 }
 
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chain.redraw());
 void follow();

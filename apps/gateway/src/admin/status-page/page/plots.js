@@ -84,6 +84,8 @@ export function createPlot(drawing) {
     readout.textContent = index == null ? drawing.peak(history) : `${clock(at)}: ${drawing.describe(history, index)}`;
   };
   const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
+  // In other colours.
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw());
   new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
 
   return {
@@ -95,8 +97,6 @@ export function createPlot(drawing) {
       box.setAttribute('aria-label', `${drawing.title}: ${drawing.summary(history)}`);
       show(plot.cursor.idx);
     },
-    /** In other colours. */
-    redraw: () => plot.redraw(),
   };
 }
 

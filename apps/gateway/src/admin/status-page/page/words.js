@@ -5,6 +5,9 @@ import { clock } from './element.js';
 
 const number = new Intl.NumberFormat('en');
 
+/** Where an answer came from. */
+export const sourceNames = { memory: 'memory', redis: 'Redis', stale: 'stale', backend: 'backend' };
+
 /** @param {number} value */
 export function count(value) {
   return number.format(value);
@@ -111,6 +114,9 @@ function consequence(down, all) {
   return `${users} ${others === 1 ? 'The other one is healthy.' : `The other ${others} are healthy.`}`;
 }
 
+/** @type {Readonly<Record<string, string>>} */
+const reloadNames = { config: 'The config', certificates: 'The certificate' };
+
 /** @typedef {{ level: 'warn' | 'bad', title: string, lines: readonly string[] }} Notice */
 
 /** Milliseconds before the end of a certificate. The log has the same limit for its warnings. */
@@ -126,7 +132,7 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
   /** @type {Notice[]} */
   const notices = config.refused.map(({ what, at: when, problems }) => ({
     level: 'bad',
-    title: `${nameOfReload(what)} was refused at ${clock(when)}: the one before is still in use`,
+    title: `${reloadNames[what] ?? what} on disk was refused at ${clock(when)}: the one before is still in use`,
     lines: problems,
   }));
   if (blocking.cutOff) {
@@ -141,12 +147,6 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
     notices.push({ level: 'bad', title: 'Overloaded: token reviews are refused with 429', lines });
   }
   return [...notices, ...certificateNotices(certificates, at)];
-}
-
-/** @param {string} what */
-function nameOfReload(what) {
-  if (what === 'config') return 'The config on disk';
-  return what === 'certificates' ? 'The certificate on disk' : `${what} on disk`;
 }
 
 export const certificateNames = { server: 'server', 'client-ca': 'client CA', login: 'login' };
