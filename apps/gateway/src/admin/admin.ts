@@ -36,11 +36,7 @@ const socketTimeout = 10_000;
 /** Milliseconds between two renderings of the metrics, or of the status: reviews wait for a rendering. */
 const renderInterval = 250;
 
-/**
- * Listens on `admin.listen`.
- *
- * @throws Error naming the address and how to fix it
- */
+/** Listens on `admin.listen`. @throws Error naming the address and how to fix it */
 export async function startAdminServer(options: AdminServerOptions) {
   const { logger } = options;
   const { host } = options.listen;

@@ -19,11 +19,7 @@ const checkedFor = 10_000;
 
 export type Health = ReturnType<typeof createHealth>;
 
-/**
- * The health of this gateway and of its authenticators.
- *
- * @param links of the chain that runs, read each time
- */
+/** The health of this gateway and of its authenticators. @param links of the chain that runs, read each time */
 export function createHealth(links: () => readonly GuardedLink[]) {
   let state: 'starting' | 'listening' | 'stopping' = 'starting';
   let last: { at: number; links: readonly GuardedLink[]; checks: Promise<readonly HealthCheck[]> } | undefined;

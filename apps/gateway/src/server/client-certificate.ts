@@ -41,28 +41,27 @@ export function createClientCheck(
     const { subject, notBefore, notAfter, isAllowed } = reading;
     if (!isAllowed) {
       connections.find(request)?.restrict();
-      throw forbidden(`the client certificate "${subject}" has none of the names in server.tls.clientNames`);
+      throw new StatusError(403, `the client certificate "${subject}" has none of the names in server.tls.clientNames`);
     }
     const now = Date.now();
     if (now < notBefore || now > notAfter) {
       // Its connection is of no more use.
       connections.retire(request);
       const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
-      throw forbidden(`the client certificate "${subject}" ${problem}`);
+      throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
     }
     return subject;
   };
-}
-
-function forbidden(message: string): StatusError {
-  return new StatusError(403, message);
 }
 
 /** What is known of the certificate of a connection, compared with the names. It takes 30 µs, so it is read once. */
 function read(socket: TLSSocket, allowed: readonly string[]) {
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
   if (certificate === undefined) {
-    throw forbidden('a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames');
+    throw new StatusError(
+      403,
+      'a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames',
+    );
   }
   return {
     subject: certificate.subject.replaceAll('\n', ', '),

@@ -169,7 +169,7 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     session.close();
     afterUnlessClosed(session, limits.linger, () => session.destroy());
   };
-  function onClose(this: ServerHttp2Stream): void {
+  function onClose(this: ServerHttp2Stream) {
     pending--;
     if (this.aborted) onReset();
   }

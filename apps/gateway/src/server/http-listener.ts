@@ -44,28 +44,23 @@ export interface HttpListenerOptions {
 /** A server with all its connections bounded. */
 export type HttpListener = Awaited<ReturnType<typeof startHttpListener>>;
 
-/**
- * Listens, over HTTP/1.1 and HTTP/2.
- *
- * @throws Error naming the address and how to fix it
- */
+/** Listens, over HTTP/1.1 and HTTP/2. @throws Error naming the address and how to fix it */
 export async function startHttpListener(options: HttpListenerOptions) {
   const { address, setting, tls, logger } = options;
-  const isSecure = tls !== undefined;
   const limits = { ...connectionLimits, ...options.limits };
   const connections = createConnections(limits, options.maxConnectionAge);
   const server = createHttpServer(tls, limits, (request, response) => {
     if (isClosed(response) || access.find(request)?.begin(request, response) === false) return;
     void answer(request as IncomingMessage, response as ServerResponse);
   });
-  if (isSecure && options.spreadsHandshakes) spreadHandshakes(server, limits.handshakeTimeout);
-  const sockets = followSockets(server, isSecure, connections, limits.maxNewcomers, logger);
+  if (tls && options.spreadsHandshakes) spreadHandshakes(server, limits.handshakeTimeout);
+  const sockets = followSockets(server, connections, limits, options);
   handleErrors(server, connections, options);
   const access = accessTo(connections, sockets.admit);
   const answer = options.createApp(access, limits).callback();
   const port = await listen(server, address, setting);
   return {
-    url: `${isSecure ? 'https' : 'http'}://${authority(address.host, port)}`,
+    url: `${tls ? 'https' : 'http'}://${authority(address.host, port)}`,
     port,
     /**
      * Sets TLS for new connections.
@@ -122,13 +117,12 @@ export function announceEnd(isLastAnswer: ConnectionAccess['isLastAnswer']): Mid
   return (context, next) => (http2Stream(context.req) === undefined ? announce(context, next) : next());
 }
 
-/** Follows every TCP socket from the start: over TLS, it is no connection that Node's server shows until its handshake has ended. */
+/** Follows every TCP socket from the start: over TLS, Node's server shows it only when its handshake has ended. */
 function followSockets(
   server: Server,
-  isSecure: boolean,
   connections: Connections,
-  maxNewcomers: number,
-  logger: Logger,
+  { maxNewcomers }: ConnectionLimits,
+  { tls, logger }: HttpListenerOptions,
 ) {
   // By their addresses: the one thing that a TLS socket and the TCP socket below it have in common.
   const sockets = new Map<string, Socket>();
@@ -142,7 +136,7 @@ function followSockets(
     const ends = endsOf(socket);
     sockets.set(ends, socket);
     newcomers.add(socket);
-    if (isSecure) handshakes.add(socket);
+    if (tls) handshakes.add(socket);
     else connections.addSocket(socket);
     socket.once('close', () => {
       handshakes.delete(socket);
@@ -251,11 +245,11 @@ async function drain(
   const end = performance.now() + timeout;
   connections.drain();
   await pause(Math.min(grace, timeout));
-  const late = () => {
+  const closeLate = () => {
     const fields = { connections: closeAll(), timeout };
     logger.warn(fields, 'connections closed: their requests took longer than server.drainTimeout');
   };
-  const timer = setTimeout(late, Math.max(0, end - performance.now()));
+  const timer = setTimeout(closeLate, Math.max(0, end - performance.now()));
   await closing(server);
   clearTimeout(timer);
 }

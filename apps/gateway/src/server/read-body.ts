@@ -110,8 +110,7 @@ function arrival(
     req.on('end', () => {
       // A stream that was reset ends as well.
       if (req.aborted || !body.end()) return;
-      const [first] = chunks;
-      resolve(first !== undefined && chunks.length === 1 ? first.toString() : Buffer.concat(chunks).toString());
+      resolve(String(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
       chunks = [];
     });
     req.on('close', () => {

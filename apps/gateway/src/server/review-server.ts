@@ -41,11 +41,7 @@ export interface ReviewServerOptions {
 /** The server that kube-apiserver calls. */
 export type ReviewServer = Awaited<ReturnType<typeof startReviewServer>>;
 
-/**
- * Listens on `server.listen`.
- *
- * @throws Error naming the address and how to fix it
- */
+/** Listens on `server.listen`. @throws Error naming the address and how to fix it */
 export async function startReviewServer(options: ReviewServerOptions) {
   const { settings, logger } = options;
   let material = options.tls;
@@ -56,10 +52,8 @@ export async function startReviewServer(options: ReviewServerOptions) {
     limits: options.limits,
     maxConnectionAge: () => settings().maxConnectionAge,
     logger,
-    createApp(connections, { bodyTimeout }) {
-      const check = createClientCheck(() => material?.client?.names, connections, logger);
-      return createReviewApp(options, bodyTimeout, connections, check);
-    },
+    createApp: (connections, { bodyTimeout }) =>
+      createReviewApp(options, bodyTimeout, connections, () => material?.client?.names),
   });
   return {
     ...listener,
@@ -90,18 +84,19 @@ function isSameClient(one: TlsMaterial, other: TlsMaterial): boolean {
 function createReviewApp(
   options: ReviewServerOptions,
   bodyTimeout: number,
-  { isLastAnswer, admit }: ConnectionAccess,
-  check: ReturnType<typeof createClientCheck>,
+  connections: ConnectionAccess,
+  clientNames: () => readonly string[] | undefined,
 ): Koa {
   const { logger } = options;
+  const check = createClientCheck(clientNames, connections, logger);
   const router = new Router({ strict: true, sensitive: true });
   router.post('/authenticate', createReviewHandler(options, bodyTimeout));
   const app = new Koa();
-  app.use(announceEnd(isLastAnswer));
+  app.use(announceEnd(connections.isLastAnswer));
   app.use(answerErrors(logger, bodyTimeout));
   app.use((context, next) => {
     context.state.client = check(context.req);
-    admit(context.req);
+    connections.admit(context.req);
     return next();
   });
   app.use(router.routes());

@@ -45,11 +45,7 @@ export type AuthenticatorStatus = StatusDocument['authenticators'][number];
 
 export type StatusCollector = ReturnType<typeof createStatusCollector>;
 
-/**
- * Collects what the page shows.
- *
- * @param first the config that runs at first
- */
+/** Collects what the page shows. @param first the config that runs at first */
 export function createStatusCollector(first: GatewayConfig, sources: StatusSources) {
   const { wall } = sources.clocks;
   const histories = createHistories(sources.clocks);

@@ -13,15 +13,7 @@ const decisionNames = ['authenticated', 'stale', 'rejected', 'unknown', 'error']
 /** The decisions, and where they came from. */
 const countNames = [...decisionNames, 'memory', 'redis', 'backend'] as const;
 
-type Counts = Record<(typeof countNames)[number], number>;
-
-/** What was counted in a bucket, whose number counts from the clock's zero. */
-interface Bucket extends Counts {
-  readonly number: number;
-  /** All times of the backend together, and the longest time of an answer. */
-  seconds: number;
-  slowest: number;
-}
+type Bucket = ReturnType<typeof createBucket>;
 
 interface Followed {
   /** Oldest first, without those in which nothing was counted. */
@@ -63,7 +55,11 @@ export function createHistories({ monotonic, wall }: Clocks) {
   };
 }
 
-function createBucket(number: number): Bucket {
+/**
+ * What was counted in a bucket, whose number counts from the clock's zero; all times of the backend together, and the
+ * longest time of an answer.
+ */
+function createBucket(number: number) {
   const decisions = { authenticated: 0, stale: 0, rejected: 0, unknown: 0, error: 0 };
   return { number, ...decisions, memory: 0, redis: 0, backend: 0, seconds: 0, slowest: 0 };
 }
@@ -129,7 +125,7 @@ function read(known: readonly Bucket[], last: number) {
   const slowests = column('slowest').map(rounded);
   return {
     /** Of all buckets together; null if there was no answer. */
-    sum: Object.fromEntries(countNames.map((name) => [name, total(name)])) as Counts,
+    sum: Object.fromEntries(countNames.map((name) => [name, total(name)])) as Pick<Bucket, (typeof countNames)[number]>,
     mean: mean(total('seconds'), total('backend')),
     slowest: Math.max(...slowests) || null,
     /** For each bucket. */

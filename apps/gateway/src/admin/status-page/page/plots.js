@@ -63,11 +63,7 @@ export const latency = {
     slowest === null ? 'no answers yet' : `backend ${took(mean)}, slowest ${took(slowest)}`,
 };
 
-/**
- * A plot and the line above it, which describes the bucket under the pointer.
- *
- * @param {Drawing} drawing
- */
+/** A plot and the line above it, which describes the bucket under the pointer. @param {Drawing} drawing */
 export function createPlot(drawing) {
   const title = element('span', {}, drawing.title);
   const readout = element('span', { class: 'readout' });
@@ -127,12 +123,7 @@ function optionsOf({ bars, least }, show) {
   };
 }
 
-/**
- * A colour of the style sheet, or stripes of it.
- *
- * @param {string} name
- * @param {boolean | undefined} hatched
- */
+/** A colour of the style sheet, or stripes of it. @param {string} name @param {boolean | undefined} hatched */
 function paint(name, hatched) {
   const colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const tile = document.createElement('canvas');

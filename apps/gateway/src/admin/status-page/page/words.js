@@ -122,12 +122,7 @@ const reloadNames = { config: 'The config', certificates: 'The certificate' };
 /** Milliseconds before the end of a certificate. The log has the same limit for its warnings. */
 const expiresSoon = 14 * 24 * 60 * 60 * 1000;
 
-/**
- * The problems of this replica, except those of authenticators.
- *
- * @param {StatusDocument} status
- * @returns {Notice[]}
- */
+/** The problems of this replica, except those of authenticators. @param {StatusDocument} status @returns {Notice[]} */
 export function noticesOf({ at, config, blocking, cache, certificates, recent, gateway }) {
   /** @type {Notice[]} */
   const notices = config.refused.map(({ what, at: when, problems }) => ({
