@@ -86,10 +86,7 @@ export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, a
   closing.once('close', () => clearTimeout(timer));
 }
 
-/**
- * Requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700 of them, which would make all
- * other clients wait. Go's client sends its next request after the answer.
- */
+/** Requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700. Go's client sends one at a time. */
 const maxPipelined = 64;
 
 /** Requests in progress of a client without an allowed name, on either protocol. Any kubelet can be one. */
@@ -148,9 +145,6 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
   };
 }
 
-/** A stream id that excludes no stream: RFC 9113 section 6.8, graceful shutdown. */
-const everyStream = 2 ** 31 - 1;
-
 function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
   let isAnnounced = false;
   let pending = 0;
@@ -197,7 +191,8 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     announceEnd() {
       if (isAnnounced || session.closed || session.destroyed) return;
       isAnnounced = true;
-      session.goaway(0, everyStream);
+      // This stream id excludes no stream: RFC 9113 section 6.8, graceful shutdown.
+      session.goaway(0, 2 ** 31 - 1);
     },
     endWhenIdle,
   };

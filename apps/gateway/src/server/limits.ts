@@ -39,9 +39,6 @@ export const maxHeaderSize = 16 * 1024;
 /** As many as Go's own server allows. Go's client opens another connection for more. */
 export const maxConcurrentStreams = 250;
 
-/** This many file descriptors allow every connection, and leave as many for everything else. */
-const enoughFiles = 2 * connectionLimits.maxConnections;
-
 /**
  * The connections that the limit of open files allows. Half of the file descriptors are for backends, DNS, files and the
  * admin address, so that a flood of connections can't take those. Warns if fewer connections than usual remain.
@@ -49,8 +46,9 @@ const enoughFiles = 2 * connectionLimits.maxConnections;
 export function connectionsWithin(openFiles: number, logger: Logger) {
   const maxConnections = Math.min(connectionLimits.maxConnections, Math.floor(openFiles / 2));
   const maxNewcomers = Math.min(connectionLimits.maxNewcomers, Math.floor(maxConnections / 2));
-  if (openFiles < enoughFiles) {
-    const remedy = `set LimitNOFILE=${enoughFiles} in the systemd unit, or run: ulimit -n ${enoughFiles}`;
+  if (maxConnections < connectionLimits.maxConnections) {
+    const enough = 2 * connectionLimits.maxConnections;
+    const remedy = `set LimitNOFILE=${enough} in the systemd unit, or run: ulimit -n ${enough}`;
     logger.warn(
       { openFiles, maxConnections, remedy },
       'the limit of open files is low: fewer connections are accepted',

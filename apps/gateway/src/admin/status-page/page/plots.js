@@ -126,10 +126,7 @@ function optionsOf({ bars, least }, show) {
 /** A colour of the style sheet, or stripes of it. @param {string} name @param {boolean | undefined} hatched */
 function paint(name, hatched) {
   const colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const tile = document.createElement('canvas');
-  tile.width = 6;
-  tile.height = 6;
-  const context = hatched ? tile.getContext('2d') : null;
+  const context = hatched ? new OffscreenCanvas(6, 6).getContext('2d') : null;
   if (context === null) return colour;
   context.fillStyle = colour;
   context.globalAlpha = 0.35;
@@ -142,5 +139,5 @@ function paint(name, hatched) {
     context.lineTo(shift + 7, -1);
   }
   context.stroke();
-  return context.createPattern(tile, 'repeat') ?? colour;
+  return context.createPattern(context.canvas, 'repeat') ?? colour;
 }
