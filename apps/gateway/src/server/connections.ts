@@ -58,8 +58,8 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
 
   return {
     /**
-     * Adds one that speaks HTTP/1.1. Its next answer ends it. Until then its age does not close it: a request may be on the
-     * wire, and the client would not send it again.
+     * Adds one that speaks HTTP/1.1. Its next answer ends it. Until then its age does not close it: a request may be on
+     * the wire, and the client would not send it again.
      */
     addSocket(socket: Socket) {
       const connection = http1Connection(socket, limits);
@@ -86,7 +86,7 @@ export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, a
   closing.once('close', () => clearTimeout(timer));
 }
 
-/** Requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700. Go's client sends one at a time. */
+/** Requests on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends one at a time. */
 const maxPipelined = 64;
 
 /** Requests in progress of a client without an allowed name, on either protocol. Any kubelet can be one. */
@@ -223,8 +223,8 @@ const resetsPerSecond = 33;
 
 /**
  * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
- * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once. Node's own
- * limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
+ * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once. Node's
+ * own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
  *
  * @param now monotonic milliseconds
  * @returns counts one reset, and returns false if there were too many

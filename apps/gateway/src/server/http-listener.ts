@@ -190,9 +190,8 @@ function handleErrors(server: Server, connections: Connections, { logger, unread
 }
 
 /**
- * Begins at most one TLS handshake in a turn of the event loop, in the order in which clients began them. One turn can
- * bring the first bytes of 500 connections, and their handshakes, a millisecond each, would make all other clients of the
- * process wait.
+ * Begins at most one TLS handshake in a turn of the event loop, in the order in which clients began them: those of 500
+ * connections, a millisecond each, would make all other clients of the process wait.
  *
  * @param server over TLS, to which no one else has added a listener of `connection` yet
  * @param timeout milliseconds, for the first bytes of a connection

@@ -17,19 +17,13 @@ export const connectionLimits = {
   checkInterval: 5_000,
   /** For a connection without requests. Go's client closes its own after 90 s, and it must be the one that closes. */
   idleTimeout: 120_000,
-  /**
-   * The time between telling clients to reconnect and closing. Requests that are on the wire, and connections that are
-   * being made, still find a server: closing at once lost up to 6 of 12,000 requests.
-   */
+  /** Between telling clients to reconnect and closing: what is on the wire still finds a server. */
   drainGrace: 1_000,
   /** For a client that must reconnect and has requests open, or does not read its answers. */
   linger: 30_000,
   /** All connections; more are dropped. HTTP/1.1 needs one for each review in progress, 1,000 by default. */
   maxConnections: 2048,
-  /**
-   * Connections on which no client with an allowed name has sent a request yet; see `createSocketLimit`. One turn of the
-   * event loop accepts fewer (Node listens with a backlog of 511).
-   */
+  /** Without a request of an allowed client yet: see `createSocketLimit`. One turn of the event loop accepts fewer. */
   maxNewcomers: 512,
 };
 
@@ -58,8 +52,8 @@ export function connectionsWithin(openFiles: number, logger: Logger) {
 }
 
 /**
- * The connections of the login server, beside those of `connectionsWithin`. All of them are newcomers, and a thousand people
- * may log in at once. One turn of the event loop accepts up to 511 more, before the oldest are closed.
+ * The connections of the login server, beside those of `connectionsWithin`. All of them are newcomers, and a thousand
+ * people may log in at once. One turn of the event loop accepts up to 511 more, before the oldest are closed.
  */
 export function loginConnectionsWithin(openFiles: number) {
   const maxConnections = Math.min(1536, Math.floor(openFiles / 4));

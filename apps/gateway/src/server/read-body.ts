@@ -67,7 +67,7 @@ const parser = bodyParser({
   },
 });
 
-/** The parser gets a request of its own, whose body has arrived: the token must not outlive the reading in that of the review. */
+/** The parser gets a request of its own, with what has arrived: the token must not stay in that of the review. */
 async function parseJson(text: string): Promise<unknown> {
   const request: { body?: unknown } = {};
   const req = {

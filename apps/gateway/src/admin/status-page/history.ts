@@ -18,7 +18,7 @@ type Bucket = ReturnType<typeof createBucket>;
 interface Followed {
   /** Oldest first, without those in which nothing was counted. */
   readonly buckets: Bucket[];
-  /** Since then reviews got stale answers or none; `seenAt`: when one last met it. The reason is that of the first failure. */
+  /** Reviews since then got stale answers or none. `seenAt`: when one last met it. The reason is the first. */
   outage: { since: number; seenAt: number; reason: string; stale: number; failed: number } | undefined;
 }
 
@@ -101,19 +101,16 @@ function recordOutage(known: Followed, answer: Answer, token: string | undefined
     if (isOfBackend(answer)) known.outage = undefined;
     return;
   }
+  const isOwn = AuthenticatorError.is(error);
   // This code concerns one token alone.
-  if (AuthenticatorError.is(error) && error.code === 'failed') return;
+  if (isOwn && error.code === 'failed') return;
   const seenAt = wall();
-  known.outage ??= { since: seenAt, seenAt, reason: reasonOf(error, token), stale: 0, failed: 0 };
+  // Other errors can quote their input: see `logging/error-fields.ts`.
+  const reason = () => (isOwn ? withoutToken(error.message, token) : `a bug in its plugin (${error.name})`);
+  known.outage ??= { since: seenAt, seenAt, reason: reason(), stale: 0, failed: 0 };
   known.outage.seenAt = seenAt;
   if ('error' in answer) known.outage.failed++;
   else known.outage.stale++;
-}
-
-/** Other errors can quote their input: see `logging/error-fields.ts`. */
-function reasonOf(error: Error, token: string | undefined): string {
-  if (!AuthenticatorError.is(error)) return `a bug in its plugin (${error.name})`;
-  return withoutToken(error.message, token);
 }
 
 function read(known: readonly Bucket[], last: number) {

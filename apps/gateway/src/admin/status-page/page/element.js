@@ -15,8 +15,8 @@ export function element(tag, attributes, ...children) {
 }
 
 /**
- * Shows elements in a list, in their order. Each is there as long as its key: so nothing flickers, no selected text is lost,
- * and screen readers read changes only.
+ * Shows elements in a list, in their order. Each is there as long as its key: so nothing flickers, no selected text is
+ * lost, and screen readers read changes only.
  *
  * @template {{ readonly element: HTMLElement }} View
  * @param {HTMLElement} list
@@ -41,11 +41,9 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** @param {string} id */
+/** @param {string} id of an element that the page has */
 export function byId(id) {
-  const found = document.getElementById(id);
-  if (found === null) throw new Error(`the page has no #${id}`);
-  return found;
+  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 /** A time, and under the pointer the whole time in UTC, as in the log. @param {number} at @param {'time' | 'date'} part */
