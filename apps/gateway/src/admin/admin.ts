@@ -10,15 +10,15 @@ import type { ListenAddress } from '../config/types.ts';
 import { answerErrors, answerUnreadable, refuseUnmatched } from '../server/answer-errors.ts';
 import { authority, listen } from '../server/http-server.ts';
 import { createSocketLimit } from '../server/socket-limit.ts';
-import { type HealthCheck, healthAnswer } from './health.ts';
+import { type HealthChecks, healthAnswer } from './health.ts';
 import { createStatusPage, requireLocalHost, type StatusPageSource } from './status-page/route.ts';
 
 export interface AdminServerOptions {
   readonly listen: ListenAddress;
   /** Read at each `/readyz`, which adds `ping`. */
-  readonly readiness: () => readonly HealthCheck[];
+  readonly readiness: () => HealthChecks;
   /** Read at `/readyz?verbose`: shown, but does not decide readiness. */
-  readonly authenticators: () => Promise<readonly HealthCheck[]>;
+  readonly authenticators: () => Promise<HealthChecks>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly statusPage: StatusPageSource;
   readonly logger: Logger;
@@ -39,7 +39,6 @@ const renderInterval = 250;
 /** Listens on `admin.listen`. @throws Error naming the address and how to fix it */
 export async function startAdminServer(options: AdminServerOptions) {
   const { logger } = options;
-  const { host } = options.listen;
   const answer = createAdminApp(options).callback();
   // This server does not listen: it gets each connection with one request on it.
   const http = createHttpServer((request, response) => {
@@ -64,7 +63,7 @@ export async function startAdminServer(options: AdminServerOptions) {
   });
   const port = await listen(server, options.listen, 'admin.listen');
   return {
-    url: `http://${authority(host, port)}`,
+    url: `http://${authority(options.listen.host, port)}`,
     port,
     async close(): Promise<void> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -123,12 +122,12 @@ function createAdminApp(options: AdminServerOptions): Koa {
   }, pause);
   const document = paced(async () => Buffer.from(JSON.stringify(await statusPage.document())), pause);
   const router = new Router({ strict: true, sensitive: true });
-  router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
+  router.get('/livez', (context) => answerHealth(context, logger, 'livez', []));
   router.get('/readyz', async (context) => {
     const checks = readiness();
     const found = 'verbose' in context.query ? await authenticators() : [];
     const notes = found.map((note) => ({ ...note, name: `authenticator/${note.name}` }));
-    answerHealth(context, 'readyz', checks, logger, notes);
+    answerHealth(context, logger, 'readyz', checks, notes);
   });
   router.get('/metrics', async (context) => {
     const { contentType, body } = await metrics();
@@ -146,13 +145,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
   return app;
 }
 
-function answerHealth(
-  context: Context,
-  name: string,
-  checks: readonly HealthCheck[],
-  logger: Logger,
-  notes: readonly HealthCheck[] = [],
-): void {
+function answerHealth(context: Context, logger: Logger, name: string, checks: HealthChecks, notes: HealthChecks = []) {
   const { ok, body } = healthAnswer(name, checks, 'verbose' in context.query, notes);
   for (const note of notes.filter((each) => !each.ok)) {
     logger.debug({ check: note.name, reason: note.reason }, 'a check that does not decide readiness failed');

@@ -11,6 +11,8 @@ export interface HealthCheck {
   readonly reason?: string;
 }
 
+export type HealthChecks = readonly HealthCheck[];
+
 /** Milliseconds that one authenticator may take to check its backend. */
 const checkTimeout = 2_000;
 
@@ -22,7 +24,7 @@ export type Health = ReturnType<typeof createHealth>;
 /** The health of this gateway and of its authenticators. @param links of the chain that runs, read each time */
 export function createHealth(links: () => readonly GuardedLink[]) {
   let state: 'starting' | 'listening' | 'stopping' = 'starting';
-  let last: { at: number; links: readonly GuardedLink[]; checks: Promise<readonly HealthCheck[]> } | undefined;
+  let last: { at: number; links: readonly GuardedLink[]; checks: Promise<HealthChecks> } | undefined;
   return {
     get state() {
       return state;
@@ -78,12 +80,7 @@ export async function checkInTime(authenticator: Pick<Authenticator, 'check'>, l
  * @param name `livez` or `readyz`
  * @param notes shown if `verbose`, without a say: one that failed is marked `[!]`, where Kubernetes has no mark
  */
-export function healthAnswer(
-  name: string,
-  checks: readonly HealthCheck[],
-  verbose: boolean,
-  notes: readonly HealthCheck[] = [],
-) {
+export function healthAnswer(name: string, checks: HealthChecks, verbose: boolean, notes: HealthChecks = []) {
   const ok = checks.every((check) => check.ok);
   if (ok && !verbose) return { ok, body: 'ok' };
   const line = (check: HealthCheck, failed: string) => (check.ok ? `[+]${check.name} ok\n` : `${failed}\n`);

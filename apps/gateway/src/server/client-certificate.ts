@@ -24,9 +24,11 @@ export function createClientCheck(
   // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
   const report = (subject: string) => {
     const unloggedSince = limit('wrong name');
-    const fields = { subject, ...(unloggedSince !== undefined && unloggedSince > 0 && { unloggedSince }) };
     const level = unloggedSince === undefined ? 'debug' : 'warn';
-    logger[level](fields, 'client certificate name is not in server.tls.clientNames');
+    logger[level](
+      { subject, ...(unloggedSince && { unloggedSince }) },
+      'client certificate name is not in server.tls.clientNames',
+    );
   };
   return (request: ServerRequest): string | undefined => {
     const names = currentNames();

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Middleware } from 'koa';
 import { http2Stream, onceClosed, type ServerAnswer, type ServerRequest, type Transport } from './http-server.ts';
 import { type ConnectionLimits, maxConcurrentStreams } from './limits.ts';
 
@@ -35,15 +36,12 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
   const open = new Map<Transport, Connection>();
   let isDraining = false;
 
-  const endAfterGrace = (transport: Transport, connection: Connection) => {
-    afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
-  };
   /** Makes the client reconnect: requests in progress are answered, then the connection ends. */
   const retire = (transport: Transport) => {
     const connection = open.get(transport);
     if (connection === undefined) return;
     connection.announceEnd();
-    endAfterGrace(transport, connection);
+    afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
   };
   const retireAll = () => {
     for (const transport of open.keys()) retire(transport);
@@ -53,7 +51,7 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
     transport.once('close', () => open.delete(transport));
     afterUnlessClosed(transport, maxAge() * (0.9 + Math.random() * 0.2), onAge);
     // The end is not announced at once: a client could never use a session that begins with a GOAWAY.
-    if (isDraining) endAfterGrace(transport, connection);
+    if (isDraining) afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
   };
 
   return {
@@ -78,6 +76,15 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
       retireAll();
     },
   };
+}
+
+/** The outermost middleware: over HTTP/1.1 an answer may have to say that it is the last one of its connection. */
+export function announceEnd(isLastAnswer: (request: ServerRequest) => boolean): Middleware {
+  const announce: Middleware = async (context, next) => {
+    await next();
+    if (isLastAnswer(context.req)) context.set('Connection', 'close');
+  };
+  return (context, next) => (http2Stream(context.req) === undefined ? announce(context, next) : next());
 }
 
 /** Acts after the time, unless the connection or stream has closed before. */

@@ -4,7 +4,6 @@ import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import type Koa from 'koa';
-import type { Middleware } from 'koa';
 import type { ListenAddress } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
 import { answerUnreadable } from './answer-errors.ts';
@@ -13,7 +12,6 @@ import {
   applyTls,
   authority,
   createHttpServer,
-  http2Stream,
   isClosed,
   listen,
   type ServerRequest,
@@ -106,15 +104,6 @@ function accessTo(connections: Connections, admit: (socket: Socket) => void) {
     /** Whether an answer over HTTP/1.1 must announce the end of its connection. */
     isLastAnswer: (request: ServerRequest) => find(request)?.isLastAnswer() ?? false,
   };
-}
-
-/** The outermost middleware: over HTTP/1.1 an answer may have to say that it is the last one of its connection. */
-export function announceEnd(isLastAnswer: ConnectionAccess['isLastAnswer']): Middleware {
-  const announce: Middleware = async (context, next) => {
-    await next();
-    if (isLastAnswer(context.req)) context.set('Connection', 'close');
-  };
-  return (context, next) => (http2Stream(context.req) === undefined ? announce(context, next) : next());
 }
 
 /** Follows every TCP socket from the start: over TLS, Node's server shows it only when its handshake has ended. */

@@ -73,10 +73,9 @@ export async function openFileLimit(limits = '/proc/self/limits'): Promise<numbe
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
-/** What `server.maxInFlight` limits. */
 export type InFlight = ReturnType<typeof createInFlight>;
 
-/** Counts the reviews in progress, and the backend work that outlived its review. Both cost memory and connections. */
+/** Counts what `server.maxInFlight` limits: the reviews in progress, and the backend work that outlived its review. */
 export function createInFlight() {
   let count = 0;
   const take = () => {

@@ -84,12 +84,7 @@ async function parseJson(text: string): Promise<unknown> {
 }
 
 /** Waits for the text of a body, unless it takes too long, grows too large, or is refused in favour of newer ones. */
-function arrival(
-  req: ServerRequest,
-  limit: number,
-  setting: string,
-  beginBody: ReturnType<typeof createArrivingBodies>,
-): Promise<string> {
+function arrival(req: ServerRequest, limit: number, setting: string, beginBody: BeginBody): Promise<string> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let size = 0;
@@ -119,12 +114,10 @@ function arrival(
   });
 }
 
-interface ArrivingBody {
-  bytes: number;
-  readonly at: number;
-  /** Frees what is held of the body. */
-  readonly refuse: (error: StatusError) => void;
-}
+type BeginBody = ReturnType<typeof createArrivingBodies>;
+
+/** `refuse` frees what is held of it. */
+type ArrivingBody = { bytes: number; readonly at: number; readonly refuse: (error: StatusError) => void };
 
 /**
  * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway hold them.

@@ -8,7 +8,8 @@ import { asError } from '../logging/error-fields.ts';
 import { inSpan, type Span } from '../tracing/in-span.ts';
 import { answerErrors, refuseUnmatched } from './answer-errors.ts';
 import { createClientCheck } from './client-certificate.ts';
-import { announceEnd, type ConnectionAccess, startHttpListener } from './http-listener.ts';
+import { announceEnd } from './connections.ts';
+import { type ConnectionAccess, startHttpListener } from './http-listener.ts';
 import { isClosed } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
 import type { ConnectionLimits, InFlight } from './limits.ts';
@@ -16,13 +17,7 @@ import { createBodyReader } from './read-body.ts';
 import { createReviewContext, hopsOf, type ReviewContext } from './review-context.ts';
 import { createReviewReporter, type OnReview } from './review-report.ts';
 import type { TlsMaterial } from './tls.ts';
-import {
-  isCheckable,
-  parseTokenReview,
-  type ReviewResult,
-  type TokenReviewRequest,
-  toTokenReview,
-} from './token-review.ts';
+import { isCheckable, parseTokenReview, type ReviewResult, toTokenReview } from './token-review.ts';
 
 export interface ReviewServerOptions {
   /** Read at each request, so that a changed config takes effect. */
@@ -115,7 +110,7 @@ function createReviewHandler(options: ReviewServerOptions, bodyTimeout: number):
     const { req, res } = context;
     const start = performance.now();
     const at = Date.now();
-    let request: TokenReviewRequest | undefined;
+    let request: ReturnType<typeof parseTokenReview> | undefined;
     let asked: ReviewContext | undefined;
     let leave: (() => void) | undefined;
     let end: ReviewResult | Error = { kind: 'no-opinion' };

@@ -34,7 +34,6 @@ export function createSocketLimit(limit: number, onClosed: (address: string) => 
       remove(oldest);
       oldest.destroy();
     },
-    /** It counts no more. */
     delete: remove,
   };
 }

@@ -8,7 +8,7 @@ import type { ReloadSource } from '../../metrics/process-metrics.ts';
 import { isUnread, type ReviewReport } from '../../server/review-report.ts';
 import type { TlsMaterial } from '../../server/tls.ts';
 import type { RevalidationResult } from '../../sessions/session-user.ts';
-import type { Health, HealthCheck } from '../health.ts';
+import type { Health, HealthChecks } from '../health.ts';
 import { createHistories, type Histories } from './history.ts';
 
 /** What is read when the page is read. */
@@ -23,7 +23,7 @@ export interface StatusSources {
   /** The authenticators of the chain that runs. */
   readonly links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[];
   /** Checks each authenticator, at most every 10 s. */
-  readonly health: () => Promise<readonly HealthCheck[]>;
+  readonly health: () => Promise<HealthChecks>;
   /** Without a shared Redis, `redis` is left out. */
   readonly cache: () => { readonly entries: number; readonly redis?: { readonly circuitOpen: boolean } };
   readonly blocking: () => {
@@ -99,7 +99,6 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
         certificates: certificates.map(({ certificate, subject, notAfter }) => {
           return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
         }),
-        /** Newest first. */
         recent: recent.list(),
       };
     },
@@ -109,7 +108,7 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
 function statusOf(
   { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
   { history, outage }: ReturnType<Histories['of']>,
-  checks: readonly HealthCheck[],
+  checks: HealthChecks,
 ) {
   const shown = (words: string) => printableLines(withhold(words));
   const check = checks.find((one) => one.name === name);

@@ -43,11 +43,7 @@ export function createHistories({ monotonic, wall }: Clocks) {
       recordOutage(known, answer, token, wall);
     },
     /** The buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
-    times: () => ({
-      bucketSeconds,
-      buckets,
-      lastFrom: Math.round(wall() - (monotonic() - bucketNow() * bucketSeconds * 1000)),
-    }),
+    times: () => ({ bucketSeconds, buckets, lastFrom: Math.round(wall() - (monotonic() % (bucketSeconds * 1000))) }),
     of(name: string) {
       const known = followed.get(name);
       return { history: read(known?.buckets ?? [], bucketNow()), outage: known?.outage };
@@ -122,17 +118,18 @@ function read(known: readonly Bucket[], last: number) {
   const slowests = column('slowest').map(rounded);
   return {
     /** Of all buckets together; null if there was no answer. */
-    sum: Object.fromEntries(countNames.map((name) => [name, total(name)])) as Pick<Bucket, (typeof countNames)[number]>,
+    sum: byName(countNames, total),
     mean: mean(total('seconds'), total('backend')),
     slowest: Math.max(...slowests) || null,
     /** For each bucket. */
-    counts: Object.fromEntries(decisionNames.map((name) => [name, column(name)])) as unknown as Record<
-      (typeof decisionNames)[number],
-      number[]
-    >,
+    counts: byName(decisionNames, column),
     means: inOrder.map(({ seconds, backend }) => mean(seconds, backend)),
     slowests: slowests.map((seconds) => seconds || null),
   };
+}
+
+function byName<Name extends string, Value>(names: readonly Name[], value: (name: Name) => Value) {
+  return Object.fromEntries(names.map((name) => [name, value(name)])) as Record<Name, Value>;
 }
 
 function mean(seconds: number, times: number): number | null {
